@@ -1,0 +1,69 @@
+"""The ``bridge`` block: the effective configuration of the bridge Resource a Node hosts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from composer.snapshot import (
+    Bridge,
+    Ingress,
+    IngressRule,
+    Relay,
+    RelayAssignment,
+    SiteToSite,
+    SiteToSiteTunnel,
+    UserAccess,
+    UserAccessProvider,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RelayRow:
+    """The relay aggregate of a bridge Resource."""
+
+    enabled: bool
+    listen_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeRows:
+    """The four aggregate sets and the relay assignments of one bridge Resource, in any order."""
+
+    relay: RelayRow | None = None
+    assignments: tuple[RelayAssignment, ...] = ()
+    providers: tuple[UserAccessProvider, ...] = ()
+    ingress_rules: tuple[IngressRule, ...] = ()
+    tunnels: tuple[SiteToSiteTunnel, ...] = ()
+
+
+class EffectiveConfigBuilder:
+    """Merges the aggregate sets in the declared order; an aggregate with no row is absent."""
+
+    def build(self, rows: BridgeRows | None) -> Bridge | None:
+        """None when the Node hosts no bridge Resource; a Bridge without children is legal."""
+        if rows is None:
+            return None
+        return Bridge(
+            relay=self._relay(rows),
+            user_access=self._user_access(rows),
+            ingress=self._ingress(rows),
+            site_to_site=self._site_to_site(rows),
+        )
+
+    def _relay(self, rows: BridgeRows) -> Relay | None:
+        if rows.relay is None:
+            return None
+        assignments = sorted(rows.assignments, key=lambda row: row.peer_node_id.bytes)
+        return Relay(rows.relay.enabled, rows.relay.listen_port, tuple(assignments))
+
+    def _user_access(self, rows: BridgeRows) -> UserAccess | None:
+        providers = tuple(sorted(rows.providers, key=lambda row: row.slug))
+        return UserAccess(providers) if providers else None
+
+    def _ingress(self, rows: BridgeRows) -> Ingress | None:
+        rules = tuple(sorted(rows.ingress_rules, key=lambda row: row.slug))
+        return Ingress(rules) if rules else None
+
+    def _site_to_site(self, rows: BridgeRows) -> SiteToSite | None:
+        tunnels = tuple(sorted(rows.tunnels, key=lambda row: row.slug))
+        return SiteToSite(tunnels) if tunnels else None

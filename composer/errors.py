@@ -1,0 +1,35 @@
+"""The composer's error vocabulary: what the adapters of ``db`` and ``server`` raise.
+
+Every message is for the log (the inside). What a caller of the service may read is fixed text in
+``handlers/refusals.py``.
+"""
+
+from __future__ import annotations
+
+
+class ComposerError(Exception):
+    """A fault with no public name: the pull ends in a 500."""
+
+
+class ZeroNodeId(ComposerError):
+    """A composition was asked for the nil Node."""
+
+
+class ZeroDomainId(ComposerError):
+    """A composition was asked for the nil Domain."""
+
+
+class CorruptLedger(ComposerError):
+    """Content that must not be served in part, such as a rule set against its fingerprint."""
+
+
+class NodeNotFound(ComposerError):
+    """The ledger holds no such Node, or no longer."""
+
+
+class DatastoreUnavailable(ComposerError):
+    """Postgres is unreachable, or did not answer within the deadline."""
+
+
+class AuthzUnavailable(ComposerError):
+    """SpiceDB is unreachable, or did not answer within the deadline."""

@@ -1,0 +1,60 @@
+"""Who asks, and about which Node."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+NIL = UUID(int=0)
+
+# Canonical lower-case text only: upper case, braces and the urn form name no Node (design.md 4).
+_CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+
+def parse_canonical_uuid(text: str) -> UUID | None:
+    """The UUID that ``text`` spells canonically; None for other spellings and the nil UUID."""
+    if not _CANONICAL.fullmatch(text):
+        return None
+    value = UUID(text)
+    return None if value == NIL else value
+
+
+class PrincipalKind(StrEnum):
+    """The kinds of caller a token may name; any other kind is no Principal."""
+
+    NODE = "node"
+    SERVICE = "service"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated caller: what ``sub`` of a verified token says."""
+
+    kind: PrincipalKind
+    id: str
+
+    @property
+    def subject(self) -> str:
+        """The spelling shared by tokens, SpiceDB and audit rows: ``kind:id``."""
+        return f"{self.kind}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddressedNode:
+    """The Node on the request path, as gate 3 finds it.
+
+    ``authz_token`` is the ZedToken of the Node's last relationship write, or None when none was
+    recorded (design.md 4).
+    """
+
+    id: UUID
+    domain_id: UUID
+    authz_token: str | None
+
+
+def node_object(node_id: UUID) -> str:
+    """The audit and ReBAC name of a Node: ``node:<id>``."""
+    return f"node:{node_id}"

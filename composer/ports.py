@@ -1,0 +1,162 @@
+"""The seams of the pull, as the code that calls them sees them.
+
+Each docstring is what a caller may rely on; one port-conformance suite per port holds the fake and
+the real adapter to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from composer.bridge import BridgeRows
+from composer.deadline import Deadline
+from composer.entries import EntryRow
+from composer.identity import AddressedNode, Principal
+from composer.peers import PeerRow
+from composer.policy import RuleSetRow
+from composer.reachability import ReachabilityRow
+from composer.snapshot import NodeStateSnapshot
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class PeerTable:
+    """Every row of a Domain at one revision, the Addressed Node's and corrupt ones included.
+
+    While the ledger's revision stays the same, a source may hand out the very same object again.
+    """
+
+    domain_id: UUID
+    revision: UUID
+    rows: tuple[PeerRow, ...]
+
+
+class PeerSource(Protocol):
+    """The Domain's Nodes. MUST NOT drop a row: invariants are the composer's."""
+
+    def peers(self) -> PeerTable: ...
+
+
+class ReachabilitySource(Protocol):
+    """The Addressed Node's liveness columns."""
+
+    def reachability(self) -> ReachabilityRow: ...
+
+
+class PolicySource(Protocol):
+    """The Addressed Node's compiled rule sets, one row a Policy, in any order."""
+
+    def policies(self) -> Sequence[RuleSetRow]: ...
+
+
+class BridgeSource(Protocol):
+    """The aggregate sets and relay assignments; None when the Node hosts no bridge Resource."""
+
+    def bridge(self) -> BridgeRows | None: ...
+
+
+class EntriesSource(Protocol):
+    """The Addressed Node's entries of every kind, in any order."""
+
+    def entries(self) -> Sequence[EntryRow]: ...
+
+
+class LedgerView(
+    PeerSource, ReachabilitySource, PolicySource, BridgeSource, EntriesSource, Protocol
+):
+    """All five row sets, read in one statement: they are of one moment of the ledger (D6)."""
+
+
+class Ledger(Protocol):
+    """Opens views."""
+
+    def view(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> LedgerView:
+        """One round trip.
+
+        Raises NodeNotFound when the Node is not (or no longer) in that Domain, DatastoreUnavailable
+        when Postgres does not answer in time, CorruptLedger for rows that cannot be decoded.
+        """
+        ...
+
+
+class DropReporter(Protocol):
+    """Told of every dropped row, once per composed snapshot."""
+
+    def dropped(
+        self, outcome: str, domain_id: UUID, addressed_node_id: UUID, peer_node_id: UUID
+    ) -> None: ...
+
+
+class SnapshotProvider(Protocol):
+    """Gate 4: composes the envelope."""
+
+    def snapshot_for_node(
+        self, node_id: UUID, domain_id: UUID, deadline: Deadline
+    ) -> NodeStateSnapshot:
+        """The whole snapshot or an error, never a part. Raises what ``Ledger.view`` raises."""
+        ...
+
+
+class RelationChecker(Protocol):
+    """Gate 2: ReBAC.
+
+    ``relation`` is the wire's spelling (``node-agent``), ``resource`` is ``node:<uuid>``. Both
+    methods answer True only for a clear *has permission* and raise AuthzUnavailable when SpiceDB is
+    unreachable, too slow or refuses to decide; nothing else is raised.
+    """
+
+    def check(self, principal: Principal, relation: str, resource: str, deadline: Deadline) -> bool:
+        """Decide at the store's own pace (``minimize_latency``); a *no* is confirmed once fully
+        consistent, at most once a second per subject and resource."""
+        ...
+
+    def check_at_least(
+        self, principal: Principal, relation: str, resource: str, token: str, deadline: Deadline
+    ) -> bool:
+        """Decide at or after ``token``; free once this process has said yes there."""
+        ...
+
+
+class NodeRepo(Protocol):
+    """Gate 3: the lookup that also yields the Domain."""
+
+    def get_by_id(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
+        """Raises NodeNotFound, DatastoreUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One outcome of the gate table (design.md 4).
+
+    ``digest`` is the desired-state digest that was served (hex), on ``granted`` only. The sink
+    stamps the time, from the ledger's clock.
+    """
+
+    relation: str
+    outcome: str
+    subject: str
+    object: str
+    correlation_id: str
+    digest: str | None = None
+
+
+class AuditSink(Protocol):
+    """``record`` returns at once and never raises; what is lost is counted and logged."""
+
+    def record(self, row: AuditRow) -> None: ...
+
+
+class SilentAudit:
+    """The nil sink: no rows, no error, no 501 (seed, gate order)."""
+
+    def record(self, row: AuditRow) -> None:
+        """Forget ``row``."""
+
+
+class Clock(Protocol):
+    """Monotonic seconds for deadlines; wall time is the ledger's."""
+
+    def __call__(self) -> float: ...

@@ -1,0 +1,58 @@
+"""The pipeline: rows in, NodeStateSnapshot out. One round trip, all blocks or an error."""
+
+from __future__ import annotations
+
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from composer.bridge import EffectiveConfigBuilder
+from composer.deadline import Deadline
+from composer.entries import reports
+from composer.errors import ZeroDomainId, ZeroNodeId
+from composer.identity import NIL
+from composer.peers import DomainPeers, Peers, domain_peers
+from composer.policy import policy
+from composer.ports import DropReporter, Ledger, PeerTable
+from composer.reachability import reachability
+from composer.snapshot import NodeStateSnapshot
+
+
+class SnapshotComposer:
+    """The SnapshotProvider: every block from one LedgerView."""
+
+    def __init__(self, ledger: Ledger, drops: DropReporter) -> None:
+        self._ledger = ledger
+        self._drops = drops
+        self._bridges = EffectiveConfigBuilder()
+        # Lives as long as the table it was filtered from: the ledger alone decides what is held.
+        self._filtered: WeakKeyDictionary[PeerTable, DomainPeers] = WeakKeyDictionary()
+
+    def snapshot_for_node(
+        self, node_id: UUID, domain_id: UUID, deadline: Deadline
+    ) -> NodeStateSnapshot:
+        """Compose the snapshot of the Addressed Node; see SnapshotProvider for what it raises."""
+        if node_id == NIL:
+            raise ZeroNodeId("snapshot of the nil Node")
+        if domain_id == NIL:
+            raise ZeroDomainId("snapshot in the nil Domain")
+        view = self._ledger.view(node_id, domain_id, deadline)
+        peers = Peers(self._filter(view.peers()), node_id)
+        state = reports(view.entries())
+        snapshot = NodeStateSnapshot(
+            peers=peers,
+            reachability=reachability(view.reachability()),
+            policy=policy(view.policies()),
+            bridge=self._bridges.build(view.bridge()),
+            state=state,
+            reports=state,
+        )
+        for drop in peers.dropped():
+            self._drops.dropped(drop.outcome, domain_id, node_id, drop.peer_node_id)
+        return snapshot
+
+    def _filter(self, table: PeerTable) -> DomainPeers:
+        filtered = self._filtered.get(table)
+        if filtered is None:
+            filtered = domain_peers(table.domain_id, table.revision, table.rows)
+            self._filtered[table] = filtered
+        return filtered
