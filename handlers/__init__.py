@@ -1,0 +1,33 @@
+"""What an operation *does*. ``OPERATIONS`` is the index of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from handlers.answers import Answer
+from handlers.node_state import get_node_state, refuse_pull
+from handlers.service import (
+    get_docs,
+    get_health,
+    get_livez,
+    get_metrics,
+    get_openapi,
+    get_readyz,
+    get_version,
+)
+
+# operationId -> function(ports, call, **declared parameters); the wiring puts the ports inside.
+OPERATIONS: Mapping[str, Callable[..., Answer]] = MappingProxyType(
+    {
+        "GetNodeState": get_node_state,
+        "GetNodeEvents": refuse_pull,  # until events exist: an agent gives up on 404, not on 501
+        "GetLivez": get_livez,
+        "GetReadyz": get_readyz,
+        "GetHealth": get_health,
+        "GetVersion": get_version,
+        "GetMetrics": get_metrics,
+        "GetOpenapi": get_openapi,
+        "GetDocs": get_docs,
+    }
+)

@@ -1,0 +1,128 @@
+"""The gates of the reconciliation pull, in the order of design.md 4, top to bottom.
+
+Each returns what the next one needs or raises Refused. The order is for security: existence must not
+leak to a stranger, and a refusal costs nothing further in.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from uuid import UUID
+
+from composer.deadline import Deadline
+from composer.errors import ComposerError
+from composer.identity import AddressedNode, Principal, node_object, parse_canonical_uuid
+from composer.ports import (
+    AuditRow,
+    AuditSink,
+    NodeRepo,
+    RelationChecker,
+    SilentAudit,
+    SnapshotProvider,
+)
+from composer.snapshot import NodeStateSnapshot
+from handlers.answers import Call
+from handlers.refusals import (
+    INSUFFICIENT_RELATION,
+    INVALID_NODE_ID,
+    UNAUTHORIZED,
+    Refused,
+    refusal_for,
+)
+
+NODE_AGENT = "node-agent"
+AUDIT_RELATION_NODE_STATE_PULL = "node_state.pull"
+GRANTED = "granted"
+
+_log = logging.getLogger("plexsphere.gates")
+
+
+@dataclass(frozen=True, slots=True)
+class GatePorts:
+    """The ports the gates ask; the three load-bearing ones cannot be left out (gate 0)."""
+
+    relations: RelationChecker
+    nodes: NodeRepo
+    snapshots: SnapshotProvider
+    audit: AuditSink = SilentAudit()
+
+
+def known_principal(principal: Principal | None) -> Principal:
+    """Gate 1: who asks. Before anything that costs a round trip."""
+    if principal is None:
+        raise Refused(UNAUTHORIZED, "no principal")
+    return principal
+
+
+def canonical_node_id(text: str) -> UUID:
+    """Gate 1a: the id is a UUID in its one spelling."""
+    node_id = parse_canonical_uuid(text)
+    if node_id is None:
+        raise Refused(INVALID_NODE_ID, "node id is not a canonical UUID")
+    return node_id
+
+
+def node_agent(ports: GatePorts, call: Call, principal: Principal, node_id: UUID) -> None:
+    """Gate 2, before gate 3: existence must not leak."""
+    try:
+        resource = node_object(node_id)
+        allowed = ports.relations.check(principal, NODE_AGENT, resource, call.deadline)
+    except ComposerError as error:
+        raise refusal_for(error) from error
+    if not allowed:
+        raise _insufficient(ports, call, principal, node_id)
+
+
+def addressed_node(
+    ports: GatePorts, call: Call, principal: Principal, node_id: UUID
+) -> AddressedNode:
+    """Gate 3: the Node, and gate 2 once more where its row knows a later relationship write."""
+    try:
+        node = ports.nodes.get_by_id(node_id, call.deadline)
+        allowed = node.authz_token is None or ports.relations.check_at_least(
+            principal, NODE_AGENT, node_object(node_id), node.authz_token, call.deadline
+        )
+    except ComposerError as error:
+        raise refusal_for(error) from error
+    if not allowed:
+        raise _insufficient(ports, call, principal, node_id)
+    return node
+
+
+def composed(ports: GatePorts, node: AddressedNode, deadline: Deadline) -> NodeStateSnapshot:
+    """Gate 4: all six blocks or a refusal."""
+    try:
+        return ports.snapshots.snapshot_for_node(node.id, node.domain_id, deadline)
+    except ComposerError as error:
+        raise refusal_for(error) from error
+
+
+def audit(
+    ports: GatePorts,
+    call: Call,
+    principal: Principal,
+    node_id: UUID,
+    outcome: str,
+    digest: str | None = None,
+) -> None:
+    """Record an outcome; best effort, so a sink that breaks its promise still refuses nobody."""
+    row = AuditRow(
+        relation=AUDIT_RELATION_NODE_STATE_PULL,
+        outcome=outcome,
+        subject=principal.subject,
+        object=node_object(node_id),
+        correlation_id=call.correlation_id,
+        digest=digest,
+    )
+    try:
+        ports.audit.record(row)
+    except Exception:
+        _log.exception("audit_row_lost", extra={"correlation_id": call.correlation_id})
+
+
+def _insufficient(ports: GatePorts, call: Call, principal: Principal, node_id: UUID) -> Refused:
+    code = INSUFFICIENT_RELATION.code
+    assert code is not None
+    audit(ports, call, principal, node_id, outcome=code)
+    return Refused(INSUFFICIENT_RELATION, f"{principal.subject} lacks {NODE_AGENT} on {node_id}")

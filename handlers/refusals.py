@@ -1,0 +1,83 @@
+"""Every way to say no: the one place where an error meets a status.
+
+A refusal has an outside, fixed by its kind and the same for everyone, and an inside for the log.
+Codes, statuses and details are those of ``api/plexsphere-v1.yaml``; a test holds them together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from composer.errors import AuthzUnavailable, DatastoreUnavailable, NodeNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalKind:
+    """The outside; ``code`` is None where the wire has none, ``retry_after`` is in seconds."""
+
+    status: int
+    code: str | None
+    detail: str
+    retry_after: int | None = None
+
+
+UNAUTHORIZED = RefusalKind(401, "unauthorized", "A valid bearer token is required.")
+INVALID_NODE_ID = RefusalKind(
+    400, "invalid_node_id", "The node id must be a canonical lower-case UUID."
+)
+INSUFFICIENT_RELATION = RefusalKind(
+    403, "insufficient_relation", "The caller lacks the node-agent relation on this Node."
+)
+NODE_NOT_FOUND = RefusalKind(404, "node_not_found", "No such Node.")
+NOT_ACCEPTABLE = RefusalKind(
+    406,
+    "not_acceptable",
+    "This operation answers with the media types its contract declares.",
+)
+NOT_PROVISIONED = RefusalKind(
+    501,
+    "signed_event_bus_not_provisioned",
+    "The reconciliation pull is not provisioned on this instance.",
+)
+DATASTORE_UNAVAILABLE = RefusalKind(
+    503, "datastore_unavailable", "The ledger is unavailable; retry later.", retry_after=5
+)
+AUTHZ_UNAVAILABLE = RefusalKind(
+    503, "authz_unavailable", "Authorization is unavailable; retry later.", retry_after=5
+)
+INTERNAL = RefusalKind(500, None, "The request could not be completed.")
+
+CATALOGUE = (
+    UNAUTHORIZED,
+    INVALID_NODE_ID,
+    INSUFFICIENT_RELATION,
+    NODE_NOT_FOUND,
+    NOT_ACCEPTABLE,
+    NOT_PROVISIONED,
+    DATASTORE_UNAVAILABLE,
+    AUTHZ_UNAVAILABLE,
+    INTERNAL,
+)
+
+_KIND_OF: tuple[tuple[type[Exception], RefusalKind], ...] = (
+    (NodeNotFound, NODE_NOT_FOUND),
+    (DatastoreUnavailable, DATASTORE_UNAVAILABLE),
+    (AuthzUnavailable, AUTHZ_UNAVAILABLE),
+)
+
+
+class Refused(Exception):
+    """A request ends here. ``inside`` is for the log line and never reaches the wire."""
+
+    def __init__(self, kind: RefusalKind, inside: str) -> None:
+        super().__init__(inside)
+        self.kind = kind
+        self.inside = inside
+
+
+def refusal_for(error: Exception) -> Refused:
+    """What an adapter's error becomes; one without a name of its own is a 500 without a code."""
+    for error_type, kind in _KIND_OF:
+        if isinstance(error, error_type):
+            return Refused(kind, str(error))
+    return Refused(INTERNAL, f"{type(error).__name__}: {error}")

@@ -1,0 +1,100 @@
+"""The operations beside the pull: is it alive, is it ready, what is it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from composer.deadline import Deadline
+from handlers.answers import Answer, Call
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """One dependency; ``status`` is ok, degraded or down, ``detail`` is fit for strangers."""
+
+    name: str
+    status: str
+    detail: str
+
+
+class HealthProbe(Protocol):
+    """Asks every dependency, within the deadline; never raises."""
+
+    def checks(self, deadline: Deadline) -> Sequence[HealthCheck]: ...
+
+
+class MetricsSource(Protocol):
+    """Exposes the counters of all workers together."""
+
+    def exposition(self) -> tuple[bytes, str]:
+        """Body and media type, in Prometheus' text format."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePorts:
+    """What the meta operations show."""
+
+    health: HealthProbe
+    metrics: MetricsSource
+    contract: bytes
+    docs_page: bytes
+    version: str
+    contract_version: str
+
+
+def get_livez(ports: ServicePorts, call: Call) -> Answer:
+    """The process answers; nothing else is asked."""
+    return Answer(200, {"status": "ok", "checks": []})
+
+
+def get_readyz(ports: ServicePorts, call: Call) -> Answer:
+    """200 when every dependency of the pull is there, 503 with the same body when one is not."""
+    return _health(ports, call)
+
+
+def get_health(ports: ServicePorts, call: Call) -> Answer:
+    """The same picture under the published name."""
+    return _health(ports, call)
+
+
+def get_version(ports: ServicePorts, call: Call) -> Answer:
+    """Which release serves which contract."""
+    value = {
+        "name": "plexsphere-state",
+        "version": ports.version,
+        "contract_version": ports.contract_version,
+    }
+    return Answer(200, value)
+
+
+def get_metrics(ports: ServicePorts, call: Call) -> Answer:
+    """Counters and histograms."""
+    body, media_type = ports.metrics.exposition()
+    return Answer(200, body, media_type=media_type)
+
+
+def get_openapi(ports: ServicePorts, call: Call) -> Answer:
+    """The contract, byte for byte the file the service was started from."""
+    return Answer(200, ports.contract, media_type="application/yaml")
+
+
+def get_docs(ports: ServicePorts, call: Call) -> Answer:
+    """The docs page."""
+    headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return Answer(200, ports.docs_page, media_type="text/html; charset=utf-8", headers=headers)
+
+
+def _health(ports: ServicePorts, call: Call) -> Answer:
+    checks = ports.health.checks(call.deadline)
+    statuses = {check.status for check in checks}
+    status = next((one for one in ("down", "degraded") if one in statuses), "ok")
+    body = {
+        "status": status,
+        "checks": [
+            {"name": check.name, "status": check.status, "detail": check.detail} for check in checks
+        ],
+    }
+    return Answer(503 if status == "down" else 200, body)
