@@ -1,0 +1,158 @@
+"""The contract keeps the rules its first comment states, and the tools that read it can."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import connexion
+import pytest
+import schemathesis
+import yaml
+from connexion.resolver import Resolution, Resolver
+from hypothesis import HealthCheck, given, settings
+
+CONTRACT = Path(__file__).resolve().parents[2] / "api" / "plexsphere-v1.yaml"
+SPEC: dict[str, Any] = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
+SCHEMAS: dict[str, Any] = SPEC["components"]["schemas"]
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, item in SPEC["paths"].items()
+    for method, operation in item.items()
+}
+# Objects whose keys are not ours to declare.
+FREE_FORM = {"BridgeUserAccessProviderResponse/properties/routing_policy"}
+
+
+def schemas(node: Any, at: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A schema and every schema inside it, with where it stands."""
+    yield at, node
+    for key, inner in node.get("properties", {}).items():
+        yield from schemas(inner, f"{at}/properties/{key}")
+    if "items" in node:
+        yield from schemas(node["items"], f"{at}/items")
+
+
+ALL_SCHEMAS = dict(pair for name, schema in SCHEMAS.items() for pair in schemas(schema, name))
+ALL_SCHEMAS |= {
+    f"{kind}/{name}": definition["schema"]
+    for kind in ("parameters", "headers")
+    for name, definition in SPEC["components"][kind].items()
+}
+
+
+class _NoRepeatedKeys(yaml.SafeLoader):
+    """PyYAML keeps the last of two equal keys without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        repeated = {key for key in keys if keys.count(key) > 1}
+        assert not repeated, f"line {node.start_mark.line + 1}: {repeated}"
+        return super().construct_mapping(node, deep=deep)
+
+
+def test_no_key_is_given_twice() -> None:
+    assert yaml.load(CONTRACT.read_text(encoding="utf-8"), _NoRepeatedKeys) == SPEC
+
+
+def test_the_keys_of_a_snapshot_are_in_the_order_of_the_wire() -> None:
+    assert list(SCHEMAS["NodeStateSnapshot"]["properties"]) == [
+        "peers",
+        "reachability",
+        "policy",
+        "bridge",
+        "state",
+        "reports",
+    ]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_an_operation_says_what_it_is(operation: dict[str, Any]) -> None:
+    assert re.fullmatch(r"(Get|Put|Post|Patch|Delete)([A-Z][a-z]+)+", operation["operationId"])
+    assert operation["summary"] and operation["description"]
+    assert len(operation["tags"]) == 1
+    assert operation["tags"][0] in [tag["name"] for tag in SPEC["tags"]]
+    # The order in which a reader, and a table made from the file, meets them.
+    assert list(operation["responses"]) == sorted(operation["responses"])
+
+
+def test_operation_ids_are_unique_and_no_code_path_appears() -> None:
+    names = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(names) == len(set(names))
+    assert not re.search(r"x-openapi-router|x-\w+InfoFunc", CONTRACT.read_text(encoding="utf-8"))
+
+
+def test_only_the_operations_about_the_service_need_no_credential() -> None:
+    for label, operation in OPERATIONS.items():
+        assert (operation.get("security") == []) == (operation["tags"] == ["meta"]), label
+
+
+def test_every_answer_carries_the_correlation_id() -> None:
+    for label, operation in OPERATIONS.items():
+        for status, response in operation["responses"].items():
+            if "$ref" in response:
+                response = SPEC["components"]["responses"][response["$ref"].rsplit("/", 1)[1]]
+            assert "X-Correlation-Id" in response["headers"], f"{label} {status}"
+
+
+def test_every_component_is_used() -> None:
+    text = CONTRACT.read_text(encoding="utf-8")
+    for kind in ("parameters", "headers", "responses", "schemas"):
+        for name in SPEC["components"][kind]:
+            assert f"'#/components/{kind}/{name}'" in text, f"{kind}/{name}"
+
+
+@pytest.mark.parametrize("at", ALL_SCHEMAS)
+def test_a_schema_keeps_the_rules_of_the_file(at: str) -> None:
+    schema = ALL_SCHEMAS[at]
+    if "pattern" in schema:
+        # `$` lets a trailing newline through; a length does not.
+        assert {"minLength", "maxLength"} <= schema.keys()
+        assert schema["pattern"].startswith("^") and schema["pattern"].endswith("$")
+        assert "(?" not in schema["pattern"], "not every engine has lookaround"
+    if schema.get("format") in {"uuid", "byte", "date-time", "uri"}:
+        assert "pattern" in schema, "Draft 4 validators do not check the format enough"
+    if schema.get("type") == "integer":
+        assert schema["format"] == "int32"
+        assert -(2**31) <= schema["minimum"] <= schema["maximum"] < 2**31
+    if schema.get("type") == "object" and at not in FREE_FORM:
+        assert schema["additionalProperties"] is False
+        required = schema.get("required", [])
+        assert required == [key for key in schema["properties"] if key in required]
+    if "nullable" in schema:
+        assert at in SCHEMAS and schema["type"] == "object"
+    if "$ref" in schema:
+        assert list(schema) == ["$ref"], "what stands beside a reference is ignored"
+
+
+def test_connexion_loads_it_and_asks_for_every_operation_by_its_name() -> None:
+    asked: list[str] = []
+
+    class Recording(Resolver):
+        def resolve(self, operation: Any) -> Resolution:
+            asked.append(operation.operation_id)
+            return Resolution(lambda **_: None, operation.operation_id)
+
+    app = connexion.FlaskApp(__name__, specification_dir=str(CONTRACT.parent))
+    app.add_api(CONTRACT.name, resolver=Recording(), options={"swagger_ui": False})
+    assert sorted(asked) == sorted(op["operationId"] for op in OPERATIONS.values())
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_schemathesis_can_make_valid_requests_for(label: str) -> None:
+    method, path = label.split(" ", 1)
+    operation = schemathesis.openapi.from_dict(SPEC)[path][method]
+    made: list[Any] = []
+
+    @given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode.POSITIVE))
+    @settings(
+        max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    def make(case: Any) -> None:
+        made.append(case.path_parameters)
+
+    make()
+    assert made
+    if "{id}" in path:
+        uuid = re.compile(SCHEMAS["NodeId"]["pattern"])
+        assert all(uuid.fullmatch(parameters["id"]) for parameters in made)
