@@ -1,0 +1,61 @@
+"""From psycopg2's and SQLAlchemy's errors to the composer's; the only place that knows SQLSTATEs.
+
+A message names what was being done, the kind of error and its SQLSTATE, never a value: what the
+driver said is kept as ``__cause__``, for the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from composer.errors import ComposerError, DatastoreUnavailable
+
+# Classes and codes that say "not now" rather than "not so": connection exceptions, insufficient
+# resources (too many connections, disk full), operator intervention (shutdown, statement_timeout),
+# a lock not had in time, a standby's cancelled read, an idle session ended by the server.
+_UNAVAILABLE_CLASSES = ("08", "53", "57")
+_UNAVAILABLE_CODES = frozenset(("40001", "40P01", "55P03", "25P03", "25P04"))
+
+
+class DeadlineExceeded(Exception):
+    """Postgres did not answer within the caller's deadline."""
+
+
+@contextmanager
+def ledger_errors(doing: str) -> Iterator[None]:
+    """Raise DatastoreUnavailable or ComposerError for whatever the driver or the pool raises."""
+    try:
+        yield
+    except (psycopg2.Error, SQLAlchemyError, DeadlineExceeded) as cause:
+        raise translated(doing, cause) from cause
+
+
+def translated(doing: str, cause: Exception) -> ComposerError:
+    """The composer's error for ``cause``."""
+    state = getattr(cause, "pgcode", None)
+    message = f"{doing}: {type(cause).__name__}" + (f" sqlstate={state}" if state else "")
+    return DatastoreUnavailable(message) if is_unavailable(cause) else ComposerError(message)
+
+
+def is_unavailable(cause: Exception) -> bool:
+    """Whether Postgres was not there, or not in time, as opposed to refusing what was asked."""
+    if isinstance(cause, (DeadlineExceeded, PoolTimeout)):
+        return True
+    state = getattr(cause, "pgcode", None)
+    if state is None:
+        # A refused connection, a broken one and a closed one carry no SQLSTATE; nor does a
+        # DSN that does not parse, which is a ProgrammingError.
+        return isinstance(cause, (psycopg2.OperationalError, psycopg2.InterfaceError)) or (
+            type(cause) is psycopg2.DatabaseError
+        )
+    return state.startswith(_UNAVAILABLE_CLASSES) or state in _UNAVAILABLE_CODES
+
+
+def is_missing_table(cause: BaseException) -> bool:
+    """Whether the database lacks the table asked for: it was never migrated."""
+    return getattr(cause, "pgcode", None) in ("42P01", "3F000")
