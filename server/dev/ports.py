@@ -1,0 +1,46 @@
+"""Loopback ports: free ones to start on, and whether a given one can be had."""
+
+import errno
+import random
+import socket
+import time
+
+HOST = "127.0.0.1"
+# Below the kernel's range for outgoing connections: a client that redials a stopped server's port
+# in that range can connect to itself and keep the server from coming back.
+RANGE = range(20000, 32000)
+
+
+def free_ports(count: int) -> list[int]:
+    found: list[int] = []
+    for port in random.sample(RANGE, len(RANGE)):
+        if can_bind(port):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(errno.EADDRINUSE, "no free port on loopback")
+
+
+def can_bind(port: int, patience: float = 0.0) -> bool:
+    """Whether a server could listen there, trying again for `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+                probe.listen(1)
+                return True
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.05)
+
+
+def answers(port: int) -> bool:
+    """Whether something accepts connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((HOST, port)) == 0

@@ -1,0 +1,170 @@
+"""The embedded SpiceDB as a real gRPC server on loopback.
+
+    python -m server.dev.spicedb_relay --listen HOST:PORT --token-file FILE
+
+The library answers unary calls through its C interface and streams through a socket of its own.
+This process puts both behind one port, so that the application only ever talks gRPC, through the
+adapter it also uses in production. It listens once SpiceDB is ready: a port that accepts is ready.
+"""
+
+import argparse
+import hmac
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import grpc
+
+PERMISSIONS = "/authzed.api.v1.PermissionsService/"
+SCHEMA = "/authzed.api.v1.SchemaService/"
+UNARY = {
+    PERMISSIONS + "CheckPermission": "spicedb_permissions_check_permission",
+    PERMISSIONS + "CheckBulkPermissions": "spicedb_permissions_check_bulk_permissions",
+    PERMISSIONS + "WriteRelationships": "spicedb_permissions_write_relationships",
+    PERMISSIONS + "DeleteRelationships": "spicedb_permissions_delete_relationships",
+    PERMISSIONS + "ExpandPermissionTree": "spicedb_permissions_expand_permission_tree",
+    SCHEMA + "ReadSchema": "spicedb_schema_read_schema",
+    SCHEMA + "WriteSchema": "spicedb_schema_write_schema",
+}
+STREAMS = {
+    PERMISSIONS + "ReadRelationships",
+    PERMISSIONS + "LookupResources",
+    PERMISSIONS + "LookupSubjects",
+    "/authzed.api.v1.WatchService/Watch",
+}
+# More than the checks the application allows itself at once, so that the relay is never the queue.
+THREADS = 64
+MONTH = 30 * 86400
+ERROR = re.compile(r"\Arpc error: code = (\w+) desc = (.*)\Z", re.DOTALL)
+CODES = {code.name.replace("_", "").lower(): code for code in grpc.StatusCode}
+
+
+class Relay(grpc.GenericRpcHandler):
+    """Passes request and response bytes through unread."""
+
+    def __init__(self, token: str) -> None:
+        library = _library()
+        started = library.spicedb_start()
+        self._handle: int = started["handle"]
+        self._library = library
+        self._authorization = f"Bearer {token}".encode()
+        address = started["streaming_address"]
+        scheme = "unix:" if started["streaming_transport"] == "unix" else ""
+        self._streams = grpc.insecure_channel(scheme + address)
+
+    def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        if not self._authorized(call):
+            return grpc.unary_unary_rpc_method_handler(_refuse)
+        if call.method in UNARY:
+            function = getattr(self._library, UNARY[call.method])
+            return grpc.unary_unary_rpc_method_handler(self._unary(function))
+        if call.method in STREAMS:
+            return grpc.unary_stream_rpc_method_handler(self._stream(call.method))
+        return None  # grpc answers UNIMPLEMENTED
+
+    def _authorized(self, call: grpc.HandlerCallDetails) -> bool:
+        given = [v for k, v in call.invocation_metadata if k == "authorization"]
+        return len(given) == 1 and hmac.compare_digest(_bytes(given[0]), self._authorization)
+
+    def _unary(
+        self, function: Callable[[int, bytes], bytes]
+    ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+        def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+            try:
+                return function(self._handle, request)
+            except Exception as error:
+                context.abort(*status_of(str(error)))
+                raise
+
+        return answer
+
+    def _stream(self, method: str) -> Callable[[bytes, grpc.ServicerContext], Iterator[bytes]]:
+        def answer(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+            left = context.time_remaining()
+            # grpc shows "no deadline" as centuries, and then overflows on them.
+            seconds = left if left is not None and left < MONTH else None
+            upstream = self._streams.unary_stream(method)(request, timeout=seconds)
+            # A client that leaves must not keep a stream open inside SpiceDB.
+            context.add_callback(upstream.cancel)
+            try:
+                yield from upstream
+            except grpc.RpcError as error:
+                context.abort(error.code(), error.details())
+
+        return answer
+
+
+def status_of(message: str) -> tuple[grpc.StatusCode, str]:
+    """SpiceDB's own code and words, out of the text that the C interface hands over."""
+    found = ERROR.match(message)
+    if not found:
+        return grpc.StatusCode.UNKNOWN, message
+    code = CODES.get(found.group(1).lower(), grpc.StatusCode.UNKNOWN)
+    return code, found.group(2)
+
+
+def serve(listen: str, token: str) -> grpc.Server:
+    """Raises RuntimeError where the port is taken."""
+    server = grpc.server(
+        ThreadPoolExecutor(max_workers=THREADS),
+        handlers=[Relay(token)],
+        # Without this, two relays bind one port and share its calls silently.
+        options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 64 << 20)],
+    )
+    server.add_insecure_port(listen)
+    server.start()
+    return server
+
+
+def _refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
+    context.abort(grpc.StatusCode.UNAUTHENTICATED, "invalid preshared key: invalid token")
+    return b""
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
+
+
+def _library() -> Any:
+    """spicedb_embedded's C binding alone.
+
+    The package's own __init__ imports every message class of authzed, which costs half a second
+    that only this start-up would pay: bytes pass through unread here.
+    """
+    spec = find_spec("spicedb_embedded")
+    if spec is None or spec.submodule_search_locations is None:
+        raise SystemExit("spicedb-embedded is not installed: run make, or install the dev extra")
+    package = ModuleType("spicedb_embedded")
+    package.__path__ = list(spec.submodule_search_locations)
+    sys.modules["spicedb_embedded"] = package
+    from ctypes import c_void_p
+
+    from spicedb_embedded import ffi
+
+    # Declared as c_char_p in 0.7.1, which turns every SpiceDB error into a ctypes.ArgumentError.
+    ffi._get_lib().spicedb_free.argtypes = [c_void_p]
+    return SimpleNamespace(**{name: getattr(ffi, name) for name in dir(ffi)})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m server.dev.spicedb_relay")
+    parser.add_argument("--listen", required=True)
+    parser.add_argument("--token-file", required=True, type=Path)
+    options = parser.parse_args()
+    try:
+        server = serve(options.listen, options.token_file.read_text().strip())
+    except RuntimeError:
+        raise SystemExit(f"{options.listen} is in use by another program") from None
+    signal.signal(signal.SIGTERM, lambda *_: server.stop(0.2))
+    signal.signal(signal.SIGINT, lambda *_: server.stop(0.2))
+    server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    main()
