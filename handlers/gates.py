@@ -1,13 +1,13 @@
 """The gates of the reconciliation pull, in the order of design.md 4, top to bottom.
 
-Each returns what the next one needs or raises Refused. The order is for security: existence must not
-leak to a stranger, and a refusal costs nothing further in.
+Each returns what the next one needs or raises Refused. The order is for security: existence must
+not leak to a stranger, and a refusal costs nothing further in.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from composer.deadline import Deadline
@@ -45,7 +45,7 @@ class GatePorts:
     relations: RelationChecker
     nodes: NodeRepo
     snapshots: SnapshotProvider
-    audit: AuditSink = SilentAudit()
+    audit: AuditSink = field(default_factory=SilentAudit)
 
 
 def known_principal(principal: Principal | None) -> Principal:

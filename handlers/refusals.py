@@ -34,6 +34,9 @@ NOT_ACCEPTABLE = RefusalKind(
     "not_acceptable",
     "This operation answers with the media types its contract declares.",
 )
+PAYLOAD_TOO_LARGE = RefusalKind(
+    413, "payload_too_large", "The request body is larger than this service accepts."
+)
 NOT_PROVISIONED = RefusalKind(
     501,
     "signed_event_bus_not_provisioned",
@@ -53,6 +56,7 @@ CATALOGUE = (
     INSUFFICIENT_RELATION,
     NODE_NOT_FOUND,
     NOT_ACCEPTABLE,
+    PAYLOAD_TOO_LARGE,
     NOT_PROVISIONED,
     DATASTORE_UNAVAILABLE,
     AUTHZ_UNAVAILABLE,

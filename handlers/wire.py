@@ -1,7 +1,7 @@
 """Domain values to wire bytes (D9), block by block, with the desired-state digest (D10).
 
-A Domain's peers are encoded once per revision and each Node's block is cut out of those bytes: a pull
-costs nothing per peer but the copy onto the socket.
+A Domain's peers are encoded once per revision and each Node's block is cut out of those bytes: a
+pull costs nothing per peer but the copy onto the socket.
 """
 
 from __future__ import annotations

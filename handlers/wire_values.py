@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -120,10 +121,19 @@ def _provider_value(provider: UserAccessProvider) -> Json:
         "listen_port": provider.listen_port,
         "max_peers": provider.max_peers,
         "auth_secret_ref": provider.auth_secret_ref,
-        "routing_policy": provider.routing_policy,
+        "routing_policy": _sorted(provider.routing_policy),
         "created_at": instant(provider.created_at),
         "updated_at": instant(provider.updated_at),
     }
+
+
+def _sorted(value: Any) -> Any:
+    """A free-form value with its keys in code point order, at every depth: byte-equal pulls."""
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [_sorted(one) for one in value]
+    return value
 
 
 def _ingress_value(rule: IngressRule) -> Json:

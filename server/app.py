@@ -1,0 +1,235 @@
+"""The WSGI application: Connexion from the contract, and our answers at every seam.
+
+design.md 9 has what was tried: security runs before parameter validation, so gates 0 and 1 stand in
+Connexion's security seam; framework errors take the Problem shape in one error handler; one
+``after_request`` decides whether an answer may leave.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import connexion
+import flask
+import structlog
+from connexion.apis.flask_api import FlaskApi
+from connexion.decorators.response import ResponseValidator as ConnexionResponseValidator
+from connexion.exceptions import ProblemException
+from connexion.lifecycle import ConnexionRequest
+from connexion.security import FlaskSecurityHandlerFactory
+from flask import Response
+from flask.globals import request_ctx
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, default_exceptions
+
+from composer.identity import Principal
+from handlers.gates import known_principal
+from handlers.node_state import refuse_pull
+from handlers.refusals import INTERNAL, RefusalKind, Refused
+from server import request_context
+from server.contract import Contract
+from server.metrics import Metrics
+from server.operations import Handler, OperationResolver, respond_problem
+from server.problems import FRAMEWORK
+from server.request_validation import parameter_validator
+from server.response_validation import Breach, Outgoing, ResponseValidator
+
+_log = structlog.stdlib.get_logger("plexsphere.http")
+_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
+
+Authenticate = Callable[[list[str]], Principal | None]
+
+
+def build_app(
+    contract: Contract,
+    bound: Mapping[str, Handler],
+    authenticate: Authenticate,
+    metrics: Metrics,
+    deadline_s: float,
+) -> flask.Flask:
+    """One application of one contract. Nothing is asked of the outside here."""
+    front = connexion.FlaskApp(
+        "plexsphere",
+        options={"swagger_ui": False, "serve_spec": False},
+        server_args={"static_folder": None},
+    )
+    front.api_cls = _api_class(bound, authenticate)  # type: ignore[assignment]
+    app: flask.Flask = front.app
+    app.url_map.merge_slashes = False
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.before_request(lambda: request_context.start(deadline_s))
+    front.add_api(
+        contract.document,
+        resolver=OperationResolver(contract, bound),
+        validate_responses=True,
+        validator_map={
+            "parameter": parameter_validator(contract),
+            "response": _DecidedLater,
+        },
+    )
+    answer_error = functools.partial(_answer_error, contract)
+    # by status too: Connexion registers its own for each, and the nearer one wins
+    for error in (Exception, ProblemException, *default_exceptions):
+        app.register_error_handler(error, answer_error)
+    app.after_request(_Doorkeeper(contract, metrics).let_out)
+    return app
+
+
+def _api_class(bound: Mapping[str, Handler], authenticate: Authenticate) -> type[FlaskApi]:
+    class GatedSecurity(FlaskSecurityHandlerFactory):  # type: ignore[misc]
+        def get_bearerinfo_func(self, security_definition: object) -> Callable[..., object]:
+            """Connexion asks for one, or answers 401 with its own body; never called."""
+            return lambda token: None
+
+        def verify_security(
+            self, auth_funcs: object, function: Callable[[ConnexionRequest], Response]
+        ) -> Callable[[ConnexionRequest], Response]:
+            @functools.wraps(function)
+            def gated(request: ConnexionRequest) -> Response:
+                if bound[request_context.operation_id() or ""] is refuse_pull:
+                    refuse_pull()  # gate 0 before gate 1: whoever asks
+                headers = flask.request.headers.getlist("Authorization")
+                request_context.admit(known_principal(authenticate(headers)))
+                return function(request)
+
+            return gated
+
+    class GatedApi(FlaskApi):  # type: ignore[misc]
+        @staticmethod
+        def make_security_handler_factory(pass_context_arg_name: object) -> GatedSecurity:
+            return GatedSecurity(pass_context_arg_name)
+
+        @classmethod
+        def get_request(cls, *args: Any, **params: Any) -> ConnexionRequest:
+            if flask.request.method in _WITH_BODY:
+                return super().get_request(*args, **params)
+            return _bodyless_request(params)
+
+    return GatedApi
+
+
+def _bodyless_request(path_params: Mapping[str, Any]) -> ConnexionRequest:
+    """A request whose body, if any, is never read: 413 must not precede 401."""
+    context: dict[str, Any] = {}
+    request_ctx.connexion_context = context  # type: ignore[attr-defined]
+    return ConnexionRequest(
+        flask.request.url,
+        flask.request.method,
+        headers=flask.request.headers,
+        form={},
+        query=flask.request.args,
+        body=b"",
+        json_getter=lambda: None,
+        files={},
+        path_params=path_params,
+        context=context,
+        cookies=flask.request.cookies,
+    )
+
+
+class _DecidedLater(ConnexionResponseValidator):  # type: ignore[misc]
+    """Connexion's hook, bound; ``_Doorkeeper`` decides for all answers."""
+
+    def validate_response(self, *args: object) -> bool:
+        return True
+
+
+def _answer_error(contract: Contract, error: Exception) -> Response:
+    """The one bridge from exceptions to Problems."""
+    if isinstance(error, Refused):
+        return _refuse(error)
+    kind = _framework_kind(error)
+    if kind is not None:
+        allow = _allowed(contract) if isinstance(error, MethodNotAllowed) else ()
+        return respond_problem(Refused(kind, type(error).__name__), allow)
+    _log.error(
+        "request_failed",
+        operation=request_context.operation_id(),
+        correlation_id=request_context.correlation_id(),
+        exc_info=error,
+    )
+    return respond_problem(Refused(INTERNAL, type(error).__name__))
+
+
+def _framework_kind(error: Exception) -> RefusalKind | None:
+    if isinstance(error, HTTPException):
+        return FRAMEWORK.get(error.code or INTERNAL.status)
+    if isinstance(error, ProblemException):
+        return FRAMEWORK.get(error.status)
+    return None
+
+
+def _refuse(refused: Refused) -> Response:
+    kind = refused.kind
+    log = _log.error if kind is INTERNAL else _log.warning if kind.retry_after else _log.info
+    log(
+        "request_refused",
+        operation=request_context.operation_id(),
+        status=kind.status,
+        code=kind.code,
+        cause=refused.inside,
+        correlation_id=request_context.correlation_id(),
+    )
+    return respond_problem(refused)
+
+
+def _allowed(contract: Contract) -> tuple[str, ...]:
+    """The declared methods of the path: Werkzeug's own list changes order with the hash seed."""
+    asked = flask.request.path.split("/")
+    for path in contract.document["paths"]:
+        parts = path.split("/")
+        if len(parts) == len(asked) and all(
+            one.startswith("{") or one == other for one, other in zip(parts, asked, strict=True)
+        ):
+            return contract.methods_of(path)
+    return ()
+
+
+class _Doorkeeper:
+    """Decides whether an answer may leave, and counts it."""
+
+    def __init__(self, contract: Contract, metrics: Metrics) -> None:
+        self._validator = ResponseValidator(contract)
+        self._metrics = metrics
+
+    def let_out(self, response: Response) -> Response:
+        """The answer itself, or a 500 in its place. Never raises."""
+        operation = request_context.operation_id()
+        response.headers[request_context.CORRELATION_HEADER] = request_context.correlation_id()
+        breach = self._validator.breach(_outgoing(operation, response))
+        if breach is not None:
+            response = self._withhold(operation, response, breach)
+        self._metrics.requests.labels(operation or "none", response.status_code).inc()
+        self._metrics.seconds.labels(operation or "none").observe(request_context.elapsed())
+        return response
+
+    def _withhold(self, operation: str | None, response: Response, breach: Breach) -> Response:
+        _log.error(
+            "contract_breach",
+            operation=operation,
+            status=response.status_code,
+            part=breach.part,
+            pointer=breach.pointer,
+            rule=breach.rule,
+            correlation_id=request_context.correlation_id(),
+        )
+        self._metrics.breaches.labels(operation or "none").inc()
+        problem = respond_problem(Refused(INTERNAL, "contract breach"))
+        problem.headers[request_context.CORRELATION_HEADER] = request_context.correlation_id()
+        return problem
+
+
+def _outgoing(operation: str | None, response: Response) -> Outgoing:
+    parts = response.response
+    body = parts[0] if isinstance(parts, list) and len(parts) == 1 else response.get_data()
+    snapshot, data = flask.g.get("snapshot", (None, None))
+    return Outgoing(
+        operation_id=operation,
+        status=response.status_code,
+        media_type=response.mimetype or None,
+        headers={name.lower(): value for name, value in response.headers.items()},
+        body=body,
+        # only while the very bytes that were joined from its blocks are still the body
+        snapshot=snapshot if body is data else None,
+    )

@@ -1,0 +1,198 @@
+"""The contract, read once: the file's bytes, its operations and their compiled validators.
+
+What the service checks at runtime follows from ``api/plexsphere-v1.yaml`` through this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from server.schemas import SchemaCompiler, Validator
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+CONTRACT_FILE = "plexsphere-v1.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterContract:
+    """A declared parameter; ``kind`` is path, query, header or cookie."""
+
+    name: str
+    kind: str
+    required: bool
+    schema_type: str
+    validator: Validator
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderContract:
+    """A declared response header; its type is known so that its text can be read first."""
+
+    name: str
+    required: bool
+    schema_type: str
+    validator: Validator
+
+
+@dataclass(frozen=True, slots=True)
+class BlockContract:
+    """A JSON object schema taken apart: one validator a property, to check blocks on their own."""
+
+    required: frozenset[str]
+    properties: Mapping[str, Validator]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaContract:
+    """What may stand in a body of one media type; ``blocks`` where the schema is a plain object."""
+
+    validator: Validator
+    blocks: BlockContract | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseContract:
+    """One declared status: no ``media`` means no body."""
+
+    media: Mapping[str, MediaContract]
+    headers: tuple[HeaderContract, ...]
+    problem_codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationContract:
+    """One operation of the file."""
+
+    operation_id: str
+    method: str
+    path: str
+    secured: bool
+    parameters: tuple[ParameterContract, ...]
+    responses: Mapping[int, ResponseContract]
+
+    @property
+    def produces(self) -> frozenset[str]:
+        """The media types of answers that are no Problem."""
+        return frozenset(
+            media for response in self.responses.values() for media in response.media
+        ) - {"application/problem+json"}
+
+
+class ContractError(Exception):
+    """The file cannot be served as it stands; the message is a complaint for its author."""
+
+
+class Contract:
+    """The contract of one process."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self.document: dict[str, Any] = _parse(raw)
+        self._schemas = SchemaCompiler(self.document.get("components", {}).get("schemas", {}))
+        self.operations = {one.operation_id: one for one in self._operations()}
+        self.problem = self._schemas.compile({"$ref": "#/components/schemas/Problem"})
+
+    @classmethod
+    def packaged(cls) -> Contract:
+        """The file that was installed with this code."""
+        return cls(resources.files("api").joinpath(CONTRACT_FILE).read_bytes())
+
+    @property
+    def version(self) -> str:
+        """``info.version``."""
+        return str(self.document["info"]["version"])
+
+    def methods_of(self, path: str) -> tuple[str, ...]:
+        """The methods a path answers to, in the order of the file; HEAD comes with GET."""
+        declared = [method.upper() for method in self.document["paths"][path] if method in METHODS]
+        return tuple(
+            name for one in declared for name in ((one, "HEAD") if one == "GET" else (one,))
+        )
+
+    def _operations(self) -> Iterator[OperationContract]:
+        for path, item in self.document["paths"].items():
+            for method, operation in item.items():
+                if method in METHODS:
+                    yield self._operation(path, method, item, operation)
+
+    def _operation(
+        self, path: str, method: str, item: Mapping[str, Any], operation: Mapping[str, Any]
+    ) -> OperationContract:
+        declared = [*item.get("parameters", []), *operation.get("parameters", [])]
+        return OperationContract(
+            operation_id=operation["operationId"],
+            method=method.upper(),
+            path=path,
+            secured=bool(operation.get("security", self.document.get("security", []))),
+            parameters=tuple(self._parameter(self._resolve(one)) for one in declared),
+            responses={
+                int(status): self._response(self._resolve(response))
+                for status, response in operation["responses"].items()
+            },
+        )
+
+    def _parameter(self, parameter: Mapping[str, Any]) -> ParameterContract:
+        schema = parameter["schema"]
+        return ParameterContract(
+            name=parameter["name"],
+            kind=parameter["in"],
+            required=parameter.get("required", False),
+            schema_type=self._resolve(schema).get("type", "string"),
+            validator=self._schemas.compile(schema),
+        )
+
+    def _response(self, response: Mapping[str, Any]) -> ResponseContract:
+        headers = ((name, self._resolve(one)) for name, one in response.get("headers", {}).items())
+        return ResponseContract(
+            media={
+                media: self._media(one["schema"])
+                for media, one in response.get("content", {}).items()
+            },
+            headers=tuple(
+                HeaderContract(
+                    name=name,
+                    required=one.get("required", False),
+                    schema_type=self._resolve(one["schema"]).get("type", "string"),
+                    validator=self._schemas.compile(one["schema"]),
+                )
+                for name, one in headers
+            ),
+            problem_codes=tuple(response.get("x-problem-codes", ())),
+        )
+
+    def _media(self, schema: Mapping[str, Any]) -> MediaContract:
+        resolved = self._resolve(schema)
+        blocks = None
+        if resolved.get("type") == "object" and resolved.get("additionalProperties") is False:
+            blocks = BlockContract(
+                required=frozenset(resolved.get("required", ())),
+                properties={
+                    name: self._schemas.compile(one)
+                    for name, one in resolved.get("properties", {}).items()
+                },
+            )
+        return MediaContract(self._schemas.compile(schema), blocks)
+
+    def _resolve(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
+        while "$ref" in node:
+            found: Any = self.document
+            for part in node["$ref"].removeprefix("#/").split("/"):
+                found = found[part]
+            node = found
+        return node
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        document = yaml.load(raw, Loader=loader)
+    except yaml.YAMLError as error:
+        raise ContractError(f"{CONTRACT_FILE}: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict) or "paths" not in document:
+        raise ContractError(f"{CONTRACT_FILE}: not an OpenAPI document")
+    return document

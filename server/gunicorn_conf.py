@@ -1,0 +1,58 @@
+"""gunicorn's settings, all of them here (design.md 9 has what was measured)."""
+
+import shutil
+import tempfile
+
+from server.settings import read_settings, share_metrics
+
+_settings = read_settings()
+
+bind = _settings.bind
+workers = _settings.workers
+worker_class = "gthread"
+threads = _settings.threads
+# An idle keep-alive connection counts; agents keep one each, and 1,000 is the default.
+worker_connections = 20_000
+# Longer than an agent's 60 s tick, so that a pull finds its connection open.
+keepalive = 75
+# A second stack on the machine would meet this one there.
+control_socket_disable = True
+# With it a reload loses connections that wait in the dying worker's queue.
+reuse_port = False
+# The listener's queue; a fleet without jitter arrives at once.
+backlog = 4096
+# Requests in flight get this long after SIGTERM; audit rows are flushed behind them.
+graceful_timeout = 10
+# gthread workers notify from their main loop: this ends a worker whose loop hangs.
+timeout = 30
+# The header sizes the service answers for; above them gunicorn answers by itself (431, 414).
+limit_request_line = 16_384
+limit_request_fields = 100
+limit_request_field_size = 8_190
+# Worker heartbeat files in memory: a slow disk must not look like a hung worker.
+worker_tmp_dir = "/dev/shm"
+accesslog = None
+logger_class = "server.gunicorn_logs.PipelineLogger"
+proc_name = "plexsphere-state"
+
+_metrics = tempfile.mkdtemp(prefix="plexsphere-metrics-")
+share_metrics(_metrics)
+
+
+def child_exit(server, worker):  # type: ignore[no-untyped-def]
+    """Forget a dead worker's gauges; its counts stay."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)
+
+
+def worker_exit(server, worker):  # type: ignore[no-untyped-def]
+    """Flush what the worker still holds: audit rows."""
+    import wsgi
+
+    wsgi.service.close()
+
+
+def on_exit(server):  # type: ignore[no-untyped-def]
+    """Leave nothing behind."""
+    shutil.rmtree(_metrics, ignore_errors=True)

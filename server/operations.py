@@ -1,0 +1,137 @@
+"""Operations bound to their ports, and the way from an Answer to a Flask response.
+
+Handlers arrive with their ports inside (D3): Connexion is given plain functions of the declared
+parameters, and nothing is global.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, get_type_hints
+
+import flask
+from connexion.operations import AbstractOperation
+from connexion.resolver import Resolution, Resolver
+from flask import Response
+from werkzeug.exceptions import HTTPException
+
+from handlers.answers import PROBLEM, Answer
+from handlers.node_state import refuse_pull
+from handlers.refusals import NOT_ACCEPTABLE, PAYLOAD_TOO_LARGE, Refused
+from handlers.wire import SnapshotBody, json_bytes
+from server import request_context
+from server.contract import Contract, ContractError, OperationContract
+from server.problems import problem_answer
+
+Handler = Callable[..., Answer]
+IGNORED_BODY_MAX = 65_536  # bytes of a body nobody asked for that are read past without complaint
+
+
+def coverage_complaints(contract: Contract, handlers: Mapping[str, Handler]) -> list[str]:
+    """Operations without a handler and handlers without an operation, each by name."""
+    missing = sorted(contract.operations.keys() - handlers.keys())
+    stray = sorted(handlers.keys() - contract.operations.keys())
+    return [f"operation {name} of the contract has no handler" for name in missing] + [
+        f"handler {name} has no operation in the contract" for name in stray
+    ]
+
+
+def bind(handlers: Mapping[str, Handler], ports: Mapping[type, object]) -> dict[str, Handler]:
+    """Put each handler's ports inside. A handler whose ports do not exist becomes refuse_pull."""
+    bound: dict[str, Handler] = {}
+    for name, handler in handlers.items():
+        wanted = get_type_hints(handler).get("ports")
+        if wanted is None:
+            bound[name] = handler
+        elif wanted in ports:
+            bound[name] = _with_ports(handler, ports[wanted])
+        else:
+            bound[name] = refuse_pull
+    return bound
+
+
+def _with_ports(handler: Handler, ports: object) -> Handler:
+    def operate(**parameters: Any) -> Answer:
+        return handler(ports, request_context.current_call(), **parameters)
+
+    return operate
+
+
+class OperationResolver(Resolver):
+    """Gives Connexion our functions by operationId."""
+
+    def __init__(self, contract: Contract, bound: Mapping[str, Handler]) -> None:
+        super().__init__()
+        self._contract = contract
+        self._bound = bound
+
+    def resolve(self, operation: AbstractOperation) -> Resolution:
+        """The function behind one operation of the file."""
+        name = operation.operation_id
+        if name not in self._bound:  # coverage_complaints named it; this is the second line
+            raise ContractError(f"operation {name} of the contract has no handler")
+        return Resolution(_view(self._contract.operations[name], self._bound[name]), name)
+
+
+def _view(operation: OperationContract, handler: Handler) -> Callable[..., Response]:
+    names = {one.name for one in operation.parameters if one.kind in ("path", "query")}
+
+    def view(**parameters: Any) -> Response:
+        check_body_size()
+        check_accept(operation)
+        return respond(handler(**{k: v for k, v in parameters.items() if k in names}))
+
+    return view
+
+
+def check_body_size() -> None:
+    """413 for a body that is larger than what we are willing to read past."""
+    length = flask.request.content_length
+    if length is not None and length > IGNORED_BODY_MAX:
+        raise Refused(PAYLOAD_TOO_LARGE, f"content length {length}")
+
+
+def check_accept(operation: OperationContract) -> None:
+    """406 where the operation's one JSON form is ruled out by ``Accept``."""
+    if 406 not in operation.responses:
+        return
+    accepted = flask.request.accept_mimetypes
+    if accepted and not any(accepted[media] > 0 for media in operation.produces):
+        raise Refused(NOT_ACCEPTABLE, "Accept rules out every declared media type")
+
+
+def respond(answer: Answer) -> Response:
+    """An Answer as a Flask response; a snapshot stays in reach of the response validation."""
+    body = answer.body
+    if isinstance(body, SnapshotBody):
+        data = body.to_bytes()
+        flask.g.snapshot = (body, data)
+    elif body is None:
+        data = b""
+    else:
+        data = body if isinstance(body, bytes) else json_bytes(body)
+    response = Response(data, status=answer.status, headers=dict(answer.headers))
+    if answer.media_type is None:
+        del response.headers["Content-Type"]
+    else:
+        response.headers["Content-Type"] = answer.media_type
+    return response
+
+
+def respond_problem(refused: Refused, allow: tuple[str, ...] = ()) -> Response:
+    """The Problem of a refusal."""
+    return respond(
+        problem_answer(
+            refused.kind, flask.request.path, request_context.correlation_id(), allow=allow
+        )
+    )
+
+
+def is_problem(response: Response) -> bool:
+    """Whether the response carries a Problem."""
+    return response.mimetype == PROBLEM
+
+
+def status_of(error: HTTPException) -> int:
+    """The status of a framework error; 500 where it has none."""
+    return error.code or 500

@@ -1,0 +1,85 @@
+"""Problems: the outside of every refusal, RFC 9457 (design.md 4).
+
+One table turns a refusal into a Problem; framework errors take the same shape, titles from our own
+table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from handlers.answers import PROBLEM, Answer
+from handlers.refusals import INTERNAL, PAYLOAD_TOO_LARGE, UNAUTHORIZED, RefusalKind
+
+TYPE_PREFIX = "https://plexsphere.com/errors/"
+INSTANCE_MAX = 256
+
+# The HTTP reason phrases that reach the wire; not the library's, which change between versions.
+TITLES: Mapping[int, str] = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    413: "Payload Too Large",
+    415: "Unsupported Media Type",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+}
+
+# What belongs to no operation: the type's last part and the detail, without a code.
+NO_SUCH_ROUTE = RefusalKind(404, None, "No such resource.")
+METHOD_NOT_ALLOWED = RefusalKind(405, None, "The method is not declared for this path.")
+BAD_REQUEST = RefusalKind(400, None, "The request could not be understood.")
+UNSUPPORTED_MEDIA_TYPE = RefusalKind(415, None, "This operation does not accept this kind of body.")
+FRAMEWORK: Mapping[int, RefusalKind] = {
+    kind.status: kind
+    for kind in (
+        NO_SUCH_ROUTE,
+        METHOD_NOT_ALLOWED,
+        BAD_REQUEST,
+        PAYLOAD_TOO_LARGE,
+        UNSUPPORTED_MEDIA_TYPE,
+    )
+}
+
+
+def problem_type(kind: RefusalKind) -> str:
+    """The ``type`` URI: the code with dashes, or the status' name where there is no code."""
+    if kind.code is not None:
+        return TYPE_PREFIX + kind.code.replace("_", "-")
+    if kind.status == INTERNAL.status:
+        return TYPE_PREFIX + "internal"
+    return TYPE_PREFIX + TITLES[kind.status].lower().replace(" ", "-")
+
+
+def instance_of(path: str) -> str:
+    """The decoded request path percent-encoded again, at most 256 characters."""
+    return quote(path, safe="/:@!$&'()*+,;=-._~")[:INSTANCE_MAX]
+
+
+def problem_answer(
+    kind: RefusalKind, path: str, correlation_id: str, allow: tuple[str, ...] = ()
+) -> Answer:
+    """The Problem a refusal becomes. Nothing of its inside is in reach here."""
+    body: dict[str, object] = {
+        "type": problem_type(kind),
+        "title": TITLES[kind.status],
+        "status": kind.status,
+        "detail": kind.detail,
+        "instance": instance_of(path),
+    }
+    if kind.code is not None:
+        body["code"] = kind.code
+    body["correlation_id"] = correlation_id
+    headers = {"Cache-Control": "no-store"}
+    if kind is UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if kind.retry_after is not None:
+        headers["Retry-After"] = str(kind.retry_after)
+    if allow:
+        headers["Allow"] = ", ".join(allow)
+    return Answer(kind.status, body, media_type=PROBLEM, headers=headers)

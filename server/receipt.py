@@ -1,0 +1,33 @@
+"""The wiring receipt: which load-bearing ports exist in this process, as a value (D15)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LOAD_BEARING = ("SnapshotProvider", "RelationChecker", "NodeRepo")
+
+
+@dataclass(frozen=True, slots=True)
+class WiringReceipt:
+    """Port name -> the adapter it is wired to, or None; ``operations`` -> live or refused."""
+
+    ports: Mapping[str, str | None]
+    operations: Mapping[str, str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the pull is live: every load-bearing port is wired."""
+        return all(self.ports.get(port) for port in LOAD_BEARING)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The load-bearing ports that are not wired."""
+        return tuple(port for port in LOAD_BEARING if not self.ports.get(port))
+
+    def lines(self) -> list[str]:
+        """The receipt as it is printed at boot."""
+        verdict = "complete" if self.complete else f"incomplete: {', '.join(self.missing)}"
+        wired = [f"  {port:<18} {adapter or '-'}" for port, adapter in self.ports.items()]
+        bound = [f"  {name:<18} {state}" for name, state in self.operations.items()]
+        return [f"wiring receipt: {verdict}", *wired, *bound]

@@ -1,0 +1,63 @@
+"""What one HTTP request means to us: its correlation id, its operation, its Call.
+
+The only module that keeps anything in Flask's request globals.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from uuid import uuid4
+
+import flask
+
+from composer.deadline import Deadline
+from composer.identity import Principal
+from handlers.answers import Call
+
+CORRELATION_HEADER = "X-Correlation-Id"
+_WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+
+
+def correlation_id() -> str:
+    """The request's correlation id: the caller's where it is well-formed, else made here."""
+    known: str | None = flask.g.get("correlation_id")
+    if known is None:
+        given = flask.request.headers.get(CORRELATION_HEADER, "")
+        known = given if _WELL_FORMED.fullmatch(given) else uuid4().hex
+        flask.g.correlation_id = known
+    return known
+
+
+def operation_id() -> str | None:
+    """The operation Connexion routed the request to; None for an unknown route or method."""
+    endpoint = flask.request.endpoint
+    return None if endpoint is None else endpoint.rpartition(".")[2]
+
+
+def start(deadline_s: float) -> None:
+    """Note when the request began; everything it waits for shares one budget."""
+    flask.g.deadline = Deadline.after(deadline_s, time.monotonic)
+    flask.g.started = time.perf_counter()
+
+
+def elapsed() -> float:
+    """Seconds since the request began."""
+    started: float | None = flask.g.get("started")
+    return 0.0 if started is None else time.perf_counter() - started
+
+
+def admit(principal: Principal | None) -> None:
+    """Attach the authenticated Principal."""
+    flask.g.principal = principal
+
+
+def current_call() -> Call:
+    """The Call a handler is given."""
+    tags = flask.request.if_none_match
+    return Call(
+        principal=flask.g.get("principal"),
+        correlation_id=correlation_id(),
+        deadline=flask.g.deadline,
+        holds=tags.contains_weak,
+    )

@@ -1,0 +1,190 @@
+"""Every answer against the contract, before it leaves (D8).
+
+One place decides status, media type, header values and body for *all* answers, the framework's own
+included. A block that was valid once and has not changed is not validated again; nothing is served
+that never was. Nothing here raises.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+
+from cachetools import LRUCache
+
+from handlers.answers import PROBLEM
+from handlers.wire import Block, SnapshotBody
+from server.contract import Contract, HeaderContract, MediaContract, ResponseContract
+from server.schemas import Fault, Validator
+
+JSON_SUFFIXES = ("/json", "+json")
+REMEMBERED_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """What was wrong with an answer: two pointers or a name, never a value."""
+
+    part: str
+    pointer: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An answer as it is about to leave. ``snapshot`` is set only while ``body`` is its bytes."""
+
+    operation_id: str | None
+    status: int
+    media_type: str | None
+    headers: Mapping[str, str]
+    body: bytes
+    snapshot: SnapshotBody | None = None
+
+
+class ResponseValidator:
+    """Compiled once per process; thread-safe."""
+
+    def __init__(self, contract: Contract, remembered_bytes: int = REMEMBERED_BYTES) -> None:
+        self._contract = contract
+        # Keyed by content: a mutated block is another key. A Domain's array is one object for all
+        # its Nodes, so its hash is computed once and the lookup compares identities.
+        self._valid: LRUCache[tuple[str, bytes], int] = LRUCache(
+            remembered_bytes, getsizeof=lambda size: size
+        )
+        self._lock = Lock()
+
+    def breach(self, outgoing: Outgoing) -> Breach | None:
+        """The first thing the contract does not declare, or None."""
+        try:
+            return self._breach(outgoing)
+        except Exception as error:  # a validator that fails has validated nothing
+            return Breach("validation", "", type(error).__name__)
+
+    def _breach(self, outgoing: Outgoing) -> Breach | None:
+        if outgoing.operation_id is None:
+            return self._problem_breach(outgoing)
+        operation = self._contract.operations[outgoing.operation_id]
+        declared = operation.responses.get(outgoing.status)
+        if declared is None:
+            return Breach("status", "", f"{outgoing.status} is not declared")
+        return self._header_breach(declared, outgoing) or self._body_breach(declared, outgoing)
+
+    def _problem_breach(self, outgoing: Outgoing) -> Breach | None:
+        """Unknown routes and undeclared methods belong to no operation: Problem alone."""
+        if outgoing.media_type != PROBLEM:
+            return Breach("media type", "", "not a Problem")
+        return _value_breach(self._contract.problem, outgoing)
+
+    def _header_breach(self, declared: ResponseContract, outgoing: Outgoing) -> Breach | None:
+        for header in declared.headers:
+            breach = _one_header_breach(header, outgoing.headers)
+            if breach is not None:
+                return breach
+        return None
+
+    def _body_breach(self, declared: ResponseContract, outgoing: Outgoing) -> Breach | None:
+        if not declared.media:
+            if outgoing.body or outgoing.media_type is not None:
+                return Breach("body", "", "no body is declared")
+            return None
+        media = declared.media.get(outgoing.media_type or "")
+        if media is None:
+            return Breach("media type", "", "not declared for this status")
+        if outgoing.media_type == PROBLEM:
+            return _value_breach(media.validator, outgoing) or _problem_agreement(
+                declared, outgoing
+            )
+        if outgoing.snapshot is not None and media.blocks is not None:
+            return self._snapshot_breach(media, outgoing.snapshot)
+        if outgoing.media_type is not None and outgoing.media_type.endswith(JSON_SUFFIXES):
+            return _value_breach(media.validator, outgoing)
+        fault = media.validator.fault(outgoing.body.decode("utf-8"))
+        return _from_fault("body", fault)
+
+    def _snapshot_breach(self, media: MediaContract, body: SnapshotBody) -> Breach | None:
+        assert media.blocks is not None
+        names = [block.name for block in body.blocks]
+        missing = media.blocks.required - set(names)
+        if missing or len(set(names)) != len(names):
+            return Breach("body", "", "/required")
+        for block in body.blocks:
+            validator = media.blocks.properties.get(block.name)
+            if validator is None:
+                return Breach("body", f"/{block.name}", "/additionalProperties")
+            breach = self._block_breach(block, validator)
+            if breach is not None:
+                return breach
+        return None
+
+    def _block_breach(self, block: Block, validator: Validator) -> Breach | None:
+        key = (block.name, block.source)
+        with self._lock:
+            known = key in self._valid
+        if not known:
+            fault = validator.fault(json.loads(block.source))
+            if fault is not None:
+                return Breach("body", f"/{block.name}{fault.pointer}", fault.rule)
+            self._remember(key)
+        return _cut_breach(block)
+
+    def _remember(self, key: tuple[str, bytes]) -> None:
+        size = len(key[1])
+        if size <= self._valid.maxsize:
+            with self._lock:
+                self._valid[key] = size
+
+
+def _cut_breach(block: Block) -> Breach | None:
+    """A valid array without one whole element and one comma is valid: look at the cut alone."""
+    if block.cut is None:
+        return None
+    start, end = block.cut
+    removed = block.source[start:end]
+    element = removed[1:] if removed[:1] == b"," else removed.removesuffix(b",")
+    lone = start == 1 and end == len(block.source) - 1
+    if (len(removed) == len(element)) == lone and isinstance(_parsed(element), dict):
+        return None
+    return Breach("body", f"/{block.name}", "cut inside an element")
+
+
+def _parsed(text: bytes) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _one_header_breach(header: HeaderContract, headers: Mapping[str, str]) -> Breach | None:
+    value = headers.get(header.name.lower())
+    if value is None:
+        return Breach("header", header.name, "/required") if header.required else None
+    typed: object = value
+    if header.schema_type == "integer":
+        typed = int(value) if value.isascii() and value.isdigit() else value
+    return _from_fault(f"header {header.name}", header.validator.fault(typed))
+
+
+def _value_breach(validator: Validator, outgoing: Outgoing) -> Breach | None:
+    try:
+        value = json.loads(outgoing.body)
+    except ValueError:
+        return Breach("body", "", "not JSON")
+    return _from_fault("body", validator.fault(value))
+
+
+def _problem_agreement(declared: ResponseContract, outgoing: Outgoing) -> Breach | None:
+    """What a schema cannot say: a Problem's status and code are those of its response."""
+    problem = json.loads(outgoing.body)
+    if problem["status"] != outgoing.status:
+        return Breach("body", "/status", "unlike the HTTP status")
+    codes = declared.problem_codes
+    if problem.get("code") not in (codes or (None,)):
+        return Breach("body", "/code", "not declared for this status")
+    return None
+
+
+def _from_fault(part: str, fault: Fault | None) -> Breach | None:
+    return None if fault is None else Breach(part, fault.pointer, fault.rule)
