@@ -1,0 +1,139 @@
+"""The keys a token may be verified with: public, asymmetric, each for one algorithm only."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWK
+from jwt.exceptions import PyJWTError
+
+from server.authn.strict import json_object
+
+# What a key's kty and crv are good for; everything else (oct above all) verifies nothing here.
+_ALGORITHM_OF = {
+    ("OKP", "Ed25519"): "EdDSA",
+    ("EC", "P-256"): "ES256",
+    ("RSA", None): "RS256",
+}
+# RFC 9864 gave EdDSA over Ed25519 a name of its own; key sets may use either.
+_ALSO_CALLED = {"EdDSA": "Ed25519"}
+_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_KID = re.compile(r"[\x20-\x7e]{1,256}", re.ASCII)
+_RSA_BITS = range(2048, 8193)  # longer ones let a key set burn the verifier's time
+_RSA_EXPONENTS = range(65537, 2**32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VerificationKey:
+    """One public key, bound to the one algorithm it may verify."""
+
+    kid: str
+    algorithm: str
+    jwk: PyJWK
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeySet:
+    """The usable keys of a JWKS at one moment.
+
+    Compared by identity: a source hands out the same object for as long as the set is the same.
+    """
+
+    by_kid: Mapping[str, VerificationKey]
+
+
+NO_KEYS = KeySet({})
+
+OnWarning = Callable[[str], None]
+
+
+class KeySource(Protocol):
+    """Where keys come from. Nothing here raises; what goes wrong is reported by callback."""
+
+    def current(self) -> KeySet:
+        """The newest usable set, ``NO_KEYS`` when there never was one. Waits only for the first."""
+        ...
+
+    def searched_for(self, kid: str) -> KeySet:
+        """The set after a look for an unknown ``kid``: at most one refresh an interval."""
+        ...
+
+    def describe(self) -> tuple[bool, str]:
+        """For /readyz: whether there is a usable set, and one line on it."""
+        ...
+
+
+def parse_key_set(raw: bytes, on_warning: OnWarning) -> KeySet:
+    """The usable keys in a JWKS document; ValueError when it is none, or has no usable key.
+
+    Keys that must not verify anything are left out, each with a warning. A ``kid`` that occurs
+    twice names no key: whichever was meant, the other must not answer for it.
+    """
+    keys = json_object(raw).get("keys")
+    if not isinstance(keys, list):
+        raise ValueError("not a JWKS")
+    found: list[VerificationKey] = []
+    for index, jwk in enumerate(keys):
+        try:
+            found.append(_parse_key(jwk))
+        except ValueError as error:
+            on_warning(f"key {index} of the key set is ignored: {error}")
+    # Counted over all entries: an unusable one with the same kid is just as ambiguous.
+    occurrences = Counter(kid for jwk in keys if (kid := _kid(jwk)) is not None)
+    for kid in sorted(kid for kid, count in occurrences.items() if count > 1):
+        on_warning(f"kid {kid!r} occurs more than once in the key set: none of them is used")
+    usable = {key.kid: key for key in found if occurrences[key.kid] == 1}
+    if not usable:
+        raise ValueError("no usable key")
+    return KeySet(usable)
+
+
+def _kid(jwk: object) -> str | None:
+    kid = jwk.get("kid") if isinstance(jwk, dict) else None
+    return kid if isinstance(kid, str) and _KID.fullmatch(kid) else None
+
+
+def _parse_key(jwk: object) -> VerificationKey:
+    """One member of ``keys``; the ValueError says why it verifies nothing, without its content."""
+    if not isinstance(jwk, dict):
+        raise ValueError("not an object")
+    kid = _kid(jwk)
+    if kid is None:
+        raise ValueError("no kid of printable ASCII")
+    if not _PRIVATE.isdisjoint(jwk):
+        raise ValueError("it holds a secret or private part, which must not be published")
+    algorithm = _algorithm(jwk.get("kty"), jwk.get("crv"))
+    if algorithm is None:
+        raise ValueError("neither Ed25519, P-256 nor RSA")
+    if jwk.get("alg", algorithm) not in (algorithm, _ALSO_CALLED.get(algorithm, algorithm)):
+        raise ValueError("its alg does not fit its type")
+    if jwk.get("use", "sig") != "sig":
+        raise ValueError("its use is not sig")
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        raise ValueError("its key_ops do not allow to verify")
+    return VerificationKey(kid, algorithm, _public_key(jwk, algorithm))
+
+
+def _algorithm(kty: object, crv: object) -> str | None:
+    if isinstance(kty, str) and (crv is None or isinstance(crv, str)):
+        return _ALGORITHM_OF.get((kty, crv))
+    return None
+
+
+def _public_key(jwk: dict[str, Any], algorithm: str) -> PyJWK:
+    try:
+        parsed = PyJWK(jwk, algorithm)
+    except (PyJWTError, ValueError, TypeError, KeyError):
+        raise ValueError("its numbers make no key") from None
+    if isinstance(parsed.key, RSAPublicKey):
+        if parsed.key.key_size not in _RSA_BITS:
+            raise ValueError("RSA keys need 2048 to 8192 bits")
+        if parsed.key.public_numbers().e not in _RSA_EXPONENTS:
+            raise ValueError("its RSA exponent is too small or too large")
+    return parsed

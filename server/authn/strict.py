@@ -1,0 +1,67 @@
+"""Base64url and JSON, read more strictly than PyJWT reads them (design.md 9).
+
+One token has one reading: what two parsers could understand differently is refused before any
+signature is looked at. Every failure is a ValueError that quotes nothing of the input.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Any, NoReturn
+
+# A token's JSON is flat but for `aud` and the odd profile claim; deeper is not one of ours.
+_MAX_DEPTH = 8
+
+
+def base64url(part: str) -> bytes:
+    """The bytes of ``part``: no padding, no foreign character, no stray bits at the end."""
+    try:
+        decoded = urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError:
+        raise ValueError("not base64url") from None
+    # Python's decoder skips foreign characters and ignores left-over bits; encoding again does not.
+    if urlsafe_b64encode(decoded).rstrip(b"=") != part.encode("ascii", "replace"):
+        raise ValueError("not canonical base64url")
+    return decoded
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in ``raw``: no duplicate key at any level, no NaN, no lone surrogate."""
+    try:
+        value = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    _check(value, _MAX_DEPTH)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate key")
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError("not a JSON number")
+
+
+def _check(value: Any, depth: int) -> None:
+    """Text must be encodable: an escaped lone surrogate is a str that UTF-8 cannot carry."""
+    if depth == 0:
+        raise ValueError("nested too deeply")
+    if isinstance(value, str):
+        if not value.isascii():
+            value.encode("utf-8")
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            _check(key, depth)
+            _check(member, depth - 1)
+    elif isinstance(value, list):
+        for member in value:
+            _check(member, depth - 1)

@@ -1,0 +1,125 @@
+"""Keys and tokens for tests: good ones by default, any part replaced by the caller.
+
+``tests`` sign; the service only ever holds the public halves.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm, get_default_algorithms
+
+ISSUER = "https://issuer.test"
+AUDIENCE = "plexsphere"
+NODE_ID = "0190aaaa-0000-7000-8000-000000000001"
+
+
+def b64(raw: bytes) -> str:
+    """Base64url without padding, as JOSE writes it."""
+    return urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def dumps(value: Any) -> bytes:
+    """Compact JSON."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SigningKey:
+    """A private key with the one algorithm it signs."""
+
+    kid: str
+    algorithm: str
+    private: Any
+
+    @property
+    def jwk(self) -> dict[str, Any]:
+        """The public half, as a member of a JWKS."""
+        return {**self._members(self.private.public_key()), **self._labels()}
+
+    @property
+    def private_jwk(self) -> dict[str, Any]:
+        return {**self._members(self.private), **self._labels()}
+
+    def sign(self, signing_input: bytes) -> bytes:
+        return get_default_algorithms()[self.algorithm].sign(signing_input, self.private)
+
+    def _members(self, key: Any) -> dict[str, Any]:
+        shape: dict[str, Any] = {"EdDSA": OKPAlgorithm, "ES256": ECAlgorithm, "RS256": RSAAlgorithm}
+        members: dict[str, Any] = shape[self.algorithm].to_jwk(key, as_dict=True)
+        members.pop("key_ops", None)
+        return members
+
+    def _labels(self) -> dict[str, str]:
+        return {"kid": self.kid, "alg": self.algorithm, "use": "sig"}
+
+
+def ed25519_key(kid: str = "ed") -> SigningKey:
+    return SigningKey(kid, "EdDSA", ed25519.Ed25519PrivateKey.generate())
+
+
+def es256_key(kid: str = "es") -> SigningKey:
+    return SigningKey(kid, "ES256", ec.generate_private_key(ec.SECP256R1()))
+
+
+def rs256_key(kid: str = "rs", bits: int = 2048) -> SigningKey:
+    return SigningKey(kid, "RS256", rsa.generate_private_key(65537, bits))
+
+
+def jwks(*keys: SigningKey) -> bytes:
+    """A JWKS document with the public halves."""
+    return dumps({"keys": [key.jwk for key in keys]})
+
+
+def write_jwks(path: Path, *keys: SigningKey) -> Path:
+    """The document as a file, replaced at once as a careful operator does."""
+    beside = path.with_suffix(".new")
+    beside.write_bytes(jwks(*keys))
+    beside.replace(path)
+    return path
+
+
+def claims(
+    sub: Any = f"node:{NODE_ID}", now: float | None = None, **changes: Any
+) -> dict[str, Any]:
+    """Good claims; a change of ``...`` removes that claim."""
+    at = int(time.time() if now is None else now)
+    good = {
+        "iss": ISSUER, "aud": AUDIENCE, "sub": sub, "iat": at, "nbf": at, "exp": at + 3600
+    }  # fmt: skip
+    return {name: value for name, value in {**good, **changes}.items() if value is not ...}
+
+
+def header(key: SigningKey, **changes: Any) -> dict[str, Any]:
+    """A good header; a change of ``...`` removes that member."""
+    good = {"alg": key.algorithm, "typ": "JWT", "kid": key.kid}
+    return {name: value for name, value in {**good, **changes}.items() if value is not ...}
+
+
+def raw_token(key: SigningKey, header_bytes: bytes, claims_bytes: bytes) -> str:
+    """A token over exactly these bytes, rightly signed."""
+    signing_input = f"{b64(header_bytes)}.{b64(claims_bytes)}"
+    return f"{signing_input}.{b64(key.sign(signing_input.encode()))}"
+
+
+def token(
+    key: SigningKey,
+    sub: Any = f"node:{NODE_ID}",
+    *,
+    now: float | None = None,
+    headers: dict[str, Any] | None = None,
+    **changes: Any,
+) -> str:
+    """A good token for ``sub``, with ``changes`` to its claims and ``headers`` to its header."""
+    return raw_token(key, dumps(header(key, **(headers or {}))), dumps(claims(sub, now, **changes)))
+
+
+def bearer(text: str) -> dict[str, str]:
+    """The request header that carries a token."""
+    return {"Authorization": f"Bearer {text}"}
