@@ -1,74 +1,15 @@
-"""``PLEXSPHERE_JWKS`` as a key source: a path or a URL."""
+"""``PLEXSPHERE_JWKS``, looked at before anything is started with it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from server.authn.documents import DocumentError, FileDocument, UrlDocument
-from server.authn.keys import KeySource, OnWarning, parse_key_set
-from server.authn.refreshing import RefreshingKeys
-
-__all__ = ["KeySource", "check_jwks_setting", "file_keys", "key_source", "url_keys"]
+from server.authn.documents import DocumentError, FileDocument
+from server.authn.keys import parse_key_set, unheard
 
 _EXPECTED = "is to be a file with a JWKS, or an https URL (http for loopback only)"
-
-
-def unheard(warning: str) -> None:
-    """The callback of a source nobody listens to."""
-
-
-def key_source(
-    setting: str,
-    *,
-    on_warning: OnWarning = unheard,
-    clock: Callable[[], float] = time.monotonic,
-) -> KeySource:
-    """The source that a setting without a complaint names. Reads nothing until first asked."""
-    if "://" in setting:
-        return url_keys(setting, on_warning=on_warning, clock=clock)
-    return file_keys(Path(setting), on_warning=on_warning, clock=clock)
-
-
-def file_keys(
-    path: Path,
-    *,
-    check_interval: float = 1.0,
-    on_warning: OnWarning = unheard,
-    clock: Callable[[], float] = time.monotonic,
-) -> KeySource:
-    """Keys from a file, looked at once every ``check_interval`` seconds of use at most."""
-    return RefreshingKeys(
-        FileDocument(path),
-        refresh_interval=check_interval,
-        min_interval=check_interval,
-        in_background=False,
-        clock=clock,
-        on_warning=on_warning,
-    )
-
-
-def url_keys(
-    url: str,
-    *,
-    ca: Path | None = None,
-    refresh_interval: float = 300.0,
-    min_interval: float = 10.0,
-    on_warning: OnWarning = unheard,
-    clock: Callable[[], float] = time.monotonic,
-) -> KeySource:
-    """Keys from a URL, fetched anew every ``refresh_interval`` s and for unknown kids."""
-    return RefreshingKeys(
-        UrlDocument(url, ca),
-        refresh_interval=refresh_interval,
-        min_interval=min_interval,
-        in_background=True,
-        clock=clock,
-        on_warning=on_warning,
-    )
 
 
 def check_jwks_setting(value: str) -> str | None:

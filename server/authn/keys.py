@@ -52,6 +52,10 @@ NO_KEYS = KeySet({})
 OnWarning = Callable[[str], None]
 
 
+def unheard(warning: str) -> None:
+    """The callback where nobody listens."""
+
+
 class KeySource(Protocol):
     """Where keys come from. Nothing here raises; what goes wrong is reported by callback."""
 
