@@ -26,12 +26,16 @@ class DeadlineExceeded(Exception):
     """Postgres did not answer within the caller's deadline."""
 
 
+class NoFreeConnection(Exception):
+    """Every connection was in use for as long as the caller may wait, or none is coming back."""
+
+
 @contextmanager
 def ledger_errors(doing: str) -> Iterator[None]:
     """Raise DatastoreUnavailable or ComposerError for whatever the driver or the pool raises."""
     try:
         yield
-    except (psycopg2.Error, SQLAlchemyError, DeadlineExceeded) as cause:
+    except (psycopg2.Error, SQLAlchemyError, DeadlineExceeded, NoFreeConnection) as cause:
         raise translated(doing, cause) from cause
 
 
@@ -42,9 +46,9 @@ def translated(doing: str, cause: Exception) -> ComposerError:
     return DatastoreUnavailable(message) if is_unavailable(cause) else ComposerError(message)
 
 
-def is_unavailable(cause: Exception) -> bool:
+def is_unavailable(cause: BaseException) -> bool:
     """Whether Postgres was not there, or not in time, as opposed to refusing what was asked."""
-    if isinstance(cause, (DeadlineExceeded, PoolTimeout)):
+    if isinstance(cause, (DeadlineExceeded, NoFreeConnection, PoolTimeout)):
         return True
     state = getattr(cause, "pgcode", None)
     if state is None:
@@ -54,6 +58,14 @@ def is_unavailable(cause: Exception) -> bool:
             type(cause) is psycopg2.DatabaseError
         )
     return state.startswith(_UNAVAILABLE_CLASSES) or state in _UNAVAILABLE_CODES
+
+
+def is_connection_lost(cause: BaseException) -> bool:
+    """Whether the connection itself is gone, so that a read may be sent again on another one."""
+    state = getattr(cause, "pgcode", None)
+    if state is None:
+        return is_unavailable(cause) and isinstance(cause, psycopg2.Error)
+    return state.startswith("08") or state in ("57P01", "57P02", "57P05")
 
 
 def is_missing_table(cause: BaseException) -> bool:

@@ -1,0 +1,111 @@
+"""The Ledger on Postgres: one statement a pull, all five row sets from one moment (D6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from composer.bridge import BridgeRows
+from composer.deadline import Deadline
+from composer.entries import EntryRow
+from composer.errors import CorruptLedger, NodeNotFound
+from composer.policy import RuleSetRow
+from composer.ports import PeerTable
+from composer.reachability import ReachabilityRow
+from db import rows
+from db.peer_tables import HeldPeers, PeerTables
+from db.pool import ReadPool
+from db.statements import Prepared
+
+SNAPSHOT_FOR_NODE = Prepared("snapshot_for_node")
+# About half a kilobyte each.
+DEFAULT_HELD_ROWS = 200_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresLedgerView:
+    """One moment of the ledger, decoded whole; the five sources of the composer."""
+
+    peer_table: PeerTable
+    reachability_row: ReachabilityRow
+    rule_sets: tuple[RuleSetRow, ...]
+    bridge_rows: BridgeRows | None
+    entry_rows: tuple[EntryRow, ...]
+
+    def peers(self) -> PeerTable:
+        """PeerSource."""
+        return self.peer_table
+
+    def reachability(self) -> ReachabilityRow:
+        """ReachabilitySource."""
+        return self.reachability_row
+
+    def policies(self) -> tuple[RuleSetRow, ...]:
+        """PolicySource."""
+        return self.rule_sets
+
+    def bridge(self) -> BridgeRows | None:
+        """BridgeSource."""
+        return self.bridge_rows
+
+    def entries(self) -> tuple[EntryRow, ...]:
+        """EntriesSource."""
+        return self.entry_rows
+
+
+class PostgresLedger:
+    """Implements composer.ports.Ledger."""
+
+    def __init__(self, pool: ReadPool, *, held_rows: int = DEFAULT_HELD_ROWS) -> None:
+        """``held_rows`` bounds the peer rows this process remembers, all Domains together."""
+        self._pool = pool
+        self._tables = PeerTables(held_rows)
+
+    def view(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> PostgresLedgerView:
+        """See composer.ports.Ledger. All of it or an error: nothing is decoded later."""
+        held = self._tables.held(domain_id)
+        found = self._pool.fetch(
+            SNAPSHOT_FOR_NODE,
+            {
+                "node_id": str(node_id),
+                "domain_id": str(domain_id),
+                "held_revision": str(held.table.revision) if held else None,
+            },
+            deadline,
+        )
+        if not found:
+            raise NodeNotFound(f"node_id={node_id} is not in domain_id={domain_id}")
+        revision, peers, reachability, policies, entries, bridge = found[0]
+
+        def decoded(row_set: str, decode: Callable[[], T]) -> T:
+            try:
+                return decode()
+            except rows.UNDECODABLE as cause:
+                # Not chained: the cause quotes what it could not decode.
+                raise CorruptLedger(
+                    f"node_id={node_id} row_set={row_set} reason={type(cause).__name__}"
+                ) from None
+
+        return PostgresLedgerView(
+            decoded("peers", lambda: self._table(domain_id, UUID(revision), peers, held)),
+            decoded("reachability", lambda: rows.reachability_row(reachability)),
+            decoded("policies", lambda: rows.rule_set_rows(policies)),
+            decoded("bridge", lambda: rows.bridge_rows(bridge)),
+            decoded("entries", lambda: rows.entry_rows(entries)),
+        )
+
+    def _table(
+        self, domain_id: UUID, revision: UUID, peers: str | None, held: HeldPeers | None
+    ) -> PeerTable:
+        if peers is None:
+            # The statement compared with exactly this one: what was put aside since is not asked.
+            if held is None or held.table.revision != revision:
+                raise ValueError("no peers came, and none are held")
+            return held.table
+        lines = rows.peer_rows(peers, held.lines if held else {})
+        table = PeerTable(domain_id, revision, tuple(lines.values()))
+        return self._tables.keep(HeldPeers(table, lines)).table

@@ -1,0 +1,138 @@
+-- db/ledger.py, PostgresLedger.view: all five row sets of one Node, from one MVCC moment (D6).
+-- $1 Node, $2 Domain, $3 the peers_revision the caller already holds, or NULL.
+-- No VOLATILE function and no row lock: either would mix moments again. No ORDER BY: rows are
+-- sorted where they are composed. One row, or none when the Node is not in the Domain; its columns:
+--   peers_revision  text
+--   peers           NULL when $3 is current; else a line a Node:
+--                   id SP address|- SP key in hex|- [SP relay port SP relay host as JSON]
+--   reachability    [state, last_heartbeat_at, changed_at]
+--   policies        [[policy_id, revision_id, rule_payload in hex, fingerprint in hex], ...]
+--   entries         [[kind, key, value, workload_tag], ...]
+--   bridge          NULL without a bridge Resource; else [relay, assignments, providers, rules, tunnels]
+-- Indexes: nodes_pkey and domains_pkey; nodes_by_domain for the peers; for the relays
+-- bridge_resources_node_id_key, bridge_relays_pkey and bridge_relay_assignments_pkey; the primary
+-- key of policies and entries; the bridge_resource_id keys of the aggregates.
+PREPARE snapshot_for_node (uuid, uuid, uuid) AS
+SELECT
+    d.peers_revision::text,
+    CASE
+        WHEN d.peers_revision IS DISTINCT FROM $3 THEN (
+            -- The relay a peer falls back to: enabled, in the peer's own Domain, lowest Resource.
+            WITH fallbacks AS MATERIALIZED (
+                SELECT DISTINCT ON (a.peer_node_id)
+                    a.peer_node_id,
+                    a.fallback_endpoint,
+                    a.fallback_endpoint_port
+                FROM plexsphere.nodes AS h
+                JOIN plexsphere.bridge_resources AS b ON b.node_id = h.id
+                JOIN plexsphere.bridge_relays AS r ON r.bridge_resource_id = b.id AND r.enabled
+                JOIN plexsphere.bridge_relay_assignments AS a ON a.bridge_resource_id = b.id
+                WHERE h.domain_id = $2
+                ORDER BY a.peer_node_id, a.bridge_resource_id
+            )
+            SELECT
+                string_agg(
+                    p.id::text
+                    || ' ' || coalesce(host(p.mesh_ip), '-')
+                    || ' ' || coalesce(encode(p.public_key, 'hex'), '-')
+                    || coalesce(
+                        ' ' || f.fallback_endpoint_port || ' ' || to_json(f.fallback_endpoint), ''),
+                    E'\n'
+                )
+            FROM plexsphere.nodes AS p
+            LEFT JOIN fallbacks AS f ON f.peer_node_id = p.id
+            WHERE p.domain_id = $2
+        )
+    END AS peers,
+    json_build_array(n.reachability_state, n.last_heartbeat_at, n.changed_at)::text AS reachability,
+    (
+        SELECT
+            json_agg(json_build_array(
+                c.policy_id,
+                c.revision_id,
+                encode(c.rule_payload, 'hex'),
+                encode(c.fingerprint, 'hex')
+            ))::text
+        FROM plexsphere.policy_compiled_ruleset AS c
+        WHERE c.node_id = $1
+    ) AS policies,
+    (
+        SELECT json_agg(json_build_array(e.kind, e.key, e.value, e.workload_tag))::text
+        FROM plexsphere.node_state_entries AS e
+        WHERE e.node_id = $1
+    ) AS entries,
+    (
+        SELECT
+            json_build_array(
+                (
+                    SELECT json_build_array(r.enabled, r.listen_port)
+                    FROM plexsphere.bridge_relays AS r
+                    WHERE r.bridge_resource_id = b.id
+                ),
+                (
+                    SELECT
+                        json_agg(json_build_array(
+                            a.peer_node_id,
+                            a.fallback_endpoint,
+                            a.fallback_endpoint_port
+                        ))
+                    FROM plexsphere.bridge_relay_assignments AS a
+                    WHERE a.bridge_resource_id = b.id
+                ),
+                (
+                    SELECT
+                        json_agg(json_build_array(
+                            u.id,
+                            u.slug,
+                            u.kind,
+                            u.interface_name,
+                            u.listen_port,
+                            u.max_peers,
+                            u.auth_secret_ref,
+                            u.routing_policy,
+                            u.created_at,
+                            u.updated_at
+                        ))
+                    FROM plexsphere.bridge_user_access_providers AS u
+                    WHERE u.bridge_resource_id = b.id
+                ),
+                (
+                    SELECT
+                        json_agg(json_build_array(
+                            i.id,
+                            i.slug,
+                            i.sni_host,
+                            i.target_node_id,
+                            i.target_port,
+                            i.acme_account_ref,
+                            i.created_at,
+                            i.updated_at
+                        ))
+                    FROM plexsphere.bridge_ingress_rules AS i
+                    WHERE i.bridge_resource_id = b.id
+                ),
+                (
+                    SELECT
+                        json_agg(json_build_array(
+                            t.id,
+                            t.slug,
+                            t.kind,
+                            t.remote_host,
+                            t.remote_port,
+                            t.auth_secret_ref,
+                            t.allowed_subnets,
+                            t.routing_policy,
+                            t.created_at,
+                            t.updated_at
+                        ))
+                    FROM plexsphere.bridge_site_to_site_tunnels AS t
+                    WHERE t.bridge_resource_id = b.id
+                )
+            )::text
+        FROM plexsphere.bridge_resources AS b
+        WHERE b.node_id = $1
+    ) AS bridge
+FROM plexsphere.nodes AS n
+JOIN plexsphere.domains AS d ON d.id = n.domain_id
+WHERE n.id = $1
+    AND n.domain_id = $2;

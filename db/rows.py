@@ -1,0 +1,153 @@
+"""From the columns of ``snapshot_for_node`` to the composer's rows, content untouched.
+
+Each function raises ValueError (or a sibling that ``UNDECODABLE`` lists) for what it cannot decode;
+the ledger turns that into CorruptLedger, naming the Node and the row set and never the content.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from composer.bridge import BridgeRows, RelayRow
+from composer.entries import EntryRow
+from composer.peers import PeerRow
+from composer.policy import RuleSetRow
+from composer.reachability import ReachabilityRow
+from composer.snapshot import IngressRule, RelayAssignment, SiteToSiteTunnel, UserAccessProvider
+
+UNDECODABLE = (ValueError, TypeError, IndexError, OverflowError, RecursionError)
+
+
+def peer_rows(text: str, known: Mapping[str, PeerRow]) -> dict[str, PeerRow]:
+    """A row per line, ascending by Node id; ``known`` lines are decoded already.
+
+    The lines start with the id in canonical text, whose order is the order of its bytes.
+    """
+    return {line: known.get(line) or _peer_row(line) for line in sorted(text.split("\n"))}
+
+
+def _peer_row(line: str) -> PeerRow:
+    node_id, mesh_ip, public_key, *fallback = line.split(" ", 4)
+    port, host = fallback if fallback else (None, None)
+    return PeerRow(
+        UUID(node_id),
+        None if mesh_ip == "-" else mesh_ip,
+        None if public_key == "-" else bytes.fromhex(public_key),
+        None if host is None else _text(json.loads(host)),
+        None if port is None else int(port),
+    )
+
+
+def reachability_row(text: str) -> ReachabilityRow:
+    """[state, last_heartbeat_at, changed_at]"""
+    state, last_heartbeat_at, changed_at = json.loads(text)
+    return ReachabilityRow(
+        _text(state),
+        None if last_heartbeat_at is None else _moment(last_heartbeat_at),
+        _moment(changed_at),
+    )
+
+
+def rule_set_rows(text: str | None) -> tuple[RuleSetRow, ...]:
+    """[[policy_id, revision_id, rule_payload, fingerprint], ...]"""
+    return tuple(
+        RuleSetRow(
+            UUID(policy_id), UUID(revision_id), bytes.fromhex(payload), bytes.fromhex(print_)
+        )
+        for policy_id, revision_id, payload, print_ in _array(text)
+    )
+
+
+def entry_rows(text: str | None) -> tuple[EntryRow, ...]:
+    """[[kind, key, value, workload_tag], ...]"""
+    return tuple(EntryRow(*entry) for entry in _array(text))
+
+
+def bridge_rows(text: str | None) -> BridgeRows | None:
+    """[relay, assignments, providers, rules, tunnels]; None without a bridge Resource."""
+    if text is None:
+        return None
+    relay, assignments, providers, rules, tunnels = json.loads(text, parse_float=_finite)
+    return BridgeRows(
+        relay=None if relay is None else RelayRow(*relay),
+        assignments=tuple(RelayAssignment(UUID(peer), *rest) for peer, *rest in assignments or ()),
+        providers=tuple(_provider(row) for row in providers or ()),
+        ingress_rules=tuple(_rule(row) for row in rules or ()),
+        tunnels=tuple(_tunnel(row) for row in tunnels or ()),
+    )
+
+
+def _provider(row: list[Any]) -> UserAccessProvider:
+    provider_id, slug, kind, interface, port, peers, secret_ref, routing, created_at, updated_at = (
+        row
+    )
+    return UserAccessProvider(
+        UUID(provider_id),
+        slug,
+        kind,
+        interface,
+        port,
+        peers,
+        secret_ref,
+        routing,
+        _moment(created_at),
+        _moment(updated_at),
+    )
+
+
+def _rule(row: list[Any]) -> IngressRule:
+    rule_id, slug, sni_host, target_node_id, target_port, acme, created_at, updated_at = row
+    return IngressRule(
+        UUID(rule_id),
+        slug,
+        sni_host,
+        UUID(target_node_id),
+        target_port,
+        _moment(created_at),
+        _moment(updated_at),
+        acme,
+    )
+
+
+def _tunnel(row: list[Any]) -> SiteToSiteTunnel:
+    tunnel_id, slug, kind, host, port, secret_ref, subnets, routing, created_at, updated_at = row
+    return SiteToSiteTunnel(
+        UUID(tunnel_id),
+        slug,
+        kind,
+        host,
+        port,
+        secret_ref,
+        tuple(_text(subnet) for subnet in subnets),
+        routing,
+        _moment(created_at),
+        _moment(updated_at),
+    )
+
+
+def _array(text: str | None) -> list[Any]:
+    """What ``json_agg`` made; no row at all is NULL."""
+    return [] if text is None else json.loads(text)
+
+
+def _moment(text: str) -> datetime:
+    """Exact to the microsecond; ``infinity`` and years past 9999 are no moments."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number past all floats")
+    return value
