@@ -24,7 +24,8 @@ from handlers.wire_values import (
 )
 
 _DIGEST_VERSION = b"plexsphere desired state v1\n"
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# NaN and infinities are no JSON: better no answer than one that agents cannot read
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def json_bytes(value: object) -> bytes:

@@ -1,7 +1,8 @@
 """Counters and histograms, right with several workers.
 
 prometheus-client adds the workers up through files in a directory that
-``server/gunicorn_conf.py`` names; with one process they stay in memory. Labels are closed sets: no id ever becomes a label.
+``server/gunicorn_conf.py`` names; with one process they stay in memory. Labels are closed sets:
+no id ever becomes a label.
 """
 
 from __future__ import annotations

@@ -9,8 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
+
+from db.dsn import is_dsn
+from server.authn.jwks import check_jwks_setting
+from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
 
 PREFIX = "PLEXSPHERE_"
 
@@ -20,10 +23,7 @@ class Settings:
     """All settings. Times in seconds, sizes in items unless said otherwise."""
 
     dsn: str = ""
-    spicedb_endpoint: str = ""
-    spicedb_token: str = ""
-    spicedb_ca: str = ""
-    spicedb_insecure: bool = False
+    spicedb: SpiceDbEndpoint = SpiceDbEndpoint("", "")
     spicedb_timeout: float = 1.0
     jwks: str = ""
     jwt_issuer: str = ""
@@ -95,13 +95,15 @@ class _Reader:
     def flag(self, name: str, default: bool) -> bool:
         return self.choice(name, "1" if default else "0", ("0", "1")) == "1"
 
-    def required(self, name: str, expected: str, check: Callable[[str], bool]) -> str:
+    def required(
+        self, name: str, expected: str, check: Callable[[str], bool] = lambda text: True
+    ) -> bool:
         value = self.text(name)
         if not value:
             self.complain(name, f"is not set; it is to be {expected}")
         elif not check(value):
             self.complain(name, f"is malformed; it is to be {expected}")
-        return value
+        return bool(value)
 
     def complain(self, name: str, sentence: str) -> None:
         self.complaints.append(f"{PREFIX}{name} {sentence}")
@@ -115,10 +117,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         _dependencies(reader)
     settings = Settings(
         dsn=dsn,
-        spicedb_endpoint=reader.text("SPICEDB_ENDPOINT"),
-        spicedb_token=reader.text("SPICEDB_TOKEN"),
-        spicedb_ca=reader.text("SPICEDB_CA"),
-        spicedb_insecure=reader.flag("SPICEDB_INSECURE", default=False),
+        spicedb=_endpoint(reader),
         spicedb_timeout=reader.number("SPICEDB_TIMEOUT", 1.0, 0.05, 60),
         jwks=reader.text("JWKS"),
         jwt_issuer=reader.text("JWT_ISSUER"),
@@ -144,38 +143,29 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 def _dependencies(reader: _Reader) -> None:
     """What a live pull cannot do without."""
-    from db.dsn import is_dsn  # here: only a provisioned service needs the driver's parser
-    from server.authn.jwks import check_jwks_setting
-
     reader.required("DSN", "a libpq URI or key=value string with a host", is_dsn)
-    endpoint = reader.required("SPICEDB_ENDPOINT", "host:port", _is_host_port)
-    reader.required("SPICEDB_TOKEN", "SpiceDB's preshared key", lambda text: text.isprintable())
-    if reader.text("SPICEDB_INSECURE") == "1" and endpoint and not _is_loopback(endpoint):
-        reader.complain("SPICEDB_INSECURE", "is for loopback only; set PLEXSPHERE_SPICEDB_CA")
+    if reader.required("SPICEDB_ENDPOINT", "host:port") and reader.required(
+        "SPICEDB_TOKEN", "SpiceDB's preshared key"
+    ):
+        for complaint in check_endpoint(_endpoint(reader)):
+            name, _, expected = complaint.partition(": ")
+            reader.complain(f"SPICEDB_{name.upper()}", f"is malformed: {expected}")
+    if reader.required("JWKS", "a file with a JWKS or an https URL"):
+        complaint = check_jwks_setting(reader.text("JWKS"))
+        if complaint:
+            reader.complain("JWKS", f"cannot be used: {complaint}")
+    reader.required("JWT_ISSUER", "the `iss` of accepted tokens")
+    reader.required("JWT_AUDIENCE", "the `aud` of accepted tokens")
+
+
+def _endpoint(reader: _Reader) -> SpiceDbEndpoint:
     ca = reader.text("SPICEDB_CA")
-    if ca and not Path(ca).is_file():
-        reader.complain("SPICEDB_CA", "is to be a file of PEM certificates")
-    jwks = reader.text("JWKS")
-    complaint = check_jwks_setting(jwks) if jwks else "is not set; it is to be a file or an URL"
-    if complaint:
-        reader.complain("JWKS", complaint)
-    reader.required("JWT_ISSUER", "the `iss` of accepted tokens", lambda text: True)
-    reader.required("JWT_AUDIENCE", "the `aud` of accepted tokens", lambda text: True)
-
-
-def _is_host_port(text: str) -> bool:
-    host, separator, port = text.rpartition(":")
-    return bool(separator and host and port.isdigit() and 0 < int(port) < 65536)
-
-
-def _is_loopback(endpoint: str) -> bool:
-    host = endpoint.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return SpiceDbEndpoint(
+        address=reader.text("SPICEDB_ENDPOINT"),
+        preshared_key=reader.text("SPICEDB_TOKEN"),
+        ca=Path(ca) if ca else None,
+        insecure=reader.flag("SPICEDB_INSECURE", default=False),
+    )
 
 
 def metrics_directory() -> str | None:

@@ -1,0 +1,158 @@
+"""The composition root: where concrete adapters meet ports, in a straight line.
+
+``wire(settings)`` is the only way to a running service; its receipt says what it wired (D15). Nothing
+is asked of Postgres, SpiceDB or the JWKS here: unreachable is not malformed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import flask
+
+from composer.ports import AuditSink, SilentAudit
+from composer.snapshot_composer import SnapshotComposer
+from db.audit import PostgresAuditSink
+from db.ledger import PostgresLedger
+from db.nodes import PostgresNodeRepo
+from db.pool import ReadPool
+from handlers import OPERATIONS
+from handlers.node_state import PullPorts, refuse_pull
+from handlers.service import ServicePorts
+from server.app import Authenticate, build_app
+from server.authn.jwks import key_source
+from server.authn.tokens import TokenVerifier
+from server.authz.admin import SpiceDbAdmin
+from server.authz.bulkhead import Bulkhead
+from server.authz.channel import SpiceDbChannel
+from server.authz.readiness import SpiceDbReadiness
+from server.authz.spicedb import SpiceDbChecker
+from server.contract import Contract, ContractError
+from server.docs_page import docs_page
+from server.health import DependencyProbes, Probe
+from server.metrics import Metrics
+from server.observers import AuditObserver, DropObserver, TokenObserver, warn
+from server.operations import bind, coverage_complaints
+from server.probes import keys_probe, ledger_probe, spicedb_probe, wiring_probe
+from server.receipt import WiringReceipt
+from server.settings import Settings
+
+DISTRIBUTION = "plexsphere-state"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A wired service. ``close`` flushes what is held and gives connections up."""
+
+    app: flask.Flask
+    receipt: WiringReceipt
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LivePull:
+    """What a provisioned pull is made of."""
+
+    ports: PullPorts
+    authenticate: Authenticate
+    probes: dict[str, Probe]
+    close: Callable[[], None]
+
+
+def wire(settings: Settings) -> Service:
+    """Build the service. Raises ContractError naming every operation that cannot be bound."""
+    contract = Contract.packaged()
+    complaints = coverage_complaints(contract, OPERATIONS)
+    if complaints:
+        raise ContractError("\n".join(complaints))
+    metrics = Metrics()
+    live = live_pull(settings, metrics) if settings.provisioned else None
+    receipt = wiring_receipt(live)
+    service = ServicePorts(
+        health=DependencyProbes({"wiring": wiring_probe(receipt), **(live.probes if live else {})}),
+        metrics=metrics,
+        contract=contract.raw,
+        docs_page=docs_page(contract),
+        version=version(DISTRIBUTION),
+        contract_version=contract.version,
+    )
+    ports: dict[type, object] = {ServicePorts: service}
+    if live is not None:
+        ports[PullPorts] = live.ports
+    bound = bind(OPERATIONS, ports)
+    app = build_app(
+        contract,
+        bound,
+        live.authenticate if live else nobody,
+        metrics,
+        settings.pull_deadline,
+    )
+    return Service(app, receipt, live.close if live else lambda: None)
+
+
+def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
+    """Every adapter of the pull. Connections are made at first use, after the fork."""
+    pool = ReadPool(
+        settings.dsn, size=settings.pool_size, statement_timeout=settings.statement_timeout
+    )
+    channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout)
+    # below the thread count, so that a frozen SpiceDB leaves threads for everything else
+    relations = SpiceDbChecker(channel, Bulkhead(limit=max(1, settings.threads - 4)))
+    audit: AuditSink = SilentAudit()
+    close_audit: Callable[[], None] = lambda: None
+    if settings.audit:
+        sink = PostgresAuditSink(
+            settings.dsn, capacity=settings.audit_queue, on_lost=AuditObserver(metrics).lost
+        )
+        audit, close_audit = sink, sink.close
+    keys = key_source(settings.jwks, on_warning=lambda text: warn("jwks", warning=text))
+    verifier = TokenVerifier(
+        keys,
+        settings.jwt_issuer,
+        settings.jwt_audience,
+        settings.jwt_leeway,
+        on_refused=TokenObserver(metrics).refused,
+    )
+    ports = PullPorts(
+        relations=relations,
+        nodes=PostgresNodeRepo(pool),
+        snapshots=SnapshotComposer(
+            PostgresLedger(pool, held_rows=settings.held_peers), DropObserver(metrics)
+        ),
+        audit=audit,
+    )
+
+    def close() -> None:
+        close_audit()
+        pool.close()
+        channel.close()
+
+    probes = {
+        "postgres": ledger_probe(pool),
+        "spicedb": spicedb_probe(SpiceDbReadiness(SpiceDbAdmin(channel))),
+        "jwks": keys_probe(keys),
+    }
+    return LivePull(ports, verifier.principal, probes, close)
+
+
+def wiring_receipt(live: LivePull | None) -> WiringReceipt:
+    """What stands behind each port, and which operations are live."""
+    names: dict[str, str | None] = {
+        "SnapshotProvider": live and type(live.ports.snapshots).__name__,
+        "RelationChecker": live and type(live.ports.relations).__name__,
+        "NodeRepo": live and type(live.ports.nodes).__name__,
+        "AuditSink": live and type(live.ports.audit).__name__,
+    }
+    operations = {
+        name: "refused" if function is refuse_pull else "live"
+        for name, function in OPERATIONS.items()
+    }
+    if live is None:
+        operations["GetNodeState"] = "refused"
+    return WiringReceipt(names, operations)
+
+
+def nobody(authorization_headers: list[str]) -> None:
+    """Authentication of a service that is not provisioned: there is no Principal."""
