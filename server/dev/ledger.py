@@ -1,0 +1,69 @@
+"""The development ledger: migrated, holding the sample that was asked for, made once."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from composer.errors import ComposerError
+from db.bulk import copy_rows, forget_authz_tokens, node_ids
+from db.migrate import migrate, migrations
+
+from .postgres import Cluster
+from .process import StackError
+from .sample import Sample
+
+Step = Callable[[str], None]
+
+
+def prepare_ledger(cluster: Cluster, sample: Sample, stamp: Path, step: Step) -> None:
+    """Leaves a ledger alone that was made for this sample by these migrations; else makes it anew.
+
+    The stamp is written last, so a ledger whose making was interrupted is made anew as well.
+    """
+    wanted = {
+        "nodes": sample.nodes,
+        "seed": sample.seed,
+        "migrations": [migration.checksum for migration in migrations()],
+    }
+    if _read(stamp) == wanted:
+        return
+    stamp.unlink(missing_ok=True)
+    try:
+        cluster.recreate_database()
+        migrate(cluster.dsn)
+        step("migrations")
+        load_sample(cluster.dsn, sample)
+        step(f"sample Domain of {sample.nodes} Nodes")
+    except ComposerError as error:
+        raise StackError(f"the development ledger could not be made: {_whole(error)}") from error
+    stamp.write_text(json.dumps(wanted))
+
+
+def load_sample(dsn: str, sample: Sample) -> None:
+    copy_rows(dsn, sample.tables())
+
+
+def ids_for_spicedb(dsn: str) -> list[str]:
+    """The Nodes whose tuples an empty SpiceDB needs; what the last one said is forgotten."""
+    try:
+        forget_authz_tokens(dsn)
+        return node_ids(dsn)
+    except ComposerError as error:
+        raise StackError(f"the ledger could not be read: {_whole(error)}") from error
+
+
+def new_sample(nodes: int, seed: int) -> Sample:
+    return Sample(nodes=nodes, seed=seed, now=datetime.now(UTC))
+
+
+def _whole(error: BaseException) -> str:
+    """With what the driver said: nobody but the developer sees it here."""
+    return f"{error} ({str(error.__cause__).strip()})" if error.__cause__ else str(error)
+
+
+def _read(path: Path) -> object:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None

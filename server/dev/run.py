@@ -1,0 +1,81 @@
+"""The `dev` command: a whole service from nothing, in the foreground, until Ctrl-C."""
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from .commands import REPOSITORY
+from .failures import write_private
+from .process import StackError
+from .stack import Stack
+from .supervisor import PartEnded, Stopped, stopping_on_signals, watch
+
+FOLDER = REPOSITORY / ".dev"
+
+
+def run_dev(port: int = 8080, nodes: int = 64, seed: int = 1, external: bool = False) -> int:
+    """Runs until it is stopped; the exit status: 0 when someone stopped it, 1 when it failed."""
+    steps = Steps()
+    stack = Stack(
+        FOLDER,
+        port=port,
+        nodes=nodes,
+        seed=seed,
+        workers=2,
+        env={"PLEXSPHERE_LOG_FORMAT": "console"},
+        log_to_file=False,
+        step=steps.done,
+    )
+    try:
+        with stopping_on_signals(), stack:
+            write_env(FOLDER / "env", {**stack.env, **stack.identities})
+            steps.farewell(stack)
+            watch(stack)
+    except Stopped as reason:
+        say(f"\nstopped ({reason}): nothing is left running.")
+        return 0
+    except (StackError, PartEnded) as reason:
+        say(f"plexsphere-state: {reason}", error=True)
+        return 1
+
+
+class Steps:
+    """Says what was done and how long it took."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.monotonic()
+
+    def done(self, title: str) -> None:
+        now = time.monotonic()
+        say(f"  {title}: {now - self._last:.2f} s")
+        self._last = now
+
+    def farewell(self, stack: Stack) -> None:
+        seconds = time.monotonic() - self._began
+        token = stack.identities["PLEXSPHERE_TOKEN"]
+        state = f"{stack.url}/v1/nodes/{stack.node_id}/state"
+        say(
+            f"\nUp in {seconds:.1f} s with {stack.sample.nodes} Nodes. Ctrl-C stops everything.\n"
+            f"\n  address   {stack.url}\n"
+            f"  docs      {stack.url}/docs\n"
+            f"  settings  . .dev/env\n"
+            f'\ncurl -s -H "Authorization: Bearer {token}" {state}\n'
+        )
+
+
+def write_env(path: Path, values: Mapping[str, str]) -> None:
+    """Shell `export` lines. They hold passwords, so they are for their owner alone."""
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in values.items()]
+    write_private(path, "".join(lines))
+
+
+def say(text: str, error: bool = False) -> None:
+    # The terminal may be gone, and the stack is stopped all the same.
+    with suppress(OSError):
+        print(text, file=sys.stderr if error else sys.stdout, flush=True)
+    if not error:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
