@@ -88,7 +88,11 @@ class _Chunks:
         self._rest = b""
         self.sent = 0
 
-    def read(self, size: int) -> bytes:
+    def readline(self) -> bytes:
+        """Part of what psycopg2 asks a file to be; COPY does not call it."""
+        return self.read(8192)
+
+    def read(self, size: int = 8192) -> bytes:
         if not self._rest:
             chunk = list(islice(self._lines, ROWS_PER_CHUNK))
             self._rest = b"".join(chunk)

@@ -16,6 +16,7 @@ EVERY_ENTRY, ONLY_REPORT, ONLY_METADATA = (0, 2, 14), (3, 6), (4, 10)
 RELAYED = {1: "relay.sample.example", 11: "198.51.100.7", 13: "2001:db8::7"}
 
 Rule = dict[str, object]
+Entries = list[tuple[str, str, str, str | None]]
 
 
 def policy_rows(ids: Sequence[UUID], network: IPv4Network) -> TableRows:
@@ -39,19 +40,22 @@ def policy_rows(ids: Sequence[UUID], network: IPv4Network) -> TableRows:
 
 
 def entry_rows(ids: Sequence[UUID]) -> TableRows:
-    metadata = [("metadata", "region", "eu-central-1", None), ("metadata", "rack", "7b", None)]
-    data = [
+    metadata: Entries = [
+        ("metadata", "region", "eu-central-1", None),
+        ("metadata", "rack", "7b", None),
+    ]
+    data: Entries = [
         ("data", "dns.servers", json.dumps(["10.42.0.53", "10.42.0.54"]), None),
         ("data", "motd", "Grüße from the sample Domain — a tab:\t, a line:\n.", None),
     ]
-    reports = [
+    reports: Entries = [
         ("report", "disk", "ok", "agent"),
         ("report", "kernel", "6.12.0", None),
         ("report", "workload/db", '{"replicas":3}', "db"),
     ]
     rows: list[tuple[object, ...]] = []
     for number, node_id in enumerate(ids):
-        entries = []
+        entries: Entries = []
         if number in EVERY_ENTRY:
             entries = metadata + data + reports
         elif number in ONLY_REPORT:

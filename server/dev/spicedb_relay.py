@@ -13,14 +13,16 @@ import ctypes
 import hmac
 import re
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
+from authzed.api import v1
 from spicedb_embedded import ffi
 
-from .tuples import agent_requests, schema_request
+from .tuples import fill
 
 PERMISSIONS = "/authzed.api.v1.PermissionsService/"
 SCHEMA = "/authzed.api.v1.SchemaService/"
@@ -59,12 +61,19 @@ class Relay(grpc.GenericRpcHandler):
         scheme = "unix:" if started["streaming_transport"] == "unix" else ""
         self._streams = grpc.insecure_channel(scheme + address)
 
-    def fill(self, node_ids: Iterable[str]) -> None:
-        write_schema = ffi.spicedb_schema_write_schema
-        write_schema(self._handle, schema_request().SerializeToString())
-        write = ffi.spicedb_permissions_write_relationships
-        for request in agent_requests(node_ids):
-            write(self._handle, request.SerializeToString())
+    # The two methods of a SpiceDbChannel, so that tuples.py can fill this store as any other.
+
+    def permissions(self, method: str, request: Any, deadline: object) -> Any:
+        return self._local(PERMISSIONS + method, request)
+
+    def schema(self, method: str, request: Any, deadline: object) -> Any:
+        return self._local(SCHEMA + method, request)
+
+    def _local(self, method: str, request: Any) -> Any:
+        answer = getattr(v1, type(request).__name__.replace("Request", "Response"))()
+        function = getattr(ffi, UNARY[method])
+        answer.ParseFromString(function(self._handle, request.SerializeToString()))
+        return answer
 
     def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         if not self._authorized(call):
@@ -146,7 +155,7 @@ def main() -> None:
     parser.add_argument("--node-ids", required=True, type=Path)
     options = parser.parse_args()
     relay = Relay(options.token_file.read_text().strip())
-    relay.fill(options.node_ids.read_text().split())
+    fill(relay, options.node_ids.read_text().split())
     try:
         server = serve(options.listen, relay)
     except RuntimeError:

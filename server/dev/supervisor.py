@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from .process import die_with_parent
 from .stack import Stack
@@ -44,7 +45,7 @@ def stopping_on_signals() -> Iterator[None]:
     yield
 
 
-def watch(stack: Stack) -> None:
+def watch(stack: Stack) -> NoReturn:
     """Returns never; raises PartEnded, or Stopped (also where nobody reads our output any more)."""
     output = select.poll()
     # No events asked for: hang-up and error are always told.
