@@ -15,8 +15,14 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm, get_default_algorithms
 
+from composer.identity import Principal
+from server.authn.keys import KeySet, parse_key_set, unheard
+from server.authn.tokens import TokenVerifier
+from tests.fakes import FakeClock
+
 ISSUER = "https://issuer.test"
 AUDIENCE = "plexsphere"
+LEEWAY_S = 30.0
 NODE_ID = "0190aaaa-0000-7000-8000-000000000001"
 
 
@@ -120,6 +126,62 @@ def token(
     return raw_token(key, dumps(header(key, **(headers or {}))), dumps(claims(sub, now, **changes)))
 
 
+def token_of_length(key: SigningKey, wanted: int, now: float | None = None) -> str:
+    """A rightly signed token of exactly so many bytes.
+
+    Base64url text is never one more than a multiple of four long, so the header helps out.
+    """
+    for x5t in ("", "a", "aa"):
+        size = (wanted - len(token(key, now=now, headers={"x5t": x5t}))) * 3 // 4
+        for pad in range(size - 20, size + 1):
+            text = token(key, now=now, headers={"x5t": x5t}, pad="x" * pad)
+            if len(text) == wanted:
+                return text
+    raise AssertionError(f"no token of {wanted} bytes")
+
+
 def bearer(text: str) -> dict[str, str]:
     """The request header that carries a token."""
     return {"Authorization": f"Bearer {text}"}
+
+
+class FixedKeys:
+    """A key source whose set changes when a test says so."""
+
+    def __init__(self, *keys: SigningKey) -> None:
+        self.keys: KeySet = parse_key_set(jwks(*keys), unheard)
+        self.searched: list[str] = []
+
+    def rotate(self, *keys: SigningKey) -> None:
+        self.keys = parse_key_set(jwks(*keys), unheard)
+
+    def current(self) -> KeySet:
+        return self.keys
+
+    def searched_for(self, kid: str) -> KeySet:
+        self.searched.append(kid)
+        return self.keys
+
+    def describe(self) -> tuple[bool, str]:
+        return True, ""
+
+
+class Door:
+    """A verifier with the reasons it gave."""
+
+    def __init__(self, *keys: SigningKey, now: float, remembered: int = 100) -> None:
+        self.clock = FakeClock(now)
+        self.source = FixedKeys(*keys)
+        self.reasons: list[str] = []
+        self.verifier = TokenVerifier(
+            self.source,
+            ISSUER,
+            AUDIENCE,
+            LEEWAY_S,
+            clock=self.clock,
+            on_refused=self.reasons.append,
+            remembered=remembered,
+        )
+
+    def ask(self, *headers: str) -> Principal | None:
+        return self.verifier.principal(headers)

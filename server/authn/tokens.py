@@ -33,7 +33,7 @@ class TokenVerifier:
         issuer: str,
         audience: str,
         leeway_s: float = 30.0,
-        max_bytes: int = 8192,
+        max_bytes: int = 4096,
         algorithms: Sequence[str] = ALGORITHMS,
         *,
         clock: Callable[[], float] = time.time,

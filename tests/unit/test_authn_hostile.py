@@ -1,0 +1,353 @@
+"""Gate 1: every hostile form of a token and of its header names nobody."""
+
+import hashlib
+import hmac
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from composer.identity import Principal, PrincipalKind
+from server.authn.refusal import Refusal
+from tests.tokens import (
+    AUDIENCE,
+    ISSUER,
+    LEEWAY_S,
+    NODE_ID,
+    Door,
+    SigningKey,
+    b64,
+    claims,
+    dumps,
+    ed25519_key,
+    es256_key,
+    header,
+    raw_token,
+    rs256_key,
+    token,
+    token_of_length,
+)
+
+NOW = 1_700_000_000.0
+ED, ES, RS = ed25519_key(), es256_key(), rs256_key()
+STRANGER = ed25519_key("ed")  # the same kid, another key
+NODE = Principal(PrincipalKind.NODE, NODE_ID)
+BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def good(key: SigningKey = ED, **changes: Any) -> str:
+    return token(key, now=NOW, **changes)
+
+
+def with_header(**changes: object) -> str:
+    """Rightly signed over a header that should not be."""
+    return token(ED, now=NOW, headers=changes)
+
+
+def with_claims_bytes(raw: bytes) -> str:
+    return raw_token(ED, dumps(header(ED)), raw)
+
+
+def with_header_bytes(raw: bytes) -> str:
+    return raw_token(ED, raw, dumps(claims(now=NOW)))
+
+
+def signed_by_hmac(secret: bytes, kid: str, **changes: object) -> str:
+    """HS256 with a public key as its secret: the classic confusion of algorithms."""
+    head = dumps({"alg": "HS256", "typ": "JWT", "kid": kid, **changes})
+    signing_input = f"{b64(head)}.{b64(dumps(claims(now=NOW)))}"
+    signature = hmac.new(secret, signing_input.encode(), hashlib.sha256).digest()
+    return f"{signing_input}.{b64(signature)}"
+
+
+def pem(key: SigningKey) -> bytes:
+    return key.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def unsigned(alg: object) -> str:
+    head = dumps({"alg": alg, "typ": "JWT", "kid": ED.kid})
+    return f"{b64(head)}.{b64(dumps(claims(now=NOW)))}."
+
+
+def spoilt(part: int, change: Callable[[str], str]) -> str:
+    """A good token of which one part is written differently."""
+    parts = good().split(".")
+    parts[part] = change(parts[part])
+    return ".".join(parts)
+
+
+def other_last_bits(part: str) -> str:
+    """The same bytes, spelled with non-zero left-over bits (64 bytes leave four of them)."""
+    last = BASE64URL.index(part[-1])
+    return part[:-1] + BASE64URL[last ^ 1]
+
+
+def signature_of_other_claims() -> str:
+    mine, theirs = good().split("."), good(sub="user:root").split(".")
+    return ".".join([theirs[0], theirs[1], mine[2]])
+
+
+def in_der() -> str:
+    """An ES256 signature in the form OpenSSL writes, which JOSE does not."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+
+    signing_input = good(ES).rpartition(".")[0]
+    return f"{signing_input}.{b64(ES.private.sign(signing_input.encode(), ECDSA(hashes.SHA256())))}"
+
+
+def duplicate(name: str, first: object, second: object) -> bytes:
+    """Claims in which ``name`` occurs twice: two parsers, two readings."""
+    body = dumps(claims(now=NOW, **{name: ...})).decode()
+    return f'{body[:-1]},"{name}":{json.dumps(first)},"{name}":{json.dumps(second)}}}'.encode()
+
+
+HOSTILE_TOKENS: dict[str, tuple[Callable[[], str], Refusal]] = {
+    # algorithms
+    "none": (lambda: unsigned("none"), Refusal.ALGORITHM),
+    "None in another case": (lambda: unsigned("nOnE"), Refusal.ALGORITHM),
+    "alg missing": (lambda: with_header(alg=...), Refusal.ALGORITHM),
+    "alg null": (lambda: unsigned(None), Refusal.ALGORITHM),
+    "alg a list": (lambda: unsigned(["EdDSA"]), Refusal.ALGORITHM),
+    "an allowed alg without a signature": (lambda: unsigned("EdDSA"), Refusal.BAD_SIGNATURE),
+    "HMAC with the RSA public key": (lambda: signed_by_hmac(pem(RS), "rs"), Refusal.ALGORITHM),
+    "HMAC with the Ed25519 key": (
+        lambda: signed_by_hmac(urlsafe_b64decode(ED.jwk["x"] + "="), "ed"),
+        Refusal.ALGORITHM,
+    ),
+    "HMAC bytes called EdDSA": (
+        lambda: signed_by_hmac(pem(ED), "ed", alg="EdDSA"),
+        Refusal.BAD_SIGNATURE,
+    ),
+    "HS512": (lambda: with_header(alg="HS512"), Refusal.ALGORITHM),
+    "PS256": (lambda: with_header(alg="PS256"), Refusal.ALGORITHM),
+    "ES256 claimed for an Ed25519 key": (lambda: with_header(alg="ES256"), Refusal.KEY_MISMATCH),
+    "RS256 claimed for an Ed25519 key": (lambda: with_header(alg="RS256"), Refusal.KEY_MISMATCH),
+    # keys
+    "kid missing": (lambda: with_header(kid=...), Refusal.MALFORMED_HEADER),
+    "kid a number": (lambda: with_header(kid=1), Refusal.MALFORMED_HEADER),
+    "kid empty": (lambda: with_header(kid=""), Refusal.MALFORMED_HEADER),
+    "kid too long": (lambda: with_header(kid="k" * 257), Refusal.MALFORMED_HEADER),
+    "kid with a newline": (lambda: with_header(kid="ed\n"), Refusal.MALFORMED_HEADER),
+    "kid with a NUL": (lambda: with_header(kid="ed\0"), Refusal.MALFORMED_HEADER),
+    "kid beyond ASCII": (lambda: with_header(kid="éd"), Refusal.MALFORMED_HEADER),
+    "kid a path": (lambda: with_header(kid="../../../../dev/null"), Refusal.UNKNOWN_KEY),
+    "kid a URL": (lambda: with_header(kid="https://evil.test/k"), Refusal.UNKNOWN_KEY),
+    "kid an SQL text": (lambda: with_header(kid="x' OR '1'='1"), Refusal.UNKNOWN_KEY),
+    "kid of nobody": (lambda: with_header(kid="other"), Refusal.UNKNOWN_KEY),
+    "kid in another case": (lambda: with_header(kid="ED"), Refusal.UNKNOWN_KEY),
+    "kid of another key": (lambda: token(STRANGER, now=NOW), Refusal.BAD_SIGNATURE),
+    "embedded jwk": (
+        lambda: token(STRANGER, now=NOW, headers={"jwk": STRANGER.jwk}),
+        Refusal.MALFORMED_HEADER,
+    ),
+    "embedded jwk beside a right signature": (
+        lambda: with_header(jwk=ED.jwk),
+        Refusal.MALFORMED_HEADER,
+    ),
+    "embedded jku": (
+        lambda: token(STRANGER, now=NOW, headers={"jku": "https://evil.test/jwks.json"}),
+        Refusal.MALFORMED_HEADER,
+    ),
+    "embedded x5u": (lambda: with_header(x5u="https://evil.test"), Refusal.MALFORMED_HEADER),
+    "embedded x5c": (lambda: with_header(x5c=["MIIB"]), Refusal.MALFORMED_HEADER),
+    # header
+    "crit": (lambda: with_header(crit=["exp"]), Refusal.MALFORMED_HEADER),
+    "empty crit": (lambda: with_header(crit=[]), Refusal.MALFORMED_HEADER),
+    "unencoded payload": (lambda: with_header(b64=False), Refusal.MALFORMED_HEADER),
+    "compressed": (lambda: with_header(zip="DEF"), Refusal.MALFORMED_HEADER),
+    "typ of another token": (lambda: with_header(typ="logout+jwt"), Refusal.MALFORMED_HEADER),
+    "typ null": (lambda: with_header(typ=None), Refusal.MALFORMED_HEADER),
+    "header a list": (lambda: with_header_bytes(b'["EdDSA"]'), Refusal.MALFORMED_HEADER),
+    "header no JSON": (lambda: with_header_bytes(b"{"), Refusal.MALFORMED_HEADER),
+    "header with a BOM": (
+        lambda: with_header_bytes(b"\xef\xbb\xbf" + dumps(header(ED))),
+        Refusal.MALFORMED_HEADER,
+    ),
+    "header with alg twice": (
+        lambda: with_header_bytes(b'{"alg":"none","alg":"EdDSA","kid":"ed"}'),
+        Refusal.MALFORMED_HEADER,
+    ),
+    "header in UTF-16": (
+        lambda: with_header_bytes(json.dumps(header(ED)).encode("utf-16")),
+        Refusal.MALFORMED_HEADER,
+    ),
+    # form
+    "two parts": (lambda: good().rpartition(".")[0], Refusal.MALFORMED_TOKEN),
+    "four parts": (lambda: good() + ".AAAA", Refusal.MALFORMED_TOKEN),
+    "five parts, as a JWE": (lambda: good() + ".AAAA.AAAA", Refusal.MALFORMED_TOKEN),
+    "three empty parts": (lambda: "..", Refusal.MALFORMED_HEADER),
+    "a node secret instead of a JWT": (lambda: "A" * 43 + "=", Refusal.NOT_BEARER),
+    "padding": (lambda: good() + "==", Refusal.NOT_BEARER),
+    "standard base64": (lambda: spoilt(2, lambda part: "+/" + part[2:]), Refusal.NOT_BEARER),
+    "left-over bits in the signature": (
+        lambda: spoilt(2, other_last_bits),
+        Refusal.MALFORMED_TOKEN,
+    ),
+    "an impossible length": (lambda: spoilt(0, lambda part: "A" * 5), Refusal.MALFORMED_TOKEN),
+    "a signature cut short": (
+        lambda: f"{good().rpartition('.')[0]}.{b64(bytes(60))}",
+        Refusal.BAD_SIGNATURE,
+    ),
+    "a signature of other claims": (signature_of_other_claims, Refusal.BAD_SIGNATURE),
+    "an ECDSA signature in DER": (in_der, Refusal.BAD_SIGNATURE),
+    "an ECDSA signature of zeros": (
+        lambda: f"{good(ES).rpartition('.')[0]}.{b64(bytes(64))}",
+        Refusal.BAD_SIGNATURE,
+    ),
+    "8,000 bytes, rightly signed": (lambda: token_of_length(ED, 8000, NOW), Refusal.TOO_LONG),
+    "one byte more than allowed": (lambda: token_of_length(ED, 4097, NOW), Refusal.TOO_LONG),
+    # claims
+    "claims a list": (lambda: with_claims_bytes(b"[]"), Refusal.MALFORMED_CLAIMS),
+    "claims no JSON": (lambda: with_claims_bytes(b"sub"), Refusal.MALFORMED_CLAIMS),
+    "claims not UTF-8": (lambda: with_claims_bytes(b'{"sub":"\xff"}'), Refusal.MALFORMED_CLAIMS),
+    "claims nested 1,400 deep": (
+        lambda: with_claims_bytes(b'{"a":' + b"[" * 1400 + b"]" * 1400 + b"}"),
+        Refusal.MALFORMED_CLAIMS,
+    ),
+    "claims nested 9 deep": (
+        lambda: good(deep=[[[[[[[[1]]]]]]]]),
+        Refusal.MALFORMED_CLAIMS,
+    ),
+    "sub twice": (
+        lambda: with_claims_bytes(duplicate("sub", "user:root", f"node:{NODE_ID}")),
+        Refusal.MALFORMED_CLAIMS,
+    ),
+    "exp twice": (
+        lambda: with_claims_bytes(duplicate("exp", NOW - 999, NOW + 999)),
+        Refusal.MALFORMED_CLAIMS,
+    ),
+    "a duplicate further in": (
+        lambda: with_claims_bytes(dumps(claims(now=NOW))[:-1] + b',"act":{"a":1,"a":2}}'),
+        Refusal.MALFORMED_CLAIMS,
+    ),
+    "a lone surrogate in an unused claim": (
+        lambda: with_claims_bytes(dumps(claims(now=NOW))[:-1] + b',"x":"\\ud800"}'),
+        Refusal.MALFORMED_CLAIMS,
+    ),
+    "a lone surrogate in a name": (
+        lambda: with_claims_bytes(dumps(claims(now=NOW))[:-1] + b',"\\udfff":1}'),
+        Refusal.MALFORMED_CLAIMS,
+    ),
+    "NaN": (
+        lambda: with_claims_bytes(dumps(claims(now=NOW, exp=float("nan")))),
+        Refusal.MALFORMED_CLAIMS,
+    ),
+    "iss missing": (lambda: good(iss=...), Refusal.ISSUER),
+    "iss wrong": (lambda: good(iss=ISSUER + "/"), Refusal.ISSUER),
+    "iss a list with the right one": (lambda: good(iss=[ISSUER]), Refusal.ISSUER),
+    "aud missing": (lambda: good(aud=...), Refusal.AUDIENCE),
+    "aud wrong": (lambda: good(aud="other"), Refusal.AUDIENCE),
+    "aud empty": (lambda: good(aud=[]), Refusal.AUDIENCE),
+    "aud a list without us": (lambda: good(aud=["a", "b"]), Refusal.AUDIENCE),
+    "aud a part of the right one": (lambda: good(aud=AUDIENCE[:-1]), Refusal.AUDIENCE),
+    "aud an object": (lambda: good(aud={AUDIENCE: True}), Refusal.AUDIENCE),
+    "aud a list of more than texts": (lambda: good(aud=[AUDIENCE, 1]), Refusal.AUDIENCE),
+    "exp missing": (lambda: good(exp=...), Refusal.MALFORMED_CLAIMS),
+    "exp null": (lambda: good(exp=None), Refusal.MALFORMED_CLAIMS),
+    "exp a text": (lambda: good(exp=str(int(NOW) + 99)), Refusal.MALFORMED_CLAIMS),
+    "exp true": (lambda: good(exp=True), Refusal.MALFORMED_CLAIMS),
+    "exp infinite": (
+        lambda: with_claims_bytes(dumps(claims(now=NOW, exp=...))[:-1] + b',"exp":1e999}'),
+        Refusal.MALFORMED_CLAIMS,
+    ),
+    "exp of 400 digits": (lambda: good(exp=10**400), Refusal.MALFORMED_CLAIMS),
+    "expired": (lambda: good(exp=NOW - LEEWAY_S), Refusal.EXPIRED),
+    "expired long ago": (lambda: good(exp=0), Refusal.EXPIRED),
+    "not yet valid": (lambda: good(nbf=NOW + LEEWAY_S + 1), Refusal.NOT_YET_VALID),
+    "nbf a text": (lambda: good(nbf="0"), Refusal.MALFORMED_CLAIMS),
+    "issued in the future": (lambda: good(iat=NOW + LEEWAY_S + 1), Refusal.NOT_YET_VALID),
+    "iat null": (lambda: good(iat=None), Refusal.MALFORMED_CLAIMS),
+    "iat false": (lambda: good(iat=False), Refusal.MALFORMED_CLAIMS),
+    # subjects
+    "sub missing": (lambda: good(sub=...), Refusal.SUBJECT),
+    **{
+        f"sub {sub!r}": (lambda sub=sub: good(sub=sub), Refusal.SUBJECT)  # type: ignore[misc]
+        for sub in [
+            None,
+            1,
+            [f"node:{NODE_ID}"],
+            "",
+            ":",
+            "node",
+            "node:",
+            "user:",
+            NODE_ID,
+            f"Node:{NODE_ID}",
+            f"node:{NODE_ID.upper()}",
+            f"node:{{{NODE_ID}}}",
+            f"node:urn:uuid:{NODE_ID}",
+            f"node:{NODE_ID.replace('-', '')}",
+            "node:00000000-0000-0000-0000-000000000000",
+            f"node:{NODE_ID}\n",
+            f" node:{NODE_ID}",
+            f"node:{NODE_ID}#agent",
+            "node:*",
+            "user:*",
+            "user:ann ",
+            "user:ann\n",
+            "user:ann\0",
+            "user:ann@example.test",
+            "user:a.b",
+            "user:a:b",
+            "user:änn",
+            "user:٣",
+            "user:" + "a" * 129,
+            "admin:ann",
+            "domain:x",
+            "platform:plexsphere",
+            "service-identity:x",
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_TOKENS)
+def test_a_hostile_token_is_nobody_where_a_good_one_is_somebody(name: str) -> None:
+    make, reason = HOSTILE_TOKENS[name]
+    door = Door(ED, ES, RS, now=NOW)
+    for key in (ED, ES, RS):
+        assert door.ask(f"Bearer {good(key)}") == NODE
+    assert door.ask(f"Bearer {make()}") is None
+    assert door.reasons == [reason]
+
+
+GOOD = good()
+
+HOSTILE_HEADERS: dict[str, tuple[list[str], Refusal]] = {
+    "none": ([], Refusal.NO_HEADER),
+    "two": ([f"Bearer {GOOD}", f"Bearer {GOOD}"], Refusal.SEVERAL_HEADERS),
+    "one and an empty one": ([f"Bearer {GOOD}", ""], Refusal.SEVERAL_HEADERS),
+    "two joined by a proxy": ([f"Bearer {GOOD}, Bearer {GOOD}"], Refusal.NOT_BEARER),
+    "two joined without a space": ([f"Bearer {GOOD},Bearer {GOOD}"], Refusal.NOT_BEARER),
+    "one joined with an empty one": ([f"Bearer {GOOD},"], Refusal.NOT_BEARER),
+    "empty": ([""], Refusal.NOT_BEARER),
+    "a bare scheme": (["Bearer"], Refusal.NOT_BEARER),
+    "a bare scheme and a space": (["Bearer "], Refusal.NOT_BEARER),
+    "no scheme": ([GOOD], Refusal.NOT_BEARER),
+    "another scheme": ([f"Basic {GOOD}"], Refusal.NOT_BEARER),
+    "a scheme that only begins so": ([f"Bearerx {GOOD}"], Refusal.NOT_BEARER),
+    "a tab instead of a space": ([f"Bearer\t{GOOD}"], Refusal.NOT_BEARER),
+    "no space": ([f"Bearer{GOOD}"], Refusal.NOT_BEARER),
+    "two tokens": ([f"Bearer {GOOD} {GOOD}"], Refusal.NOT_BEARER),
+    "a parameter": ([f'Bearer token="{GOOD}"'], Refusal.NOT_BEARER),
+    "a line break": ([f"Bearer {GOOD}\n"], Refusal.NOT_BEARER),
+    "a NUL": ([f"Bearer {GOOD}\0"], Refusal.NOT_BEARER),
+    "beyond ASCII": ([f"Bearer {GOOD}é"], Refusal.NOT_BEARER),
+    "full-width letters": ([f"Ｂearer {GOOD}"], Refusal.NOT_BEARER),
+    "one byte too long": (["Bearer " + "A" * 4097], Refusal.TOO_LONG),
+    "a megabyte": (["Bearer " + "A" * 2**20], Refusal.TOO_LONG),
+    "a megabyte of spaces": (["Bearer" + " " * 2**20 + GOOD], Refusal.TOO_LONG),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_HEADERS)
+def test_hostile_headers_name_nobody_where_a_good_one_names_somebody(name: str) -> None:
+    headers, reason = HOSTILE_HEADERS[name]
+    door = Door(ED, ES, RS, now=NOW)
+    assert door.ask(f"Bearer {GOOD}") == NODE
+    assert door.ask(*headers) is None
+    assert door.reasons == [reason]

@@ -1,0 +1,266 @@
+"""A key set is kept current: rotation, outages, unknown kids; time passes only when told to."""
+
+import os
+import threading
+from pathlib import Path
+
+from server.authn.documents import DocumentError
+from server.authn.keys import NO_KEYS
+from server.authn.refreshing import RefreshingKeys
+from server.authn.sources import file_keys
+from tests.fakes import FakeClock
+from tests.tokens import SigningKey, ed25519_key, es256_key, jwks, write_jwks
+
+OLD, NEW = ed25519_key("old"), ed25519_key("new")
+
+
+class FakeDocument:
+    """Bytes that a test replaces, with a count of reads; ``gate`` holds a read up."""
+
+    def __init__(self, *keys: SigningKey) -> None:
+        self.content: bytes | None = jwks(*keys) if keys else None
+        self.accepted: bytes | None = None
+        self.reads = 0
+        self.gate: threading.Event | None = None
+        self.entered = threading.Event()
+
+    def read(self) -> bytes | None:
+        self.reads += 1
+        self.entered.set()
+        if self.gate is not None:
+            assert self.gate.wait(10)
+        if self.content is None:
+            raise DocumentError("status 503")
+        return None if self.content == self.accepted else self.content
+
+    def accept(self) -> None:
+        self.accepted = self.content
+
+
+class Source:
+    """RefreshingKeys over a FakeDocument, refreshed every 300 s and for kids once in 10 s."""
+
+    def __init__(self, *keys: SigningKey, in_background: bool = False) -> None:
+        self.clock = FakeClock()
+        self.document = FakeDocument(*keys)
+        self.warnings: list[str] = []
+        self.keys = RefreshingKeys(
+            self.document,
+            refresh_interval=300,
+            min_interval=10,
+            in_background=in_background,
+            clock=self.clock,
+            on_warning=self.warnings.append,
+        )
+
+    def kids(self) -> set[str]:
+        return set(self.keys.current().by_kid)
+
+    def search(self, kid: str) -> set[str]:
+        return set(self.keys.searched_for(kid).by_kid)
+
+
+def test_nothing_is_read_before_the_first_request() -> None:
+    source = Source(OLD)
+    assert source.document.reads == 0
+    assert source.kids() == {"old"}
+    assert source.document.reads == 1
+
+
+def test_a_set_is_read_again_after_the_interval_and_not_before() -> None:
+    source = Source(OLD)
+    assert source.kids() == {"old"}
+    source.document.content = jwks(NEW)
+    source.clock.now += 299.9
+    assert source.kids() == {"old"}
+    assert source.document.reads == 1
+    source.clock.now += 0.1
+    assert source.kids() == {"new"}
+    assert source.document.reads == 2
+
+
+def test_an_unchanged_set_stays_the_same_object() -> None:
+    """Tokens verified against it stay verified."""
+    source = Source(OLD)
+    before = source.keys.current()
+    source.clock.now += 300
+    assert source.keys.current() is before
+    assert source.document.reads == 2
+
+
+def test_a_new_kid_is_found_at_once_after_a_rotation() -> None:
+    source = Source(OLD)
+    assert source.kids() == {"old"}
+    source.document.content = jwks(OLD, NEW)
+    assert source.search("new") == {"old", "new"}
+
+
+def test_unknown_kids_cause_at_most_one_refresh_an_interval() -> None:
+    source = Source(OLD)
+    assert source.kids() == {"old"}
+    for attempt in range(50):
+        assert source.search(f"forged-{attempt}") == {"old"}
+    assert source.document.reads == 2
+    source.clock.now += 9.9
+    source.search("forged")
+    assert source.document.reads == 2
+    source.clock.now += 0.1
+    source.search("forged")
+    source.search("forged")
+    assert source.document.reads == 3
+
+
+def test_a_known_kid_causes_no_refresh() -> None:
+    source = Source(OLD)
+    source.kids()
+    assert source.search("old") == {"old"}
+    assert source.document.reads == 1
+
+
+def test_an_outage_keeps_the_old_set_and_is_reported_once_a_minute() -> None:
+    source = Source(OLD)
+    source.kids()
+    source.document.content = None
+    for _ in range(31):  # five minutes until the first attempt, then 300 s of failures
+        source.clock.now += 10 if source.document.reads > 1 else 300
+        assert source.kids() == {"old"}
+    assert source.document.reads == 32
+    assert source.warnings == ["the key set could not be refreshed: status 503"] * 6
+    assert source.keys.describe() == (
+        True,
+        "1 keys, checked 600 s ago; last refresh failed: status 503",
+    )
+    source.document.content = jwks(NEW)
+    source.clock.now += 10
+    assert source.kids() == {"new"}
+    assert source.keys.describe() == (True, "1 keys, checked 0 s ago")
+
+
+def test_a_broken_set_replaces_nothing() -> None:
+    source = Source(OLD)
+    source.kids()
+    for content in (b"", b"{", b'{"keys":[]}', b"<html>"):
+        source.document.content = content
+        source.clock.now += 300
+        assert source.kids() == {"old"}
+
+
+def test_a_source_without_any_set_tries_once_a_second() -> None:
+    source = Source()
+    for _ in range(20):
+        assert source.keys.current() is NO_KEYS
+        source.search("old")
+    assert source.document.reads == 1
+    assert source.keys.describe() == (False, "no keys: status 503")
+    source.document.content = jwks(OLD)
+    source.clock.now += 1
+    assert source.kids() == {"old"}
+
+
+def test_a_surprise_of_a_library_is_a_failed_refresh() -> None:
+    source = Source(OLD)
+    source.document.read = lambda: 1 // 0  # type: ignore[method-assign]
+    assert source.keys.current() is NO_KEYS
+    assert source.keys.describe() == (False, "no keys: ZeroDivisionError")
+
+
+def test_a_refresh_in_the_background_delays_nobody_who_has_a_set() -> None:
+    source = Source(OLD, in_background=True)
+    assert source.kids() == {"old"}
+    source.document.gate = threading.Event()
+    source.document.entered.clear()
+    source.document.content = jwks(NEW)
+    source.clock.now += 300
+    assert source.kids() == {"old"}  # would hang were it to wait for the gate
+    assert source.document.entered.wait(10)
+    for _ in range(5):
+        assert source.kids() == {"old"}
+    assert source.document.reads == 2
+    source.document.gate.set()
+    wait_for(lambda: source.kids() == {"new"})
+
+
+def test_a_hanging_search_for_a_kid_holds_nobody_for_long() -> None:
+    source = Source(OLD, in_background=True)
+    assert source.kids() == {"old"}
+    source.document.gate = threading.Event()
+    assert source.search("forged") == {"old"}
+    assert source.kids() == {"old"}
+    assert source.document.reads == 2
+    source.document.gate.set()
+
+
+def test_many_first_requests_load_once() -> None:
+    source = Source(OLD, in_background=True)
+    found: list[set[str]] = []
+    threads = [threading.Thread(target=lambda: found.append(source.kids())) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert found == [{"old"}] * 16
+    assert source.document.reads == 1
+
+
+def test_a_forked_worker_is_not_kept_waiting_by_a_refresh_of_its_parent() -> None:
+    source = Source(OLD, in_background=True)
+    source.kids()
+    source.document.gate = threading.Event()
+    source.clock.now += 300
+    source.kids()
+    assert source.document.entered.wait(10)
+    source.document.gate, gate = None, source.document.gate
+    source.keys._pid = os.getppid()  # as if this were the child
+    source.document.content = jwks(NEW)
+    source.clock.now += 10
+    source.kids()
+    wait_for(lambda: source.kids() == {"new"})
+    gate.set()
+
+
+def test_a_file_that_is_replaced_is_used_within_a_second(tmp_path: Path) -> None:
+    clock = FakeClock()
+    path = write_jwks(tmp_path / "jwks.json", OLD)
+    keys = file_keys(path, clock=clock)
+    assert set(keys.current().by_kid) == {"old"}
+    write_jwks(path, NEW, es256_key())
+    clock.now += 0.9
+    assert set(keys.current().by_kid) == {"old"}
+    clock.now += 0.1
+    assert set(keys.current().by_kid) == {"new", "es"}
+
+
+def test_a_file_that_is_gone_or_half_written_keeps_the_old_set(tmp_path: Path) -> None:
+    clock = FakeClock()
+    path = write_jwks(tmp_path / "jwks.json", OLD)
+    keys = file_keys(path, clock=clock)
+    keys.current()
+    path.unlink()
+    clock.now += 1
+    assert set(keys.current().by_kid) == {"old"}
+    assert "FileNotFoundError" in keys.describe()[1]
+    path.write_bytes(jwks(NEW)[:40])
+    clock.now += 1
+    assert set(keys.current().by_kid) == {"old"}
+    path.write_bytes(jwks(NEW))
+    clock.now += 1
+    assert set(keys.current().by_kid) == {"new"}
+
+
+def test_an_unchanged_file_is_not_parsed_again(tmp_path: Path) -> None:
+    clock = FakeClock()
+    keys = file_keys(write_jwks(tmp_path / "jwks.json", OLD), clock=clock)
+    before = keys.current()
+    clock.now += 1
+    assert keys.current() is before
+
+
+def wait_for(condition: object) -> None:
+    """A background thread's result, without a fixed pause."""
+    assert callable(condition)
+    pause = threading.Event()
+    for _ in range(1000):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it did not happen")
