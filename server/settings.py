@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from db.dsn import is_dsn
@@ -23,7 +23,7 @@ class Settings:
     """All settings. Times in seconds, sizes in items unless said otherwise."""
 
     dsn: str = ""
-    spicedb: SpiceDbEndpoint = SpiceDbEndpoint("", "")
+    spicedb: SpiceDbEndpoint = field(default_factory=lambda: SpiceDbEndpoint("", ""))
     spicedb_timeout: float = 1.0
     jwks: str = ""
     jwt_issuer: str = ""

@@ -1,7 +1,7 @@
 """The composition root: where concrete adapters meet ports, in a straight line.
 
-``wire(settings)`` is the only way to a running service; its receipt says what it wired (D15). Nothing
-is asked of Postgres, SpiceDB or the JWKS here: unreachable is not malformed.
+``wire(settings)`` is the only way to a running service; its receipt says what it wired (D15).
+Nothing is asked of Postgres, SpiceDB or the JWKS here: unreachable is not malformed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import flask
 
-from composer.ports import AuditSink, SilentAudit
+from composer.ports import SilentAudit
 from composer.snapshot_composer import SnapshotComposer
 from db.audit import PostgresAuditSink
 from db.ledger import PostgresLedger
@@ -22,7 +22,7 @@ from handlers import OPERATIONS
 from handlers.node_state import PullPorts, refuse_pull
 from handlers.service import ServicePorts
 from server.app import Authenticate, build_app
-from server.authn.jwks import key_source
+from server.authn.sources import key_source
 from server.authn.tokens import TokenVerifier
 from server.authz.admin import SpiceDbAdmin
 from server.authz.bulkhead import Bulkhead
@@ -40,6 +40,8 @@ from server.receipt import WiringReceipt
 from server.settings import Settings
 
 DISTRIBUTION = "plexsphere-state"
+# Within gunicorn's graceful_timeout: what cannot be written by then is counted as lost.
+AUDIT_FLUSH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +102,7 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
     channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout)
     # below the thread count, so that a frozen SpiceDB leaves threads for everything else
     relations = SpiceDbChecker(channel, Bulkhead(limit=max(1, settings.threads - 4)))
-    audit: AuditSink = SilentAudit()
-    close_audit: Callable[[], None] = lambda: None
-    if settings.audit:
-        sink = PostgresAuditSink(
-            settings.dsn, capacity=settings.audit_queue, on_lost=AuditObserver(metrics).lost
-        )
-        audit, close_audit = sink, sink.close
+    sink = audit_sink(settings, metrics)
     keys = key_source(settings.jwks, on_warning=lambda text: warn("jwks", warning=text))
     verifier = TokenVerifier(
         keys,
@@ -121,11 +117,12 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
         snapshots=SnapshotComposer(
             PostgresLedger(pool, held_rows=settings.held_peers), DropObserver(metrics)
         ),
-        audit=audit,
+        audit=sink or SilentAudit(),
     )
 
     def close() -> None:
-        close_audit()
+        if sink is not None:
+            sink.close(AUDIT_FLUSH_SECONDS)
         pool.close()
         channel.close()
 
@@ -135,6 +132,15 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
         "jwks": keys_probe(keys),
     }
     return LivePull(ports, verifier.principal, probes, close)
+
+
+def audit_sink(settings: Settings, metrics: Metrics) -> PostgresAuditSink | None:
+    """None where audit is switched off: the nil sink is silent."""
+    if not settings.audit:
+        return None
+    return PostgresAuditSink(
+        settings.dsn, capacity=settings.audit_queue, on_lost=AuditObserver(metrics).lost
+    )
 
 
 def wiring_receipt(live: LivePull | None) -> WiringReceipt:
