@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import requests
+from urllib3.exceptions import HTTPError
 
 # A hundred RSA keys are 40 kB; more than this is not a key set of ours.
 MAX_BYTES = 256 * 1024
@@ -88,7 +89,7 @@ class UrlDocument:
             session.trust_env = False
             try:
                 content = self._fetch(session, until)
-            except requests.RequestException as error:
+            except (requests.RequestException, HTTPError) as error:
                 # The message would hold the URL, which may hold credentials.
                 raise DocumentError(type(error).__name__) from None
         self._read = content
@@ -112,9 +113,10 @@ class UrlDocument:
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise DocumentError("compressed although not asked for")
             content = bytearray()
-            # The read timeout is per chunk; a server that drips is bounded here.
-            for chunk in response.iter_content(8192):
-                content += chunk
+            # The read timeout is per piece and read1 hands out every piece: a server that drips is
+            # bounded here, where iter_content would wait for a full buffer.
+            while piece := response.raw.read1(8192, decode_content=False):
+                content += piece
                 if len(content) > MAX_BYTES:
                     raise DocumentError(f"larger than {MAX_BYTES} bytes")
                 if self._clock() > until:

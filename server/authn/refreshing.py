@@ -17,6 +17,8 @@ _FIRST_PATIENCE_S = 2.0
 # A source without any set tries again this often; with one, min_interval decides.
 _FIRST_RETRY_S = 1.0
 _REMIND_S = 60.0
+# A refresh that runs longer hangs where no timeout of ours reaches (a name lookup): start another.
+_GIVEN_UP_S = 30.0
 
 
 class RefreshingKeys:
@@ -51,6 +53,7 @@ class RefreshingKeys:
         self._warned: tuple[str, ...] = ()
         self._warned_at = 0.0
         self._running: threading.Event | None = None
+        self._started_at = 0.0
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
@@ -78,9 +81,12 @@ class RefreshingKeys:
     def _refresh(self, wait: bool, for_unknown_kid: bool = False) -> None:
         with self._lock_of_this_process():
             running = self._running
+            if running is not None and self._clock() >= self._started_at + _GIVEN_UP_S:
+                running = self._running = None
             mine = running is None and self._may_start(for_unknown_kid)
             if mine:
                 running = self._running = threading.Event()
+                self._started_at = self._clock()
                 # Set before the attempt: others go on with what there is instead of queueing here.
                 self._due_at = self._clock() + self._retry_s()
                 if for_unknown_kid:
@@ -128,7 +134,8 @@ class RefreshingKeys:
             else:
                 warnings.append(f"the key set could not be refreshed: {fault}")
             self._due_at = now + (self._refresh_interval if fault is None else self._retry_s())
-            self._running = None
+            if self._running is done:
+                self._running = None
         done.set()
         self._warn(tuple(warnings), now)
 

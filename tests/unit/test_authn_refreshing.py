@@ -24,11 +24,18 @@ class FakeDocument:
         self.gate: threading.Event | None = None
         self.entered = threading.Event()
 
+    def hold(self) -> threading.Event:
+        """From now on a read waits for the event."""
+        self.entered.clear()
+        self.gate = threading.Event()
+        return self.gate
+
     def read(self) -> bytes | None:
         self.reads += 1
+        gate = self.gate
         self.entered.set()
-        if self.gate is not None:
-            assert self.gate.wait(10)
+        if gate is not None:
+            assert gate.wait(10)
         if self.content is None:
             raise DocumentError("status 503")
         return None if self.content == self.accepted else self.content
@@ -167,8 +174,7 @@ def test_a_surprise_of_a_library_is_a_failed_refresh() -> None:
 def test_a_refresh_in_the_background_delays_nobody_who_has_a_set() -> None:
     source = Source(OLD, in_background=True)
     assert source.kids() == {"old"}
-    source.document.gate = threading.Event()
-    source.document.entered.clear()
+    gate = source.document.hold()
     source.document.content = jwks(NEW)
     source.clock.now += 300
     assert source.kids() == {"old"}  # would hang were it to wait for the gate
@@ -176,18 +182,35 @@ def test_a_refresh_in_the_background_delays_nobody_who_has_a_set() -> None:
     for _ in range(5):
         assert source.kids() == {"old"}
     assert source.document.reads == 2
-    source.document.gate.set()
+    gate.set()
     wait_for(lambda: source.kids() == {"new"})
 
 
 def test_a_hanging_search_for_a_kid_holds_nobody_for_long() -> None:
     source = Source(OLD, in_background=True)
     assert source.kids() == {"old"}
-    source.document.gate = threading.Event()
+    gate = source.document.hold()
     assert source.search("forged") == {"old"}
     assert source.kids() == {"old"}
     assert source.document.reads == 2
-    source.document.gate.set()
+    gate.set()
+
+
+def test_a_refresh_that_never_ends_does_not_prevent_the_next() -> None:
+    source = Source(OLD, in_background=True)
+    source.kids()
+    gate = source.document.hold()
+    source.clock.now += 300
+    source.kids()
+    assert source.document.entered.wait(10)
+    source.document.gate = None
+    source.document.content = jwks(NEW)
+    source.clock.now += 29
+    assert source.kids() == {"old"}
+    source.clock.now += 1
+    source.kids()
+    wait_for(lambda: source.kids() == {"new"})
+    gate.set()
 
 
 def test_many_first_requests_load_once() -> None:
@@ -205,11 +228,11 @@ def test_many_first_requests_load_once() -> None:
 def test_a_forked_worker_is_not_kept_waiting_by_a_refresh_of_its_parent() -> None:
     source = Source(OLD, in_background=True)
     source.kids()
-    source.document.gate = threading.Event()
+    gate = source.document.hold()
     source.clock.now += 300
     source.kids()
     assert source.document.entered.wait(10)
-    source.document.gate, gate = None, source.document.gate
+    source.document.gate = None
     source.keys._pid = os.getppid()  # as if this were the child
     source.document.content = jwks(NEW)
     source.clock.now += 10
