@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from uuid import UUID
 
 from composer.bridge import BridgeRows
 from composer.deadline import Deadline
 from composer.entries import EntryRow
-from composer.errors import NodeNotFound
+from composer.errors import AuthzUnavailable, DatastoreUnavailable, NodeNotFound
 from composer.identity import AddressedNode, Principal
 from composer.peers import PeerRow
 from composer.policy import RuleSetRow
 from composer.ports import AuditRow, PeerTable
 from composer.reachability import ReachabilityRow
+from composer.snapshot import NodeStateSnapshot
+from handlers.service import HealthCheck
+from tests.factories import EPOCH, REVISION
 
-EPOCH = datetime(2026, 11, 23, 7, 0, 0, tzinfo=UTC)
-REVISION = UUID("00000000-0000-4000-8000-00000000000a")
+Triple = tuple[str, str, str]
 
 
 @dataclass
@@ -35,28 +36,31 @@ class FakeClock:
 class FakeRelationChecker:
     """Allows exactly the granted (subject, relation, resource) triples; ``fails`` is raised first.
 
-    ``revoked_at_least`` are triples still granted to ``check`` and no longer at their token.
+    ``revoked_at_least`` are triples still granted to ``check`` and no longer at their token;
+    ``fails_at_least`` is raised by ``check_at_least`` alone. ``calls`` and ``calls_at_least`` keep
+    who asked what, the latter with the token.
     """
 
-    grants: set[tuple[str, str, str]] = field(default_factory=set)
-    revoked_at_least: set[tuple[str, str, str]] = field(default_factory=set)
+    grants: set[Triple] = field(default_factory=set)
+    revoked_at_least: set[Triple] = field(default_factory=set)
     fails: Exception | None = None
-    calls: list[tuple[str, str, str]] = field(default_factory=list)
+    fails_at_least: Exception | None = None
+    calls: list[Triple] = field(default_factory=list)
+    calls_at_least: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     def check(self, principal: Principal, relation: str, resource: str, deadline: Deadline) -> bool:
         triple = (principal.subject, relation, resource)
         self.calls.append(triple)
-        if self.fails is not None:
-            raise self.fails
+        _in_time(deadline, AuthzUnavailable("no time left"), self.fails)
         return triple in self.grants
 
     def check_at_least(
         self, principal: Principal, relation: str, resource: str, token: str, deadline: Deadline
     ) -> bool:
         triple = (principal.subject, relation, resource)
-        return self.check(principal, relation, resource, deadline) and (
-            triple not in self.revoked_at_least
-        )
+        self.calls_at_least.append((*triple, token))
+        _in_time(deadline, AuthzUnavailable("no time left"), self.fails_at_least or self.fails)
+        return triple in self.grants - self.revoked_at_least
 
 
 @dataclass
@@ -69,8 +73,7 @@ class FakeNodeRepo:
 
     def get_by_id(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
         self.calls.append(node_id)
-        if self.fails is not None:
-            raise self.fails
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
         if node_id not in self.nodes:
             raise NodeNotFound(f"node_id={node_id}")
         return self.nodes[node_id]
@@ -117,24 +120,44 @@ class FakeLedger:
 
     def view(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> FakeView:
         self.calls.append((node_id, domain_id))
-        if self.fails is not None:
-            raise self.fails
-        if all(row.node_id != node_id for row in self.shown.table.rows):
-            raise NodeNotFound(f"node_id={node_id}")
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        held = {row.node_id for row in self.shown.table.rows}
+        if node_id not in held or domain_id != self.shown.table.domain_id:
+            raise NodeNotFound(f"node_id={node_id} domain_id={domain_id}")
         return self.shown
 
 
 @dataclass
+class FakeSnapshotProvider:
+    """Holds snapshots by (Node, Domain)."""
+
+    given: dict[tuple[UUID, UUID], NodeStateSnapshot] = field(default_factory=dict)
+    fails: Exception | None = None
+    calls: list[tuple[UUID, UUID]] = field(default_factory=list)
+
+    def snapshot_for_node(
+        self, node_id: UUID, domain_id: UUID, deadline: Deadline
+    ) -> NodeStateSnapshot:
+        self.calls.append((node_id, domain_id))
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        if (node_id, domain_id) not in self.given:
+            raise NodeNotFound(f"node_id={node_id} domain_id={domain_id}")
+        return self.given[node_id, domain_id]
+
+
+@dataclass
 class FakeAuditSink:
-    """Keeps rows in order; ``fails`` breaks the promise never to raise."""
+    """Keeps rows in order, but for those of a time when ``away``; ``fails`` breaks the promise."""
 
     rows: list[AuditRow] = field(default_factory=list)
+    away: bool = False
     fails: Exception | None = None
 
     def record(self, row: AuditRow) -> None:
         if self.fails is not None:
             raise self.fails
-        self.rows.append(row)
+        if not self.away:
+            self.rows.append(row)
 
 
 @dataclass
@@ -147,3 +170,20 @@ class FakeDropReporter:
         self, outcome: str, domain_id: UUID, addressed_node_id: UUID, peer_node_id: UUID
     ) -> None:
         self.drops.append((outcome, domain_id, addressed_node_id, peer_node_id))
+
+
+@dataclass
+class FakeHealthProbe:
+    """Answers with the checks it was given."""
+
+    given: list[HealthCheck] = field(default_factory=list)
+
+    def checks(self, deadline: Deadline) -> Sequence[HealthCheck]:
+        return self.given
+
+
+def _in_time(deadline: Deadline, late: Exception, fails: Exception | None) -> None:
+    if fails is not None:
+        raise fails
+    if deadline.remaining() <= 0:
+        raise late

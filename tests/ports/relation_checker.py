@@ -1,0 +1,130 @@
+"""What every RelationChecker promises (``composer.ports.RelationChecker``)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from uuid import UUID
+
+import pytest
+
+from composer.errors import AuthzUnavailable
+from composer.identity import Principal, PrincipalKind, node_object
+from composer.ports import RelationChecker
+from tests.factories import agent_of, node_id
+from tests.ports.deadlines import expired, in_time
+
+AGENT = "node-agent"
+ODD_IDS = ["", " ", "a b", "*", "é", "a" * 2000, "a#agent", "../x", "a:b", "a\n", "\x00"]
+
+
+class RelationFacts(Protocol):
+    """Where the tuples live that ``checker`` decides by."""
+
+    checker: RelationChecker
+
+    def grant(self, principal: Principal, node: UUID) -> str:
+        """Make the Principal an agent of the Node; a token of that moment."""
+        ...
+
+    def revoke(self, principal: Principal, node: UUID) -> str:
+        """Take it back; a token of that moment."""
+        ...
+
+    def go_away(self) -> None:
+        """From now on the store does not answer."""
+        ...
+
+
+class RelationCheckerSuite:
+    """Override ``facts`` with a fixture that starts without any tuple."""
+
+    @pytest.fixture
+    def facts(self) -> RelationFacts:
+        raise NotImplementedError
+
+    def ask(self, facts: RelationFacts, principal: Principal, node: UUID, relation: str = AGENT):
+        return facts.checker.check(principal, relation, node_object(node), in_time())
+
+    def ask_at(self, facts: RelationFacts, principal: Principal, node: UUID, token: str):
+        return facts.checker.check_at_least(principal, AGENT, node_object(node), token, in_time())
+
+    def test_an_agent_is_allowed_at_once(self, facts: RelationFacts) -> None:
+        facts.grant(agent_of(1), node_id(1))
+        assert self.ask(facts, agent_of(1), node_id(1)) is True
+
+    @pytest.mark.parametrize("kind", list(PrincipalKind))
+    def test_any_kind_of_principal_can_be_an_agent(
+        self, facts: RelationFacts, kind: PrincipalKind
+    ) -> None:
+        someone = Principal(kind, "stand-in")
+        facts.grant(someone, node_id(1))
+        assert self.ask(facts, someone, node_id(1)) is True
+
+    def test_a_stranger_is_not_allowed(self, facts: RelationFacts) -> None:
+        facts.grant(agent_of(1), node_id(1))
+        assert self.ask(facts, agent_of(2), node_id(1)) is False
+
+    def test_a_principal_of_another_kind_with_the_same_id_is_a_stranger(
+        self, facts: RelationFacts
+    ) -> None:
+        facts.grant(Principal(PrincipalKind.SERVICE, "same"), node_id(1))
+        assert self.ask(facts, Principal(PrincipalKind.USER, "same"), node_id(1)) is False
+
+    def test_an_agent_of_one_node_is_a_stranger_to_another(self, facts: RelationFacts) -> None:
+        facts.grant(agent_of(1), node_id(1))
+        assert self.ask(facts, agent_of(1), node_id(2)) is False
+
+    def test_a_node_is_not_its_own_agent_unless_granted(self, facts: RelationFacts) -> None:
+        facts.grant(agent_of(1), node_id(1))
+        assert self.ask(facts, agent_of(2), node_id(2)) is False
+
+    def test_a_grant_after_a_no_is_seen_by_the_next_who_brings_its_token(
+        self, facts: RelationFacts
+    ) -> None:
+        assert self.ask(facts, agent_of(1), node_id(1)) is False
+        token = facts.grant(agent_of(1), node_id(1))
+        assert self.ask_at(facts, agent_of(1), node_id(1), token) is True
+
+    def test_a_revocation_is_seen_by_who_brings_its_token(self, facts: RelationFacts) -> None:
+        facts.grant(agent_of(1), node_id(1))
+        token = facts.revoke(agent_of(1), node_id(1))
+        assert self.ask_at(facts, agent_of(1), node_id(1), token) is False
+
+    def test_a_yes_at_one_token_is_no_yes_at_a_later_one(self, facts: RelationFacts) -> None:
+        granted = facts.grant(agent_of(1), node_id(1))
+        assert self.ask_at(facts, agent_of(1), node_id(1), granted) is True
+        revoked = facts.revoke(agent_of(1), node_id(1))
+        assert self.ask_at(facts, agent_of(1), node_id(1), revoked) is False
+
+    def test_a_stranger_is_not_allowed_at_any_token(self, facts: RelationFacts) -> None:
+        token = facts.grant(agent_of(1), node_id(1))
+        assert self.ask_at(facts, agent_of(2), node_id(1), token) is False
+
+    @pytest.mark.parametrize("odd", ODD_IDS, ids=ascii)
+    def test_a_subject_that_cannot_exist_is_a_no_and_no_fault(
+        self, facts: RelationFacts, odd: str
+    ) -> None:
+        token = facts.grant(agent_of(1), node_id(1))
+        oddity = Principal(PrincipalKind.USER, odd)
+        answers = (
+            self.ask(facts, oddity, node_id(1)),
+            self.ask_at(facts, oddity, node_id(1), token),
+        )
+        assert answers == (False, False)
+
+    def test_a_store_that_is_away_decides_nothing(self, facts: RelationFacts) -> None:
+        facts.grant(agent_of(1), node_id(1))
+        facts.go_away()
+        with pytest.raises(AuthzUnavailable):
+            self.ask(facts, agent_of(1), node_id(1))
+
+    def test_a_store_that_is_away_decides_nothing_at_a_token(self, facts: RelationFacts) -> None:
+        token = facts.grant(agent_of(1), node_id(1))
+        facts.go_away()
+        with pytest.raises(AuthzUnavailable):
+            self.ask_at(facts, agent_of(1), node_id(1), token)
+
+    def test_without_time_left_nothing_is_decided(self, facts: RelationFacts) -> None:
+        facts.grant(agent_of(1), node_id(1))
+        with pytest.raises(AuthzUnavailable):
+            facts.checker.check(agent_of(1), AGENT, node_object(node_id(1)), expired())
