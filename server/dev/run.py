@@ -16,11 +16,17 @@ from .supervisor import PartEnded, Stopped, stopping_on_signals, watch
 FOLDER = REPOSITORY / ".dev"
 
 
-def run_dev(port: int = 8080, nodes: int = 64, seed: int = 1, external: bool = False) -> int:
+def run_dev(
+    port: int = 8080,
+    nodes: int = 64,
+    seed: int = 1,
+    external: bool = False,
+    folder: Path = FOLDER,
+) -> int:
     """Runs until it is stopped; the exit status: 0 when someone stopped it, 1 when it failed."""
     steps = Steps()
     stack = Stack(
-        FOLDER,
+        folder,
         port=port,
         nodes=nodes,
         seed=seed,
@@ -31,7 +37,7 @@ def run_dev(port: int = 8080, nodes: int = 64, seed: int = 1, external: bool = F
     )
     try:
         with stopping_on_signals(), stack:
-            write_env(FOLDER / "env", {**stack.env, **stack.identities})
+            write_env(folder / "env", {**stack.env, **stack.identities})
             steps.farewell(stack)
             watch(stack)
     except Stopped as reason:
