@@ -32,7 +32,7 @@ class Bulkhead:
 
     @contextmanager
     def place(self, deadline: Deadline) -> Iterator[None]:
-        """Raises NoFreeConnection."""
+        """Raises NoFreeConnection, or DeadlineExceeded where there is no time left to begin."""
         self._take(deadline)
         self._moved_at = self._clock()
         try:
@@ -45,6 +45,8 @@ class Bulkhead:
             self._places.release()
 
     def _take(self, deadline: Deadline) -> None:
+        if deadline.remaining() <= 0:
+            raise DeadlineExceeded("no time left")
         if self._places.acquire(blocking=False):
             return
         now = self._clock()

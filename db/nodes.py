@@ -25,4 +25,4 @@ class PostgresNodeRepo:
         if not found:
             raise NodeNotFound(f"node_id={node_id}")
         domain_id, authz_token = found[0]
-        return AddressedNode(node_id, UUID(domain_id), authz_token or None)
+        return AddressedNode(node_id, UUID(domain_id), authz_token)

@@ -1,0 +1,394 @@
+-- The ledger as the migrations leave it: what to read instead of replaying them in one's head.
+-- Proven equal to their replay by tests/integration/test_migrations.py; changed together with them.
+
+CREATE SCHEMA plexsphere;
+
+CREATE TABLE plexsphere.schema_migrations (
+    version integer PRIMARY KEY,
+    name text NOT NULL,
+    -- SHA-256 of the file, in hex: an applied file never changes.
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- Domains, their Nodes, and the operator's view of both (design.md 6).
+
+CREATE TABLE plexsphere.domains (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    name text NOT NULL DEFAULT '',
+    slug text UNIQUE,
+    mesh_cidr cidr,
+    -- Says which moment of the Domain's peers a process holds (D7). Random, because a counter
+    -- repeats itself after a failover or a restore.
+    peers_revision uuid NOT NULL DEFAULT gen_random_uuid(),
+    -- Per-Domain reachability policy; all unset means the service's own numbers.
+    heartbeat_interval interval,
+    stale_after interval,
+    unreachable_after interval,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT domains_reachability_whole
+        CHECK (num_nulls(heartbeat_interval, stale_after, unreachable_after) IN (0, 3))
+)
+-- Every change of a peer updates the row: room for HOT updates.
+WITH (fillfactor = 50);
+
+CREATE TABLE plexsphere.nodes (
+    id uuid PRIMARY KEY,
+    domain_id uuid NOT NULL REFERENCES plexsphere.domains (id),
+    name text NOT NULL DEFAULT '',
+    -- A Node row can exist before it has an address or a key, and nothing keeps a bad one out:
+    -- the per-peer invariants are the composer's (D12).
+    mesh_ip inet,
+    public_key bytea,
+    reachability_state text NOT NULL DEFAULT '',
+    last_heartbeat_at timestamptz,
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    -- ZedToken of the Node's last relationship write (design.md 4).
+    authz_token text,
+    created_at timestamptz NOT NULL DEFAULT now()
+)
+-- Heartbeats touch no indexed column: with room in the page they stay HOT.
+WITH (fillfactor = 80);
+
+CREATE UNIQUE INDEX nodes_by_domain ON plexsphere.nodes (domain_id, id);
+
+-- What the runbook's query reads. The address is shown as the pull shows it, without a netmask.
+CREATE VIEW plexsphere.tenancy_nodes AS
+SELECT
+    n.id,
+    n.id AS node_id,
+    n.domain_id,
+    n.name,
+    host(n.mesh_ip)::inet AS mesh_ip,
+    n.public_key,
+    n.reachability_state,
+    n.last_heartbeat_at,
+    n.changed_at,
+    n.created_at
+FROM plexsphere.nodes AS n;
+
+-- The row sets behind the policy, bridge, state and reports blocks. All of them go with their Node.
+
+CREATE TABLE plexsphere.policy_compiled_ruleset (
+    node_id uuid NOT NULL REFERENCES plexsphere.nodes (id) ON DELETE CASCADE,
+    policy_id uuid NOT NULL,
+    revision_id uuid NOT NULL,
+    -- Newline-framed canonical JSON rules, and the SHA-256 of exactly these bytes (D11).
+    rule_payload bytea NOT NULL,
+    fingerprint bytea NOT NULL,
+    compiled_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (node_id, policy_id)
+);
+
+CREATE TABLE plexsphere.node_state_entries (
+    node_id uuid NOT NULL REFERENCES plexsphere.nodes (id) ON DELETE CASCADE,
+    kind text NOT NULL CHECK (kind IN ('metadata', 'data', 'report')),
+    key text COLLATE "C" NOT NULL CHECK (char_length(key) BETWEEN 1 AND 128),
+    value text NOT NULL,
+    workload_tag text,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (node_id, kind, key)
+);
+
+CREATE TABLE plexsphere.bridge_resources (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    -- A Node hosts at most one bridge Resource: merging several is undefined (contract.md 2.6).
+    node_id uuid NOT NULL UNIQUE REFERENCES plexsphere.nodes (id) ON DELETE CASCADE,
+    name text NOT NULL DEFAULT '',
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE plexsphere.bridge_relays (
+    bridge_resource_id uuid PRIMARY KEY REFERENCES plexsphere.bridge_resources (id) ON DELETE CASCADE,
+    enabled boolean NOT NULL DEFAULT true,
+    listen_port integer NOT NULL CHECK (listen_port BETWEEN 1 AND 65535),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE plexsphere.bridge_relay_assignments (
+    bridge_resource_id uuid NOT NULL REFERENCES plexsphere.bridge_relays (bridge_resource_id) ON DELETE CASCADE,
+    peer_node_id uuid NOT NULL REFERENCES plexsphere.nodes (id) ON DELETE CASCADE,
+    -- The host alone; an IPv6 address without brackets.
+    fallback_endpoint text NOT NULL CHECK (fallback_endpoint <> ''),
+    fallback_endpoint_port integer NOT NULL CHECK (fallback_endpoint_port BETWEEN 1 AND 65535),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (bridge_resource_id, peer_node_id)
+);
+
+CREATE INDEX bridge_relay_assignments_by_peer
+    ON plexsphere.bridge_relay_assignments (peer_node_id, bridge_resource_id);
+
+CREATE TABLE plexsphere.bridge_user_access_providers (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    bridge_resource_id uuid NOT NULL REFERENCES plexsphere.bridge_resources (id) ON DELETE CASCADE,
+    slug text COLLATE "C" NOT NULL CHECK (char_length(slug) BETWEEN 1 AND 63),
+    kind text NOT NULL CHECK (kind IN ('netbird', 'tailscale', 'wireguard')),
+    interface_name text NOT NULL CHECK (interface_name <> ''),
+    listen_port integer NOT NULL CHECK (listen_port BETWEEN 1 AND 65535),
+    max_peers integer NOT NULL CHECK (max_peers >= 1),
+    -- A reference, never a secret: the pattern is the wire's.
+    auth_secret_ref text NOT NULL CHECK (auth_secret_ref ~ '^secret:[^/]+/[^/]+/[^:]+(:[^:]+)?$'),
+    routing_policy jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(routing_policy) = 'object'),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (bridge_resource_id, slug)
+);
+
+CREATE TABLE plexsphere.bridge_ingress_rules (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    bridge_resource_id uuid NOT NULL REFERENCES plexsphere.bridge_resources (id) ON DELETE CASCADE,
+    slug text COLLATE "C" NOT NULL CHECK (char_length(slug) BETWEEN 1 AND 63),
+    sni_host text NOT NULL CHECK (char_length(sni_host) BETWEEN 1 AND 253),
+    target_node_id uuid NOT NULL REFERENCES plexsphere.nodes (id) ON DELETE CASCADE,
+    target_port integer NOT NULL CHECK (target_port BETWEEN 1 AND 65535),
+    acme_account_ref text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (bridge_resource_id, slug)
+);
+
+CREATE INDEX bridge_ingress_rules_by_target ON plexsphere.bridge_ingress_rules (target_node_id);
+
+CREATE TABLE plexsphere.bridge_site_to_site_tunnels (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    bridge_resource_id uuid NOT NULL REFERENCES plexsphere.bridge_resources (id) ON DELETE CASCADE,
+    slug text COLLATE "C" NOT NULL CHECK (char_length(slug) BETWEEN 1 AND 63),
+    kind text NOT NULL CHECK (kind IN ('wireguard', 'ipsec', 'openvpn')),
+    remote_host text NOT NULL CHECK (char_length(remote_host) BETWEEN 1 AND 253),
+    remote_port integer NOT NULL CHECK (remote_port BETWEEN 1 AND 65535),
+    auth_secret_ref text NOT NULL CHECK (auth_secret_ref ~ '^secret:[^/]+/[^/]+/[^:]+(:[^:]+)?$'),
+    allowed_subnets cidr[] NOT NULL DEFAULT '{}' CHECK (array_position(allowed_subnets, NULL) IS NULL),
+    routing_policy text NOT NULL DEFAULT 'bidirectional'
+        CHECK (routing_policy IN ('bidirectional', 'ingress_only', 'egress_only')),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (bridge_resource_id, slug)
+);
+
+-- peers_revision: a fresh one whenever anything changes that the peers of a Domain show (D7).
+--
+-- A trigger with a transition table takes no column list, so INSERT and DELETE have statement
+-- triggers (a COPY of 10,000 Nodes bumps once) and UPDATE has row triggers with columns and a WHEN:
+-- a heartbeat fires nothing.
+
+-- Bumps the given Domains, those of the given Nodes and those of the given bridge Resources' Nodes.
+-- The lock comes first, in id order. What a Node or a Resource belongs to may have changed while
+-- this waited for it, so it is looked up again until every Domain found is one held.
+CREATE FUNCTION plexsphere.bump_peers_revision(domains uuid[], nodes uuid[], resources uuid[])
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    held uuid[] := '{}';
+    found_now uuid[];
+BEGIN
+    LOOP
+        SELECT array_agg(DISTINCT f.domain_id)
+        INTO found_now
+        FROM (
+            SELECT unnest(domains) AS domain_id
+            UNION ALL
+            SELECT n.domain_id
+            FROM plexsphere.nodes AS n
+            WHERE n.id = ANY (nodes)
+            UNION ALL
+            SELECT n.domain_id
+            FROM plexsphere.bridge_resources AS b
+            JOIN plexsphere.nodes AS n ON n.id = b.node_id
+            WHERE b.id = ANY (resources)
+        ) AS f
+        WHERE f.domain_id <> ALL (held);
+        EXIT WHEN found_now IS NULL;
+        PERFORM
+        FROM plexsphere.domains AS d
+        WHERE d.id = ANY (found_now)
+        ORDER BY d.id
+        FOR NO KEY UPDATE;
+        held := held || found_now;
+    END LOOP;
+    IF held <> '{}' THEN
+        UPDATE plexsphere.domains AS d
+        SET peers_revision = gen_random_uuid()
+        WHERE d.id = ANY (held);
+    END IF;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.nodes_came_or_went() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision(
+        ARRAY (SELECT DISTINCT c.domain_id FROM changed AS c), '{}', '{}');
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.node_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision(ARRAY[OLD.domain_id, NEW.domain_id], '{}', '{}');
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.bridge_resources_came_or_went() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision(
+        '{}', ARRAY (SELECT DISTINCT c.node_id FROM changed AS c), '{}');
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.bridge_resource_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision('{}', ARRAY[OLD.node_id, NEW.node_id], '{}');
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.relays_came_or_went() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision(
+        '{}', '{}', ARRAY (SELECT c.bridge_resource_id FROM changed AS c));
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.relay_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision(
+        '{}', '{}', ARRAY[OLD.bridge_resource_id, NEW.bridge_resource_id]);
+    RETURN NULL;
+END;
+$$;
+
+-- An assignment shows on its peer, and only where the relay is in the peer's Domain.
+CREATE FUNCTION plexsphere.relay_assignments_came_or_went() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision(
+        '{}', ARRAY (SELECT DISTINCT c.peer_node_id FROM changed AS c), '{}');
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.relay_assignment_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision('{}', ARRAY[OLD.peer_node_id, NEW.peer_node_id], '{}');
+    RETURN NULL;
+END;
+$$;
+
+-- TRUNCATE fires no row trigger and has no transition table: a held revision would go on being
+-- current over an empty table. Not even the owner may.
+CREATE FUNCTION plexsphere.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'TRUNCATE of plexsphere.% would bypass peers_revision', TG_TABLE_NAME
+        USING HINT = 'DELETE FROM it instead.', ERRCODE = 'feature_not_supported';
+END;
+$$;
+
+CREATE TRIGGER nodes_inserted
+AFTER INSERT ON plexsphere.nodes
+REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.nodes_came_or_went();
+
+CREATE TRIGGER nodes_deleted
+AFTER DELETE ON plexsphere.nodes
+REFERENCING OLD TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.nodes_came_or_went();
+
+CREATE TRIGGER nodes_updated
+AFTER UPDATE OF id, domain_id, mesh_ip, public_key ON plexsphere.nodes
+FOR EACH ROW
+WHEN ((OLD.id, OLD.domain_id, OLD.mesh_ip, OLD.public_key)
+    IS DISTINCT FROM (NEW.id, NEW.domain_id, NEW.mesh_ip, NEW.public_key))
+EXECUTE FUNCTION plexsphere.node_changed();
+
+CREATE TRIGGER bridge_resources_inserted
+AFTER INSERT ON plexsphere.bridge_resources
+REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.bridge_resources_came_or_went();
+
+CREATE TRIGGER bridge_resources_deleted
+AFTER DELETE ON plexsphere.bridge_resources
+REFERENCING OLD TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.bridge_resources_came_or_went();
+
+CREATE TRIGGER bridge_resources_updated
+AFTER UPDATE OF id, node_id ON plexsphere.bridge_resources
+FOR EACH ROW
+WHEN ((OLD.id, OLD.node_id) IS DISTINCT FROM (NEW.id, NEW.node_id))
+EXECUTE FUNCTION plexsphere.bridge_resource_moved();
+
+CREATE TRIGGER bridge_relays_inserted
+AFTER INSERT ON plexsphere.bridge_relays
+REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relays_came_or_went();
+
+CREATE TRIGGER bridge_relays_deleted
+AFTER DELETE ON plexsphere.bridge_relays
+REFERENCING OLD TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relays_came_or_went();
+
+CREATE TRIGGER bridge_relays_updated
+AFTER UPDATE OF bridge_resource_id, enabled ON plexsphere.bridge_relays
+FOR EACH ROW
+WHEN ((OLD.bridge_resource_id, OLD.enabled) IS DISTINCT FROM (NEW.bridge_resource_id, NEW.enabled))
+EXECUTE FUNCTION plexsphere.relay_changed();
+
+CREATE TRIGGER bridge_relay_assignments_inserted
+AFTER INSERT ON plexsphere.bridge_relay_assignments
+REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relay_assignments_came_or_went();
+
+CREATE TRIGGER bridge_relay_assignments_deleted
+AFTER DELETE ON plexsphere.bridge_relay_assignments
+REFERENCING OLD TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relay_assignments_came_or_went();
+
+CREATE TRIGGER bridge_relay_assignments_updated
+AFTER UPDATE OF bridge_resource_id, peer_node_id, fallback_endpoint, fallback_endpoint_port
+ON plexsphere.bridge_relay_assignments
+FOR EACH ROW
+WHEN ((OLD.bridge_resource_id, OLD.peer_node_id, OLD.fallback_endpoint, OLD.fallback_endpoint_port)
+    IS DISTINCT FROM
+    (NEW.bridge_resource_id, NEW.peer_node_id, NEW.fallback_endpoint, NEW.fallback_endpoint_port))
+EXECUTE FUNCTION plexsphere.relay_assignment_changed();
+
+CREATE TRIGGER nodes_not_truncated
+BEFORE TRUNCATE ON plexsphere.nodes
+FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
+
+CREATE TRIGGER bridge_resources_not_truncated
+BEFORE TRUNCATE ON plexsphere.bridge_resources
+FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
+
+CREATE TRIGGER bridge_relays_not_truncated
+BEFORE TRUNCATE ON plexsphere.bridge_relays
+FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
+
+CREATE TRIGGER bridge_relay_assignments_not_truncated
+BEFORE TRUNCATE ON plexsphere.bridge_relay_assignments
+FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
+
+-- One row per outcome of the gate table (design.md 4).
+
+CREATE TABLE plexsphere.audit_rows (
+    -- Made by the writer, so that a batch sent again after an ambiguous commit doubles nothing.
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    -- Grows in commit order: writers take turns (db/queries/audit_insert.sql), so a reader that
+    -- remembers the last one it saw misses nothing.
+    seq bigint GENERATED BY DEFAULT AS IDENTITY,
+    occurred_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    relation text NOT NULL,
+    outcome text NOT NULL,
+    subject text NOT NULL,
+    object text NOT NULL,
+    correlation_id text NOT NULL DEFAULT '',
+    -- Desired-state digest that was served, on granted only.
+    digest text
+);
+
+CREATE UNIQUE INDEX audit_rows_by_seq ON plexsphere.audit_rows (seq);
+CREATE INDEX audit_rows_by_time ON plexsphere.audit_rows (occurred_at DESC, seq DESC);
+CREATE INDEX audit_rows_by_object ON plexsphere.audit_rows (object, seq DESC);

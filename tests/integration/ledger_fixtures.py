@@ -1,0 +1,93 @@
+"""A Postgres of the ledger tests' own, and databases on it, empty or migrated.
+
+Test modules name this one in ``pytest_plugins``.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg2
+import pytest
+from psycopg2.extensions import make_dsn
+
+from db.migrate import migrate
+from server.dev.lock import FolderLock
+from server.dev.parts import Part
+from server.dev.ports import free_ports
+from server.dev.postgres import Cluster
+
+FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "test" / "ledger"
+
+FreshDatabase = Callable[[], str]
+
+
+class OwnPostgres:
+    """An embedded Postgres that may be stopped, frozen and restarted."""
+
+    def __init__(self, folder: Path) -> None:
+        self._cluster = Cluster(folder, free_ports(1)[0])
+        self._cluster.create()
+        self.part = Part(
+            name="postgres",
+            port=self._cluster.port,
+            stop_signal=signal.SIGINT,
+            launch=self._cluster.start,
+            ready=self._cluster.wait_ready,
+        )
+        self._names = count()
+
+    def fresh_database(self) -> str:
+        """The DSN of a new, empty database; one of the same name from an earlier run is dropped."""
+        name = f"fresh_{next(self._names)}"
+        connection = psycopg2.connect(make_dsn(self._cluster.dsn, dbname="postgres"))
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+                cursor.execute(f"CREATE DATABASE {name}")
+        finally:
+            connection.close()
+        return str(make_dsn(self._cluster.dsn, dbname=name))
+
+
+def _running(folder: Path) -> Iterator[OwnPostgres]:
+    lock = FolderLock(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock.take(0)
+    own = OwnPostgres(folder)
+    try:
+        own.part.start()
+        yield own
+    finally:
+        own.part.stop()
+        lock.release()
+
+
+@pytest.fixture(scope="session")
+def ledger_postgres() -> Iterator[OwnPostgres]:
+    """Shared by the session: leave it running."""
+    yield from _running(FOLDER / "shared")
+
+
+@pytest.fixture(scope="module")
+def breakable_postgres() -> Iterator[OwnPostgres]:
+    """For tests that stop and freeze it."""
+    yield from _running(FOLDER / "breakable")
+
+
+@pytest.fixture
+def fresh_database(ledger_postgres: OwnPostgres) -> FreshDatabase:
+    """A factory of empty databases."""
+    return ledger_postgres.fresh_database
+
+
+@pytest.fixture(scope="module")
+def ledger_dsn(ledger_postgres: OwnPostgres) -> str:
+    """A migrated database that a test module has to itself."""
+    dsn = ledger_postgres.fresh_database()
+    migrate(dsn)
+    return dsn
