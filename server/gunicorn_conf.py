@@ -25,8 +25,8 @@ backlog = 4096
 graceful_timeout = 10
 # gthread workers notify from their main loop: this ends a worker whose loop hangs.
 timeout = 30
-# The header sizes the service answers for; above them gunicorn answers by itself (431, 414).
-limit_request_line = 16_384
+# The sizes the service answers for; above them gunicorn answers by itself (414, 431).
+limit_request_line = 8_190
 limit_request_fields = 100
 limit_request_field_size = 8_190
 # Worker heartbeat files in memory: a slow disk must not look like a hung worker.

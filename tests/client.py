@@ -1,0 +1,86 @@
+"""A bare HTTP client: what it is told to send, byte for byte, and what came back."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A response, header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str | None:
+        """The Problem's code."""
+        code = self.json.get("code")
+        return None if code is None else str(code)
+
+    def blanked(self) -> bytes:
+        """The Problem without what differs between two requests: instance and correlation id."""
+        value = self.json
+        return json.dumps(value | {"instance": "", "correlation_id": ""}).encode()
+
+
+def ask(
+    url: str,
+    path: str,
+    headers: dict[str, str] | Sequence[tuple[str, str]] = (),
+    method: str = "GET",
+    body: bytes | None = None,
+) -> Reply:
+    """One request on a connection of its own. A repeated header is sent as often as it is named."""
+    target = urlsplit(url)
+    connection = http.client.HTTPConnection(target.hostname, target.port, timeout=TIMEOUT_S)
+    try:
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in headers.items() if isinstance(headers, dict) else headers:
+            connection.putheader(name, value)
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        response = connection.getresponse()
+        found = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(response.status, found, response.read())
+    finally:
+        connection.close()
+
+
+def send_raw(url: str, request: bytes) -> bytes:
+    """Bytes as they are; everything that comes back until the server closes or goes quiet."""
+    target = urlsplit(url)
+    received = b""
+    with socket.create_connection((target.hostname, target.port), timeout=TIMEOUT_S) as raw:
+        raw.sendall(request)
+        raw.settimeout(3.0)
+        try:
+            while chunk := raw.recv(65536):
+                received += chunk
+        except TimeoutError:
+            pass
+    return received
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The Authorization header of a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def pull_path(node_id: object) -> str:
+    """The pull of a Node."""
+    return f"/v1/nodes/{node_id}/state"

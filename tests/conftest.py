@@ -1,0 +1,24 @@
+"""Session-wide real parts: embedded Postgres, embedded SpiceDB, the real gunicorn.
+
+They live below ``.dev/test/`` on free ports, so tests run beside ``make run``; what a test breaks
+it breaks in a stack of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server.dev.stack import Stack
+
+ROOT = Path(__file__).resolve().parent.parent
+NODES = 64
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole service with the 64-Node sample Domain. Shared: leave it as it was."""
+    with Stack(ROOT / ".dev" / "test" / "shared", nodes=NODES, workers=2) as running:
+        yield running

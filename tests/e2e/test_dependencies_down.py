@@ -1,0 +1,132 @@
+"""Postgres and SpiceDB stopped, killed and frozen under requests: 503, never open, never stuck.
+
+The stack is this module's own, because its tests break it. Times are bounds on waiting, generous
+enough for a busy machine; what they are beside each other is measured in tests/bench.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from server.dev.parts import Part
+from server.dev.stack import Stack
+from tests.client import Reply, ask, pull_path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def broken() -> Iterator[Stack]:
+    with Stack(ROOT / ".dev" / "test" / "broken", nodes=8, workers=1) as stack:
+        yield stack
+
+
+def pull(stack: Stack) -> Reply:
+    return ask(stack.url, pull_path(stack.node_id), stack.headers)
+
+
+def until_granted(stack: Stack) -> None:
+    for _ in range(200):
+        if pull(stack).status == 200:
+            return
+        time.sleep(0.05)
+    pytest.fail("the pull did not recover")
+
+
+def down_according_to_readyz(stack: Stack) -> list[str]:
+    """Asked until it is not ready: a probe's result stands for a second."""
+    for _ in range(100):
+        readiness = ask(stack.url, "/readyz")
+        if readiness.status == 503:
+            checks = readiness.json["checks"]
+            return [check["name"] for check in checks if check["status"] == "down"]
+        time.sleep(0.05)
+    return []
+
+
+def part_named(stack: Stack, name: str) -> Part:
+    return stack.parts[name]
+
+
+CODES = {"postgres": "datastore_unavailable", "spicedb": "authz_unavailable"}
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_a_stopped_dependency_is_503_and_its_return_is_noticed(broken: Stack, name: str) -> None:
+    until_granted(broken)
+    part_named(broken, name).stop()
+    try:
+        reply = pull(broken)
+        assert (reply.status, reply.code) == (503, CODES[name])
+        assert int(reply.headers["retry-after"]) > 0
+        assert ask(broken.url, "/livez").status == 200
+        assert name in down_according_to_readyz(broken)
+    finally:
+        part_named(broken, name).start()
+    until_granted(broken)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_a_killed_dependency_is_503_and_its_return_is_noticed(broken: Stack, name: str) -> None:
+    until_granted(broken)
+    part_named(broken, name).kill()
+    try:
+        assert pull(broken).code == CODES[name]
+    finally:
+        part_named(broken, name).start()
+    until_granted(broken)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_a_frozen_dependency_never_stops_livez_and_every_pull_ends(
+    broken: Stack, name: str
+) -> None:
+    until_granted(broken)
+    frozen = part_named(broken, name)
+    frozen.freeze()
+    alive: list[int] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set():
+            alive.append(ask(broken.url, "/livez").status)
+
+    watcher = threading.Thread(target=watch)
+    try:
+        with ThreadPoolExecutor(32) as pool:
+            watcher.start()
+            replies = [future.result() for future in [pool.submit(pull, broken) for _ in range(48)]]
+        assert {(reply.status, reply.code) for reply in replies} == {(503, CODES[name])}
+    finally:
+        frozen.thaw()
+        stop.set()
+        watcher.join()
+    assert alive and set(alive) == {200}
+    until_granted(broken)
+
+
+def test_a_service_started_while_both_are_down_recovers_without_a_restart(broken: Stack) -> None:
+    until_granted(broken)
+    broken.postgres.stop()
+    broken.spicedb.stop()
+    try:
+        late = broken.extra_gunicorn("late", {})
+        assert ask(late.url, "/readyz").status == 503
+        assert ask(late.url, pull_path(broken.node_id), broken.headers).status == 503
+    finally:
+        broken.postgres.start()
+        broken.spicedb.start()
+    for _ in range(200):
+        if ask(late.url, pull_path(broken.node_id), broken.headers).status == 200:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the late service did not recover")
+    late.stop()
+    until_granted(broken)
