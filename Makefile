@@ -8,9 +8,12 @@ NODES ?= 64
 SEED ?= 1
 EXTERNAL ?=
 # The first Python that is new enough; install.py explains what is missing where there is none.
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 /usr/bin/python3; do \
+ifndef PYTHON
+PYTHON := $(or $(wildcard .venv/bin/python),$(shell \
+	for p in python3 python3.13 python3.12 python3.11 /usr/bin/python3; do \
 	  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
-	  && echo $$p && exit; done; echo python3)
+	  && echo $$p && exit; done; echo python3))
+endif
 # Colons and spaces in the path of a clone must not matter, so everything is relative to it.
 VENV := .venv/bin
 INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
@@ -23,7 +26,7 @@ help: ## list the targets
 
 run: ## embedded Postgres and SpiceDB, a sample Domain, the real gunicorn (PORT=8080 NODES=64 EXTERNAL=1)
 	$(INSTALL) run $(if $(EXTERNAL),--external)
-	@exec $(VENV)/plexsphere-state dev --port $(PORT) --nodes $(NODES) --seed $(SEED) $(if $(EXTERNAL),--external)
+	@exec $(VENV)/python -m server.dev --port $(PORT) --nodes $(NODES) --seed $(SEED) $(if $(EXTERNAL),--external)
 
 test: ## every test, on its own stack under .dev/test/ (ARGS='-k name' passes options to pytest)
 	$(INSTALL) test

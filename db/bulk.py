@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from itertools import islice
 
 import psycopg2
@@ -16,19 +15,11 @@ from psycopg2.extensions import cursor
 
 from db.errors import ledger_errors
 from db.statements import statement
+from db.table_rows import TableRows
 
 ROWS_PER_CHUNK = 1000
 # What COPY's text format reserves; in a field they are escaped.
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-@dataclass(frozen=True, slots=True)
-class TableRows:
-    """Rows for `plexsphere.<table>`; a value is None, bytes, or printed as Postgres reads it."""
-
-    table: str
-    columns: tuple[str, ...]
-    rows: Iterable[tuple[object, ...]]
 
 
 def copy_rows(

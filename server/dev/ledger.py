@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from composer.errors import ComposerError
@@ -51,10 +50,6 @@ def ids_for_spicedb(dsn: str) -> list[str]:
         return node_ids(dsn)
     except ComposerError as error:
         raise StackError(f"the ledger could not be read: {_whole(error)}") from error
-
-
-def new_sample(nodes: int, seed: int) -> Sample:
-    return Sample(nodes=nodes, seed=seed, now=datetime.now(UTC))
 
 
 def _whole(error: BaseException) -> str:

@@ -86,7 +86,6 @@ class Cluster:
     def start(self) -> Process:
         """Returns once the process runs; `wait_ready` says when it answers."""
         self._forget_stale_pid()
-        self.log.write_bytes(b"")
         options = [f"--{name}={value}" for name, value in SETTINGS.items()]
         return Process(
             Command(

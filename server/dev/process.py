@@ -53,7 +53,7 @@ class Process:
                 os._exit(1)
 
         sys.stdout.flush()
-        log = open(command.log, "ab") if command.log else None  # noqa: SIM115
+        log = open(command.log, "wb") if command.log else None  # noqa: SIM115
         try:
             self._popen = subprocess.Popen(
                 list(command.argv),

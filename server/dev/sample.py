@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 from random import Random
+from typing import Self
 from uuid import UUID
 
-from db.bulk import TableRows
+from db.table_rows import TableRows
 
 from .sample_blocks import bridge_tables, entry_rows, policy_rows
 
@@ -41,6 +42,10 @@ class Sample:
     nodes: int
     seed: int
     now: datetime
+
+    @classmethod
+    def of_now(cls, nodes: int, seed: int) -> Self:
+        return cls(nodes=nodes, seed=seed, now=datetime.now(UTC))
 
     @property
     def domain_id(self) -> UUID:

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +22,12 @@ from typing import Any, Self
 from . import keys
 from .commands import Places, gunicorn_command, relay_command
 from .failures import plainly, write_private
-from .ledger import ids_for_spicedb, new_sample, prepare_ledger
 from .lock import FolderLock
 from .parts import Part, wait_for_answer
 from .ports import HOST, answers, can_bind, free_ports
 from .postgres import Cluster
 from .process import Process, Seen, StackError, end_strays, wait_until
+from .sample import Sample
 
 OPERATOR = "user:operator"
 
@@ -52,7 +53,7 @@ class Stack:
         step: Callable[[str], None] = lambda title: None,
     ) -> None:
         self.places = Places(folder.absolute())
-        self.sample = new_sample(nodes, seed)
+        self.sample = Sample.of_now(nodes, seed)
         self.parts: dict[str, Part] = {}
         self._port = port
         self._settings = {
@@ -156,19 +157,22 @@ class Stack:
 
     def start(self) -> Self:
         """Raises StackError with one sentence; nothing is left running then."""
-        try:
-            with plainly(self.places.folder):
-                self.places.folder.mkdir(parents=True, exist_ok=True)
-                self._lock.take(self._port)
+        with plainly(self.places.folder):
+            self.places.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.take(self._port)
+            try:
                 self._start()
-        except BaseException:
-            self.stop()
-            raise
+            except BaseException:
+                self.stop()
+                raise
         return self
 
     def stop(self) -> None:
         for part in reversed(self.parts.values()):
             part.stop()
+        # What the disk refuses by now must not keep the rest from being stopped.
+        with suppress(OSError):
+            self.places.pids.unlink(missing_ok=True)
         self._lock.release()
 
     def _start(self) -> None:
@@ -180,6 +184,9 @@ class Stack:
         self.postgres.begin()
         # It takes the longest to come up, and waits by itself for what it needs.
         self.gunicorn.begin()
+        # Only now, as it imports the driver and its pool: gunicorn should be under way by then.
+        from .ledger import prepare_ledger
+
         self.postgres.await_ready()
         self._step("Postgres")
         prepare_ledger(self._cluster, self.sample, self.places.sample_stamp, self._step)
@@ -234,6 +241,8 @@ class Stack:
         return Process(gunicorn_command(self.places, name, env, self._log_to_file))
 
     def _launch_spicedb(self, listen: str) -> Process:
+        from .ledger import ids_for_spicedb
+
         for socket in self.places.spicedb.glob("*.sock"):
             socket.unlink()
         self.places.node_ids.write_text("\n".join(ids_for_spicedb(self.dsn)))
@@ -255,4 +264,5 @@ class Stack:
 
     def _write_pids(self) -> None:
         pids = {name: part.pid for name, part in self.parts.items() if part.process is not None}
-        self.places.pids.write_text(json.dumps({"supervisor": os.getpid(), **pids}))
+        with suppress(OSError):
+            self.places.pids.write_text(json.dumps({"supervisor": os.getpid(), **pids}))

@@ -1,0 +1,14 @@
+"""`python -m server.dev`: what `make run` runs, as the command line's imports would delay it."""
+
+import argparse
+import sys
+
+from .run import run_dev
+
+parser = argparse.ArgumentParser(prog="python -m server.dev", description=run_dev.__doc__)
+parser.add_argument("--port", type=int, default=8080)
+parser.add_argument("--nodes", type=int, default=64)
+parser.add_argument("--seed", type=int, default=1)
+parser.add_argument("--external", action="store_true")
+options = parser.parse_args()
+sys.exit(run_dev(options.port, options.nodes, options.seed, options.external))
