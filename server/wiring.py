@@ -40,6 +40,8 @@ from server.receipt import WiringReceipt
 from server.settings import Settings
 
 DISTRIBUTION = "plexsphere-state"
+# Ours have under 600 bytes; the HTTP server's own limit for a header is 8,190.
+TOKEN_MAX_BYTES = 4_096
 # Within gunicorn's graceful_timeout: what cannot be written by then is counted as lost.
 AUDIT_FLUSH_SECONDS = 5.0
 
@@ -109,6 +111,7 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
         settings.jwt_issuer,
         settings.jwt_audience,
         settings.jwt_leeway,
+        TOKEN_MAX_BYTES,
         on_refused=TokenObserver(metrics).refused,
     )
     ports = PullPorts(

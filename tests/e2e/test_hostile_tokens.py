@@ -27,7 +27,7 @@ def header_of(token: str) -> dict[str, Any]:
 
 
 def reheadered(token: str, **changes: object) -> str:
-    """The token with another header; its signature no longer fits, which is how an attacker comes."""
+    """The token with another header; its signature no longer fits."""
     _, claims, signature = token.split(".")
     return f"{segment(header_of(token) | changes)}.{claims}.{signature}"
 
@@ -77,7 +77,7 @@ HOSTILE: dict[str, Callable[[Stack], str]] = {
     "embedded-jku": lambda s: reheadered(s.token(), jku="http://127.0.0.1:9/jwks"),
     "embedded-x5u": lambda s: reheadered(s.token(), x5u="http://127.0.0.1:9/x5u"),
     "critical": lambda s: reheadered(s.token(), crit=["b64"]),
-    "eight-kilobytes": lambda s: s.token(padding="x" * 5_900),
+    "eight-kilobytes": lambda s: s.token(padding="x" * 5_600),
     "subject-of-no-kind": lambda s: s.token("robot:7"),
     "subject-without-kind": lambda s: s.token("7"),
     "subject-in-upper-case": lambda s: s.token(f"node:{s.node_id.upper()}"),
