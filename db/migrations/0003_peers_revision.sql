@@ -4,6 +4,17 @@
 -- triggers (a COPY of 10,000 Nodes bumps once) and UPDATE has row triggers with columns and a WHEN:
 -- a heartbeat fires nothing.
 
+-- What a statement that bumps a Domain leaves in the setting plexsphere.bumped: an UPDATE of 10,000
+-- rows fires 10,000 row triggers, after the last of its rows has changed, and one bump is enough.
+-- The setting is local to the transaction, and undone with it and with its savepoints.
+CREATE FUNCTION plexsphere.bump_mark(domain uuid)
+RETURNS text
+LANGUAGE sql
+STABLE
+AS $$
+    SELECT concat_ws(' ', domain, pg_current_xact_id(), statement_timestamp());
+$$;
+
 -- Bumps the given Domains, those of the given Nodes and those of the given bridge Resources' Nodes.
 -- The lock comes first, in id order. What a Node or a Resource belongs to may have changed while
 -- this waited for it, so it is looked up again until every Domain found is one held.
@@ -44,6 +55,7 @@ BEGIN
         UPDATE plexsphere.domains AS d
         SET peers_revision = gen_random_uuid()
         WHERE d.id = ANY (held);
+        PERFORM set_config('plexsphere.bumped', plexsphere.bump_mark(held[1]), true);
     END IF;
 END;
 $$;
@@ -58,6 +70,11 @@ $$;
 
 CREATE FUNCTION plexsphere.node_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF OLD.domain_id = NEW.domain_id
+        AND current_setting('plexsphere.bumped', true) = plexsphere.bump_mark(NEW.domain_id)
+    THEN
+        RETURN NULL;
+    END IF;
     PERFORM plexsphere.bump_peers_revision(ARRAY[OLD.domain_id, NEW.domain_id], '{}', '{}');
     RETURN NULL;
 END;
@@ -105,6 +122,15 @@ $$;
 
 CREATE FUNCTION plexsphere.relay_assignment_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF OLD.peer_node_id = NEW.peer_node_id
+        AND current_setting('plexsphere.bumped', true) = (
+            SELECT plexsphere.bump_mark(n.domain_id)
+            FROM plexsphere.nodes AS n
+            WHERE n.id = NEW.peer_node_id
+        )
+    THEN
+        RETURN NULL;
+    END IF;
     PERFORM plexsphere.bump_peers_revision('{}', ARRAY[OLD.peer_node_id, NEW.peer_node_id], '{}');
     RETURN NULL;
 END;
