@@ -67,7 +67,8 @@ class SpiceDbChecker:
     def check_at_least(
         self, principal: Principal, relation: str, resource: str, token: str, deadline: Deadline
     ) -> bool:
-        """At or after ``token``; without a call when that token was a yes here already."""
+        """At or after ``token``, a no confirmed as in ``check``; without a call when that token was
+        a yes here already."""
         question = _question(principal, relation, resource)
         if question is None:
             return False
@@ -84,14 +85,16 @@ class SpiceDbChecker:
     def _ask_at_least(self, question: Question, token: str, deadline: Deadline) -> bool:
         fresh = Consistency(at_least_as_fresh=ZedToken(token=token))
         try:
-            return self._ask(question, fresh, deadline)
+            if self._ask(question, fresh, deadline):
+                return True
         except Undecided as undecided:
             if undecided.status is grpc.StatusCode.OUT_OF_RANGE:
                 # This SpiceDB has not reached the token (restored from a backup?): its newest
                 # answer is older than asked for, so there is none.
                 raise AuthzUnavailable(f"SpiceDB is behind the ledger: {undecided}") from undecided
-        # A token it cannot read, or a revision before the schema: now is later than either.
-        return self._ask_fully(question, deadline)
+            # A token it cannot read, or a revision before the schema: now is later than either.
+        # An old token allows an old revision, from before a grant that gate 2 has already seen.
+        return self._confirmed(question, deadline)
 
     def _confirmed(self, question: Question, deadline: Deadline) -> bool:
         return self._confirmations.confirm(
