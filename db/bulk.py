@@ -13,7 +13,6 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
-from db.errors import ledger_errors
 from db.statements import statement
 from db.table_rows import TableRows
 
@@ -27,8 +26,8 @@ def copy_rows(
 ) -> int:
     """Loads all tables in one transaction, in the order given; the number of rows.
 
-    `progress` is told how many more rows went out. Raises what `ledger_errors` raises, and then
-    nothing was loaded.
+    `progress` is told how many more rows went out. Raises DatastoreUnavailable or ComposerError,
+    and then nothing was loaded.
     """
     total = 0
     with _transaction(dsn, "loading rows") as opened:
@@ -54,13 +53,18 @@ def forget_authz_tokens(dsn: str) -> None:
 
 @contextmanager
 def _transaction(dsn: str, doing: str) -> Iterator[cursor]:
-    with (
-        ledger_errors(doing),
-        closing(psycopg2.connect(dsn)) as connection,
-        connection,
-        connection.cursor() as opened,
-    ):
-        yield opened
+    try:
+        with (
+            closing(psycopg2.connect(dsn)) as connection,
+            connection,
+            connection.cursor() as opened,
+        ):
+            yield opened
+    except psycopg2.Error as cause:
+        # Only now: it imports SQLAlchemy, which a start of the development stack can do without.
+        from db.errors import translated
+
+        raise translated(doing, cause) from cause
 
 
 def _copy_statement(table: TableRows) -> sql.Composed:

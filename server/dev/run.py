@@ -21,6 +21,7 @@ def run_dev(
     nodes: int = 64,
     seed: int = 1,
     external: bool = False,
+    workers: int = 2,
     folder: Path = FOLDER,
 ) -> int:
     """Runs until it is stopped; the exit status: 0 when someone stopped it, 1 when it failed."""
@@ -30,7 +31,7 @@ def run_dev(
         port=port,
         nodes=nodes,
         seed=seed,
-        workers=2,
+        workers=workers,
         env={"PLEXSPHERE_LOG_FORMAT": "console"},
         log_to_file=False,
         step=steps.done,
