@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,18 +9,24 @@ import psycopg2
 from psycopg2.extensions import connection
 
 from tests.factories import key_bytes
-from tests.ledger_sql import run_sql
 
 
-@dataclass(frozen=True, slots=True)
 class Hand:
-    """Writes to one ledger; every method is one transaction."""
+    """Writes to one ledger, each statement committed; one thread's."""
 
-    dsn: str
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self._connection = psycopg2.connect(dsn)
+        self._connection.autocommit = True
+
+    def close(self) -> None:
+        self._connection.close()
 
     def run(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        """One statement."""
-        return run_sql(self.dsn, sql, [_sendable(argument) for argument in arguments])
+        """One statement; its rows, if it has any."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, [_sendable(argument) for argument in arguments] or None)
+            return cursor.fetchall() if cursor.description else []
 
     def domain(self) -> UUID:
         """A new Domain."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -42,8 +42,9 @@ class Place:
 
 
 @pytest.fixture
-def hand(ledger_dsn: str) -> Hand:
-    return Hand(ledger_dsn)
+def hand(ledger_dsn: str) -> Iterator[Hand]:
+    with closing(Hand(ledger_dsn)) as made:
+        yield made
 
 
 @pytest.fixture
@@ -266,8 +267,14 @@ def test_thirty_two_clients_register_without_deadlock(hand: Hand) -> None:
 
 def test_single_registrations_need_no_lock_of_their_own(hand: Hand) -> None:
     domain = hand.domain()
+
+    def register(client: int) -> None:
+        with closing(Hand(hand.dsn)) as own:
+            for number in range(5):
+                own.node(domain, 5 * client + number)
+
     with ThreadPoolExecutor(32) as clients:
-        list(clients.map(lambda number: hand.node(domain, number), range(160)))
+        list(clients.map(register, range(32)))
     assert hand.run("SELECT count(*) FROM plexsphere.nodes WHERE domain_id = %s", domain) == [
         (160,)
     ]
@@ -297,12 +304,14 @@ def test_a_writer_that_waited_for_a_move_bumps_the_new_home(place: Place, race: 
             "UPDATE plexsphere.nodes SET domain_id = %s WHERE id = ANY (%s::uuid[])",
             (str(new_home), everyone),
         )
-        writer = threading.Thread(target=place.hand.run, args=(sql, *arguments))
+        other = Hand(place.hand.dsn)
+        writer = threading.Thread(target=other.run, args=(sql, *arguments))
         writer.start()
         _wait_for_a_blocked_writer(place.hand)
         moved = _revision(mover, new_home)
         mover.commit()
         writer.join()
+        other.close()
     assert place.hand.revision(new_home) != moved
 
 

@@ -1,0 +1,237 @@
+"""The port-conformance suites of Ledger, NodeRepo and AuditSink, on real Postgres."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg2.extensions import make_dsn, parse_dsn
+
+from composer.identity import AddressedNode
+from composer.ports import AuditRow
+from composer.snapshot import SiteToSiteTunnel, UserAccessProvider
+from db.audit import PostgresAuditSink
+from db.ledger import PostgresLedger
+from db.nodes import PostgresNodeRepo
+from db.pool import ReadPool
+from tests.factories import DOMAIN, node_id
+from tests.integration.ledger_rows import Hand
+from tests.ports.audit_sink import AuditSinkSuite
+from tests.ports.ledger import Contents, LedgerSuite
+from tests.ports.node_repo import NodeRepoSuite
+
+pytest_plugins = "tests.integration.ledger_fixtures"
+
+ADDRESSED = node_id(1)
+
+
+class Gates:
+    """Opens and shuts a database, as far as its clients can tell."""
+
+    def __init__(self, dsn: str) -> None:
+        self._name = parse_dsn(dsn)["dbname"]
+        self._hand = Hand(make_dsn(dsn, dbname="postgres"))
+
+    def close(self) -> None:
+        self._hand.close()
+
+    def open(self) -> None:
+        self._hand.run(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS true")
+
+    def shut(self) -> None:
+        self._hand.run(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false")
+        self._hand.run(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+            self._name,
+        )
+
+
+@pytest.fixture
+def gates(ledger_dsn: str) -> Iterator[Gates]:
+    found = Gates(ledger_dsn)
+    yield found
+    found.open()
+    found.close()
+
+
+@pytest.fixture
+def hand(ledger_dsn: str, gates: Gates) -> Iterator[Hand]:
+    """On an empty ledger."""
+    with closing(Hand(ledger_dsn)) as empty:
+        for table in ("nodes", "domains", "audit_rows"):
+            empty.run(f"DELETE FROM plexsphere.{table}")
+        yield empty
+
+
+@pytest.fixture
+def pool(ledger_dsn: str) -> Iterator[ReadPool]:
+    made = ReadPool(ledger_dsn, size=2, statement_timeout=5.0)
+    yield made
+    made.close()
+
+
+class PostgresLedgerFacts:
+    """Writes with plain SQL what the adapter is to read."""
+
+    def __init__(self, hand: Hand, gates: Gates, pool: ReadPool) -> None:
+        self.ledger = PostgresLedger(pool)
+        self._hand = hand
+        self._gates = gates
+
+    def hold(self, contents: Contents) -> None:
+        self._hand.run("DELETE FROM plexsphere.nodes WHERE domain_id = %s", DOMAIN)
+        self._hand.run("DELETE FROM plexsphere.domains WHERE id = %s", DOMAIN)
+        self._hand.insert("domains", id=DOMAIN)
+        for row in contents.nodes:
+            self._hand.insert(
+                "nodes",
+                id=row.node_id,
+                domain_id=DOMAIN,
+                mesh_ip=row.mesh_ip,
+                public_key=row.public_key,
+            )
+        self._hand.run(
+            "UPDATE plexsphere.nodes SET reachability_state = %s, last_heartbeat_at = %s,"
+            " changed_at = %s WHERE id = %s",
+            contents.reachability.state,
+            contents.reachability.last_heartbeat_at,
+            contents.reachability.changed_at,
+            ADDRESSED,
+        )
+        for rules in contents.rule_sets:
+            self._hand.insert(
+                "policy_compiled_ruleset",
+                node_id=ADDRESSED,
+                policy_id=rules.policy_id,
+                revision_id=rules.revision_id,
+                rule_payload=rules.rule_payload,
+                fingerprint=rules.fingerprint,
+            )
+        for entry in contents.entries:
+            self._hand.insert(
+                "node_state_entries",
+                node_id=ADDRESSED,
+                kind=entry.kind,
+                key=entry.key,
+                value=entry.value,
+                workload_tag=entry.workload_tag,
+            )
+        if contents.bridge is not None:
+            self._hold_bridge(contents)
+
+    def _hold_bridge(self, contents: Contents) -> None:
+        bridge = contents.bridge
+        assert bridge is not None
+        resource = uuid4()
+        self._hand.insert("bridge_resources", id=resource, node_id=ADDRESSED)
+        if bridge.relay is not None:
+            self._hand.insert(
+                "bridge_relays",
+                bridge_resource_id=resource,
+                enabled=bridge.relay.enabled,
+                listen_port=bridge.relay.listen_port,
+            )
+        for one in bridge.assignments:
+            self._hand.assign(
+                resource, one.peer_node_id, one.fallback_endpoint, one.fallback_endpoint_port
+            )
+        for provider in bridge.providers:
+            self._hand.insert(
+                "bridge_user_access_providers",
+                bridge_resource_id=resource,
+                **_fields(provider),
+            )
+        for rule in bridge.ingress_rules:
+            self._hand.insert("bridge_ingress_rules", bridge_resource_id=resource, **_fields(rule))
+        for tunnel in bridge.tunnels:
+            self._hand.insert(
+                "bridge_site_to_site_tunnels", bridge_resource_id=resource, **_fields(tunnel)
+            )
+
+    def heartbeat(self, at: datetime) -> None:
+        self._hand.run(
+            "UPDATE plexsphere.nodes SET last_heartbeat_at = %s WHERE id = %s", at, ADDRESSED
+        )
+
+    def rekey(self, node: UUID, public_key: bytes) -> None:
+        self._hand.run(
+            "UPDATE plexsphere.nodes SET public_key = %s WHERE id = %s", public_key, node
+        )
+
+    def go_away(self) -> None:
+        self._gates.shut()
+
+
+class TestPostgresLedger(LedgerSuite):
+    @pytest.fixture
+    def facts(self, hand: Hand, gates: Gates, pool: ReadPool) -> PostgresLedgerFacts:
+        return PostgresLedgerFacts(hand, gates, pool)
+
+
+class PostgresNodeFacts:
+    """Nodes of one Domain, without address or key."""
+
+    def __init__(self, hand: Hand, gates: Gates, pool: ReadPool) -> None:
+        self.repo = PostgresNodeRepo(pool)
+        self._hand = hand
+        self._gates = gates
+        hand.insert("domains", id=DOMAIN)
+
+    def put(self, node: AddressedNode) -> None:
+        self.remove(node.id)
+        self._hand.insert(
+            "nodes", id=node.id, domain_id=node.domain_id, authz_token=node.authz_token
+        )
+
+    def remove(self, node: UUID) -> None:
+        self._hand.run("DELETE FROM plexsphere.nodes WHERE id = %s", node)
+
+    def go_away(self) -> None:
+        self._gates.shut()
+
+
+class TestPostgresNodeRepo(NodeRepoSuite):
+    @pytest.fixture
+    def facts(self, hand: Hand, gates: Gates, pool: ReadPool) -> PostgresNodeFacts:
+        return PostgresNodeFacts(hand, gates, pool)
+
+
+class PostgresAuditFacts:
+    """Rows are read back with plain SQL, in the order of their sequence."""
+
+    def __init__(self, hand: Hand, gates: Gates) -> None:
+        self.sink = PostgresAuditSink(hand.dsn, on_lost=lambda rows, reason: None)
+        self._hand = hand
+        self._gates = gates
+
+    def kept(self) -> Sequence[AuditRow]:
+        assert self.sink.flush(10.0)
+        found = self._hand.run(
+            "SELECT relation, outcome, subject, object, correlation_id, digest"
+            " FROM plexsphere.audit_rows ORDER BY seq"
+        )
+        return [AuditRow(*row) for row in found]
+
+    def go_away(self) -> None:
+        self._gates.shut()
+
+
+class TestPostgresAuditSink(AuditSinkSuite):
+    @pytest.fixture
+    def facts(self, hand: Hand, gates: Gates) -> Iterator[PostgresAuditFacts]:
+        made = PostgresAuditFacts(hand, gates)
+        yield made
+        made.sink.close(0.0)
+
+
+def _fields(value: object) -> dict[str, object]:
+    fields = {name: getattr(value, name) for name in type(value).__slots__}  # type: ignore[attr-defined]
+    if isinstance(value, UserAccessProvider):
+        fields["routing_policy"] = json.dumps(value.routing_policy)
+    if isinstance(value, SiteToSiteTunnel):
+        fields["allowed_subnets"] = "{" + ",".join(value.allowed_subnets) + "}"
+    return fields
