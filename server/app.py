@@ -29,11 +29,11 @@ from handlers.node_state import refuse_pull
 from handlers.refusals import INTERNAL, RefusalKind, Refused
 from server import request_context
 from server.contract import Contract
+from server.doorkeeper import LARGE_BODY_BYTES, Doorkeeper
 from server.metrics import Metrics
 from server.operations import Handler, OperationResolver, respond_problem
 from server.problems import FRAMEWORK
 from server.request_validation import parameter_validator
-from server.response_validation import Breach, Outgoing, ResponseValidator
 
 _log = structlog.stdlib.get_logger("plexsphere.http")
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
@@ -47,6 +47,7 @@ def build_app(
     authenticate: Authenticate,
     metrics: Metrics,
     deadline_s: float,
+    large_body_bytes: int = LARGE_BODY_BYTES,
 ) -> flask.Flask:
     """One application of one contract. Nothing is asked of the outside here."""
     front = connexion.FlaskApp(
@@ -72,7 +73,7 @@ def build_app(
     # by status too: Connexion registers its own for each, and the nearer one wins
     for error in (Exception, ProblemException, *default_exceptions):
         app.register_error_handler(error, answer_error)
-    app.after_request(_Doorkeeper(contract, metrics).let_out)
+    app.after_request(Doorkeeper(contract, metrics, large_body_bytes).let_out)
     return app
 
 
@@ -129,7 +130,7 @@ def _bodyless_request(path_params: Mapping[str, Any]) -> ConnexionRequest:
 
 
 class _DecidedLater(ConnexionResponseValidator):  # type: ignore[misc]
-    """Connexion's hook, bound; ``_Doorkeeper`` decides for all answers."""
+    """Connexion's hook, bound; ``Doorkeeper`` decides for all answers."""
 
     def validate_response(self, *args: object) -> bool:
         return True
@@ -184,52 +185,3 @@ def _allowed(contract: Contract) -> tuple[str, ...]:
         ):
             return contract.methods_of(path)
     return ()
-
-
-class _Doorkeeper:
-    """Decides whether an answer may leave, and counts it."""
-
-    def __init__(self, contract: Contract, metrics: Metrics) -> None:
-        self._validator = ResponseValidator(contract)
-        self._metrics = metrics
-
-    def let_out(self, response: Response) -> Response:
-        """The answer itself, or a 500 in its place. Never raises."""
-        operation = request_context.operation_id()
-        response.headers[request_context.CORRELATION_HEADER] = request_context.correlation_id()
-        breach = self._validator.breach(_outgoing(operation, response))
-        if breach is not None:
-            response = self._withhold(operation, response, breach)
-        self._metrics.requests.labels(operation or "none", response.status_code).inc()
-        self._metrics.seconds.labels(operation or "none").observe(request_context.elapsed())
-        return response
-
-    def _withhold(self, operation: str | None, response: Response, breach: Breach) -> Response:
-        _log.error(
-            "contract_breach",
-            operation=operation,
-            status=response.status_code,
-            part=breach.part,
-            pointer=breach.pointer,
-            rule=breach.rule,
-            correlation_id=request_context.correlation_id(),
-        )
-        self._metrics.breaches.labels(operation or "none").inc()
-        problem = respond_problem(Refused(INTERNAL, "contract breach"))
-        problem.headers[request_context.CORRELATION_HEADER] = request_context.correlation_id()
-        return problem
-
-
-def _outgoing(operation: str | None, response: Response) -> Outgoing:
-    parts = response.response
-    body = parts[0] if isinstance(parts, list) and len(parts) == 1 else response.get_data()
-    snapshot, data = flask.g.get("snapshot", (None, None))
-    return Outgoing(
-        operation_id=operation,
-        status=response.status_code,
-        media_type=response.mimetype or None,
-        headers={name.lower(): value for name, value in response.headers.items()},
-        body=body,
-        # only while the very bytes that were joined from its blocks are still the body
-        snapshot=snapshot if body is data else None,
-    )

@@ -92,6 +92,7 @@ def wire(settings: Settings) -> Service:
         live.authenticate if live else nobody,
         metrics,
         settings.pull_deadline,
+        settings.body_warning_bytes,
     )
     return Service(app, receipt, live.close if live else lambda: None)
 

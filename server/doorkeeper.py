@@ -1,0 +1,81 @@
+"""Nothing leaves unchecked: every answer is held against the contract, counted, or withheld."""
+
+from __future__ import annotations
+
+import flask
+import structlog
+from flask import Response
+
+from handlers.refusals import INTERNAL, Refused
+from server import request_context
+from server.contract import Contract
+from server.metrics import Metrics
+from server.operations import respond_problem
+from server.response_validation import Breach, Outgoing, ResponseValidator
+
+LARGE_BODY_BYTES = 8_388_608  # 80 % of the agents' 10 MiB
+
+_log = structlog.stdlib.get_logger("plexsphere.http")
+
+
+class Doorkeeper:
+    """Decides whether an answer may leave, and counts it."""
+
+    def __init__(self, contract: Contract, metrics: Metrics, large_body_bytes: int) -> None:
+        self._validator = ResponseValidator(contract)
+        self._metrics = metrics
+        self._large_body_bytes = large_body_bytes
+
+    def let_out(self, response: Response) -> Response:
+        """The answer itself, or a 500 in its place. Never raises."""
+        operation = request_context.operation_id()
+        response.headers[request_context.CORRELATION_HEADER] = request_context.correlation_id()
+        outgoing = _outgoing(operation, response)
+        breach = self._validator.breach(outgoing)
+        if breach is not None:
+            response = self._withhold(operation, response, breach)
+        elif outgoing.snapshot is not None and len(outgoing.body) >= self._large_body_bytes:
+            self._warn_of_size(len(outgoing.body))
+        self._metrics.requests.labels(operation or "none", response.status_code).inc()
+        self._metrics.seconds.labels(operation or "none").observe(request_context.elapsed())
+        return response
+
+    def _warn_of_size(self, size: int) -> None:
+        """Agents cut an inflated body off at 10 MiB, and then have none."""
+        _log.warning(
+            "snapshot_large",
+            bytes=size,
+            path=flask.request.path,
+            correlation_id=request_context.correlation_id(),
+        )
+        self._metrics.large_bodies.inc()
+
+    def _withhold(self, operation: str | None, response: Response, breach: Breach) -> Response:
+        _log.error(
+            "contract_breach",
+            operation=operation,
+            status=response.status_code,
+            part=breach.part,
+            pointer=breach.pointer,
+            rule=breach.rule,
+            correlation_id=request_context.correlation_id(),
+        )
+        self._metrics.breaches.labels(operation or "none").inc()
+        problem = respond_problem(Refused(INTERNAL, "contract breach"))
+        problem.headers[request_context.CORRELATION_HEADER] = request_context.correlation_id()
+        return problem
+
+
+def _outgoing(operation: str | None, response: Response) -> Outgoing:
+    parts = response.response
+    body = parts[0] if isinstance(parts, list) and len(parts) == 1 else response.get_data()
+    snapshot, data = flask.g.get("snapshot", (None, None))
+    return Outgoing(
+        operation_id=operation,
+        status=response.status_code,
+        media_type=response.mimetype or None,
+        headers={name.lower(): value for name, value in response.headers.items()},
+        body=body,
+        # only while the very bytes that were joined from its blocks are still the body
+        snapshot=snapshot if body is data else None,
+    )
