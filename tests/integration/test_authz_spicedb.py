@@ -58,6 +58,9 @@ class SpiceDb:
 
     def freeze(self) -> None:
         self.process.signal_family(signal.SIGSTOP)
+        # The signal is sent, not yet heeded: on a busy machine a thread may still answer.
+        tasks = list(Path(f"/proc/{self.process.pid}/task").iterdir())
+        wait_until(lambda: all(map(is_stopped, tasks)), self.process, 10, "frozen")
 
     def thaw(self) -> None:
         self.process.signal_family(signal.SIGCONT)
@@ -67,6 +70,10 @@ class SpiceDb:
 
     def checker(self, timeout: float = 1.0) -> SpiceDbChecker:
         return SpiceDbChecker(self.connect(timeout=timeout), Bulkhead(PERMITS))
+
+
+def is_stopped(task: Path) -> bool:
+    return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 @contextmanager
@@ -190,7 +197,9 @@ def test_a_role_may_what_it_may_and_nothing_else(spicedb: SpiceDb, role: str, ki
     asked = [(platform, "manage")]
     asked += [(domain, name) for name in ("domain-edit", "domain-view", "auditor")]
     asked += [(node, name) for name in ("domain-edit", "domain-view", "node-agent")]
-    allowed = {(where, name) for where, name in asked if checker.check(someone, name, where, soon())}
+    allowed = {
+        (where, name) for where, name in asked if checker.check(someone, name, where, soon())
+    }
     assert allowed == {
         (where, name) for where, name in asked if name.replace("-", "_") in ROLES[role]
     }
@@ -254,9 +263,7 @@ def test_a_wrong_preshared_key_decides_nothing(spicedb: SpiceDb, key: str) -> No
 
 def test_more_tuples_than_one_call_takes_are_written_and_deleted(spicedb: SpiceDb) -> None:
     node = node_object(uuid4())
-    tuples = [
-        RelationTuple(node, "agent", f"user:u{number}") for number in range(MAX_UPDATES + 1)
-    ]
+    tuples = [RelationTuple(node, "agent", f"user:u{number}") for number in range(MAX_UPDATES + 1)]
     last = Principal(PrincipalKind.USER, f"u{MAX_UPDATES}")
     written = spicedb.writer.touch(tuples, soon())
     assert written is not None

@@ -199,9 +199,7 @@ def test_a_store_behind_the_token_does_not_decide() -> None:
 
 
 def test_a_token_that_spicedb_cannot_read_is_asked_as_now() -> None:
-    gate = Gate(
-        at_least_as_fresh=undecided(grpc.StatusCode.INVALID_ARGUMENT), fully_consistent=YES
-    )
+    gate = Gate(at_least_as_fresh=undecided(grpc.StatusCode.INVALID_ARGUMENT), fully_consistent=YES)
     assert gate.at_least("garbage") is True
     assert gate.channel.asked == [AT_LEAST, FULLY]
     assert gate.at_least("garbage") is True
