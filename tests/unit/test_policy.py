@@ -19,6 +19,7 @@ HTTPS = CompiledRule("allow", "tcp", "10.0.0.0/8", "10.42.0.7/32", PolicyPortRan
 DENY_6 = CompiledRule("deny", "any", "fd00:42::/32", "fd00:42::7/128")
 LOG_PING = ALLOW_HTTPS | {"action": "log", "protocol": "icmp"}
 LOG_PING.pop("ports")
+REQUIRED = ["action", "protocol", "source_cidr", "destination_cidr"]
 
 
 def merged(*rows: RuleSetRow) -> Policy:
@@ -137,9 +138,11 @@ def test_a_range_of_either_family_is_taken_as_it_is_written(cidr: str) -> None:
     ],
     ids=ascii,
 )
-@pytest.mark.parametrize("side", ["source_cidr", "destination_cidr"])
-def test_what_is_no_range_fails_the_pull(side: str, cidr: str) -> None:
-    assert reason(rule_set(1, DENY_ALL_6 | {side: cidr})).endswith("reason=invalid_cidr")
+@pytest.mark.parametrize("sides", [["source_cidr"], ["destination_cidr"], REQUIRED[2:]], ids=len)
+def test_what_is_no_range_fails_the_pull(sides: list[str], cidr: str) -> None:
+    sound = DENY_ALL_6 if ":" in cidr else LOG_PING
+    row = rule_set(1, sound | dict.fromkeys(sides, cidr))
+    assert reason(row).endswith("reason=invalid_cidr")
 
 
 def test_ranges_of_two_families_fail_the_pull() -> None:
@@ -185,7 +188,6 @@ def test_a_portless_protocol_with_ports_fails_the_pull(protocol: str) -> None:
     assert reason(row).endswith("reason=invalid_ports")
 
 
-REQUIRED = ["action", "protocol", "source_cidr", "destination_cidr"]
 NO_RULES = [
     [],
     "allow",
