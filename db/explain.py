@@ -1,0 +1,185 @@
+"""Why a Node's snapshot is what it is: the ledger rows behind every block, from one moment.
+
+For people: ``plexsphere-state snapshot --explain``. Nothing is filtered or decided here: whether a
+row is served is said by the composer's own functions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID
+
+from psycopg2.extensions import connection
+
+from composer.deadline import Deadline
+from composer.errors import CorruptLedger, NodeNotFound
+from composer.peers import PeerRow, broken_invariant
+from composer.policy import RuleSetRow, policy
+from db.connections import Row, connect, fetch, with_defaults
+from db.errors import ledger_errors
+from db.statements import statement
+
+STATEMENT_TIMEOUT_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class NodeColumns:
+    """The Addressed Node's own row and its Domain's; times are Postgres' text, in UTC."""
+
+    id: str
+    name: str
+    domain_id: str
+    domain_name: str
+    peers_revision: str
+    reachability_state: str
+    last_heartbeat_at: str | None
+    changed_at: str
+    has_authz_token: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A relay assignment; ``served`` is the one that becomes the peer's fallback_endpoint."""
+
+    bridge_resource_id: str
+    host_node_id: str
+    enabled: bool
+    same_domain: bool
+    host: str
+    port: int
+    served: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DomainNode:
+    """A Node of the Domain; ``broken`` is the per-peer invariant its row breaks, if any."""
+
+    id: str
+    name: str
+    mesh_ip: str | None
+    public_key: bytes | None
+    broken: str | None
+    assignments: tuple[Assignment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRow:
+    """A row of ``policy_compiled_ruleset``; ``fault`` is why it fails the pull, None if not."""
+
+    policy_id: str
+    revision_id: str
+    compiled_at: str
+    payload_bytes: int
+    fingerprint_holds: bool
+    rules: int | None
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeRow:
+    """A row of the bridge Resource or of one of its aggregates."""
+
+    table: str
+    key: str
+    says: str
+    written_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFacts:
+    """A row of ``node_state_entries`` without its value."""
+
+    kind: str
+    key: str
+    value_bytes: int
+    workload_tag: str | None
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything a snapshot of ``node`` is composed from."""
+
+    node: NodeColumns
+    domain: tuple[DomainNode, ...]
+    policies: tuple[CompiledRow, ...]
+    bridge: tuple[BridgeRow, ...]
+    entries: tuple[EntryFacts, ...]
+
+
+def explain(
+    dsn: str, node_id: UUID, seconds: float = 15.0, clock: Callable[[], float] = time.monotonic
+) -> Explanation:
+    """Read it, within ``seconds``. Raises NodeNotFound, DatastoreUnavailable, ComposerError."""
+    deadline = Deadline.after(seconds, clock)
+    with ledger_errors("explaining"), closing(_open(dsn, deadline)) as opened:
+        fetch(opened, statement("explain_begin"), None, deadline)
+
+        def read(name: str, **arguments: str) -> list[Row]:
+            return fetch(opened, statement(f"explain_{name}"), arguments, deadline)
+
+        of_node = {"node_id": str(node_id)}
+        found = read("node", **of_node)
+        if not found:
+            raise NodeNotFound(f"node_id={node_id}")
+        node = NodeColumns(*found[0])
+        relays = _relays(read("relays", domain_id=node.domain_id))
+        return Explanation(
+            node,
+            tuple(_domain_node(row, relays) for row in read("domain", domain_id=node.domain_id)),
+            tuple(_compiled(row) for row in read("policies", **of_node)),
+            tuple(BridgeRow(*row[1:]) for row in read("bridge", **of_node)),
+            tuple(EntryFacts(*row) for row in read("entries", **of_node)),
+        )
+
+
+def clock_ahead(
+    dsn: str, seconds: float, clock: Callable[[], float], wall: Callable[[], float]
+) -> float:
+    """Seconds by which Postgres' clock is ahead of ``wall``, exact to half a round trip."""
+    deadline = Deadline.after(seconds, clock)
+    with ledger_errors("reading the clock"), closing(_open(dsn, deadline)) as opened:
+        before = wall()
+        theirs = fetch(opened, statement("explain_clock"), None, deadline)[0][0]
+        return float(theirs) - (before + wall()) / 2
+
+
+def _open(dsn: str, deadline: Deadline) -> connection:
+    parameters = {"statement_timeout": str(STATEMENT_TIMEOUT_MS), "TimeZone": "UTC"}
+    return connect(
+        with_defaults(dsn, parameters, application_name="plexsphere-state explain"), deadline
+    )
+
+
+def _relays(rows: list[Row]) -> dict[str, tuple[Assignment, ...]]:
+    found: dict[str, tuple[Assignment, ...]] = {}
+    for peer, resource, host_node, enabled, same_domain, host, port in rows:
+        earlier = found.get(peer, ())
+        served = enabled and same_domain and not any(one.served for one in earlier)
+        one = Assignment(resource, host_node, enabled, same_domain, host, port, served)
+        found[peer] = (*earlier, one)
+    return found
+
+
+def _domain_node(row: Row, relays: Mapping[str, tuple[Assignment, ...]]) -> DomainNode:
+    node_id, name, mesh_ip, key = row
+    public_key = None if key is None else bytes(key)
+    broken = broken_invariant(PeerRow(UUID(node_id), mesh_ip, public_key))
+    return DomainNode(node_id, name, mesh_ip, public_key, broken, relays.get(node_id, ()))
+
+
+def _compiled(row: Row) -> CompiledRow:
+    policy_id, revision_id, compiled_at = row[0], row[1], row[4]
+    payload, fingerprint = bytes(row[2]), bytes(row[3])
+    rules, fault = None, None
+    try:
+        merged = policy([RuleSetRow(UUID(policy_id), UUID(revision_id), payload, fingerprint)])
+        rules = len(merged.rules) if merged else 0
+    except CorruptLedger as error:
+        fault = str(error).rpartition("reason=")[2]
+    holds = sha256(payload).digest() == fingerprint
+    return CompiledRow(policy_id, revision_id, compiled_at, len(payload), holds, rules, fault)

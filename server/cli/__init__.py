@@ -1,0 +1,79 @@
+"""``plexsphere-state``: the service's command line, one function a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from server.cli import inspection, running, snapshots
+from server.cli.failures import PlainFailures
+
+_EXIT_CODES = (
+    "Exit codes: 0 fine; 1 different, unhealthy or incomplete; 2 wrong usage or settings; "
+    "3 refused, unreachable or failed."
+)
+_EXAMPLES: tuple[tuple[Callable[..., None], str], ...] = (
+    (running.dev, "plexsphere-state dev --port 8080 --nodes 64"),
+    (running.serve, "PLEXSPHERE_BIND=0.0.0.0:8080 plexsphere-state serve"),
+    (running.migrate, "plexsphere-state migrate --dsn postgresql://plexsphere@db/plexsphere"),
+    (running.token, "plexsphere-state token user:ada --ttl 600"),
+    (
+        snapshots.snapshot,
+        "plexsphere-state snapshot $PLEXSPHERE_NODE_ID --raw > earlier.json\n\n"
+        "plexsphere-state snapshot $PLEXSPHERE_NODE_ID --diff earlier.json\n\n"
+        "plexsphere-state snapshot $PLEXSPHERE_NODE_ID --explain",
+    ),
+    (
+        snapshots.diff,
+        "plexsphere-state diff $A $B --token-b $(plexsphere-state token node:$B)",
+    ),
+    (inspection.receipt, "plexsphere-state receipt --json"),
+    (inspection.audit, "plexsphere-state audit --follow --outcome insufficient_relation"),
+    (inspection.doctor, "plexsphere-state doctor"),
+)
+
+
+def build_app() -> typer.Typer:
+    """Every command, with an example of its own below its help."""
+    app = typer.Typer(
+        name="plexsphere-state",
+        cls=PlainFailures,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=_EXIT_CODES,
+    )
+    app.callback()(_common)
+    for command, example in _EXAMPLES:
+        app.command(help=_paragraphs(command), epilog=f"Example:\n\n{example}")(command)
+    return app
+
+
+def _paragraphs(command: Callable[..., None]) -> str:
+    """The docstring with a paragraph a line: the terminal decides where lines end."""
+    return "\n\n".join(" ".join(one.split()) for one in (command.__doc__ or "").split("\n\n"))
+
+
+def main() -> None:
+    """The console script."""
+    build_app()(prog_name="plexsphere-state")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"plexsphere-state {version('plexsphere-state')}")
+        raise typer.Exit
+
+
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of a failure.")] = False,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """The reconciliation pull, GET /v1/nodes/{id}/state: run it, look at it, ask it."""

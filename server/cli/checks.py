@@ -1,0 +1,135 @@
+"""What ``doctor`` looks at: everything the pull cannot do without, and how to mend each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from composer.deadline import Deadline
+from composer.errors import AuthzUnavailable, ComposerError
+from db.explain import clock_ahead
+from db.health import schema_version
+from db.migrate import expected_version
+from db.pool import ReadPool
+from server.authn.sources import key_source
+from server.authz.admin import SpiceDbAdmin
+from server.authz.channel import SpiceDbChannel
+from server.authz.schema import missing_from
+from server.cli.failures import innermost
+from server.settings import Settings, SettingsError, read_settings
+
+CHECK_SECONDS = 3.0
+# Tokens are judged by our clock with a leeway of 30 s, liveness by Postgres' against 60 s and more:
+# a clock this far off is wrong, and does no harm yet.
+MAX_SKEW_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line; ``mend`` is what to do, empty when ``ok``."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+
+def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
+    """One after the other; without sound settings there is nothing further to look at."""
+    try:
+        settings = read()
+    except SettingsError as error:
+        for complaint in error.complaints:
+            yield Check("settings", False, complaint, "set the variable as it says, then again")
+        return
+    if not settings.provisioned:
+        yield Check(
+            "settings",
+            False,
+            "PLEXSPHERE_DSN is not set, so every pull is answered 501",
+            "set PLEXSPHERE_DSN (`. .dev/env` beside `make run`), then again",
+        )
+        return
+    yield Check("settings", True, "complete and well-formed")
+    yield from ledger_checks(settings)
+    yield from spicedb_checks(settings)
+    yield keys_check(settings)
+
+
+def ledger_checks(settings: Settings) -> Iterator[Check]:
+    """Postgres answers, with our schema, at our time."""
+    pool = ReadPool(settings.dsn, size=1, statement_timeout=CHECK_SECONDS)
+    try:
+        found = schema_version(pool, _deadline())
+    except ComposerError as error:
+        mend = "check PLEXSPHERE_DSN, that Postgres runs there, and that it lets this role in"
+        yield Check("postgres", False, innermost(error), mend)
+        return
+    finally:
+        pool.close()
+    yield Check("postgres", True, "answers")
+    yield schema_check(found, expected_version())
+    yield clock_check(clock_ahead(settings.dsn, CHECK_SECONDS, time.monotonic, time.time))
+
+
+def schema_check(found: int, expected: int) -> Check:
+    """The ledger's schema is the one this release was written for."""
+    if found < expected:
+        detail = f"at version {found}, and this release needs {expected}"
+        return Check("ledger schema", False, detail, "run `plexsphere-state migrate`")
+    if found > expected:
+        detail = f"at version {found}, newer than the {expected} of this release"
+        return Check("ledger schema", False, detail, "run the release that migrated it")
+    return Check("ledger schema", True, f"at version {found}")
+
+
+def clock_check(ahead: float) -> Check:
+    """This machine and Postgres agree on the time; ``ahead`` is Postgres' lead in seconds."""
+    direction = "ahead of" if ahead > 0 else "behind"
+    detail = f"Postgres is {abs(ahead):.3f} s {direction} this machine"
+    if abs(ahead) <= MAX_SKEW_SECONDS:
+        return Check("clock", True, detail)
+    return Check("clock", False, detail, "have both follow a time server (NTP)")
+
+
+def spicedb_checks(settings: Settings) -> Iterator[Check]:
+    """SpiceDB answers, knows everything of our schema, and decides."""
+    channel = SpiceDbChannel(settings.spicedb, timeout=CHECK_SECONDS)
+    admin = SpiceDbAdmin(channel)
+    try:
+        text = admin.read_schema(_deadline())
+    except AuthzUnavailable as error:
+        mend = "check PLEXSPHERE_SPICEDB_ENDPOINT, _TOKEN and _CA, and that SpiceDB runs there"
+        yield Check("spicedb", False, str(error), mend)
+        return
+    else:
+        yield Check("spicedb", True, "answers")
+        yield _spicedb_schema(text, admin)
+    finally:
+        channel.close()
+
+
+def _spicedb_schema(text: str | None, admin: SpiceDbAdmin) -> Check:
+    mend = "write server/authz/schema.zed to it (`zed schema write`)"
+    if text is None:
+        return Check("spicedb schema", False, "none was ever written", mend)
+    missing = missing_from(text)
+    if missing:
+        return Check("spicedb schema", False, f"lacks {'; '.join(missing)}", mend)
+    try:
+        admin.ping(_deadline())
+    except AuthzUnavailable as error:
+        return Check("spicedb schema", False, str(error), "look into SpiceDB's log")
+    return Check("spicedb schema", True, "is ours, and decides")
+
+
+def keys_check(settings: Settings) -> Check:
+    """At least one key to verify tokens with."""
+    usable, detail = key_source(settings.jwks).describe()
+    mend = "" if usable else "put a JWKS with an EdDSA, ES256 or RS256 key at PLEXSPHERE_JWKS"
+    return Check("jwks", usable, detail, mend)
+
+
+def _deadline() -> Deadline:
+    return Deadline.after(CHECK_SECONDS, time.monotonic)

@@ -1,0 +1,84 @@
+"""How a command ends when it cannot do what it was asked: one sentence on stderr, one exit code."""
+
+from __future__ import annotations
+
+import errno
+from enum import IntEnum
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from composer.errors import ComposerError, DatastoreUnavailable
+from server.cli.text import printable
+
+
+class ExitCode(IntEnum):
+    """What scripts branch on; shown by ``--help``."""
+
+    OK = 0
+    DIFFERENT = 1
+    USAGE = 2
+    REFUSED = 3
+
+
+class Failure(Exception):
+    """A command ends here. The sentence says what is wrong and what to do about it."""
+
+    def __init__(self, sentence: str, code: ExitCode = ExitCode.REFUSED) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.code = code
+
+
+class PlainFailures(TyperGroup):
+    """The one place where an error of any command becomes words: never a stack trace."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.TyperException):
+            raise  # typer's own ways to end, usage errors among them
+        except Exception as error:
+            if _is_broken_pipe(error) or ctx.params.get("debug"):
+                raise
+            failure = failure_of(error)
+            for line in failure.sentence.splitlines():
+                typer.echo(f"error: {printable(line)}", err=True)
+            raise typer.Exit(failure.code) from error
+
+
+def failure_of(error: Exception) -> Failure:
+    """Any error as a Failure; one without a sentence of its own is ours to mend."""
+    from server.settings import SettingsError  # here: it brings the drivers with it
+
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, SettingsError):
+        return Failure("\n".join(error.complaints), ExitCode.USAGE)
+    if isinstance(error, DatastoreUnavailable):
+        return Failure(
+            f"Postgres cannot be used ({innermost(error)}): check PLEXSPHERE_DSN, and that it runs."
+        )
+    if isinstance(error, ComposerError):
+        return Failure(f"the ledger refused ({innermost(error)}).")
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ({error.filename})" if error.filename else ""
+        return Failure(f"{error.strerror}{where}.", ExitCode.USAGE)
+    return Failure(
+        f"this is a fault of the command itself ({type(error).__name__}: {error}): "
+        "run it again as `plexsphere-state --debug ...` and report what that prints."
+    )
+
+
+def innermost(error: BaseException) -> str:
+    """What the driver itself said, on one line; it names hosts and roles, never a password."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _is_broken_pipe(error: Exception) -> bool:
+    """Whether the reader of our output has gone (``| head``), which is nobody's fault."""
+    return isinstance(error, OSError) and error.errno == errno.EPIPE

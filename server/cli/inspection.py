@@ -1,0 +1,84 @@
+"""The commands that look at the service itself: ``receipt``, ``audit`` and ``doctor``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from server.cli.failures import ExitCode
+from server.cli.options import AsJson, Dsn, node_id, usable_dsn
+from server.cli.screens import plain, screen, write_json
+
+
+def receipt(as_json: AsJson = False) -> None:
+    """Print the wiring receipt: which port stands on which adapter, which operation is live.
+
+    Wires the service as a start would, from the settings of this shell, and asks nothing of
+    Postgres or SpiceDB. Exit code 1 when the pull is not live.
+    """
+    from server.settings import read_settings
+    from server.wiring import wire
+
+    service = wire(read_settings())
+    found = service.receipt
+    service.close()
+    if as_json:
+        complete, missing = found.complete, list(found.missing)
+        ports, operations = dict(found.ports), dict(found.operations)
+        write_json(
+            {"complete": complete, "missing": missing, "ports": ports, "operations": operations}
+        )
+    else:
+        typer.echo("\n".join(found.lines()))
+    if not found.complete:
+        raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def audit(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    limit: Annotated[int, typer.Option(min=0, max=100_000, help="How many of the newest.")] = 20,
+    node: Annotated[str, typer.Option(help="Rows of this Node.", show_default=False)] = "",
+    subject: Annotated[
+        str, typer.Option(help="Rows of this caller, such as user:ada.", show_default=False)
+    ] = "",
+    outcome: Annotated[
+        str, typer.Option(help="granted or insufficient_relation.", show_default=False)
+    ] = "",
+    dsn: Dsn = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
+) -> None:
+    """Show the newest audit rows, the newest last."""
+    from db.audit_reader import AuditFilter
+    from server.cli.trail import show
+
+    where = AuditFilter(
+        object=f"node:{node_id(node, '--node')}" if node else None,
+        subject=subject or None,
+        outcome=outcome or None,
+    )
+    show(usable_dsn(dsn), where, limit, follow, as_json)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check settings, Postgres, its schema and clock, SpiceDB and its schema, and the JWKS.
+
+    Every line says ok or bad, and how to mend what is bad. Exit code 1 when anything is.
+    """
+    from server.cli.checks import all_checks
+
+    checks = []
+    out = screen()
+    for check in all_checks():
+        checks.append(check)
+        if not as_json:
+            word = plain("ok  " if check.ok else "bad ", "green" if check.ok else "bold red")
+            out.print(word, plain(f"{check.name:<15}"), plain(check.detail), soft_wrap=True)
+            if check.mend:
+                out.print(plain(f"{'':<21}to mend it: {check.mend}", "yellow"), soft_wrap=True)
+    ok = all(check.ok for check in checks)
+    if as_json:
+        write_json({"ok": ok, "checks": [asdict(check) for check in checks]})
+    if not ok:
+        raise typer.Exit(ExitCode.DIFFERENT)
