@@ -1,0 +1,99 @@
+"""The ``peers`` bytes: encoded once a Domain, cut once a Node."""
+
+from __future__ import annotations
+
+import gc
+import json
+import weakref
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handlers.wire import SnapshotWire, encode_peers
+from handlers.wire_values import peer_value
+from tests.factories import domain_of, node_id, peer_row, snapshot
+
+RELAYED = {"relay_host": "},{", "relay_port": 1}
+
+
+def written(numbers: list[int], number: int, **changes: Any) -> bytes:
+    domain = domain_of(*(peer_row(one, **changes) for one in numbers))
+    return b"".join(encode_peers(domain).without(node_id(number)).chunks())
+
+
+def by_hand(numbers: list[int], number: int, **changes: Any) -> bytes:
+    others = [domain_of(peer_row(one, **changes)).peers[0] for one in numbers if one != number]
+    return json.dumps([peer_value(peer) for peer in others], separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "number"),
+    [
+        ([1, 2, 3, 4], 1),
+        ([1, 2, 3, 4], 2),
+        ([1, 2, 3, 4], 3),
+        ([1, 2, 3, 4], 4),
+        ([1, 2], 1),
+        ([1, 2], 2),
+        ([1], 1),
+        ([1, 2, 3], 9),
+        ([1], 9),
+        ([], 9),
+    ],
+    ids=["first", "second", "third", "last", "first of two", "last of two", "only", "absent",
+         "absent from one", "absent from none"],
+)  # fmt: skip
+@pytest.mark.parametrize("changes", [{}, RELAYED], ids=["plain", "with braces inside"])
+def test_a_nodes_peers_are_its_domains_without_itself(
+    numbers: list[int], number: int, changes: dict[str, Any]
+) -> None:
+    assert written(numbers, number, **changes) == by_hand(numbers, number, **changes)
+
+
+@given(st.sets(st.integers(0, 500), max_size=8), st.integers(0, 500))
+@settings(deadline=None, database=None, max_examples=100)
+def test_whoever_is_cut_out_the_others_stay_valid_json(numbers: set[int], number: int) -> None:
+    peers = json.loads(written(sorted(numbers), number))
+    assert [peer["node_id"] for peer in peers] == [
+        str(node_id(one)) for one in sorted(numbers) if one != number
+    ]
+
+
+def test_a_domain_is_encoded_once_for_all_its_nodes() -> None:
+    domain = domain_of(*map(peer_row, (1, 2, 3)))
+    wire = SnapshotWire()
+    sources = {
+        id(wire.encode(snapshot(number, domain=domain)).blocks[0].source) for number in (1, 2, 3)
+    }
+    assert len(sources) == 1
+
+
+def test_another_domain_value_is_encoded_anew_even_under_the_same_revision() -> None:
+    wire = SnapshotWire()
+    wire.encode(snapshot(1, rows=[peer_row(1), peer_row(2)]))
+    later = wire.encode(snapshot(1, rows=[peer_row(1), peer_row(2), peer_row(3)]))
+    assert len(json.loads(later.to_bytes())["peers"]) == 2
+
+
+def test_the_wire_keeps_no_domain_alive() -> None:
+    domain = domain_of(peer_row(1))
+    wire = SnapshotWire()
+    wire.encode(snapshot(1, domain=domain))
+    held = weakref.ref(domain)
+    del domain
+    gc.collect()
+    assert held() is None
+
+
+def test_two_encodings_of_one_ledger_are_equal_byte_for_byte() -> None:
+    rows = [peer_row(number) for number in (3, 1, 2)]
+    one = SnapshotWire().encode(snapshot(1, rows=rows))
+    other = SnapshotWire().encode(snapshot(1, rows=rows[::-1]))
+    assert (one.to_bytes(), one.digest) == (other.to_bytes(), other.digest)
+
+
+def test_the_blocks_stand_in_the_order_of_the_contract() -> None:
+    names = [block.name for block in SnapshotWire().encode(snapshot()).blocks]
+    assert names == ["peers", "reachability", "policy", "bridge", "state", "reports"]
