@@ -38,6 +38,7 @@ class Bulkhead:
         try:
             yield
             self._moved_at = self._clock()
+            self._gave_up_at = -math.inf  # Postgres answers: the trouble is over
         except DeadlineExceeded:
             self._gave_up_at = self._clock()
             raise
