@@ -153,7 +153,7 @@ def _dependencies(reader: _Reader) -> None:
     if reader.required("JWKS", "a file with a JWKS or an https URL"):
         complaint = check_jwks_setting(reader.text("JWKS"))
         if complaint:
-            reader.complain("JWKS", f"cannot be used: {complaint}")
+            reader.complain("JWKS", complaint)
     reader.required("JWT_ISSUER", "the `iss` of accepted tokens")
     reader.required("JWT_AUDIENCE", "the `aud` of accepted tokens")
 
