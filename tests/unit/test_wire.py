@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from composer.bridge import BridgeRows, EffectiveConfigBuilder, RelayRow
 from composer.policy import policy
 from composer.snapshot import NodeStateSnapshot, Reports, StateEntry
-from handlers.wire import SnapshotWire, json_bytes
-from handlers.wire_values import instant
+from handlers.wire import SnapshotWire
 from tests.factories import (
     ALLOW_HTTPS,
     DENY_ALL_6,
@@ -231,33 +230,6 @@ def test_any_text_is_written_as_python_writes_it(key: str, value: str) -> None:
 def test_a_lone_surrogate_is_no_text_and_is_never_served() -> None:
     with pytest.raises(UnicodeEncodeError):
         served(snapshot(state=Reports(data=(StateEntry("a", "\ud800"),))))
-
-
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
-def test_a_number_that_json_has_no_word_for_is_never_served(number: float) -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        json_bytes({"max": number})
-
-
-@pytest.mark.parametrize(
-    ("moment", "written"),
-    [
-        (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00Z"),
-        (EPOCH, AT),
-        (EPOCH.replace(microsecond=1), "2026-11-23T07:00:00.000001Z"),
-        (EPOCH.replace(microsecond=10), "2026-11-23T07:00:00.00001Z"),
-        (EPOCH.replace(microsecond=250_000), "2026-11-23T07:00:00.25Z"),
-        (EPOCH.replace(microsecond=100_000), "2026-11-23T07:00:00.1Z"),
-        (EPOCH.replace(microsecond=999_999), "2026-11-23T07:00:00.999999Z"),
-        (EPOCH.replace(second=10), "2026-11-23T07:00:10Z"),
-        (datetime(2000, 10, 20, 10, 20, 30, tzinfo=UTC), "2000-10-20T10:20:30Z"),
-        (datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC), "9999-12-31T23:59:59.999999Z"),
-        (datetime(2026, 1, 1, 1, 30, tzinfo=timezone(timedelta(hours=2))), "2025-12-31T23:30:00Z"),
-    ],
-    ids=str,
-)
-def test_a_moment_is_rfc_3339_in_utc_without_trailing_zeros(moment: datetime, written: str) -> None:
-    assert instant(moment) == written
 
 
 def test_the_moments_of_reachability_are_written_so() -> None:
