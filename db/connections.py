@@ -32,12 +32,14 @@ Row = tuple[Any, ...]
 def with_defaults(dsn: str, parameters: Mapping[str, str], **defaults: str) -> str:
     """``dsn`` with server parameters set, and libpq options where the DSN does not have them.
 
-    What the DSN says itself wins: its own ``options`` come last.
+    What the DSN says itself wins: its own ``options`` come last. The encoding is always UTF8,
+    whatever libpq would read from the environment.
     """
     given = parse_dsn(dsn)
     flags = " ".join(f"-c {name}={value}" for name, value in parameters.items())
-    own = given.get("options", "")
-    return make_dsn(dsn, **{**defaults, **given, "options": f"{flags} {own}".strip()})
+    options = f"{flags} {given.get('options', '')}".strip()
+    settings = {**defaults, **given, "options": options, "client_encoding": "UTF8"}
+    return str(make_dsn(dsn, **settings))
 
 
 def connect(dsn: str, deadline: Deadline) -> connection:
