@@ -9,6 +9,8 @@ from handlers.answers import Answer
 from handlers.node_state import get_node_state, refuse_pull
 from handlers.service import (
     get_docs,
+    get_docs_script,
+    get_docs_style,
     get_health,
     get_livez,
     get_metrics,
@@ -29,5 +31,7 @@ OPERATIONS: Mapping[str, Callable[..., Answer]] = MappingProxyType(
         "GetMetrics": get_metrics,
         "GetOpenapi": get_openapi,
         "GetDocs": get_docs,
+        "GetDocsScript": get_docs_script,
+        "GetDocsStyle": get_docs_style,
     }
 )

@@ -1,35 +1,40 @@
-"""The page at ``/docs``: a table of the operations, made from the contract."""
+"""The page at ``/docs``: Swagger UI over ``/v1/openapi.yaml``, from files that come with the code.
+
+Swagger UI is pinned and committed (``server/docs/README.md``). Script and style are served as one
+file each: the package's, then ours.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
+from base64 import urlsafe_b64encode
 from html import escape
+from importlib import resources
+from string import Template
 
+from handlers.service import Asset, DocsPage
 from server.contract import Contract
 
-_STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; }
-td, th { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #8884; }
-code { font: .9em ui-monospace, monospace; }
-"""
+_FOLDER = resources.files("server") / "docs"
+# Developer tools would ask us for the map, which is larger than the file and not served.
+_SOURCE_MAP = re.compile(rb"(?://[#@]|/\*#) ?sourceMappingURL=\S+?(?: ?\*/)?\s*\Z")
 
 
-def docs_page(contract: Contract) -> bytes:
-    """A page without script or outside request: what can be asked, and where the file is."""
-    rows = "".join(
-        f"<tr><td><code>{escape(one.method)} {escape(one.path)}</code></td>"
-        f"<td>{escape(one.operation_id)}</td>"
-        f"<td>{escape(', '.join(str(status) for status in one.responses))}</td></tr>"
-        for one in contract.operations.values()
+def docs_page(contract: Contract) -> DocsPage:
+    """The page of one contract, with the two files it loads."""
+    info = contract.document["info"]
+    page = Template((_FOLDER / "index.html").read_text("utf-8"))
+    html = page.substitute(title=escape(str(info["title"])), version=escape(contract.version))
+    return DocsPage(
+        html=html.encode(),
+        script=_joined("text/javascript", "swagger-ui-bundle.js", "page.js"),
+        style=_joined("text/css", "swagger-ui.css", "page.css"),
     )
-    title = escape(str(contract.document["info"]["title"]))
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body>"
-        f"<h1>{title} {escape(contract.version)}</h1>"
-        f'<p>The contract itself: <a href="/v1/openapi.yaml">/v1/openapi.yaml</a>.</p>'
-        f"<table><tr><th>Request</th><th>Operation</th><th>Answers</th></tr>{rows}</table>"
-        f"</body></html>"
-    ).encode()
+
+
+def _joined(media_type: str, *names: str) -> Asset:
+    parts = (_SOURCE_MAP.sub(b"", (_FOLDER / name).read_bytes()) for name in names)
+    body = b"\n".join(parts)
+    tag = urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode("ascii")
+    return Asset(body, f"{media_type}; charset=utf-8", tag)

@@ -1,0 +1,97 @@
+"use strict";
+
+// Swagger UI over the contract of this service, and what it does not do by itself.
+(() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+  dark.addEventListener("change", follow);
+  follow();
+
+  // An optional parameter starts empty: its example would be sent with every request.
+  const startEmpty = (parameter) => {
+    if (parameter.required || !("example" in parameter)) return parameter;
+    const { example, description = "", ...rest } = parameter;
+    return { ...rest, description: `${description.trimEnd()}\n\nFor example \`${example}\`.` };
+  };
+  const withEmptyStarts = (spec) => {
+    const parameters = Object.entries(spec.components?.parameters ?? {});
+    const changed = Object.fromEntries(parameters.map(([name, one]) => [name, startEmpty(one)]));
+    return { ...spec, components: { ...spec.components, parameters: changed } };
+  };
+
+  // An agent's token names its Node: fill it in where a Node is asked for.
+  const nodeOf = (token) => {
+    try {
+      const claims = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+      return /^node:(.+)$/.exec(JSON.parse(atob(claims)).sub)?.[1];
+    } catch {
+      return undefined;
+    }
+  };
+  const fillIn = (system, node) => {
+    for (const path of Object.keys(system.specSelectors.specJson().toJS().paths)) {
+      if (path.startsWith("/v1/nodes/{id}")) {
+        system.specActions.changeParam([path, "get"], "id", "path", node, false);
+      }
+    }
+  };
+
+  const ours = () => ({
+    statePlugins: {
+      spec: { wrapActions: { updateJsonSpec: (go) => (spec) => go(withEmptyStarts(spec)) } },
+      auth: {
+        wrapActions: {
+          authorize: (go, system) => (given) => {
+            const node = Object.values(given).map((one) => nodeOf(one.value))[0];
+            if (node) fillIn(system, node);
+            return go(given);
+          },
+        },
+      },
+    },
+  });
+
+  SwaggerUIBundle({
+    url: "v1/openapi.yaml",
+    dom_id: "#docs",
+    plugins: [ours],
+    validatorUrl: null,
+    persistAuthorization: false,
+    tryItOutEnabled: true,
+    displayRequestDuration: true,
+    deepLinking: true,
+    defaultModelsExpandDepth: 0,
+    supportedSubmitMethods: ["get"],
+  });
+
+  // The token box as a dialog: it takes the focus, keeps it, and gives it back.
+  let opener = null;
+  const dialog = () => document.querySelector(".dialog-ux .modal-ux");
+  const stops = (box) => [...box.querySelectorAll("button, input, a[href]")];
+  new MutationObserver(() => {
+    const box = dialog();
+    if (box && !box.hasAttribute("aria-modal")) {
+      opener = document.activeElement;
+      box.setAttribute("role", "dialog");
+      box.setAttribute("aria-modal", "true");
+      box.setAttribute("aria-label", "Token");
+      (box.querySelector("input") ?? stops(box)[0]).focus();
+    } else if (!box && opener) {
+      opener.focus();
+      opener = null;
+    }
+  }).observe(document.getElementById("docs"), { childList: true, subtree: true });
+
+  addEventListener("keydown", (event) => {
+    const box = dialog();
+    if (!box) return;
+    const all = stops(box);
+    const edge = event.shiftKey ? all[0] : all.at(-1);
+    if (event.key === "Escape") {
+      box.querySelector(".close-modal").click();
+    } else if (event.key === "Tab" && (document.activeElement === edge || !box.contains(document.activeElement))) {
+      event.preventDefault();
+      (event.shiftKey ? all.at(-1) : all[0]).focus();
+    }
+  });
+})();
