@@ -76,7 +76,7 @@ class ResponseValidator:
         """Unknown routes and undeclared methods belong to no operation: Problem alone."""
         if outgoing.media_type != PROBLEM:
             return Breach("media type", "", "not a Problem")
-        return _value_breach(self._contract.problem, outgoing)
+        return _value_breach(self._contract.problem, outgoing) or _status_breach(outgoing)
 
     def _header_breach(self, declared: ResponseContract, outgoing: Outgoing) -> Breach | None:
         for header in declared.headers:
@@ -124,7 +124,7 @@ class ResponseValidator:
         with self._lock:
             known = key in self._valid
         if not known:
-            fault = validator.fault(json.loads(block.source))
+            fault = validator.fault(_decoded(block.source))
             if fault is not None:
                 return Breach("body", f"/{block.name}{fault.pointer}", fault.rule)
             self._remember(key)
@@ -145,16 +145,30 @@ def _cut_breach(block: Block) -> Breach | None:
     removed = block.source[start:end]
     element = removed[1:] if removed[:1] == b"," else removed.removesuffix(b",")
     lone = start == 1 and end == len(block.source) - 1
-    if (len(removed) == len(element)) == lone and isinstance(_parsed(element), dict):
+    # what stands before an element of an array; before a member of an object it is a colon
+    array = block.source[:1] == b"[" and block.source[start - 1 : start] in (b"[", b",", b"}")
+    if array and (len(removed) == len(element)) == lone and isinstance(_parsed(element), dict):
         return None
     return Breach("body", f"/{block.name}", "cut inside an element")
 
 
 def _parsed(text: bytes) -> object:
     try:
-        return json.loads(text)
+        return _decoded(text)
     except ValueError:
         return None
+
+
+def _no_number(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_no_number).decode
+
+
+def _decoded(text: bytes) -> object:
+    """JSON as agents read it: ``json.loads`` also takes NaN, UTF-16 and lone surrogates."""
+    return _decode(text.decode("utf-8"))
 
 
 def _one_header_breach(header: HeaderContract, headers: Mapping[str, str]) -> Breach | None:
@@ -169,7 +183,7 @@ def _one_header_breach(header: HeaderContract, headers: Mapping[str, str]) -> Br
 
 def _value_breach(validator: Validator, outgoing: Outgoing) -> Breach | None:
     try:
-        value = json.loads(outgoing.body)
+        value = _decoded(outgoing.body)
     except ValueError:
         return Breach("body", "", "not JSON")
     return _from_fault("body", validator.fault(value))
@@ -177,12 +191,15 @@ def _value_breach(validator: Validator, outgoing: Outgoing) -> Breach | None:
 
 def _problem_agreement(declared: ResponseContract, outgoing: Outgoing) -> Breach | None:
     """What a schema cannot say: a Problem's status and code are those of its response."""
-    problem = json.loads(outgoing.body)
-    if problem["status"] != outgoing.status:
-        return Breach("body", "/status", "unlike the HTTP status")
-    codes = declared.problem_codes
-    if problem.get("code") not in (codes or (None,)):
+    codes = declared.problem_codes or (None,)
+    if json.loads(outgoing.body).get("code") not in codes:
         return Breach("body", "/code", "not declared for this status")
+    return _status_breach(outgoing)
+
+
+def _status_breach(outgoing: Outgoing) -> Breach | None:
+    if json.loads(outgoing.body)["status"] != outgoing.status:
+        return Breach("body", "/status", "unlike the HTTP status")
     return None
 
 

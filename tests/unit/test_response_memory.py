@@ -1,0 +1,211 @@
+"""A block that was valid and is unchanged is not validated again; nothing else is ever served."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from handlers.wire import Block, SnapshotBody, SnapshotWire, json_bytes
+from server.contract import Contract
+from server.response_validation import Breach, Outgoing, ResponseValidator
+from server.schemas import Validator
+from tests.factories import domain_of, peer_row, reachability, snapshot
+
+CONTRACT = Contract.packaged()
+HEADERS = {
+    "etag": 'W/"x"',
+    "cache-control": "private, no-cache",
+    "vary": "Authorization, Accept-Encoding",
+    "x-correlation-id": "x",
+}
+PEERS = CONTRACT.operations["GetNodeState"].responses[200].media["application/json"].blocks
+BLOCKS = ["peers", "reachability", "policy", "bridge", "state", "reports"]
+
+
+def pulled(body: SnapshotBody) -> Outgoing:
+    return Outgoing("GetNodeState", 200, "application/json", HEADERS, body.to_bytes(), body)
+
+
+def replaced(body: SnapshotBody, name: str, source: bytes) -> SnapshotBody:
+    """The body with one block's bytes changed and its cut kept."""
+    blocks = (Block(name, source, one.cut) if one.name == name else one for one in body.blocks)
+    return SnapshotBody(tuple(blocks), body.digest)
+
+
+@pytest.fixture
+def validated(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """Every value that a validator saw, headers' texts left out."""
+    seen: list[object] = []
+    original = Validator.fault
+
+    def counted(self: Validator, value: object) -> Any:
+        if not isinstance(value, str):
+            seen.append(value)
+        return original(self, value)
+
+    monkeypatch.setattr(Validator, "fault", counted)
+    yield seen
+
+
+def test_a_cold_snapshot_is_validated_block_by_block(validated: list[object]) -> None:
+    body = SnapshotWire().encode(snapshot())
+    ResponseValidator(CONTRACT).breach(pulled(body))
+    assert validated == [json.loads(block.source) for block in body.blocks]
+
+
+def test_an_unchanged_snapshot_is_not_validated_again(validated: list[object]) -> None:
+    validator = ResponseValidator(CONTRACT)
+    body = SnapshotWire().encode(snapshot())
+    validator.breach(pulled(body))
+    validated.clear()
+    assert (validator.breach(pulled(body)), validated) == (None, [])
+
+
+def test_equal_bytes_are_known_whoever_encoded_them(validated: list[object]) -> None:
+    validator = ResponseValidator(CONTRACT)
+    validator.breach(pulled(SnapshotWire().encode(snapshot())))
+    validated.clear()
+    validator.breach(pulled(SnapshotWire().encode(snapshot())))
+    assert validated == []
+
+
+def test_the_peers_of_a_domain_are_validated_once_for_all_its_nodes(
+    validated: list[object],
+) -> None:
+    validator, wire = ResponseValidator(CONTRACT), SnapshotWire()
+    domain = domain_of(*map(peer_row, (1, 2, 3)))
+    for number in (1, 2, 3):
+        validator.breach(pulled(wire.encode(snapshot(number, domain=domain))))
+    assert len([value for value in validated if isinstance(value, list)]) == 1
+
+
+def test_only_the_block_that_moved_is_validated_again(validated: list[object]) -> None:
+    validator = ResponseValidator(CONTRACT)
+    validator.breach(pulled(SnapshotWire().encode(snapshot())))
+    validated.clear()
+    moved = snapshot(reachability=reachability(state="stale"))
+    validator.breach(pulled(SnapshotWire().encode(moved)))
+    assert [value["state"] for value in validated if isinstance(value, dict)] == ["stale"]
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_mutated_block_is_caught_even_when_warm(name: str) -> None:
+    validator = ResponseValidator(CONTRACT)
+    body = SnapshotWire().encode(snapshot())
+    assert validator.breach(pulled(body)) is None
+    broken = replaced(body, name, json_bytes("hunter2"))
+    found = validator.breach(pulled(broken))
+    assert found is not None and found.pointer == f"/{name}"
+
+
+def test_one_byte_of_a_warm_block_makes_it_another() -> None:
+    validator = ResponseValidator(CONTRACT)
+    body = SnapshotWire().encode(snapshot())
+    validator.breach(pulled(body))
+    source = body.blocks[0].source.replace(b'="', b'-"', 1)
+    found = validator.breach(pulled(replaced(body, "peers", source)))
+    assert found is not None and found.pointer == "/peers/0/public_key"
+
+
+def test_a_breach_is_not_remembered_as_sound() -> None:
+    validator = ResponseValidator(CONTRACT)
+    broken = replaced(SnapshotWire().encode(snapshot()), "policy", b"7")
+    found = [validator.breach(pulled(broken)) for _ in range(2)]
+    assert found == [Breach("body", "/policy", found[0].rule)] * 2  # type: ignore[union-attr]
+
+
+def test_a_block_is_known_under_its_own_name_only() -> None:
+    validator = ResponseValidator(CONTRACT)
+    body = SnapshotWire().encode(snapshot())
+    validator.breach(pulled(body))
+    null_for_state = replaced(body, "state", b"null")
+    assert validator.breach(pulled(null_for_state)) is not None
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_missing_block_is_caught_even_when_warm(name: str) -> None:
+    validator = ResponseValidator(CONTRACT)
+    body = SnapshotWire().encode(snapshot())
+    validator.breach(pulled(body))
+    kept = tuple(block for block in body.blocks if block.name != name)
+    found = validator.breach(pulled(SnapshotBody(kept, body.digest)))
+    assert found == Breach("body", "", "/required")
+
+
+def test_a_block_twice_is_caught() -> None:
+    body = SnapshotWire().encode(snapshot())
+    twice = SnapshotBody((*body.blocks, body.blocks[2]), body.digest)
+    assert ResponseValidator(CONTRACT).breach(pulled(twice)) is not None
+
+
+def test_an_undeclared_block_is_caught() -> None:
+    body = SnapshotWire().encode(snapshot())
+    more = SnapshotBody((*body.blocks, Block("executions", b"[]")), body.digest)
+    found = ResponseValidator(CONTRACT).breach(pulled(more))
+    assert found == Breach("body", "/executions", "/additionalProperties")
+
+
+@pytest.mark.parametrize("remembered_bytes", [0, 1, 100])
+def test_what_is_too_large_to_remember_is_validated_every_time(
+    validated: list[object], remembered_bytes: int
+) -> None:
+    validator = ResponseValidator(CONTRACT, remembered_bytes)
+    body = SnapshotWire().encode(snapshot())
+    for _ in range(2):
+        assert validator.breach(pulled(body)) is None
+    assert len([value for value in validated if isinstance(value, list)]) == 2
+
+
+def cuts(source: bytes) -> Iterator[tuple[int, int]]:
+    """Every way to cut, sensible or not."""
+    for start in range(-1, len(source) + 1):
+        for end in range(start, len(source) + 2):
+            yield start, end
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_no_cut_leaves_an_array_of_peers_that_the_contract_forbids(count: int) -> None:
+    rows = [peer_row(number, relay_host="},{", relay_port=1) for number in range(1, count + 1)]
+    whole = SnapshotWire().encode(snapshot(9, rows=rows))
+    source = whole.blocks[0].source
+    validator = ResponseValidator(CONTRACT)
+    assert PEERS is not None
+    sound, bad = PEERS.properties["peers"], []
+    allowed = 0
+    for cut in cuts(source):
+        body = SnapshotBody((Block("peers", source, cut), *whole.blocks[1:]), whole.digest)
+        if validator.breach(pulled(body)) is None:
+            allowed += 1
+            served = b"".join(body.blocks[0].chunks())
+            if sound.fault(json.loads(served)) is not None:
+                bad.append((cut, served))
+    assert (bad, allowed >= count) == ([], True)
+
+
+RELAY = b'{"enabled":true,"listen_port":1,"assignments":[]}'
+BRIDGE = b'{"relay":' + RELAY + b',"ingress":{"rules":[]}}'
+AT = BRIDGE.index(RELAY)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        (AT, AT + len(RELAY)),
+        (AT, AT + len(RELAY) + 1),
+        (1, AT + len(RELAY)),
+        (1, AT + len(RELAY) + 1),
+        (AT + len(RELAY), len(BRIDGE) - 1),
+        (1, len(BRIDGE) - 1),
+    ],
+    ids=["value", "value and comma", "member", "member and comma", "last member", "all"],
+)
+def test_a_cut_in_a_block_that_is_no_array_is_caught(cut: tuple[int, int]) -> None:
+    body = SnapshotWire().encode(snapshot())
+    blocks = tuple(
+        Block("bridge", BRIDGE, cut) if one.name == "bridge" else one for one in body.blocks
+    )
+    found = ResponseValidator(CONTRACT).breach(pulled(SnapshotBody(blocks, body.digest)))
+    assert found == Breach("body", "/bridge", "cut inside an element")
