@@ -61,7 +61,10 @@ class Places:
         return self.folder / "ports.json"
 
     def is_stray(self, seen: Seen) -> bool:
-        """Whether it is a relay or gunicorn that was started here."""
+        """Whether it was started here: a relay, a gunicorn, a Postgres or a child of one."""
+        if seen.cwd.startswith(str(self.postgres / "data")):
+            # Postgres' children write what they do over their command line.
+            return any("postgres" in argument for argument in seen.argv[:1])
         gunicorn = any(argument.startswith(f"{self.gunicorn}{os.sep}") for argument in seen.argv)
         relay = str(self.spicedb_token) in seen.argv
         return (gunicorn and "gunicorn" in seen.argv) or (

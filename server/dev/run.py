@@ -33,6 +33,7 @@ def run_dev(
         seed=seed,
         workers=workers,
         env={"PLEXSPHERE_LOG_FORMAT": "console"},
+        external=_external_settings() if external else {},
         log_to_file=False,
         step=steps.done,
     )
@@ -47,6 +48,12 @@ def run_dev(
     except (StackError, PartEnded) as reason:
         say(f"plexsphere-state: {reason}", error=True)
         return 1
+
+
+def _external_settings() -> dict[str, str]:
+    from .external import external_settings
+
+    return external_settings()
 
 
 class Steps:

@@ -23,4 +23,10 @@ def fill(channel: Any, node_ids: Iterable[str]) -> None:
     """Through a SpiceDbChannel, or what has its two methods. Raises AuthzUnavailable."""
     deadline = Deadline.after(FILL_SECONDS, time.monotonic)
     SpiceDbAdmin(channel).write_schema(schema_text(), deadline)
+    touch_agents(channel, node_ids)
+
+
+def touch_agents(channel: Any, node_ids: Iterable[str]) -> None:
+    """Doing it again is no error. Raises AuthzUnavailable."""
+    deadline = Deadline.after(FILL_SECONDS, time.monotonic)
     TupleWriter(channel).touch(agents(node_ids), deadline)

@@ -76,8 +76,7 @@ def running(folder: Path, port: int) -> Iterator[Run]:
 def survivors(folder: Path) -> list[int]:
     """Every process of a stack in this folder, Postgres' children included."""
     places = Places(folder)
-    data = str(places.postgres / "data")
-    return [p.pid for p in processes() if places.is_stray(p) or p.cwd.startswith(data)]
+    return [seen.pid for seen in processes() if places.is_stray(seen)]
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

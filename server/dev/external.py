@@ -1,0 +1,82 @@
+"""EXTERNAL=1: parts that run elsewhere, named by PLEXSPHERE_*; nothing there is overwritten."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from composer.deadline import Deadline
+from composer.errors import ComposerError
+from db.bulk import node_ids
+from db.migrate import migrate
+from server.authz.admin import SpiceDbAdmin
+from server.authz.channel import SpiceDbChannel
+from server.authz.endpoint import SpiceDbEndpoint
+from server.authz.schema import missing_from
+
+from .ledger import load_sample
+from .process import StackError
+from .sample import Sample
+from .tuples import FILL_SECONDS, fill, touch_agents
+
+# The stack decides these itself.
+OWN = ("PLEXSPHERE_BIND", "PLEXSPHERE_URL", "PLEXSPHERE_NODE_ID", "PLEXSPHERE_DOMAIN_ID")
+
+
+def external_settings() -> dict[str, str]:
+    """What the shell says about parts that run elsewhere."""
+    found = {k: v for k, v in os.environ.items() if k.startswith("PLEXSPHERE_") and v.strip()}
+    return {name: value for name, value in found.items() if name not in OWN}
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalLedger:
+    """`addressed` is a Node to try the pull on; `loaded` the Nodes that this start put there."""
+
+    addressed: str
+    loaded: list[str]
+
+
+def external_ledger(dsn: str, sample: Sample) -> ExternalLedger:
+    """Migrates it, and loads the sample where it has no Node."""
+    try:
+        migrate(dsn)
+        found = node_ids(dsn)
+        if not found:
+            load_sample(dsn, sample)
+    except ComposerError as error:
+        raise StackError(f"Postgres of PLEXSPHERE_DSN: {error}.") from error
+    if found:
+        # Somebody's own ledger, or the sample of an earlier start.
+        known = str(sample.addressed_id) in found
+        return ExternalLedger(str(sample.addressed_id) if known else found[0], [])
+    loaded = [str(sample.node_id(number)) for number in range(sample.nodes)]
+    return ExternalLedger(loaded[0], loaded)
+
+
+def external_spicedb(env: Mapping[str, str], loaded: list[str]) -> None:
+    """A SpiceDB without a schema gets ours and every Node; one with ours only the new Nodes."""
+    ca = env.get("PLEXSPHERE_SPICEDB_CA")
+    endpoint = SpiceDbEndpoint(
+        address=env["PLEXSPHERE_SPICEDB_ENDPOINT"],
+        preshared_key=env.get("PLEXSPHERE_SPICEDB_TOKEN", ""),
+        ca=Path(ca) if ca else None,
+        insecure=env.get("PLEXSPHERE_SPICEDB_INSECURE") == "1",
+    )
+    channel = SpiceDbChannel(endpoint, timeout=FILL_SECONDS)
+    try:
+        schema = SpiceDbAdmin(channel).read_schema(Deadline.after(10, time.monotonic))
+        if schema is None:
+            fill(channel, node_ids(env["PLEXSPHERE_DSN"]))
+        elif missing := missing_from(schema):
+            raise StackError(
+                f"SpiceDB of PLEXSPHERE_SPICEDB_ENDPOINT has a schema that lacks "
+                f"{', '.join(missing)}: add what server/authz/schema.zed says."
+            )
+        else:
+            touch_agents(channel, loaded)
+    except ComposerError as error:
+        raise StackError(f"SpiceDB of PLEXSPHERE_SPICEDB_ENDPOINT: {error}.") from error
+    finally:
+        channel.close()
