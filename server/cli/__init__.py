@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable
 from typing import Annotated
 
@@ -58,6 +60,10 @@ def _paragraphs(command: Callable[..., None]) -> str:
 
 def main() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Under an ASCII locale a key in another script is spelled out instead of ending us.
+            stream.reconfigure(errors="backslashreplace")
     build_app()(prog_name="plexsphere-state")
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from server.cli.records import BLOCKS, BUCKETS, port_range
 from server.cli.screens import line, pairs, table
 from server.cli.text import counted, shortened, when
 
 KEY_LENGTH = 44
-_PADDING = 8  # of a table with four columns
+_PADDING = 9  # of a table with four columns
 
 Block = Mapping[str, Any]
 
 
-def render(snapshot: Block, width: int, now: datetime) -> Iterator[RenderableType]:
+def render(snapshot: Block, width: int, now: datetime) -> Iterator[Text | Table]:
     """Every block, in wire order; ``width`` is the screen's, in characters."""
     yield from _peers(snapshot["peers"], width)
     yield from _reachability(snapshot["reachability"], now)
@@ -31,22 +32,17 @@ def render(snapshot: Block, width: int, now: datetime) -> Iterator[RenderableTyp
     else:
         yield from _entries("reports", snapshot["reports"])
     for name in snapshot.keys() - set(BLOCKS):
-        yield line(name, snapshot[name])
+        yield line(name, _compact(snapshot[name]))
 
 
 def is_narrow(peers: list[Block], width: int) -> bool:
-    """Whether a row of ``peers`` has no room for a whole key."""
-    widest = max(
-        (
-            len(peer["node_id"]) + len(peer["mesh_ip"]) + len(peer.get("fallback_endpoint", ""))
-            for peer in peers
-        ),
-        default=0,
-    )
+    """Whether a table of ``peers`` has no room for whole keys."""
+    others = ("node_id", "mesh_ip", "fallback_endpoint")
+    widest = sum(max((len(peer.get(name, "")) for peer in peers), default=0) for name in others)
     return widest + KEY_LENGTH + _PADDING > width
 
 
-def _peers(peers: list[Block], width: int) -> Iterator[RenderableType]:
+def _peers(peers: list[Block], width: int) -> Iterator[Text | Table]:
     title = f"peers  {counted(len(peers), 'peer')}"
     if not peers:
         yield line(title, "no other Node of the Domain can be programmed")
@@ -61,7 +57,7 @@ def _peers(peers: list[Block], width: int) -> Iterator[RenderableType]:
     yield table(title, [*columns, "fallback_endpoint"] if relayed else columns, rows)
 
 
-def _reachability(block: Block, now: datetime) -> Iterator[RenderableType]:
+def _reachability(block: Block, now: datetime) -> Iterator[Text | Table]:
     yield pairs(
         "reachability",
         {
@@ -72,7 +68,7 @@ def _reachability(block: Block, now: datetime) -> Iterator[RenderableType]:
     )
 
 
-def _policy(policy: Block | None, width: int) -> Iterator[RenderableType]:
+def _policy(policy: Block | None, width: int) -> Iterator[Text | Table]:
     if policy is None:
         yield line("policy", "null: no compiled rule set matches this Node")
         return
@@ -99,7 +95,7 @@ def _rules(rules: list[Block]) -> list[list[object]]:
     ]
 
 
-def _bridge(bridge: Block | None) -> Iterator[RenderableType]:
+def _bridge(bridge: Block | None) -> Iterator[Text | Table]:
     if bridge is None:
         yield line("bridge", "null: this Node hosts no bridge Resource")
         return
@@ -107,14 +103,14 @@ def _bridge(bridge: Block | None) -> Iterator[RenderableType]:
     for name, aggregate in bridge.items():
         for key, value in aggregate.items():
             if not isinstance(value, list):
-                yield line(f"bridge {name}", f"{key} {value}")
+                yield line(f"bridge {name}", f"{key} {_compact(value)}")
             elif value:
                 yield _members(f"bridge {name} {key}  {len(value)}", value)
             else:
                 yield line(f"bridge {name} {key}", "none")
 
 
-def _members(title: str, members: list[Block]) -> Table | RenderableType:
+def _members(title: str, members: list[Block]) -> Table:
     """One row a member; many fields would not fit beside each other, so they share a column."""
     rows = []
     for member in members:
@@ -124,10 +120,12 @@ def _members(title: str, members: list[Block]) -> Table | RenderableType:
 
 
 def _compact(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _entries(name: str, reports: Block) -> Iterator[RenderableType]:
+def _entries(name: str, reports: Block) -> Iterator[Text | Table]:
     rows = [
         (bucket, entry["key"], entry.get("workload_tag", ""), entry["value"])
         for bucket in BUCKETS

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from server.cli.differences import ADDED, CHANGED, MOVED, REMOVED, Change, Difference
@@ -36,7 +36,7 @@ TWO_NODES = Wording(
 )
 
 
-def render(difference: Difference, wording: Wording) -> Iterator[RenderableType]:
+def render(difference: Difference, wording: Wording) -> Iterator[Text | Table]:
     """The verdict first; equal blocks are named and not shown."""
     changed = {name: found for name, found in difference.blocks.items() if found}
     if not changed:
@@ -84,7 +84,11 @@ def _side(record: Record | None, fields: tuple[str, ...]) -> str:
     if record is None:
         return ""
     shown = [name for name in fields if name in record]
-    return "  ".join(f"{name}={_value(record[name])}" for name in shown) or "-"
+    # A rule is its own name.
+    parts = (
+        _value(record[one]) if one == "rule" else f"{one}={_value(record[one])}" for one in shown
+    )
+    return "  ".join(parts) or "-"
 
 
 def _value(value: object) -> str:

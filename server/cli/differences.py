@@ -27,10 +27,10 @@ class Change:
     after: Record | None
 
     def fields(self) -> tuple[str, ...]:
-        """The fields worth showing: all of what came or went, else those that differ."""
+        """The fields worth showing: those that differ where the item itself stayed, else all."""
         before, after = self.before or {}, self.after or {}
         names = dict.fromkeys((*before, *after))
-        if self.before is None or self.after is None:
+        if self.kind != CHANGED:
             return tuple(names)
         return tuple(name for name in names if before.get(name) != after.get(name))
 
@@ -104,7 +104,7 @@ def sequence(before: list[str], after: list[str]) -> list[Change]:
             found.append(Change(REMOVED, f"rule {position}", {"rule": rule}, None))
             continue
         added.remove(twin)
-        places = {"rule": rule, "position": position}, {"rule": rule, "position": twin[0]}
+        places = {"position": position, "rule": rule}, {"position": twin[0], "rule": rule}
         found.append(Change(MOVED, f"rule {position}", *places))
     found += [Change(ADDED, f"rule {position}", None, {"rule": rule}) for position, rule in added]
     return found

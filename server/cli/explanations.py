@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from composer.peers import PUBLIC_KEY_BYTES
 from composer.reachability import STATES
@@ -55,7 +56,7 @@ def failures(found: Explanation) -> list[str]:
     return faults
 
 
-def render(found: Explanation) -> Iterator[RenderableType]:
+def render(found: Explanation) -> Iterator[Text | Table]:
     """The outcome, the Domain's Nodes, then block by block the rows of the ledger."""
     yield line("outcome", _outcome(found))
     yield _peers(found)
@@ -84,17 +85,18 @@ def _outcome(found: Explanation) -> str:
     return "a pull that passes the gates is answered 200"
 
 
-def _peers(found: Explanation) -> RenderableType:
+def _peers(found: Explanation) -> Table:
     verdicts = [(node, *verdict(node, found.node.id)) for node in found.domain]
     counts = Counter(word for _, word, _ in verdicts)
     title = (
         f"peers  from {counted(len(found.domain), 'row')} of plexsphere.nodes in Domain "
         f"{found.node.domain_id} {found.node.domain_name}: "
-        + ", ".join(f"{number:,} {word}" for word, number in counts.most_common())
+        + ", ".join(f"{word} {number:,}" for word, number in counts.most_common())
     )
+    # The exceptions first: a large Domain scrolls.
     rows = [
         (node.id, node.name, node.mesh_ip or "-", plain(word, _style(word)), reason)
-        for node, word, reason in verdicts
+        for node, word, reason in sorted(verdicts, key=lambda one: one[1] == PEER)
     ]
     return table(title, ("node_id", "name", "mesh_ip", "verdict", "why"), rows)
 
@@ -103,7 +105,7 @@ def _style(word: str) -> str:
     return {PEER: "green", ADDRESSED: "dim"}.get(word, "red")
 
 
-def _reachability(found: Explanation) -> RenderableType:
+def _reachability(found: Explanation) -> Table:
     node = found.node
     return pairs(
         "reachability  from the Node's own row",
@@ -115,7 +117,7 @@ def _reachability(found: Explanation) -> RenderableType:
     )
 
 
-def _policy(found: Explanation) -> Iterator[RenderableType]:
+def _policy(found: Explanation) -> Iterator[Text | Table]:
     if not found.policies:
         yield line("policy", "null: no row of policy_compiled_ruleset for this Node")
         return
@@ -134,7 +136,7 @@ def _policy(found: Explanation) -> Iterator[RenderableType]:
     yield table(title, ("policy_id", "revision_id", "fingerprint", "rules", "bytes", "why"), rows)
 
 
-def _bridge(found: Explanation) -> Iterator[RenderableType]:
+def _bridge(found: Explanation) -> Iterator[Text | Table]:
     if not found.bridge:
         yield line("bridge", "null: no row of bridge_resources for this Node")
         return
@@ -143,7 +145,7 @@ def _bridge(found: Explanation) -> Iterator[RenderableType]:
     yield table(title, ("table", "key", "written at", "says"), rows)
 
 
-def _entries(found: Explanation) -> Iterator[RenderableType]:
+def _entries(found: Explanation) -> Iterator[Text | Table]:
     if not found.entries:
         yield line("state, reports", "empty: no row of node_state_entries for this Node")
         return

@@ -9,7 +9,7 @@ import typer
 
 from server.cli.failures import ExitCode
 from server.cli.options import AsJson, Dsn, node_id, usable_dsn
-from server.cli.screens import plain, screen, write_json
+from server.cli.screens import Screen, plain, write_json
 
 
 def receipt(as_json: AsJson = False) -> None:
@@ -69,14 +69,14 @@ def doctor(as_json: AsJson = False) -> None:
     from server.cli.checks import all_checks
 
     checks = []
-    out = screen()
+    out = Screen()
     for check in all_checks():
         checks.append(check)
         if not as_json:
-            word = plain("ok  " if check.ok else "bad ", "green" if check.ok else "bold red")
-            out.print(word, plain(f"{check.name:<15}"), plain(check.detail), soft_wrap=True)
+            word = plain("ok " if check.ok else "bad", "green" if check.ok else "bold red")
+            out.print(word.append_text(plain(f"  {check.name:<14}  {check.detail}", "default")))
             if check.mend:
-                out.print(plain(f"{'':<21}to mend it: {check.mend}", "yellow"), soft_wrap=True)
+                out.print(plain(f"{'':<21}to mend it: {check.mend}", "yellow"))
     ok = all(check.ok for check in checks)
     if as_json:
         write_json({"ok": ok, "checks": [asdict(check) for check in checks]})

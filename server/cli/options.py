@@ -30,8 +30,6 @@ Dsn = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
 
-DEFAULT_URL = "http://127.0.0.1:8080"
-
 
 def node_id(text: str, name: str = "NODE") -> str:
     """The canonical spelling of a Node's id, from any spelling of a UUID."""

@@ -20,7 +20,7 @@ _HINTS = {
     "invalid_node_id": "give the id as a canonical lower-case UUID",
 }
 _INTERNAL = "the service's log has the cause under the correlation id"
-_STRANGER = "this is no answer of plexsphere-state: look at PLEXSPHERE_URL"
+_STRANGER = "no pull is answered so: look at PLEXSPHERE_URL"
 
 
 def refusal_sentence(status: int, problem: Mapping[str, Any] | None, token: str) -> str:
@@ -30,29 +30,36 @@ def refusal_sentence(status: int, problem: Mapping[str, Any] | None, token: str)
     code = problem.get("code")
     said = f"{status} {code or _phrase(status)}: {problem.get('detail', '')}"
     said += f" (correlation_id {problem.get('correlation_id', '-')})"
-    hint = _HINTS.get(str(code), "")
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        hint = _INTERNAL
-    elif status == HTTPStatus.UNAUTHORIZED:
-        hint = about_token(token)
+    hint = _HINTS.get(str(code), _INTERNAL if status >= 500 else _STRANGER)
+    if status == HTTPStatus.UNAUTHORIZED:
+        hint = about_token(token, time.time())
     elif status == HTTPStatus.FORBIDDEN:
-        hint = f"{about_token(token)}; {hint}"
-    return f"{said}; {hint}." if hint else said
+        subject, _ = _claims(token)
+        hint = f"the token is of {subject}; {hint}"
+    return f"{said}; {hint}."
 
 
-def about_token(token: str, now: float | None = None) -> str:
+def about_token(token: str, now: float) -> str:
     """What a token says of itself: it is the caller's own, so it may be told. Unverified."""
     if not token:
         return "no token was sent: set PLEXSPHERE_TOKEN"
+    subject, until = _claims(token)
+    if subject is None or until is None:
+        return "the token is no JWT with sub and exp: look at PLEXSPHERE_TOKEN"
+    if until <= now:
+        return f"the token of {subject} expired {_span(now - until)} ago: get a new one"
+    return (
+        f"the token is of {subject} and holds for another {_span(until - now)}: its key, "
+        "its iss or its aud is not one that the service accepts"
+    )
+
+
+def _claims(token: str) -> tuple[str | None, float | None]:
     try:
         claims = json_object(base64url(token.split(".")[1]))
-        subject, until = claims["sub"], float(claims["exp"])
+        return str(claims["sub"]), float(claims["exp"])
     except (ValueError, KeyError, IndexError, TypeError):
-        return "PLEXSPHERE_TOKEN holds no JWT with sub and exp"
-    left = until - (time.time() if now is None else now)
-    if left <= 0:
-        return f"the token of {subject} expired {_span(-left)} ago: get a new one"
-    return f"the token is of {subject} and holds for another {_span(left)}"
+        return None, None
 
 
 def _span(seconds: float) -> str:

@@ -16,6 +16,8 @@ from server.cli.failures import ExitCode, Failure
 from server.cli.problems import refusal_sentence
 from server.cli.text import printable
 
+DEFAULT_URL = "http://127.0.0.1:8080"
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -39,18 +41,18 @@ class Pulled:
 
 def pull(service: Service, node_id: str, clock: Callable[[], float] = time.monotonic) -> Pulled:
     """One pull. Raises Failure for whatever is not a whole snapshot."""
-    started = clock()
+    started, shown = clock(), without_credentials(service.url)
     answer = _get(service, f"/v1/nodes/{node_id}/state")
     seconds = clock() - started
     if answer.status_code != requests.codes.ok:
         sentence = refusal_sentence(answer.status_code, _problem(answer), service.token)
-        raise Failure(f"{service.url} answered {sentence}")
+        raise Failure(f"{shown} answered {sentence}")
     try:
         snapshot = parse_snapshot(answer.content)
     except ValueError as error:
         raise Failure(
-            f"what {service.url} answered {error}: look at PLEXSPHERE_URL, and at what stands "
-            "between here and the service."
+            f"what {shown} answered {error}: look at PLEXSPHERE_URL, and at what stands between "
+            "here and the service."
         ) from error
     return Pulled(
         answer.content,
@@ -62,7 +64,7 @@ def pull(service: Service, node_id: str, clock: Callable[[], float] = time.monot
 
 
 def _get(service: Service, path: str) -> requests.Response:
-    host = _host(service.url)
+    host, shown = _host(service.url), without_credentials(service.url)
     with requests.Session() as session:
         # A proxy of the environment cannot reach our loopback.
         session.trust_env = not _is_loopback(host)
@@ -77,22 +79,28 @@ def _get(service: Service, path: str) -> requests.Response:
                 timeout=service.timeout,
             )
         except requests.exceptions.SSLError as error:
-            raise Failure(
-                f"the certificate of {host} is not trusted: put its CA into a file and name that "
-                "in REQUESTS_CA_BUNDLE."
-            ) from error
+            raise Failure(_tls_sentence(shown, error)) from error
         except requests.exceptions.Timeout as error:
             raise Failure(
-                f"{service.url} did not answer within {service.timeout:g} s: `plexsphere-state "
+                f"{shown} did not answer within {service.timeout:g} s: `plexsphere-state "
                 "doctor` looks at what it depends on."
             ) from error
         except requests.exceptions.ConnectionError as error:
             raise Failure(
-                f"nothing answers at {service.url} ({_cause(error)}): start the service, or set "
+                f"nothing answers at {shown} ({_cause(error)}): start the service, or set "
                 "PLEXSPHERE_URL."
             ) from error
         except (requests.RequestException, ValueError) as error:
-            raise Failure(f"{service.url} cannot be asked: {printable(error)}.") from error
+            raise Failure(f"{shown} cannot be asked: {printable(error)}.") from error
+
+
+def _tls_sentence(url: str, error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return (
+            f"the certificate of {url} is not trusted: put its CA into a file and name that file "
+            "in REQUESTS_CA_BUNDLE."
+        )
+    return f"{url} does not speak TLS: look at PLEXSPHERE_URL, it may be meant to be http://."
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -113,9 +121,17 @@ def _host(url: str) -> str:
         host, parts = None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
         raise Failure(
-            f"PLEXSPHERE_URL is to be like http://127.0.0.1:8080, and is {url}", ExitCode.USAGE
+            f"PLEXSPHERE_URL is to be like {DEFAULT_URL}, and is {without_credentials(url)}.",
+            ExitCode.USAGE,
         )
     return host
+
+
+def without_credentials(url: str) -> str:
+    """The URL as it may be printed."""
+    scheme, separator, rest = url.rpartition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def _is_loopback(host: str) -> bool:

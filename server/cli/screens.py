@@ -3,24 +3,57 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import typer
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from server.cli.text import printable
 
-# Output that goes into a file or a pipe has no edge: cells are neither cut nor folded there.
-BOUNDLESS = 100_000
+# A pipe has no edge: nothing is cut or folded there.
+BOUNDLESS = 1_000_000
+# rich takes half a millisecond a cell: a Domain of 10,000 Nodes would be a coffee.
+LARGE = 500
+_GAP = "   "
+_FOLDING_WIDTH = 10  # what the columns that fold need at least
 
 
-def screen() -> Console:
-    """The console on stdout, colours only on a terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=BOUNDLESS)
+class Screen:
+    """Stdout: a terminal with its width and colours, or a pipe without either."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+        self._piped = not self._console.is_terminal
+        self.width = BOUNDLESS if self._piped else self._console.width
+
+    def print(self, part: Text | Table) -> None:
+        """On lines of its own."""
+        if isinstance(part, Text):
+            self._print_text(part)
+        elif self._piped or (part.row_count >= LARGE and _fits(part, self.width)):
+            typer.echo("\n".join(_lines(part)))
+        else:
+            _loosen(part, self.width)
+            self._console.print(part)
+
+    def print_all(self, parts: Iterable[Text | Table]) -> None:
+        """One after the other, tables with an empty line around them."""
+        before: Text | Table | None = None
+        for part in parts:
+            if isinstance(part, Table) or isinstance(before, Table):
+                typer.echo()
+            self.print(part)
+            before = part
+
+    def _print_text(self, text: Text) -> None:
+        if self._piped:
+            typer.echo(text.plain)
+        else:
+            self._console.print(text, soft_wrap=True)
 
 
 def write_bytes(body: bytes) -> None:
@@ -37,8 +70,13 @@ def write_json(value: object, indent: int | None = 2) -> None:
 
 
 def plain(value: object, style: str = "") -> Text:
-    """A cell that says exactly ``value``: no markup and no control character is obeyed."""
+    """Text that says exactly ``value``: no markup and no control character is obeyed."""
     return Text(printable(value), style=style)
+
+
+def line(title: str, rest: object) -> Text:
+    """One line with its first words in bold."""
+    return Text.assemble((printable(title), "bold"), "  ", printable(rest))
 
 
 def table(
@@ -46,11 +84,15 @@ def table(
 ) -> Table:
     """A table whose identifiers stay in one piece; the last ``folding`` columns take the folds."""
     made = Table(
-        title=plain(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        title=plain(title, "bold") if title else None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
     )
     for index, name in enumerate(columns):
         folds = index >= len(columns) - folding
-        made.add_column(name, overflow="fold", no_wrap=not folds)
+        made.add_column(plain(name), overflow="fold", no_wrap=not folds)
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else plain(cell) for cell in row))
     return made
@@ -61,6 +103,42 @@ def pairs(title: str, values: Mapping[str, object]) -> Table:
     return table(title, ("field", "value"), list(values.items()))
 
 
-def line(title: str, rest: object) -> Text:
-    """One line with its first words in bold."""
-    return Text.assemble((printable(title), "bold"), "  ", printable(rest))
+def _grid(made: Table) -> list[list[str]]:
+    """The columns of a table of ours, headers first, as plain text."""
+    return [[str(one) for one in (column.header, *column.cells)] for column in made.columns]
+
+
+def _widths(grid: list[list[str]]) -> list[int]:
+    return [max(map(cell_len, column)) for column in grid]
+
+
+def _fits(made: Table, width: int) -> bool:
+    widths = _widths(_grid(made))
+    return sum(widths) + len(_GAP) * (len(widths) - 1) <= width
+
+
+def _lines(made: Table) -> Iterator[str]:
+    """The table without colours and folds."""
+    grid = _grid(made)
+    widths = _widths(grid)
+    if made.title:
+        yield str(made.title)
+    for number, row in enumerate(zip(*grid, strict=True)):
+        cells = (
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
+        )
+        yield _GAP.join(cells).rstrip()
+        if number == 0:
+            yield "─" * cell_len(_GAP.join(" " * width for width in widths))
+
+
+def _loosen(made: Table, width: int) -> None:
+    """Where the identifiers alone are too wide, fold them too: nothing is cut off silently."""
+    needed = sum(
+        size + len(_GAP)
+        for column, size in zip(made.columns, _widths(_grid(made)), strict=True)
+        if column.no_wrap
+    )
+    if needed + _FOLDING_WIDTH > width:
+        for column in made.columns:
+            column.no_wrap = False

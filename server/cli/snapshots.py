@@ -13,9 +13,9 @@ from server.cli.bodies import read_earlier
 from server.cli.difference_tables import OVER_TIME, TWO_NODES, Wording
 from server.cli.differences import Difference, differences
 from server.cli.failures import ExitCode, Failure
-from server.cli.options import DEFAULT_URL, AsJson, Dsn, Token, Url, node_id, usable_dsn
-from server.cli.pulling import Pulled, Service, pull
-from server.cli.screens import line, plain, screen, write_bytes, write_json
+from server.cli.options import AsJson, Dsn, Token, Url, node_id, usable_dsn
+from server.cli.pulling import DEFAULT_URL, Pulled, Service, pull
+from server.cli.screens import Screen, line, plain, write_bytes, write_json
 from server.cli.text import utc_now
 
 Node = Annotated[
@@ -94,29 +94,25 @@ def diff(
     of_b = pull(Service(url, token_b or token), b)
     found = differences(of_a.snapshot, of_b.snapshot, apart_from=(a, b))
     if not as_json:
-        out = screen()
+        out = Screen()
         out.print(line("A", a))
         out.print(line("B", b))
     _show_difference(found, TWO_NODES, as_json)
 
 
 def _show(pulled: Pulled, addressed: str) -> None:
-    out = screen()
+    out = Screen()
     out.print(line("Node", addressed))
     took = f"{len(pulled.body):,} bytes in {pulled.seconds * 1000:.0f} ms"
     out.print(plain(f"{took}, correlation_id {pulled.correlation_id}, ETag {pulled.etag}", "dim"))
-    for block in blocks.render(pulled.snapshot, out.width, utc_now()):
-        out.print()
-        out.print(block)
+    out.print_all(blocks.render(pulled.snapshot, out.width, utc_now()))
 
 
 def _show_difference(found: Difference, wording: Wording, as_json: bool) -> None:
     if as_json:
         write_json(found.to_json())
     else:
-        out = screen()
-        for part in difference_tables.render(found, wording):
-            out.print(part)
+        Screen().print_all(difference_tables.render(found, wording))
     if not found.same:
         raise typer.Exit(ExitCode.DIFFERENT)
 
@@ -134,7 +130,6 @@ def _explain(dsn: str, addressed: str, as_json: bool) -> None:
     if as_json:
         write_json(explanations.to_json(found))
         return
-    out = screen()
+    out = Screen()
     out.print(line("Node", f"{found.node.id} {found.node.name}"))
-    for part in explanations.render(found):
-        out.print(part)
+    out.print_all(explanations.render(found))

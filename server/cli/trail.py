@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ from rich.text import Text
 from composer.deadline import Deadline
 from db.audit_reader import AuditEntry, AuditFilter, AuditReader
 from db.pool import ReadPool
-from server.cli.screens import plain, screen, write_json
+from server.cli.screens import Screen, plain, write_json
 
 READ_SECONDS = 10.0
 POLL_SECONDS = 0.5  # a row is visible within 1 s of its pull
@@ -21,7 +21,11 @@ BATCH = 1000
 
 def show(dsn: str, where: AuditFilter, limit: int, follow: bool, as_json: bool) -> None:
     """The newest ``limit`` rows, and with ``follow`` every later one until Ctrl-C."""
-    with closing(ReadPool(dsn, size=1, statement_timeout=READ_SECONDS)) as pool:
+    # Ctrl-C is how following ends: it is no failure.
+    with (
+        suppress(KeyboardInterrupt) if follow else nullcontext(),
+        closing(ReadPool(dsn, size=1, statement_timeout=READ_SECONDS)) as pool,
+    ):
         reader = AuditReader(pool)
         # At least one, to know where to follow from.
         newest = reader.newest(max(1, limit), _deadline())
@@ -48,7 +52,7 @@ def _write(row: AuditEntry, as_json: bool) -> None:
         write_json({**asdict(row), "occurred_at": _instant(row.occurred_at)}, indent=None)
         return
     granted = row.outcome == "granted"
-    screen().print(
+    Screen().print(
         Text(" ").join(
             (
                 plain(_instant(row.occurred_at), "dim"),
@@ -57,8 +61,7 @@ def _write(row: AuditEntry, as_json: bool) -> None:
                 plain(f"correlation_id={row.correlation_id}", "dim"),
                 plain(f"digest={row.digest[:12]}…" if row.digest else "", "dim"),
             )
-        ),
-        soft_wrap=True,
+        )
     )
 
 
