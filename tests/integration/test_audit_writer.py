@@ -43,6 +43,13 @@ def row(number: int, **fields: Any) -> AuditRow:
     return AuditRow(**(given | fields))
 
 
+def emptied(dsn: str) -> str:
+    """The same ledger, without audit rows."""
+    with closing(Hand(dsn)) as hand:
+        hand.run("DELETE FROM plexsphere.audit_rows")
+    return dsn
+
+
 class Watched:
     """A sink with everything it reports."""
 
@@ -70,10 +77,8 @@ class Watched:
 
 
 @pytest.fixture
-def dsn(fresh_database: FreshDatabase) -> str:
-    made = fresh_database()
-    migrate(made)
-    return made
+def dsn(ledger_dsn: str) -> str:
+    return emptied(ledger_dsn)
 
 
 @pytest.fixture
@@ -85,7 +90,7 @@ def watched(dsn: str) -> Iterator[Watched]:
 
 @pytest.fixture
 def breakable(breakable_postgres: OwnPostgres) -> Iterator[Watched]:
-    """On a Postgres that the test may freeze and stop."""
+    """On a Postgres that the test may freeze and stop; what thaws late writes nowhere else."""
     dsn = breakable_postgres.fresh_database()
     migrate(dsn)
     made = Watched(dsn)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -51,7 +51,8 @@ class Reads:
             self.node = hand.node(self.domain)
         self.dsn = dsn
         self.clock = Clock()
-        self.pool = ReadPool(dsn, PLACES, 5.0, clock=self.clock)
+        self.name = f"test {uuid4()}"
+        self.pool = ReadPool(dsn, PLACES, 5.0, application_name=self.name, clock=self.clock)
         self.repo = PostgresNodeRepo(self.pool)
         self.ledger = PostgresLedger(self.pool)
 
@@ -62,8 +63,8 @@ class Reads:
         """The server processes behind the pool's connections."""
         with closing(Hand(self.dsn)) as hand:
             found = hand.run(
-                "SELECT pid FROM pg_stat_activity WHERE application_name = 'plexsphere-state'"
-                " AND datname = current_database() ORDER BY pid"
+                "SELECT pid FROM pg_stat_activity WHERE application_name = %s ORDER BY pid",
+                self.name,
             )
         return [row[0] for row in found]
 
@@ -75,20 +76,23 @@ class Reads:
 
 
 @pytest.fixture
-def reads(fresh_database: FreshDatabase) -> Iterator[Reads]:
-    dsn = fresh_database()
-    migrate(dsn)
-    made = Reads(dsn)
+def reads(ledger_dsn: str) -> Iterator[Reads]:
+    made = Reads(ledger_dsn)
     yield made
     made.pool.close()
 
 
-@pytest.fixture
-def breakable(breakable_postgres: OwnPostgres) -> Iterator[Reads]:
-    """On a Postgres that the test may freeze and stop."""
+@pytest.fixture(scope="module")
+def breakable_dsn(breakable_postgres: OwnPostgres) -> str:
     dsn = breakable_postgres.fresh_database()
     migrate(dsn)
-    made = Reads(dsn)
+    return dsn
+
+
+@pytest.fixture
+def breakable(breakable_dsn: str) -> Iterator[Reads]:
+    """On a Postgres that the test may freeze and stop."""
+    made = Reads(breakable_dsn)
     yield made
     made.pool.close()
 
