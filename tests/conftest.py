@@ -6,6 +6,11 @@ it breaks in a stack of its own.
 
 from __future__ import annotations
 
+import os
+
+# A part of a stack is forked; gRPC's fork handlers abort some of those children before they exec.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,0 +1,73 @@
+"""Coverage tables: one line an operation. A test fails on an operation that is in none of them.
+
+``AUTHN`` is what a request without a Principal gets; ``AUTHZ`` the relation asked for;
+``AUDIT`` the outcomes that leave a row; ``REACHED`` the least share of a fuzzer's valid cases that
+must end in a 2xx or 304 (None where the operation has no such answer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+AUTHN: Mapping[str, int] = {
+    "GetNodeState": 401,
+    "GetNodeEvents": 501,
+    "GetLivez": 200,
+    "GetReadyz": 200,
+    "GetHealth": 200,
+    "GetVersion": 200,
+    "GetMetrics": 200,
+    "GetOpenapi": 200,
+    "GetDocs": 200,
+    "GetDocsScript": 200,
+    "GetDocsStyle": 200,
+}
+
+AUTHZ: Mapping[str, str | None] = {
+    "GetNodeState": "node-agent",
+    "GetNodeEvents": None,
+    "GetLivez": None,
+    "GetReadyz": None,
+    "GetHealth": None,
+    "GetVersion": None,
+    "GetMetrics": None,
+    "GetOpenapi": None,
+    "GetDocs": None,
+    "GetDocsScript": None,
+    "GetDocsStyle": None,
+}
+
+AUDIT: Mapping[str, tuple[str, ...]] = {
+    "GetNodeState": ("granted", "insufficient_relation"),
+    "GetNodeEvents": (),
+    "GetLivez": (),
+    "GetReadyz": (),
+    "GetHealth": (),
+    "GetVersion": (),
+    "GetMetrics": (),
+    "GetOpenapi": (),
+    "GetDocs": (),
+    "GetDocsScript": (),
+    "GetDocsStyle": (),
+}
+
+REACHED: Mapping[str, float | None] = {
+    "GetNodeState": 0.5,
+    "GetNodeEvents": None,
+    "GetLivez": 0.5,
+    "GetReadyz": 0.5,
+    "GetHealth": 0.5,
+    "GetVersion": 0.5,
+    "GetMetrics": 0.5,
+    "GetOpenapi": 0.5,
+    "GetDocs": 0.5,
+    "GetDocsScript": 0.5,
+    "GetDocsStyle": 0.5,
+}
+
+TABLES: Mapping[str, Mapping[str, object]] = {
+    "authn": AUTHN,
+    "authz": AUTHZ,
+    "audit": AUDIT,
+    "fuzz": REACHED,
+}

@@ -1,0 +1,202 @@
+"""The drift gates hold, and each is shown to fail by name."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import flask
+import pytest
+
+from composer import snapshot as values
+from composer.peers import Peer
+from handlers import OPERATIONS
+from handlers.answers import Answer, Call
+from handlers.refusals import CATALOGUE, RefusalKind
+from server.contract import METHODS, Contract
+from server.settings import Settings
+from server.wiring import wire
+from tests.contract.drift import (
+    code_complaints,
+    route_complaints,
+    signature_complaints,
+    table_complaints,
+    value_complaints,
+)
+from tests.contract.tables import TABLES
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACT = Contract.packaged()
+SCHEMAS: dict[str, Any] = CONTRACT.document["components"]["schemas"]
+PROBLEMS = (ROOT / "docs" / "problems.md").read_text()
+CODES = set(SCHEMAS["Problem"]["properties"]["code"]["enum"])
+
+# schema -> value; a schema of the snapshot that is not here fails a test below.
+VALUES: dict[str, type] = {
+    "NodeStateSnapshot": values.NodeStateSnapshot,
+    "NodeStatePeer": Peer,
+    "Reachability": values.Reachability,
+    "NodeStatePolicy": values.Policy,
+    "NodeStateCompiledRule": values.CompiledRule,
+    "PolicyPortRange": values.PolicyPortRange,
+    "NodeStateReports": values.Reports,
+    "StateEntry": values.StateEntry,
+    "NodeStateBridge": values.Bridge,
+    "NodeStateBridgeRelay": values.Relay,
+    "NodeStateBridgeRelayAssignment": values.RelayAssignment,
+    "NodeStateBridgeUserAccess": values.UserAccess,
+    "BridgeUserAccessProviderResponse": values.UserAccessProvider,
+    "NodeStateBridgeIngress": values.Ingress,
+    "BridgeIngressRuleResponse": values.IngressRule,
+    "NodeStateBridgeSiteToSite": values.SiteToSite,
+    "BridgeSiteToSiteTunnelResponse": values.SiteToSiteTunnel,
+}
+
+
+def schemas_below(name: str) -> set[str]:
+    """Object schemas reachable from one schema."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        current = waiting.pop()
+        if current not in found:
+            found.add(current)
+            waiting += [one.rpartition("/")[2] for one in references(SCHEMAS[current])]
+    return {one for one in found if SCHEMAS[one].get("type") == "object"}
+
+
+def references(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["$ref"]] if "$ref" in node else []
+        return own + [one for value in node.values() for one in references(value)]
+    if isinstance(node, list):
+        return [one for value in node for one in references(value)]
+    return []
+
+
+def served_routes(app: flask.Flask) -> dict[str, set[str]]:
+    routes: dict[str, set[str]] = {}
+    for rule in app.url_map.iter_rules():
+        path = rule.rule.replace("<", "{").replace(">", "}")
+        routes.setdefault(path, set()).update((rule.methods or set()) - {"HEAD"})
+    return routes
+
+
+def declared_routes() -> dict[str, set[str]]:
+    return {
+        path: {method.upper() for method in item if method in METHODS}
+        for path, item in CONTRACT.document["paths"].items()
+    }
+
+
+def test_every_handler_takes_the_declared_parameters_in_order() -> None:
+    assert signature_complaints(CONTRACT.operations, OPERATIONS) == []
+
+
+def test_a_handler_with_another_parameter_is_named() -> None:
+    def renamed(ports: object, call: Call, node_id: str) -> Answer:
+        raise NotImplementedError
+
+    handlers = {**OPERATIONS, "GetNodeState": renamed}
+    complaints = signature_complaints(CONTRACT.operations, handlers)
+    assert len(complaints) == 1 and complaints[0].startswith("GetNodeState:")
+
+
+def test_every_schema_of_the_snapshot_has_a_value() -> None:
+    assert schemas_below("NodeStateSnapshot") == VALUES.keys()
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_schema_and_its_value_agree(name: str) -> None:
+    assert value_complaints(SCHEMAS, VALUES, name) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "edit", "complaint"),
+    [
+        ("NodeStatePeer", lambda s: s["properties"].pop("mesh_ip"), "no property mesh_ip"),
+        ("NodeStatePeer", lambda s: s["properties"].update(psk={"type": "string"}), "in no value"),
+        ("NodeStatePeer", lambda s: s["required"].append("fallback_endpoint"), "fallback_endpoint"),
+        ("StateEntry", lambda s: s["properties"]["value"].update(type="integer"), "not integer"),
+        ("NodeStatePolicy", lambda s: s["properties"]["rules"].update(type="object"), "rules"),
+        ("NodeStateSnapshot", lambda s: s["required"].remove("reachability"), "reachability"),
+    ],
+    ids=["removed", "added", "required", "type", "array", "optional"],
+)
+def test_a_schema_that_parts_from_its_value_is_named(
+    schema: str, edit: Any, complaint: str
+) -> None:
+    edited = copy.deepcopy(SCHEMAS)
+    edit(edited[schema])
+    complaints = value_complaints(edited, VALUES, schema)
+    assert any(complaint in one for one in complaints), complaints
+
+
+def test_a_nullable_that_no_value_can_be_is_named() -> None:
+    edited = copy.deepcopy(SCHEMAS)
+    edited["Reachability"]["nullable"] = True
+    complaints = value_complaints(edited, VALUES, "NodeStateSnapshot")
+    assert any("reachability" in one for one in complaints), complaints
+
+
+def test_the_file_the_catalogue_and_the_docs_name_the_same_codes() -> None:
+    assert code_complaints(CODES, CATALOGUE, PROBLEMS) == []
+
+
+@pytest.mark.parametrize(
+    ("declared", "catalogue", "documented", "complaint"),
+    [
+        (CODES | {"new_code"}, CATALOGUE, PROBLEMS, "no refusal has it"),
+        (CODES - {"unauthorized"}, CATALOGUE, PROBLEMS, "refusal unauthorized is not declared"),
+        (CODES, (*CATALOGUE, RefusalKind(409, "odd", "x")), PROBLEMS, "refusal odd"),
+        (CODES, CATALOGUE, PROBLEMS.replace("`unauthorized`", "-"), "not in docs/problems.md"),
+        (CODES, CATALOGUE, PROBLEMS + "\n| 418 | `teapot` | x | y |\n", "teapot"),
+    ],
+    ids=["declared", "undeclared", "catalogue", "undocumented", "only-documented"],
+)
+def test_a_code_that_only_one_place_knows_is_named(
+    declared: set[str], catalogue: Any, documented: str, complaint: str
+) -> None:
+    complaints = code_complaints(declared, catalogue, documented)
+    assert any(complaint in one for one in complaints), complaints
+
+
+def test_what_is_served_is_what_is_declared() -> None:
+    assert route_complaints(served_routes(wire(Settings()).app), declared_routes()) == []
+
+
+def test_a_url_that_the_file_lacks_is_named() -> None:
+    served = {**declared_routes(), "/debug": {"GET"}}
+    assert route_complaints(served, declared_routes()) == ["/debug is served and not declared"]
+
+
+def test_every_operation_is_in_every_coverage_table() -> None:
+    assert table_complaints(list(CONTRACT.operations), TABLES) == []
+
+
+def test_an_operation_in_no_table_is_named() -> None:
+    operations = [*CONTRACT.operations, "PostSurprise"]
+    complaints = table_complaints(operations, TABLES)
+    assert complaints == [f"PostSurprise is missing from the {title} table" for title in TABLES]
+
+
+def test_the_receipt_of_a_service_without_a_dsn_is_incomplete_and_says_what_is_missing() -> None:
+    receipt = wire(Settings()).receipt
+    assert not receipt.complete
+    assert receipt.missing == ("SnapshotProvider", "RelationChecker", "NodeRepo")
+
+
+def test_the_entry_point_goes_through_wire(monkeypatch: pytest.MonkeyPatch) -> None:
+    """wsgi.py serves the very application that ``wire`` built, whose receipt is the one shown."""
+    import importlib
+
+    import server.wiring
+
+    built = wire(Settings())
+    monkeypatch.setattr(server.wiring, "wire", lambda settings: replace(built))
+    for name in ("PLEXSPHERE_DSN",):
+        monkeypatch.delenv(name, raising=False)
+    module = importlib.reload(importlib.import_module("wsgi"))
+    assert module.application is built.app

@@ -1,0 +1,42 @@
+// Runs inside the page: the text whose contrast against what lies behind it is below WCAG AA.
+export function dimTexts() {
+  const rgba = (text) => {
+    const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number);
+    return [r, g, b, a];
+  };
+  const over = ([r, g, b, a], under) =>
+    [r, g, b].map((value, i) => value * a + under[i] * (1 - a)).concat(1);
+  const luminance = (colour) => {
+    const [r, g, b] = colour.slice(0, 3).map((value) => {
+      const share = value / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const lineage = (element) => (element ? [element, ...lineage(element.parentElement)] : []);
+  const behind = (element) =>
+    lineage(element).reduceRight(
+      (under, one) => over(rgba(getComputedStyle(one).backgroundColor), under), [255, 255, 255, 1],
+    );
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const dim = new Set();
+  let seen = 0;
+  while (texts.nextNode()) {
+    const element = texts.currentNode.parentElement;
+    const style = getComputedStyle(element);
+    if (!texts.currentNode.data.trim() || style.visibility === "hidden") continue;
+    if (!element.getClientRects().length || element.closest("option, noscript")) continue;
+    const opacity = lineage(element).reduce((all, one) => all * getComputedStyle(one).opacity, 1);
+    const ground = behind(element);
+    const [r, g, b, a] = rgba(style.color);
+    const pair = [over([r, g, b, a * opacity], ground), ground].map(luminance).sort((x, y) => y - x);
+    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+    const size = Number.parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    seen += 1;
+    if (ratio < (large ? 3 : 4.5)) {
+      dim.add(`${ratio.toFixed(2)} ${element.tagName}.${element.className}: ${style.color} on ${ground.slice(0, 3).map(Math.round)}`);
+    }
+  }
+  return { seen, dim: [...dim], ground: behind(document.body).slice(0, 3).map(Math.round) };
+}

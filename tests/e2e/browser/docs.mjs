@@ -1,0 +1,139 @@
+// Uses the docs page as people do and prints what was seen; `tests/e2e/test_docs_page.py` judges.
+import { dimTexts } from "./contrast.mjs";
+import { authorize, execute, expandEverything, expandPull, inBrowser, PULL, shown } from "./page.mjs";
+
+await inBrowser(async (open, given) => {
+  const journals = {};
+  const visit = async (name, options, work) => {
+    const { page, journal, context } = await open(options);
+    const found = await work(page);
+    journals[name] = journal;
+    await context.close();
+    return found;
+  };
+  return {
+    pull: await visit("pull", {}, (page) => pull(page, given)),
+    refusals: await visit("refusals", {}, (page) => refusals(page, given)),
+    light: await visit("light", { colorScheme: "light" }, looks),
+    dark: await visit("dark", { colorScheme: "dark" }, looks),
+    switched: await visit("switched", { colorScheme: "light" }, switched),
+    phone: await visit("phone", phoneOf(390), (page) => widths(page, given)),
+    small: await visit("small", phoneOf(320), (page) => widths(page, given)),
+    keyboard: await visit("keyboard", {}, (page) => keyboardOnly(page, given)),
+    attack: await visit("attack", {}, attack),
+    journals,
+  };
+});
+
+function phoneOf(width) {
+  return { viewport: { width, height: 844 }, isMobile: true, hasTouch: true };
+}
+
+async function pull(page, { token }) {
+  await authorize(page, token);
+  await expandPull(page);
+  const id = await page.inputValue(`${PULL} input[placeholder="id"]`);
+  const empty = await page.inputValue(`${PULL} input[placeholder="X-Correlation-Id"]`);
+  const answer = await execute(page);
+  const kept = await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie]);
+  await page.reload();
+  await expandPull(page);
+  await page.fill(`${PULL} input[placeholder="id"]`, id);
+  const reloaded = await execute(page);
+  return { id, empty, answer, kept, reloaded };
+}
+
+async function refusals(page, { stranger, node }) {
+  await expandPull(page);
+  await page.fill(`${PULL} input[placeholder="id"]`, node);
+  const nobody = await execute(page);
+  await authorize(page, stranger);
+  const unrelated = await execute(page);
+  return { nobody, stranger: unrelated };
+}
+
+async function looks(page) {
+  const start = await page.evaluate(dimTexts);
+  await page.click(".scheme-container .authorize");
+  const dialog = await page.evaluate(dimTexts);
+  await page.keyboard.press("Escape");
+  await expandEverything(page);
+  await execute(page);
+  return { start, dialog, open: await page.evaluate(dimTexts) };
+}
+
+async function switched(page) {
+  const isDark = () => page.evaluate(() => document.documentElement.classList.contains("dark-mode"));
+  const before = await isDark();
+  await page.emulateMedia({ colorScheme: "dark" });
+  return [before, await isDark()];
+}
+
+async function widths(page, { token }) {
+  const width = () => page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  const start = await width();
+  await page.click(".scheme-container .authorize");
+  const dialog = await width();
+  await page.click(".dialog-ux .btn-done");
+  await authorize(page, token);
+  await expandEverything(page);
+  await execute(page);
+  return { start, dialog, open: await width() };
+}
+
+async function keyboardOnly(page, { token }) {
+  const stops = [];
+  const press = async (key) => {
+    await page.keyboard.press(key);
+    stops.push(await page.evaluate(focused));
+    return stops.at(-1).name;
+  };
+  const tabTo = async (wanted, most = 40) => {
+    for (let i = 0; i < most; i += 1) if ((await press("Tab")).includes(wanted)) return true;
+    throw new Error(`${wanted} is not reached by Tab: ${stops.map((one) => one.name).join(", ")}`);
+  };
+  await tabTo("authorize");
+  await press("Enter");
+  const box = await page.evaluate(focused);
+  await page.keyboard.insertText(token);
+  await press("Enter");
+  await page.waitForSelector(".dialog-ux .auth-container >> text=Logout");
+  const inside = [];
+  for (let i = 0; i < 8; i += 1) {
+    await press("Tab");
+    inside.push(await page.evaluate(() => Boolean(document.activeElement.closest(".modal-ux"))));
+  }
+  await press("Escape");
+  const back = await page.evaluate(focused);
+  const closed = (await page.locator(".dialog-ux").count()) === 0;
+  await tabTo("opblock-summary-control");
+  await press("Enter");
+  await page.waitForSelector(`${PULL} .execute`);
+  await tabTo("execute");
+  await press("Enter");
+  const answer = await shown(page);
+  return { box, inside, back, closed, answer, stops };
+}
+
+/** Runs in the page: what has the focus, and whether it can be seen. */
+function focused() {
+  const element = document.activeElement;
+  const style = getComputedStyle(element);
+  const visible = style.outlineStyle !== "none" && Number.parseFloat(style.outlineWidth) >= 2;
+  return { name: `${element.tagName} ${element.className} ${element.id}`.trim(), visible };
+}
+
+/** What the policy must stop: a script in the page, a request to another origin, a form, a frame. */
+async function attack(page) {
+  return page.evaluate(async () => {
+    const inline = document.createElement("script");
+    inline.textContent = "window.inlineRan = true";
+    document.head.append(inline);
+    const elsewhere = await fetch("http://127.0.0.2:9/").then(() => "sent", () => "stopped");
+    const frame = document.createElement("iframe");
+    frame.src = "/docs";
+    document.body.append(frame);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return { inlineRan: Boolean(window.inlineRan), elsewhere };
+  });
+}

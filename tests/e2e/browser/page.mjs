@@ -1,0 +1,90 @@
+// What the scripts share: a browser that is surely ended, pages that keep a journal, and the few
+// things a person does on the docs page.
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const { chromium } = createRequire(join(process.env.BROWSER_HOME, "from-here.js"))("playwright-core");
+
+export const PULL = "#operations-mesh-GetNodeState";
+const STEP_MS = 15_000;
+
+/** Runs `work(open)` and prints what it returns as JSON; `open` gives a page with a journal. */
+export async function inBrowser(work) {
+  const given = JSON.parse(process.argv[2]);
+  const { executablePath, env, deadline } = given.browser;
+  // Playwright ends its own browser when this process exits.
+  setTimeout(() => { console.error(`not done after ${deadline} ms`); process.exit(3); }, deadline).unref();
+  const args = ["--headless=shell", "--font-render-hinting=none"];
+  if (given.netlog) args.push(`--log-net-log=${given.netlog}`);
+  const browser = await chromium.launch({ executablePath, args, env: { ...process.env, ...env } });
+  try {
+    const found = await work((options) => open(browser, given.url, options), given);
+    await browser.close();
+    process.stdout.write(JSON.stringify(found));
+  } catch (error) {
+    await browser.close();
+    console.error(error.stack);
+    process.exitCode = 1;
+  }
+}
+
+async function open(browser, url, { path = "/docs", ...options } = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(STEP_MS);
+  const page = await context.newPage();
+  const journal = { requests: [], console: [], errors: [], violations: [] };
+  page.on("request", (one) => journal.requests.push(one.url()));
+  page.on("pageerror", (error) => journal.errors.push(String(error)));
+  page.on("console", (one) => journal.console.push({ type: one.type(), text: one.text() }));
+  await page.exposeFunction("noteViolation", (text) => journal.violations.push(text));
+  await page.addInitScript(() => {
+    addEventListener("securitypolicyviolation", (event) => {
+      window.noteViolation(`${event.effectiveDirective} ${event.blockedURI}`);
+    });
+  });
+  await page.goto(url + path);
+  await page.waitForSelector(".opblock");
+  return { page, journal, context };
+}
+
+/** Pastes a token into the box, as with a mouse. */
+export async function authorize(page, token) {
+  await page.click(".scheme-container .authorize");
+  await page.fill(".dialog-ux input", token);
+  await page.click(".dialog-ux .authorize");
+  await page.waitForSelector(".dialog-ux .auth-container >> text=Logout");
+  await page.click(".dialog-ux .btn-done");
+}
+
+export async function expandPull(page) {
+  await page.click(`${PULL} .opblock-summary-control`);
+  await page.waitForSelector(`${PULL} .execute`);
+}
+
+/** Sends what the pull's form holds; what the page then shows. */
+export async function execute(page) {
+  await page.click(`${PULL} .execute`);
+  return shown(page);
+}
+
+/** The answer the page shows for the pull. */
+export async function shown(page) {
+  const table = `${PULL} .live-responses-table`;
+  await page.waitForSelector(`${table} .response-col_status`);
+  await page.waitForSelector(`${PULL} .loading-container`, { state: "detached" });
+  const status = await page.textContent(`${table} tbody .response-col_status`);
+  const body = await page.textContent(`${table} tbody .highlight-code code`);
+  return { status: Number.parseInt(status, 10), body: JSON.parse(body) };
+}
+
+/** Opens every operation, every response's schema and every model. */
+export async function expandEverything(page) {
+  for (const one of await page.locator('.opblock-summary-control[aria-expanded="false"]').all()) {
+    await one.click();
+  }
+  await page.click(".models-control");
+  for (const one of await page.locator('.model-box-control[aria-expanded="false"]').all()) {
+    if (await one.isVisible()) await one.click();
+  }
+  await page.waitForTimeout(300);
+}
