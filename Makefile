@@ -19,7 +19,7 @@ VENV := .venv/bin
 INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
 SOURCES = $(wildcard composer db handlers server tests deploy wsgi.py)
 
-.PHONY: help run test lint fmt lock bench ci clean
+.PHONY: help run test lint fmt lock bench wheel ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -50,6 +50,10 @@ lock: ## write the lock files anew from setup.cfg and package.json
 bench: ## requests per second, a table and .dev/bench.json
 	$(INSTALL) test
 	@exec $(VENV)/python -m tests.bench
+
+wheel: ## a wheel in dist/
+	$(INSTALL) test
+	@$(VENV)/python -m build --wheel --no-isolation --outdir dist
 
 ci: ## what a change must pass
 	@exec bash .ci/run

@@ -12,18 +12,17 @@ import os
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from server.dev.stack import Stack
+from tests.stacks import running_stack
 
-ROOT = Path(__file__).resolve().parent.parent
 NODES = 64
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The whole service with the 64-Node sample Domain. Shared: leave it as it was."""
-    with Stack(ROOT / ".dev" / "test" / "shared", nodes=NODES, workers=2) as running:
+    with running_stack("shared", nodes=NODES, workers=2) as running:
         yield running

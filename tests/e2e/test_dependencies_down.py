@@ -10,20 +10,18 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from server.dev.parts import Part
 from server.dev.stack import Stack
 from tests.client import Reply, ask, pull_path
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.stacks import running_stack
 
 
 @pytest.fixture(scope="module")
 def broken() -> Iterator[Stack]:
-    with Stack(ROOT / ".dev" / "test" / "broken", nodes=8, workers=1) as stack:
+    with running_stack("broken", nodes=8, workers=1) as stack:
         yield stack
 
 

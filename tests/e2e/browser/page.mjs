@@ -57,7 +57,9 @@ export async function authorize(page, token) {
 }
 
 export async function expandPull(page) {
-  await page.click(`${PULL} .opblock-summary-control`);
+  const control = page.locator(`${PULL} .opblock-summary-control`);
+  // A reload finds it as the address says.
+  if ((await control.getAttribute("aria-expanded")) === "false") await control.click();
   await page.waitForSelector(`${PULL} .execute`);
 }
 
@@ -79,12 +81,16 @@ export async function shown(page) {
 
 /** Opens every operation, every response's schema and every model. */
 export async function expandEverything(page) {
-  for (const one of await page.locator('.opblock-summary-control[aria-expanded="false"]').all()) {
-    await one.click();
+  const openAll = (selector) => page.evaluate((all) => {
+    const closed = [...document.querySelectorAll(`${all}[aria-expanded="false"]`)];
+    closed.forEach((one) => one.click());
+    return closed.length;
+  }, selector);
+  await openAll(".opblock-summary-control");
+  await openAll(".models-control");
+  await page.waitForSelector(".model-container");
+  // What opens holds further ones.
+  for (let depth = 0; depth < 4 && (await openAll(".model-box-control")); depth += 1) {
+    await page.waitForTimeout(200);
   }
-  await page.click(".models-control");
-  for (const one of await page.locator('.model-box-control[aria-expanded="false"]').all()) {
-    if (await one.isVisible()) await one.click();
-  }
-  await page.waitForTimeout(300);
 }

@@ -1,0 +1,33 @@
+"""Stacks for tests: below ``.dev/test/``, and beside another test run's where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from server.dev.process import StackError
+from server.dev.stack import Stack
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def running_stack(name: str, **options: Any) -> Iterator[Stack]:
+    """A started Stack in the first folder of that name that no other test run holds."""
+    for number in count(1):
+        folder = ROOT / ".dev" / "test" / (name if number == 1 else f"{name}-{number}")
+        stack = Stack(folder, **options)
+        try:
+            stack.start()
+        except StackError as error:
+            if "already runs" not in str(error) or number == 9:
+                raise
+            continue
+        try:
+            yield stack
+        finally:
+            stack.stop()
+        return
