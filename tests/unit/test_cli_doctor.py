@@ -1,0 +1,104 @@
+"""``doctor`` and ``receipt``: what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from server.authz.endpoint import SpiceDbEndpoint
+from server.cli.checks import (
+    MAX_SKEW_SECONDS,
+    all_checks,
+    clock_check,
+    keys_check,
+    ledger_checks,
+    schema_check,
+    spicedb_checks,
+)
+from server.receipt import LOAD_BEARING
+from server.settings import Settings, SettingsError
+from tests.tokens import ed25519_key, write_jwks
+from tests.unit.test_cli_pulling import run
+
+NOWHERE = "127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("found", "ok", "mend"),
+    [
+        (4, True, ""),
+        (0, False, "run `plexsphere-state migrate`"),
+        (5, False, "run the release that migrated it"),
+    ],
+)
+def test_the_schema_is_the_one_of_this_release(found: int, ok: bool, mend: str) -> None:
+    check = schema_check(found, expected=4)
+    assert (check.ok, check.mend) == (ok, mend)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "ok", "said"),
+    [
+        (0.0004, True, "0.000 s ahead of"),
+        (-MAX_SKEW_SECONDS, True, "5.000 s behind"),
+        (5.1, False, "5.100 s ahead of"),
+        (-3600.0, False, "3600.000 s behind"),
+    ],
+)
+def test_clocks_may_differ_a_little(ahead: float, ok: bool, said: str) -> None:
+    check = clock_check(ahead)
+    assert (check.ok, said in check.detail) == (ok, True)
+    assert bool(check.mend) is not ok
+
+
+def test_every_bad_setting_is_a_line() -> None:
+    def read() -> Settings:
+        raise SettingsError(["PLEXSPHERE_A is bad", "PLEXSPHERE_B is bad"])
+
+    assert [check.detail for check in all_checks(read)] == [
+        "PLEXSPHERE_A is bad",
+        "PLEXSPHERE_B is bad",
+    ]
+
+
+def test_without_a_dsn_the_one_thing_wrong_is_said() -> None:
+    (check,) = all_checks(Settings)
+    assert not check.ok and "501" in check.detail and "PLEXSPHERE_DSN" in check.mend
+
+
+def test_a_postgres_that_is_away_is_one_bad_line() -> None:
+    (check,) = ledger_checks(Settings(dsn=f"postgresql://x@{NOWHERE}/x"))
+    assert not check.ok
+    assert "Connection refused" in check.detail
+
+
+def test_a_spicedb_that_is_away_is_one_bad_line() -> None:
+    endpoint = SpiceDbEndpoint(NOWHERE, "key", insecure=True)
+    (check,) = spicedb_checks(Settings(spicedb=endpoint))
+    assert not check.ok and "PLEXSPHERE_SPICEDB_ENDPOINT" in check.mend
+
+
+def test_keys_are_there_or_not(tmp_path: Path) -> None:
+    good = write_jwks(tmp_path / "jwks.json", ed25519_key())
+    assert keys_check(Settings(jwks=str(good))).ok
+    missing = keys_check(Settings(jwks=str(tmp_path / "none")))
+    assert not missing.ok and "PLEXSPHERE_JWKS" in missing.mend
+
+
+def test_doctor_exits_with_1_when_anything_is_bad() -> None:
+    for_people, for_scripts = run("doctor"), run("doctor", "--json")
+    assert (for_people.exit_code, for_scripts.exit_code) == (1, 1)
+    assert for_people.stdout.startswith("bad  settings")
+    assert "to mend it: set PLEXSPHERE_DSN" in for_people.stdout
+    assert json.loads(for_scripts.stdout)["ok"] is False
+
+
+def test_the_receipt_of_a_service_without_ports() -> None:
+    for_people, for_scripts = run("receipt"), run("receipt", "--json")
+    assert (for_people.exit_code, for_scripts.exit_code) == (1, 1)
+    assert for_people.stdout.startswith("wiring receipt: incomplete: ")
+    found = json.loads(for_scripts.stdout)
+    assert (found["complete"], found["missing"]) == (False, list(LOAD_BEARING))
+    assert found["operations"]["GetNodeState"] == "refused"

@@ -1,0 +1,88 @@
+"""A command that cannot do what it was asked ends in one sentence and one exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import server.cli
+from composer.errors import ComposerError, DatastoreUnavailable
+from server.cli.failures import ExitCode, Failure, failure_of
+from server.settings import SettingsError
+from tests.unit.test_cli_pulling import NODE, failed, run
+
+
+@pytest.mark.parametrize(
+    "command", [("migrate",), ("audit",), ("snapshot", NODE, "--explain")], ids=lambda one: one[0]
+)
+def test_a_ledger_that_is_not_named_or_not_there(command: tuple[str, ...]) -> None:
+    assert "PLEXSPHERE_DSN is not set" in failed(run(*command), ExitCode.USAGE)
+    malformed = failed(run(*command, PLEXSPHERE_DSN="secret"), ExitCode.USAGE)
+    assert "PLEXSPHERE_DSN is malformed" in malformed and "secret" not in malformed
+    away = "postgresql://ada:secret@127.0.0.1:1/x"
+    refused = failed(run(*command, PLEXSPHERE_DSN=away), ExitCode.REFUSED)
+    assert "Connection refused" in refused and "secret" not in refused
+
+
+@pytest.mark.parametrize("subject", ["ada", "node:ada", "robot:x", "user:", "node:" + NODE.upper()])
+def test_a_subject_that_is_none(subject: str) -> None:
+    assert "SUBJECT is to be node:<uuid>" in failed(run("token", subject), ExitCode.USAGE)
+
+
+def test_a_signing_key_that_is_none(tmp_path: Path) -> None:
+    assert "PLEXSPHERE_SIGNING_KEY is not set" in failed(run("token", "user:ada"), ExitCode.USAGE)
+    nonsense = tmp_path / "key"
+    nonsense.write_text("{}")
+    result = run("token", "user:ada", PLEXSPHERE_SIGNING_KEY=str(nonsense))
+    assert "is not a private" in failed(result, ExitCode.USAGE)
+
+
+def test_all_bad_settings_are_named_at_once() -> None:
+    result = run("receipt", PLEXSPHERE_DSN="x", PLEXSPHERE_WORKERS="many")
+    assert result.exit_code == ExitCode.USAGE
+    for name in ("DSN", "WORKERS", "SPICEDB_ENDPOINT", "JWKS", "JWT_ISSUER", "JWT_AUDIENCE"):
+        assert f"error: PLEXSPHERE_{name} " in result.stderr
+
+
+def test_errors_of_the_inner_rooms_have_sentences_too() -> None:
+    try:
+        raise DatastoreUnavailable("migrating: OperationalError") from OSError("no\n\troute")
+    except DatastoreUnavailable as error:
+        away = failure_of(error)
+    assert "(no route): check PLEXSPHERE_DSN" in away.sentence
+    assert failure_of(ComposerError("x")).code == ExitCode.REFUSED
+    assert failure_of(SettingsError(["a", "b"])).sentence == "a\nb"
+    assert failure_of(PermissionError(13, "Permission denied", "/x")).code == ExitCode.USAGE
+    assert "--debug" in failure_of(KeyError("x")).sentence
+    own = Failure("so", ExitCode.DIFFERENT)
+    assert failure_of(own) is own
+
+
+def test_every_command_has_an_example_in_its_help() -> None:
+    commands = [
+        one.name or one.callback.__name__ for one in server.cli.build_app().registered_commands
+    ]
+    assert sorted(commands) == sorted(
+        ["dev", "serve", "migrate", "token", "snapshot", "diff", "receipt", "audit", "doctor"]
+    )
+    for command in commands:
+        result = run(command, "--help", COLUMNS="200")
+        assert result.exit_code == 0
+        assert "Example:" in result.output
+        assert f"plexsphere-state {command}" in result.output.partition("Example:")[2]
+
+
+def test_the_exit_codes_are_documented() -> None:
+    assert "Exit codes: 0 fine" in " ".join(run("--help", COLUMNS="200").output.split())
+
+
+def test_unknown_options_are_a_usage_error() -> None:
+    assert run("snapshot", NODE, "--nonsense").exit_code == ExitCode.USAGE
+
+
+def test_without_the_embedded_parts_dev_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("server.cli.running.find_spec", lambda name: None)
+    assert "make run" in failed(run("dev"), ExitCode.USAGE)
