@@ -13,6 +13,7 @@ import ctypes
 import hmac
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -43,6 +44,23 @@ STREAMS = {
 }
 # More than the checks the application allows itself at once, so that the relay is never the queue.
 THREADS = 64
+# Calls whose first field says how fresh the answer is to be.
+READING = {
+    PERMISSIONS + name
+    for name in (
+        "CheckPermission",
+        "CheckBulkPermissions",
+        "ExpandPermissionTree",
+        "ReadRelationships",
+        "LookupResources",
+        "LookupSubjects",
+    )
+}
+# SpiceDB answers from revisions that it rounds down to 5 s, so for that long after the filling it
+# may answer from before it. Fields of a message add up, and of a choice the last one counts: these
+# bytes at the end of a request say `consistency: {fully_consistent: true}`.
+SETTLING_SECONDS = 10.0
+FULLY_CONSISTENT = b"\x0a\x02\x20\x01"
 MONTH = 30 * 86400
 ERROR = re.compile(r"\Arpc error: code = (\w+) desc = (.*)\Z", re.DOTALL)
 CODES = {code.name.replace("_", "").lower(): code for code in grpc.StatusCode}
@@ -59,7 +77,12 @@ class Relay(grpc.GenericRpcHandler):
         self._authorization = f"Bearer {token}".encode()
         address = started["streaming_address"]
         scheme = "unix:" if started["streaming_transport"] == "unix" else ""
+        self._settled_at = 0.0
         self._streams = grpc.insecure_channel(scheme + address)
+
+    def settle(self) -> None:
+        """Counts from the last tuple of the filling."""
+        self._settled_at = time.monotonic() + SETTLING_SECONDS
 
     # The two methods of a SpiceDbChannel, so that tuples.py can fill this store as any other.
 
@@ -80,21 +103,25 @@ class Relay(grpc.GenericRpcHandler):
             return grpc.unary_unary_rpc_method_handler(_refuse)
         if call.method in UNARY:
             function = getattr(ffi, UNARY[call.method])
-            return grpc.unary_unary_rpc_method_handler(self._unary(function))
+            return grpc.unary_unary_rpc_method_handler(self._unary(function, call.method))
         if call.method in STREAMS:
             return grpc.unary_stream_rpc_method_handler(self._stream(call.method))
         return None  # grpc answers UNIMPLEMENTED
+
+    def _fresh(self, method: str, request: bytes) -> bytes:
+        settled = method not in READING or time.monotonic() > self._settled_at
+        return request if settled else request + FULLY_CONSISTENT
 
     def _authorized(self, call: grpc.HandlerCallDetails) -> bool:
         given = [v for k, v in call.invocation_metadata if k == "authorization"]
         return len(given) == 1 and hmac.compare_digest(_bytes(given[0]), self._authorization)
 
     def _unary(
-        self, function: Callable[[int, bytes], bytes]
+        self, function: Callable[[int, bytes], bytes], method: str
     ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
         def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
             try:
-                return function(self._handle, request)
+                return function(self._handle, self._fresh(method, request))
             except Exception as error:
                 context.abort(*status_of(str(error)))
                 raise
@@ -106,7 +133,8 @@ class Relay(grpc.GenericRpcHandler):
             left = context.time_remaining()
             # grpc shows "no deadline" as centuries, and then overflows on them.
             seconds = left if left is not None and left < MONTH else None
-            upstream = self._streams.unary_stream(method)(request, timeout=seconds)
+            fresh = self._fresh(method, request)
+            upstream = self._streams.unary_stream(method)(fresh, timeout=seconds)
             # A client that leaves must not keep a stream open inside SpiceDB.
             context.add_callback(upstream.cancel)
             try:
@@ -156,6 +184,7 @@ def main() -> None:
     options = parser.parse_args()
     relay = Relay(options.token_file.read_text().strip())
     fill(relay, options.node_ids.read_text().split())
+    relay.settle()
     try:
         server = serve(options.listen, relay)
     except RuntimeError:
