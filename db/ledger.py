@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -64,6 +65,7 @@ class PostgresLedger:
         """``held_rows`` bounds the peer rows this process remembers, all Domains together."""
         self._pool = pool
         self._tables = PeerTables(held_rows)
+        self._decoding = threading.Lock()
 
     def view(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> PostgresLedgerView:
         """See composer.ports.Ledger. All of it or an error: nothing is decoded later."""
@@ -106,6 +108,12 @@ class PostgresLedger:
             if held is None or held.table.revision != revision:
                 raise ValueError("no peers came, and none are held")
             return held.table
-        lines = rows.peer_rows(peers, held.lines if held else {})
-        table = PeerTable(domain_id, revision, tuple(lines.values()))
-        return self._tables.keep(HeldPeers(table, lines)).table
+        # One thread decodes, the others of the same moment find its work done: after a start or a
+        # change every request of a large Domain comes here at once.
+        with self._decoding:
+            held = self._tables.held(domain_id)
+            if held is None or held.table.revision != revision:
+                lines = rows.peer_rows(peers, held.lines if held else {})
+                held = HeldPeers(PeerTable(domain_id, revision, tuple(lines.values())), lines)
+                self._tables.keep(held)
+            return held.table

@@ -41,21 +41,13 @@ class PeerTables:
                 self._held.move_to_end(domain_id)
             return found
 
-    def keep(self, new: HeldPeers) -> HeldPeers:
-        """Hold ``new``; answers the one already held when it is of the same revision.
-
-        So two requests that fetched the same revision at once share one table after all.
-        """
+    def keep(self, new: HeldPeers) -> None:
+        """Hold ``new`` in place of what was held of its Domain."""
         domain_id = new.table.domain_id
         with self._lock:
             old = self._held.pop(domain_id, None)
-            if old is not None:
-                self._rows -= len(old.table.rows)
-                if old.table.revision == new.table.revision:
-                    new = old
             self._held[domain_id] = new
-            self._rows += len(new.table.rows)
+            self._rows += len(new.table.rows) - (len(old.table.rows) if old else 0)
             while self._rows > self._max_rows and len(self._held) > 1:
                 _, dropped = self._held.popitem(last=False)
                 self._rows -= len(dropped.table.rows)
-            return new
