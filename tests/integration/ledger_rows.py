@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg2
-from psycopg2.extensions import connection
+from psycopg2.extensions import connection, cursor
 
 from tests.factories import key_bytes
 
@@ -22,11 +22,15 @@ class Hand:
     def close(self) -> None:
         self._connection.close()
 
+    def cursor(self) -> cursor:
+        """For statements with named arguments."""
+        return self._connection.cursor()
+
     def run(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """One statement; its rows, if it has any."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(sql, [_sendable(argument) for argument in arguments] or None)
-            return cursor.fetchall() if cursor.description else []
+        with self.cursor() as used:
+            used.execute(sql, [_sendable(argument) for argument in arguments] or None)
+            return used.fetchall() if used.description else []
 
     def domain(self) -> UUID:
         """A new Domain."""
