@@ -87,6 +87,11 @@ class ContractError(Exception):
     """The file cannot be served as it stands; the message is a complaint for its author."""
 
 
+def packaged_contract() -> bytes:
+    """The bytes of the file that was installed with this code."""
+    return resources.files("api").joinpath(CONTRACT_FILE).read_bytes()
+
+
 class Contract:
     """The contract of one process."""
 
@@ -100,7 +105,7 @@ class Contract:
     @classmethod
     def packaged(cls) -> Contract:
         """The file that was installed with this code."""
-        return cls(resources.files("api").joinpath(CONTRACT_FILE).read_bytes())
+        return cls(packaged_contract())
 
     @property
     def version(self) -> str:

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 
-from server.settings import read_settings, share_metrics
+from server.settings import metrics_directory, read_settings, share_metrics
 
 _settings = read_settings()
 
@@ -35,8 +35,12 @@ accesslog = None
 logger_class = "server.gunicorn_logs.PipelineLogger"
 proc_name = "plexsphere-state"
 
-_metrics = tempfile.mkdtemp(prefix="plexsphere-metrics-")
-share_metrics(_metrics)
+# Made once and kept over reloads, which read this file again: counts go on.
+_OURS = "plexsphere-metrics-"
+_metrics = metrics_directory() or ""
+if _OURS not in _metrics:
+    _metrics = tempfile.mkdtemp(prefix=_OURS)
+    share_metrics(_metrics)
 
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]

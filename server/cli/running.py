@@ -46,15 +46,16 @@ def serve() -> None:
     be reached does not: /readyz says which is down.
     """
     from handlers import OPERATIONS
-    from server.contract import Contract, ContractError
-    from server.operations import coverage_complaints
-    from server.settings import read_settings
+    from server.contract import packaged_contract
+    from server.contract_check import contract_complaints
+    from server.settings import SettingsError, read_settings
 
-    settings = read_settings()
+    complaints = contract_complaints(packaged_contract(), OPERATIONS)
     try:
-        complaints = coverage_complaints(Contract.packaged(), OPERATIONS)
-    except ContractError as error:
-        complaints = [str(error)]
+        settings = read_settings()
+    except SettingsError as error:
+        # Settings and contract together: whoever mends the one sees the other.
+        complaints = [*error.complaints, *complaints]
     if complaints:
         raise Failure("\n".join(complaints), ExitCode.USAGE)
     if not settings.provisioned:

@@ -10,6 +10,7 @@ from pathlib import Path
 from .commands import REPOSITORY
 from .failures import write_private
 from .process import StackError
+from .reload import Reloader
 from .stack import Stack
 from .supervisor import PartEnded, Stopped, stopping_on_signals, watch
 
@@ -41,7 +42,8 @@ def run_dev(
         with stopping_on_signals(), stack:
             write_env(folder / "env", {**stack.env, **stack.identities})
             steps.farewell(stack)
-            watch(stack)
+            reloader = Reloader(stack.env, lambda: stack.gunicorn.pid, say)
+            watch(stack, reloader.poll)
     except Stopped as reason:
         say(f"\nstopped ({reason}): nothing is left running.")
         return 0

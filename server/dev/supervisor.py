@@ -4,7 +4,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
@@ -45,7 +45,7 @@ def stopping_on_signals() -> Iterator[None]:
     yield
 
 
-def watch(stack: Stack) -> NoReturn:
+def watch(stack: Stack, each_time: Callable[[], None] = lambda: None) -> NoReturn:
     """Returns never; raises PartEnded, or Stopped (also where nobody reads our output any more)."""
     output = select.poll()
     # No events asked for: hang-up and error are always told.
@@ -53,6 +53,7 @@ def watch(stack: Stack) -> NoReturn:
     while True:
         if output.poll(POLL_SECONDS * 1000):
             raise Stopped("closed output")
+        each_time()
         for part in stack.parts.values():
             if part.process is not None and part.process.exit_code is not None:
                 raise PartEnded(_obituary(part.name, part.pid, part.process.exit_code))

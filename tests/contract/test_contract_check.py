@@ -1,0 +1,59 @@
+"""A contract that cannot be served is refused in one line that leads to the place."""
+
+from __future__ import annotations
+
+import pytest
+
+from handlers import OPERATIONS
+from server.contract import Contract
+from server.contract_check import contract_complaints
+
+RAW = Contract.packaged().raw
+TEXT = RAW.decode()
+
+
+def line_of(text: str, needle: str) -> int:
+    """The number of the first line that holds ``needle``, from 1."""
+    return next(n for n, line in enumerate(text.splitlines(), 1) if needle in line)
+
+
+def test_the_committed_contract_has_nothing_to_complain_about() -> None:
+    assert contract_complaints(RAW, OPERATIONS) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "at", "complaint"),
+    [
+        ("operationId: GetLivez", "operationId: GetLives", "GetLives", "GetLives of the contract"),
+        ("openapi: 3.0.3", "openapi: 3.1.0", "openapi: 3.1.0", "3.1.0"),
+        ("  - url: /\n", "  - url: [/\n", "url: [/", "expected"),
+        ("schemas/Timestamp'", "schemas/Timestmap'", "Timestmap'", "points to nothing"),
+        ("summary: Is the", "summary: a\n      summary: Is the", "summary: Is the", "second time"),
+        ("      operationId: GetLivez\n", "", "  /livez:", "no operationId"),
+        ("format: int32", "format: int33", "openapi:", "int33"),
+        ("operationId: GetHealth", "operationId: GetReadyz", "/v1/health", "second time"),
+    ],
+    ids=["handler", "version", "syntax", "reference", "duplicate", "nameless", "format", "twice"],
+)
+def test_an_edit_that_cannot_be_served_is_named_with_its_place(
+    old: str, new: str, at: str, complaint: str
+) -> None:
+    edited = TEXT.replace(old, new, 1)
+    assert edited != TEXT
+    complaints = contract_complaints(edited.encode(), OPERATIONS)
+    assert any(complaint in one for one in complaints), complaints
+    named = next(one for one in complaints if complaint in one)
+    file, line, column, _ = named.split(":", 3)
+    assert file == "api/plexsphere-v1.yaml" and int(column) > 0
+    assert abs(int(line) - line_of(edited, at)) <= 3, (named, line_of(edited, at))
+
+
+def test_a_handler_without_an_operation_is_named() -> None:
+    handlers = {**OPERATIONS, "GetNothing": OPERATIONS["GetLivez"]}
+    assert any("GetNothing" in one for one in contract_complaints(RAW, handlers))
+
+
+def test_a_document_that_is_none_is_refused() -> None:
+    assert contract_complaints(b"", OPERATIONS) == [
+        "api/plexsphere-v1.yaml:1:1: not an OpenAPI document"
+    ]
