@@ -1,13 +1,14 @@
 """The second implementation: what a pull must answer, from the seed's and the design's text alone.
 
-It shares no code with `composer`, `db` or `handlers.wire`. One naive query for each row set, sorting
-and merging in Python, and `json.dumps` at the end. Where it and the service differ, one of them has
-misread the text.
+It shares no code with `composer`, `db` or `handlers.wire`. One naive query for each row set, then
+sorting and merging in Python, and `json.dumps` at the end. Where it and the service differ, one of
+them has misread the text.
 """
 
 import base64
 import datetime as dt
 import hashlib
+import ipaddress
 import json
 import re
 import uuid
@@ -223,7 +224,7 @@ def policy(connection: Connection, node_id: str) -> dict[str, Any] | None:
 
 def _rule(line: bytes) -> dict[str, Any]:
     try:
-        rule = json.loads(line.decode("utf-8"))
+        rule = json.loads(line.decode("utf-8"), object_pairs_hook=_each_key_once)
     except ValueError as error:
         raise NoBodyError(f"a rule does not parse: {error}") from None
     if not isinstance(rule, dict):
@@ -245,13 +246,21 @@ def _rule(line: bytes) -> dict[str, Any]:
     return answer
 
 
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a key twice: that is no canonical JSON")
+    return dict(pairs)
+
+
 def _family(cidr: object) -> int:
-    if isinstance(cidr, str) and len(cidr) <= 49:
-        if IPV4_CIDR.fullmatch(cidr):
-            return 4
-        if IPV6_CIDR.fullmatch(cidr):
-            return 6
-    raise NoBodyError("a range is none")
+    if not isinstance(cidr, str) or len(cidr) > 49:
+        raise NoBodyError("a range is none")
+    if not IPV4_CIDR.fullmatch(cidr) and not IPV6_CIDR.fullmatch(cidr):
+        raise NoBodyError("a range is none")
+    try:
+        return ipaddress.ip_network(cidr, strict=False).version
+    except ValueError:
+        raise NoBodyError("a range is none") from None
 
 
 def _ports(ports: object) -> dict[str, int]:
@@ -331,8 +340,10 @@ def _providers(connection: Connection, resource: str) -> dict[str, Any] | None:
     for row in sorted(rows, key=lambda row: row[1]):
         provider = dict(zip(names.split(), row[:8], strict=True))
         try:
-            # In the ledger's own order of keys: there is no schema to order them by.
-            provider["routing_policy"] = json.loads(provider["routing_policy"])
+            # There is no schema to order its keys by: they are text, sorted by code point.
+            provider["routing_policy"] = json.loads(
+                provider["routing_policy"], object_pairs_hook=lambda pairs: dict(sorted(pairs))
+            )
         except ValueError as error:  # an integer longer than Python reads
             raise NoBodyError(str(error)) from None
         providers.append(provider | {"created_at": _time(row[8]), "updated_at": _time(row[9])})
@@ -358,7 +369,7 @@ def _ingress(connection: Connection, resource: str) -> dict[str, Any] | None:
             "created_at": _time(row[5]),
             "updated_at": _time(row[6]),
         }
-        if row[7]:
+        if row[7] is not None:
             rule["acme_account_ref"] = row[7]
         rules.append(rule)
     return {"rules": rules} if rules else None

@@ -1,0 +1,114 @@
+"""The pull in this process, from the gates to the bytes, over a real ledger.
+
+What `server/wiring.py` puts together, without the sockets and with a checker that lets everyone in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from psycopg2.extensions import connection
+
+from composer.deadline import Deadline
+from composer.identity import Principal, PrincipalKind
+from composer.snapshot_composer import SnapshotComposer
+from db.connections import Row
+from db.errors import ledger_errors
+from db.ledger import PostgresLedger
+from db.nodes import PostgresNodeRepo
+from db.pool import PLANNER, ReadPool
+from db.statements import Prepared
+from handlers.answers import Call
+from handlers.node_state import PullPorts, get_node_state
+from handlers.refusals import Refused
+from handlers.wire import SnapshotBody
+from server.contract import Contract
+from server.response_validation import Outgoing, ResponseValidator
+from tests.fakes import FakeDropReporter
+
+CALLER = Principal(PrincipalKind.USER, "reader")
+SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a caller of the pull would get; `body` and `digest` are of a 200 alone."""
+
+    status: int
+    code: str | None = None
+    body: bytes = b""
+    digest: str = ""
+
+
+class Puller:
+    """One worker's pull: what it holds from one call may serve the next."""
+
+    def __init__(self, pool: ReadPool, validator: ResponseValidator | None = None) -> None:
+        self.drops = FakeDropReporter()
+        self._validator = validator or ResponseValidator(Contract.packaged())
+        self._ports = PullPorts(
+            relations=EveryoneIsAgent(),
+            nodes=PostgresNodeRepo(pool),
+            snapshots=SnapshotComposer(PostgresLedger(pool), self.drops),
+        )
+
+    def pull(self, node_id: str, seconds: float = SECONDS) -> Answered:
+        """The answer, checked against the contract as the server does it."""
+        call = Call(CALLER, "correlation", Deadline.after(seconds, time.monotonic))
+        try:
+            answer = get_node_state(self._ports, call, id=node_id)
+        except Refused as refused:
+            return Answered(refused.kind.status, refused.kind.code)
+        snapshot = answer.body
+        assert isinstance(snapshot, SnapshotBody) and answer.media_type is not None
+        body = snapshot.to_bytes()
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        outgoing = Outgoing(
+            operation_id="GetNodeState",
+            status=answer.status,
+            media_type=answer.media_type,
+            headers=headers | {"x-correlation-id": call.correlation_id},
+            body=body,
+            snapshot=snapshot,
+        )
+        if self._validator.breach(outgoing) is not None:
+            return Answered(500)
+        return Answered(answer.status, None, body, snapshot.digest)
+
+
+class EveryoneIsAgent:
+    """A RelationChecker that never says no."""
+
+    def check(self, principal: Principal, relation: str, resource: str, deadline: Deadline) -> bool:
+        return True
+
+    def check_at_least(
+        self, principal: Principal, relation: str, resource: str, token: str, deadline: Deadline
+    ) -> bool:
+        return True
+
+
+class PoolOfOne:
+    """Stands where a ReadPool does, on a connection whose transaction a test holds open."""
+
+    def __init__(self, held: connection) -> None:
+        self._held = held
+        self._prepared: set[str] = set()
+        with held.cursor() as cursor:
+            for name, value in PLANNER.items():
+                cursor.execute(f"SET {name} = {value}")
+
+    @classmethod
+    def over(cls, held: connection) -> ReadPool:
+        return cast(ReadPool, cls(held))
+
+    def fetch(self, query: Prepared, arguments: Mapping[str, Any], deadline: Deadline) -> list[Row]:
+        with ledger_errors(query.name), self._held.cursor() as cursor:
+            if query.name not in self._prepared:
+                cursor.execute(query.prepare)
+                self._prepared.add(query.name)
+            cursor.execute(query.execute, arguments)
+            return list(cursor.fetchall())
