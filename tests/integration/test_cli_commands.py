@@ -1,0 +1,293 @@
+"""The real console script against the real service."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from server.dev.ports import HOST, free_ports
+from server.dev.stack import Stack
+from tests.client import ask
+
+SCRIPT = str(Path(sys.executable).with_name("plexsphere-state"))
+PATIENCE_S = 60.0
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+def environment(stack: Stack) -> dict[str, str]:
+    """What `. .dev/env` sets, and nothing else of ours."""
+    bare = {name: one for name, one in os.environ.items() if not name.startswith("PLEXSPHERE_")}
+    return {**bare, **stack.env, **stack.identities}
+
+
+@pytest.fixture(scope="module")
+def run(stack: Stack) -> Run:
+    """Runs a command; ``env`` goes over the stack's."""
+
+    def command(
+        *arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [SCRIPT, *arguments],
+            input=stdin,
+            env={**environment(stack), **(env or {})},
+            capture_output=True,
+            timeout=PATIENCE_S,
+        )
+
+    return command
+
+
+@contextmanager
+def started(stack: Stack, *arguments: str, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that runs until it is told to stop."""
+    process = subprocess.Popen(
+        [SCRIPT, *arguments],
+        env={**environment(stack), **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # It may have been set to ignore by whoever runs the tests in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def pulled(stack: Stack) -> requests.Response:
+    return requests.get(
+        f"{stack.url}/v1/nodes/{stack.node_id}/state", headers=stack.headers, timeout=PATIENCE_S
+    )
+
+
+def test_snapshot_shows_every_block(run: Run, stack: Stack) -> None:
+    result = run("snapshot", stack.node_id)
+    text = result.stdout.decode()
+    assert (result.returncode, result.stderr) == (0, b"")
+    for peer in pulled(stack).json()["peers"]:
+        assert peer["node_id"] in text and peer["public_key"] in text
+    for block in ("peers", "reachability", "policy", "bridge", "state", "reports"):
+        assert f"\n{block}  " in text or f"\n{block}\n" in text
+
+
+def test_raw_is_the_body_byte_for_byte(run: Run, stack: Stack) -> None:
+    result = run("snapshot", stack.node_id, "--raw")
+    assert (result.returncode, result.stdout) == (0, pulled(stack).content)
+
+
+def test_the_node_may_come_from_the_environment(run: Run, stack: Stack) -> None:
+    assert json.loads(run("snapshot", "--json").stdout) == pulled(stack).json()
+
+
+def test_diff_against_an_earlier_body(run: Run, stack: Stack, tmp_path: Path) -> None:
+    earlier = pulled(stack)
+    same = run("snapshot", stack.node_id, "--diff", "-", stdin=earlier.content)
+    assert (same.returncode, same.stdout) == (0, b"same  no block differs\n")
+    edited = earlier.json()
+    gone = edited["peers"].pop()
+    (tmp_path / "earlier.json").write_text(json.dumps(edited))
+    other = run("snapshot", stack.node_id, "--diff", str(tmp_path / "earlier.json"))
+    assert other.returncode == 1
+    assert f"+ added   {gone['node_id']}" in other.stdout.decode()
+
+
+def test_explain_agrees_with_the_pull(run: Run, stack: Stack) -> None:
+    found = json.loads(run("snapshot", stack.node_id, "--explain", "--json").stdout)
+    assert len(found["domain"]) == stack.sample.nodes
+    peers = [node["id"] for node in found["domain"] if node["verdict"] == "peer"]
+    assert peers == [peer["node_id"] for peer in pulled(stack).json()["peers"]]
+    others = sorted(node["verdict"] for node in found["domain"] if node["verdict"] != "peer")
+    assert others == ["addressed", "invalid_mesh_ip"]
+
+
+def test_explain_names_the_rows_of_a_bridge(run: Run, stack: Stack) -> None:
+    text = run("snapshot", str(stack.sample.bridge_id), "--explain").stdout.decode()
+    for table in (
+        "bridge_resources",
+        "bridge_relays",
+        "bridge_relay_assignments",
+        "bridge_user_access_providers",
+        "bridge_ingress_rules",
+        "bridge_site_to_site_tunnels",
+    ):
+        assert table in text
+
+
+def test_diff_of_two_nodes_of_a_domain(run: Run, stack: Stack) -> None:
+    a, b = stack.node_id, str(stack.sample.bridge_id)
+    result = run("diff", a, b, "--token-b", stack.token(f"node:{b}"))
+    text = result.stdout.decode()
+    assert result.returncode == 1
+    assert "only B" in text and "bridge" in text
+    assert "peers" in text.partition("same  ")[2]
+    assert run("diff", a, a).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        ("PLEXSPHERE_OPERATOR_TOKEN", b"403 insufficient_relation"),
+        ("", b"401 unauthorized"),
+    ],
+)
+def test_a_refusal_is_one_sentence(run: Run, stack: Stack, token: str, said: bytes) -> None:
+    sent = stack.identities[token] if token else ""
+    result = run("snapshot", stack.node_id, env={"PLEXSPHERE_TOKEN": sent})
+    assert (result.returncode, result.stdout) == (3, b"")
+    assert said in result.stderr and b"correlation_id" in result.stderr
+    assert result.stderr.count(b"\n") == 1
+
+
+def test_a_minted_token_pulls(run: Run, stack: Stack) -> None:
+    token = run("token", f"node:{stack.node_id}", "--ttl", "60").stdout.decode().strip()
+    assert run("snapshot", stack.node_id, env={"PLEXSPHERE_TOKEN": token}).returncode == 0
+
+
+def test_migrate_finds_nothing_to_do(run: Run) -> None:
+    result = run("migrate")
+    assert (result.returncode, result.stdout[:13]) == (0, b"nothing to do")
+
+
+def test_the_receipt_is_complete(run: Run) -> None:
+    result = run("receipt", "--json")
+    assert result.returncode == 0
+    assert json.loads(result.stdout)["complete"] is True
+
+
+def test_doctor_finds_everything_well(run: Run) -> None:
+    result = run("doctor", "--json")
+    found = json.loads(result.stdout)
+    assert (result.returncode, found["ok"]) == (0, True), found
+    names = [check["name"] for check in found["checks"]]
+    assert names == [
+        *("settings", "postgres", "ledger schema", "clock"),
+        *("spicedb", "spicedb schema", "jwks"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("broken", "name"),
+    [
+        ({"PLEXSPHERE_SPICEDB_TOKEN": "wrong"}, "spicedb"),
+        ({"PLEXSPHERE_SPICEDB_ENDPOINT": "127.0.0.1:1"}, "spicedb"),
+        ({"PLEXSPHERE_DSN": "postgresql://x@127.0.0.1:1/x"}, "postgres"),
+        ({"PLEXSPHERE_JWKS": "http://127.0.0.1:1/jwks"}, "jwks"),
+        ({"PLEXSPHERE_WORKERS": "many"}, "settings"),
+    ],
+)
+def test_doctor_says_what_is_wrong_and_how_to_mend_it(
+    run: Run, broken: dict[str, str], name: str
+) -> None:
+    result = run("doctor", "--json", env=broken)
+    bad = [check for check in json.loads(result.stdout)["checks"] if not check["ok"]]
+    assert result.returncode == 1
+    assert [check["name"] for check in bad] == [name]
+    assert bad[0]["mend"]
+
+
+def audit(run: Run, *arguments: str) -> list[dict[str, Any]]:
+    result = run("audit", "--json", *arguments)
+    assert result.returncode == 0, result.stderr
+    return [json.loads(one) for one in result.stdout.splitlines()]
+
+
+def ids(rows: list[dict[str, Any]]) -> set[str]:
+    return {row["correlation_id"] for row in rows}
+
+
+def test_audit_shows_the_newest_rows_last(run: Run, stack: Stack) -> None:
+    granted = {pulled(stack).headers["X-Correlation-Id"] for _ in range(2)}
+    operator = {"Authorization": f"Bearer {stack.identities['PLEXSPHERE_OPERATOR_TOKEN']}"}
+    refused = str(
+        ask(stack.url, f"/v1/nodes/{stack.node_id}/state", operator).json["correlation_id"]
+    )
+    until = time.monotonic() + PATIENCE_S
+    while not {refused, *granted} <= ids(audit(run)):
+        assert time.monotonic() < until, "the rows were never written"
+    rows = audit(run, "--node", stack.node_id)
+    assert [row["seq"] for row in rows] == sorted(row["seq"] for row in rows)
+    by_subject = audit(run, "--subject", f"node:{stack.node_id}")
+    assert granted <= ids(by_subject) and refused not in ids(by_subject)
+    by_outcome = audit(run, "--outcome", "insufficient_relation")
+    assert refused in ids(by_outcome) and not granted & ids(by_outcome)
+    assert ids(audit(run, "--limit", "1")) == {audit(run)[-1]["correlation_id"]}
+    assert refused in run("audit").stdout.decode()
+
+
+def test_audit_follows_until_it_is_interrupted(run: Run, stack: Stack) -> None:
+    pulled(stack)
+    with started(stack, "audit", "--follow", "--limit", "1", "--json") as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()  # it knows now where to follow from
+        wanted = pulled(stack).headers["X-Correlation-Id"]
+        while json.loads(process.stdout.readline())["correlation_id"] != wanted:
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_S) == 0
+        assert process.stderr.read() == b""
+
+
+def test_serve_becomes_the_service_itself(stack: Stack, tmp_path: Path) -> None:
+    """The same process goes on as gunicorn, so SIGTERM to it ends everything."""
+    port = free_ports(1)[0]
+    env = {"PLEXSPHERE_BIND": f"{HOST}:{port}", "TMPDIR": str(tmp_path)}
+    with started(stack, "serve", **env) as process:
+        assert answer_of(port, "/readyz", process) == 200
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_serve_without_a_ledger_says_so_and_answers_501(stack: Stack, tmp_path: Path) -> None:
+    port = free_ports(1)[0]
+    env = {"PLEXSPHERE_DSN": "", "PLEXSPHERE_BIND": f"{HOST}:{port}", "TMPDIR": str(tmp_path)}
+    with started(stack, "serve", **env) as process:
+        assert answer_of(port, f"/v1/nodes/{stack.node_id}/state", process) == 501
+        process.terminate()
+        _, said = process.communicate(timeout=PATIENCE_S)
+    assert b"every pull will be answered 501" in said
+
+
+def answer_of(port: int, path: str, process: subprocess.Popen[bytes]) -> int:
+    """The status, once the service listens."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            return requests.get(f"http://{HOST}:{port}{path}", timeout=5).status_code
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise AssertionError(f"the service did not come up (exit code {process.poll()})")
+
+
+def test_malformed_settings_refuse_to_serve_all_at_once(run: Run) -> None:
+    broken = {"PLEXSPHERE_JWT_ISSUER": "", "PLEXSPHERE_WORKERS": "many", "PLEXSPHERE_JWKS": "/x"}
+    result = run("serve", env=broken)
+    assert (result.returncode, result.stdout) == (2, b"")
+    lines = result.stderr.decode().splitlines()
+    assert len(lines) == 3
+    assert all(any(name in line for line in lines) for name in broken)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_commands_complete_in_shells(run: Run, shell: str) -> None:
+    env = {
+        "_PLEXSPHERE_STATE_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": "plexsphere-state sna",
+        "COMP_CWORD": "1",
+        "_TYPER_COMPLETE_ARGS": "plexsphere-state sna",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    assert b"snapshot" in run(env=env).stdout
