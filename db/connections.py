@@ -28,6 +28,10 @@ from db.errors import DeadlineExceeded
 
 Row = tuple[Any, ...]
 
+# A host that acknowledges nothing for this long is gone (milliseconds): with several hosts in the
+# DSN the next one gets its turn, which connect_timeout alone does not give in asynchronous mode.
+NETWORK = {"tcp_user_timeout": "1000"}
+
 
 def with_defaults(dsn: str, parameters: Mapping[str, str], **defaults: str) -> str:
     """``dsn`` with server parameters set, and libpq options where the DSN does not have them.
@@ -38,7 +42,7 @@ def with_defaults(dsn: str, parameters: Mapping[str, str], **defaults: str) -> s
     given = parse_dsn(dsn)
     flags = " ".join(f"-c {name}={value}" for name, value in parameters.items())
     options = f"{flags} {given.get('options', '')}".strip()
-    settings = {**defaults, **given, "options": options, "client_encoding": "UTF8"}
+    settings = {**NETWORK, **defaults, **given, "options": options, "client_encoding": "UTF8"}
     return str(make_dsn(dsn, **settings))
 
 

@@ -103,7 +103,7 @@ class ReadPool:
         self._start()
 
     def _start(self) -> None:
-        self._distrusted = -math.inf
+        self._distrusted = self._doubted = -math.inf
         self._bulkhead = Bulkhead(self._size, self._wait, self._clock)
         self._pool = QueuePool(
             cast(Any, self._connect),
@@ -122,7 +122,7 @@ class ReadPool:
     def fetch(
         self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline
     ) -> list[Row]:
-        """All rows of a prepared read, in one round trip (two on a new connection).
+        """All rows of a prepared read, in one round trip on a connection that knows the statement.
 
         Raises DatastoreUnavailable when Postgres is not there or not in time, else ComposerError.
         """
@@ -157,6 +157,9 @@ class ReadPool:
             try:
                 yield Reading(lent, deadline)
             except BaseException as error:
+                if isinstance(error, DeadlineExceeded):
+                    # A slow server, or a dead network: what lies idle must answer a ping first.
+                    self._doubted = self._clock()
                 self._end(lent, is_connection_lost(error))
                 raise
             lent.info["used_at"] = self._clock()
@@ -170,8 +173,11 @@ class ReadPool:
             used_at = lent.info.get("used_at", math.inf)
             if used_at <= self._distrusted:
                 self._end(lent, lost=False)
-            elif self._clock() - used_at < IDLE_BEFORE_PING or self._answers(lent, deadline):
+            elif self._is_lively(used_at) or self._answers(lent, deadline):
                 return lent
+
+    def _is_lively(self, used_at: float) -> bool:
+        return used_at > self._doubted and self._clock() - used_at < IDLE_BEFORE_PING
 
     def _answers(self, lent: PoolProxiedConnection, deadline: Deadline) -> bool:
         try:
