@@ -159,6 +159,15 @@ def test_a_pattern_and_a_format_are_both_asserted() -> None:
     ]
 
 
+def test_a_format_stands_beside_an_all_of() -> None:
+    schema = text("uuid") | {"allOf": [{"pattern": "^0190"}]}
+    assert [valid(schema, value) for value in (UUID_TEXT, "1" + UUID_TEXT[1:], "0190")] == [
+        True,
+        False,
+        False,
+    ]
+
+
 def test_properties_may_be_named_like_the_words_of_a_schema() -> None:
     schema = {
         "type": "object",
