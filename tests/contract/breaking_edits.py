@@ -1,0 +1,142 @@
+"""Edits of the parsed contract, to see what the comparison makes of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from server.dev.breaking.documents import Document
+from server.dev.breaking.findings import Finding, Severity
+from server.dev.breaking.operations import compare
+
+CONTRACT = Path(__file__).resolve().parents[2] / "api" / "plexsphere-v1.yaml"
+REAL: dict[str, Any] = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
+
+Key = str | int
+Edit = Callable[[dict[str, Any]], object]
+
+STATE = ("paths", "/v1/nodes/{id}/state", "get")
+PROPERTIES = "properties"
+
+
+def schema(name: str, *keys: Key) -> tuple[Key, ...]:
+    """Where a named schema stands, or something inside it."""
+    return ("components", "schemas", name, *keys)
+
+
+def component(kind: str, name: str, *keys: Key) -> tuple[Key, ...]:
+    """Where another component stands, or something inside it."""
+    return ("components", kind, name, *keys)
+
+
+def spot(document: dict[str, Any], keys: tuple[Key, ...]) -> Any:
+    """What stands there."""
+    found: Any = document
+    for key in keys:
+        found = found[key]
+    return found
+
+
+def put(keys: tuple[Key, ...], value: Any) -> Edit:
+    """Set a value; it has to be another one than is there, or the edit would test nothing."""
+
+    def edit(document: dict[str, Any]) -> None:
+        holder = spot(document, keys[:-1])
+        if isinstance(holder, dict):
+            assert holder.get(keys[-1]) != value, keys
+        holder[keys[-1]] = copy.deepcopy(value)
+
+    return edit
+
+
+def drop(keys: tuple[Key, ...]) -> Edit:
+    """Remove a key or an item."""
+    return lambda document: spot(document, keys[:-1]).pop(keys[-1])
+
+
+def gain(keys: tuple[Key, ...], value: Any) -> Edit:
+    """Append to a list."""
+    return lambda document: spot(document, keys).append(copy.deepcopy(value))
+
+
+def lose(keys: tuple[Key, ...], value: Any) -> Edit:
+    """Remove a value from a list."""
+    return lambda document: spot(document, keys).remove(value)
+
+
+def rename(keys: tuple[Key, ...], name: str) -> Edit:
+    """Give a key another name, in its place."""
+
+    def edit(document: dict[str, Any]) -> None:
+        holder = spot(document, keys[:-1])
+        pairs = [(name if key == keys[-1] else key, value) for key, value in holder.items()]
+        holder.clear()
+        holder.update(pairs)
+
+    return edit
+
+
+def reorder(keys: tuple[Key, ...]) -> Edit:
+    """Turn the order of an object round."""
+
+    def edit(document: dict[str, Any]) -> None:
+        holder = spot(document, keys)
+        pairs = list(holder.items())[::-1]
+        holder.clear()
+        holder.update(pairs)
+
+    return edit
+
+
+def both(*edits: Edit) -> Edit:
+    """One after the other."""
+    return lambda document: [edit(document) for edit in edits]
+
+
+def nothing(document: dict[str, Any]) -> None:
+    """No edit."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An edit and what has to be said of it; ``given`` is done to both versions first."""
+
+    name: str
+    edit: Edit
+    says: str
+    given: Edit = nothing
+
+    def __str__(self) -> str:
+        return self.name.replace(" ", "-")
+
+
+def findings(row: Row) -> list[Finding]:
+    """What the comparison says of an edit of the real file."""
+    before = copy.deepcopy(REAL)
+    row.given(before)
+    after = copy.deepcopy(before)
+    row.edit(after)
+    return list(compare(Document(before, "before"), Document(after, "after")).met)
+
+
+def assert_breaks(row: Row) -> None:
+    """Every finding that breaks is about this edit, and there is one."""
+    broken = [one for one in findings(row) if one.severity is Severity.BREAKING]
+    assert broken
+    assert [one.change for one in broken if row.says not in one.change] == []
+    assert all(one.why and one.pointer.startswith("#/") for one in broken)
+
+
+def assert_harmless(row: Row) -> None:
+    """Nothing breaks; what changes the contract is said, what only explains it is not."""
+    found = findings(row)
+    assert [one for one in found if one.severity is Severity.BREAKING] == []
+    if row.says:
+        assert [one.change for one in found if row.says in one.change]
+    else:
+        assert found == []
