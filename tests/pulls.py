@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 from psycopg2.extensions import connection
@@ -46,9 +47,8 @@ class Answered:
 class Puller:
     """One worker's pull: what it holds from one call may serve the next."""
 
-    def __init__(self, pool: ReadPool, validator: ResponseValidator | None = None) -> None:
+    def __init__(self, pool: ReadPool) -> None:
         self.drops = FakeDropReporter()
-        self._validator = validator or ResponseValidator(Contract.packaged())
         self._ports = PullPorts(
             relations=EveryoneIsAgent(),
             nodes=PostgresNodeRepo(pool),
@@ -74,9 +74,15 @@ class Puller:
             body=body,
             snapshot=snapshot,
         )
-        if self._validator.breach(outgoing) is not None:
+        if validator().breach(outgoing) is not None:
             return Answered(500)
         return Answered(answer.status, None, body, snapshot.digest)
+
+
+@cache
+def validator() -> ResponseValidator:
+    """The one of this process, as in a worker."""
+    return ResponseValidator(Contract.packaged())
 
 
 class EveryoneIsAgent:

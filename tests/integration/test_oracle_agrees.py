@@ -16,8 +16,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from psycopg2.extensions import connection
 
-from server.contract import Contract
-from server.response_validation import ResponseValidator
 from tests.ledgers import NIL, Change, Ledger, ledgers, load
 from tests.oracle import NoBodyError, NoSuchNodeError, expected_body, expected_drops
 from tests.pulls import Answered, PoolOfOne, Puller
@@ -71,7 +69,6 @@ def writable(ledger_dsn: str) -> Iterator[connection]:
 def test_the_service_gives_the_bytes_of_the_second_implementation(writable: connection) -> None:
     pool = PoolOfOne.over(writable)
     writable.commit()
-    validator = ResponseValidator(Contract.packaged())
     met: Counter[str] = Counter()
 
     @PROFILE
@@ -81,7 +78,7 @@ def test_the_service_gives_the_bytes_of_the_second_implementation(writable: conn
         try:
             with writable.cursor() as cursor:
                 load(cursor, ledger.tables)
-            puller = Puller(pool, validator)
+            puller = Puller(pool)
             before = compared(writable, puller, ledger, met)
             if ledger.changes:
                 with writable.cursor() as cursor:
