@@ -14,6 +14,7 @@ PYTHON := $(or $(wildcard .venv/bin/python),$(shell \
 	  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	  && echo $$p && exit; done; echo python3))
 endif
+ELSEWHERE = $(if $(filter-out 0 no false,$(EXTERNAL)),--external)
 # Colons and spaces in the path of a clone must not matter, so everything is relative to it.
 VENV := .venv/bin
 INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
@@ -25,18 +26,18 @@ help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: ## embedded Postgres and SpiceDB, a sample Domain, the real gunicorn (PORT=8080 NODES=64 EXTERNAL=1)
-	$(INSTALL) run $(if $(EXTERNAL),--external)
-	@exec $(VENV)/python -m server.dev --port $(PORT) --nodes $(NODES) --seed $(SEED) $(if $(EXTERNAL),--external)
+	$(INSTALL) run $(ELSEWHERE)
+	@exec $(VENV)/python -m server.dev --port $(PORT) --nodes $(NODES) --seed $(SEED) $(ELSEWHERE)
 
 test: ## every test, on its own stack under .dev/test/ (ARGS='-k name' passes options to pytest)
 	$(INSTALL) test
 	@exec $(VENV)/python -m pytest $(ARGS)
 
-lint: ## ruff, its format, and mypy --strict $(sort $(dir $(wildcard composer/*.py handlers/*.py)))
+lint: ## ruff, its format, and mypy --strict composer handlers
 	$(INSTALL) test
 	@$(VENV)/ruff check --config deploy/ruff.toml $(SOURCES)
 	@$(VENV)/ruff format --check --config deploy/ruff.toml $(SOURCES)
-	@$(VENV)/mypy --strict $(sort $(dir $(wildcard composer/*.py handlers/*.py)))
+	@$(VENV)/mypy --strict composer handlers
 
 fmt: ## format, and mend what ruff can mend
 	$(INSTALL) test

@@ -80,11 +80,12 @@ def wait_for(lock):
 
 def python_packages(kind, beside):
     """Installs, while the command `beside` runs, which needs the network more than a processor."""
-    stamp = VENV / ("installed-" + kind)
     # The test lock holds everything the run lock holds.
-    for have in ("test", "run") if kind == "run" else ("test",):
-        if read(VENV / ("installed-" + have)) == fingerprint(have):
-            return together([beside]) if beside else None
+    if (VENV / "installed-test").exists():
+        kind = "test"
+    stamp = VENV / ("installed-" + kind)
+    if read(stamp) == fingerprint(kind):
+        return together([beside]) if beside else None
     if not any(VENV.glob("installed-*")) or not (VENV / "bin" / "python").exists():
         with Step("virtualenv in .venv"):
             together([[sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)]])

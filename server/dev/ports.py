@@ -5,6 +5,8 @@ import random
 import socket
 import time
 
+from .process import StackError
+
 HOST = "127.0.0.1"
 # Below the kernel's range for outgoing connections: a client that redials a stopped server's port
 # in that range can connect to itself and keep the server from coming back.
@@ -31,6 +33,10 @@ def can_bind(port: int, patience: float = 0.0) -> bool:
                 probe.bind((HOST, port))
                 probe.listen(1)
                 return True
+            except PermissionError as error:
+                raise StackError(
+                    f"port {port} is not for this user: choose one from 1024."
+                ) from error
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     raise

@@ -15,6 +15,8 @@ from .stack import Stack
 from .supervisor import PartEnded, Stopped, stopping_on_signals, watch
 
 FOLDER = REPOSITORY / ".dev"
+# What the wider of the sample's networks has room for.
+MAX_NODES = 2_000_000
 
 
 def run_dev(
@@ -39,6 +41,7 @@ def run_dev(
         step=steps.done,
     )
     try:
+        _check(port, nodes)
         with stopping_on_signals(), stack:
             write_env(folder / "env", {**stack.env, **stack.identities})
             steps.farewell(stack)
@@ -50,6 +53,13 @@ def run_dev(
     except (StackError, PartEnded) as reason:
         say(f"plexsphere-state: {reason}", error=True)
         return 1
+
+
+def _check(port: int, nodes: int) -> None:
+    if not 1 <= port <= 65535:
+        raise StackError(f"PORT is to be a number from 1 to 65535, not {port}.")
+    if not 1 <= nodes <= MAX_NODES:
+        raise StackError(f"NODES is to be a number from 1 to {MAX_NODES}, not {nodes}.")
 
 
 def _external_settings() -> dict[str, str]:
