@@ -79,8 +79,8 @@ class _Reader:
 
     def count(self, name: str, default: int, low: int, high: int) -> int:
         text = self.text(name)
-        value = int(text) if text.isascii() and text.isdigit() else (low - 1 if text else default)
-        if not low <= value <= high:
+        value = _whole(text) if text else default
+        if value is None or not low <= value <= high:
             self.complain(name, f"is to be a whole number from {low} to {high}")
             return default
         return value
@@ -94,6 +94,15 @@ class _Reader:
 
     def flag(self, name: str, default: bool) -> bool:
         return self.choice(name, "1" if default else "0", ("0", "1")) == "1"
+
+    def address(self, name: str, default: str) -> str:
+        value = self.text(name, default)
+        host, _, port = value.rpartition(":")
+        number = _whole(port)
+        if value.startswith("unix:/") or (host and number is not None and number < 65_536):
+            return value
+        self.complain(name, "is to be host:port or unix:/path")
+        return default
 
     def required(
         self, name: str, expected: str, check: Callable[[str], bool] = lambda text: True
@@ -113,11 +122,12 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises SettingsError with every complaint at once."""
     reader = _Reader(os.environ if environ is None else environ)
     dsn = reader.text("DSN")
+    spicedb = _endpoint(reader)
     if dsn:
-        _dependencies(reader)
+        _dependencies(reader, spicedb)
     settings = Settings(
         dsn=dsn,
-        spicedb=_endpoint(reader),
+        spicedb=spicedb,
         spicedb_timeout=reader.number("SPICEDB_TIMEOUT", 1.0, 0.05, 60),
         jwks=reader.text("JWKS"),
         jwt_issuer=reader.text("JWT_ISSUER"),
@@ -132,7 +142,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         body_warning_bytes=reader.count("BODY_WARNING_BYTES", 8_388_608, 1, 2**40),
         log_format=reader.choice("LOG_FORMAT", "json", ("json", "console")),
         log_level=reader.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
-        bind=reader.text("BIND", "127.0.0.1:8080"),
+        bind=reader.address("BIND", "127.0.0.1:8080"),
         workers=reader.count("WORKERS", 2, 1, 1024),
         threads=reader.count("THREADS", 16, 4, 1024),
     )
@@ -141,14 +151,16 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
-def _dependencies(reader: _Reader) -> None:
+def _dependencies(reader: _Reader, spicedb: SpiceDbEndpoint) -> None:
     """What a live pull cannot do without."""
     reader.required("DSN", "a libpq URI or key=value string with a host", is_dsn)
-    if reader.required("SPICEDB_ENDPOINT", "host:port") and reader.required(
-        "SPICEDB_TOKEN", "SpiceDB's preshared key"
-    ):
-        for complaint in check_endpoint(_endpoint(reader)):
-            name, _, expected = complaint.partition(": ")
+    given = {
+        "endpoint": reader.required("SPICEDB_ENDPOINT", "host:port"),
+        "token": reader.required("SPICEDB_TOKEN", "SpiceDB's preshared key"),
+    }
+    for complaint in check_endpoint(spicedb):
+        name, _, expected = complaint.partition(": ")
+        if given.get(name, True):
             reader.complain(f"SPICEDB_{name.upper()}", f"is malformed: {expected}")
     if reader.required("JWKS", "a file with a JWKS or an https URL"):
         complaint = check_jwks_setting(reader.text("JWKS"))
@@ -166,6 +178,11 @@ def _endpoint(reader: _Reader) -> SpiceDbEndpoint:
         ca=Path(ca) if ca else None,
         insecure=reader.flag("SPICEDB_INSECURE", default=False),
     )
+
+
+def _whole(text: str) -> int | None:
+    """The number that plain digits spell; what is longer than any setting is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def metrics_directory() -> str | None:
