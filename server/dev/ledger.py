@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 
 from composer.errors import ComposerError
@@ -14,6 +16,8 @@ from .process import StackError
 from .sample import Sample
 
 Step = Callable[[str], None]
+# From here on it takes long enough to be looked at.
+LARGE = 1000
 
 
 def prepare_ledger(cluster: Cluster, sample: Sample, stamp: Path, step: Step) -> None:
@@ -24,7 +28,8 @@ def prepare_ledger(cluster: Cluster, sample: Sample, stamp: Path, step: Step) ->
     wanted = {
         "nodes": sample.nodes,
         "seed": sample.seed,
-        "migrations": _migrations_digest(),
+        "migrations": _digest("db", "migrations"),
+        "sample": _digest("server.dev", "", "sample"),
     }
     if _read(stamp) == wanted:
         return
@@ -44,7 +49,16 @@ def prepare_ledger(cluster: Cluster, sample: Sample, stamp: Path, step: Step) ->
 
 
 def load_sample(dsn: str, sample: Sample) -> None:
-    copy_rows(dsn, sample.tables())
+    """By COPY, in one transaction; a large one shows on a terminal how far it is."""
+    tables = chain(sample.tables(), sample.extremes())
+    if sample.nodes < LARGE or not sys.stdout.isatty():
+        copy_rows(dsn, tables)
+        return
+    from rich.progress import Progress
+
+    with Progress(transient=True) as progress:
+        task = progress.add_task("  sample Domain", total=sample.nodes)
+        copy_rows(dsn, tables, lambda rows: progress.advance(task, rows))
 
 
 def ids_for_spicedb(dsn: str) -> list[str]:
@@ -56,10 +70,13 @@ def ids_for_spicedb(dsn: str) -> list[str]:
         raise StackError(f"the ledger could not be read: {_whole(error)}") from error
 
 
-def _migrations_digest() -> str:
-    folder = files("db").joinpath("migrations")
+def _digest(package: str, folder: str, prefix: str = "") -> str:
+    """Of the files that decide what is made: a change of one makes the ledger anew."""
+    place = files(package).joinpath(folder) if folder else files(package)
     found = sorted(
-        (entry.name, entry.read_bytes()) for entry in folder.iterdir() if entry.is_file()
+        (entry.name, entry.read_bytes())
+        for entry in place.iterdir()
+        if entry.is_file() and entry.name.startswith(prefix)
     )
     return hashlib.sha256(repr(found).encode()).hexdigest()
 

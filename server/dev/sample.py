@@ -15,6 +15,7 @@ from uuid import UUID
 from db.table_rows import TableRows
 
 from .sample_blocks import bridge_tables, entry_rows, policy_rows
+from .sample_extremes import IPV6_NODES, ipv6_domain, largest_entries, many_rules
 
 # Ids are UUIDv7 of this moment on, one millisecond apart, so that they sort as they are numbered.
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,6 +23,8 @@ NETWORK, WIDER_NETWORK = IPv4Network("10.42.0.0/16"), IPv4Network("10.32.0.0/11"
 NETWORK_HOLDS = 60_000
 # Who is who among the first Nodes; sample_blocks.py has the rest.
 ADDRESSED, BRIDGE, CORRUPT = 0, 2, 7
+# Far behind the first Domain's numbers.
+FIRST_IPV6 = 10_000_000
 STATES = ("healthy", "healthy", "stale", "unreachable", "", "healthy")
 NODE_COLUMNS = (
     "id",
@@ -66,6 +69,16 @@ class Sample:
         return self.node_id(min(BRIDGE, self.nodes - 1))
 
     @property
+    def ipv6_domain_id(self) -> UUID:
+        """Of the second Domain."""
+        return _uuid7(self.seed, -2)
+
+    @property
+    def ipv6_ids(self) -> list[UUID]:
+        """The second Domain's Nodes."""
+        return [_uuid7(self.seed, FIRST_IPV6 + number) for number in range(IPV6_NODES)]
+
+    @property
     def network(self) -> IPv4Network:
         return NETWORK if self.nodes <= NETWORK_HOLDS else WIDER_NETWORK
 
@@ -78,6 +91,13 @@ class Sample:
         yield policy_rows(ids, self.network)
         yield entry_rows(ids)
         yield from bridge_tables(self.bridge_id, ids, self.now)
+
+    def extremes(self) -> Iterator[TableRows]:
+        """What comes on top: the largest legal blocks, and a second Domain on IPv6."""
+        ids = [self.node_id(number) for number in range(min(self.nodes, 64))]
+        yield many_rules(ids)
+        yield largest_entries(ids)
+        yield from ipv6_domain(self.ipv6_domain_id, self.ipv6_ids, self.seed, self.now)
 
     def _node(self, number: int) -> tuple[object, ...]:
         # An address is given before a key and a key before the first heartbeat; a Node that stopped

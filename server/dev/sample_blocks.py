@@ -14,6 +14,8 @@ TWO_POLICIES, ONE_POLICY, EMPTY_POLICY = (0, 5), (2, 3, 8, 12, 20), (9,)
 EVERY_ENTRY, ONLY_REPORT, ONLY_METADATA = (0, 2, 14), (3, 6), (4, 10)
 # Peers that reach the mesh through the bridge's relay.
 RELAYED = {1: "relay.sample.example", 11: "198.51.100.7", 13: "2001:db8::7"}
+RULE_SET_COLUMNS = ("node_id", "policy_id", "revision_id", "rule_payload", "fingerprint")
+ENTRY_COLUMNS = ("node_id", "kind", "key", "value", "workload_tag")
 
 Rule = dict[str, object]
 Entries = list[tuple[str, str, str, str | None]]
@@ -21,22 +23,21 @@ Entries = list[tuple[str, str, str, str | None]]
 
 def policy_rows(ids: Sequence[UUID], network: IPv4Network) -> TableRows:
     web = [
-        _rule("allow", "tcp", str(network), f"{network}", ports=(443, 443)),
-        _rule("allow", "udp", "10.0.0.0/8", f"{network}", ports=(51820, 51830)),
-        _rule("log", "icmp", "0.0.0.0/0", f"{network}"),
+        rule("allow", "tcp", str(network), f"{network}", ports=(443, 443)),
+        rule("allow", "udp", "10.0.0.0/8", f"{network}", ports=(51820, 51830)),
+        rule("log", "icmp", "0.0.0.0/0", f"{network}"),
     ]
-    last = [_rule("allow", "tcp", "2001:db8::/32", "2001:db8:42::/48", ports=(1, 65535))]
-    last.append(_rule("deny", "any", "0.0.0.0/0", f"{network}"))
+    last = [rule("allow", "tcp", "2001:db8::/32", "2001:db8:42::/48", ports=(1, 65535))]
+    last.append(rule("deny", "any", "0.0.0.0/0", f"{network}"))
     rows = []
     for number, node_id in enumerate(ids):
         if number in TWO_POLICIES:
-            rows += [_ruleset(node_id, "web", web), _ruleset(node_id, "last", last)]
+            rows += [rule_set(node_id, "web", web), rule_set(node_id, "last", last)]
         elif number in ONE_POLICY:
-            rows.append(_ruleset(node_id, "web", web))
+            rows.append(rule_set(node_id, "web", web))
         elif number in EMPTY_POLICY:
-            rows.append(_ruleset(node_id, "empty", []))
-    columns = ("node_id", "policy_id", "revision_id", "rule_payload", "fingerprint")
-    return TableRows("policy_compiled_ruleset", columns, rows)
+            rows.append(rule_set(node_id, "empty", []))
+    return TableRows("policy_compiled_ruleset", RULE_SET_COLUMNS, rows)
 
 
 def entry_rows(ids: Sequence[UUID]) -> TableRows:
@@ -63,8 +64,7 @@ def entry_rows(ids: Sequence[UUID]) -> TableRows:
         elif number in ONLY_METADATA:
             entries = metadata
         rows += [(node_id, *entry) for entry in entries]
-    columns = ("node_id", "kind", "key", "value", "workload_tag")
-    return TableRows("node_state_entries", columns, rows)
+    return TableRows("node_state_entries", ENTRY_COLUMNS, rows)
 
 
 def bridge_tables(bridge: UUID, ids: Sequence[UUID], now: datetime) -> Iterator[TableRows]:
@@ -123,19 +123,20 @@ def bridge_tables(bridge: UUID, ids: Sequence[UUID], now: datetime) -> Iterator[
     )
 
 
-def _rule(
+def rule(
     action: str, protocol: str, source: str, destination: str, ports: tuple[int, int] | None = None
 ) -> Rule:
-    rule: Rule = {
+    """One compiled rule as it stands in a payload."""
+    value: Rule = {
         "action": action,
         "protocol": protocol,
         "source_cidr": source,
         "destination_cidr": destination,
     }
-    return rule | ({"ports": {"from": ports[0], "to": ports[1]}} if ports else {})
+    return value | ({"ports": {"from": ports[0], "to": ports[1]}} if ports else {})
 
 
-def _ruleset(node_id: UUID, policy: str, rules: Sequence[Rule]) -> tuple[object, ...]:
+def rule_set(node_id: UUID, policy: str, rules: Sequence[Rule]) -> tuple[object, ...]:
     # Newline-framed canonical JSON, and the digest of exactly these bytes (D11).
     payload = b"".join(json.dumps(rule, separators=(",", ":")).encode() + b"\n" for rule in rules)
     policy_id = uuid5(NAMESPACE_URL, f"policy {policy}")
