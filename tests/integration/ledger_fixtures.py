@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from server.dev.lock import FolderLock
 from server.dev.parts import Part
 from server.dev.ports import free_ports
 from server.dev.postgres import Cluster
+from tests.integration.ledger_places import Home, Place
+from tests.integration.ledger_rows import Hand
 
 FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "test" / "ledger"
 
@@ -54,7 +57,9 @@ class OwnPostgres:
         return str(make_dsn(self._cluster.dsn, dbname=name))
 
 
-def _running(folder: Path) -> Iterator[OwnPostgres]:
+@contextmanager
+def own_postgres(folder: Path) -> Iterator[OwnPostgres]:
+    """Runs below ``folder``, which nobody else uses meanwhile."""
     lock = FolderLock(folder)
     folder.mkdir(parents=True, exist_ok=True)
     lock.take(0)
@@ -70,13 +75,15 @@ def _running(folder: Path) -> Iterator[OwnPostgres]:
 @pytest.fixture(scope="session")
 def ledger_postgres() -> Iterator[OwnPostgres]:
     """Shared by the session: leave it running."""
-    yield from _running(FOLDER / "shared")
+    with own_postgres(FOLDER / "shared") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
 def breakable_postgres() -> Iterator[OwnPostgres]:
     """For tests that stop and freeze it."""
-    yield from _running(FOLDER / "breakable")
+    with own_postgres(FOLDER / "breakable") as running:
+        yield running
 
 
 @pytest.fixture
@@ -91,3 +98,27 @@ def ledger_dsn(ledger_postgres: OwnPostgres) -> str:
     dsn = ledger_postgres.fresh_database()
     migrate(dsn)
     return dsn
+
+
+@pytest.fixture
+def hand(ledger_dsn: str) -> Iterator[Hand]:
+    """Writes to the module's ledger."""
+    with closing(Hand(ledger_dsn)) as made:
+        yield made
+
+
+@pytest.fixture
+def place(hand: Hand) -> Place:
+    """A Domain with a bridge Node, an assigned peer and a Node apart."""
+    domain = hand.domain()
+    host, peer, other = (hand.node(domain, number) for number in (1, 2, 3))
+    resource = hand.bridge(host)
+    hand.assign(resource, peer)
+    return Place(hand, domain, host, peer, other, resource)
+
+
+@pytest.fixture
+def home(ledger_dsn: str) -> Iterator[Home]:
+    """A Domain of three Nodes and a ledger that reads it."""
+    with closing(Home(ledger_dsn)) as made:
+        yield made

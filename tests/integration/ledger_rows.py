@@ -90,3 +90,14 @@ class Hand:
 
 def _sendable(argument: Any) -> Any:
     return str(argument) if isinstance(argument, UUID) else argument
+
+
+def revision_seen_by(session: connection, domain: UUID) -> UUID:
+    """The Domain's peers_revision inside the session's transaction."""
+    with session.cursor() as used:
+        used.execute(
+            "SELECT peers_revision::text FROM plexsphere.domains WHERE id = %s", (str(domain),)
+        )
+        found = used.fetchone()
+    assert found is not None
+    return UUID(found[0])

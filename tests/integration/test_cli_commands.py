@@ -266,7 +266,7 @@ def answer_of(port: int, path: str, process: subprocess.Popen[bytes]) -> int:
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until and process.poll() is None:
         try:
-            return requests.get(f"http://{HOST}:{port}{path}", timeout=5).status_code
+            return requests.get(f"http://{HOST}:{port}{path}", timeout=PATIENCE_S).status_code
         except requests.ConnectionError:
             time.sleep(0.1)
     raise AssertionError(f"the service did not come up (exit code {process.poll()})")

@@ -2,58 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import psycopg2
 import pytest
 
 from db.bulk import TableRows, copy_rows
-from tests.integration.ledger_rows import Hand
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import connection
+from tests.integration.ledger_places import Place
+from tests.integration.ledger_rows import Hand, revision_seen_by
 
 pytest_plugins = "tests.integration.ledger_fixtures"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A Domain with a bridge Node, an assigned peer and a Node that has nothing to do with it."""
-
-    hand: Hand
-    domain: UUID
-    host: UUID
-    peer: UUID
-    other: UUID
-    resource: UUID
-
-    def changes(self, sql: str, *arguments: object) -> bool:
-        """Whether the statement gave the Domain another revision."""
-        before = self.hand.revision(self.domain)
-        self.hand.run(sql, *arguments)
-        return self.hand.revision(self.domain) != before
-
-
-@pytest.fixture
-def hand(ledger_dsn: str) -> Iterator[Hand]:
-    with closing(Hand(ledger_dsn)) as made:
-        yield made
-
-
-@pytest.fixture
-def place(hand: Hand) -> Place:
-    domain = hand.domain()
-    host, peer, other = (hand.node(domain, number) for number in (1, 2, 3))
-    resource = hand.bridge(host)
-    hand.assign(resource, peer)
-    return Place(hand, domain, host, peer, other, resource)
 
 
 NODE = "UPDATE plexsphere.nodes SET {} WHERE id = %s"
@@ -193,7 +152,7 @@ def test_every_statement_of_a_transaction_gives_another_revision(place: Place) -
     with closing(place.hand.session()) as session, session, session.cursor() as cursor:
         for number in range(5):
             cursor.execute(NODE.format("public_key = %s"), (bytes([number]), str(place.other)))
-            seen.add(_revision(session, place.domain))
+            seen.add(revision_seen_by(session, place.domain))
     assert len(seen) == 5
 
 
@@ -233,107 +192,6 @@ def test_updating_ten_thousand_nodes_bumps_once(hand: Hand) -> None:
 def test_truncate_is_refused_even_to_the_owner(hand: Hand, table: str) -> None:
     with pytest.raises(psycopg2.errors.FeatureNotSupported, match="peers_revision"):
         hand.run(f"TRUNCATE plexsphere.{table} CASCADE")
-
-
-def test_thirty_two_clients_register_without_deadlock(hand: Hand) -> None:
-    domains = [hand.domain(), hand.domain()]
-
-    def register(client: int) -> int:
-        with closing(hand.session()) as session:
-            for number in range(10):
-                with session, session.cursor() as cursor:
-                    # Every transaction writes to both Domains, half of them the other way round.
-                    for domain in domains if client % 2 else reversed(domains):
-                        cursor.execute(
-                            "SELECT id FROM plexsphere.domains WHERE id = ANY (%s::uuid[])"
-                            " ORDER BY id FOR NO KEY UPDATE",
-                            ([str(one) for one in domains],),
-                        )
-                        cursor.execute(
-                            "INSERT INTO plexsphere.nodes (id, domain_id, mesh_ip)"
-                            " VALUES (gen_random_uuid(), %s, %s)",
-                            (str(domain), f"10.1.{client}.{number}"),
-                        )
-        return 10
-
-    with ThreadPoolExecutor(32) as clients:
-        assert sum(clients.map(register, range(32))) == 320
-    counts = hand.run(
-        "SELECT count(*) FROM plexsphere.nodes WHERE domain_id = ANY (%s::uuid[])",
-        [str(one) for one in domains],
-    )
-    assert counts == [(640,)]
-
-
-def test_single_registrations_need_no_lock_of_their_own(hand: Hand) -> None:
-    domain = hand.domain()
-
-    def register(client: int) -> None:
-        with closing(Hand(hand.dsn)) as own:
-            for number in range(5):
-                own.node(domain, 5 * client + number)
-
-    with ThreadPoolExecutor(32) as clients:
-        list(clients.map(register, range(32)))
-    assert hand.run("SELECT count(*) FROM plexsphere.nodes WHERE domain_id = %s", domain) == [
-        (160,)
-    ]
-
-
-Race = Callable[[Place], tuple[str, tuple[object, ...]]]
-RACES: dict[str, Race] = {
-    "a peer is assigned": lambda place: (
-        "INSERT INTO plexsphere.bridge_relay_assignments VALUES (%s, %s, 'x', 1)",
-        (place.resource, place.other),
-    ),
-    "a relay is disabled": lambda place: (
-        "UPDATE plexsphere.bridge_relays SET enabled = false WHERE bridge_resource_id = %s",
-        (place.resource,),
-    ),
-}
-
-
-@pytest.mark.parametrize("race", RACES.values(), ids=RACES.keys())
-def test_a_writer_that_waited_for_a_move_bumps_the_new_home(place: Place, race: Race) -> None:
-    """It looked the Domain up before the move was committed, and that Domain is no longer right."""
-    new_home = place.hand.domain()
-    sql, arguments = race(place)
-    with closing(place.hand.session()) as mover, mover.cursor() as cursor:
-        everyone = [str(one) for one in (place.host, place.peer, place.other)]
-        cursor.execute(
-            "UPDATE plexsphere.nodes SET domain_id = %s WHERE id = ANY (%s::uuid[])",
-            (str(new_home), everyone),
-        )
-        other = Hand(place.hand.dsn)
-        writer = threading.Thread(target=other.run, args=(sql, *arguments))
-        writer.start()
-        _wait_for_a_blocked_writer(place.hand)
-        moved = _revision(mover, new_home)
-        mover.commit()
-        writer.join()
-        other.close()
-    assert place.hand.revision(new_home) != moved
-
-
-def _wait_for_a_blocked_writer(hand: Hand) -> None:
-    for _ in range(200):
-        if hand.run(
-            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
-            " AND wait_event_type = 'Lock'"
-        ):
-            return
-        time.sleep(0.01)
-    raise AssertionError("no writer came to wait")
-
-
-def _revision(session: connection, domain: UUID) -> str:
-    with session.cursor() as cursor:
-        cursor.execute(
-            "SELECT peers_revision::text FROM plexsphere.domains WHERE id = %s", (str(domain),)
-        )
-        found = cursor.fetchone()
-    assert found is not None
-    return str(found[0])
 
 
 def _versions(hand: Hand, domain: UUID) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from uuid import UUID
 
 import pytest
@@ -27,12 +26,6 @@ RUNBOOK = (
     "SELECT node_id, mesh_ip, public_key FROM plexsphere.tenancy_nodes"
     " WHERE domain_id = $1 AND id <> $2 ORDER BY node_id ASC"
 )
-
-
-@pytest.fixture
-def hand(ledger_dsn: str) -> Iterator[Hand]:
-    with closing(Hand(ledger_dsn)) as made:
-        yield made
 
 
 @pytest.fixture

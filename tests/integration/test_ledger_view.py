@@ -1,66 +1,25 @@
-"""What a view of the ledger shows, decodes, refuses and remembers, beyond the port's suite."""
+"""What a view of the ledger shows, decodes and refuses, beyond the port's suite."""
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
 
-from composer.errors import CorruptLedger, NodeNotFound
+from composer.errors import CorruptLedger
 from composer.peers import PeerRow
-from db.ledger import PostgresLedger, PostgresLedgerView
 from db.migrate import migrate
-from db.pool import ReadPool
-from tests.integration.ledger_rows import Hand
+from tests.integration.ledger_places import Home
 from tests.ports.deadlines import in_time
 
 if TYPE_CHECKING:
     from tests.integration.ledger_fixtures import FreshDatabase
 
 pytest_plugins = "tests.integration.ledger_fixtures"
-
-
-class Home:
-    """A Domain of three Nodes; the first is the addressed one."""
-
-    def __init__(self, dsn: str) -> None:
-        self.hand = Hand(dsn)
-        self.domain = self.hand.domain()
-        self.nodes = [self.hand.node(self.domain, number) for number in (1, 2, 3)]
-        self.pool = ReadPool(dsn, 4, 5.0)
-        self.ledger = PostgresLedger(self.pool)
-
-    def view(self) -> PostgresLedgerView:
-        return self.ledger.view(self.nodes[0], self.domain, in_time())
-
-    def peer(self, index: int) -> PeerRow:
-        found = [row for row in self.view().peers().rows if row.node_id == self.nodes[index]]
-        return found[0]
-
-    def set(self, index: int, **columns: Any) -> None:
-        names = ", ".join(f"{name} = %s" for name in columns)
-        self.hand.run(
-            f"UPDATE plexsphere.nodes SET {names} WHERE id = %s",
-            *columns.values(),
-            self.nodes[index],
-        )
-
-    def close(self) -> None:
-        self.pool.close()
-        self.hand.close()
-
-
-@pytest.fixture
-def home(ledger_dsn: str) -> Iterator[Home]:
-    with closing(Home(ledger_dsn)) as made:
-        yield made
 
 
 # Peers, honestly.
@@ -220,94 +179,6 @@ def test_the_view_is_whole_again_when_the_row_is(home: Home) -> None:
         home.view()
     home.set(0, changed_at="now")
     assert len(home.view().peers().rows) == 3
-
-
-# What is remembered.
-
-
-def test_a_current_table_is_handed_out_again(home: Home) -> None:
-    first = home.view().peers()
-    home.set(1, last_heartbeat_at="now")
-    assert home.view().peers() is first
-
-
-def test_a_table_is_shared_by_the_nodes_of_a_domain(home: Home) -> None:
-    first = home.view().peers()
-    assert home.ledger.view(home.nodes[1], home.domain, in_time()).peers() is first
-
-
-def test_a_new_revision_keeps_the_rows_that_did_not_change(home: Home) -> None:
-    before = {row.node_id: row for row in home.view().peers().rows}
-    home.set(1, public_key=b"new")
-    after = {row.node_id: row for row in home.view().peers().rows}
-    assert [after[node] is before[node] for node in home.nodes] == [True, False, True]
-
-
-def test_a_deregistered_peer_is_gone_at_once(home: Home) -> None:
-    home.view()
-    home.hand.run("DELETE FROM plexsphere.nodes WHERE id = %s", home.nodes[2])
-    assert {row.node_id for row in home.view().peers().rows} == set(home.nodes[:2])
-
-
-def test_a_node_that_moved_is_not_in_its_old_domain(home: Home) -> None:
-    home.view()
-    new_home = home.hand.domain()
-    home.set(0, domain_id=new_home)
-    with pytest.raises(NodeNotFound):
-        home.view()
-    rows = home.ledger.view(home.nodes[0], new_home, in_time()).peers().rows
-    assert [row.node_id for row in rows] == [home.nodes[0]]
-
-
-def test_more_domains_than_may_be_held_are_shown_right(home: Home) -> None:
-    small = PostgresLedger(home.pool, held_rows=4)
-    domains = [home.hand.domain() for _ in range(3)]
-    nodes = {domain: [home.hand.node(domain, n) for n in range(3)] for domain in domains}
-    for _ in range(2):
-        for domain in domains:
-            rows = small.view(nodes[domain][0], domain, in_time()).peers().rows
-            assert {row.node_id for row in rows} == set(nodes[domain])
-
-
-def test_a_domain_larger_than_may_be_held_is_held_while_it_is_the_last(home: Home) -> None:
-    small = PostgresLedger(home.pool, held_rows=1)
-    first = small.view(home.nodes[0], home.domain, in_time()).peers()
-    assert small.view(home.nodes[0], home.domain, in_time()).peers() is first
-
-
-def test_a_revision_never_names_two_sets_of_rows(home: Home) -> None:
-    """Many readers, a writer that does not stop: what a revision shows is always the same."""
-    done = threading.Event()
-
-    def write() -> None:
-        with closing(Hand(home.hand.dsn)) as hand:
-            for number in range(150):
-                hand.run(
-                    "UPDATE plexsphere.nodes SET public_key = %s WHERE id = ANY (%s::uuid[])",
-                    number.to_bytes(32, "big"),
-                    [str(node) for node in home.nodes],
-                )
-        done.set()
-
-    def read() -> dict[UUID, set[tuple[PeerRow, ...]]]:
-        seen: dict[UUID, set[tuple[PeerRow, ...]]] = {}
-        while not done.is_set():
-            table = home.view().peers()
-            seen.setdefault(table.revision, set()).add(table.rows)
-        return seen
-
-    with ThreadPoolExecutor(5) as threads:
-        readers = [threads.submit(read) for _ in range(4)]
-        threads.submit(write).result()
-        merged: dict[UUID, set[tuple[PeerRow, ...]]] = {}
-        for reader in readers:
-            for revision, tables in reader.result().items():
-                merged.setdefault(revision, set()).update(tables)
-    assert len(merged) > 10
-    assert [len(tables) for tables in merged.values()] == [1] * len(merged)
-    # One statement wrote all keys, so no table mixes two of its runs.
-    mixed = [rows for (rows,) in merged.values() if len({row.public_key for row in rows}) > 1]
-    assert len(mixed) <= 1  # the keys the Nodes came with
 
 
 def _provider(home: Home, routing_policy: str) -> None:
