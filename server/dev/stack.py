@@ -152,6 +152,7 @@ class Stack:
         if self.node_id == str(self.sample.addressed_id):
             found["PLEXSPHERE_BRIDGE_NODE_ID"] = str(self.sample.bridge_id)
             found["PLEXSPHERE_DOMAIN_ID"] = str(self.sample.domain_id)
+            found["PLEXSPHERE_IPV6_NODE_ID"] = str(self.sample.ipv6_ids[0])
         return found
 
     def __enter__(self) -> Self:
