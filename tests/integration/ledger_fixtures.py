@@ -20,7 +20,7 @@ from server.dev.lock import FolderLock
 from server.dev.parts import Part
 from server.dev.ports import free_ports
 from server.dev.postgres import Cluster
-from tests.integration.ledger_places import Home, Place
+from tests.integration.ledger_places import Home, Place, Reads
 from tests.integration.ledger_rows import Hand
 
 FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "test" / "ledger"
@@ -122,3 +122,10 @@ def home(ledger_dsn: str) -> Iterator[Home]:
     """A Domain of three Nodes and a ledger that reads it."""
     with closing(Home(ledger_dsn)) as made:
         yield made
+
+
+@pytest.fixture
+def reads(ledger_dsn: str) -> Iterator[Reads]:
+    made = Reads(ledger_dsn)
+    yield made
+    made.pool.close()

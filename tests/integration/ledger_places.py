@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from composer.deadline import Deadline
 from composer.peers import PeerRow
 from db.ledger import PostgresLedger, PostgresLedgerView
+from db.nodes import PostgresNodeRepo
 from db.pool import ReadPool
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
+
+PLACES = 2
 
 
 class Home:
@@ -59,3 +65,46 @@ class Place:
         before = self.hand.revision(self.domain)
         self.hand.run(sql, *arguments)
         return self.hand.revision(self.domain) != before
+
+
+class Clock:
+    """The real one, which a test may set forward."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+class Reads:
+    """A ledger of one Node, and a pool that reads it."""
+
+    def __init__(self, dsn: str) -> None:
+        with closing(Hand(dsn)) as hand:
+            self.domain = hand.domain()
+            self.node = hand.node(self.domain)
+        self.dsn = dsn
+        self.clock = Clock()
+        self.name = f"test {uuid4()}"
+        self.pool = ReadPool(dsn, PLACES, 5.0, application_name=self.name, clock=self.clock)
+        self.repo = PostgresNodeRepo(self.pool)
+        self.ledger = PostgresLedger(self.pool)
+
+    def lookup(self, seconds: float = 10.0) -> UUID:
+        return self.repo.get_by_id(self.node, Deadline.after(seconds, time.monotonic)).domain_id
+
+    def backends(self) -> list[int]:
+        """The server processes behind the pool's connections."""
+        with closing(Hand(self.dsn)) as hand:
+            found = hand.run(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = %s ORDER BY pid",
+                self.name,
+            )
+        return [row[0] for row in found]
+
+    def cut(self) -> None:
+        """Ends every connection of the pool from the server's side."""
+        with closing(Hand(self.dsn)) as hand:
+            for pid in self.backends():
+                hand.run("SELECT pg_terminate_backend(%s, 5000)", pid)

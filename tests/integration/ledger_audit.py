@@ -1,0 +1,56 @@
+"""An audit sink with everything it reports, for the audit tests."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+from composer.ports import AuditRow
+from db.audit import PostgresAuditSink
+from tests.integration.ledger_rows import Hand
+
+
+def row(number: int, **fields: Any) -> AuditRow:
+    """The ``number``-th outcome."""
+    given: dict[str, Any] = {
+        "relation": "node_state.pull",
+        "outcome": "granted",
+        "subject": "user:ann",
+        "object": f"node:{number % 3}",
+        "correlation_id": f"c-{number}",
+        "digest": "ab" * 32,
+    }
+    return AuditRow(**(given | fields))
+
+
+def emptied(dsn: str) -> str:
+    """The same ledger, without audit rows."""
+    with closing(Hand(dsn)) as hand:
+        hand.run("DELETE FROM plexsphere.audit_rows")
+    return dsn
+
+
+class Watched:
+    """A sink with everything it reports."""
+
+    def __init__(self, dsn: str, **settings: Any) -> None:
+        self.lost: list[tuple[int, str]] = []
+        self.failed: list[Exception] = []
+        self.dsn = dsn
+        self.sink = PostgresAuditSink(
+            dsn,
+            on_lost=lambda rows, reason: self.lost.append((rows, reason)),
+            on_failed=self.failed.append,
+            **settings,
+        )
+
+    def kept(self) -> list[str]:
+        """The correlation ids in the ledger, in sequence."""
+        with closing(Hand(self.dsn)) as hand:
+            found = hand.run("SELECT correlation_id FROM plexsphere.audit_rows ORDER BY seq")
+        return [one[0] for one in found]
+
+    def record(self, numbers: range) -> list[str]:
+        for number in numbers:
+            self.sink.record(row(number))
+        return [f"c-{number}" for number in numbers]

@@ -1,0 +1,134 @@
+"""The pool: kept, bounded, read-only, and quiet about connections that died on their own."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from composer.deadline import Deadline
+from composer.errors import ComposerError, DatastoreUnavailable
+from db import health
+from db.migrate import expected_version
+from db.pool import IDLE_BEFORE_PING, ReadPool
+from tests.integration.ledger_places import PLACES, Reads
+from tests.ports.deadlines import in_time
+
+if TYPE_CHECKING:
+    from tests.integration.ledger_fixtures import FreshDatabase
+
+pytest_plugins = "tests.integration.ledger_fixtures"
+
+
+def test_connections_the_server_ended_are_not_noticed(reads: Reads) -> None:
+    reads.lookup()
+    reads.cut()
+    assert reads.lookup() == reads.domain
+
+
+def test_idle_connections_the_server_ended_are_not_noticed(reads: Reads) -> None:
+    reads.lookup()
+    reads.cut()
+    reads.clock.ahead = 2 * IDLE_BEFORE_PING
+    assert reads.lookup() == reads.domain
+
+
+def test_a_connection_is_used_again(reads: Reads) -> None:
+    reads.lookup()
+    before = reads.backends()
+    for _ in range(5):
+        reads.lookup()
+    assert (len(before), reads.backends()) == (1, before)
+
+
+def test_no_connection_is_made_before_the_first_read(reads: Reads) -> None:
+    assert reads.backends() == []
+
+
+def test_there_are_never_more_connections_than_places(reads: Reads) -> None:
+    with ThreadPoolExecutor(16) as callers:
+        list(callers.map(lambda _: reads.lookup(), range(64)))
+    assert 1 <= len(reads.backends()) <= PLACES
+
+
+def test_a_wait_for_a_free_connection_ends_with_the_deadline(reads: Reads) -> None:
+    with (
+        reads.pool.connection(in_time()),
+        reads.pool.connection(in_time()),
+        pytest.raises(DatastoreUnavailable),
+    ):
+        reads.lookup(0.1)
+    assert reads.lookup() == reads.domain
+
+
+def test_a_wait_for_a_free_connection_is_worth_it(reads: Reads) -> None:
+    with ThreadPoolExecutor(1) as callers:
+        with reads.pool.connection(in_time()), reads.pool.connection(in_time()):
+            waiting = callers.submit(reads.lookup)
+            time.sleep(0.05)
+        assert waiting.result() == reads.domain
+
+
+def test_a_slow_statement_ends_with_the_deadline(reads: Reads) -> None:
+    with (
+        pytest.raises(DatastoreUnavailable),
+        reads.pool.connection(Deadline.after(0.2, time.monotonic)) as reading,
+    ):
+        reading.run("SELECT pg_sleep(30)")
+
+
+def test_a_slow_statement_ends_on_the_server_too(reads: Reads) -> None:
+    brief = ReadPool(reads.dsn, 1, statement_timeout=0.1)
+    with pytest.raises(DatastoreUnavailable), brief.connection(in_time()) as reading:
+        reading.run("SELECT pg_sleep(30)")
+    brief.close()
+
+
+def test_a_connection_that_failed_is_not_used_again(reads: Reads) -> None:
+    reads.lookup()
+    before = reads.backends()
+    with pytest.raises(ComposerError), reads.pool.connection(in_time()) as reading:
+        reading.run("SELECT 1 / 0")
+    reads.lookup()
+    assert reads.backends() != before
+
+
+def test_a_fault_that_is_not_an_outage_is_not_called_one(reads: Reads) -> None:
+    with pytest.raises(ComposerError) as caught, reads.pool.connection(in_time()) as reading:
+        reading.run("SELECT 1 / 0")
+    assert not isinstance(caught.value, DatastoreUnavailable)
+
+
+def test_the_pool_cannot_write(reads: Reads) -> None:
+    with pytest.raises(ComposerError, match="25006"), reads.pool.connection(in_time()) as reading:
+        reading.run("DELETE FROM plexsphere.nodes")
+
+
+def test_no_error_quotes_a_value(reads: Reads) -> None:
+    with pytest.raises(ComposerError) as caught, reads.pool.connection(in_time()) as reading:
+        reading.run("SELECT 'a-secret'::uuid")
+    assert "a-secret" not in str(caught.value)
+
+
+def test_a_forked_process_makes_connections_of_its_own(reads: Reads) -> None:
+    reads.lookup()
+    before = reads.backends()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if reads.lookup() == reads.domain else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert reads.lookup() == reads.domain
+    assert reads.backends() == before
+
+
+def test_the_schema_version_is_read_through_the_pool(reads: Reads) -> None:
+    assert health.schema_version(reads.pool, in_time()) == expected_version()
+
+
+def test_a_ledger_never_migrated_has_version_zero(fresh_database: FreshDatabase) -> None:
+    pool = ReadPool(fresh_database(), 1, 5.0)
+    assert health.schema_version(pool, in_time()) == 0
+    pool.close()
