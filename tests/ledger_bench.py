@@ -1,6 +1,6 @@
 """How long the snapshot's statement takes, and how much it sends: ``python -m tests.ledger_bench``.
 
-On an embedded Postgres of its own below ``.dev/bench-ledger``; medians, in milliseconds.
+On an embedded Postgres of its own; medians, in milliseconds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from uuid import UUID
 
 from rich.console import Console
@@ -27,7 +26,6 @@ from tests.factories import ALLOW_HTTPS, key_bytes, node_id, rule_set
 from tests.integration.ledger_fixtures import own_postgres
 from tests.integration.ledger_rows import Hand
 
-FOLDER = Path(__file__).resolve().parents[1] / ".dev" / "bench-ledger"
 SIZES = (64, 1_000, 10_000)
 
 
@@ -152,7 +150,7 @@ def main() -> None:
         "bytes held",
         "bytes not held",
     )
-    with own_postgres(FOLDER) as postgres:
+    with own_postgres() as postgres:
         dsn = postgres.fresh_database()
         migrate(dsn)
         pool = ReadPool(dsn, 1, 30.0)

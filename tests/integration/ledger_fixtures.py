@@ -5,18 +5,20 @@ Test modules name this one in ``pytest_plugins``.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
 from db.migrate import migrate
-from server.dev.lock import FolderLock
 from server.dev.parts import Part
 from server.dev.ports import free_ports
 from server.dev.postgres import Cluster
@@ -44,13 +46,12 @@ class OwnPostgres:
         self._names = count()
 
     def fresh_database(self) -> str:
-        """The DSN of a new, empty database; one of the same name from an earlier run is dropped."""
+        """The DSN of a new, empty database."""
         name = f"fresh_{next(self._names)}"
         connection = psycopg2.connect(make_dsn(self._cluster.dsn, dbname="postgres"))
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
                 cursor.execute(f"CREATE DATABASE {name}")
         finally:
             connection.close()
@@ -58,31 +59,31 @@ class OwnPostgres:
 
 
 @contextmanager
-def own_postgres(folder: Path) -> Iterator[OwnPostgres]:
-    """Runs below ``folder``, which nobody else uses meanwhile."""
-    lock = FolderLock(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock.take(0)
+def own_postgres() -> Iterator[OwnPostgres]:
+    """In a folder of this process's own, which goes with it: sessions may run side by side."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(dir=FOLDER, prefix=f"{os.getpid()}-"))
+    folder.chmod(0o755)  # for the unprivileged user that runs Postgres
     own = OwnPostgres(folder)
     try:
         own.part.start()
         yield own
     finally:
         own.part.stop()
-        lock.release()
+        rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def ledger_postgres() -> Iterator[OwnPostgres]:
     """Shared by the session: leave it running."""
-    with own_postgres(FOLDER / "shared") as running:
+    with own_postgres() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def breakable_postgres() -> Iterator[OwnPostgres]:
     """For tests that stop and freeze it."""
-    with own_postgres(FOLDER / "breakable") as running:
+    with own_postgres() as running:
         yield running
 
 
