@@ -6,6 +6,7 @@ SHELL := /bin/sh
 PORT ?= 8080
 NODES ?= 64
 SEED ?= 1
+CASES ?= 200
 EXTERNAL ?=
 # The first Python that is new enough; install.py explains what is missing where there is none.
 ifndef PYTHON
@@ -20,7 +21,7 @@ VENV := .venv/bin
 INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
 SOURCES = $(wildcard composer db handlers server tests deploy wsgi.py)
 
-.PHONY: help run test lint fmt lock bench wheel ci clean
+.PHONY: help run test lint fmt lock bench fuzz wheel ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -55,6 +56,10 @@ bench: ## requests per second, a table and .dev/bench.json
 wheel: ## a wheel in dist/
 	$(INSTALL) test
 	@$(VENV)/python -m build --wheel --no-isolation --outdir dist
+
+fuzz: ## Schemathesis and directed cases against the real service (CASES=200 an operation, SEED=...)
+	$(INSTALL) test
+	@exec $(VENV)/python -m tests.fuzz --cases $(CASES) $(if $(filter-out file,$(origin SEED)),--seed $(SEED))
 
 ci: ## what a change must pass
 	@exec bash .ci/run

@@ -64,8 +64,8 @@ def check_machine(external):
         )
     if not external and platform() is None:
         raise Unfit(
-            "the embedded Postgres and SpiceDB need Linux with glibc on x86_64 or aarch64, and this is "
-            f"{sys.platform} on {os.uname().machine}: run them elsewhere and start with "
+            "the embedded Postgres and SpiceDB need Linux with glibc on x86_64 or aarch64, and "
+            f"this is {sys.platform} on {os.uname().machine}: run them elsewhere and start with "
             "make run EXTERNAL=1."
         )
 

@@ -78,7 +78,7 @@ class Cluster:
             text=True,
         )
         if done.returncode:
-            raise StackError(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
+            raise StackError(f"initdb failed: {_reason(done.stderr)}.")
         (aside / "data").rename(self.data)
         shutil.rmtree(aside)
         return True
@@ -159,6 +159,14 @@ def binary(name: str) -> Path:
 def _environment() -> dict[str, str]:
     """Without PG* and LD_* of the shell, which would reach the server."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _reason(text: str) -> str:
+    """The first line that tells something; Postgres has several ways to say that a disk is full."""
+    if any(sign in text for sign in ("No space left", "free disk space", "quota exceeded")):
+        return "the disk is full"
+    told = [line for line in text.splitlines() if "FATAL" in line or "error:" in line]
+    return (told or text.strip().splitlines() or ["it gave no reason"])[0]
 
 
 def _lines(path: Path) -> list[str]:

@@ -39,9 +39,9 @@ def stopping_on_signals() -> Iterator[None]:
     if "MAKELEVEL" in os.environ:
         die_with_parent(signal.SIGTERM)
     for number in STOPS:
-        signal.signal(number, stop)
-    # A write to a closed terminal or pipe is an error to handle, not a death without a goodbye.
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        # Ignored on arrival means that nohup started us, which is to outlive the terminal.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
     yield
 
 
