@@ -1,0 +1,110 @@
+"""README and runbook say what is so: their commands run, their response is the service's."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.dev.postgres import binary
+from server.dev.stack import Stack
+from tests.client import ask, pull_path
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+SHOWN_PEERS = 2
+MOMENTS = ("last_heartbeat_at", "changed_at")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def shell(stack: Stack, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A script as a person pastes it, where ``. .dev/env`` is this stack's."""
+    exports = [f"export {k}={shlex.quote(v)}" for k, v in (stack.env | stack.identities).items()]
+    (folder / ".dev").mkdir(exist_ok=True)
+    (folder / ".dev" / "env").write_text("\n".join(exports) + "\n")
+    # the embedded Postgres brings psql along: a bare machine has none
+    path = f"{Path(sys.executable).parent}:{binary("psql").parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-eu", "-o", "pipefail", "-c", script],
+        cwd=folder,
+        env={"PATH": path, "HOME": str(folder), "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def without_moments(value: dict[str, Any]) -> dict[str, Any]:
+    """A body whose two moving timestamps are blanked."""
+    blanked = copy.deepcopy(value)
+    for name in MOMENTS:
+        blanked["reachability"][name] = ""
+    return blanked
+
+
+def shown(body: dict[str, Any]) -> dict[str, Any]:
+    """A body as the README shows it."""
+    return {**body, "peers": body["peers"][:SHOWN_PEERS]}
+
+
+def test_the_two_commands_are_make_run_and_a_curl_that_answers_200(
+    stack: Stack, tmp_path: Path
+) -> None:
+    run, curl = blocks(README, "sh")[:2]
+    assert run == "make run\n"
+    done = shell(stack, curl, tmp_path)
+    assert done.returncode == 0, done.stderr
+    body = ask(stack.url, pull_path(stack.node_id), stack.headers).json
+    assert without_moments(json.loads(done.stdout)) == without_moments(body)
+
+
+def test_the_response_is_the_services_own(stack: Stack) -> None:
+    body = shown(ask(stack.url, pull_path(stack.node_id), stack.headers).json)
+    printed = json.loads(blocks(README, "json")[0])
+    assert without_moments(printed) == without_moments(body), json.dumps(body, indent=2)
+
+
+def test_the_environment_variables_it_names_are_read() -> None:
+    settings = (ROOT / "server" / "settings.py").read_text()
+    named = set(re.findall(r"`PLEXSPHERE_([A-Z_]+)`", README)) - {"OPERATOR_TOKEN"}
+    assert len(named) >= 10
+    assert [name for name in named if f'"{name}"' not in settings] == []
+
+
+def test_the_commands_for_production_exist(stack: Stack, tmp_path: Path) -> None:
+    commands = [line.split("#")[0] for line in blocks(README, "sh")[2].splitlines()]
+    assert len(commands) == 3
+    for command in commands:
+        done = shell(stack, f"{command} --help", tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("text", [README, RUNBOOK], ids=["readme", "runbook"])
+def test_every_link_into_the_repository_leads_somewhere(text: str) -> None:
+    base = ROOT if text is README else ROOT / "docs"
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    inside = [link for link in links if "://" not in link]
+    assert [link for link in inside if not (base / link).exists()] == []
+
+
+@pytest.mark.parametrize("step", range(1, len(blocks(RUNBOOK, "sh"))))
+def test_every_step_of_the_runbook_is_a_command_that_works(
+    stack: Stack, tmp_path: Path, step: int
+) -> None:
+    start, *steps = blocks(RUNBOOK, "sh")
+    script = steps[step - 1].replace("/tmp/before.json", "before.json")
+    done = shell(stack, start + script, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
