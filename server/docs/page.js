@@ -68,30 +68,49 @@
   let opener = null;
   const dialog = () => document.querySelector(".dialog-ux .modal-ux");
   const stops = (box) => [...box.querySelectorAll("button, input, a[href]")];
+  const enter = (box) => {
+    opener = document.activeElement;
+    box.setAttribute("role", "dialog");
+    box.setAttribute("aria-modal", "true");
+    box.setAttribute("aria-label", "Token");
+    (box.querySelector("input") ?? stops(box)[0]).focus();
+  };
+  const leave = () => {
+    // The button may have been drawn anew, with its lock closed.
+    (opener.isConnected ? opener : document.querySelector(".scheme-container .authorize")).focus();
+    opener = null;
+  };
+  // A button that was pressed is out of order until the answer is there, and loses the focus.
+  let pressed = null;
+  const regain = () => {
+    if (document.activeElement === document.body) pressed.focus({ preventScroll: true });
+    pressed = null;
+  };
+  addEventListener("click", ({ target }) => {
+    pressed = target.closest(".execute") ?? pressed;
+  });
+
   new MutationObserver(() => {
     const box = dialog();
-    if (box && !box.hasAttribute("aria-modal")) {
-      opener = document.activeElement;
-      box.setAttribute("role", "dialog");
-      box.setAttribute("aria-modal", "true");
-      box.setAttribute("aria-label", "Token");
-      (box.querySelector("input") ?? stops(box)[0]).focus();
-    } else if (!box && opener) {
-      opener.focus();
-      opener = null;
-    }
-  }).observe(document.getElementById("docs"), { childList: true, subtree: true });
+    if (box && !opener) enter(box);
+    else if (box && !box.contains(document.activeElement)) box.querySelector(".btn-done").focus();
+    else if (!box && opener) leave();
+    else if (pressed && pressed.disabled === false) regain();
+  }).observe(document.getElementById("docs"), {
+    attributeFilter: ["disabled"],
+    childList: true,
+    subtree: true,
+  });
 
   addEventListener("keydown", (event) => {
     const box = dialog();
     if (!box) return;
-    const all = stops(box);
-    const edge = event.shiftKey ? all[0] : all.at(-1);
+    const [first, last] = [stops(box)[0], stops(box).at(-1)];
     if (event.key === "Escape") {
       box.querySelector(".close-modal").click();
-    } else if (event.key === "Tab" && (document.activeElement === edge || !box.contains(document.activeElement))) {
+    } else if (event.key === "Tab" && document.activeElement === (event.shiftKey ? first : last)) {
       event.preventDefault();
-      (event.shiftKey ? all.at(-1) : all[0]).focus();
+      (event.shiftKey ? last : first).focus();
     }
   });
 })();

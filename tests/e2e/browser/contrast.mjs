@@ -13,11 +13,17 @@ export function dimTexts() {
     });
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
-  const lineage = (element) => (element ? [element, ...lineage(element.parentElement)] : []);
-  const behind = (element) =>
-    lineage(element).reduceRight(
-      (under, one) => over(rgba(getComputedStyle(one).backgroundColor), under), [255, 255, 255, 1],
-    );
+  // What lies behind an element, and how opaque it is, follow from its parent's.
+  const known = new Map([[null, { ground: [255, 255, 255, 1], opacity: 1 }]]);
+  const standing = (element) => {
+    if (!known.has(element)) {
+      const under = standing(element.parentElement);
+      const style = getComputedStyle(element);
+      const ground = over(rgba(style.backgroundColor), under.ground);
+      known.set(element, { ground, opacity: under.opacity * style.opacity });
+    }
+    return known.get(element);
+  };
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   const dim = new Set();
   let seen = 0;
@@ -26,8 +32,7 @@ export function dimTexts() {
     const style = getComputedStyle(element);
     if (!texts.currentNode.data.trim() || style.visibility === "hidden") continue;
     if (!element.getClientRects().length || element.closest("option, noscript")) continue;
-    const opacity = lineage(element).reduce((all, one) => all * getComputedStyle(one).opacity, 1);
-    const ground = behind(element);
+    const { ground, opacity } = standing(element);
     const [r, g, b, a] = rgba(style.color);
     const pair = [over([r, g, b, a * opacity], ground), ground].map(luminance).sort((x, y) => y - x);
     const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
@@ -38,5 +43,5 @@ export function dimTexts() {
       dim.add(`${ratio.toFixed(2)} ${element.tagName}.${element.className}: ${style.color} on ${ground.slice(0, 3).map(Math.round)}`);
     }
   }
-  return { seen, dim: [...dim], ground: behind(document.body).slice(0, 3).map(Math.round) };
+  return { seen, dim: [...dim], ground: standing(document.body).ground.slice(0, 3).map(Math.round) };
 }

@@ -1,6 +1,9 @@
 // Uses the docs page as people do and prints what was seen; `tests/e2e/test_docs_page.py` judges.
 import { dimTexts } from "./contrast.mjs";
-import { authorize, execute, expandEverything, expandPull, inBrowser, PULL, shown } from "./page.mjs";
+import { authorize, execute, expandEverything, expandPull, inBrowser, PULL } from "./page.mjs";
+
+const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+const TRANSITION_MS = 300;
 
 await inBrowser(async (open, given) => {
   const journals = {};
@@ -14,20 +17,13 @@ await inBrowser(async (open, given) => {
   return {
     pull: await visit("pull", {}, (page) => pull(page, given)),
     refusals: await visit("refusals", {}, (page) => refusals(page, given)),
-    light: await visit("light", { colorScheme: "light" }, looks),
-    dark: await visit("dark", { colorScheme: "dark" }, looks),
-    switched: await visit("switched", { colorScheme: "light" }, switched),
-    phone: await visit("phone", phoneOf(390), (page) => widths(page, given)),
-    small: await visit("small", phoneOf(320), (page) => widths(page, given)),
+    looks: await visit("looks", { colorScheme: "light" }, looks),
+    widths: await visit("phone", PHONE, (page) => widths(page, given)),
     keyboard: await visit("keyboard", {}, (page) => keyboardOnly(page, given)),
     attack: await visit("attack", {}, attack),
     journals,
   };
 });
-
-function phoneOf(width) {
-  return { viewport: { width, height: 844 }, isMobile: true, hasTouch: true };
-}
 
 async function pull(page, { token }) {
   await authorize(page, token);
@@ -52,33 +48,46 @@ async function refusals(page, { stranger, node }) {
   return { nobody, stranger: unrelated };
 }
 
+/** Everything there is to read, in both schemes of the system, which changes under the open page. */
 async function looks(page) {
-  const start = await page.evaluate(dimTexts);
+  const found = { light: {}, dark: {} };
+  const look = async (name) => {
+    for (const scheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.waitForFunction((dark) =>
+        document.documentElement.classList.contains("dark-mode") === dark, scheme === "dark");
+      await page.waitForTimeout(TRANSITION_MS);
+      found[scheme][name] = await page.evaluate(dimTexts);
+    }
+  };
+  await look("start");
   await page.click(".scheme-container .authorize");
-  const dialog = await page.evaluate(dimTexts);
+  await look("dialog");
   await page.keyboard.press("Escape");
   await expandEverything(page);
   await execute(page);
-  return { start, dialog, open: await page.evaluate(dimTexts) };
+  await look("open");
+  return found;
 }
 
-async function switched(page) {
-  const isDark = () => page.evaluate(() => document.documentElement.classList.contains("dark-mode"));
-  const before = await isDark();
-  await page.emulateMedia({ colorScheme: "dark" });
-  return [before, await isDark()];
-}
-
+/** How far the page reaches beyond its window, as [width of the page, width of the window]. */
 async function widths(page, { token }) {
-  const width = () => page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-  const start = await width();
+  const found = {};
+  const measure = async (name) => {
+    for (const width of [390, 320]) {
+      await page.setViewportSize({ width, height: 844 });
+      found[`${name} at ${width}`] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    }
+  };
+  await measure("start");
   await page.click(".scheme-container .authorize");
-  const dialog = await width();
-  await page.click(".dialog-ux .btn-done");
+  await measure("dialog");
+  await page.keyboard.press("Escape");
   await authorize(page, token);
   await expandEverything(page);
   await execute(page);
-  return { start, dialog, open: await width() };
+  await measure("open");
+  return found;
 }
 
 async function keyboardOnly(page, { token }) {
@@ -110,9 +119,9 @@ async function keyboardOnly(page, { token }) {
   await press("Enter");
   await page.waitForSelector(`${PULL} .execute`);
   await tabTo("execute");
-  await press("Enter");
-  const answer = await shown(page);
-  return { box, inside, back, closed, answer, stops };
+  const answer = await execute(page, () => press("Enter"));
+  const after = await page.evaluate(focused);
+  return { box, inside, back, closed, answer, after, stops };
 }
 
 /** Runs in the page: what has the focus, and whether it can be seen. */

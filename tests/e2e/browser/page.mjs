@@ -64,19 +64,17 @@ export async function expandPull(page) {
 }
 
 /** Sends what the pull's form holds; what the page then shows. */
-export async function execute(page) {
-  await page.click(`${PULL} .execute`);
-  return shown(page);
-}
-
-/** The answer the page shows for the pull. */
-export async function shown(page) {
-  const table = `${PULL} .live-responses-table`;
-  await page.waitForSelector(`${table} .response-col_status`);
-  await page.waitForSelector(`${PULL} .loading-container`, { state: "detached" });
-  const status = await page.textContent(`${table} tbody .response-col_status`);
-  const body = await page.textContent(`${table} tbody .highlight-code code`);
-  return { status: Number.parseInt(status, 10), body: JSON.parse(body) };
+export async function execute(page, act = () => page.click(`${PULL} .execute`)) {
+  const [response] = await Promise.all([
+    page.waitForResponse((one) => new URL(one.url()).pathname.endsWith("/state")), act(),
+  ]);
+  const row = page.locator(`${PULL} .live-responses-table > tbody > tr`);
+  const correlation = response.headers()["x-correlation-id"];
+  // The answer before this one may still stand there; no two have the same correlation id.
+  await row.filter({ hasText: correlation }).waitFor();
+  const status = Number.parseInt(await row.locator(".response-col_status").textContent(), 10);
+  const body = JSON.parse(await row.locator(".highlight-code code").first().textContent());
+  return { status, body, sent: response.status() };
 }
 
 /** Opens every operation, every response's schema and every model. */
@@ -90,7 +88,7 @@ export async function expandEverything(page) {
   await openAll(".models-control");
   await page.waitForSelector(".model-container");
   // What opens holds further ones.
-  for (let depth = 0; depth < 4 && (await openAll(".model-box-control")); depth += 1) {
+  for (let depth = 0; depth < 2 && (await openAll(".model-box-control")); depth += 1) {
     await page.waitForTimeout(200);
   }
 }
