@@ -1,0 +1,1 @@
+"""The fuzz suite: Schemathesis and directed cases against the service as `make run` starts it."""

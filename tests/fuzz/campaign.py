@@ -1,0 +1,152 @@
+"""One run: the stack, Schemathesis in its own process, the directed cases, the audit rows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.dev.stack import Stack
+from tests.client import Reply, ask, send_raw
+from tests.fuzz import directed as cases
+from tests.fuzz.exchange import Exchange
+from tests.fuzz.judge import Judge
+from tests.fuzz.services import SERVICES
+from tests.fuzz.tally import FUZZED, Tally
+from tests.fuzz.world import world_of
+from tests.ledger_sql import audit_rows
+
+ROOT = Path(__file__).resolve().parents[2]
+# What runs in `make test`; the seconds are for Schemathesis alone, on a machine with much to do.
+SHORT_CASES, SHORT_SECONDS = 8, 120.0
+# How long a stopped part may take to be noticed: a probe's result stands for a second.
+PATIENCE_S = 15.0
+CONFIGURATION = ROOT / "tests" / "fuzz" / "schemathesis.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How much, from which seed, at most how long; `folder` is below .dev/."""
+
+    folder: Path
+    cases: int
+    seed: int
+    max_seconds: float | None = None
+    nodes: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was seen, what is to complain about, and how fast it went."""
+
+    tally: Tally
+    complaints: list[str]
+    cases_per_second: float
+
+
+def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcome:
+    """Raises StackError where the parts do not start. Call from the main thread."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with Stack(run.folder / "stack", nodes=run.nodes, workers=2) as stack:
+        world = world_of(stack)
+        world.save(run.folder)
+        judge = Judge(world)
+        say(f"{stack.url}, {len(world.node_ids)} Nodes, seed {run.seed}")
+        code, seconds = schemathesis(run, stack.url)
+        judge.tally.merge(run.folder / "tally.json")
+        fuzzed = sum(n for (_, _, source), n in judge.tally.seen.items() if source == FUZZED)
+        say(f"{fuzzed} cases in {seconds:.0f} s; now the directed ones")
+        audit = missing_audit(stack.dsn, judge.tally)
+        complaints = [*audit, *send_all(stack, judge)]
+        complaints += missing_audit(stack.dsn, judge.tally)
+    complaints = list(dict.fromkeys([*judge.tally.complaints(), *complaints]))
+    if code and not complaints:
+        complaints.append(f"Schemathesis ended with {code}: {run.folder / 'schemathesis.txt'}")
+    return Outcome(judge.tally, complaints, fuzzed / seconds)
+
+
+def schemathesis(run: Run, url: str) -> tuple[int, float]:
+    """Its command line over the file; exit status and seconds. Raises TimeoutExpired."""
+    options = {
+        "--url": url,
+        "--seed": str(run.seed),
+        "--max-examples": str(run.cases),
+        "--report": "junit,har",
+        "--report-junit-path": str(run.folder / "junit.xml"),
+        "--report-har-path": str(run.folder / "requests.har"),
+        "--request-timeout": "60",
+    }
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli"),
+        *("--config-file", str(shutil.copy(CONFIGURATION, run.folder))),
+        *("run", str(ROOT / "api" / "plexsphere-v1.yaml"), "--no-color", "--continue-on-failure"),
+        *(word for option in options.items() for word in option),
+    ]
+    env = {
+        **os.environ,
+        "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks",
+        "FUZZ_FOLDER": str(run.folder),
+        "PYTHONPATH": str(ROOT),
+    }
+    (run.folder / "tally.json").unlink(missing_ok=True)
+    started = time.monotonic()
+    with (run.folder / "schemathesis.txt").open("wb") as output:
+        # its own bound on time would stretch a short run to it as well
+        code = subprocess.run(
+            command, env=env, cwd=run.folder, stdout=output, stderr=output, timeout=run.max_seconds
+        ).returncode
+    return code, max(time.monotonic() - started, 0.001)
+
+
+def send_all(stack: Stack, judge: Judge) -> Iterator[str]:
+    """The directed cases, service by service; a complaint for each that is answered otherwise."""
+    every = list(cases.directed(judge.world))
+    for name in dict.fromkeys(case.service for case in every):
+        with SERVICES[name](stack, judge.world.node_ids[0]) as url:
+            for case in every:
+                if case.service == name:
+                    yield from send(url, case, judge)
+
+
+def send(url: str, case: cases.Directed, judge: Judge) -> Iterator[str]:
+    """One directed case; asked again while a stopped part may not have been noticed."""
+    until = time.monotonic() + PATIENCE_S
+    reply = reply_to(url, case)
+    while (
+        case.service in (cases.NO_POSTGRES, cases.NO_SPICEDB)
+        and reply.status != case.status
+        and time.monotonic() < until
+    ):
+        time.sleep(0.1)
+        reply = reply_to(url, case)
+    judge.take(Exchange.of(case.method, case.path, case.headers, reply))
+    if reply.status != case.status:
+        yield f"{case.operation_id} {case.method} {case.service}: {reply.status}, not {case.status}"
+
+
+def reply_to(url: str, case: cases.Directed) -> Reply:
+    """The answer over a connection of its own; of HEAD with whatever follows the headers."""
+    if case.method != "HEAD":
+        return ask(url, case.path, dict(case.headers), method=case.method, body=case.body)
+    # a client library does not look for the body that must not be there
+    lines = [f"{name}: {value}" for name, value in {"Host": "x", **case.headers}.items()]
+    head = "\r\n".join([f"HEAD {case.path} HTTP/1.1", *lines, "Connection: close", "", ""])
+    top, _, body = send_raw(url, head.encode()).partition(b"\r\n\r\n")
+    first, *rest = top.decode("latin-1").split("\r\n")
+    headers = dict(line.split(": ", 1) for line in rest)
+    return Reply(int(first.split()[1]), {k.lower(): v for k, v in headers.items()}, body)
+
+
+def missing_audit(dsn: str, tally: Tally) -> list[str]:
+    """Each sampled 200, 304 and 403 of the pull has its row."""
+    found = []
+    for (mark, outcome), times in tally.audited.items():
+        rows = [row for row in audit_rows(dsn, mark, times) if row[1] == outcome]
+        if len(rows) < times:
+            found.append(f"audit: {len(rows)} rows of {outcome} for {times} answers, {mark}")
+    return found

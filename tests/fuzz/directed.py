@@ -1,0 +1,104 @@
+"""Cases Schemathesis does not send: HEAD, 406, 413, 501, 503, 500, and one for each other status.
+
+They are made from the contract, so a status declared tomorrow that no builder here knows fails the
+run as never seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from server.contract import OperationContract
+from tests.client import bearer
+from tests.fuzz.exchange import CONTRACT
+from tests.fuzz.world import GHOST, World
+
+LARGE = b"x" * 100_000
+UNREAL = "0190ffff-0000-7000-8000-00000000ffff"
+# Where a case is sent; campaign.py starts each.
+LIVE, UNPROVISIONED, FAULTY = "live", "unprovisioned", "faulty"
+NO_POSTGRES, NO_SPICEDB, CORRUPT = "without postgres", "without spicedb", "corrupt rule set"
+
+
+@dataclass(frozen=True, slots=True)
+class Directed:
+    """One request, where it goes, and the one status it has to have."""
+
+    operation_id: str
+    service: str
+    status: int
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    body: bytes | None = None
+
+
+def directed(world: World) -> Iterator[Directed]:
+    """For every operation and every status it declares, HEAD beside GET."""
+    for operation in CONTRACT.operations.values():
+        for status in operation.responses:
+            for case in _of(operation, status, world):
+                yield case
+                if case.body is None:
+                    yield Directed(
+                        *(case.operation_id, case.service, case.status, case.path, case.headers),
+                        method="HEAD",
+                    )
+
+
+def _of(operation: OperationContract, status: int, world: World) -> Iterator[Directed]:
+    name, first = operation.operation_id, world.node_ids[0]
+    own = bearer(world.tokens[first]) if operation.secured else {}
+
+    def case(
+        service: str = LIVE,
+        node_id: str = first,
+        headers: Mapping[str, str] = own,
+        body: bytes | None = None,
+    ) -> Directed:
+        path = operation.path.replace("{id}", node_id)
+        return Directed(name, service, status, path, headers, body=body)
+
+    if status == 200:
+        ids = world.node_ids[:16] if operation.secured else [first]
+        yield from (case(node_id=one, headers=_agent(world, one, operation)) for one in ids)
+        yield case(headers={**own, "X-Correlation-Id": "tick.2026-11-23_08-00"})
+    elif status == 304:
+        tag = world.etags[operation.path.replace("{id}", first)]
+        for held in (tag, "*", f'"other", {tag}', tag.removeprefix("W/")):
+            yield case(headers={**own, "If-None-Match": held})
+    elif status == 400:
+        for node_id in (first.upper(), "nonsense", "00000000-0000-0000-0000-000000000000"):
+            yield case(node_id=node_id)
+    elif status == 401:
+        for headers in ({}, {"Authorization": "Basic eDp5"}, bearer("not.a.token")):
+            yield case(headers=headers)
+    elif status == 403:
+        yield case(headers=bearer(world.stranger))
+        yield case(node_id=UNREAL)
+        yield case(node_id=world.node_ids[1])
+    elif status == 404:
+        yield case(node_id=GHOST, headers=bearer(world.tokens[GHOST]))
+    elif status == 406:
+        yield case(headers={**own, "Accept": "text/html"})
+    elif status == 413:
+        yield case(body=LARGE)
+    elif status == 500:
+        yield case(FAULTY)
+        if name == "GetNodeState":
+            yield case(CORRUPT)
+    elif status == 501:
+        yield case(UNPROVISIONED, headers={})
+        yield case(UNPROVISIONED)
+        if name == "GetNodeEvents":
+            yield case()
+    elif status == 503:
+        if not operation.secured:
+            yield case(UNPROVISIONED)
+        yield case(NO_POSTGRES)
+        yield case(NO_SPICEDB)
+
+
+def _agent(world: World, node_id: str, operation: OperationContract) -> dict[str, str]:
+    return bearer(world.tokens[node_id]) if operation.secured else {}

@@ -1,0 +1,104 @@
+"""One request and its answer, whoever sent it: Schemathesis, a directed case or a WSGI client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from server.contract import Contract, OperationContract, ResponseContract
+from tests.client import Reply
+
+CONTRACT = Contract.packaged()
+PROBLEM = "application/problem+json"
+# What the HTTP server may refuse before the service sees it (design.md 4).
+HTTP_SERVER_REFUSES = (400, 414, 431)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Header names in lower case; `path` as it was sent, percent-encoded."""
+
+    method: str
+    path: str
+    sent: Mapping[str, str]
+    status: int
+    received: Mapping[str, str]
+    body: bytes
+
+    @classmethod
+    def of(cls, method: str, path: str, sent: Mapping[str, str], reply: Reply) -> Exchange:
+        """A reply of `tests.client`."""
+        lower = {name.lower(): value for name, value in sent.items()}
+        return cls(method, path, lower, reply.status, reply.headers, reply.body)
+
+    @property
+    def operation(self) -> OperationContract | None:
+        """What the path is routed to, and not what the sender meant: None for an unknown path, an
+        undeclared method and what never reached the service.
+        """
+        if self.status in HTTP_SERVER_REFUSES and "x-correlation-id" not in self.received:
+            return None
+        found = operation_at(self.path)
+        if found is None or self.method not in CONTRACT.methods_of(found.path):
+            return None
+        return found
+
+    @property
+    def name(self) -> str:
+        """The operationId, or a dash."""
+        operation = self.operation
+        return "-" if operation is None else operation.operation_id
+
+    @property
+    def declared(self) -> ResponseContract | None:
+        """The response the contract declares for this status."""
+        operation = self.operation
+        return None if operation is None else operation.responses.get(self.status)
+
+    @property
+    def media_type(self) -> str:
+        return self.received.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def value(self) -> Any:
+        """The body as JSON; None where it is none, or is no object."""
+        if not self.media_type.endswith("json"):
+            return None
+        try:
+            value = json.loads(self.body)
+        except ValueError:
+            return None
+        return value if isinstance(value, dict) else None
+
+    @property
+    def problem(self) -> dict[str, Any] | None:
+        """The Problem, where the answer is one."""
+        return self.value if self.media_type == PROBLEM else None
+
+    @property
+    def snapshot(self) -> dict[str, Any] | None:
+        """The envelope of a pull's 200."""
+        pulled = self.name == "GetNodeState" and self.status == 200 and self.method == "GET"
+        return self.value if pulled else None
+
+    @property
+    def node_id(self) -> str:
+        """The id in the path; empty where there is none."""
+        parts = unquote(self.path).split("/")
+        return parts[3] if parts[1:3] == ["v1", "nodes"] and len(parts) == 5 else ""
+
+
+def operation_at(path: str) -> OperationContract | None:
+    """The operation a path is routed to, as the service decodes it: `%2F` makes two segments."""
+    asked = unquote(urlsplit(path).path).split("/")
+    for operation in CONTRACT.operations.values():
+        declared = operation.path.split("/")
+        if len(declared) == len(asked) and all(
+            (one.startswith("{") and other) or one == other
+            for one, other in zip(declared, asked, strict=True)
+        ):
+            return operation
+    return None

@@ -1,0 +1,112 @@
+"""The judge inside Schemathesis: our checks beside its own, our tokens, our counting."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import schemathesis
+from schemathesis.generation.meta import CoveragePhaseData, CoverageScenario
+from schemathesis.hooks import HookContext
+
+from tests.fuzz.exchange import Exchange
+from tests.fuzz.judge import Judge
+from tests.fuzz.tally import FUZZED
+
+
+def exchange_of(response: schemathesis.Response) -> Exchange:
+    """As it went over the wire, and not as the case describes it."""
+    request = response.request
+    url = urlsplit(str(request.url))
+    sent = {str(name).lower(): _text(value) for name, value in request.headers.items()}
+    received = {name.lower(): ", ".join(values) for name, values in response.headers.items()}
+    return Exchange(
+        method=str(request.method),
+        path=url.path + (f"?{url.query}" if url.query else ""),
+        sent=sent,
+        status=response.status_code,
+        received=received,
+        body=response.content or b"",
+    )
+
+
+def _text(value: object) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def is_valid(case: schemathesis.Case) -> bool:
+    """Whether Schemathesis means the case to be a request the contract allows."""
+    meta = case.meta
+    if meta is None or not meta.generation.mode.is_positive:
+        return False
+    data = meta.phase.data
+    return not (
+        isinstance(data, CoveragePhaseData)
+        and data.scenario is CoverageScenario.UNSPECIFIED_HTTP_METHOD
+    )
+
+
+def plug_in(current: Callable[[], Judge]) -> None:
+    """Register everything, once a process; `current` is asked for the judge of the run."""
+
+    # no interval: a token that were kept would be sent for every id
+    @schemathesis.auth(refresh_interval=None)
+    class OwnAgent:
+        """The token of the addressed Node's own agent; for an id nobody has, somebody's.
+
+        One case in eight comes from a stranger: which one, its headers decide, so that a seed
+        repeats it.
+        """
+
+        def get(self, case: schemathesis.Case, context: object) -> str:
+            world = current().world
+            if zlib.crc32(repr(sorted(case.headers.items())).encode()) % 8 == 0:
+                return world.stranger
+            node_id = str((case.path_parameters or {}).get("id"))
+            return world.tokens.get(node_id) or next(iter(world.tokens.values()))
+
+        def set(self, case: schemathesis.Case, data: str, context: object) -> None:
+            case.headers["Authorization"] = f"Bearer {data}"
+
+    @schemathesis.hook
+    def after_call(
+        context: HookContext, case: schemathesis.Case, response: schemathesis.Response
+    ) -> None:
+        current().tally.add(exchange_of(response), FUZZED, valid=is_valid(case))
+
+    @schemathesis.hook
+    def filter_failure(
+        context: HookContext, failure: Any, case: Any, response: schemathesis.Response
+    ) -> bool:
+        """An id with a slash is another path, and a header that is no HTTP is refused before us:
+        no operation answers, so that none's declarations hold. `status_is_declared` still looks.
+        """
+        exchange = exchange_of(response)
+        return exchange.operation is not None or exchange.status == 405
+
+    @schemathesis.hook
+    def after_validate(
+        context: HookContext,
+        case: schemathesis.Case,
+        response: schemathesis.Response,
+        results: list[Any],
+    ) -> None:
+        for result in results:
+            if result.failure is not None:
+                title = getattr(result.failure, "title", "failed")
+                current().tally.fail(result.name, str(title), exchange_of(response))
+
+    for name in current().checks:
+        schemathesis.check(_adapted(name, current))
+
+
+def _adapted(name: str, current: Callable[[], Judge]) -> Callable[..., None]:
+    def check(ctx: object, response: schemathesis.Response, case: object) -> None:
+        complaint = current().complaint(name, exchange_of(response))
+        if complaint is not None:
+            raise AssertionError(complaint)
+
+    check.__name__ = name
+    return check

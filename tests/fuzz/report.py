@@ -1,0 +1,41 @@
+"""The status table: operation x status x times seen."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from tests.contract.tables import REACHED
+from tests.fuzz.campaign import Outcome
+from tests.fuzz.exchange import CONTRACT
+from tests.fuzz.tally import DIRECTED, FUZZED, NO_OPERATION, Tally
+
+HEADINGS = ("operation", "status", "fuzzed", "directed", "2xx or 304 of valid")
+
+
+def status_table(outcome: Outcome) -> Table:
+    """One section an operation; what belongs to none comes last."""
+    table = Table(title=f"{outcome.cases_per_second:.0f} cases/s")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading == "operation" else "right")
+    for name in (*CONTRACT.operations, NO_OPERATION):
+        for row in _rows(outcome.tally, name):
+            table.add_row(*row)
+        table.add_section()
+    return table
+
+
+def _rows(tally: Tally, name: str) -> list[tuple[str, ...]]:
+    operation = CONTRACT.operations.get(name)
+    declared = set() if operation is None else set(operation.responses)
+    found = {status for one, status, _ in tally.seen if one == name}
+    share = tally.share(name) if REACHED.get(name) else None
+    reached = "" if share is None else f"{share:.0%} of {tally.valid[name]}"
+    return [
+        (
+            "" if index else name,
+            str(status),
+            *(str(tally.seen[name, status, source]) for source in (FUZZED, DIRECTED)),
+            "" if index else reached,
+        )
+        for index, status in enumerate(sorted(declared | found))
+    ]

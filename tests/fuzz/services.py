@@ -1,0 +1,89 @@
+"""The service in each state a declared status needs: as it is, bare, faulty, without a part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import partial
+
+from server.dev.commands import gunicorn_command
+from server.dev.ports import HOST, answers, free_ports
+from server.dev.process import Process, wait_until
+from server.dev.stack import Stack
+from tests.fuzz import directed as cases
+from tests.ledger_sql import run_sql
+
+FAULTY_APPLICATION = "tests.fuzz.faulty_wsgi:application"
+CORRUPT_POLICY = "0190ffff-0000-7000-8000-0000000000aa"
+ONE_WORKER = {"PLEXSPHERE_WORKERS": "1"}
+
+
+@contextmanager
+def live(stack: Stack, node_id: str) -> Iterator[str]:
+    yield stack.url
+
+
+@contextmanager
+def unprovisioned(stack: Stack, node_id: str) -> Iterator[str]:
+    """With an empty DSN."""
+    part = stack.extra_gunicorn("unprovisioned", {"PLEXSPHERE_DSN": "", **ONE_WORKER})
+    try:
+        yield part.url
+    finally:
+        part.stop()
+
+
+@contextmanager
+def faulty(stack: Stack, node_id: str) -> Iterator[str]:
+    """The test build of faulty_wsgi.py; none of its answers is a 200, so it is awaited by port."""
+    port = free_ports(1)[0]
+    settings = {**stack.env, **ONE_WORKER, "PLEXSPHERE_BIND": f"{HOST}:{port}"}
+    (stack.places.gunicorn / "faulty").mkdir(parents=True, exist_ok=True)
+    command = gunicorn_command(stack.places, "faulty", settings, log_to_file=True)
+    process = Process(replace(command, argv=[*command.argv[:-1], FAULTY_APPLICATION]))
+    try:
+        wait_until(lambda: answers(port), process, 60.0, "listening")
+        yield f"http://{HOST}:{port}"
+    finally:
+        process.end(command.death_signal, 15.0)
+
+
+@contextmanager
+def without(name: str, stack: Stack, node_id: str) -> Iterator[str]:
+    """One dependency stopped, and started again behind."""
+    stack.parts[name].stop()
+    try:
+        yield stack.url
+    finally:
+        stack.parts[name].start()
+
+
+@contextmanager
+def corrupt(stack: Stack, node_id: str) -> Iterator[str]:
+    """A rule set row of the Node against its fingerprint."""
+    run_sql(
+        stack.dsn,
+        "INSERT INTO plexsphere.policy_compiled_ruleset"
+        " (node_id, policy_id, revision_id, rule_payload, fingerprint)"
+        " VALUES (%s, %s, gen_random_uuid(), '', 'wrong')",
+        (node_id, CORRUPT_POLICY),
+    )
+    try:
+        yield stack.url
+    finally:
+        run_sql(
+            stack.dsn,
+            "DELETE FROM plexsphere.policy_compiled_ruleset WHERE policy_id = %s",
+            (CORRUPT_POLICY,),
+        )
+
+
+SERVICES: Mapping[str, Callable[[Stack, str], AbstractContextManager[str]]] = {
+    cases.LIVE: live,
+    cases.UNPROVISIONED: unprovisioned,
+    cases.FAULTY: faulty,
+    cases.CORRUPT: corrupt,
+    cases.NO_POSTGRES: partial(without, "postgres"),
+    cases.NO_SPICEDB: partial(without, "spicedb"),
+}

@@ -1,0 +1,103 @@
+"""What was seen: operation x status x times, and what that leaves to complain about."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.contract.tables import REACHED
+from tests.fuzz.exchange import CONTRACT, Exchange
+
+FUZZED, DIRECTED = "fuzzed", "directed"
+NO_OPERATION = "-"
+# Of the pull's answers, those that leave an audit row, with its outcome.
+AUDITED = {200: "granted", 304: "granted", 403: "insufficient_relation"}
+SAMPLED = 400
+
+
+@dataclass
+class Tally:
+    """Counts by (operation, status, source); `valid` and `reached` of Schemathesis' valid cases."""
+
+    seen: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+    codes: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+    valid: Counter[str] = field(default_factory=Counter)
+    reached: Counter[str] = field(default_factory=Counter)
+    audited: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def add(self, exchange: Exchange, source: str, valid: bool = False) -> None:
+        """One answer. Only what Schemathesis meant to be valid counts for the share."""
+        name = exchange.name
+        self.seen[name, exchange.status, source] += 1
+        code = (exchange.problem or {}).get("code")
+        if code:
+            self.codes[name, exchange.status, str(code)] += 1
+        if valid:
+            self.valid[name] += 1
+            self.reached[name] += exchange.status // 100 == 2 or exchange.status == 304
+        outcome = AUDITED.get(exchange.status)
+        mark = exchange.received.get("x-correlation-id", "")
+        if name == "GetNodeState" and outcome and (mark, outcome) in self.audited:
+            self.audited[mark, outcome] += 1
+        elif name == "GetNodeState" and outcome and len(self.audited) < SAMPLED:
+            self.audited[mark, outcome] = 1
+
+    def fail(self, check: str, complaint: str, exchange: Exchange) -> None:
+        """The first of each check is kept with where it happened."""
+        where = f"{exchange.method} {exchange.path[:120]} -> {exchange.status}"
+        self.failures.setdefault(check, f"{complaint} ({where})")
+
+    def times(self, name: str, status: int) -> int:
+        return sum(self.seen[name, status, source] for source in (FUZZED, DIRECTED))
+
+    def share(self, name: str) -> float | None:
+        """Of the valid cases, those that ended in a 2xx or 304; None without any."""
+        return self.reached[name] / self.valid[name] if self.valid[name] else None
+
+    def complaints(self) -> list[str]:
+        """Every declared status and code seen, nothing undeclared, and the inside reached."""
+        found = [f"{check}: {complaint}" for check, complaint in sorted(self.failures.items())]
+        for name, operation in CONTRACT.operations.items():
+            for status, declared in operation.responses.items():
+                if not self.times(name, status):
+                    found.append(f"{name} {status}: declared and never seen")
+                found += [
+                    f"{name} {status} {code}: declared and never seen"
+                    for code in declared.problem_codes
+                    if not self.codes[name, status, code]
+                ]
+            least, share = REACHED[name], self.share(name)
+            if least is not None and (share is None or share < least):
+                shown = "none" if share is None else f"{share:.0%}"
+                found.append(f"{name}: {shown} of the valid cases reach a 2xx, not {least:.0%}")
+        for name, status, _ in self.seen:
+            operation = CONTRACT.operations.get(name)
+            if operation is not None and status not in operation.responses:
+                found.append(f"{name} {status}: seen and not declared")
+        return list(dict.fromkeys(found))
+
+    def save(self, file: Path) -> None:
+        file.write_text(
+            json.dumps(
+                {
+                    **{
+                        name: [[*key, times] for key, times in getattr(self, name).items()]
+                        for name in ("seen", "codes", "audited")
+                    },
+                    **{name: dict(getattr(self, name)) for name in ("valid", "reached")},
+                    "failures": self.failures,
+                }
+            )
+        )
+
+    def merge(self, file: Path) -> None:
+        """What another process counted."""
+        found = json.loads(file.read_text())
+        for name in ("seen", "codes", "audited"):
+            getattr(self, name).update({tuple(row[:-1]): row[-1] for row in found[name]})
+        for name in ("valid", "reached"):
+            getattr(self, name).update(found[name])
+        self.failures = {**found["failures"], **self.failures}

@@ -1,0 +1,101 @@
+"""The short form of `make fuzz`, and that its complaints can be made."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.contract.tables import REACHED
+from tests.fuzz.campaign import SHORT_CASES, SHORT_SECONDS, Outcome, Run, campaign
+from tests.fuzz.exchange import CONTRACT, Exchange, operation_at
+from tests.fuzz.tally import DIRECTED, FUZZED, Tally
+
+ROOT = Path(__file__).resolve().parents[2]
+SEED = 20261123
+# The run is in the set-up of whichever test asks for it first.
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def outcome() -> Outcome:
+    folder = ROOT / ".dev" / "test" / "fuzz"
+    return campaign(Run(folder, SHORT_CASES, SEED, max_seconds=SHORT_SECONDS, nodes=16))
+
+
+def test_the_contract_holds_and_every_declared_status_is_seen(outcome: Outcome) -> None:
+    assert outcome.complaints == []
+    assert sum(outcome.tally.seen.values()) > 300
+
+
+def test_the_inside_is_reached(outcome: Outcome) -> None:
+    for name, least in REACHED.items():
+        share = outcome.tally.share(name)
+        assert least is None or (share is not None and share >= least)
+
+
+def test_junit_and_har_are_written(outcome: Outcome) -> None:
+    folder = ROOT / ".dev" / "test" / "fuzz"
+    tests = {case.get("name") for case in ElementTree.parse(folder / "junit.xml").iter("testcase")}
+    paths = {operation.path for operation in CONTRACT.operations.values()}
+    assert {f"GET {path}" for path in paths} <= tests
+    entries = json.loads((folder / "requests.har").read_text())["log"]["entries"]
+    assert len(entries) > 200
+
+
+def full() -> Tally:
+    """A tally with which there is nothing wrong."""
+    tally = Tally()
+    for name, operation in CONTRACT.operations.items():
+        tally.valid[name], tally.reached[name] = 10, 10
+        for status, declared in operation.responses.items():
+            tally.seen[name, status, DIRECTED] = 1
+            tally.codes.update(Counter((name, status, code) for code in declared.problem_codes))
+    return tally
+
+
+def test_a_full_tally_has_no_complaint() -> None:
+    assert full().complaints() == []
+
+
+@pytest.mark.parametrize("name", CONTRACT.operations)
+def test_a_declared_status_never_seen_is_named(name: str) -> None:
+    for status in CONTRACT.operations[name].responses:
+        tally = full()
+        del tally.seen[name, status, DIRECTED]
+        assert tally.complaints() == [f"{name} {status}: declared and never seen"]
+
+
+def test_a_code_never_seen_is_named() -> None:
+    tally = full()
+    del tally.codes["GetNodeState", 503, "authz_unavailable"]
+    assert tally.complaints() == ["GetNodeState 503 authz_unavailable: declared and never seen"]
+
+
+def test_an_undeclared_status_is_named() -> None:
+    tally = full()
+    tally.seen["GetLivez", 302, FUZZED] = 1
+    assert tally.complaints() == ["GetLivez 302: seen and not declared"]
+
+
+def test_a_suite_that_stays_outside_is_named() -> None:
+    tally = full()
+    tally.reached["GetNodeState"] = 4
+    assert tally.complaints() == ["GetNodeState: 40% of the valid cases reach a 2xx, not 50%"]
+
+
+def test_what_belongs_to_no_operation_is_told_apart() -> None:
+    assert operation_at("/v1/nodes/a%2Fb/state") is None
+    found = operation_at("/v1/nodes/%00/state?x=1")
+    assert found is not None and found.operation_id == "GetNodeState"
+    ours = {"x-correlation-id": "a"}
+    for method, received, named in (
+        ("GET", ours, "GetLivez"),
+        ("HEAD", ours, "GetLivez"),
+        ("POST", ours, "-"),
+        ("GET", {}, "-"),
+    ):
+        assert Exchange(method, "/livez", {}, 400, received, b"").name == named
