@@ -36,11 +36,11 @@ def shell(stack: Stack, script: str, folder: Path) -> subprocess.CompletedProces
     (folder / ".dev").mkdir(exist_ok=True)
     (folder / ".dev" / "env").write_text("\n".join(exports) + "\n")
     # the embedded Postgres brings psql along: a bare machine has none
-    path = f"{Path(sys.executable).parent}:{binary("psql").parent}:{os.environ['PATH']}"
+    places = [Path(sys.executable).parent, binary("psql").parent, os.environ["PATH"]]
     return subprocess.run(
         ["bash", "-eu", "-o", "pipefail", "-c", script],
         cwd=folder,
-        env={"PATH": path, "HOME": str(folder), "TERM": "dumb"},
+        env={"PATH": ":".join(map(str, places)), "HOME": str(folder), "TERM": "dumb"},
         capture_output=True,
         text=True,
         timeout=60,
