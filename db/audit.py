@@ -40,7 +40,8 @@ class PostgresAuditSink:
         application_name: str = "plexsphere-state audit",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``on_lost(rows, reason)`` is told of every loss: queue_full, closed or shutdown.
+        """``on_lost(rows, reason)`` is told of every loss: queue_full (some seconds late at most),
+        closed or shutdown.
 
         ``on_failed`` is told of every attempt that failed and will be made again. Both are called
         on requests' threads or the writer's, and what they raise is dropped.
@@ -53,6 +54,8 @@ class PostgresAuditSink:
         self._clock = clock
         # A row stays until it is written, so that capacity counts those in flight too.
         self._waiting: deque[Recorded] = deque()
+        self._overflown = 0
+        self._counting = threading.Lock()
         self._starting = threading.Lock()
         self._wake = threading.Event()
         self._hurry = threading.Event()
@@ -67,11 +70,13 @@ class PostgresAuditSink:
             self._lose(1, "closed")
             return
         if self._pid != os.getpid():
-            self._start()
-        if len(self._waiting) >= self._capacity:
-            self._lose(1, "queue_full")
-            return
-        self._waiting.append(Recorded(uuid4(), self._clock(), row))
+            with suppress(RuntimeError):  # no thread to be had just now: the next row tries again
+                self._start()
+        if len(self._waiting) < self._capacity:
+            self._waiting.append(Recorded(uuid4(), self._clock(), row))
+        else:
+            with self._counting:
+                self._overflown += 1
         if not self._wake.is_set():
             self._wake.set()
 
@@ -89,6 +94,7 @@ class PostgresAuditSink:
         self._wake.set()
         if self._thread is not None and self._pid == os.getpid():
             self._thread.join(timeout + 1.0)
+        self._report_overflow()
         if self._waiting:
             self._lose(len(self._waiting), "shutdown")
 
@@ -98,8 +104,8 @@ class PostgresAuditSink:
             if self._pid != os.getpid():
                 self._waiting.clear()  # the parent's, and the parent writes them
                 self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
-                self._pid = os.getpid()
                 self._thread.start()
+                self._pid = os.getpid()
 
     def _run(self) -> None:
         writer = AuditBatchWriter(self._dsn, self._application_name, self._clock)
@@ -108,6 +114,7 @@ class PostgresAuditSink:
             self._hurry.wait(FLUSH_INTERVAL)
             self._hurry.clear()
             self._wake.clear()
+            self._report_overflow()
             self._write_waiting(writer)
         self._write_waiting(writer)  # what came between the last look and close()
         writer.close()
@@ -122,6 +129,7 @@ class PostgresAuditSink:
                 # Whatever it is, it may pass; when it does not, the queue fills and says so.
                 with suppress(Exception):
                     self._on_failed(error)
+                self._report_overflow()
                 time.sleep(self._attempt().at_most(backoff).remaining())
                 backoff = min(2 * backoff, LONGEST_BACKOFF)
             else:
@@ -137,6 +145,13 @@ class PostgresAuditSink:
 
     def _is_over(self) -> bool:
         return self._closing is not None and self._closing.remaining() <= 0
+
+    def _report_overflow(self) -> None:
+        """Together, because a full queue loses a row a request."""
+        with self._counting:
+            rows, self._overflown = self._overflown, 0
+        if rows:
+            self._lose(rows, "queue_full")
 
     def _lose(self, rows: int, reason: str) -> None:
         with suppress(Exception):
