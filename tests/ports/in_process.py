@@ -1,0 +1,96 @@
+"""The outermost port: the real application over HTTP semantics, in this process, on fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from werkzeug.test import TestResponse
+
+from composer.identity import Principal
+from composer.snapshot_composer import SnapshotComposer
+from handlers import OPERATIONS
+from handlers.node_state import PullPorts
+from handlers.service import Asset, DocsPage, ServicePorts
+from server.app import build_app
+from server.contract import Contract
+from server.metrics import Metrics
+from server.operations import Handler, bind
+from tests.factories import DOMAIN, addressed, agent_of, node_id, peer_row
+from tests.fakes import (
+    FakeAuditSink,
+    FakeDropReporter,
+    FakeHealthProbe,
+    FakeLedger,
+    FakeNodeRepo,
+    FakeRelationChecker,
+)
+
+
+class FakeService:
+    """The real application in this process, on fakes: a Domain of three Nodes, each its own agent.
+
+    ``Authorization: Bearer <n>`` is the agent of the ``n``-th Node; any other header is nobody.
+    ``operations`` takes the place of some handlers, ``ports`` of some of the pull's ports.
+    """
+
+    contract = Contract.packaged()
+
+    def __init__(
+        self,
+        provisioned: bool = True,
+        operations: Mapping[str, Handler] | None = None,
+        contract: Contract | None = None,
+        large_body_bytes: int = 2**30,
+        **ports: Any,
+    ) -> None:
+        rows = [peer_row(number) for number in (3, 1, 2)]
+        agents = {(agent_of(n).subject, "node-agent", f"node:{node_id(n)}") for n in (1, 2, 3)}
+        self.relations = FakeRelationChecker(agents)
+        self.nodes = FakeNodeRepo({node_id(n): addressed(n) for n in (1, 2, 3)})
+        self.ledger = FakeLedger.of(DOMAIN, rows)
+        self.drops = FakeDropReporter()
+        self.audit = FakeAuditSink()
+        self.health = FakeHealthProbe()
+        self.metrics = Metrics()
+        self.seen: list[list[str]] = []
+        contract = contract or self.contract
+        pull = PullPorts(
+            self.relations, self.nodes, SnapshotComposer(self.ledger, self.drops), self.audit
+        )
+        page = DocsPage(b"<p>", Asset(b"1", "text/javascript", "js"), Asset(b"", "text/css", "css"))
+        meta = ServicePorts(
+            self.health, self.metrics, contract.raw, page, "0.1.0", contract.version
+        )
+        wired: dict[type, object] = {ServicePorts: meta}
+        if provisioned:
+            wired[PullPorts] = replace(pull, **ports)
+        bound = bind({**OPERATIONS, **(operations or {})}, wired)
+        self.app = build_app(contract, bound, self._principal, self.metrics, 3.0, large_body_bytes)
+
+    def _principal(self, headers: list[str]) -> Principal | None:
+        self.seen.append(headers)
+        scheme, _, given = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
+        return agent_of(int(given)) if scheme == "Bearer" and given.isdigit() else None
+
+    def ask(
+        self, path: str, who: int | None = None, method: str = "GET", **given: Any
+    ) -> TestResponse:
+        """One request; ``path`` is what the HTTP server hands on, percent-decoded."""
+        headers = {**given.pop("headers", {})}
+        if who is not None:
+            headers["Authorization"] = f"Bearer {who}"
+        environ = {"PATH_INFO": path.encode().decode("latin-1")} | given.pop("environ", {})
+        return self.app.test_client().open(
+            "/", method=method, headers=headers, environ_overrides=environ, **given
+        )
+
+    def pull(self, number: int = 1, who: int | None = 1, **given: Any) -> TestResponse:
+        """The reconciliation pull of the ``number``-th Node."""
+        return self.ask(f"/v1/nodes/{node_id(number)}/state", who, **given)
+
+    def asked(self) -> int:
+        """How many times anything further in was asked."""
+        calls = (self.relations.calls, self.relations.calls_at_least, self.nodes.calls)
+        return sum(map(len, calls)) + len(self.ledger.calls)
