@@ -95,9 +95,15 @@ def check_accept(operation: OperationContract) -> None:
     """406 where the operation's one JSON form is ruled out by ``Accept``."""
     if 406 not in operation.responses:
         return
-    accepted = flask.request.accept_mimetypes
-    if accepted and not any(accepted[media] > 0 for media in operation.produces):
+    accepted = list(flask.request.accept_mimetypes)
+    if accepted and not any(_quality(accepted, media) > 0 for media in operation.produces):
         raise Refused(NOT_ACCEPTABLE, "Accept rules out every declared media type")
+
+
+def _quality(accepted: list[tuple[str, float]], media: str) -> float:
+    """The most specific range decides; parameters (``charset=utf-8``) make no difference."""
+    ranges = (media, f"{media.partition('/')[0]}/*", "*/*")
+    return next((q for one, q in accepted if one.partition(";")[0].rstrip().lower() in ranges), 0)
 
 
 def respond(answer: Answer) -> Response:
