@@ -8,11 +8,11 @@ from weakref import WeakKeyDictionary
 from composer.bridge import EffectiveConfigBuilder
 from composer.deadline import Deadline
 from composer.entries import reports
-from composer.errors import ZeroDomainId, ZeroNodeId
+from composer.errors import CorruptLedger, ZeroDomainId, ZeroNodeId
 from composer.identity import NIL
 from composer.peers import DomainPeers, Peers, domain_peers
 from composer.policy import policy
-from composer.ports import DropReporter, Ledger, PeerTable
+from composer.ports import DropReporter, Ledger, LedgerView, PeerTable
 from composer.reachability import reachability
 from composer.snapshot import NodeStateSnapshot
 
@@ -36,19 +36,25 @@ class SnapshotComposer:
         if domain_id == NIL:
             raise ZeroDomainId("snapshot in the nil Domain")
         view = self._ledger.view(node_id, domain_id, deadline)
-        peers = Peers(self._filter(view.peers()), node_id)
+        try:
+            snapshot = self._compose(view, node_id)
+        except CorruptLedger as error:
+            # The slices know what is corrupt, and not whose it is.
+            raise CorruptLedger(f"node_id={node_id} {error}") from None
+        for drop in snapshot.peers.dropped():
+            self._drops.dropped(drop.outcome, domain_id, node_id, drop.peer_node_id)
+        return snapshot
+
+    def _compose(self, view: LedgerView, node_id: UUID) -> NodeStateSnapshot:
         state = reports(view.entries())
-        snapshot = NodeStateSnapshot(
-            peers=peers,
+        return NodeStateSnapshot(
+            peers=Peers(self._filter(view.peers()), node_id),
             reachability=reachability(view.reachability()),
             policy=policy(view.policies()),
             bridge=self._bridges.build(view.bridge()),
             state=state,
             reports=state,
         )
-        for drop in peers.dropped():
-            self._drops.dropped(drop.outcome, domain_id, node_id, drop.peer_node_id)
-        return snapshot
 
     def _filter(self, table: PeerTable) -> DomainPeers:
         filtered = self._filtered.get(table)
