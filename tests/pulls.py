@@ -36,12 +36,16 @@ SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a caller of the pull would get; `body` and `digest` are of a 200 alone."""
+    """What a caller of the pull would get; `body` and `digest` are of a 200 alone.
+
+    `inside` is what the log says of a refusal.
+    """
 
     status: int
     code: str | None = None
     body: bytes = b""
     digest: str = ""
+    inside: str = ""
 
 
 class Puller:
@@ -61,7 +65,7 @@ class Puller:
         try:
             answer = get_node_state(self._ports, call, id=node_id)
         except Refused as refused:
-            return Answered(refused.kind.status, refused.kind.code)
+            return Answered(refused.kind.status, refused.kind.code, inside=refused.inside)
         snapshot = answer.body
         assert isinstance(snapshot, SnapshotBody) and answer.media_type is not None
         body = snapshot.to_bytes()
@@ -74,8 +78,9 @@ class Puller:
             body=body,
             snapshot=snapshot,
         )
-        if validator().breach(outgoing) is not None:
-            return Answered(500)
+        breach = validator().breach(outgoing)
+        if breach is not None:
+            return Answered(500, inside=str(breach))
         return Answered(answer.status, None, body, snapshot.digest)
 
 
