@@ -1,0 +1,206 @@
+"""Nothing leaves unchecked: what breaches the contract is withheld, counted and logged."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import structlog
+
+from composer.snapshot_composer import SnapshotComposer
+from handlers.answers import Answer, Call
+from handlers.node_state import PullPorts, get_node_state
+from handlers.service import ServicePorts
+from handlers.wire import Block, SnapshotBody
+from tests.factories import DOMAIN, entry, peer_row
+from tests.fakes import FakeDropReporter, FakeLedger
+from tests.ports.in_process import FakeService
+
+ALIVE = {"status": "ok", "checks": []}
+Lines = list[Mapping[str, Any]]
+
+
+def answering(answer: Answer) -> Callable[..., Answer]:
+    def handler(ports: ServicePorts, call: Call) -> Answer:
+        return answer
+
+    return handler
+
+
+def lively(answer: Answer) -> FakeService:
+    """A service whose /livez answers so."""
+    return FakeService(operations={"GetLivez": answering(answer)})
+
+
+def spoiled(change: Callable[[Answer], Answer]) -> FakeService:
+    """A service whose pull is changed on its way out."""
+
+    def handler(ports: PullPorts, call: Call, id: str) -> Answer:
+        return change(get_node_state(ports, call, id))
+
+    return FakeService(operations={"GetNodeState": handler})
+
+
+BREACHES = {
+    "missing key": Answer(200, {"status": "ok"}),
+    "null array": Answer(200, {"status": "ok", "checks": None}),
+    "extra key": Answer(200, ALIVE | {"pid": 7}),
+    "wrong value": Answer(200, ALIVE | {"status": "hunter2"}),
+    "extra status": Answer(202, ALIVE),
+    "wrong media type": Answer(200, b"ok", media_type="text/plain"),
+    "no media type": Answer(200, b"ok", media_type=None),
+    "no body": Answer(200, None),
+    "broken body": Answer(200, b"{"),
+}
+
+
+@pytest.mark.parametrize("breach", BREACHES)
+def test_a_breach_leaves_as_a_500_problem(breach: str) -> None:
+    answer = lively(BREACHES[breach]).ask("/livez")
+    problem = json.loads(answer.data)
+    assert (answer.status_code, answer.mimetype, problem["type"], "code" in problem) == (
+        500,
+        "application/problem+json",
+        "https://plexsphere.com/errors/internal",
+        False,
+    )
+
+
+@pytest.mark.parametrize("breach", BREACHES)
+def test_a_withheld_answer_is_counted(breach: str) -> None:
+    service = lively(BREACHES[breach])
+    service.ask("/livez")
+    text = service.ask("/metrics").get_data(as_text=True)
+    counted = re.findall(r"^plexsphere_(?:contract_breaches|http_requests)_total\{.*", text, re.M)
+    assert counted == [
+        'plexsphere_http_requests_total{operation="GetLivez",status="500"} 1.0',
+        'plexsphere_contract_breaches_total{operation="GetLivez"} 1.0',
+    ]
+
+
+def logged(service: FakeService, ask: Callable[[FakeService], Any], event: str) -> Lines:
+    with structlog.testing.capture_logs() as lines:
+        ask(service)
+    return [line for line in lines if line["event"] == event]
+
+
+def test_a_withheld_answer_is_logged_with_where_and_never_what() -> None:
+    service = lively(BREACHES["wrong value"])
+    lines = logged(
+        service, lambda s: s.ask("/livez", headers={"X-Correlation-Id": "c"}), "contract_breach"
+    )
+    assert [{**line, "rule": "x"} for line in lines] == [
+        {
+            "event": "contract_breach",
+            "log_level": "error",
+            "operation": "GetLivez",
+            "status": 200,
+            "part": "body",
+            "pointer": "/status",
+            "rule": "x",
+            "correlation_id": "c",
+        }
+    ]
+
+
+def test_the_log_line_of_a_breach_does_not_show_the_value() -> None:
+    lines = logged(lively(BREACHES["wrong value"]), lambda s: s.ask("/livez"), "contract_breach")
+    assert len(lines) == 1 and "hunter2" not in str(lines)
+
+
+SPOILS: dict[str, Callable[[Answer], Answer]] = {
+    "no etag": lambda answer: replace(answer, headers={**answer.headers, "ETag": ""}),
+    "strong etag": lambda answer: replace(answer, headers={**answer.headers, "ETag": '"x"'}),
+    "stored": lambda answer: replace(answer, headers={**answer.headers, "Cache-Control": "public"}),
+    "no vary": lambda answer: replace(
+        answer, headers={k: v for k, v in answer.headers.items() if k != "Vary"}
+    ),
+    "other bytes": lambda answer: replace(answer, body=b'{"peers":[]}'),
+    "a 304 with a body": lambda answer: replace(answer, status=304),
+    "problem instead": lambda answer: Answer(404, {"type": "x"}, "application/problem+json"),
+    "a block more": lambda answer: replace(answer, body=with_block(answer, Block("x", b"1"))),
+    "a block null": lambda answer: replace(answer, body=nulled(answer, "state")),
+    "a cut gone wrong": lambda answer: replace(answer, body=miscut(answer)),
+}
+
+
+def body_of(answer: Answer) -> SnapshotBody:
+    assert isinstance(answer.body, SnapshotBody)
+    return answer.body
+
+
+def with_block(answer: Answer, block: Block) -> SnapshotBody:
+    return replace(body_of(answer), blocks=(*body_of(answer).blocks, block))
+
+
+def nulled(answer: Answer, name: str) -> SnapshotBody:
+    blocks = (Block(name, b"null") if b.name == name else b for b in body_of(answer).blocks)
+    return replace(body_of(answer), blocks=tuple(blocks))
+
+
+def miscut(answer: Answer) -> SnapshotBody:
+    peers, *others = body_of(answer).blocks
+    assert peers.cut is not None
+    cut = (peers.cut[0] + 1, peers.cut[1])
+    return replace(body_of(answer), blocks=(replace(peers, cut=cut), *others))
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_a_spoiled_pull_never_leaves_even_when_the_service_is_warm(spoil: str) -> None:
+    change: list[Callable[[Answer], Answer]] = [lambda answer: answer]
+    service = spoiled(lambda answer: change[0](answer))
+    warm = service.pull().status_code
+    change[0] = SPOILS[spoil]
+    assert (warm, service.pull().status_code) == (200, 500)
+
+
+def test_the_next_sound_pull_after_a_breach_leaves() -> None:
+    change: list[Callable[[Answer], Answer]] = [SPOILS["a block null"]]
+    service = spoiled(lambda answer: change[0](answer))
+    withheld = service.pull().status_code
+    change[0] = lambda answer: answer
+    assert (withheld, service.pull().status_code) == (500, 200)
+
+
+def test_a_ledger_that_holds_what_the_contract_forbids_is_a_500() -> None:
+    ledger = FakeLedger.of(DOMAIN, [peer_row(1)], entry_rows=(entry("data", "k" * 129),))
+    service = FakeService(snapshots=SnapshotComposer(ledger, FakeDropReporter()))
+    assert service.pull().status_code == 500
+
+
+def test_a_withheld_answer_carries_the_correlation_id_in_both_places() -> None:
+    answer = lively(BREACHES["extra key"]).ask("/livez", headers={"X-Correlation-Id": "c"})
+    assert (answer.headers["X-Correlation-Id"], json.loads(answer.data)["correlation_id"]) == (
+        "c",
+        "c",
+    )
+
+
+def test_a_withheld_answer_keeps_none_of_its_headers() -> None:
+    answer = spoiled(SPOILS["a block null"]).pull()
+    assert "ETag" not in answer.headers and answer.headers["Cache-Control"] == "no-store"
+
+
+def large(size: int, limit: int) -> FakeService:
+    ledger = FakeLedger.of(DOMAIN, [peer_row(1)], entry_rows=(entry("data", "k", "v" * size),))
+    composer = SnapshotComposer(ledger, FakeDropReporter())
+    return FakeService(snapshots=composer, large_body_bytes=limit)
+
+
+@pytest.mark.parametrize(("size", "warned"), [(1000, 0), (6000, 1)])
+def test_a_body_near_what_agents_take_is_served_and_warned_of(size: int, warned: int) -> None:
+    service = large(size, 10_000)
+    lines = logged(service, lambda s: s.pull(), "snapshot_large")
+    text = service.ask("/metrics").get_data(as_text=True)
+    assert (len(lines), f"plexsphere_large_snapshots_total {float(warned)}" in text) == (
+        warned,
+        True,
+    )
+
+
+def test_a_large_body_is_still_whole() -> None:
+    assert len(json.loads(large(6000, 10_000).pull().data)["state"]["data"][0]["value"]) == 6000
