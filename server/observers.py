@@ -35,10 +35,14 @@ class DropObserver:
 
 
 class AuditObserver:
-    """Told of audit rows that could not be kept."""
+    """Told of audit rows that could not be written, or not be kept."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+
+    def failed(self, error: Exception) -> None:
+        """A batch could not be written; it is kept and tried again."""
+        _log.warning("audit_write_failed", cause=str(error))
 
     def lost(self, count: int, reason: str) -> None:
         """Count and log; nothing else can be done for them."""

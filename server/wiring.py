@@ -142,8 +142,12 @@ def audit_sink(settings: Settings, metrics: Metrics) -> PostgresAuditSink | None
     """None where audit is switched off: the nil sink is silent."""
     if not settings.audit:
         return None
+    observer = AuditObserver(metrics)
     return PostgresAuditSink(
-        settings.dsn, capacity=settings.audit_queue, on_lost=AuditObserver(metrics).lost
+        settings.dsn,
+        capacity=settings.audit_queue,
+        on_lost=observer.lost,
+        on_failed=observer.failed,
     )
 
 
