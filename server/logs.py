@@ -25,7 +25,13 @@ def configure(log_format: str, level: str, stream: TextIO | None = None) -> None
     """Set up logging for this process; idempotent."""
     renderer: list[Any]
     if log_format == "console":
-        renderer = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        renderer = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stdout.isatty(),
+                # the default draws every local: tokens and DSNs, and seconds of work a line
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     else:
         renderer = [
             structlog.processors.format_exc_info,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
+import structlog
 from connexion.spec import OpenAPISpecification
 from werkzeug.test import TestResponse
 
@@ -29,6 +30,13 @@ from tests.fakes import (
     FakeNodeRepo,
     FakeRelationChecker,
 )
+
+if not structlog.is_configured():
+    # the library's own default prints, and takes seconds to draw an exception with its locals
+    structlog.configure(
+        processors=[structlog.processors.KeyValueRenderer()],
+        logger_factory=structlog.ReturnLoggerFactory(),
+    )
 
 _JUDGED: set[bytes] = set()
 
