@@ -11,7 +11,7 @@
   const startEmpty = (parameter) => {
     if (parameter.required || !("example" in parameter)) return parameter;
     const { example, description = "", ...rest } = parameter;
-    return { ...rest, description: `${description.trimEnd()}\n\nFor example \`${example}\`.` };
+    return { ...rest, description: `${description.trimEnd()}\nFor example \`${example}\`.` };
   };
   const withEmptyStarts = (spec) => {
     const parameters = Object.entries(spec.components?.parameters ?? {});

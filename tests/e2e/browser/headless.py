@@ -33,13 +33,17 @@ ASSETS = (
     "NOTICE",
 )
 INSTALL_S = 240
-# Where a machine has no fonts, the package's own; text must not turn into boxes.
+# The package's own font first, so that a machine without fonts shows text and all show the same.
 FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
   <dir>{home}/unpacked/fonts</dir>
   <dir>/usr/share/fonts</dir>
   <cachedir>{home}/font-cache</cachedir>
+  <alias><family>sans-serif</family><prefer><family>Open Sans</family></prefer></alias>
+  <alias><family>monospace</family><prefer>
+    <family>DejaVu Sans Mono</family><family>Liberation Mono</family>
+  </prefer></alias>
 </fontconfig>
 """
 
@@ -57,6 +61,7 @@ def install() -> None:
     stamp = HOME / "installed"
     with (HOME / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        (HOME / "fonts.conf").write_text(FONTS.format(home=HOME))
         if stamp.exists() and stamp.read_text() == wanted.hexdigest():
             return
         stamp.unlink(missing_ok=True)
@@ -70,7 +75,6 @@ def install() -> None:
         (HOME / "unpacking").mkdir()
         _run([*node(), str(HERE / "unpack.mjs")], INSTALL_S, TMPDIR=str(HOME / "unpacking"))
         (HOME / "unpacking").rename(HOME / "unpacked")
-        (HOME / "fonts.conf").write_text(FONTS.format(home=HOME))
         stamp.write_text(wanted.hexdigest())
 
 
