@@ -21,10 +21,10 @@ VENV := .venv/bin
 INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
 SOURCES = $(wildcard composer db handlers server tests deploy wsgi.py)
 
-.PHONY: help run test lint fmt lock bench fuzz wheel ci clean
+.PHONY: help run test lint fmt lock bench fuzz wheel docs-assets pictures ci clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: ## embedded Postgres and SpiceDB, a sample Domain, the real gunicorn (PORT=8080 NODES=64 EXTERNAL=1)
 	$(INSTALL) run $(ELSEWHERE)
@@ -48,6 +48,8 @@ fmt: ## format, and mend what ruff can mend
 lock: ## write the lock files anew from setup.cfg and package.json
 	$(INSTALL) test
 	@deploy/bootstrap/lock.sh $(VENV)/uv
+	@cd tests/e2e/browser && npm install --package-lock-only --ignore-scripts \
+		--omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error
 
 bench: ## requests per second, a table and .dev/bench.json
 	$(INSTALL) test --tools
@@ -60,6 +62,14 @@ wheel: ## a wheel in dist/
 fuzz: ## Schemathesis and directed cases against the real service (CASES=200 an operation, SEED=...)
 	$(INSTALL) test
 	@exec $(VENV)/python -m tests.fuzz --cases $(CASES) $(if $(filter-out file,$(origin SEED)),--seed $(SEED))
+
+docs-assets: ## the docs page's pinned files from npm into server/docs/
+	$(INSTALL) test
+	@exec $(VENV)/python -m tests.e2e.browser.headless assets
+
+pictures: ## docs/pictures/ anew: the docs page in a real browser, the command line, the way of a pull
+	$(INSTALL) test
+	@exec $(VENV)/python -m docs.pictures.take
 
 ci: ## what a change must pass
 	@exec bash .ci/run
