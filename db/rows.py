@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -136,8 +136,8 @@ def _array(text: str | None) -> list[Any]:
 
 
 def _moment(text: str) -> datetime:
-    """Exact to the microsecond; ``infinity`` and years past 9999 are no moments."""
-    return datetime.fromisoformat(text).astimezone(UTC)
+    """UTC, exact to the microsecond; ``infinity`` and years past 9999 are no moments."""
+    return datetime.fromisoformat(text + "+00:00")
 
 
 def _text(value: object) -> str:

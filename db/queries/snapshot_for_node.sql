@@ -9,6 +9,8 @@
 --   policies        [[policy_id, revision_id, rule_payload in hex, fingerprint in hex], ...]
 --   entries         [[kind, key, value, workload_tag], ...]
 --   bridge          NULL without a bridge Resource; else [relay, assignments, providers, rules, tunnels]
+-- Times are in UTC whatever the session's zone: PGTZ wins over what the pool asks for, and the first
+-- and the last day there are have no text in another zone.
 -- Indexes: nodes_pkey and domains_pkey; nodes_by_domain for the peers; for the relays
 -- bridge_resources_node_id_key, bridge_relays_pkey and bridge_relay_assignments_pkey; the primary
 -- key of policies and entries; the bridge_resource_id keys of the aggregates.
@@ -44,7 +46,11 @@ SELECT
             WHERE p.domain_id = $2
         )
     END AS peers,
-    json_build_array(n.reachability_state, n.last_heartbeat_at, n.changed_at)::text AS reachability,
+    json_build_array(
+        n.reachability_state,
+        n.last_heartbeat_at AT TIME ZONE 'UTC',
+        n.changed_at AT TIME ZONE 'UTC'
+    )::text AS reachability,
     (
         SELECT
             json_agg(json_build_array(
@@ -90,8 +96,8 @@ SELECT
                             u.max_peers,
                             u.auth_secret_ref,
                             u.routing_policy,
-                            u.created_at,
-                            u.updated_at
+                            u.created_at AT TIME ZONE 'UTC',
+                            u.updated_at AT TIME ZONE 'UTC'
                         ))
                     FROM plexsphere.bridge_user_access_providers AS u
                     WHERE u.bridge_resource_id = b.id
@@ -105,8 +111,8 @@ SELECT
                             i.target_node_id,
                             i.target_port,
                             i.acme_account_ref,
-                            i.created_at,
-                            i.updated_at
+                            i.created_at AT TIME ZONE 'UTC',
+                            i.updated_at AT TIME ZONE 'UTC'
                         ))
                     FROM plexsphere.bridge_ingress_rules AS i
                     WHERE i.bridge_resource_id = b.id
@@ -122,8 +128,8 @@ SELECT
                             t.auth_secret_ref,
                             t.allowed_subnets,
                             t.routing_policy,
-                            t.created_at,
-                            t.updated_at
+                            t.created_at AT TIME ZONE 'UTC',
+                            t.updated_at AT TIME ZONE 'UTC'
                         ))
                     FROM plexsphere.bridge_site_to_site_tunnels AS t
                     WHERE t.bridge_resource_id = b.id
