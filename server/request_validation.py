@@ -7,6 +7,7 @@ answer; this one takes its place in ``validator_map`` and refuses with our Probl
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from server.problems import BAD_REQUEST
 
 # Which refusal a broken parameter becomes; what is not named here is a 400 without a code.
 PARAMETER_REFUSALS: Mapping[str, RefusalKind] = {"id": INVALID_NODE_ID}
+# As many digits as an int64 has: Python refuses to read thousands of them.
+_INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
 
 def parameter_validator(contract: Contract) -> type:
@@ -70,7 +73,7 @@ def _given(parameter: ParameterContract, path: Mapping[str, Any]) -> str | None:
 
 def _typed(text: str, schema_type: str) -> object:
     """A parameter's text as the value its schema speaks of; the text where it is none."""
-    if schema_type == "integer" and text.lstrip("-").isascii() and text.lstrip("-").isdigit():
+    if schema_type == "integer" and _INTEGER.fullmatch(text):
         return int(text)
     if schema_type == "boolean" and text in ("true", "false"):
         return text == "true"

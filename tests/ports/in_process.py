@@ -106,7 +106,7 @@ class FakeService:
         if who is not None:
             headers["Authorization"] = f"Bearer {who}"
         environ = {"PATH_INFO": path.encode().decode("latin-1")} | given.pop("environ", {})
-        return self.app.test_client().open(
+        return self.app.test_client(use_cookies=False).open(
             "/", method=method, headers=headers, environ_overrides=environ, **given
         )
 

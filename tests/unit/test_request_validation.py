@@ -1,0 +1,118 @@
+"""Parameters against a small contract: what is refused, by which refusal, and that nothing leaks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from handlers.answers import Answer, Call
+from handlers.service import ServicePorts
+from server.contract import Contract
+from tests.ports.in_process import FakeService
+
+PARAMETERS: list[dict[str, Any]] = [
+    {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 8}},
+    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}},
+    {"name": "deep", "in": "query", "schema": {"type": "boolean"}},
+    {"name": "since", "in": "query", "schema": {"type": "string", "format": "date-time"}},
+    {"name": "X-Tenant", "in": "header", "schema": {"type": "string", "pattern": "^[a-z]+$"}},
+    {"name": "session", "in": "cookie", "schema": {"type": "string", "minLength": 3}},
+]
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+DOCUMENT = {
+    "openapi": "3.0.3",
+    "info": {"title": "small", "version": "1.0.0"},
+    "paths": {
+        "/things/{name}": {
+            "get": {
+                "operationId": "GetThing",
+                "parameters": PARAMETERS,
+                "responses": {
+                    "200": {
+                        "description": "ok",
+                        "content": {"application/json": {"schema": {"type": "object"}}},
+                    },
+                    "400": {"description": "bad", "content": PROBLEM},
+                    "500": {"description": "fault", "content": PROBLEM},
+                },
+            }
+        }
+    },
+    "components": {"schemas": {"Problem": {"type": "object"}}},
+}
+
+
+def get_thing(ports: ServicePorts, call: Call, name: str, **query: Any) -> Answer:
+    return Answer(200, {"name": name, **query})
+
+
+@pytest.fixture(scope="module")
+def service() -> FakeService:
+    return FakeService(
+        contract=Contract(yaml.safe_dump(DOCUMENT).encode()), operations={"GetThing": get_thing}
+    )
+
+
+def status(service: FakeService, path: str = "/things/a", **given: Any) -> int:
+    return service.ask(path, **given).status_code
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"query_string": "limit=1"},
+        {"query_string": "limit=200&deep=true"},
+        {"query_string": "deep=false"},
+        {"query_string": "since=2026-11-23T07:00:00Z"},
+        {"query_string": "unknown=1"},
+        {"headers": {"X-Tenant": "abc"}},
+        {"headers": {"Cookie": "session=abc"}},
+    ],
+    ids=str,
+)
+def test_a_sound_request_is_answered(service: FakeService, given: dict[str, Any]) -> None:
+    assert status(service, **given) == 200
+
+
+NO_LIMITS = ["", "0", "201", "-1", "--5", "-", "1.0", "1e2", "0x1", "%D9%A1", "%2B1", "1%20"]
+UNSOUND: list[dict[str, Any]] = [
+    {"path": "/things/" + "x" * 9},
+    *({"query_string": f"limit={text}"} for text in [*NO_LIMITS, "9" * 5000]),
+    {"query_string": "deep=1"},
+    {"query_string": "deep=True"},
+    {"query_string": "since=yesterday"},
+    {"headers": {"X-Tenant": "ABC"}},
+    {"headers": {"X-Tenant": ""}},
+    {"headers": {"Cookie": "session=a"}},
+]
+
+
+@pytest.mark.parametrize("given", UNSOUND, ids=lambda given: str(given)[:50])
+def test_an_unsound_parameter_is_a_400_without_a_code(
+    service: FakeService, given: dict[str, Any]
+) -> None:
+    answer = service.ask(**{"path": "/things/a"} | given)
+    assert (answer.status_code, json.loads(answer.data).get("type"), "code" in answer.json) == (
+        400,
+        "https://plexsphere.com/errors/bad-request",
+        False,
+    )
+
+
+def test_what_was_sent_is_not_sent_back(service: FakeService) -> None:
+    answer = service.ask("/things/a", query_string="limit=hunter2")
+    assert (answer.status_code, b"hunter2" in answer.data) == (400, False)
+
+
+def test_a_required_parameter_that_is_missing_is_a_400() -> None:
+    required = [{**one, "required": True} for one in PARAMETERS if one["in"] != "path"]
+    document = json.loads(json.dumps(DOCUMENT))
+    document["paths"]["/things/{name}"]["get"]["parameters"] = [PARAMETERS[0], *required]
+    service = FakeService(
+        contract=Contract(yaml.safe_dump(document).encode()), operations={"GetThing": get_thing}
+    )
+    assert status(service) == 400
