@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def install() -> None:
     stamp = HOME / "installed"
     with (HOME / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        (HOME / "fonts.conf").write_text(FONTS.format(home=HOME))
+        (HOME / "fonts.conf").write_text(FONTS.format(home=escape(str(HOME))))
         if stamp.exists() and stamp.read_text() == wanted.hexdigest():
             return
         stamp.unlink(missing_ok=True)
@@ -83,7 +84,8 @@ def run_script(name: str, given: dict[str, Any], timeout_s: float) -> Any:
     install()
     libraries = {}
     if ctypes.util.find_library("nss3") is None:
-        libraries["LD_LIBRARY_PATH"] = str(HOME / "unpacked" / "al2023" / "lib")
+        # Relative to where scripts run: a colon in the path of the clone must not matter.
+        libraries["LD_LIBRARY_PATH"] = "unpacked/al2023/lib"
     browser = {
         "executablePath": str(HOME / "unpacked" / "chromium"),
         "env": {"FONTCONFIG_FILE": str(HOME / "fonts.conf"), **libraries},
