@@ -1,4 +1,4 @@
-"""Parameters against a small contract: what is refused, by which refusal, and that nothing leaks."""
+"""Parameters against a small contract: what is refused, how, and that nothing leaks."""
 
 from __future__ import annotations
 
