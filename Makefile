@@ -19,7 +19,7 @@ ELSEWHERE = $(if $(filter-out 0 no false,$(EXTERNAL)),--external)
 # Colons and spaces in the path of a clone must not matter, so everything is relative to it.
 VENV := .venv/bin
 INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
-SOURCES = $(wildcard composer db handlers server tests deploy wsgi.py)
+SOURCES = $(wildcard composer db handlers server tests deploy docs wsgi.py)
 
 .PHONY: help run test lint fmt lock bench fuzz wheel docs-assets pictures ci clean
 
