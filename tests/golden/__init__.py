@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.ledgers import TABLES, Tables, framed
+from tests.ledger_tables import TABLES, Tables, framed
 
 FOLDER = Path(__file__).parent
 

@@ -16,7 +16,7 @@ from server.dev.parts import Part
 from server.dev.ports import free_ports
 from server.dev.postgres import Cluster
 from tests.golden import goldens
-from tests.ledgers import load
+from tests.ledger_tables import load
 from tests.oracle import expected_body
 
 OWN = Path(__file__).resolve().parents[2] / ".dev" / "golden"

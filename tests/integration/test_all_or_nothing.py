@@ -21,7 +21,7 @@ from db.statements import Prepared
 from tests.golden import FOLDER, golden
 from tests.integration.cutting_proxy import CuttingProxy
 from tests.ledger_sql import run_sql
-from tests.ledgers import TABLES, load
+from tests.ledger_tables import TABLES, load
 from tests.pulls import Answered, Puller
 
 pytest_plugins = "tests.integration.ledger_fixtures"

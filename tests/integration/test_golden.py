@@ -9,7 +9,7 @@ import pytest
 
 from db.pool import ReadPool
 from tests.golden import FOLDER, Golden, goldens
-from tests.ledgers import load
+from tests.ledger_tables import load
 from tests.pulls import Puller
 
 pytest_plugins = "tests.integration.ledger_fixtures"

@@ -20,7 +20,7 @@ import psycopg2
 import pytest
 
 from db.pool import ReadPool
-from tests.ledgers import load
+from tests.ledger_tables import load
 from tests.oracle import expected_body
 from tests.pulls import Puller
 

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from psycopg2.extensions import connection
 
-from tests.ledgers import NIL, Change, Ledger, ledgers, load
+from tests.ledger_tables import NIL, Change, Ledger, load
+from tests.ledgers import ledgers
 from tests.oracle import NoBodyError, NoSuchNodeError, expected_body, expected_drops
 from tests.pulls import Answered, PoolOfOne, Puller
 

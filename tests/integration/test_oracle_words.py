@@ -10,7 +10,8 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection
 
-from tests.ledgers import (
+from tests.ledger_tables import Row, Tables, framed, load
+from tests.ledger_words import (
     ADDRESSES,
     BAD_LINES,
     DOMAIN_IDS,
@@ -29,10 +30,6 @@ from tests.ledgers import (
     ROUTING_TEXTS,
     RULE,
     TEXTS,
-    Row,
-    Tables,
-    framed,
-    load,
 )
 from tests.oracle import NoBodyError, expected_body, expected_drops
 from tests.pulls import Answered, PoolOfOne, Puller
