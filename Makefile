@@ -75,5 +75,7 @@ ci: ## what a change must pass
 	@exec bash .ci/run
 
 clean: ## remove what make made: .venv, .dev, caches
+	@test ! -e .dev/lock || flock --nonblock .dev/lock true || \
+	  { echo "plexsphere-state: make run is running in this clone: stop it first." >&2; exit 1; }
 	@rm -rf .venv .dev build dist *.egg-info .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

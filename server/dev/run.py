@@ -14,7 +14,8 @@ from .reload import Reloader
 from .stack import Stack
 from .supervisor import PartEnded, Stopped, stopping_on_signals, watch
 
-FOLDER = REPOSITORY / ".dev"
+# In a clone beside the Makefile; where the package is installed, in the folder one stands in.
+FOLDER = (REPOSITORY if (REPOSITORY / "Makefile").exists() else Path.cwd()) / ".dev"
 # What the wider of the sample's networks has room for.
 MAX_NODES = 2_000_000
 
