@@ -101,7 +101,16 @@ class ResponseValidator:
             return self._snapshot_breach(media, outgoing.snapshot)
         if outgoing.media_type is not None and outgoing.media_type.endswith(JSON_SUFFIXES):
             return _value_breach(media.validator, outgoing)
-        fault = media.validator.fault(outgoing.body.decode("utf-8"))
+        return self._text_breach(media.validator, outgoing)
+
+    def _text_breach(self, validator: Validator, outgoing: Outgoing) -> Breach | None:
+        """A text that comes again (it has an ETag), such as the page's script, is read once."""
+        key = (f"{outgoing.operation_id} {outgoing.media_type}", outgoing.body)
+        if self._is_known(key):
+            return None
+        fault = validator.fault(outgoing.body.decode("utf-8"))
+        if fault is None and "etag" in outgoing.headers:
+            self._remember(key)
         return _from_fault("body", fault)
 
     def _snapshot_breach(self, media: MediaContract, body: SnapshotBody) -> Breach | None:
@@ -121,14 +130,16 @@ class ResponseValidator:
 
     def _block_breach(self, block: Block, validator: Validator) -> Breach | None:
         key = (block.name, block.source)
-        with self._lock:
-            known = key in self._valid
-        if not known:
+        if not self._is_known(key):
             fault = validator.fault(_decoded(block.source))
             if fault is not None:
                 return Breach("body", f"/{block.name}{fault.pointer}", fault.rule)
             self._remember(key)
         return _cut_breach(block)
+
+    def _is_known(self, key: tuple[str, bytes]) -> bool:
+        with self._lock:
+            return key in self._valid
 
     def _remember(self, key: tuple[str, bytes]) -> None:
         size = len(key[1])
