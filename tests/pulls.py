@@ -15,6 +15,7 @@ from psycopg2.extensions import connection
 
 from composer.deadline import Deadline
 from composer.identity import Principal, PrincipalKind
+from composer.ports import DropReporter
 from composer.snapshot_composer import SnapshotComposer
 from db.connections import Row
 from db.errors import ledger_errors
@@ -51,12 +52,13 @@ class Answered:
 class Puller:
     """One worker's pull: what it holds from one call may serve the next."""
 
-    def __init__(self, pool: ReadPool) -> None:
+    def __init__(self, pool: ReadPool, reporter: DropReporter | None = None) -> None:
+        """``reporter`` stands in for ``drops``."""
         self.drops = FakeDropReporter()
         self._ports = PullPorts(
             relations=EveryoneIsAgent(),
             nodes=PostgresNodeRepo(pool),
-            snapshots=SnapshotComposer(PostgresLedger(pool), self.drops),
+            snapshots=SnapshotComposer(PostgresLedger(pool), reporter or self.drops),
         )
 
     def pull(self, node_id: str, seconds: float = SECONDS) -> Answered:

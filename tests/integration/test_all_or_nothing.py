@@ -18,6 +18,8 @@ from composer.deadline import Deadline
 from db.connections import Row
 from db.pool import ReadPool
 from db.statements import Prepared
+from server.dev.stack import Stack
+from tests.client import Reply, ask, pull_path
 from tests.golden import FOLDER, golden
 from tests.integration.cutting_proxy import CuttingProxy
 from tests.ledger_sql import run_sql
@@ -296,3 +298,41 @@ def test_a_connection_that_falls_silent_in_the_middle_of_an_answer(
         refused = told(behind.pull(NODE, seconds=0.5))
     assert (refused, proxy.cuts) == (UNAVAILABLE, 1)
     assert behind.pull(NODE).body == RIGHT
+
+
+# ---- over the socket ----------------------------------------------------------------------------
+
+
+def pulled(stack: Stack) -> Reply:
+    return ask(stack.url, pull_path(stack.node_id), stack.headers)
+
+
+@pytest.mark.parametrize("table", ["node_state_entries", "policy_compiled_ruleset"])
+@pytest.mark.parametrize("fault", ["raises", "is without memory"])
+def test_over_the_socket_a_row_set_that_cannot_be_read(
+    stack: Stack, table: str, fault: str
+) -> None:
+    right = pulled(stack)
+    body, (status, code, _) = FAULTS[fault]
+    with broken_table(stack.dsn, table, body):
+        refused = [pulled(stack) for _ in range(4)]
+    assert right.status == 200
+    assert {(one.status, one.code) for one in refused} == {(status, code)}
+    assert pulled(stack).body == right.body
+
+
+def test_over_the_socket_a_corrupt_policy_is_no_half_firewall(stack: Stack) -> None:
+    right = pulled(stack)
+    policy = "ffffffff-ffff-4fff-8fff-ffffffffffff"
+    values = f"('{stack.node_id}', '{policy}', '{policy}', 'hunter2', 'hunter2')"
+    run_sql(stack.dsn, f"INSERT INTO plexsphere.policy_compiled_ruleset VALUES {values}")
+    try:
+        refused = pulled(stack)
+    finally:
+        run_sql(
+            stack.dsn,
+            f"DELETE FROM plexsphere.policy_compiled_ruleset WHERE policy_id = '{policy}'",
+        )
+    assert (refused.status, refused.code) == (500, None)
+    assert b"hunter2" not in refused.body and policy.encode() not in refused.body
+    assert pulled(stack).body == right.body

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 import psycopg2
 import pytest
 from psycopg2.extensions import connection
+from structlog.testing import capture_logs
 
-from tests.ledger_tables import Row, Tables, framed, load
+from server.metrics import Metrics
+from server.observers import DropObserver
+from tests.ledger_tables import NIL, Row, Tables, framed, load
 from tests.ledger_words import (
     ADDRESSES,
     BAD_LINES,
@@ -115,6 +118,35 @@ def test_every_address_with_every_key(held: connection) -> None:
     body = json.loads(agreed(held, {"nodes": nodes}).body)
     # Four addresses and six keys are no good: neither bad nor good ones are all there is.
     assert len(body["peers"]) == (len(ADDRESSES) - 5) * (len(KEYS) - 6)
+
+
+def test_each_row_left_out_is_one_warning_with_the_seeds_fields(held: connection) -> None:
+    """For each snapshot composed: what the process holds already is warned of again."""
+    corrupt = {
+        NIL: ("invalid_node_id", {}),
+        NODE_IDS[1]: ("invalid_mesh_ip", {"mesh_ip": "::"}),
+        NODE_IDS[2]: ("empty_public_key", {"public_key": b""}),
+        NODE_IDS[3]: ("malformed_public_key", {"public_key": bytes(31)}),
+    }
+    nodes = [node(NODE), *(node(one, **changes) for one, (_, changes) in corrupt.items())]
+    with held.cursor() as cursor:
+        load(cursor, {"domains": [{"id": DOMAIN}], "nodes": nodes})
+    puller = Puller(PoolOfOne.over(held), DropObserver(Metrics()))
+    expected = [
+        {
+            "event": "peer_dropped",
+            "log_level": "warning",
+            "outcome": outcome,
+            "domain_id": DOMAIN,
+            "addressed_node_id": NODE,
+            "peer_node_id": peer,
+        }
+        for peer, (outcome, _) in corrupt.items()
+    ]
+    for _ in range(2):
+        with capture_logs() as lines:
+            assert puller.pull(NODE).status == 200
+        assert lines == expected
 
 
 def test_every_host_of_a_relay(held: connection) -> None:
