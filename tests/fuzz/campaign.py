@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from server.dev.stack import Stack
 from tests.client import Reply, ask, send_raw
@@ -65,6 +66,7 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
         complaints = [*audit, *send_all(stack, judge)]
         complaints += missing_audit(stack.dsn, judge.tally)
     complaints = list(dict.fromkeys([*judge.tally.complaints(), *complaints]))
+    complaints += junit_failures(run.folder / "junit.xml")
     if code and not complaints:
         complaints.append(f"Schemathesis ended with {code}: {run.folder / 'schemathesis.txt'}")
     return Outcome(judge.tally, complaints, fuzzed / seconds)
@@ -101,6 +103,17 @@ def schemathesis(run: Run, url: str) -> tuple[int, float]:
             command, env=env, cwd=run.folder, stdout=output, stderr=output, timeout=run.max_seconds
         ).returncode
     return code, max(time.monotonic() - started, 0.001)
+
+
+def junit_failures(file: Path) -> list[str]:
+    """What Schemathesis complains about, a line each; our own checks are among it."""
+    every = ElementTree.parse(file).iter("testcase")
+    found = [
+        (case.get("name"), part.get("message") or part.text or "")
+        for case in every
+        for part in (*case.iter("failure"), *case.iter("error"))
+    ]
+    return [f"{name}: {' '.join(text.split())[:300]}" for name, text in found]
 
 
 def send_all(stack: Stack, judge: Judge) -> Iterator[str]:

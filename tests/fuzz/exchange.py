@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -17,9 +18,12 @@ PROBLEM = "application/problem+json"
 HTTP_SERVER_REFUSES = (400, 414, 431)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Exchange:
-    """Header names in lower case; `path` as it was sent, percent-encoded."""
+    """Header names in lower case; `path` as it was sent, percent-encoded.
+
+    Without slots, so that what some twenty checks ask of it is worked out once.
+    """
 
     method: str
     path: str
@@ -35,13 +39,17 @@ class Exchange:
         return cls(method, path, lower, reply.status, reply.headers, reply.body)
 
     @property
+    def is_ours(self) -> bool:
+        """Whether a declared path answered, and not the HTTP server in front of it."""
+        refused = self.status in HTTP_SERVER_REFUSES and "x-correlation-id" not in self.received
+        return not refused and operation_at(self.path) is not None
+
+    @cached_property
     def operation(self) -> OperationContract | None:
         """What the path is routed to, and not what the sender meant: None for an unknown path, an
         undeclared method and what never reached the service.
         """
-        if self.status in HTTP_SERVER_REFUSES and "x-correlation-id" not in self.received:
-            return None
-        found = operation_at(self.path)
+        found = operation_at(self.path) if self.is_ours else None
         if found is None or self.method not in CONTRACT.methods_of(found.path):
             return None
         return found
@@ -62,7 +70,7 @@ class Exchange:
     def media_type(self) -> str:
         return self.received.get("content-type", "").partition(";")[0].strip().lower()
 
-    @property
+    @cached_property
     def value(self) -> Any:
         """The body as JSON; None where it is none, or is no object."""
         if not self.media_type.endswith("json"):

@@ -16,6 +16,19 @@ from tests.fuzz.judge import Judge
 from tests.fuzz.tally import FUZZED
 
 
+class _Latest:
+    """The exchange of the response that all checks look at one after the other."""
+
+    def __init__(self) -> None:
+        self._response: schemathesis.Response | None = None
+        self._exchange: Exchange | None = None
+
+    def of(self, response: schemathesis.Response) -> Exchange:
+        if self._exchange is None or response is not self._response:
+            self._response, self._exchange = response, exchange_of(response)
+        return self._exchange
+
+
 def exchange_of(response: schemathesis.Response) -> Exchange:
     """As it went over the wire, and not as the case describes it."""
     request = response.request
@@ -70,11 +83,13 @@ def plug_in(current: Callable[[], Judge]) -> None:
         def set(self, case: schemathesis.Case, data: str, context: object) -> None:
             case.headers["Authorization"] = f"Bearer {data}"
 
+    latest = _Latest()
+
     @schemathesis.hook
     def after_call(
         context: HookContext, case: schemathesis.Case, response: schemathesis.Response
     ) -> None:
-        current().tally.add(exchange_of(response), FUZZED, valid=is_valid(case))
+        current().tally.add(latest.of(response), FUZZED, valid=is_valid(case))
 
     @schemathesis.hook
     def filter_failure(
@@ -83,28 +98,15 @@ def plug_in(current: Callable[[], Judge]) -> None:
         """An id with a slash is another path, and a header that is no HTTP is refused before us:
         no operation answers, so that none's declarations hold. `status_is_declared` still looks.
         """
-        exchange = exchange_of(response)
-        return exchange.operation is not None or exchange.status == 405
-
-    @schemathesis.hook
-    def after_validate(
-        context: HookContext,
-        case: schemathesis.Case,
-        response: schemathesis.Response,
-        results: list[Any],
-    ) -> None:
-        for result in results:
-            if result.failure is not None:
-                title = getattr(result.failure, "title", "failed")
-                current().tally.fail(result.name, str(title), exchange_of(response))
+        return latest.of(response).is_ours
 
     for name in current().checks:
-        schemathesis.check(_adapted(name, current))
+        schemathesis.check(_adapted(name, current, latest))
 
 
-def _adapted(name: str, current: Callable[[], Judge]) -> Callable[..., None]:
+def _adapted(name: str, current: Callable[[], Judge], latest: _Latest) -> Callable[..., None]:
     def check(ctx: object, response: schemathesis.Response, case: object) -> None:
-        complaint = current().complaint(name, exchange_of(response))
+        complaint = current().complaint(name, latest.of(response))
         if complaint is not None:
             raise AssertionError(complaint)
 

@@ -127,6 +127,12 @@ def bodyless_answers_have_no_body(exchange: Exchange, world: World) -> str | Non
     return "a body where there is none" if bodyless and exchange.body else None
 
 
+def contract_is_the_file(exchange: Exchange, world: World) -> str | None:
+    """What is served as the contract is the contract, byte for byte."""
+    shown = (exchange.name, exchange.status, exchange.method) == ("GetOpenapi", 200, "GET")
+    return "not the file" if shown and exchange.body != CONTRACT.raw else None
+
+
 def answer_checks() -> dict[str, Check]:
     """By name."""
     return {
@@ -140,5 +146,6 @@ def answer_checks() -> dict[str, Check]:
             correlation_id_is_one,
             json_is_compact,
             bodyless_answers_have_no_body,
+            contract_is_the_file,
         )
     }
