@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from flask import Response
 
 from composer.snapshot_composer import SnapshotComposer
 from handlers.answers import Answer, Call
@@ -156,6 +157,17 @@ def test_a_spoiled_pull_never_leaves_even_when_the_service_is_warm(spoil: str) -
     warm = service.pull().status_code
     change[0] = SPOILS[spoil]
     assert (warm, service.pull().status_code) == (200, 500)
+
+
+def test_bytes_put_in_place_of_a_sound_snapshot_never_leave() -> None:
+    def tamper(response: Response) -> Response:
+        if response.mimetype == "application/json":
+            response.set_data(b'{"peers":[]}')
+        return response
+
+    service = FakeService()
+    service.app.after_request(tamper)
+    assert service.pull().status_code == 500
 
 
 def test_the_next_sound_pull_after_a_breach_leaves() -> None:

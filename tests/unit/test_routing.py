@@ -197,6 +197,22 @@ def test_a_body_nobody_asked_for_is_read_past(service: FakeService, size: int) -
     assert service.ask(STATE, 1, data=b"{" * size).status_code == 200
 
 
+class Unreadable:
+    def read(self, *args: object) -> bytes:
+        raise AssertionError("a body was read")
+
+    readline = readlines = __iter__ = read
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "text/plain", "multipart/form-data"])
+@pytest.mark.parametrize(("who", "status"), [(None, 401), (2, 403), (1, 200)])
+def test_a_body_is_never_read(
+    service: FakeService, who: int | None, status: int, media_type: str
+) -> None:
+    environ = {"wsgi.input": Unreadable(), "CONTENT_LENGTH": "9", "CONTENT_TYPE": media_type}
+    assert service.ask(STATE, who, environ=environ).status_code == status
+
+
 @pytest.mark.parametrize("path", ["//livez", "///livez"])
 def test_leading_slashes_are_one_and_never_a_redirect(service: FakeService, path: str) -> None:
     assert service.ask(path).data == service.ask("/livez").data
