@@ -11,6 +11,7 @@ from pathlib import Path
 from .process import Command, Seen, StackError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+OF_POSTGRES = ("postgres", "initdb", "setpriv")
 ARCHITECTURES = {"x86_64": "linux-x64", "aarch64": "linux-arm64"}
 
 
@@ -62,9 +63,9 @@ class Places:
 
     def is_stray(self, seen: Seen) -> bool:
         """Whether it was started here: a relay, a gunicorn, a Postgres or a child of one."""
-        if seen.cwd.startswith(str(self.postgres / "data")):
+        if f"{seen.cwd}{os.sep}".startswith(f"{self.postgres}{os.sep}"):
             # Postgres' children write what they do over their command line.
-            return any("postgres" in argument for argument in seen.argv[:1])
+            return any(name in seen.argv[0] for name in OF_POSTGRES) if seen.argv else False
         gunicorn = any(argument.startswith(f"{self.gunicorn}{os.sep}") for argument in seen.argv)
         relay = str(self.spicedb_token) in seen.argv
         return (gunicorn and "gunicorn" in seen.argv) or (

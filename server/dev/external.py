@@ -51,12 +51,14 @@ def external_ledger(dsn: str, sample: Sample) -> ExternalLedger:
         # Somebody's own ledger, or the sample of an earlier start.
         known = str(sample.addressed_id) in found
         return ExternalLedger(str(sample.addressed_id) if known else found[0], [])
-    loaded = [str(sample.node_id(number)) for number in range(sample.nodes)]
-    return ExternalLedger(loaded[0], loaded)
+    return ExternalLedger(str(sample.addressed_id), node_ids(dsn))
 
 
-def external_spicedb(env: Mapping[str, str], loaded: list[str]) -> None:
-    """A SpiceDB without a schema gets ours and every Node; one with ours only the new Nodes."""
+def external_spicedb(env: Mapping[str, str], loaded: list[str] | None) -> None:
+    """A SpiceDB without a schema gets ours and every Node; one with ours only the new Nodes.
+
+    `loaded` None means that all of the ledger's are new: it is a ledger of our own.
+    """
     ca = env.get("PLEXSPHERE_SPICEDB_CA")
     endpoint = SpiceDbEndpoint(
         address=env["PLEXSPHERE_SPICEDB_ENDPOINT"],
@@ -75,7 +77,7 @@ def external_spicedb(env: Mapping[str, str], loaded: list[str]) -> None:
                 f"{', '.join(missing)}: add what server/authz/schema.zed says."
             )
         else:
-            touch_agents(channel, loaded)
+            touch_agents(channel, node_ids(env["PLEXSPHERE_DSN"]) if loaded is None else loaded)
     except ComposerError as error:
         raise StackError(f"SpiceDB of PLEXSPHERE_SPICEDB_ENDPOINT: {error}.") from error
     finally:

@@ -70,15 +70,24 @@ class Cluster:
             "--no-locale",
             "--no-sync",
         ]
-        done = subprocess.run(
-            [*identity.prefix, str(binary("initdb")), *arguments],
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
+        # A child like the others: an initdb whose starter was killed must not go on making files.
+        initdb = Process(
+            Command(
+                name="initdb",
+                argv=[*identity.prefix, str(binary("initdb")), *arguments],
+                env=_environment(),
+                cwd=self.folder,
+                death_signal=signal.SIGINT,
+                log=self.log,
+            )
         )
-        if done.returncode:
-            raise StackError(f"initdb failed: {_reason(done.stderr)}.")
+        try:
+            code = initdb.wait()
+        except BaseException:
+            initdb.end(signal.SIGINT, 5)
+            raise
+        if code:
+            raise StackError(f"initdb failed: {_reason(initdb.last_words(5000))}.")
         (aside / "data").rename(self.data)
         shutil.rmtree(aside)
         return True

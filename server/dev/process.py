@@ -100,6 +100,10 @@ class Process:
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
 
+    def wait(self) -> int:
+        """Its exit code, once it ended by itself."""
+        return self._popen.wait()
+
     def kill(self) -> None:
         """kill -9."""
         self.end(signal.SIGKILL, 5)
