@@ -67,6 +67,7 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
         complaints += missing_audit(stack.dsn, judge.tally)
     complaints = list(dict.fromkeys([*judge.tally.complaints(), *complaints]))
     complaints += junit_failures(run.folder / "junit.xml")
+    complaints += lost_workers((run.folder / "schemathesis.txt").read_text())
     if code and not complaints:
         complaints.append(f"Schemathesis ended with {code}: {run.folder / 'schemathesis.txt'}")
     return Outcome(judge.tally, complaints, fuzzed / seconds)
@@ -114,6 +115,12 @@ def junit_failures(file: Path) -> list[str]:
         for part in (*case.iter("failure"), *case.iter("error"))
     ]
     return [f"{name}: {' '.join(text.split())[:300]}" for name, text in found]
+
+
+def lost_workers(output: str) -> list[str]:
+    """A thread of Schemathesis that died of an error of its own leaves its exit status at 0."""
+    lost = output.count("Exception in thread")
+    return [f"Schemathesis lost {lost} workers: see its output"] if lost else []
 
 
 def send_all(stack: Stack, judge: Judge) -> Iterator[str]:

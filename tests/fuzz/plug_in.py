@@ -89,7 +89,8 @@ def plug_in(current: Callable[[], Judge]) -> None:
     def after_call(
         context: HookContext, case: schemathesis.Case, response: schemathesis.Response
     ) -> None:
-        current().tally.add(latest.of(response), FUZZED, valid=is_valid(case))
+        exchange = latest.of(response)
+        current().tally.add(exchange, FUZZED, is_valid(case), response.elapsed)
 
     @schemathesis.hook
     def filter_failure(

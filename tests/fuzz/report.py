@@ -9,12 +9,12 @@ from tests.fuzz.campaign import Outcome
 from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.tally import DIRECTED, FUZZED, NO_OPERATION, Tally
 
-HEADINGS = ("operation", "status", "fuzzed", "directed", "2xx or 304 of valid")
+HEADINGS = ("operation", "status", "fuzzed", "directed", "2xx or 304 of valid", "answers/s")
 
 
 def status_table(outcome: Outcome) -> Table:
     """One section an operation; what belongs to none comes last."""
-    table = Table(title=f"{outcome.cases_per_second:.0f} cases/s")
+    table = Table(title=f"{outcome.cases_per_second:.0f} cases/s, generation and checks included")
     for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading == "operation" else "right")
     for name in (*CONTRACT.operations, NO_OPERATION):
@@ -30,12 +30,14 @@ def _rows(tally: Tally, name: str) -> list[tuple[str, ...]]:
     found = {status for one, status, _ in tally.seen if one == name}
     share = tally.share(name) if REACHED.get(name) else None
     reached = "" if share is None else f"{share:.0%} of {tally.valid[name]}"
+    rate = tally.rate(name)
     return [
         (
             "" if index else name,
             str(status),
             *(str(tally.seen[name, status, source]) for source in (FUZZED, DIRECTED)),
             "" if index else reached,
+            "" if index or rate is None else f"{rate:.0f}",
         )
         for index, status in enumerate(sorted(declared | found))
     ]

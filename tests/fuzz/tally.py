@@ -25,12 +25,16 @@ class Tally:
     codes: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     valid: Counter[str] = field(default_factory=Counter)
     reached: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
     audited: Counter[tuple[str, str]] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
 
-    def add(self, exchange: Exchange, source: str, valid: bool = False) -> None:
+    def add(
+        self, exchange: Exchange, source: str, valid: bool = False, seconds: float = 0.0
+    ) -> None:
         """One answer. Only what Schemathesis meant to be valid counts for the share."""
         name = exchange.name
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
         self.seen[name, exchange.status, source] += 1
         code = (exchange.problem or {}).get("code")
         if code:
@@ -57,6 +61,13 @@ class Tally:
         """Of the valid cases, those that ended in a 2xx or 304; None without any."""
         return self.reached[name] / self.valid[name] if self.valid[name] else None
 
+    def rate(self, name: str) -> float | None:
+        """Fuzzed cases a second of waiting for answers; None without any."""
+        cases = sum(
+            n for (one, _, source), n in self.seen.items() if (one, source) == (name, FUZZED)
+        )
+        return cases / self.seconds[name] if self.seconds.get(name) else None
+
     def complaints(self) -> list[str]:
         """Every declared status and code seen, nothing undeclared, and the inside reached."""
         found = [f"{check}: {complaint}" for check, complaint in sorted(self.failures.items())]
@@ -69,6 +80,8 @@ class Tally:
                     for code in declared.problem_codes
                     if not self.codes[name, status, code]
                 ]
+            if not any(self.seen[name, status, FUZZED] for status in operation.responses):
+                found.append(f"{name}: never fuzzed")
             least, share = REACHED[name], self.share(name)
             if least is not None and (share is None or share < least):
                 shown = "none" if share is None else f"{share:.0%}"
@@ -88,6 +101,7 @@ class Tally:
                         for name in ("seen", "codes", "audited")
                     },
                     **{name: dict(getattr(self, name)) for name in ("valid", "reached")},
+                    "seconds": self.seconds,
                     "failures": self.failures,
                 }
             )
@@ -100,4 +114,5 @@ class Tally:
             getattr(self, name).update({tuple(row[:-1]): row[-1] for row in found[name]})
         for name in ("valid", "reached"):
             getattr(self, name).update(found[name])
+        self.seconds = found["seconds"]
         self.failures = {**found["failures"], **self.failures}

@@ -10,7 +10,15 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.contract.tables import REACHED
-from tests.fuzz.campaign import SHORT_CASES, SHORT_SECONDS, Outcome, Run, campaign
+from tests.fuzz.campaign import (
+    SHORT_CASES,
+    SHORT_SECONDS,
+    Outcome,
+    Run,
+    campaign,
+    junit_failures,
+    lost_workers,
+)
 from tests.fuzz.exchange import CONTRACT, Exchange, operation_at
 from tests.fuzz.tally import DIRECTED, FUZZED, Tally
 
@@ -51,6 +59,7 @@ def full() -> Tally:
     tally = Tally()
     for name, operation in CONTRACT.operations.items():
         tally.valid[name], tally.reached[name] = 10, 10
+        tally.seen[name, min(operation.responses), FUZZED] = 1
         for status, declared in operation.responses.items():
             tally.seen[name, status, DIRECTED] = 1
             tally.codes.update(Counter((name, status, code) for code in declared.problem_codes))
@@ -65,14 +74,33 @@ def test_a_full_tally_has_no_complaint() -> None:
 def test_a_declared_status_never_seen_is_named(name: str) -> None:
     for status in CONTRACT.operations[name].responses:
         tally = full()
-        del tally.seen[name, status, DIRECTED]
-        assert tally.complaints() == [f"{name} {status}: declared and never seen"]
+        for source in (FUZZED, DIRECTED):
+            del tally.seen[name, status, source]
+        assert f"{name} {status}: declared and never seen" in tally.complaints()
 
 
 def test_a_code_never_seen_is_named() -> None:
     tally = full()
     del tally.codes["GetNodeState", 503, "authz_unavailable"]
     assert tally.complaints() == ["GetNodeState 503 authz_unavailable: declared and never seen"]
+
+
+def test_an_operation_never_fuzzed_is_named() -> None:
+    tally = full()
+    del tally.seen["GetDocs", 200, FUZZED]
+    assert tally.complaints() == ["GetDocs: never fuzzed"]
+
+
+def test_what_schemathesis_keeps_to_itself_is_named(tmp_path: Path) -> None:
+    """A thread that died leaves exit status 0, and "No issues found"."""
+    assert lost_workers("Exception in thread a\nTraceback\n No issues found") != []
+    assert lost_workers("No issues found") == []
+    report = tmp_path / "junit.xml"
+    report.write_text(
+        '<testsuites><testcase name="GET /livez"><failure message="1. Undocumented status"/>'
+        '</testcase><testcase name="GET /docs"/></testsuites>'
+    )
+    assert junit_failures(report) == ["GET /livez: 1. Undocumented status"]
 
 
 def test_an_undeclared_status_is_named() -> None:
