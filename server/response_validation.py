@@ -21,6 +21,7 @@ from server.schemas import Fault, Validator
 
 JSON_SUFFIXES = ("/json", "+json")
 REMEMBERED_BYTES = 64 * 1024 * 1024
+ENTRY_BYTES = 300  # what an entry costs beside its bytes (measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +140,10 @@ class ResponseValidator:
 
     def _is_known(self, key: tuple[str, bytes]) -> bool:
         with self._lock:
-            return key in self._valid
+            return self._valid.get(key) is not None  # and not `in`: what is in use is to stay
 
     def _remember(self, key: tuple[str, bytes]) -> None:
-        size = len(key[1])
+        size = len(key[1]) + ENTRY_BYTES
         if size <= self._valid.maxsize:
             with self._lock:
                 self._valid[key] = size

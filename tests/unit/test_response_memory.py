@@ -10,9 +10,9 @@ import pytest
 
 from handlers.wire import Block, SnapshotBody, SnapshotWire, json_bytes
 from server.contract import Contract
-from server.response_validation import Breach, Outgoing, ResponseValidator
+from server.response_validation import ENTRY_BYTES, Breach, Outgoing, ResponseValidator
 from server.schemas import Validator
-from tests.factories import domain_of, peer_row, reachability, snapshot
+from tests.factories import EPOCH, domain_of, peer_row, reachability, snapshot
 
 CONTRACT = Contract.packaged()
 HEADERS = {
@@ -157,6 +157,24 @@ def test_what_is_too_large_to_remember_is_validated_every_time(
     for _ in range(2):
         assert validator.breach(pulled(body)) is None
     assert len([value for value in validated if isinstance(value, list)]) == 2
+
+
+def test_a_block_in_use_is_not_forgotten_for_blocks_that_pass(validated: list[object]) -> None:
+    validator, wire = ResponseValidator(CONTRACT, remembered_bytes=6_000), SnapshotWire()
+    domain = domain_of(*map(peer_row, (1, 2, 3)))
+    for second in range(60):
+        heard = reachability(last_heartbeat_at=EPOCH.replace(second=second))
+        validator.breach(pulled(wire.encode(snapshot(1, domain=domain, reachability=heard))))
+    lists = [value for value in validated if isinstance(value, list)]
+    assert (len(lists), len(validated)) == (1, 5 + 60)
+
+
+def test_small_blocks_count_with_what_they_cost() -> None:
+    validator = ResponseValidator(CONTRACT, remembered_bytes=100_000)
+    for microsecond in range(1_000):
+        heard = reachability(last_heartbeat_at=EPOCH.replace(microsecond=microsecond))
+        validator.breach(pulled(SnapshotWire().encode(snapshot(reachability=heard))))
+    assert len(validator._valid) < 100_000 / ENTRY_BYTES
 
 
 def cuts(source: bytes) -> Iterator[tuple[int, int]]:
