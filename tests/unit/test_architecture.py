@@ -10,6 +10,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,12 +56,15 @@ SQL = re.compile(
 SQL_EXCEPTIONS = {"db/bulk.py": "COPY {} ({}) FROM STDIN"}
 
 
+parsed = cache(ast.parse)
+
+
 def modules(root: Path) -> Iterator[tuple[str, str, ast.Module]]:
     """Path, room and syntax of every module of the rooms."""
     for room in OURS:
         paths = [root / room] if room.endswith(".py") else sorted((root / room).rglob("*.py"))
         for path in paths:
-            yield path.relative_to(root).as_posix(), room, ast.parse(path.read_bytes())
+            yield path.relative_to(root).as_posix(), room, parsed(path.read_bytes())
 
 
 def imported(path: str, tree: ast.Module) -> Iterator[str]:
