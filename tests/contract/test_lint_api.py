@@ -1,0 +1,154 @@
+"""The linters of the contract name every planted fault, and find none in the committed file.
+
+All faults are planted in one copy and linted in one run; most of the time is the linters' start.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACT = ROOT / "api" / "plexsphere-v1.yaml"
+LINT = ROOT / "deploy" / "lint-api"
+INSTALL_AND_RUN_S = 600
+pytestmark = pytest.mark.timeout(INSTALL_AND_RUN_S)
+FAULT = re.compile(r"^(?P<file>\S+?):(?P<line>\d+):\d+  (?P<rule>\S+)  .+$")
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A fault: after ``after``, the first ``old`` becomes ``new`` with as many lines."""
+
+    rule: str
+    after: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.rule} {self.old.strip()[:20]}".replace(" ", "-")
+
+    def put_into(self, text: str) -> str:
+        start = text.index(self.old, text.index(self.after))
+        assert self.old.count("\n") == self.new.count("\n")
+        return text[:start] + self.new + text[start + len(self.old) :]
+
+    def lines_in(self, text: str) -> range:
+        """Where it may be reported: what is missing is reported at what it is missing from."""
+        top = text.index(self.after)
+        first, last = (text[:at].count("\n") + 1 for at in (top, text.index(self.old, top)))
+        return range(first, last + 1)
+
+
+def without(rule: str, after: str, old: str) -> Plant:
+    """A line that is gone: it becomes a comment, so that the others keep their numbers."""
+    return Plant(rule, after, old, f"# {old}")
+
+
+PLANTS = [
+    Plant("openapi-version", "openapi: ", "3.0.3", "3.0.2"),
+    Plant("operation-id-pascal-case", "/livez:", "GetLivez", "getLivez"),
+    Plant("operation-operationId-unique", "/v1/version:", "GetVersion", "GetHealth"),
+    without("operation-says-what-it-is", "/livez:", "summary:"),
+    without("operation-says-what-it-is", "/metrics:", "tags:"),
+    Plant("operation-succeeds", "/docs:", "'200'", "'300'"),
+    without("body-has-an-example", "/livez:", "examples:\n"),
+    without("parameter-and-header-have-an-example", "    CorrelationId:\n", "example:"),
+    Plant("refusal-is-a-problem", "    NodeNotFound:", "problem+json", "json"),
+    without("refusal-lists-its-codes", "    Unauthorized:", "x-problem-codes:"),
+    without("unauthorized-names-the-scheme", "    Unauthorized:", "WWW-Authenticate:"),
+    without("answer-carries-the-correlation-id", "    NotModified:", "X-Correlation-Id:"),
+    without("pattern-has-lengths", "    SecretRef:", "maxLength:"),
+    Plant("pattern-is-anchored-and-plain", "    Slug:", "^[a-z0-9]+(-", "^(?!-)[a-z]+(-"),
+    Plant("pattern-is-anchored-and-plain", "    Cidr:", "pattern: ^", "pattern: "),
+    without("format-has-a-pattern", "    Timestamp:", "pattern:"),
+    without("integer-is-bounded", "    RetryAfter:", "maximum:"),
+    Plant("property-is-snake-case", "    NodeStatePeer:", "        mesh_ip:", "        meshIp:"),
+    Plant("parameter-is-snake-case", "  parameters:\n    NodeId:", "name: id", "name: nodeId"),
+    Plant("no-required-schema-properties-undefined", "    StateEntry:", " key:\n", " name:\n"),
+    without("object-is-closed", "    PolicyPortRange:", "additionalProperties:"),
+    without("object-says-so", "    Reachability:", "type: object"),
+    Plant("nullable-is-a-named-object", "enabled:", "type: boolean", "nullable: true"),
+    Plant("no-code-in-the-contract", "/v1/openapi.yaml:", "# No type:", "x-module:"),
+    Plant("no-python-path", "/v1/version:", "What is running", "handlers.service is"),
+    Plant("no-invalid-media-type-examples", "    NodeNotFound:\n      summary", ": 404", ": 200"),
+    Plant("no-unresolved-refs", "plain_node:", "SnapshotOfAPlainNode", "Nowhere"),
+    without("path-parameters-defined", "/events:", "- $ref: '#/components/parameters/NodeId'"),
+]
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[int]]:
+    """The lines at which each rule found something in a file with all the plants."""
+    text = CONTRACT.read_text(encoding="utf-8")
+    for plant in PLANTS:
+        text = plant.put_into(text)
+    file = tmp_path_factory.mktemp("lint") / CONTRACT.name
+    file.write_text(text, encoding="utf-8")
+    done = lint(str(file))
+    assert done.returncode == 1, done.stderr
+    found: dict[str, set[int]] = {}
+    for line in done.stdout.splitlines()[:-1]:
+        match = FAULT.match(line)
+        assert match, line
+        assert match["file"] == str(file)
+        found.setdefault(match["rule"], set()).add(int(match["line"]))
+    return found
+
+
+def lint(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(LINT / "lint.py"), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=str)
+def test_a_planted_fault_is_named_at_its_place(plant: Plant, reported: dict[str, set[int]]) -> None:
+    where = plant.lines_in(CONTRACT.read_text(encoding="utf-8"))
+    assert reported.get(plant.rule, set()) & set(where)
+
+
+def test_every_rule_of_our_own_is_planted() -> None:
+    rules = yaml.safe_load((ROOT / ".spectral.yaml").read_text())["rules"]
+    own = {name for name, rule in rules.items() if isinstance(rule, dict)}
+    assert len(own) > 20
+    assert own <= {plant.rule for plant in PLANTS}
+
+
+def test_the_committed_contract_has_no_fault() -> None:
+    done = lint()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "api/plexsphere-v1.yaml: no faults\n"
+
+
+def test_a_file_that_is_not_yaml_is_one_fault(tmp_path: Path) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text("openapi: 3.0.3\npaths: {\n", encoding="utf-8")
+    done = lint(str(file))
+    assert done.returncode == 1
+    assert [line.split("  ")[:2] for line in done.stdout.splitlines()[:-1]] == [
+        [f"{file}:3:1", "parser"]
+    ]
+
+
+def test_a_file_that_is_not_there_is_one_sentence() -> None:
+    done = lint("no-such.yaml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "plexsphere-state: there is no file no-such.yaml.\n"
+
+
+def test_the_linters_lock_names_no_place_to_fetch_from_and_nothing_is_fetched_by_rules() -> None:
+    lock = (LINT / "package-lock.json").read_text()
+    assert '"resolved"' not in lock
+    assert lock.count('"integrity"') == lock.count('"node_modules/')
+    for name in (".spectral.yaml", ".redocly.yaml"):
+        assert "://" not in (ROOT / name).read_text()
