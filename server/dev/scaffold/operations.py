@@ -1,0 +1,115 @@
+"""An operation of the contract, as far as its code depends on it."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from server.contract import Contract, OperationContract, ParameterContract
+from server.dev.breaking.documents import Document, Place
+
+NODE_PATH = "/v1/nodes/{id}/"
+ANNOTATIONS = {"string": "str", "integer": "int", "boolean": "bool", "number": "float"}
+FRAMEWORK_HEADERS = {"X-Correlation-Id"}
+AWAY = 503
+
+
+class ScaffoldError(Exception):
+    """Why there is nothing to print, in one sentence for the author of the contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A declared path or query parameter; ``given`` when a value always arrives."""
+
+    name: str
+    annotation: str
+    given: bool
+
+    @property
+    def declared(self) -> str:
+        """As it stands in a signature."""
+        return f"{self.name}: {self.annotation}{'' if self.given else ' | None = None'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation, as far as its code depends on it; ``status`` is its success, if it has one.
+
+    ``gated`` operations address a Node, so that all gates of the pull stand before them;
+    ``may_be_away`` says that a dependency that cannot be reached is a declared answer.
+    """
+
+    name: str
+    function: str
+    slice: str
+    noun: str
+    summary: str
+    secured: bool
+    gated: bool
+    parameters: tuple[Parameter, ...]
+    status: int | None
+    media: str | None
+    headers: Mapping[str, str]
+    takes_a_body: bool
+    may_be_away: bool
+
+
+def described(contract: Contract, declared: OperationContract) -> Operation:
+    """What the templates ask of an operation. Raises ScaffoldError for a name Python keeps."""
+    document = Document(contract.document, "the contract")
+    item = document.mapping(document.mapping(document.root.child("paths"))[declared.path])
+    members = document.mapping(item[declared.method.lower()])
+    verb, *words = re.findall(r"[A-Z][a-z0-9]*", declared.operation_id) or [declared.operation_id]
+    words = words or [verb]
+    status = next((one for one in declared.responses if 200 <= one < 300), None)
+    success = declared.responses[status].media if status is not None else {}
+    summary = members["summary"].value if "summary" in members else declared.operation_id
+    defaults = _defaults(document, item) | _defaults(document, members)
+    return Operation(
+        name=declared.operation_id,
+        function="_".join(dict.fromkeys([verb, *words])).lower(),
+        slice="_".join(words).lower(),
+        noun="".join(words),
+        summary=summary.rstrip("."),
+        secured=declared.secured,
+        gated=declared.secured and declared.path.startswith(NODE_PATH),
+        parameters=tuple(
+            _parameter(one, one.required or one.name in defaults)
+            for one in declared.parameters
+            if one.kind in ("path", "query")  # what it may know of the headers is in its Call
+        ),
+        status=status,
+        media=next(iter(success), None),
+        headers=_headers(document, document.mapping(members["responses"]).get(str(status))),
+        takes_a_body="requestBody" in members,
+        may_be_away=AWAY in declared.responses,
+    )
+
+
+def _parameter(declared: ParameterContract, given: bool) -> Parameter:
+    if keyword.iskeyword(declared.name) or not declared.name.isidentifier():
+        raise ScaffoldError(f"parameter {declared.name} cannot be a name in Python.")
+    return Parameter(declared.name, ANNOTATIONS.get(declared.schema_type, "object"), given)
+
+
+def _defaults(document: Document, holder: Mapping[str, Place]) -> set[str]:
+    """The names of the parameters that have a value when they are not given."""
+    declared = map(document.mapping, document.listing(holder.get("parameters")))
+    return {
+        str(one["name"].value)
+        for one in declared
+        if "default" in document.mapping(one.get("schema"))
+    }
+
+
+def _headers(document: Document, response: Place | None) -> dict[str, str]:
+    """The headers an answer declares, with their examples, but for what the framework sets."""
+    found: dict[str, str] = {}
+    for name, header in document.mapping(document.mapping(response).get("headers")).items():
+        example = document.mapping(header).get("example")
+        if name not in FRAMEWORK_HEADERS:
+            found[name] = str(example.value) if example else ""
+    return found
