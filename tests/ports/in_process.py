@@ -38,6 +38,11 @@ if not structlog.is_configured():
         logger_factory=structlog.ReturnLoggerFactory(),
     )
 
+
+def _asset(media_type: str) -> Asset:
+    return Asset(b"/**/", media_type, "a" * 43)
+
+
 _JUDGED: set[bytes] = set()
 
 
@@ -80,7 +85,7 @@ class FakeService:
         pull = PullPorts(
             self.relations, self.nodes, SnapshotComposer(self.ledger, self.drops), self.audit
         )
-        page = DocsPage(b"<p>", Asset(b"1", "text/javascript", "js"), Asset(b"", "text/css", "css"))
+        page = DocsPage(b"<p>", _asset("text/javascript"), _asset("text/css"))
         meta = ServicePorts(
             self.health, self.metrics, contract.raw, page, "0.1.0", contract.version
         )

@@ -166,6 +166,22 @@ def test_metrics_count_answers_by_operation_and_status() -> None:
     }
 
 
+ALL = [one.path.replace("{id}", str(node_id(1))) for one in CONTRACT.operations.values()]
+WITHOUT_EVENTS = [path for path in ALL if not path.endswith("/events")]
+
+
+@pytest.mark.parametrize("path", WITHOUT_EVENTS)
+def test_every_operation_but_the_events_reaches_its_200(path: str) -> None:
+    assert FakeService().ask(path, who=1).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/docs/page.js", "/docs/page.css"])
+def test_who_holds_a_file_of_the_page_gets_a_304(path: str) -> None:
+    service = FakeService()
+    tag = service.ask(path).headers["ETag"]
+    assert service.ask(path, headers={"If-None-Match": tag}).status_code == 304
+
+
 def test_the_refusal_of_an_unprovisioned_pull_needs_no_request() -> None:
     with pytest.raises(Refused):
         refuse_pull()
