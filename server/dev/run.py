@@ -1,5 +1,6 @@
 """The `dev` command: a whole service from nothing, in the foreground, until Ctrl-C."""
 
+import os
 import shlex
 import sys
 import time
@@ -25,7 +26,7 @@ def run_dev(
     nodes: int = 64,
     seed: int = 1,
     external: bool = False,
-    workers: int = 2,
+    workers: int = 0,
     folder: Path = FOLDER,
 ) -> int:
     """Runs until it is stopped; the exit status: 0 when someone stopped it, 1 when it failed."""
@@ -35,7 +36,8 @@ def run_dev(
         port=port,
         nodes=nodes,
         seed=seed,
-        workers=workers,
+        # Importing is what a start waits for, and two cores are busy with one worker and the rest.
+        workers=workers or (2 if (os.cpu_count() or 1) > 2 else 1),
         env={"PLEXSPHERE_LOG_FORMAT": "console"},
         external=_external_settings() if external else {},
         log_to_file=False,
