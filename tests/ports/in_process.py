@@ -95,7 +95,12 @@ class FakeService:
         bound = bind({**OPERATIONS, **(operations or {})}, wired)
         with _judged_once(contract):
             self.app = build_app(
-                contract, bound, self._principal, self.metrics, 3.0, large_body_bytes
+                contract,
+                bound,
+                self._principal,
+                self.metrics,
+                deadline_s=3.0,
+                large_body_bytes=large_body_bytes,
             )
 
     def _principal(self, headers: list[str]) -> Principal | None:

@@ -94,18 +94,15 @@ def test_a_withheld_answer_is_logged_with_where_and_never_what() -> None:
     lines = logged(
         service, lambda s: s.ask("/livez", headers={"X-Correlation-Id": "c"}), "contract_breach"
     )
-    assert [{**line, "rule": "x"} for line in lines] == [
-        {
-            "event": "contract_breach",
-            "log_level": "error",
-            "operation": "GetLivez",
-            "status": 200,
-            "part": "body",
-            "pointer": "/status",
-            "rule": "x",
-            "correlation_id": "c",
-        }
-    ]
+    said = {
+        "log_level": "error",
+        "operation": "GetLivez",
+        "status": 200,
+        "part": "body",
+        "pointer": "/status",
+        "correlation_id": "c",
+    }
+    assert [said.items() <= line.items() for line in lines] == [True]
 
 
 def test_the_log_line_of_a_breach_does_not_show_the_value() -> None:
