@@ -58,6 +58,7 @@ PLANTED = (
     Planted("missing ETag", HEADERS, lie.without_header(200, "ETag")),
     Planted("no correlation id", HEADERS, lie.without_header(200, "X-Correlation-Id"), "GetLivez"),
     Planted("missing challenge", HEADERS, lie.without_header(401, "WWW-Authenticate")),
+    Planted("503 without Retry-After", HEADERS, lie.without_header(503, "Retry-After")),
     Planted("shared cache", HEADERS, lie.with_header(200, "Cache-Control", "public")),
     Planted("lax page", HEADERS, lie.without_header(200, "Content-Security-Policy"), "GetDocs"),
     Planted("405 without Allow", METHOD, lie.without_header(405, "Allow"), "GetVersion"),

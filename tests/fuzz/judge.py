@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.fuzz.declared import Declared
 from tests.fuzz.exchange import Exchange
 from tests.fuzz.own_checks import Check, snapshot_checks
 from tests.fuzz.problem_checks import answer_checks
@@ -12,9 +13,10 @@ from tests.fuzz.world import World
 class Judge:
     """The own checks over one world, and what they have seen."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, declared: Declared | None = None) -> None:
         self.world = world
         self.tally = Tally()
+        self._declared = declared
         self.checks: dict[str, Check] = {**answer_checks(), **snapshot_checks()}
 
     def complaint(self, check: str, exchange: Exchange) -> str | None:
@@ -25,7 +27,11 @@ class Judge:
         return complaint
 
     def take(self, exchange: Exchange) -> None:
-        """A directed case: counted and held against every own check."""
+        """A directed case: counted, and held against every own check and its declaration."""
         self.tally.add(exchange, DIRECTED)
         for check in self.checks:
             self.complaint(check, exchange)
+        if self._declared is None:
+            self._declared = Declared()  # takes a second; what Schemathesis sends needs none
+        for check, complaint in self._declared.complaints(exchange):
+            self.tally.fail(check, complaint, exchange)

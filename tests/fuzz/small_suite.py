@@ -20,6 +20,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from tests.fuzz import directed as cases
 from tests.fuzz.breached_build import Build, Wsgi, ask
 from tests.fuzz.campaign import CONFIGURATION
+from tests.fuzz.declared import Declared
 from tests.fuzz.exchange import CONTRACT, Exchange
 from tests.fuzz.judge import Judge
 from tests.fuzz.plug_in import plug_in
@@ -35,7 +36,8 @@ class SmallSuite:
     def __init__(self, folder: Path, world: World) -> None:
         self._folder = folder
         self._world = world
-        self._judge = Judge(world)
+        self._declared = Declared()
+        self._judge = Judge(world, self._declared)
         world.save(folder)
         shutil.copy(CONFIGURATION, folder)
         plug_in(lambda: self._judge)
@@ -47,7 +49,7 @@ class SmallSuite:
 
         Without ``coverage``, the phase that takes the longest is left out.
         """
-        self._judge = Judge(self._world)
+        self._judge = Judge(self._world, self._declared)
         build.sink.rows.clear()
         self._fuzz(application, operation_id, coverage)
         self._direct(build, application, operation_id)

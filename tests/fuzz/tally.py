@@ -87,8 +87,8 @@ class Tally:
                 shown = "none" if share is None else f"{share:.0%}"
                 found.append(f"{name}: {shown} of the valid cases reach a 2xx, not {least:.0%}")
         for name, status, _ in self.seen:
-            operation = CONTRACT.operations.get(name)
-            if operation is not None and status not in operation.responses:
+            known = CONTRACT.operations.get(name)
+            if known is not None and status not in known.responses:
                 found.append(f"{name} {status}: seen and not declared")
         return list(dict.fromkeys(found))
 
