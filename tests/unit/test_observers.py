@@ -1,0 +1,66 @@
+"""What the inner rooms report: a line for people, a counter for alerts, and no id in a label."""
+
+from __future__ import annotations
+
+import re
+
+import structlog
+
+from server.metrics import Metrics
+from server.observers import AuditObserver, DropObserver, TokenObserver
+from tests.factories import DOMAIN, node_id
+
+
+def counted(metrics: Metrics, name: str) -> dict[str, float]:
+    """The samples of one counter, by their labels."""
+    text = metrics.exposition()[0].decode()
+    found = re.findall(rf"^{name}_total(\{{.*\}})? (\S+)$", text, re.M)
+    return {labels: float(value) for labels, value in found}
+
+
+def test_dropped_peers_are_counted_by_outcome_and_by_nothing_else() -> None:
+    metrics = Metrics()
+    observer = DropObserver(metrics)
+    with structlog.testing.capture_logs():
+        for number, outcome in enumerate(
+            ["invalid_mesh_ip", "empty_public_key", "invalid_mesh_ip"]
+        ):
+            observer.dropped(outcome, DOMAIN, node_id(1), node_id(number))
+    assert counted(metrics, "plexsphere_dropped_peers") == {
+        '{outcome="invalid_mesh_ip"}': 2.0,
+        '{outcome="empty_public_key"}': 1.0,
+    }
+
+
+def test_lost_audit_rows_are_counted_and_logged_as_an_error() -> None:
+    metrics = Metrics()
+    with structlog.testing.capture_logs() as lines:
+        AuditObserver(metrics).lost(7, "queue_full")
+    shown = [(line["event"], line["log_level"], line["count"], line["reason"]) for line in lines]
+    assert (shown, counted(metrics, "plexsphere_audit_rows_lost")) == (
+        [("audit_rows_lost", "error", 7, "queue_full")],
+        {'{reason="queue_full"}': 7.0},
+    )
+
+
+def test_refused_tokens_are_counted_by_reason() -> None:
+    metrics = Metrics()
+    observer = TokenObserver(metrics)
+    with structlog.testing.capture_logs():
+        for reason in ("expired", "expired", "no_token"):
+            observer.refused(reason)
+    assert counted(metrics, "plexsphere_refused_tokens") == {
+        '{reason="expired"}': 2.0,
+        '{reason="no_token"}': 1.0,
+    }
+
+
+def test_two_services_of_a_process_count_apart() -> None:
+    one, other = Metrics(), Metrics()
+    with structlog.testing.capture_logs():
+        TokenObserver(one).refused("expired")
+    assert counted(other, "plexsphere_refused_tokens") == {}
+
+
+def test_the_exposition_names_its_format() -> None:
+    assert Metrics().exposition()[1] == "text/plain; version=0.0.4; charset=utf-8"
