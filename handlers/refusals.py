@@ -40,7 +40,7 @@ PAYLOAD_TOO_LARGE = RefusalKind(
 NOT_PROVISIONED = RefusalKind(
     501,
     "signed_event_bus_not_provisioned",
-    "The reconciliation pull is not provisioned on this instance.",
+    "This operation is not provisioned on this instance.",
 )
 DATASTORE_UNAVAILABLE = RefusalKind(
     503, "datastore_unavailable", "The ledger is unavailable; retry later.", retry_after=5

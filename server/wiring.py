@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import flask
 
-from composer.ports import SilentAudit
+from composer.ports import AuditSink, SilentAudit
 from composer.snapshot_composer import SnapshotComposer
 from db.audit import PostgresAuditSink
 from db.ledger import PostgresLedger
@@ -22,6 +22,7 @@ from handlers import OPERATIONS
 from handlers.node_state import PullPorts, refuse_pull
 from handlers.service import ServicePorts
 from server.app import Authenticate, build_app
+from server.audit import HeldAudit
 from server.authn.sources import key_source
 from server.authn.tokens import TokenVerifier
 from server.authz.admin import SpiceDbAdmin
@@ -61,6 +62,7 @@ class LivePull:
 
     ports: PullPorts
     authenticate: Authenticate
+    audit: AuditSink
     probes: dict[str, Probe]
     close: Callable[[], None]
 
@@ -92,6 +94,7 @@ def wire(settings: Settings) -> Service:
         live.authenticate if live else nobody,
         metrics,
         settings.pull_deadline,
+        live.audit if live else None,
         settings.body_warning_bytes,
     )
     return Service(app, receipt, live.close if live else lambda: None)
@@ -121,7 +124,7 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
         snapshots=SnapshotComposer(
             PostgresLedger(pool, held_rows=settings.held_peers), DropObserver(metrics)
         ),
-        audit=sink or SilentAudit(),
+        audit=HeldAudit(),
     )
 
     def close() -> None:
@@ -135,7 +138,7 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
         "spicedb": spicedb_probe(SpiceDbReadiness(SpiceDbAdmin(channel))),
         "jwks": keys_probe(keys),
     }
-    return LivePull(ports, verifier.principal, probes, close)
+    return LivePull(ports, verifier.principal, sink or SilentAudit(), probes, close)
 
 
 def audit_sink(settings: Settings, metrics: Metrics) -> PostgresAuditSink | None:
@@ -157,7 +160,7 @@ def wiring_receipt(live: LivePull | None) -> WiringReceipt:
         "SnapshotProvider": live and type(live.ports.snapshots).__name__,
         "RelationChecker": live and type(live.ports.relations).__name__,
         "NodeRepo": live and type(live.ports.nodes).__name__,
-        "AuditSink": live and type(live.ports.audit).__name__,
+        "AuditSink": live and type(live.audit).__name__,
     }
     operations = {
         name: "refused" if function is refuse_pull else "live"
