@@ -6,8 +6,12 @@ rows wait in the request until then, and go on to the real sink in one order wit
 
 from __future__ import annotations
 
+import structlog
+
 from composer.ports import AuditRow, AuditSink
 from server import request_context
+
+_log = structlog.stdlib.get_logger("plexsphere.audit")
 
 
 class HeldAudit:
@@ -19,7 +23,10 @@ class HeldAudit:
 
 
 def settle(sink: AuditSink, served: bool) -> None:
-    """Pass the request's rows on; without the grants when the answer was withheld."""
+    """Pass the request's rows on; without the grants when another answer left. Never raises."""
     for row in request_context.held_audit():
         if served or row.digest is None:
-            sink.record(row)
+            try:
+                sink.record(row)
+            except Exception:
+                _log.exception("audit_row_lost", correlation_id=row.correlation_id)

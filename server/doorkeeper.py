@@ -12,7 +12,7 @@ from server import request_context
 from server.audit import settle
 from server.contract import Contract
 from server.metrics import Metrics
-from server.operations import respond_problem
+from server.operations import is_problem, respond_problem
 from server.response_validation import Breach, Outgoing, ResponseValidator
 
 LARGE_BODY_BYTES = 8_388_608  # 80 % of the agents' 10 MiB
@@ -41,7 +41,7 @@ class Doorkeeper:
             response = self._withhold(operation, response, breach)
         elif outgoing.snapshot is not None and len(outgoing.body) >= self._large_body_bytes:
             self._warn_of_size(len(outgoing.body))
-        settle(self._audit, served=breach is None)
+        settle(self._audit, served=not is_problem(response))
         self._metrics.requests.labels(operation or "none", response.status_code).inc()
         self._metrics.seconds.labels(operation or "none").observe(request_context.elapsed())
         return response
