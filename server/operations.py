@@ -13,7 +13,6 @@ import flask
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 from flask import Response
-from werkzeug.exceptions import HTTPException
 
 from handlers.answers import PROBLEM, Answer
 from handlers.node_state import refuse_pull
@@ -136,8 +135,3 @@ def respond_problem(refused: Refused, allow: tuple[str, ...] = ()) -> Response:
 def is_problem(response: Response) -> bool:
     """Whether the response carries a Problem."""
     return response.mimetype == PROBLEM
-
-
-def status_of(error: HTTPException) -> int:
-    """The status of a framework error; 500 where it has none."""
-    return error.code or 500
