@@ -24,6 +24,7 @@ from handlers import OPERATIONS
 from handlers.node_state import PullPorts
 from handlers.service import HealthCheck, ServicePorts
 from server.app import build_app
+from server.audit import HeldAudit
 from server.docs_page import docs_page
 from server.metrics import Metrics
 from server.operations import bind
@@ -92,7 +93,7 @@ class Build:
             relations=self.relations,
             nodes=self.nodes,
             snapshots=SnapshotComposer(self.ledger, FakeDropReporter()),
-            audit=self.sink,
+            audit=HeldAudit(),
         )
         metrics = Metrics()
         service = ServicePorts(
@@ -104,7 +105,9 @@ class Build:
             contract_version=CONTRACT.version,
         )
         bound = bind(OPERATIONS, {PullPorts: pull, ServicePorts: service})
-        app = build_app(CONTRACT, bound, lambda given: self.authenticate(given), metrics, 3.0)
+        app = build_app(
+            CONTRACT, bound, lambda given: self.authenticate(given), metrics, 3.0, self.sink
+        )
         return Edited(app, self)
 
     @contextmanager
