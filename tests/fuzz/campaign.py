@@ -163,7 +163,7 @@ def reply_to(url: str, case: cases.Directed) -> Reply:
 
 
 def missing_audit(dsn: str, tally: Tally) -> list[str]:
-    """Each sampled 200, 304 and 403 of the pull has its row."""
+    """Each sampled answer that leaves a row has it."""
     found = []
     for (mark, outcome), times in tally.audited.items():
         rows = [row for row in audit_rows(dsn, mark, times) if row[1] == outcome]
