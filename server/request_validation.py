@@ -26,7 +26,13 @@ from handlers.refusals import (
     Refused,
 )
 from server import request_context
-from server.contract import BodyContract, Contract, OperationContract, ParameterContract
+from server.contract import (
+    BodyContract,
+    Contract,
+    ContractError,
+    OperationContract,
+    ParameterContract,
+)
 from server.operations import check_accept
 from server.problems import BAD_REQUEST
 from server.request_bodies import read_object
@@ -83,7 +89,14 @@ def parameter_validator(contract: Contract) -> type:
 
 
 def body_validator(contract: Contract) -> type:
-    """The class Connexion instantiates for each operation that declares a body."""
+    """The class Connexion instantiates for each operation that declares a body.
+
+    Raises ContractError naming the operations whose bodies have no refusals.
+    """
+    declared = [name for name, one in contract.operations.items() if one.body is not None]
+    missing = [name for name in declared if name not in BODY_REFUSALS]
+    if missing:
+        raise ContractError(f"no refusals for the bodies of {', '.join(missing)}")
 
     class ContractBody:
         def __init__(self, *args: object, **options: object) -> None:
