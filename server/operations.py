@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 from handlers import UNPROVISIONED
 from handlers.answers import PROBLEM, Answer
+from handlers.node_state import refuse_pull
 from handlers.refusals import NOT_ACCEPTABLE, PAYLOAD_TOO_LARGE, Refused
 from handlers.wire import SnapshotBody, json_bytes
 from server import request_context
@@ -46,7 +47,7 @@ def bind(handlers: Mapping[str, Handler], ports: Mapping[type, object]) -> dict[
         elif wanted in ports:
             bound[name] = _with_ports(handler, ports[wanted])
         else:
-            bound[name] = UNPROVISIONED[wanted]
+            bound[name] = UNPROVISIONED.get(wanted, refuse_pull)
     return bound
 
 
