@@ -55,7 +55,7 @@ UNSUPPORTED_MEDIA_TYPE = RefusalKind(
 NOT_PROVISIONED = RefusalKind(
     501,
     "signed_event_bus_not_provisioned",
-    "The reconciliation pull is not provisioned on this instance.",
+    "This operation is not provisioned on this instance.",
 )
 HEARTBEAT_NOT_PROVISIONED = RefusalKind(
     501, "heartbeat_not_provisioned", "Heartbeats are not provisioned on this instance."

@@ -24,6 +24,7 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, default_exceptions
 
 from composer.identity import Principal
+from composer.ports import AuditSink, SilentAudit
 from handlers.gates import known_principal
 from handlers.refusals import INTERNAL, RefusalKind, Refused
 from server import request_context
@@ -45,6 +46,7 @@ def build_app(
     authenticate: Authenticate,
     metrics: Metrics,
     deadline_s: float,
+    audit: AuditSink | None = None,
     large_body_bytes: int = LARGE_BODY_BYTES,
 ) -> flask.Flask:
     """One application of one contract. Nothing is asked of the outside here."""
@@ -72,7 +74,9 @@ def build_app(
     # by status too: Connexion registers its own for each, and the nearer one wins
     for error in (Exception, ProblemException, *default_exceptions):
         app.register_error_handler(error, answer_error)
-    app.after_request(Doorkeeper(contract, metrics, large_body_bytes).let_out)
+    app.after_request(
+        Doorkeeper(contract, metrics, audit or SilentAudit(), large_body_bytes).let_out
+    )
     return app
 
 

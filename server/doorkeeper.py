@@ -6,11 +6,13 @@ import flask
 import structlog
 from flask import Response
 
+from composer.ports import AuditSink
 from handlers.refusals import INTERNAL, Refused
 from server import request_context
+from server.audit import settle
 from server.contract import Contract
 from server.metrics import Metrics
-from server.operations import respond_problem
+from server.operations import is_problem, respond_problem
 from server.response_validation import Breach, Outgoing, ResponseValidator
 
 LARGE_BODY_BYTES = 8_388_608  # 80 % of the agents' 10 MiB
@@ -21,9 +23,12 @@ _log = structlog.stdlib.get_logger("plexsphere.http")
 class Doorkeeper:
     """Decides whether an answer may leave, and counts it."""
 
-    def __init__(self, contract: Contract, metrics: Metrics, large_body_bytes: int) -> None:
+    def __init__(
+        self, contract: Contract, metrics: Metrics, audit: AuditSink, large_body_bytes: int
+    ) -> None:
         self._validator = ResponseValidator(contract)
         self._metrics = metrics
+        self._audit = audit
         self._large_body_bytes = large_body_bytes
 
     def let_out(self, response: Response) -> Response:
@@ -36,6 +41,7 @@ class Doorkeeper:
             response = self._withhold(operation, response, breach)
         elif outgoing.snapshot is not None and len(outgoing.body) >= self._large_body_bytes:
             self._warn_of_size(len(outgoing.body))
+        settle(self._audit, served=not is_problem(response))
         self._metrics.requests.labels(operation or "none", response.status_code).inc()
         self._metrics.seconds.labels(operation or "none").observe(request_context.elapsed())
         return response
@@ -54,6 +60,7 @@ class Doorkeeper:
         _log.error(
             "contract_breach",
             operation=operation,
+            path=flask.request.path,
             status=response.status_code,
             part=breach.part,
             pointer=breach.pointer,
@@ -69,13 +76,11 @@ class Doorkeeper:
 def _outgoing(operation: str | None, response: Response) -> Outgoing:
     parts = response.response
     body = parts[0] if isinstance(parts, list) and len(parts) == 1 else response.get_data()
-    snapshot, data = flask.g.get("snapshot", (None, None))
     return Outgoing(
         operation_id=operation,
         status=response.status_code,
         media_type=response.mimetype or None,
         headers={name.lower(): value for name, value in response.headers.items()},
         body=body,
-        # only while the very bytes that were joined from its blocks are still the body
-        snapshot=snapshot if body is data else None,
+        snapshot=request_context.kept_snapshot(body),
     )

@@ -1,5 +1,6 @@
 """gunicorn's settings, all of them here (design.md 9 has what was measured)."""
 
+import gc
 import shutil
 import tempfile
 
@@ -29,6 +30,10 @@ timeout = 30
 limit_request_line = 8_190
 limit_request_fields = 100
 limit_request_field_size = 8_190
+# No header of a client's names our paths or our scheme, whoever sends it: gunicorn would let a
+# SCRIPT_NAME from loopback rewrite the routing.
+forwarder_headers = ""
+secure_scheme_headers = {}  # type: ignore[var-annotated]
 # Worker heartbeat files in memory: a slow disk must not look like a hung worker.
 worker_tmp_dir = "/dev/shm"
 accesslog = None
@@ -41,6 +46,21 @@ _metrics = metrics_directory() or ""
 if _OURS not in _metrics:
     _metrics = tempfile.mkdtemp(prefix=_OURS)
     share_metrics(_metrics)
+
+
+def post_fork(server, worker):  # type: ignore[no-untyped-def]
+    """Importing the application makes nothing but long-lived objects: collecting waits for that."""
+    gc.disable()
+
+
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
+    """Print the wiring receipt at boot, once for all workers, which are alike (D15)."""
+    gc.freeze()
+    gc.enable()
+    if worker.age == 1:
+        import wsgi
+
+        wsgi.service.receipt.log()
 
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]

@@ -47,8 +47,10 @@ def configure(log_format: str, level: str, stream: TextIO | None = None) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in ("connexion", "werkzeug", "urllib3", "openapi_spec_validator"):
+    for name in ("werkzeug", "urllib3", "openapi_spec_validator"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It calls a stranger's unknown query parameter an error, with the stranger's text in it.
+    logging.getLogger("connexion").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(

@@ -131,7 +131,7 @@ def respond(answer: Answer) -> Response:
     body = answer.body
     if isinstance(body, SnapshotBody):
         data = body.to_bytes()
-        flask.g.snapshot = (body, data)
+        request_context.keep_snapshot(body, data)
     elif body is None:
         data = b""
     else:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import structlog
+
 LOAD_BEARING = ("SnapshotProvider", "RelationChecker", "NodeRepo")
+
+_log = structlog.stdlib.get_logger("plexsphere")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,19 @@ class WiringReceipt:
         """The load-bearing ports that are not wired."""
         return tuple(port for port in LOAD_BEARING if not self.ports.get(port))
 
+    def log(self) -> None:
+        """One line at boot, a warning when the pull is not live."""
+        tell = _log.info if self.complete else _log.warning
+        tell(
+            "wiring_receipt",
+            complete=self.complete,
+            missing=list(self.missing),
+            ports=dict(self.ports),
+            operations=dict(self.operations),
+        )
+
     def lines(self) -> list[str]:
-        """The receipt as it is printed at boot."""
+        """The receipt as the command line prints it."""
         verdict = "complete" if self.complete else f"incomplete: {', '.join(self.missing)}"
         wired = [f"  {port:<18} {adapter or '-'}" for port, adapter in self.ports.items()]
         bound = [f"  {name:<18} {state}" for name, state in self.operations.items()]

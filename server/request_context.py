@@ -14,7 +14,9 @@ import flask
 
 from composer.deadline import Deadline
 from composer.identity import Principal
+from composer.ports import AuditRow
 from handlers.answers import Call
+from handlers.wire import SnapshotBody
 
 CORRELATION_HEADER = "X-Correlation-Id"
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -73,3 +75,25 @@ def current_call() -> Call:
         deadline=flask.g.deadline,
         holds=tags.contains_weak,
     )
+
+
+def keep_snapshot(snapshot: SnapshotBody, data: bytes) -> None:
+    """Keep a snapshot beside the very bytes that were joined from its blocks."""
+    flask.g.snapshot = (snapshot, data)
+
+
+def kept_snapshot(data: bytes) -> SnapshotBody | None:
+    """The snapshot that ``data`` was joined from; None when the body has been replaced since."""
+    snapshot, joined = flask.g.get("snapshot", (None, None))
+    return snapshot if joined is data else None
+
+
+def hold_audit(row: AuditRow) -> None:
+    """Keep a row until it is known whether the answer leaves."""
+    flask.g.setdefault("audit", []).append(row)
+
+
+def held_audit() -> list[AuditRow]:
+    """The rows of this request."""
+    rows: list[AuditRow] = flask.g.get("audit", [])
+    return rows

@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import flask
 
-from composer.ports import SilentAudit
+from composer.ports import AuditSink, SilentAudit
 from composer.snapshot_composer import SnapshotComposer
 from db.audit import PostgresAuditSink
 from db.heartbeats import PostgresHeartbeats
@@ -27,6 +27,7 @@ from handlers.node_state import PullPorts
 from handlers.reachability import ReachabilityPorts
 from handlers.service import ServicePorts
 from server.app import Authenticate, build_app
+from server.audit import HeldAudit
 from server.authn.sources import key_source
 from server.authn.tokens import TokenVerifier
 from server.authz.admin import SpiceDbAdmin
@@ -68,6 +69,7 @@ class LivePull:
     heartbeat: HeartbeatPorts
     reachability: ReachabilityPorts
     authenticate: Authenticate
+    audit: AuditSink
     probes: dict[str, Probe]
     close: Callable[[], None]
 
@@ -99,6 +101,7 @@ def wire(settings: Settings) -> Service:
         live.authenticate if live else nobody,
         metrics,
         settings.pull_deadline,
+        live.audit if live else None,
         settings.body_warning_bytes,
     )
     return Service(app, receipt, live.close if live else lambda: None)
@@ -128,17 +131,17 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
         TOKEN_MAX_BYTES,
         on_refused=TokenObserver(metrics).refused,
     )
-    nodes, audit = PostgresNodeRepo(pool), sink or SilentAudit()
+    nodes, held = PostgresNodeRepo(pool), HeldAudit()
     ports = PullPorts(
         relations=relations,
         nodes=nodes,
         snapshots=SnapshotComposer(
             PostgresLedger(pool, held_rows=settings.held_peers), DropObserver(metrics)
         ),
-        audit=audit,
+        audit=held,
     )
-    heartbeat = HeartbeatPorts(relations, nodes, PostgresHeartbeats(writes), audit)
-    reachability = ReachabilityPorts(relations, nodes, PostgresReachabilityRepo(pool), audit)
+    heartbeat = HeartbeatPorts(relations, nodes, PostgresHeartbeats(writes), held)
+    reachability = ReachabilityPorts(relations, nodes, PostgresReachabilityRepo(pool), held)
 
     def close() -> None:
         if sink is not None:
@@ -152,7 +155,8 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
         "spicedb": spicedb_probe(SpiceDbReadiness(SpiceDbAdmin(channel))),
         "jwks": keys_probe(keys),
     }
-    return LivePull(ports, heartbeat, reachability, verifier.principal, probes, close)
+    audit = sink or SilentAudit()
+    return LivePull(ports, heartbeat, reachability, verifier.principal, audit, probes, close)
 
 
 def audit_sink(settings: Settings, metrics: Metrics) -> PostgresAuditSink | None:
@@ -174,7 +178,7 @@ def wiring_receipt(live: LivePull | None) -> WiringReceipt:
         "SnapshotProvider": live and type(live.ports.snapshots).__name__,
         "RelationChecker": live and type(live.ports.relations).__name__,
         "NodeRepo": live and type(live.ports.nodes).__name__,
-        "AuditSink": live and type(live.ports.audit).__name__,
+        "AuditSink": live and type(live.audit).__name__,
         "HeartbeatSink": live and type(live.heartbeat.heartbeats).__name__,
         "ReachabilityRepo": live and type(live.reachability.verdicts).__name__,
     }

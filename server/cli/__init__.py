@@ -34,6 +34,7 @@ _EXAMPLES: tuple[tuple[Callable[..., None], str], ...] = (
     (inspection.receipt, "plexsphere-state receipt --json"),
     (inspection.audit, "plexsphere-state audit --follow --outcome insufficient_relation"),
     (inspection.doctor, "plexsphere-state doctor"),
+    (running.scaffold, "plexsphere-state scaffold GetNodeMetrics"),
 )
 
 

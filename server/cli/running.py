@@ -137,3 +137,21 @@ def token(
     except NotASigningKey as error:
         raise Failure(f"{error}.", ExitCode.USAGE) from error
     typer.echo(minted)
+
+
+def scaffold(
+    operation_id: Annotated[
+        str, typer.Argument(metavar="OPERATION_ID", help="An operation of the contract.")
+    ],
+) -> None:
+    """Print the handler, port and test that a declared operation needs, and where each goes.
+
+    For spec authors: edit api/plexsphere-v1.yaml first, then this, then make it true.
+    """
+    from server.dev.scaffold import ScaffoldError
+    from server.dev.scaffold import scaffold as draft
+
+    try:
+        typer.echo(draft(operation_id))
+    except ScaffoldError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error

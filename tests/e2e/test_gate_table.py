@@ -8,6 +8,8 @@ from uuid import uuid4
 import pytest
 
 from server.dev.stack import Stack
+from server.settings import read_settings
+from server.wiring import wire
 from tests.client import Reply, ask, bearer, pull_path
 from tests.ledger_sql import audit_rows, run_sql
 
@@ -198,3 +200,32 @@ def test_the_runbooks_sql_agrees_with_the_pull(stack: Stack) -> None:
     peers = pull(stack, stack.node_id).json["peers"]
     assert from_ledger == [(p["node_id"], p["mesh_ip"], p["public_key"]) for p in peers]
     assert len(rows) == len(peers) + 1  # the corrupt row is in the ledger and not in the pull
+
+
+def test_an_answer_that_was_withheld_is_not_on_record_as_granted(stack: Stack) -> None:
+    """A ledger row outside the contract: the pull is a 500, and nobody was granted anything."""
+    bridge, mark = stack.sample.bridge_id, f"withheld-{uuid4().hex}"
+    agent = bearer(stack.token(f"node:{bridge}"))
+    where = "plexsphere.bridge_ingress_rules SET sni_host"
+    rows = run_sql(stack.dsn, "SELECT id::text, sni_host FROM plexsphere.bridge_ingress_rules")
+    run_sql(stack.dsn, f"UPDATE {where} = 'not a host!!'")
+    try:
+        reply = ask(stack.url, pull_path(bridge), agent | {"X-Correlation-Id": mark})
+        assert (reply.status, "code" in reply.json) == (500, False)
+    finally:
+        for row_id, host in rows:
+            run_sql(stack.dsn, f"UPDATE {where} = %s WHERE id = %s", (host, row_id))
+    after = ask(stack.url, pull_path(bridge), agent | {"X-Correlation-Id": f"{mark}-after"})
+    assert after.status == 200
+    assert len(audit_rows(stack.dsn, f"{mark}-after")) == 1
+    assert audit_rows(stack.dsn, mark, expected=0) == []
+
+
+def test_the_wiring_receipt_is_printed_at_boot_once_and_complete(stack: Stack) -> None:
+    lines = (stack.places.gunicorn / "gunicorn.log").read_text().splitlines()
+    receipts = [json.loads(line) for line in lines if '"wiring_receipt"' in line]
+    assert [receipt["complete"] for receipt in receipts] == [True]
+    built = wire(read_settings(stack.env))
+    assert built.receipt.complete
+    assert built.receipt.ports == receipts[0]["ports"]
+    built.close()

@@ -138,3 +138,27 @@ def test_broken_http_is_the_servers_own_4xx(stack: Stack, request_bytes: bytes) 
     answer = send_raw(stack.url, request_bytes)
     assert answer.split(b" ", 2)[1][:1] in (b"4", b"5") and b"HTTP/1.1 500" not in answer
     assert ask(stack.url, "/livez").status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/livez", 200), ("/public/metrics", 404), ("/v1/nodes/x/state", 401)],
+)
+@pytest.mark.parametrize(
+    "header",
+    ["SCRIPT_NAME: /foo", "SCRIPT_NAME: /public", "SCRIPT-NAME: /v1", "PATH_INFO: /metrics"],
+)
+def test_no_header_rewrites_the_path(stack: Stack, path: str, status: int, header: str) -> None:
+    name, _, value = header.partition(": ")
+    assert ask(stack.url, path, {name: value}).status == status
+
+
+def test_contradictory_scheme_headers_are_nobodys_business(stack: Stack) -> None:
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Protocol": "http", "X-Forwarded-Ssl": "1"}
+    assert ask(stack.url, "/livez", headers).status == 200
+
+
+def test_an_unknown_query_parameter_is_no_error_of_ours(stack: Stack) -> None:
+    mark = "odd-parameter-name"
+    assert ask(stack.url, f"/metrics?{mark}=1").status == 200
+    assert mark not in (stack.places.gunicorn / "gunicorn.log").read_text()

@@ -10,17 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 from server.dev.stack import Stack
 from tests.client import Reply, ask, send_raw
 from tests.fuzz import directed as cases
+from tests.fuzz.aftermath import junit_failures, lost_workers, missing_audit
 from tests.fuzz.exchange import Exchange
 from tests.fuzz.judge import Judge
 from tests.fuzz.services import SERVICES
 from tests.fuzz.tally import FUZZED, Tally
 from tests.fuzz.world import world_of
-from tests.ledger_sql import audit_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 # What runs in `make test`; the seconds are for Schemathesis alone, on a machine with much to do.
@@ -106,23 +105,6 @@ def schemathesis(run: Run, url: str) -> tuple[int, float]:
     return code, max(time.monotonic() - started, 0.001)
 
 
-def junit_failures(file: Path) -> list[str]:
-    """What Schemathesis complains about, a line each; our own checks are among it."""
-    every = ElementTree.parse(file).iter("testcase")
-    found = [
-        (case.get("name"), part.get("message") or part.text or "")
-        for case in every
-        for part in (*case.iter("failure"), *case.iter("error"))
-    ]
-    return [f"{name}: {' '.join(text.split())[:300]}" for name, text in found]
-
-
-def lost_workers(output: str) -> list[str]:
-    """A thread of Schemathesis that died of an error of its own leaves its exit status at 0."""
-    lost = output.count("Exception in thread")
-    return [f"Schemathesis lost {lost} workers: see its output"] if lost else []
-
-
 def send_all(stack: Stack, judge: Judge) -> Iterator[str]:
     """The directed cases, service by service; a complaint for each that is answered otherwise."""
     every = list(cases.directed(judge.world))
@@ -160,13 +142,3 @@ def reply_to(url: str, case: cases.Directed) -> Reply:
     first, *rest = top.decode("latin-1").split("\r\n")
     headers = dict(line.split(": ", 1) for line in rest)
     return Reply(int(first.split()[1]), {k.lower(): v for k, v in headers.items()}, body)
-
-
-def missing_audit(dsn: str, tally: Tally) -> list[str]:
-    """Each sampled answer that leaves a row has it."""
-    found = []
-    for (mark, outcome), times in tally.audited.items():
-        rows = [row for row in audit_rows(dsn, mark, times) if row[1] == outcome]
-        if len(rows) < times:
-            found.append(f"audit: {len(rows)} rows of {outcome} for {times} answers, {mark}")
-    return found

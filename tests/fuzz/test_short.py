@@ -10,15 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.contract.tables import REACHED
-from tests.fuzz.campaign import (
-    SHORT_CASES,
-    SHORT_SECONDS,
-    Outcome,
-    Run,
-    campaign,
-    junit_failures,
-    lost_workers,
-)
+from tests.fuzz.aftermath import junit_failures, lost_workers
+from tests.fuzz.campaign import SHORT_CASES, SHORT_SECONDS, Outcome, Run, campaign
 from tests.fuzz.exchange import CONTRACT, Exchange, operation_at
 from tests.fuzz.tally import DIRECTED, FUZZED, Tally
 

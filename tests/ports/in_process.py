@@ -22,6 +22,7 @@ from handlers.node_state import PullPorts
 from handlers.reachability import ReachabilityPorts
 from handlers.service import Asset, DocsPage, ServicePorts
 from server.app import build_app
+from server.audit import HeldAudit
 from server.contract import Contract
 from server.metrics import Metrics
 from server.operations import Handler, bind
@@ -64,7 +65,8 @@ class FakeService:
     """The real application in this process, on fakes: a Domain of three Nodes, each its own agent.
 
     ``Authorization: Bearer <n>`` is the agent of the ``n``-th Node; any other header is nobody.
-    ``operations`` takes the place of some handlers, ``ports`` of some of the pull's ports.
+    ``operations`` takes the place of some handlers, ``ports`` of some of the pull's ports; an
+    ``audit`` among them is the sink behind the rows that a request holds.
     """
 
     contract = Contract.packaged()
@@ -92,8 +94,9 @@ class FakeService:
         self.metrics = Metrics()
         self.seen: list[list[str]] = []
         contract = contract or self.contract
+        sink = ports.pop("audit", self.audit)
         pull = PullPorts(
-            self.relations, self.nodes, SnapshotComposer(self.ledger, self.drops), self.audit
+            self.relations, self.nodes, SnapshotComposer(self.ledger, self.drops), HeldAudit()
         )
         page = DocsPage(b"<p>", _asset("text/javascript"), _asset("text/css"))
         meta = ServicePorts(
@@ -113,6 +116,7 @@ class FakeService:
                 self._principal,
                 self.metrics,
                 deadline_s=3.0,
+                audit=sink,
                 large_body_bytes=large_body_bytes,
             )
 

@@ -64,7 +64,18 @@ def test_every_command_has_an_example_in_its_help() -> None:
         one.name or one.callback.__name__ for one in server.cli.build_app().registered_commands
     ]
     assert sorted(commands) == sorted(
-        ["dev", "serve", "migrate", "token", "snapshot", "diff", "receipt", "audit", "doctor"]
+        [
+            "dev",
+            "serve",
+            "migrate",
+            "token",
+            "snapshot",
+            "diff",
+            "receipt",
+            "audit",
+            "doctor",
+            "scaffold",
+        ]
     )
     for command in commands:
         result = run(command, "--help", COLUMNS="200")
