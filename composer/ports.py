@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -124,6 +125,31 @@ class NodeRepo(Protocol):
 
     def get_by_id(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
         """Raises NodeNotFound, DatastoreUnavailable."""
+        ...
+
+
+class HeartbeatSink(Protocol):
+    """Where heartbeats are written."""
+
+    def heartbeat(self, node_id: UUID, client_now: datetime, deadline: Deadline) -> datetime:
+        """Note, by the ledger's own clock, that the Node was heard of; that moment, in UTC.
+
+        Nothing else changes: not the verdict, not the Domain's ``peers_revision``. Waits only for
+        another writer of the same row, and not for long. Raises ClockSkew when ``client_now`` is
+        more than ``MAX_CLOCK_SKEW`` away from the ledger's clock, NodeNotFound when there is no
+        such Node (nothing is written then), DatastoreUnavailable.
+        """
+        ...
+
+
+class ReachabilityRepo(Protocol):
+    """The liveness columns of one Node, without the rest of its snapshot."""
+
+    def of_node(self, node_id: UUID, deadline: Deadline) -> ReachabilityRow:
+        """What ``ReachabilitySource`` shows of the same moment.
+
+        Raises NodeNotFound, DatastoreUnavailable, and CorruptLedger for what cannot be decoded.
+        """
         ...
 
 

@@ -17,9 +17,10 @@ from composer.errors import ComposerError, DatastoreUnavailable
 
 # Classes and codes that say "not now" rather than "not so": connection exceptions, insufficient
 # resources (too many connections, disk full), operator intervention (shutdown, statement_timeout),
-# a lock not had in time, a standby's cancelled read, an idle session ended by the server.
+# a lock not had in time, a standby's cancelled read, an idle session ended by the server, a write
+# sent to a standby (the primary is elsewhere since a failover).
 _UNAVAILABLE_CLASSES = ("08", "53", "57")
-_UNAVAILABLE_CODES = frozenset(("40001", "40P01", "55P03", "25P03", "25P04"))
+_UNAVAILABLE_CODES = frozenset(("40001", "40P01", "55P03", "25006", "25P03", "25P04"))
 
 
 class DeadlineExceeded(Exception):

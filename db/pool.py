@@ -45,6 +45,10 @@ PLANNER = {
 }
 
 
+# What a session of this pool may do; db/write_pool.py has the other answer.
+READ_ONLY: Mapping[str, str] = {"default_transaction_read_only": "on"}
+
+
 class Reading:
     """A connection for as long as its holder has it, and the budget it may spend."""
 
@@ -84,12 +88,13 @@ class ReadPool:
         statement_timeout: float,
         *,
         pool_wait: float = 1.0,
+        access: Mapping[str, str] = READ_ONLY,
         application_name: str = "plexsphere-state",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``statement_timeout`` and ``pool_wait`` are in seconds."""
         parameters = {
-            "default_transaction_read_only": "on",
+            **access,
             "statement_timeout": str(round(statement_timeout * 1000)),
             "TimeZone": "UTC",
             **PLANNER,

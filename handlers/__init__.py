@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from handlers.answers import Answer
-from handlers.node_state import get_node_state, refuse_pull
+from handlers.heartbeat import HeartbeatPorts, post_node_heartbeat, refuse_heartbeat
+from handlers.node_state import PullPorts, get_node_state, refuse_pull
+from handlers.reachability import (
+    ReachabilityPorts,
+    get_node_reachability,
+    refuse_reachability,
+)
 from handlers.service import (
     get_docs,
     get_docs_script,
@@ -24,6 +30,8 @@ OPERATIONS: Mapping[str, Callable[..., Answer]] = MappingProxyType(
     {
         "GetNodeState": get_node_state,
         "GetNodeEvents": refuse_pull,  # until events exist: an agent gives up on 404, not on 501
+        "PostNodeHeartbeat": post_node_heartbeat,
+        "GetNodeReachability": get_node_reachability,
         "GetLivez": get_livez,
         "GetReadyz": get_readyz,
         "GetHealth": get_health,
@@ -33,5 +41,14 @@ OPERATIONS: Mapping[str, Callable[..., Answer]] = MappingProxyType(
         "GetDocs": get_docs,
         "GetDocsScript": get_docs_script,
         "GetDocsStyle": get_docs_style,
+    }
+)
+
+# Gate 0: what an operation is bound to while the ports it needs do not exist.
+UNPROVISIONED: Mapping[type, Callable[[], Answer]] = MappingProxyType(
+    {
+        PullPorts: refuse_pull,
+        HeartbeatPorts: refuse_heartbeat,
+        ReachabilityPorts: refuse_reachability,
     }
 )

@@ -1,4 +1,4 @@
-"""The gates of the reconciliation pull, in the order of design.md 4, top to bottom.
+"""The gates of the reconciliation pull and its siblings, in the order of design.md 4.
 
 Each returns what the next one needs or raises Refused. The order is for security: existence must
 not leak to a stranger, and a refusal costs nothing further in.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from typing import Protocol
 from uuid import UUID
 
 from composer.deadline import Deadline
@@ -35,12 +36,36 @@ NODE_AGENT = "node-agent"
 AUDIT_RELATION_NODE_STATE_PULL = "node_state.pull"
 GRANTED = "granted"
 
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The relation an operation asks for, and what its audit rows call the operation."""
+
+    relation: str
+    audit_relation: str
+
+
+PULL = Asked(NODE_AGENT, AUDIT_RELATION_NODE_STATE_PULL)
+
 _log = logging.getLogger("plexsphere.gates")
+
+
+class AccessPorts(Protocol):
+    """What gates 1 to 3 ask, whatever the operation does behind them."""
+
+    @property
+    def relations(self) -> RelationChecker: ...
+
+    @property
+    def nodes(self) -> NodeRepo: ...
+
+    @property
+    def audit(self) -> AuditSink: ...
 
 
 @dataclass(frozen=True, slots=True)
 class GatePorts:
-    """The ports the gates ask; the three load-bearing ones cannot be left out (gate 0)."""
+    """The ports the pull's gates ask; the three load-bearing ones cannot be left out (gate 0)."""
 
     relations: RelationChecker
     nodes: NodeRepo
@@ -63,30 +88,32 @@ def canonical_node_id(text: str) -> UUID:
     return node_id
 
 
-def node_agent(ports: GatePorts, call: Call, principal: Principal, node_id: UUID) -> None:
+def node_agent(
+    ports: AccessPorts, call: Call, principal: Principal, node_id: UUID, asked: Asked = PULL
+) -> None:
     """Gate 2, before gate 3: existence must not leak."""
     try:
         resource = node_object(node_id)
-        allowed = ports.relations.check(principal, NODE_AGENT, resource, call.deadline)
+        allowed = ports.relations.check(principal, asked.relation, resource, call.deadline)
     except ComposerError as error:
         raise refusal_for(error) from error
     if not allowed:
-        raise _insufficient(ports, call, principal, node_id)
+        raise _insufficient(ports, call, principal, node_id, asked)
 
 
 def addressed_node(
-    ports: GatePorts, call: Call, principal: Principal, node_id: UUID
+    ports: AccessPorts, call: Call, principal: Principal, node_id: UUID, asked: Asked = PULL
 ) -> AddressedNode:
     """Gate 3: the Node, and gate 2 once more where its row knows a later relationship write."""
     try:
         node = ports.nodes.get_by_id(node_id, call.deadline)
         allowed = node.authz_token is None or ports.relations.check_at_least(
-            principal, NODE_AGENT, node_object(node_id), node.authz_token, call.deadline
+            principal, asked.relation, node_object(node_id), node.authz_token, call.deadline
         )
     except ComposerError as error:
         raise refusal_for(error) from error
     if not allowed:
-        raise _insufficient(ports, call, principal, node_id)
+        raise _insufficient(ports, call, principal, node_id, asked)
     return node
 
 
@@ -99,16 +126,17 @@ def composed(ports: GatePorts, node: AddressedNode, deadline: Deadline) -> NodeS
 
 
 def audit(
-    ports: GatePorts,
+    ports: AccessPorts,
     call: Call,
     principal: Principal,
     node_id: UUID,
     outcome: str,
     digest: str | None = None,
+    asked: Asked = PULL,
 ) -> None:
     """Record an outcome; best effort, so a sink that breaks its promise still refuses nobody."""
     row = AuditRow(
-        relation=AUDIT_RELATION_NODE_STATE_PULL,
+        relation=asked.audit_relation,
         outcome=outcome,
         subject=principal.subject,
         object=node_object(node_id),
@@ -121,8 +149,12 @@ def audit(
         _log.exception("audit_row_lost", extra={"correlation_id": call.correlation_id})
 
 
-def _insufficient(ports: GatePorts, call: Call, principal: Principal, node_id: UUID) -> Refused:
+def _insufficient(
+    ports: AccessPorts, call: Call, principal: Principal, node_id: UUID, asked: Asked
+) -> Refused:
     code = INSUFFICIENT_RELATION.code
     assert code is not None
-    audit(ports, call, principal, node_id, outcome=code)
-    return Refused(INSUFFICIENT_RELATION, f"{principal.subject} lacks {NODE_AGENT} on {node_id}")
+    audit(ports, call, principal, node_id, outcome=code, asked=asked)
+    return Refused(
+        INSUFFICIENT_RELATION, f"{principal.subject} lacks {asked.relation} on {node_id}"
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from composer.errors import AuthzUnavailable, DatastoreUnavailable, NodeNotFound
+from composer.errors import AuthzUnavailable, ClockSkew, DatastoreUnavailable, NodeNotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,18 @@ UNAUTHORIZED = RefusalKind(401, "unauthorized", "A valid bearer token is require
 INVALID_NODE_ID = RefusalKind(
     400, "invalid_node_id", "The node id must be a canonical lower-case UUID."
 )
+MALFORMED_HEARTBEAT_REQUEST = RefusalKind(
+    400, "malformed_heartbeat_request", "The body is not a well-formed heartbeat."
+)
+BINARY_CHECKSUM_EMPTY = RefusalKind(
+    400, "binary_checksum_empty", "The binary checksum must not be empty."
+)
+BINARY_VERSION_EMPTY = RefusalKind(
+    400, "binary_version_empty", "The binary version must not be empty."
+)
+CLOCK_SKEW = RefusalKind(
+    400, "clock_skew", "The client's clock is more than 60 seconds from the service's."
+)
 INSUFFICIENT_RELATION = RefusalKind(
     403, "insufficient_relation", "The caller lacks the node-agent relation on this Node."
 )
@@ -37,10 +49,21 @@ NOT_ACCEPTABLE = RefusalKind(
 PAYLOAD_TOO_LARGE = RefusalKind(
     413, "payload_too_large", "The request body is larger than this service accepts."
 )
+UNSUPPORTED_MEDIA_TYPE = RefusalKind(
+    415, "unsupported_media_type", "This operation does not accept this kind of body."
+)
 NOT_PROVISIONED = RefusalKind(
     501,
     "signed_event_bus_not_provisioned",
     "This operation is not provisioned on this instance.",
+)
+HEARTBEAT_NOT_PROVISIONED = RefusalKind(
+    501, "heartbeat_not_provisioned", "Heartbeats are not provisioned on this instance."
+)
+REACHABILITY_NOT_PROVISIONED = RefusalKind(
+    501,
+    "reachability_not_provisioned",
+    "Reading reachability is not provisioned on this instance.",
 )
 DATASTORE_UNAVAILABLE = RefusalKind(
     503, "datastore_unavailable", "The ledger is unavailable; retry later.", retry_after=5
@@ -53,11 +76,18 @@ INTERNAL = RefusalKind(500, None, "The request could not be completed.")
 CATALOGUE = (
     UNAUTHORIZED,
     INVALID_NODE_ID,
+    MALFORMED_HEARTBEAT_REQUEST,
+    BINARY_CHECKSUM_EMPTY,
+    BINARY_VERSION_EMPTY,
+    CLOCK_SKEW,
     INSUFFICIENT_RELATION,
     NODE_NOT_FOUND,
     NOT_ACCEPTABLE,
     PAYLOAD_TOO_LARGE,
+    UNSUPPORTED_MEDIA_TYPE,
     NOT_PROVISIONED,
+    HEARTBEAT_NOT_PROVISIONED,
+    REACHABILITY_NOT_PROVISIONED,
     DATASTORE_UNAVAILABLE,
     AUTHZ_UNAVAILABLE,
     INTERNAL,
@@ -65,6 +95,7 @@ CATALOGUE = (
 
 _KIND_OF: tuple[tuple[type[Exception], RefusalKind], ...] = (
     (NodeNotFound, NODE_NOT_FOUND),
+    (ClockSkew, CLOCK_SKEW),
     (DatastoreUnavailable, DATASTORE_UNAVAILABLE),
     (AuthzUnavailable, AUTHZ_UNAVAILABLE),
 )

@@ -26,18 +26,16 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, default_excepti
 from composer.identity import Principal
 from composer.ports import AuditSink, SilentAudit
 from handlers.gates import known_principal
-from handlers.node_state import refuse_pull
 from handlers.refusals import INTERNAL, RefusalKind, Refused
 from server import request_context
 from server.contract import Contract
 from server.doorkeeper import LARGE_BODY_BYTES, Doorkeeper
 from server.metrics import Metrics
-from server.operations import Handler, OperationResolver, respond_problem
+from server.operations import Handler, OperationResolver, is_unprovisioned, respond_problem
 from server.problems import FRAMEWORK
-from server.request_validation import parameter_validator
+from server.request_validation import body_validator, parameter_validator
 
 _log = structlog.stdlib.get_logger("plexsphere.http")
-_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 
 Authenticate = Callable[[list[str]], Principal | None]
 
@@ -68,6 +66,7 @@ def build_app(
         validate_responses=True,
         validator_map={
             "parameter": parameter_validator(contract),
+            "body": body_validator(contract),
             "response": _DecidedLater,
         },
     )
@@ -92,8 +91,9 @@ def _api_class(bound: Mapping[str, Handler], authenticate: Authenticate) -> type
         ) -> Callable[[ConnexionRequest], Response]:
             @functools.wraps(function)
             def gated(request: ConnexionRequest) -> Response:
-                if bound[request_context.operation_id() or ""] is refuse_pull:
-                    refuse_pull()  # gate 0 before gate 1: whoever asks
+                handler = bound[request_context.operation_id() or ""]
+                if is_unprovisioned(handler):
+                    handler()  # gate 0 before gate 1: whoever asks
                 headers = flask.request.headers.getlist("Authorization")
                 request_context.admit(known_principal(authenticate(headers)))
                 return function(request)
@@ -107,15 +107,16 @@ def _api_class(bound: Mapping[str, Handler], authenticate: Authenticate) -> type
 
         @classmethod
         def get_request(cls, *args: Any, **params: Any) -> ConnexionRequest:
-            if flask.request.method in _WITH_BODY:
-                return super().get_request(*args, **params)
-            return _bodyless_request(params)
+            return _unread_request(params)
 
     return GatedApi
 
 
-def _bodyless_request(path_params: Mapping[str, Any]) -> ConnexionRequest:
-    """A request whose body, if any, is never read: 413 must not precede 401."""
+def _unread_request(path_params: Mapping[str, Any]) -> ConnexionRequest:
+    """A request whose body is not read here: 413 must not precede 401.
+
+    Where the contract declares one, ``body_validator`` reads it after security.
+    """
     context: dict[str, Any] = {}
     request_ctx.connexion_context = context  # type: ignore[attr-defined]
     return ConnexionRequest(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import structlog
 
 from composer.ports import AuditRow, AuditSink
+from handlers.gates import GRANTED
 from server import request_context
 
 _log = structlog.stdlib.get_logger("plexsphere.audit")
@@ -25,7 +26,7 @@ class HeldAudit:
 def settle(sink: AuditSink, served: bool) -> None:
     """Pass the request's rows on; without the grants when another answer left. Never raises."""
     for row in request_context.held_audit():
-        if served or row.digest is None:
+        if served or row.outcome != GRANTED:
             try:
                 sink.record(row)
             except Exception:

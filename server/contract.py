@@ -16,6 +16,7 @@ from server.schemas import SchemaCompiler, Validator
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 CONTRACT_FILE = "plexsphere-v1.yaml"
+DEFAULT_BODY_MAX = 8_192  # bytes, where `x-max-body-bytes` says nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,14 @@ class ResponseContract:
 
 
 @dataclass(frozen=True, slots=True)
+class BodyContract:
+    """A declared request body; ``max_bytes`` counts what is there after inflation."""
+
+    media: Mapping[str, Validator]
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class OperationContract:
     """One operation of the file."""
 
@@ -73,6 +82,7 @@ class OperationContract:
     path: str
     secured: bool
     parameters: tuple[ParameterContract, ...]
+    body: BodyContract | None
     responses: Mapping[int, ResponseContract]
 
     @property
@@ -135,6 +145,7 @@ class Contract:
             path=path,
             secured=bool(operation.get("security", self.document.get("security", []))),
             parameters=tuple(self._parameter(self._resolve(one)) for one in declared),
+            body=self._body(self._resolve(operation.get("requestBody", {}))),
             responses={
                 int(status): self._response(self._resolve(response))
                 for status, response in operation["responses"].items()
@@ -149,6 +160,19 @@ class Contract:
             required=parameter.get("required", False),
             schema_type=self._resolve(schema).get("type", "string"),
             validator=self._schemas.compile(schema),
+        )
+
+    def _body(self, body: Mapping[str, Any]) -> BodyContract | None:
+        if not body:
+            return None
+        if not body.get("required", False):
+            raise ContractError(f"{CONTRACT_FILE}: a request body that may be left out")
+        return BodyContract(
+            media={
+                media: self._schemas.compile(one["schema"])
+                for media, one in body["content"].items()
+            },
+            max_bytes=body.get("x-max-body-bytes", DEFAULT_BODY_MAX),
         )
 
     def _response(self, response: Mapping[str, Any]) -> ResponseContract:

@@ -14,6 +14,7 @@ from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 from flask import Response
 
+from handlers import UNPROVISIONED
 from handlers.answers import PROBLEM, Answer
 from handlers.node_state import refuse_pull
 from handlers.refusals import NOT_ACCEPTABLE, PAYLOAD_TOO_LARGE, Refused
@@ -36,17 +37,32 @@ def coverage_complaints(contract: Contract, handlers: Mapping[str, Handler]) -> 
 
 
 def bind(handlers: Mapping[str, Handler], ports: Mapping[type, object]) -> dict[str, Handler]:
-    """Put each handler's ports inside. A handler whose ports do not exist becomes refuse_pull."""
+    """Put each handler's ports inside. A handler whose ports do not exist is refused."""
     bound: dict[str, Handler] = {}
     for name, handler in handlers.items():
-        wanted = get_type_hints(handler).get("ports")
+        wanted = _ports_of(handler)
         if wanted is None:
             bound[name] = handler
         elif wanted in ports:
             bound[name] = _with_ports(handler, ports[wanted])
         else:
-            bound[name] = refuse_pull
+            bound[name] = UNPROVISIONED.get(wanted, refuse_pull)
     return bound
+
+
+def is_unprovisioned(handler: Handler) -> bool:
+    """Whether what stands behind an operation is gate 0 alone."""
+    return handler in UNPROVISIONED.values()
+
+
+def is_refused(handler: Handler, provisioned: bool) -> bool:
+    """Whether an operation answers 501 in a service that is, or is not, provisioned."""
+    return is_unprovisioned(handler) or (not provisioned and _ports_of(handler) in UNPROVISIONED)
+
+
+def _ports_of(handler: Handler) -> type | None:
+    found: type | None = get_type_hints(handler).get("ports")
+    return found
 
 
 def _with_ports(handler: Handler, ports: object) -> Handler:
@@ -76,9 +92,13 @@ def _view(operation: OperationContract, handler: Handler) -> Callable[..., Respo
     names = {one.name for one in operation.parameters if one.kind in ("path", "query")}
 
     def view(**parameters: Any) -> Response:
-        check_body_size()
-        check_accept(operation)
-        return respond(handler(**{k: v for k, v in parameters.items() if k in names}))
+        given = {k: v for k, v in parameters.items() if k in names}
+        if operation.body is None:
+            check_body_size()
+            check_accept(operation)
+        else:  # its validator has done both, before it read the body
+            given["body"] = request_context.body()
+        return respond(handler(**given))
 
     return view
 

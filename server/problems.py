@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from handlers.answers import PROBLEM, Answer
-from handlers.refusals import INTERNAL, PAYLOAD_TOO_LARGE, UNAUTHORIZED, RefusalKind
+from handlers.refusals import (
+    INTERNAL,
+    PAYLOAD_TOO_LARGE,
+    UNAUTHORIZED,
+    UNSUPPORTED_MEDIA_TYPE,
+    RefusalKind,
+)
 
 TYPE_PREFIX = "https://plexsphere.com/errors/"
 INSTANCE_MAX = 256
@@ -34,7 +40,6 @@ TITLES: Mapping[int, str] = {
 NO_SUCH_ROUTE = RefusalKind(404, None, "No such resource.")
 METHOD_NOT_ALLOWED = RefusalKind(405, None, "The method is not declared for this path.")
 BAD_REQUEST = RefusalKind(400, None, "The request could not be understood.")
-UNSUPPORTED_MEDIA_TYPE = RefusalKind(415, None, "This operation does not accept this kind of body.")
 FRAMEWORK: Mapping[int, RefusalKind] = {
     kind.status: kind
     for kind in (

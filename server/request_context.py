@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 from uuid import uuid4
 
 import flask
@@ -52,6 +53,17 @@ def elapsed() -> float:
 def admit(principal: Principal | None) -> None:
     """Attach the authenticated Principal."""
     flask.g.principal = principal
+
+
+def hold_body(value: dict[str, Any]) -> None:
+    """Attach the request's body, read and found to be what the contract declares."""
+    flask.g.body = value
+
+
+def body() -> dict[str, Any]:
+    """The request's body; only where the operation declares one."""
+    found: dict[str, Any] = flask.g.body
+    return found
 
 
 def current_call() -> Call:

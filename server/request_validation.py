@@ -1,7 +1,8 @@
-"""Requests against the contract: parameters, decided before the handler and after authentication.
+"""Requests against the contract, decided before the handler and after authentication.
 
 Connexion's own validator does not check ``format: uuid`` and puts the offending value into its
-answer; this one takes its place in ``validator_map`` and refuses with our Problems.
+answer; ours take their places in ``validator_map`` and refuse with our Problems. Parameters come
+before the body: what is refused by its path alone is not read.
 """
 
 from __future__ import annotations
@@ -9,20 +10,62 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import flask
 from flask import Response
 
-from handlers.refusals import INVALID_NODE_ID, RefusalKind, Refused
+from handlers.refusals import (
+    BINARY_CHECKSUM_EMPTY,
+    BINARY_VERSION_EMPTY,
+    INVALID_NODE_ID,
+    MALFORMED_HEARTBEAT_REQUEST,
+    RefusalKind,
+    Refused,
+)
 from server import request_context
-from server.contract import Contract, ParameterContract
+from server.contract import (
+    BodyContract,
+    Contract,
+    ContractError,
+    OperationContract,
+    ParameterContract,
+)
+from server.operations import check_accept
 from server.problems import BAD_REQUEST
+from server.request_bodies import read_object
 
 # Which refusal a broken parameter becomes; what is not named here is a 400 without a code.
 PARAMETER_REFUSALS: Mapping[str, RefusalKind] = {"id": INVALID_NODE_ID}
 # As many digits as an int64 has: Python refuses to read thousands of them.
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRefusals:
+    """What a body becomes that is not as declared; ``empty`` are texts with a refusal of their own.
+
+    An empty text is told only where nothing else is wrong, so that one body has one refusal.
+    """
+
+    malformed: RefusalKind
+    empty: Mapping[str, RefusalKind] = field(default_factory=dict)
+
+
+# One line for each operation with a body; a test fails on one that is not here.
+BODY_REFUSALS: Mapping[str, BodyRefusals] = MappingProxyType(
+    {
+        "PostNodeHeartbeat": BodyRefusals(
+            MALFORMED_HEARTBEAT_REQUEST,
+            {
+                "binary_checksum": BINARY_CHECKSUM_EMPTY,
+                "binary_version": BINARY_VERSION_EMPTY,
+            },
+        ),
+    }
+)
 
 
 def parameter_validator(contract: Contract) -> type:
@@ -36,13 +79,61 @@ def parameter_validator(contract: Contract) -> type:
             @functools.wraps(function)
             def checked(request: Any) -> Response:
                 operation = contract.operations[request_context.operation_id() or ""]
-                for parameter in operation.parameters:
-                    check_parameter(parameter, request.path_params)
+                if operation.body is None:  # else the body's validator, further out, has done it
+                    _check_parameters(operation, request.path_params)
                 return function(request)
 
             return checked
 
     return ContractParameters
+
+
+def body_validator(contract: Contract) -> type:
+    """The class Connexion instantiates for each operation that declares a body.
+
+    Raises ContractError naming the operations whose bodies have no refusals.
+    """
+    declared = [name for name, one in contract.operations.items() if one.body is not None]
+    missing = [name for name in declared if name not in BODY_REFUSALS]
+    if missing:
+        raise ContractError(f"no refusals for the bodies of {', '.join(missing)}")
+
+    class ContractBody:
+        def __init__(self, *args: object, **options: object) -> None:
+            del args, options  # the contract knows better
+
+        def __call__(self, function: Callable[..., Response]) -> Callable[..., Response]:
+            @functools.wraps(function)
+            def checked(request: Any) -> Response:
+                operation = contract.operations[request_context.operation_id() or ""]
+                assert operation.body is not None
+                _check_parameters(operation, request.path_params)
+                check_accept(operation)
+                refusals = BODY_REFUSALS[operation.operation_id]
+                request_context.hold_body(checked_body(operation.body, refusals))
+                return function(request)
+
+            return checked
+
+    return ContractBody
+
+
+def checked_body(body: BodyContract, refusals: BodyRefusals) -> dict[str, Any]:
+    """The current request's body as its schema declares it; its content goes into no log."""
+    value, media_type = read_object(body, refusals.malformed)
+    faults = body.media[media_type].faults(value)
+    if not faults:
+        return value
+    empty = [name for name in refusals.empty if value.get(name) == ""]
+    for fault in faults:
+        if fault.pointer not in {f"/{name}" for name in empty}:
+            raise Refused(refusals.malformed, f"body{fault.pointer} breaks {fault.rule}")
+    raise Refused(refusals.empty[empty[0]], f"body/{empty[0]} is empty")
+
+
+def _check_parameters(operation: OperationContract, path: Mapping[str, Any]) -> None:
+    for parameter in operation.parameters:
+        check_parameter(parameter, path)
 
 
 def check_parameter(parameter: ParameterContract, path: Mapping[str, Any]) -> None:

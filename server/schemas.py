@@ -56,6 +56,13 @@ class Validator:
         error = next(iter(self._compiled.iter_errors(value)))
         return Fault(_pointer(error.instance_path), _pointer(error.schema_path))
 
+    def faults(self, value: object) -> list[Fault]:
+        """Every rule broken, in the library's order."""
+        return [
+            Fault(_pointer(error.instance_path), _pointer(error.schema_path))
+            for error in self._compiled.iter_errors(value)
+        ]
+
 
 class SchemaCompiler:
     """Compiles schemas that may refer to the file's components."""

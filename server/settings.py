@@ -32,6 +32,8 @@ class Settings:
     pull_deadline: float = 3.0
     statement_timeout: float = 2.5
     pool_size: int = 8
+    write_pool_size: int = 4
+    lock_timeout: float = 1.0
     held_peers: int = 200_000
     audit: bool = True
     audit_queue: int = 50_000
@@ -136,6 +138,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         pull_deadline=reader.number("PULL_DEADLINE", 3.0, 0.1, 60),
         statement_timeout=reader.number("STATEMENT_TIMEOUT", 2.5, 0.1, 60),
         pool_size=reader.count("POOL_SIZE", 8, 1, 1000),
+        write_pool_size=reader.count("WRITE_POOL_SIZE", 4, 1, 1000),
+        lock_timeout=reader.number("LOCK_TIMEOUT", 1.0, 0.01, 60),
         held_peers=reader.count("HELD_PEERS", 200_000, 0, 100_000_000),
         audit=reader.flag("AUDIT", default=True),
         audit_queue=reader.count("AUDIT_QUEUE", 50_000, 1, 10_000_000),

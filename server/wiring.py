@@ -15,11 +15,16 @@ import flask
 from composer.ports import AuditSink, SilentAudit
 from composer.snapshot_composer import SnapshotComposer
 from db.audit import PostgresAuditSink
+from db.heartbeats import PostgresHeartbeats
 from db.ledger import PostgresLedger
 from db.nodes import PostgresNodeRepo
 from db.pool import ReadPool
+from db.verdicts import PostgresReachabilityRepo
+from db.write_pool import WritePool
 from handlers import OPERATIONS
-from handlers.node_state import PullPorts, refuse_pull
+from handlers.heartbeat import HeartbeatPorts
+from handlers.node_state import PullPorts
+from handlers.reachability import ReachabilityPorts
 from handlers.service import ServicePorts
 from server.app import Authenticate, build_app
 from server.audit import HeldAudit
@@ -35,7 +40,7 @@ from server.docs_page import docs_page
 from server.health import DependencyProbes, Probe
 from server.metrics import Metrics
 from server.observers import AuditObserver, DropObserver, TokenObserver, warn
-from server.operations import bind, coverage_complaints
+from server.operations import bind, coverage_complaints, is_refused
 from server.probes import keys_probe, ledger_probe, spicedb_probe, wiring_probe
 from server.receipt import WiringReceipt
 from server.settings import Settings
@@ -58,9 +63,11 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class LivePull:
-    """What a provisioned pull is made of."""
+    """What a provisioned pull is made of, and the operations that stand on the same parts."""
 
     ports: PullPorts
+    heartbeat: HeartbeatPorts
+    reachability: ReachabilityPorts
     authenticate: Authenticate
     audit: AuditSink
     probes: dict[str, Probe]
@@ -86,7 +93,7 @@ def wire(settings: Settings) -> Service:
     )
     ports: dict[type, object] = {ServicePorts: service}
     if live is not None:
-        ports[PullPorts] = live.ports
+        ports |= {type(one): one for one in (live.ports, live.heartbeat, live.reachability)}
     bound = bind(OPERATIONS, ports)
     app = build_app(
         contract,
@@ -105,6 +112,12 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
     pool = ReadPool(
         settings.dsn, size=settings.pool_size, statement_timeout=settings.statement_timeout
     )
+    writes = WritePool(
+        settings.dsn,
+        size=settings.write_pool_size,
+        statement_timeout=settings.statement_timeout,
+        lock_timeout=settings.lock_timeout,
+    )
     channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout)
     # below the thread count, so that a frozen SpiceDB leaves threads for everything else
     relations = SpiceDbChecker(channel, Bulkhead(limit=max(1, settings.threads - 4)))
@@ -118,19 +131,23 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
         TOKEN_MAX_BYTES,
         on_refused=TokenObserver(metrics).refused,
     )
+    nodes, held = PostgresNodeRepo(pool), HeldAudit()
     ports = PullPorts(
         relations=relations,
-        nodes=PostgresNodeRepo(pool),
+        nodes=nodes,
         snapshots=SnapshotComposer(
             PostgresLedger(pool, held_rows=settings.held_peers), DropObserver(metrics)
         ),
-        audit=HeldAudit(),
+        audit=held,
     )
+    heartbeat = HeartbeatPorts(relations, nodes, PostgresHeartbeats(writes), held)
+    reachability = ReachabilityPorts(relations, nodes, PostgresReachabilityRepo(pool), held)
 
     def close() -> None:
         if sink is not None:
             sink.close(AUDIT_FLUSH_SECONDS)
         pool.close()
+        writes.close()
         channel.close()
 
     probes = {
@@ -138,7 +155,8 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
         "spicedb": spicedb_probe(SpiceDbReadiness(SpiceDbAdmin(channel))),
         "jwks": keys_probe(keys),
     }
-    return LivePull(ports, verifier.principal, sink or SilentAudit(), probes, close)
+    audit = sink or SilentAudit()
+    return LivePull(ports, heartbeat, reachability, verifier.principal, audit, probes, close)
 
 
 def audit_sink(settings: Settings, metrics: Metrics) -> PostgresAuditSink | None:
@@ -161,13 +179,13 @@ def wiring_receipt(live: LivePull | None) -> WiringReceipt:
         "RelationChecker": live and type(live.ports.relations).__name__,
         "NodeRepo": live and type(live.ports.nodes).__name__,
         "AuditSink": live and type(live.audit).__name__,
+        "HeartbeatSink": live and type(live.heartbeat.heartbeats).__name__,
+        "ReachabilityRepo": live and type(live.reachability.verdicts).__name__,
     }
     operations = {
-        name: "refused" if function is refuse_pull else "live"
+        name: "refused" if is_refused(function, provisioned=live is not None) else "live"
         for name, function in OPERATIONS.items()
     }
-    if live is None:
-        operations["GetNodeState"] = "refused"
     return WiringReceipt(names, operations)
 
 

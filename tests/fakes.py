@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from uuid import UUID
 
 from composer.bridge import BridgeRows
 from composer.deadline import Deadline
 from composer.entries import EntryRow
-from composer.errors import AuthzUnavailable, DatastoreUnavailable, NodeNotFound
+from composer.errors import AuthzUnavailable, ClockSkew, DatastoreUnavailable, NodeNotFound
+from composer.heartbeat import MAX_CLOCK_SKEW
 from composer.identity import AddressedNode, Principal
 from composer.peers import PeerRow
 from composer.policy import RuleSetRow
@@ -170,6 +172,43 @@ class FakeDropReporter:
         self, outcome: str, domain_id: UUID, addressed_node_id: UUID, peer_node_id: UUID
     ) -> None:
         self.drops.append((outcome, domain_id, addressed_node_id, peer_node_id))
+
+
+@dataclass
+class FakeHeartbeatSink:
+    """Hears of the Nodes it knows; ``heard`` is when, by a clock that stands still."""
+
+    known: set[UUID] = field(default_factory=set)
+    now: datetime = EPOCH
+    fails: Exception | None = None
+    heard: dict[UUID, datetime] = field(default_factory=dict)
+    calls: list[tuple[UUID, datetime]] = field(default_factory=list)
+
+    def heartbeat(self, node_id: UUID, client_now: datetime, deadline: Deadline) -> datetime:
+        self.calls.append((node_id, client_now))
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        if abs(client_now - self.now) > MAX_CLOCK_SKEW:
+            raise ClockSkew(f"node_id={node_id}")
+        if node_id not in self.known:
+            raise NodeNotFound(f"node_id={node_id}")
+        self.heard[node_id] = self.now
+        return self.now
+
+
+@dataclass
+class FakeReachabilityRepo:
+    """Holds liveness columns by Node."""
+
+    rows: dict[UUID, ReachabilityRow] = field(default_factory=dict)
+    fails: Exception | None = None
+    calls: list[UUID] = field(default_factory=list)
+
+    def of_node(self, node_id: UUID, deadline: Deadline) -> ReachabilityRow:
+        self.calls.append(node_id)
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        if node_id not in self.rows:
+            raise NodeNotFound(f"node_id={node_id}")
+        return self.rows[node_id]
 
 
 @dataclass

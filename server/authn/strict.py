@@ -7,6 +7,7 @@ signature is looked at. Every failure is a ValueError that quotes nothing of the
 from __future__ import annotations
 
 import json
+import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any, NoReturn
 
@@ -26,17 +27,20 @@ def base64url(part: str) -> bytes:
     return decoded
 
 
-def json_object(raw: bytes) -> dict[str, Any]:
+def json_object(raw: bytes, max_depth: int = _MAX_DEPTH) -> dict[str, Any]:
     """The JSON object in ``raw``: no duplicate key at any level, no NaN, no lone surrogate."""
     try:
         value = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
+            raw.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_finite,
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError("not an object")
-    _check(value, _MAX_DEPTH)
+    _check(value, max_depth)
     return value
 
 
@@ -49,6 +53,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError("not a JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number past all floats")
+    return value
 
 
 def _check(value: Any, depth: int) -> None:

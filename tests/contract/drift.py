@@ -20,6 +20,8 @@ from server.contract import OperationContract
 
 # What a handler is given before its declared parameters.
 GIVEN = ("ports", "call")
+# What a declared request body arrives as, after the declared parameters.
+BODY = ("body", "Mapping[str, Any]")
 PYTHON_TYPE = {"string": "str", "integer": "int", "boolean": "bool"}
 # A value's field whose name Python keeps for itself.
 RESPELLED = {"from_": "from"}
@@ -43,7 +45,7 @@ def signature_complaints(
             (one.name, PYTHON_TYPE[one.schema_type])
             for one in operation.parameters
             if one.kind in ("path", "query")
-        ]
+        ] + ([BODY] if operation.body is not None else [])
         found = [
             (one.name, str(one.annotation))
             for one in inspect.signature(handlers[name]).parameters.values()

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 AUTHN: Mapping[str, int] = {
     "GetNodeState": 401,
     "GetNodeEvents": 501,
+    "PostNodeHeartbeat": 401,
+    "GetNodeReachability": 401,
     "GetLivez": 200,
     "GetReadyz": 200,
     "GetHealth": 200,
@@ -26,6 +28,8 @@ AUTHN: Mapping[str, int] = {
 AUTHZ: Mapping[str, str | None] = {
     "GetNodeState": "node-agent",
     "GetNodeEvents": None,
+    "PostNodeHeartbeat": "node-agent",
+    "GetNodeReachability": "node-agent",
     "GetLivez": None,
     "GetReadyz": None,
     "GetHealth": None,
@@ -40,6 +44,8 @@ AUTHZ: Mapping[str, str | None] = {
 AUDIT: Mapping[str, tuple[str, ...]] = {
     "GetNodeState": ("granted", "insufficient_relation"),
     "GetNodeEvents": (),
+    "PostNodeHeartbeat": ("insufficient_relation",),
+    "GetNodeReachability": ("granted", "insufficient_relation"),
     "GetLivez": (),
     "GetReadyz": (),
     "GetHealth": (),
@@ -54,6 +60,8 @@ AUDIT: Mapping[str, tuple[str, ...]] = {
 REACHED: Mapping[str, float | None] = {
     "GetNodeState": 0.5,
     "GetNodeEvents": None,
+    "PostNodeHeartbeat": 0.2,
+    "GetNodeReachability": 0.5,
     "GetLivez": 0.5,
     "GetReadyz": 0.5,
     "GetHealth": 0.5,

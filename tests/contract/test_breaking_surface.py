@@ -42,7 +42,10 @@ BREAKING = [
     Row("a path parameter has another name", both(
         put(component("parameters", "NodeId", "name"), "node_id"),
         rename(STATE[:2], "/v1/nodes/{node_id}/state"),
-        rename(EVENTS[:2], "/v1/nodes/{node_id}/events")), "now called node_id"),
+        rename(EVENTS[:2], "/v1/nodes/{node_id}/events"),
+        rename(("paths", "/v1/nodes/{id}/heartbeat"), "/v1/nodes/{node_id}/heartbeat"),
+        rename(("paths", "/v1/nodes/{id}/reachability"), "/v1/nodes/{node_id}/reachability")),
+        "now called node_id"),
     Row("the success is gone", drop((*RESPONSES, "200")), "status 200 is gone"),
     Row("a refusal is gone", drop((*RESPONSES, "404")), "status 404 is gone"),
     Row("the success has another status", rename((*RESPONSES, "200"), "203"), "status 20"),

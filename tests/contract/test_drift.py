@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,24 @@ def test_a_handler_with_another_parameter_is_named() -> None:
         raise NotImplementedError
 
     handlers = {**OPERATIONS, "GetNodeState": renamed}
+    complaints = signature_complaints(CONTRACT.operations, handlers)
+    assert len(complaints) == 1 and complaints[0].startswith("GetNodeState:")
+
+
+def test_a_handler_that_leaves_out_a_declared_body_is_named() -> None:
+    def bodiless(ports: object, call: Call, id: str) -> Answer:
+        raise NotImplementedError
+
+    handlers = {**OPERATIONS, "PostNodeHeartbeat": bodiless}
+    complaints = signature_complaints(CONTRACT.operations, handlers)
+    assert len(complaints) == 1 and complaints[0].startswith("PostNodeHeartbeat:")
+
+
+def test_a_handler_that_takes_a_body_nobody_declares_is_named() -> None:
+    def embodied(ports: object, call: Call, id: str, body: Mapping[str, Any]) -> Answer:
+        raise NotImplementedError
+
+    handlers = {**OPERATIONS, "GetNodeState": embodied}
     complaints = signature_complaints(CONTRACT.operations, handlers)
     assert len(complaints) == 1 and complaints[0].startswith("GetNodeState:")
 

@@ -60,7 +60,9 @@ KINDS = {
     "open text": operation("/robots.txt", "GetRobots", media="text/plain", extra=OPEN),
     "without a body": operation("/v1/ping", "Ping", media="", extra=OPEN),
     "with a request body": operation(
-        "/v1/echo", "PostEcho", extra="      requestBody: {content: {text/plain: {schema: {}}}}\n"
+        "/v1/echo",
+        "PostEcho",
+        extra="      requestBody: {required: true, content: {text/plain: {schema: {}}}}\n",
     ),
     "with a long name": operation(
         "/v1/nodes/{id}/all", "GetNodeStateHistoryOfEveryReportedWorkload", NODE + QUERY

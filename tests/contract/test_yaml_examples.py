@@ -77,6 +77,8 @@ def holders() -> Iterator[tuple[str, dict[str, Any]]]:
     for name, operation in operations():
         for parameter in map(deref, operation.get("parameters", [])):
             yield f"{name} parameter {parameter['name']}", parameter
+        for media_type, definition in operation.get("requestBody", {}).get("content", {}).items():
+            yield f"{name} request {media_type}", definition
         for status, response in operation["responses"].items():
             response = deref(response)
             for header, definition in response.get("headers", {}).items():

@@ -21,7 +21,10 @@ OPERATIONS = {
     for method, operation in item.items()
 }
 # Objects whose keys are not ours to declare.
-FREE_FORM = {"BridgeUserAccessProviderResponse/properties/routing_policy"}
+FREE_FORM = {
+    "BridgeUserAccessProviderResponse/properties/routing_policy",
+    "NodeHeartbeatRequest/properties/nat_summary",
+}
 
 
 def schemas(node: Any, at: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -10,6 +10,7 @@ import pytest
 
 from server.contract import Contract, OperationContract
 from server.dev.stack import Stack
+from tests.bodies import JSON, body_now
 from tests.client import Reply, ask, bearer
 from tests.contract.tables import AUTHN, AUTHZ
 
@@ -24,8 +25,10 @@ def path_of(operation: OperationContract, node_id: object) -> str:
 
 
 def send(stack: Stack, operation: OperationContract, node_id: object, token: str | None) -> Reply:
-    headers = {} if token is None else bearer(token)
-    return ask(stack.url, path_of(operation, node_id), headers, method=operation.method)
+    body = body_now(operation.operation_id)
+    headers = ({} if token is None else bearer(token)) | (JSON if body else {})
+    path = path_of(operation, node_id)
+    return ask(stack.url, path, headers, method=operation.method, body=body)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -6,10 +6,11 @@ run as never seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from server.contract import OperationContract
+from tests.bodies import JSON, body_now, moment
 from tests.client import bearer
 from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.world import GHOST, World
@@ -19,6 +20,21 @@ UNREAL = "0190ffff-0000-7000-8000-00000000ffff"
 # Where a case is sent; campaign.py starts each.
 LIVE, UNPROVISIONED, FAULTY = "live", "unprovisioned", "faulty"
 NO_POSTGRES, NO_SPICEDB, CORRUPT = "without postgres", "without spicedb", "corrupt rule set"
+
+
+def _heartbeats() -> Iterator[bytes]:
+    """One for each code a heartbeat's 400 can carry."""
+    for changes in (
+        {"uptime": 1},
+        {"binary_checksum": ""},
+        {"binary_version": ""},
+        {"client_now": moment(-3_600)},
+    ):
+        yield body_now("PostNodeHeartbeat", **changes) or b""
+
+
+# Bodies that an operation refuses with 400, made when they are sent.
+MISUSED: Mapping[str, Callable[[], Iterable[bytes]]] = {"PostNodeHeartbeat": _heartbeats}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +56,7 @@ def directed(world: World) -> Iterator[Directed]:
         for status in operation.responses:
             for case in _of(operation, status, world):
                 yield case
-                if case.body is None:
+                if case.method == "GET" and case.body is None:
                     yield Directed(
                         *(case.operation_id, case.service, case.status, case.path, case.headers),
                         method="HEAD",
@@ -58,7 +74,9 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
         body: bytes | None = None,
     ) -> Directed:
         path = operation.path.replace("{id}", node_id)
-        return Directed(name, service, status, path, headers, body=body)
+        if operation.body is not None:
+            headers, body = {**JSON, **headers}, body_now(name) if body is None else body
+        return Directed(name, service, status, path, headers, operation.method, body)
 
     if status == 200:
         ids = world.node_ids[:16] if operation.secured else [first]
@@ -71,6 +89,7 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
     elif status == 400:
         for node_id in (first.upper(), "nonsense", "00000000-0000-0000-0000-000000000000"):
             yield case(node_id=node_id)
+        yield from (case(body=body) for body in MISUSED.get(name, lambda: ())())
     elif status == 401:
         for headers in ({}, {"Authorization": "Basic eDp5"}, bearer("not.a.token")):
             yield case(headers=headers)
@@ -84,6 +103,9 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
         yield case(headers={**own, "Accept": "text/html"})
     elif status == 413:
         yield case(body=LARGE)
+    elif status == 415:
+        yield case(headers={**own, "Content-Type": "text/plain"})
+        yield case(headers={**own, "Content-Encoding": "br"})
     elif status == 500:
         yield case(FAULTY)
         if name == "GetNodeState":

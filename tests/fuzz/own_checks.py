@@ -17,6 +17,7 @@ from uuid import UUID
 
 from werkzeug.http import parse_etags
 
+from tests.contract.tables import AUTHZ
 from tests.fuzz.exchange import Exchange
 from tests.fuzz.world import World, snapshot_digest
 
@@ -90,7 +91,7 @@ def snapshot_is_the_ledgers(exchange: Exchange, world: World) -> str | None:
 
 def granted_to_its_agent_alone(exchange: Exchange, world: World) -> str | None:
     """Behind the gates is only who sent the Node's own token; everyone else is 401 or 403."""
-    if exchange.name != "GetNodeState" or exchange.status not in (200, 304, 404):
+    if not AUTHZ.get(exchange.name) or exchange.status not in (200, 304, 404):
         return None
     given = exchange.sent.get("authorization", "").partition(" ")[2]
     own = world.tokens.get(exchange.node_id)

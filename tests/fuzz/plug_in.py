@@ -11,6 +11,7 @@ import schemathesis
 from schemathesis.generation.meta import CoveragePhaseData, CoverageScenario
 from schemathesis.hooks import HookContext
 
+from tests.bodies import MOMENTS, moment
 from tests.fuzz.exchange import Exchange
 from tests.fuzz.judge import Judge
 from tests.fuzz.tally import FUZZED
@@ -84,6 +85,16 @@ def plug_in(current: Callable[[], Judge]) -> None:
             case.headers["Authorization"] = f"Bearer {data}"
 
     latest = _Latest()
+
+    @schemathesis.hook
+    def before_call(
+        context: HookContext, case: schemathesis.Case, kwargs: dict[str, object]
+    ) -> None:
+        """A moment made from a schema is never now, and what is not now is refused at the end."""
+        name = str(case.operation.definition.raw.get("operationId"))
+        if is_valid(case) and isinstance(case.body, dict):
+            for member in MOMENTS.get(name, ()):
+                case.body[member] = moment()
 
     @schemathesis.hook
     def after_call(

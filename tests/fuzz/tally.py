@@ -7,12 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.contract.tables import REACHED
+from tests.contract.tables import AUDIT, REACHED
 from tests.fuzz.exchange import CONTRACT, Exchange
 
 FUZZED, DIRECTED = "fuzzed", "directed"
 NO_OPERATION = "-"
-# Of the pull's answers, those that leave an audit row, with its outcome.
+# What a status stands for in the audit table; the table says which operations leave such a row.
 AUDITED = {200: "granted", 304: "granted", 403: "insufficient_relation"}
 SAMPLED = 400
 
@@ -42,11 +42,13 @@ class Tally:
         if valid:
             self.valid[name] += 1
             self.reached[name] += exchange.status // 100 == 2 or exchange.status == 304
-        outcome = AUDITED.get(exchange.status)
+        outcome = AUDITED.get(exchange.status, "")
+        if outcome not in AUDIT.get(name, ()):
+            return
         mark = exchange.received.get("x-correlation-id", "")
-        if name == "GetNodeState" and outcome and (mark, outcome) in self.audited:
+        if (mark, outcome) in self.audited:
             self.audited[mark, outcome] += 1
-        elif name == "GetNodeState" and outcome and len(self.audited) < SAMPLED:
+        elif len(self.audited) < SAMPLED:
             self.audited[mark, outcome] = 1
 
     def fail(self, check: str, complaint: str, exchange: Exchange) -> None:

@@ -41,8 +41,7 @@ def test_the_inside_is_reached(outcome: Outcome) -> None:
 def test_junit_and_har_are_written(outcome: Outcome) -> None:
     folder = ROOT / ".dev" / "test" / "fuzz"
     tests = {case.get("name") for case in ElementTree.parse(folder / "junit.xml").iter("testcase")}
-    paths = {operation.path for operation in CONTRACT.operations.values()}
-    assert {f"GET {path}" for path in paths} <= tests
+    assert {f"{one.method} {one.path}" for one in CONTRACT.operations.values()} <= tests
     entries = json.loads((folder / "requests.har").read_text())["log"]["entries"]
     assert len(entries) > 200
 

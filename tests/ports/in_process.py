@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from unittest import mock
 
@@ -13,22 +14,27 @@ from connexion.spec import OpenAPISpecification
 from werkzeug.test import TestResponse
 
 from composer.identity import Principal
+from composer.reachability import ReachabilityRow
 from composer.snapshot_composer import SnapshotComposer
 from handlers import OPERATIONS
+from handlers.heartbeat import HeartbeatPorts
 from handlers.node_state import PullPorts
+from handlers.reachability import ReachabilityPorts
 from handlers.service import Asset, DocsPage, ServicePorts
 from server.app import build_app
 from server.audit import HeldAudit
 from server.contract import Contract
 from server.metrics import Metrics
 from server.operations import Handler, bind
-from tests.factories import DOMAIN, addressed, agent_of, node_id, peer_row
+from tests.factories import DOMAIN, EPOCH, addressed, agent_of, node_id, peer_row
 from tests.fakes import (
     FakeAuditSink,
     FakeDropReporter,
     FakeHealthProbe,
+    FakeHeartbeatSink,
     FakeLedger,
     FakeNodeRepo,
+    FakeReachabilityRepo,
     FakeRelationChecker,
 )
 
@@ -80,6 +86,10 @@ class FakeService:
         self.ledger = FakeLedger.of(DOMAIN, rows)
         self.drops = FakeDropReporter()
         self.audit = FakeAuditSink()
+        self.heartbeats = FakeHeartbeatSink({node_id(n) for n in (1, 2, 3)}, datetime.now(UTC))
+        self.verdicts = FakeReachabilityRepo(
+            {node_id(n): ReachabilityRow("healthy", EPOCH, EPOCH) for n in (1, 2, 3)}
+        )
         self.health = FakeHealthProbe()
         self.metrics = Metrics()
         self.seen: list[list[str]] = []
@@ -95,6 +105,9 @@ class FakeService:
         wired: dict[type, object] = {ServicePorts: meta}
         if provisioned:
             wired[PullPorts] = replace(pull, **ports)
+            asked = (self.relations, self.nodes)
+            wired[HeartbeatPorts] = HeartbeatPorts(*asked, self.heartbeats, self.audit)
+            wired[ReachabilityPorts] = ReachabilityPorts(*asked, self.verdicts, self.audit)
         bound = bind({**OPERATIONS, **(operations or {})}, wired)
         with _judged_once(contract):
             self.app = build_app(

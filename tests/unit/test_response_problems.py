@@ -40,18 +40,33 @@ def refused(edits: dict[str, Any] | None = None, **changes: Any) -> Outgoing:
     return Outgoing(**(given | changes))
 
 
+def declaring(kind: Any) -> list[str]:
+    """The operations whose contract has this refusal."""
+    return [
+        name
+        for name, operation in CONTRACT.operations.items()
+        if (declared := operation.responses.get(kind.status)) is not None
+        and (kind.code in declared.problem_codes or not (kind.code or declared.problem_codes))
+    ]
+
+
 @pytest.mark.parametrize("kind", CATALOGUE, ids=lambda kind: kind.code or "internal")
-def test_every_refusal_of_the_catalogue_may_leave_the_pull(kind: Any) -> None:
+def test_every_refusal_of_the_catalogue_may_leave_the_operations_that_declare_it(
+    kind: Any,
+) -> None:
     answer = problem_answer(kind, PATH, CORRELATION)
     headers = {name.lower(): value for name, value in answer.headers.items()}
-    outgoing = Outgoing(
-        operation_id="GetNodeState",
-        status=answer.status,
-        media_type=answer.media_type,
-        headers=headers | {"x-correlation-id": CORRELATION},
-        body=json_bytes(answer.body),
-    )
-    assert breach(outgoing) is None
+    operations = declaring(kind)
+    assert operations
+    for operation_id in operations:
+        outgoing = Outgoing(
+            operation_id=operation_id,
+            status=answer.status,
+            media_type=answer.media_type,
+            headers=headers | {"x-correlation-id": CORRELATION},
+            body=json_bytes(answer.body),
+        )
+        assert breach(outgoing) is None
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from tests.ports.in_process import FakeService
 CONTRACT = Contract.packaged()
 STATE = f"/v1/nodes/{node_id(1)}/state"
 EVENTS = f"/v1/nodes/{node_id(1)}/events"
-PATHS = [one.path.replace("{id}", str(node_id(1))) for one in CONTRACT.operations.values()]
-UNDECLARED = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "FOO"]
+PATHS = list(CONTRACT.document["paths"])
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "FOO"]
 LARGE = {"data": b"x" * 65_537}
 NO_JSON = {"Accept": "text/html"}
 CREDENTIALS = [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer x", "bearer 1", "1", "\xff"]
@@ -55,12 +55,15 @@ def test_an_unknown_path_is_a_404_problem_whoever_asks(service: FakeService, pat
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("method", UNDECLARED)
 def test_an_undeclared_method_is_a_405_that_names_the_declared_ones(
-    service: FakeService, path: str, method: str
+    service: FakeService, path: str
 ) -> None:
-    answer = service.ask(path, method=method)
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
+    declared = CONTRACT.methods_of(path)
+    undeclared = [method for method in METHODS if method not in declared]
+    assert len(undeclared) >= len(METHODS) - 2
+    for method in undeclared:
+        answer = service.ask(path.replace("{id}", str(node_id(1))), method=method)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, ", ".join(declared))
 
 
 def test_a_405_comes_before_the_501(unprovisioned: FakeService) -> None:

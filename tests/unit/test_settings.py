@@ -121,6 +121,8 @@ BAD = {
     "SPICEDB_TIMEOUT": "inf",
     "JWT_LEEWAY": "-1",
     "POOL_SIZE": "0",
+    "WRITE_POOL_SIZE": "0",
+    "LOCK_TIMEOUT": "0",
     "HELD_PEERS": "-5",
     "AUDIT": "yes",
     "AUDIT_QUEUE": "1e3",

@@ -193,7 +193,7 @@ def _answer(operation: Operation) -> str:
 def _constants(operation: Operation) -> str:
     note = ""
     if operation.takes_a_body:
-        note = "\n# The contract declares a request body, and Call has no place for one yet.\n"
+        note = "\n# Add `body: Mapping[str, Any]` last, and its refusals to BODY_REFUSALS.\n"
     lines = [
         f"    {literal(name)}: {literal(value)},\n" for name, value in operation.headers.items()
     ]

@@ -1,0 +1,23 @@
+"""A heartbeat: a Node's agent says that it is alive, and the ledger notes when it heard so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from composer.errors import ClockSkew
+
+# How far a client's clock may be from the ledger's, either way (contract.md 2.2).
+MAX_CLOCK_SKEW = timedelta(seconds=60)
+
+
+def client_moment(text: str) -> datetime:
+    """The moment of an RFC 3339 text, in UTC, to the microsecond.
+
+    Raises ValueError where it names no moment, such as a 61st second, and ClockSkew where it lies
+    past the first or the last year there is.
+    """
+    moment = datetime.fromisoformat(text)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ClockSkew("client_now is past all calendars") from None

@@ -1,0 +1,45 @@
+"""The HeartbeatSink on Postgres: one short statement a heartbeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from composer.deadline import Deadline
+from composer.errors import ClockSkew, NodeNotFound
+from composer.heartbeat import MAX_CLOCK_SKEW
+from db.statements import Prepared
+from db.write_pool import WritePool
+
+NODE_HEARTBEAT = Prepared("node_heartbeat")
+
+
+def real_time() -> timedelta:
+    """No test has moved time."""
+    return timedelta(0)
+
+
+class PostgresHeartbeats:
+    """Implements composer.ports.HeartbeatSink."""
+
+    def __init__(self, pool: WritePool, ahead: Callable[[], timedelta] = real_time) -> None:
+        """``ahead`` is how far time is moved; only tests move it."""
+        self._pool = pool
+        self._ahead = ahead
+
+    def heartbeat(self, node_id: UUID, client_now: datetime, deadline: Deadline) -> datetime:
+        """See composer.ports.HeartbeatSink."""
+        arguments = {
+            "node_id": str(node_id),
+            "client_now": client_now.isoformat(),
+            "max_skew": MAX_CLOCK_SKEW,
+            "ahead": self._ahead(),
+        }
+        found = self._pool.repeatable(NODE_HEARTBEAT, arguments, deadline)
+        accepted_at, in_step, is_written = found[0]
+        if not in_step:
+            raise ClockSkew(f"node_id={node_id}")
+        if not is_written:
+            raise NodeNotFound(f"node_id={node_id}")
+        return accepted_at.astimezone(UTC)  # type: ignore[no-any-return]

@@ -1,0 +1,67 @@
+"""PostNodeHeartbeat: a Node's agent says that it is alive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from composer.errors import ComposerError
+from composer.heartbeat import client_moment
+from composer.ports import AuditSink, HeartbeatSink, NodeRepo, RelationChecker, SilentAudit
+from handlers.answers import Answer, Call
+from handlers.gates import (
+    NODE_AGENT,
+    Asked,
+    addressed_node,
+    canonical_node_id,
+    known_principal,
+    node_agent,
+)
+from handlers.refusals import (
+    HEARTBEAT_NOT_PROVISIONED,
+    MALFORMED_HEARTBEAT_REQUEST,
+    Refused,
+    refusal_for,
+)
+from handlers.wire_values import instant
+
+HEARTBEAT = Asked(NODE_AGENT, "node.heartbeat")
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatPorts:
+    """Everything a heartbeat needs; without it the operation is bound to refuse_heartbeat."""
+
+    relations: RelationChecker
+    nodes: NodeRepo
+    heartbeats: HeartbeatSink
+    audit: AuditSink = field(default_factory=SilentAudit)
+
+
+def post_node_heartbeat(
+    ports: HeartbeatPorts, call: Call, id: str, body: Mapping[str, Any]
+) -> Answer:
+    """Write the moment and nothing else. No audit row on success: the heartbeat is its own."""
+    principal = known_principal(call.principal)
+    node_id = canonical_node_id(id)
+    node_agent(ports, call, principal, node_id, HEARTBEAT)
+    addressed_node(ports, call, principal, node_id, HEARTBEAT)
+    try:
+        client_now = client_moment(body["client_now"])
+        accepted_at = ports.heartbeats.heartbeat(node_id, client_now, call.deadline)
+    except ValueError as error:
+        raise Refused(MALFORMED_HEARTBEAT_REQUEST, "client_now names no moment") from error
+    except ComposerError as error:
+        raise refusal_for(error) from error
+    value = {
+        "accepted_at": instant(accepted_at),
+        "reconcile": False,  # until something detects that a Node has diverged
+        "rotate_keys": False,  # until rotations can be ordered
+    }
+    return Answer(200, value)
+
+
+def refuse_heartbeat() -> Answer:
+    """Gate 0: nothing is asked further in while a load-bearing port is missing."""
+    raise Refused(HEARTBEAT_NOT_PROVISIONED, "load-bearing ports are not wired")

@@ -1,0 +1,54 @@
+"""GetNodeReachability: the ``reachability`` block of the pull, without the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from composer.errors import ComposerError
+from composer.ports import AuditSink, NodeRepo, ReachabilityRepo, RelationChecker, SilentAudit
+from composer.reachability import reachability
+from handlers.answers import Answer, Call
+from handlers.gates import (
+    GRANTED,
+    NODE_AGENT,
+    Asked,
+    addressed_node,
+    audit,
+    canonical_node_id,
+    known_principal,
+    node_agent,
+)
+from handlers.refusals import REACHABILITY_NOT_PROVISIONED, Refused, refusal_for
+from handlers.wire_values import reachability_value
+
+READ_REACHABILITY = Asked(NODE_AGENT, "node_reachability.read")
+
+
+@dataclass(frozen=True, slots=True)
+class ReachabilityPorts:
+    """Everything the read needs; without it the operation is bound to refuse_reachability."""
+
+    relations: RelationChecker
+    nodes: NodeRepo
+    verdicts: ReachabilityRepo
+    audit: AuditSink = field(default_factory=SilentAudit)
+
+
+def get_node_reachability(ports: ReachabilityPorts, call: Call, id: str) -> Answer:
+    """The verdict as the pull shows it, byte for byte."""
+    principal = known_principal(call.principal)
+    node_id = canonical_node_id(id)
+    node_agent(ports, call, principal, node_id, READ_REACHABILITY)
+    addressed_node(ports, call, principal, node_id, READ_REACHABILITY)
+    try:
+        verdict = reachability(ports.verdicts.of_node(node_id, call.deadline))
+    except ComposerError as error:
+        raise refusal_for(error) from error
+    audit(ports, call, principal, node_id, outcome=GRANTED, asked=READ_REACHABILITY)
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
+    return Answer(200, reachability_value(verdict), headers=headers)
+
+
+def refuse_reachability() -> Answer:
+    """Gate 0: nothing is asked further in while a load-bearing port is missing."""
+    raise Refused(REACHABILITY_NOT_PROVISIONED, "load-bearing ports are not wired")

@@ -1,0 +1,196 @@
+"""Heartbeats and verdicts on real Postgres: conformance, and what a heartbeat must not do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from composer.errors import ComposerError, DatastoreUnavailable
+from composer.reachability import ReachabilityRow
+from db.heartbeats import PostgresHeartbeats
+from db.pool import ReadPool
+from db.verdicts import PostgresReachabilityRepo
+from db.write_pool import WritePool
+from tests.factories import DOMAIN
+from tests.integration.ledger_places import Home
+from tests.integration.ledger_rows import Hand
+from tests.integration.test_ledger_conformance import Gates
+from tests.ports.deadlines import in_time
+from tests.ports.heartbeat_sink import NODE, HeartbeatSinkSuite
+from tests.ports.reachability_repo import ReachabilityRepoSuite
+
+pytest_plugins = "tests.integration.ledger_fixtures"
+
+LOCK_TIMEOUT = 0.2
+
+
+@pytest.fixture
+def gates(ledger_dsn: str) -> Iterator[Gates]:
+    found = Gates(ledger_dsn)
+    yield found
+    found.open()
+    found.close()
+
+
+@pytest.fixture
+def hand(ledger_dsn: str, gates: Gates) -> Iterator[Hand]:
+    """On an empty ledger."""
+    with closing(Hand(ledger_dsn)) as empty:
+        for table in ("nodes", "domains"):
+            empty.run(f"DELETE FROM plexsphere.{table}")
+        yield empty
+
+
+@pytest.fixture
+def writes(ledger_dsn: str) -> Iterator[WritePool]:
+    made = WritePool(ledger_dsn, size=2, statement_timeout=5.0, lock_timeout=LOCK_TIMEOUT)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def reads(ledger_dsn: str) -> Iterator[ReadPool]:
+    made = ReadPool(ledger_dsn, size=2, statement_timeout=5.0)
+    yield made
+    made.close()
+
+
+class HeardByPostgres:
+    def __init__(self, hand: Hand, gates: Gates, pool: WritePool) -> None:
+        self.sink = PostgresHeartbeats(pool)
+        self._hand = hand
+        self._gates = gates
+        hand.insert("domains", id=DOMAIN)
+        hand.insert("nodes", id=NODE, domain_id=DOMAIN)
+
+    def now(self) -> datetime:
+        found: datetime = self._hand.run("SELECT clock_timestamp()")[0][0]
+        return found
+
+    def heard(self, node: UUID) -> datetime | None:
+        rows = self._hand.run("SELECT last_heartbeat_at FROM plexsphere.nodes WHERE id = %s", node)
+        return rows[0][0] if rows else None
+
+    def remove(self, node: UUID) -> None:
+        self._hand.run("DELETE FROM plexsphere.nodes WHERE id = %s", node)
+
+    def go_away(self) -> None:
+        self._gates.shut()
+
+
+class TestPostgresHeartbeats(HeartbeatSinkSuite):
+    @pytest.fixture
+    def facts(self, hand: Hand, gates: Gates, writes: WritePool) -> HeardByPostgres:
+        return HeardByPostgres(hand, gates, writes)
+
+
+class VerdictsInPostgres:
+    def __init__(self, hand: Hand, gates: Gates, pool: ReadPool) -> None:
+        self.repo = PostgresReachabilityRepo(pool)
+        self._hand = hand
+        self._gates = gates
+        hand.insert("domains", id=DOMAIN)
+
+    def put(self, node: UUID, row: ReachabilityRow) -> None:
+        self.remove(node)
+        self._hand.insert(
+            "nodes",
+            id=node,
+            domain_id=DOMAIN,
+            reachability_state=row.state,
+            last_heartbeat_at=row.last_heartbeat_at,
+            changed_at=row.changed_at,
+        )
+
+    def remove(self, node: UUID) -> None:
+        self._hand.run("DELETE FROM plexsphere.nodes WHERE id = %s", node)
+
+    def go_away(self) -> None:
+        self._gates.shut()
+
+
+class TestPostgresReachabilityRepo(ReachabilityRepoSuite):
+    @pytest.fixture
+    def facts(self, hand: Hand, gates: Gates, reads: ReadPool) -> VerdictsInPostgres:
+        return VerdictsInPostgres(hand, gates, reads)
+
+
+def everything_of(home: Home, index: int) -> dict[str, object]:
+    found = home.hand.run(
+        "SELECT to_jsonb(n) - 'last_heartbeat_at' FROM plexsphere.nodes AS n WHERE id = %s",
+        home.nodes[index],
+    )
+    value: dict[str, object] = found[0][0]
+    return value
+
+
+def beat(home: Home, writes: WritePool, index: int = 0) -> datetime:
+    now = home.hand.run("SELECT clock_timestamp()")[0][0]
+    return PostgresHeartbeats(writes).heartbeat(home.nodes[index], now, in_time())
+
+
+def test_a_heartbeat_bumps_no_revision_and_writes_no_other_column(
+    home: Home, writes: WritePool
+) -> None:
+    before = home.hand.revision(home.domain), everything_of(home, 0), everything_of(home, 1)
+    beat(home, writes)
+    after = home.hand.revision(home.domain), everything_of(home, 0), everything_of(home, 1)
+    assert after == before
+
+
+def test_a_heartbeat_waits_for_a_writer_of_its_row_and_not_for_long(
+    home: Home, writes: WritePool
+) -> None:
+    with closing(home.hand.session()) as other, other.cursor() as used:
+        used.execute("SELECT FROM plexsphere.nodes WHERE id = %s FOR UPDATE", (str(home.nodes[0]),))
+        began = time.monotonic()
+        with pytest.raises(DatastoreUnavailable, match="55P03"):
+            beat(home, writes)
+        assert time.monotonic() - began >= LOCK_TIMEOUT
+        assert beat(home, writes, index=1)  # its neighbour waits for nobody
+        other.rollback()
+    assert beat(home, writes)
+
+
+def test_a_heartbeat_does_not_wait_for_a_writer_of_its_domain(
+    home: Home, writes: WritePool
+) -> None:
+    """Registrations hold the Domain row; agents must not queue behind them."""
+    with closing(home.hand.session()) as other, other.cursor() as used:
+        used.execute(
+            "SELECT FROM plexsphere.domains WHERE id = %s FOR NO KEY UPDATE", (str(home.domain),)
+        )
+        assert beat(home, writes)
+        other.rollback()
+
+
+def test_time_that_a_test_has_moved_is_the_time_of_a_heartbeat(
+    home: Home, writes: WritePool
+) -> None:
+    now: datetime = home.hand.run("SELECT clock_timestamp()")[0][0]
+    ahead = timedelta(minutes=10)
+    sink = PostgresHeartbeats(writes, lambda: ahead)
+    assert sink.heartbeat(home.nodes[0], now + ahead, in_time()) >= now + ahead
+
+
+def test_the_read_pool_cannot_be_used_for_a_heartbeat(home: Home) -> None:
+    sink = PostgresHeartbeats(home.pool)  # type: ignore[arg-type]
+    home.pool.repeatable = home.pool.fetch  # type: ignore[attr-defined]
+    with pytest.raises(ComposerError, match="25006"):
+        sink.heartbeat(home.nodes[0], datetime.now().astimezone(), in_time())
+
+
+def test_after_every_connection_was_cut_the_next_heartbeat_is_written(
+    home: Home, writes: WritePool
+) -> None:
+    beat(home, writes)
+    home.hand.run(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = 'plexsphere-state write' AND datname = current_database()"
+    )
+    assert beat(home, writes)

@@ -1,0 +1,63 @@
+"""What a body becomes that is sent to the one operation with a body, through Flask alone."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import flask
+
+from handlers.refusals import (
+    RefusalKind,
+    Refused,
+)
+from server.contract import Contract
+from server.request_validation import BODY_REFUSALS, checked_body
+from tests.bodies import example_body
+
+CONTRACT = Contract.packaged()
+
+
+OPERATION = "PostNodeHeartbeat"
+
+
+APP = flask.Flask(__name__)
+
+
+EXAMPLE: dict[str, Any] = {**(example_body(OPERATION) or {}), "nat_summary": {}}
+
+
+GOOD = json.dumps(EXAMPLE).encode()
+
+
+def body_of(
+    raw: bytes, content_type: str | None = "application/json", chunked: bool = False, **headers: str
+) -> dict[str, Any] | RefusalKind:
+    """What one request's body becomes."""
+    contract = CONTRACT.operations[OPERATION].body
+    assert contract is not None
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    environ: dict[str, Any] = {"wsgi.input_terminated": True} if chunked else {}
+    with APP.test_request_context(
+        "/",
+        method="POST",
+        headers=given,
+        content_type=content_type,
+        input_stream=io.BytesIO(raw),
+        content_length=None if chunked else len(raw),
+        environ_overrides=environ,
+    ):
+        try:
+            return checked_body(contract, BODY_REFUSALS[OPERATION])
+        except Refused as refused:
+            return refused.kind
+
+
+def with_member(**changes: Any) -> bytes:
+    return json.dumps(EXAMPLE | changes).encode()
+
+
+def of_size(size: int) -> bytes:
+    """A good body of exactly so many bytes."""
+    return GOOD + b" " * (size - len(GOOD))
