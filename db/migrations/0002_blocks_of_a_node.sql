@@ -40,8 +40,13 @@ CREATE TABLE plexsphere.bridge_relays (
 CREATE TABLE plexsphere.bridge_relay_assignments (
     bridge_resource_id uuid NOT NULL REFERENCES plexsphere.bridge_relays (bridge_resource_id) ON DELETE CASCADE,
     peer_node_id uuid NOT NULL REFERENCES plexsphere.nodes (id) ON DELETE CASCADE,
-    -- The host alone; an IPv6 address without brackets.
-    fallback_endpoint text NOT NULL CHECK (fallback_endpoint <> ''),
+    -- The host alone; an IPv6 address without brackets. Every peer of the Domain is shown it, so a
+    -- host that the contract forbids would withhold all their pulls: none gets in.
+    fallback_endpoint text NOT NULL CHECK (
+        char_length(fallback_endpoint) <= 253
+        AND fallback_endpoint
+            ~ '^([0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$'
+    ),
     fallback_endpoint_port integer NOT NULL CHECK (fallback_endpoint_port BETWEEN 1 AND 65535),
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (bridge_resource_id, peer_node_id)
