@@ -6,6 +6,7 @@ what is running.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,8 +15,9 @@ from connexion.exceptions import InvalidSpecification
 from connexion.spec import Specification
 from jsonschema import ValidationError
 
-from server.contract import CONTRACT_FILE, METHODS, Contract
+from server.contract import CONTRACT_FILE, METHODS, Contract, OperationContract
 from server.operations import coverage_complaints
+from server.signatures import signature_complaints
 
 PLACE = f"api/{CONTRACT_FILE}"
 LONGEST_COMPLAINT = 200
@@ -143,10 +145,15 @@ def _coverage(
     except Exception as error:  # a schema that does not compile, a format without a check
         yield _at(root, f"{type(error).__name__}: {error}")
         return
-    for sentence in coverage_complaints(contract, handlers):
-        name = sentence.split()[1]
-        operation = contract.operations.get(name)
-        path = (
-            ["paths", operation.path, operation.method.lower(), "operationId"] if operation else []
-        )
+    sentences = coverage_complaints(contract, handlers)
+    if not sentences:
+        sentences = signature_complaints(contract.operations, handlers)
+    for sentence in sentences:
+        named = [name for name in contract.operations if name in re.split(r"\W+", sentence)]
+        operation = contract.operations[named[0]] if named else None
+        path = [] if operation is None else _whereabouts(operation)
         yield _at(_find(root, path)[0], sentence)
+
+
+def _whereabouts(operation: OperationContract) -> list[str]:
+    return ["paths", operation.path, operation.method.lower(), "operationId"]

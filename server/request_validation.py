@@ -156,7 +156,10 @@ def _given(parameter: ParameterContract, path: Mapping[str, Any]) -> str | None:
     if parameter.kind == "path":
         return str(path[parameter.name])
     if parameter.kind == "query":
-        return flask.request.args.get(parameter.name)
+        given = flask.request.args.getlist(parameter.name)
+        if len(given) > 1:  # one would be checked and another handed on
+            raise Refused(BAD_REQUEST, f"parameter {parameter.name} is repeated")
+        return given[0] if given else None
     if parameter.kind == "header":
         return flask.request.headers.get(parameter.name)
     return flask.request.cookies.get(parameter.name)

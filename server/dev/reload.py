@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from .commands import REPOSITORY
 
@@ -49,14 +50,17 @@ class Reloader:
 def check(settings: Mapping[str, str]) -> list[str]:
     """Why the tree as it stands would not boot, a line each; empty when it would."""
     command = [sys.executable, "-m", "server.dev.check_boot"]
-    done = subprocess.run(
-        command,
-        cwd=REPOSITORY,
-        env={**os.environ, **settings},
-        capture_output=True,
-        text=True,
-        timeout=CHECK_SECONDS,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=REPOSITORY,
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+            timeout=CHECK_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return [f"the check did not end within {CHECK_SECONDS} s"]
     if done.returncode == 0:
         return []
     return done.stdout.splitlines() or done.stderr.splitlines()[-1:] or ["it does not boot"]
@@ -65,4 +69,6 @@ def check(settings: Mapping[str, str]) -> list[str]:
 def _times() -> Iterator[tuple[str, int]]:
     for folder, pattern in WATCHED:
         for path in sorted((REPOSITORY / folder).glob(pattern)):
-            yield str(path), path.stat().st_mtime_ns
+            # an editor may be putting a new file in its place just now
+            with suppress(FileNotFoundError):
+                yield str(path), path.stat().st_mtime_ns

@@ -6,23 +6,16 @@ Plain functions from what is compared to complaints, so that a test can show eac
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from handlers.refusals import RefusalKind
-from server.contract import OperationContract
 
-# What a handler is given before its declared parameters.
-GIVEN = ("ports", "call")
-# What a declared request body arrives as, after the declared parameters.
-BODY = ("body", "Mapping[str, Any]")
-PYTHON_TYPE = {"string": "str", "integer": "int", "boolean": "bool"}
 # A value's field whose name Python keeps for itself.
 RESPELLED = {"from_": "from"}
 JSON_TYPE: Mapping[object, str] = {
@@ -33,30 +26,6 @@ JSON_TYPE: Mapping[object, str] = {
     bytes: "string",
     datetime: "string",
 }
-
-
-def signature_complaints(
-    operations: Mapping[str, OperationContract], handlers: Mapping[str, Callable[..., Any]]
-) -> list[str]:
-    """Handlers whose parameters are not the declared ones: names, order, annotations."""
-    complaints = []
-    for name, operation in operations.items():
-        declared = [
-            (one.name, PYTHON_TYPE[one.schema_type])
-            for one in operation.parameters
-            if one.kind in ("path", "query")
-        ] + ([BODY] if operation.body is not None else [])
-        found = [
-            (one.name, str(one.annotation))
-            for one in inspect.signature(handlers[name]).parameters.values()
-            if one.name not in GIVEN
-        ]
-        takes_nothing = not inspect.signature(handlers[name]).parameters
-        if found != declared and not takes_nothing:  # a refusal needs to know nothing
-            complaints.append(
-                f"{name}: the handler takes {found}, the contract declares {declared}"
-            )
-    return complaints
 
 
 def value_complaints(

@@ -31,9 +31,33 @@ def test_the_committed_contract_has_nothing_to_complain_about() -> None:
         ("summary: Is the", "summary: a\n      summary: Is the", "summary: Is the", "second time"),
         ("      operationId: GetLivez\n", "", "  /livez:", "no operationId"),
         ("format: int32", "format: int33", "openapi:", "int33"),
+        (
+            "  /v1/nodes/{id}/state:\n",
+            "  /v1/nodes/{node}/state:\n",
+            "operationId: GetNodeState",
+            "does not name the parameters",
+        ),
+        (
+            "        - $ref: '#/components/parameters/IfNoneMatch'\n",
+            "        - $ref: '#/components/parameters/IfNoneMatch'\n"
+            "        - { name: lim, in: query, schema: { type: integer } }\n",
+            "operationId: GetNodeState",
+            "the handler takes",
+        ),
         ("operationId: GetHealth", "operationId: GetReadyz", "/v1/health", "second time"),
     ],
-    ids=["handler", "version", "syntax", "reference", "duplicate", "nameless", "format", "twice"],
+    ids=[
+        "handler",
+        "version",
+        "syntax",
+        "reference",
+        "duplicate",
+        "nameless",
+        "format",
+        "path",
+        "query",
+        "twice",
+    ],
 )
 def test_an_edit_that_cannot_be_served_is_named_with_its_place(
     old: str, new: str, at: str, complaint: str

@@ -18,11 +18,11 @@ from handlers.answers import Answer, Call
 from handlers.refusals import CATALOGUE, RefusalKind
 from server.contract import METHODS, Contract
 from server.settings import Settings
+from server.signatures import signature_complaints
 from server.wiring import wire
 from tests.contract.drift import (
     code_complaints,
     route_complaints,
-    signature_complaints,
     table_complaints,
     value_complaints,
 )
@@ -121,6 +121,12 @@ def test_a_handler_that_takes_a_body_nobody_declares_is_named() -> None:
     handlers = {**OPERATIONS, "GetNodeState": embodied}
     complaints = signature_complaints(CONTRACT.operations, handlers)
     assert len(complaints) == 1 and complaints[0].startswith("GetNodeState:")
+
+
+def test_a_handler_that_takes_nothing_is_named() -> None:
+    handlers = {**OPERATIONS, "GetNodeState": lambda: None}
+    complaints = signature_complaints(CONTRACT.operations, handlers)
+    assert [one.split(":")[0] for one in complaints] == ["GetNodeState"]
 
 
 def test_every_schema_of_the_snapshot_has_a_value() -> None:
