@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pprint import pformat
 from typing import Any
 
 Row = dict[str, Any]
@@ -44,6 +45,12 @@ class Ledger:
     @property
     def node_ids(self) -> list[str]:
         return [row["id"] for row in self.tables["nodes"]]
+
+    def shown(self) -> str:
+        """For people: the rows there are, and then the changes."""
+        filled = {name: rows for name, rows in self.tables.items() if rows}
+        changes = [(change.sql, change.values) for change in self.changes]
+        return pformat({**filled, "changes": changes}, width=98, sort_dicts=False)
 
     def telling(self, most: int) -> list[str]:
         """The Nodes to pull: those with blocks of their own, then others, then the nil one."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import psycopg2
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from psycopg2.extensions import connection
 
 from tests.ledger_tables import NIL, Change, Ledger, load
@@ -88,6 +88,9 @@ def test_the_service_gives_the_bytes_of_the_second_implementation(writable: conn
                 after = compared(writable, puller, ledger, met)
                 met["after a change"] += len(after)
                 check_digests(ledger.changes, before, after)
+        except Exception:
+            note(ledger.shown())
+            raise
         finally:
             writable.rollback()
 
@@ -110,8 +113,8 @@ def compared(
             body, status = b"", 404
         except NoBodyError:
             body, status = b"", 400 if node_id == NIL else 500
-        # Bodies first: their difference says more than two statuses.
-        assert answer.body == body
+        # Bodies first, and as text: their difference says more than two statuses.
+        assert answer.body.decode() == body.decode(), f"of {node_id}"
         assert answer.status == status
         if status == 200:
             drops = [tuple(map(str, drop)) for drop in puller.drops.drops]
