@@ -35,3 +35,5 @@ class Answer:
     body: SnapshotBody | Mapping[str, object] | bytes | None
     media_type: str | None = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
+    # The snapshot that a 304 stands for: what could not be served must not be confirmed either.
+    stands_for: SnapshotBody | None = None

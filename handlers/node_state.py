@@ -40,7 +40,7 @@ def get_node_state(ports: PullPorts, call: Call, id: str) -> Answer:
         "Vary": "Authorization, Accept-Encoding",
     }
     if call.holds(body.digest):
-        return Answer(304, None, media_type=None, headers=headers)
+        return Answer(304, None, media_type=None, headers=headers, stands_for=body)
     return Answer(200, body, headers=headers)
 
 

@@ -133,6 +133,8 @@ def respond(answer: Answer) -> Response:
         request_context.keep_snapshot(body, data)
     elif body is None:
         data = b""
+        if answer.stands_for is not None:
+            request_context.keep_snapshot(answer.stands_for, data)
     else:
         data = body if isinstance(body, bytes) else json_bytes(body)
     response = Response(data, status=answer.status, headers=dict(answer.headers))

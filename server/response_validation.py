@@ -90,7 +90,7 @@ class ResponseValidator:
         if not declared.media:
             if outgoing.body or outgoing.media_type is not None:
                 return Breach("body", "", "no body is declared")
-            return None
+            return self._stood_for_breach(outgoing)
         media = declared.media.get(outgoing.media_type or "")
         if media is None:
             return Breach("media type", "", "not declared for this status")
@@ -103,6 +103,13 @@ class ResponseValidator:
         if outgoing.media_type is not None and outgoing.media_type.endswith(JSON_SUFFIXES):
             return _value_breach(media.validator, outgoing)
         return self._text_breach(media.validator, outgoing)
+
+    def _stood_for_breach(self, outgoing: Outgoing) -> Breach | None:
+        """A 304 confirms a body: it has to be one that a 200 could have had."""
+        if outgoing.snapshot is None or outgoing.operation_id is None:
+            return None
+        whole = self._contract.operations[outgoing.operation_id].responses[200]
+        return self._snapshot_breach(whole.media["application/json"], outgoing.snapshot)
 
     def _text_breach(self, validator: Validator, outgoing: Outgoing) -> Breach | None:
         """A text that comes again (it has an ETag), such as the page's script, is read once."""

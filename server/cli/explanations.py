@@ -82,7 +82,7 @@ def _outcome(found: Explanation) -> str:
     faults = failures(found)
     if faults:
         return f"a pull of this Node ends in a 500: {'; '.join(faults)}"
-    return "a pull that passes the gates is answered 200"
+    return "nothing in these rows keeps a pull that passes the gates from a 200"
 
 
 def _peers(found: Explanation) -> Table:

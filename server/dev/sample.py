@@ -90,7 +90,7 @@ class Sample:
         ids = [self.node_id(number) for number in range(min(self.nodes, 64))]
         yield policy_rows(ids, self.network)
         yield entry_rows(ids)
-        yield from bridge_tables(self.bridge_id, ids, self.now)
+        yield from bridge_tables(self.bridge_id, ids, EPOCH)
 
     def extremes(self) -> Iterator[TableRows]:
         """What comes on top: the largest legal blocks, and a second Domain on IPv6."""

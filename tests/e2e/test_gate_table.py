@@ -212,6 +212,8 @@ def test_an_answer_that_was_withheld_is_not_on_record_as_granted(stack: Stack) -
     try:
         reply = ask(stack.url, pull_path(bridge), agent | {"X-Correlation-Id": mark})
         assert (reply.status, "code" in reply.json) == (500, False)
+        held = agent | {"If-None-Match": "*", "X-Correlation-Id": f"{mark}-held"}
+        assert ask(stack.url, pull_path(bridge), held).status == 500  # nor is it confirmed
     finally:
         for row_id, host in rows:
             run_sql(stack.dsn, f"UPDATE {where} = %s WHERE id = %s", (host, row_id))
@@ -219,6 +221,7 @@ def test_an_answer_that_was_withheld_is_not_on_record_as_granted(stack: Stack) -
     assert after.status == 200
     assert len(audit_rows(stack.dsn, f"{mark}-after")) == 1
     assert audit_rows(stack.dsn, mark, expected=0) == []
+    assert audit_rows(stack.dsn, f"{mark}-held", expected=0) == []
 
 
 def test_the_wiring_receipt_is_printed_at_boot_once_and_complete(stack: Stack) -> None:

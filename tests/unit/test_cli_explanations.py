@@ -112,7 +112,7 @@ def test_every_node_is_listed_and_the_exceptions_come_first(
 
 def test_a_sound_node_is_answered_200(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, explanation())
-    assert "outcome  a pull that passes the gates is answered 200" in text
+    assert "outcome  nothing in these rows keeps a pull that passes the gates from a 200" in text
     assert "policy  null" in text
     assert "bridge  null" in text
     assert "state, reports  empty" in text
