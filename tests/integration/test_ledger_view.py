@@ -57,7 +57,9 @@ def test_the_nil_node_is_a_row_like_any_other(home: Home) -> None:
     home.hand.run("DELETE FROM plexsphere.nodes WHERE id = %s", UUID(int=0))
 
 
-@pytest.mark.parametrize("host", ["relay.example", "fd00::1", "10.0.0.1", "UPPER_score", "::ffff:1.2.3.4"])
+@pytest.mark.parametrize(
+    "host", ["relay.example", "fd00::1", "10.0.0.1", "UPPER_score", "::ffff:1.2.3.4"]
+)
 def test_a_fallback_host_is_shown_as_it_is(home: Home, host: str) -> None:
     home.hand.assign(home.hand.bridge(home.nodes[0]), home.nodes[1], host, 65535)
     assert (home.peer(1).relay_host, home.peer(1).relay_port) == (host, 65535)
