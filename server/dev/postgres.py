@@ -140,7 +140,9 @@ class Cluster:
             raise StackError(f"{program} failed: {done.stderr.strip()}")
 
     def _identity(self) -> Identity:
-        paths = [binary("postgres"), binary("initdb").parents[1] / "share", self.folder]
+        # Debian keeps its share elsewhere, where everybody may read it.
+        share = binary("initdb").parents[1] / "share"
+        paths = [binary("postgres"), *([share] if share.exists() else []), self.folder]
         return identity_for(paths, "INT")
 
     def _says_ready(self, pid: int) -> bool:
