@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -11,14 +12,16 @@ from typing import Any
 from server.dev.process import StackError
 from server.dev.stack import Stack
 
-ROOT = Path(__file__).resolve().parent.parent
+# A data folder knows its Postgres: make matrix has another one.
+PLACE = "matrix" if "POSTGRES_BIN" in os.environ else "test"
+FOLDER = Path(__file__).resolve().parent.parent / ".dev" / PLACE
 
 
 @contextmanager
 def running_stack(name: str, **options: Any) -> Iterator[Stack]:
     """A started Stack in the first folder of that name that no other test run holds."""
     for number in count(1):
-        folder = ROOT / ".dev" / "test" / (name if number == 1 else f"{name}-{number}")
+        folder = FOLDER / (name if number == 1 else f"{name}-{number}")
         stack = Stack(folder, **options)
         try:
             stack.start()
