@@ -180,9 +180,3 @@ class SilentAudit:
 
     def record(self, row: AuditRow) -> None:
         """Forget ``row``."""
-
-
-class Clock(Protocol):
-    """Monotonic seconds for deadlines; wall time is the ledger's."""
-
-    def __call__(self) -> float: ...
