@@ -32,9 +32,25 @@ class Reply:
         return None if code is None else str(code)
 
     def blanked(self) -> bytes:
-        """The Problem without what differs between two requests: instance and correlation id."""
-        value = self.json
-        return json.dumps(value | {"instance": "", "correlation_id": ""}).encode()
+        """The Problem's bytes without what differs between two requests: what stands in
+        `instance` and in `correlation_id`. Every other byte is as it was received.
+        """
+        raw = self.body
+        for member in ("instance", "correlation_id"):
+            written = f'"{member}":{json.dumps(self.json[member], ensure_ascii=False)}'.encode()
+            assert raw.count(written) == 1, f"{member} is not there once, as it is written"
+            raw = raw.replace(written, f'"{member}":""'.encode())
+        return raw
+
+    def alike(self) -> tuple[int, bytes, list[tuple[str, str]]]:
+        """All of a refusal that two requests must share: status, bytes, headers in their order.
+
+        Left out are the date, the correlation id, and of the length what `instance` adds to it.
+        """
+        own = len(json.dumps(self.json["instance"], ensure_ascii=False).encode())
+        length = int(self.headers["content-length"]) - own
+        shared = {**self.headers, "date": "", "x-correlation-id": "", "content-length": str(length)}
+        return self.status, self.blanked(), list(shared.items())
 
 
 def ask(

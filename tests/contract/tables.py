@@ -2,12 +2,15 @@
 
 ``AUTHN`` is what a request without a Principal gets; ``AUTHZ`` the relation asked for;
 ``AUDIT`` the outcomes that leave a row; ``REACHED`` the least share of a fuzzer's valid cases that
-must end in a 2xx or 304 (None where the operation has no such answer).
+must end in a 2xx or 304 (None where the operation has no such answer). How an operation is attacked
+is in ``attacked.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+from tests.contract.attacked import ATTACKED
 
 AUTHN: Mapping[str, int] = {
     "GetNodeState": 401,
@@ -78,4 +81,5 @@ TABLES: Mapping[str, Mapping[str, object]] = {
     "authz": AUTHZ,
     "audit": AUDIT,
     "fuzz": REACHED,
+    "attack": ATTACKED,
 }

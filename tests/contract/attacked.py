@@ -1,0 +1,93 @@
+"""How each operation is attacked: one row an operation, over objects of a running stack.
+
+`tests/e2e/test_every_operation_attacked.py` and `tests/e2e/test_audit_table.py` walk the table, and
+a drift gate names the operation that is not in it. A row of an operation that changes or removes
+its object makes a new one at every call of ``existing``, in a Domain of its own: the stack is
+shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from server.dev.stack import Stack
+
+# Path parameters by name.
+Object = Mapping[str, str]
+# A well-formed id that no ledger has.
+UNREAL = "0190ffff-0000-7000-8000-00000000ffff"
+
+
+def nothing(stack: Stack) -> Object:
+    """For a path without parameters."""
+    return {}
+
+
+def no_objects(stack: Stack) -> tuple[tuple[Object, int], ...]:
+    """A path without parameters can name nothing that is not there."""
+    return ()
+
+
+def addressed_node(stack: Stack) -> Object:
+    return {"id": stack.node_id}
+
+
+def no_such_node(stack: Stack) -> tuple[tuple[Object, int], ...]:
+    """The agent of another Node holds no relation there, so it is a stranger too."""
+    return (({"id": UNREAL}, 403),)
+
+
+def no_such_stream(stack: Stack) -> tuple[tuple[Object, int], ...]:
+    return (({"id": UNREAL}, 501),)
+
+
+@dataclass(frozen=True, slots=True)
+class Attacked:
+    """One operation.
+
+    ``caller`` is the subject that gets ``granted`` on what ``existing`` gives, written with its
+    path parameters. ``missing`` are objects that are not there, or only in part, each with the
+    status that this same caller gets; every stranger must get what it gets on the existing one.
+    ``body`` and ``headers`` are those of a good request; without ``body`` it is the contract's
+    first example, as of now. ``audit_relation`` and ``audit_object`` are what an audit row says,
+    where the audit table has one. ``varies``: two answers need not be equal.
+    """
+
+    caller: str
+    existing: Callable[[Stack], Object] = nothing
+    missing: Callable[[Stack], tuple[tuple[Object, int], ...]] = no_objects
+    granted: int = 200
+    body: Callable[[], bytes] | None = None
+    headers: Callable[[], Mapping[str, str]] = dict
+    audit_relation: str = ""
+    audit_object: str = "node:{id}"
+    varies: bool = False
+
+
+def of_a_node(audit_relation: str) -> Attacked:
+    """An operation of a Node's own agent."""
+    return Attacked("node:{id}", addressed_node, no_such_node, audit_relation=audit_relation)
+
+
+ANYONE = Attacked("user:anyone")
+
+ATTACKED: Mapping[str, Attacked] = {
+    "GetNodeState": of_a_node("node_state.pull"),
+    "GetNodeEvents": Attacked("node:{id}", addressed_node, no_such_stream, granted=501),
+    "PostNodeHeartbeat": of_a_node("node.heartbeat"),
+    "GetNodeReachability": of_a_node("node_reachability.read"),
+    "GetLivez": ANYONE,
+    "GetReadyz": ANYONE,
+    "GetHealth": ANYONE,
+    "GetVersion": ANYONE,
+    "GetMetrics": Attacked("user:anyone", varies=True),
+    "GetOpenapi": ANYONE,
+    "GetDocs": ANYONE,
+    "GetDocsScript": ANYONE,
+    "GetDocsStyle": ANYONE,
+}
+# Operations whose every request is refused. May only shrink.
+NEVER_GRANTED = frozenset({"GetNodeEvents"})
