@@ -89,5 +89,5 @@ ATTACKED: Mapping[str, Attacked] = {
     "GetDocsScript": ANYONE,
     "GetDocsStyle": ANYONE,
 }
-# Operations whose every request is refused. May only shrink.
+# Operations whose every request is refused; `test_allow_lists.py` lets it shrink only.
 NEVER_GRANTED = frozenset({"GetNodeEvents"})

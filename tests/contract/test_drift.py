@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import flask
@@ -15,24 +14,15 @@ from composer import snapshot as values
 from composer.peers import Peer
 from handlers import OPERATIONS
 from handlers.answers import Answer, Call
-from handlers.refusals import CATALOGUE, RefusalKind
 from server.contract import METHODS, Contract
 from server.settings import Settings
 from server.signatures import signature_complaints
 from server.wiring import wire
-from tests.contract.drift import (
-    code_complaints,
-    route_complaints,
-    table_complaints,
-    value_complaints,
-)
+from tests.contract.drift import route_complaints, table_complaints, value_complaints
 from tests.contract.tables import TABLES
 
-ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = Contract.packaged()
 SCHEMAS: dict[str, Any] = CONTRACT.document["components"]["schemas"]
-PROBLEMS = (ROOT / "docs" / "problems.md").read_text()
-CODES = set(SCHEMAS["Problem"]["properties"]["code"]["enum"])
 
 # schema -> value; a schema of the snapshot that is not here fails a test below.
 VALUES: dict[str, type] = {
@@ -164,28 +154,6 @@ def test_a_nullable_that_no_value_can_be_is_named() -> None:
     edited["Reachability"]["nullable"] = True
     complaints = value_complaints(edited, VALUES, "NodeStateSnapshot")
     assert any("reachability" in one for one in complaints), complaints
-
-
-def test_the_file_the_catalogue_and_the_docs_name_the_same_codes() -> None:
-    assert code_complaints(CODES, CATALOGUE, PROBLEMS) == []
-
-
-@pytest.mark.parametrize(
-    ("declared", "catalogue", "documented", "complaint"),
-    [
-        (CODES | {"new_code"}, CATALOGUE, PROBLEMS, "no refusal has it"),
-        (CODES - {"unauthorized"}, CATALOGUE, PROBLEMS, "refusal unauthorized is not declared"),
-        (CODES, (*CATALOGUE, RefusalKind(409, "odd", "x")), PROBLEMS, "refusal odd"),
-        (CODES, CATALOGUE, PROBLEMS.replace("`unauthorized`", "-"), "not in docs/problems.md"),
-        (CODES, CATALOGUE, PROBLEMS + "\n| 418 | `teapot` | x | y |\n", "teapot"),
-    ],
-    ids=["declared", "undeclared", "catalogue", "undocumented", "only-documented"],
-)
-def test_a_code_that_only_one_place_knows_is_named(
-    declared: set[str], catalogue: Any, documented: str, complaint: str
-) -> None:
-    complaints = code_complaints(declared, catalogue, documented)
-    assert any(complaint in one for one in complaints), complaints
 
 
 def test_what_is_served_is_what_is_declared() -> None:

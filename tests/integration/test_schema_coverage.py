@@ -153,6 +153,9 @@ def test_no_leaf_may_be_of_another_type(validator: Validator) -> None:
 # Texts that may be anything: what a person or a program wrote.
 FREE = {"key", "value", "workload_tag", "interface_name", "acme_account_ref", "remote_host"}
 FREE |= {"mesh_ip", "fallback_endpoint", "allowed_subnets"}
+# Keys whose absence means something.
+OPTIONAL = {"fallback_endpoint", "workload_tag", "acme_account_ref", "ports"}
+OPTIONAL |= {"relay", "user_access", "ingress", "site_to_site"}
 
 
 def test_every_text_with_a_form_keeps_it(validator: Validator) -> None:
@@ -174,8 +177,6 @@ def test_every_text_with_a_form_keeps_it(validator: Validator) -> None:
 
 def test_no_object_may_lack_or_have_a_key_beyond_the_contract(validator: Validator) -> None:
     body = BODIES[RICHEST]
-    optional = {"fallback_endpoint", "workload_tag", "acme_account_ref", "ports"}
-    optional |= {"relay", "user_access", "ingress", "site_to_site"}
     found = list(objects(body))
     for path in found:
         more = copy.deepcopy(body)
@@ -184,6 +185,6 @@ def test_no_object_may_lack_or_have_a_key_beyond_the_contract(validator: Validat
         for key in at(body, path):
             less = copy.deepcopy(body)
             del at(less, path)[key]
-            is_free = key in optional and "assignments" not in path
+            is_free = key in OPTIONAL and "assignments" not in path
             assert validator.is_valid(less) == is_free, (*path, key)
     assert len(found) > 20
