@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
-from uuid import uuid4
 
 from composer.deadline import Deadline
 from composer.ports import AuditRow
@@ -73,7 +72,7 @@ class PostgresAuditSink:
             with suppress(RuntimeError):  # no thread to be had just now: the next row tries again
                 self._start()
         if len(self._waiting) < self._capacity:
-            self._waiting.append(Recorded(uuid4(), self._clock(), row))
+            self._waiting.append(Recorded(self._clock(), row))
         else:
             with self._counting:
                 self._overflown += 1
@@ -121,9 +120,11 @@ class PostgresAuditSink:
 
     def _write_waiting(self, writer: AuditBatchWriter) -> None:
         backoff = FIRST_BACKOFF
+        batch = None
         while self._waiting and not self._is_over():
             try:
-                batch = list(islice(self._waiting, BATCH))
+                # After a failure the very same batch: by its number it is written once.
+                batch = batch or writer.batch(islice(self._waiting, BATCH))
                 writer.write(batch, self._attempt())
             except Exception as error:
                 # Whatever it is, it may pass; when it does not, the queue fills and says so.
@@ -135,9 +136,10 @@ class PostgresAuditSink:
             else:
                 backoff = FIRST_BACKOFF
                 with self._written:
-                    for _ in batch:
+                    for _ in batch.rows:
                         self._waiting.popleft()
                     self._written.notify_all()
+                batch = None
 
     def _attempt(self) -> Deadline:
         attempt = Deadline.after(WRITE_TIMEOUT, self._clock)

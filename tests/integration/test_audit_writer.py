@@ -8,8 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import TYPE_CHECKING
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -104,12 +103,20 @@ def test_what_an_observer_raises_reaches_nobody(dsn: str) -> None:
 # Time: the ledger's clock, less the age of the row.
 
 
-def test_a_row_is_dated_when_it_was_recorded(dsn: str) -> None:
-    now = time.monotonic()
-    writer = AuditBatchWriter(dsn, "test", time.monotonic)
-    batch = [Recorded(uuid4(), now - 3600.0, row(1)), Recorded(uuid4(), now, row(2))]
-    writer.write(batch, in_time())
-    writer.close()
+@pytest.fixture
+def writer(dsn: str) -> Iterator[AuditBatchWriter]:
+    made = AuditBatchWriter(dsn, "test", time.monotonic)
+    yield made
+    made.close()
+
+
+def recorded(number: int, ago: float = 0.0, **fields: Any) -> Recorded:
+    """The ``number``-th outcome, ``ago`` seconds old."""
+    return Recorded(time.monotonic() - ago, row(number, **fields))
+
+
+def test_a_row_is_dated_when_it_was_recorded(dsn: str, writer: AuditBatchWriter) -> None:
+    writer.write(writer.batch([recorded(1, ago=3600.0), recorded(2)]), in_time())
     with closing(Hand(dsn)) as hand:
         ages = hand.run(
             "SELECT round(extract(epoch FROM clock_timestamp() - occurred_at) / 60)::int"
@@ -118,17 +125,30 @@ def test_a_row_is_dated_when_it_was_recorded(dsn: str) -> None:
     assert ages == [(60,), (0,)]
 
 
-def test_a_batch_sent_twice_is_kept_once_with_its_earliest_time(dsn: str) -> None:
-    """The first attempt lay in a frozen server's buffer: its rows looked younger than they were."""
-    now = time.monotonic()
-    one = uuid4()
-    writer = AuditBatchWriter(dsn, "test", time.monotonic)
-    for age in (60.0, 3600.0, 60.0):
-        writer.write([Recorded(one, now - age, row(1))], in_time())
-    writer.close()
-    with closing(Hand(dsn)) as hand:
-        found = hand.run(
-            "SELECT round(extract(epoch FROM clock_timestamp() - occurred_at) / 60)::int"
-            " FROM plexsphere.audit_rows"
-        )
-    assert found == [(60,)]
+def test_a_batch_sent_again_is_kept_once(watched: Watched, writer: AuditBatchWriter) -> None:
+    """What became of the first attempt is unknown to the one who sends again."""
+    batch = writer.batch([recorded(1), recorded(2)])
+    for _ in range(3):
+        writer.write(batch, in_time())
+    writer.write(writer.batch([recorded(3)]), in_time())
+    assert watched.kept() == ["c-1", "c-2", "c-3"]
+
+
+def test_a_batch_that_arrives_after_the_next_one_is_kept_once(
+    watched: Watched, writer: AuditBatchWriter
+) -> None:
+    """The first attempt lay in a frozen server's buffer, and the server has thawed since."""
+    first, second = writer.batch([recorded(1)]), writer.batch([recorded(2)])
+    for batch in (first, second, first):
+        writer.write(batch, in_time())
+    assert watched.kept() == ["c-1", "c-2"]
+
+
+def test_equal_rows_of_two_writers_are_both_kept(
+    watched: Watched, writer: AuditBatchWriter
+) -> None:
+    other = AuditBatchWriter(watched.dsn, "test", time.monotonic)
+    for one in (writer, other):
+        one.write(one.batch([recorded(1)]), in_time())
+    other.close()
+    assert watched.kept() == ["c-1", "c-1"]
