@@ -77,6 +77,7 @@ matrix: ## the ledger's tests on Debian's Postgres; as root it installs the pack
 
 wheel: ## a wheel in dist/
 	$(INSTALL) test
+	@rm -rf build
 	@$(VENV)/python -m build --wheel --no-isolation --outdir dist
 
 fuzz: ## Schemathesis and directed cases against the real service (CASES=200 an operation, SEED=...)

@@ -24,6 +24,7 @@ from tests.contract.tables import REACHED
 from tests.contract.test_yaml_examples import TITLES, UNCHECKED_FORMATS
 from tests.contract.test_yaml_shape import FREE_FORM
 from tests.e2e.test_readme import NO_SETTINGS
+from tests.e2e.test_wheel import NOT_PACKAGED
 from tests.fuzz import declared, exchange, problem_checks
 from tests.integration.test_schema_coverage import FREE, OPTIONAL
 from tests.unit.test_architecture import EXCEPTIONS, SQL_EXCEPTIONS
@@ -121,6 +122,7 @@ LISTS: Mapping[str, Callable[[], Iterable[Any]]] = {
     "modules that may import more": lambda: EXCEPTIONS,
     "SQL in Python": lambda: SQL_EXCEPTIONS,
     "variables that are no setting": lambda: NO_SETTINGS,
+    "files that the wheel leaves out": lambda: NOT_PACKAGED,
     "ruff's rules that are off": ruff_ignores,
     "lines that ruff overlooks": lambda: marked(NOQA, *SOURCES),
     "lines that mypy overlooks where it is strict": lambda: marked(

