@@ -27,6 +27,10 @@ class NodeNotFound(ComposerError):
     """The ledger holds no such Node, or no longer."""
 
 
+class DomainNotFound(ComposerError):
+    """The ledger holds no such Domain, or no longer."""
+
+
 class ClockSkew(ComposerError):
     """A moment on the client's clock is too far from the ledger's."""
 

@@ -55,6 +55,27 @@ class AddressedNode:
     authz_token: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AddressedDomain:
+    """The Domain on the request path, as gate 3 finds it.
+
+    ``authz_token`` is the ZedToken of the last relationship write about the Domain or the platform,
+    or None when none was recorded.
+    """
+
+    id: UUID
+    authz_token: str | None
+
+
 def node_object(node_id: UUID) -> str:
     """The audit and ReBAC name of a Node: ``node:<id>``."""
     return f"node:{node_id}"
+
+
+def domain_object(domain_id: UUID) -> str:
+    """The audit and ReBAC name of a Domain: ``domain:<id>``."""
+    return f"domain:{domain_id}"
+
+
+# The installation itself: the one object that stands above every Domain.
+PLATFORM = "platform:plexsphere"

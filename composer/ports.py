@@ -14,8 +14,9 @@ from uuid import UUID
 
 from composer.bridge import BridgeRows
 from composer.deadline import Deadline
+from composer.domain import Domain
 from composer.entries import EntryRow
-from composer.identity import AddressedNode, Principal
+from composer.identity import AddressedDomain, AddressedNode, Principal
 from composer.peers import PeerRow
 from composer.policy import RuleSetRow
 from composer.reachability import ReachabilityRow
@@ -103,9 +104,10 @@ class SnapshotProvider(Protocol):
 class RelationChecker(Protocol):
     """Gate 2: ReBAC.
 
-    ``relation`` is the wire's spelling (``node-agent``), ``resource`` is ``node:<uuid>``. Both
-    methods answer True only for a clear *has permission* and raise AuthzUnavailable when SpiceDB is
-    unreachable, too slow or refuses to decide; nothing else is raised.
+    ``relation`` is the wire's spelling (``node-agent``), ``resource`` is ``node:<uuid>``,
+    ``domain:<uuid>`` or the platform. All methods answer True only for a clear *has permission* and
+    raise AuthzUnavailable when SpiceDB is unreachable, too slow or refuses to decide; nothing else
+    is raised.
     """
 
     def check(self, principal: Principal, relation: str, resource: str, deadline: Deadline) -> bool:
@@ -119,12 +121,34 @@ class RelationChecker(Protocol):
         """Decide at or after ``token``; free once this process has said yes there."""
         ...
 
+    def check_now(
+        self, principal: Principal, relation: str, resource: str, deadline: Deadline
+    ) -> bool:
+        """Decide by everything written so far (``fully_consistent``); for rare questions."""
+        ...
+
 
 class NodeRepo(Protocol):
     """Gate 3: the lookup that also yields the Domain."""
 
     def get_by_id(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
         """Raises NodeNotFound, DatastoreUnavailable."""
+        ...
+
+
+class DomainRepo(Protocol):
+    """Gate 3 of the operations on a Domain."""
+
+    def get_by_id(self, domain_id: UUID, deadline: Deadline) -> AddressedDomain:
+        """Raises DomainNotFound, DatastoreUnavailable."""
+        ...
+
+
+class DomainReader(Protocol):
+    """A Domain's row."""
+
+    def read(self, domain_id: UUID, deadline: Deadline) -> Domain:
+        """Raises DomainNotFound, DatastoreUnavailable."""
         ...
 
 

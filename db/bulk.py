@@ -45,6 +45,13 @@ def node_ids(dsn: str) -> list[str]:
         return [row[0] for row in opened.fetchall()]
 
 
+def implied_tuples(dsn: str) -> list[tuple[str, str, str]]:
+    """Every (resource, relation, subject) that SpiceDB should hold by what the ledger says."""
+    with _transaction(dsn, "reading what SpiceDB should hold") as opened:
+        opened.execute(statement("authz_tuples"))
+        return [(row[0], row[1], row[2]) for row in opened.fetchall()]
+
+
 def forget_authz_tokens(dsn: str) -> None:
     """For a SpiceDB that starts empty: tokens of the one before it say nothing about it."""
     with _transaction(dsn, "forgetting ZedTokens") as opened:

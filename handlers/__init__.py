@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from handlers.answers import Answer
+from handlers.domains import DomainPorts, get_domain, refuse_domains
 from handlers.heartbeat import HeartbeatPorts, post_node_heartbeat, refuse_heartbeat
 from handlers.node_state import PullPorts, get_node_state, refuse_pull
 from handlers.reachability import (
@@ -32,6 +33,7 @@ OPERATIONS: Mapping[str, Callable[..., Answer]] = MappingProxyType(
         "GetNodeEvents": refuse_pull,  # until events exist: an agent gives up on 404, not on 501
         "PostNodeHeartbeat": post_node_heartbeat,
         "GetNodeReachability": get_node_reachability,
+        "GetDomain": get_domain,
         "GetLivez": get_livez,
         "GetReadyz": get_readyz,
         "GetHealth": get_health,
@@ -50,5 +52,6 @@ UNPROVISIONED: Mapping[type, Callable[[], Answer]] = MappingProxyType(
         PullPorts: refuse_pull,
         HeartbeatPorts: refuse_heartbeat,
         ReachabilityPorts: refuse_reachability,
+        DomainPorts: refuse_domains,
     }
 )

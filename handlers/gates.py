@@ -50,17 +50,21 @@ PULL = Asked(NODE_AGENT, AUDIT_RELATION_NODE_STATE_PULL)
 _log = logging.getLogger("plexsphere.gates")
 
 
-class AccessPorts(Protocol):
-    """What gates 1 to 3 ask, whatever the operation does behind them."""
+class RelationPorts(Protocol):
+    """What gate 2 asks, whatever the resource is."""
 
     @property
     def relations(self) -> RelationChecker: ...
 
     @property
-    def nodes(self) -> NodeRepo: ...
+    def audit(self) -> AuditSink: ...
+
+
+class AccessPorts(RelationPorts, Protocol):
+    """What gates 1 to 3 ask of an operation on a Node."""
 
     @property
-    def audit(self) -> AuditSink: ...
+    def nodes(self) -> NodeRepo: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +95,20 @@ def canonical_node_id(text: str) -> UUID:
 def node_agent(
     ports: AccessPorts, call: Call, principal: Principal, node_id: UUID, asked: Asked = PULL
 ) -> None:
+    """Gate 2 of what a Node's own agent does."""
+    related(ports, call, principal, node_object(node_id), asked)
+
+
+def related(
+    ports: RelationPorts, call: Call, principal: Principal, resource: str, asked: Asked
+) -> None:
     """Gate 2, before gate 3: existence must not leak."""
     try:
-        resource = node_object(node_id)
         allowed = ports.relations.check(principal, asked.relation, resource, call.deadline)
     except ComposerError as error:
         raise refusal_for(error) from error
     if not allowed:
-        raise _insufficient(ports, call, principal, node_id, asked)
+        raise insufficient(ports, call, principal, resource, asked)
 
 
 def addressed_node(
@@ -113,7 +123,7 @@ def addressed_node(
     except ComposerError as error:
         raise refusal_for(error) from error
     if not allowed:
-        raise _insufficient(ports, call, principal, node_id, asked)
+        raise insufficient(ports, call, principal, node_object(node_id), asked)
     return node
 
 
@@ -126,10 +136,10 @@ def composed(ports: GatePorts, node: AddressedNode, deadline: Deadline) -> NodeS
 
 
 def audit(
-    ports: AccessPorts,
+    ports: RelationPorts,
     call: Call,
     principal: Principal,
-    node_id: UUID,
+    resource: str,
     outcome: str,
     digest: str | None = None,
     asked: Asked = PULL,
@@ -139,7 +149,7 @@ def audit(
         relation=asked.audit_relation,
         outcome=outcome,
         subject=principal.subject,
-        object=node_object(node_id),
+        object=resource,
         correlation_id=call.correlation_id,
         digest=digest,
     )
@@ -149,12 +159,13 @@ def audit(
         _log.exception("audit_row_lost", extra={"correlation_id": call.correlation_id})
 
 
-def _insufficient(
-    ports: AccessPorts, call: Call, principal: Principal, node_id: UUID, asked: Asked
+def insufficient(
+    ports: RelationPorts, call: Call, principal: Principal, resource: str, asked: Asked
 ) -> Refused:
+    """The refusal of gate 2, recorded."""
     code = INSUFFICIENT_RELATION.code
     assert code is not None
-    audit(ports, call, principal, node_id, outcome=code, asked=asked)
+    audit(ports, call, principal, resource, outcome=code, asked=asked)
     return Refused(
-        INSUFFICIENT_RELATION, f"{principal.subject} lacks {asked.relation} on {node_id}"
+        INSUFFICIENT_RELATION, f"{principal.subject} lacks {asked.relation} on {resource}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from composer.identity import node_object
 from handlers.answers import Answer, Call
 from handlers.gates import (
     GRANTED,
@@ -33,7 +34,7 @@ def get_node_state(ports: PullPorts, call: Call, id: str) -> Answer:
     node_agent(ports, call, principal, node_id)
     node = addressed_node(ports, call, principal, node_id)
     body = ports.wire.encode(composed(ports, node, call.deadline))
-    audit(ports, call, principal, node_id, outcome=GRANTED, digest=body.digest)
+    audit(ports, call, principal, node_object(node_id), outcome=GRANTED, digest=body.digest)
     headers = {
         "ETag": f'W/"{body.digest}"',
         "Cache-Control": "private, no-cache",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from composer.errors import ComposerError
+from composer.identity import node_object
 from composer.ports import AuditSink, NodeRepo, ReachabilityRepo, RelationChecker, SilentAudit
 from composer.reachability import reachability
 from handlers.answers import Answer, Call
@@ -44,7 +45,7 @@ def get_node_reachability(ports: ReachabilityPorts, call: Call, id: str) -> Answ
         verdict = reachability(ports.verdicts.of_node(node_id, call.deadline))
     except ComposerError as error:
         raise refusal_for(error) from error
-    audit(ports, call, principal, node_id, outcome=GRANTED, asked=READ_REACHABILITY)
+    audit(ports, call, principal, node_object(node_id), outcome=GRANTED, asked=READ_REACHABILITY)
     headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
     return Answer(200, reachability_value(verdict), headers=headers)
 

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from composer.errors import AuthzUnavailable, ClockSkew, DatastoreUnavailable, NodeNotFound
+from composer.errors import (
+    AuthzUnavailable,
+    ClockSkew,
+    DatastoreUnavailable,
+    DomainNotFound,
+    NodeNotFound,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,9 @@ UNAUTHORIZED = RefusalKind(401, "unauthorized", "A valid bearer token is require
 INVALID_NODE_ID = RefusalKind(
     400, "invalid_node_id", "The node id must be a canonical lower-case UUID."
 )
+INVALID_DOMAIN_ID = RefusalKind(
+    400, "invalid_domain_id", "The Domain id must be a canonical lower-case UUID."
+)
 MALFORMED_HEARTBEAT_REQUEST = RefusalKind(
     400, "malformed_heartbeat_request", "The body is not a well-formed heartbeat."
 )
@@ -38,9 +47,10 @@ CLOCK_SKEW = RefusalKind(
     400, "clock_skew", "The client's clock is more than 60 seconds from the service's."
 )
 INSUFFICIENT_RELATION = RefusalKind(
-    403, "insufficient_relation", "The caller lacks the node-agent relation on this Node."
+    403, "insufficient_relation", "The caller lacks the relation that this operation asks for."
 )
 NODE_NOT_FOUND = RefusalKind(404, "node_not_found", "No such Node.")
+DOMAIN_NOT_FOUND = RefusalKind(404, "domain_not_found", "No such Domain.")
 NOT_ACCEPTABLE = RefusalKind(
     406,
     "not_acceptable",
@@ -65,6 +75,9 @@ REACHABILITY_NOT_PROVISIONED = RefusalKind(
     "reachability_not_provisioned",
     "Reading reachability is not provisioned on this instance.",
 )
+DOMAINS_NOT_PROVISIONED = RefusalKind(
+    501, "domains_not_provisioned", "Domains are not provisioned on this instance."
+)
 DATASTORE_UNAVAILABLE = RefusalKind(
     503, "datastore_unavailable", "The ledger is unavailable; retry later.", retry_after=5
 )
@@ -76,18 +89,21 @@ INTERNAL = RefusalKind(500, None, "The request could not be completed.")
 CATALOGUE = (
     UNAUTHORIZED,
     INVALID_NODE_ID,
+    INVALID_DOMAIN_ID,
     MALFORMED_HEARTBEAT_REQUEST,
     BINARY_CHECKSUM_EMPTY,
     BINARY_VERSION_EMPTY,
     CLOCK_SKEW,
     INSUFFICIENT_RELATION,
     NODE_NOT_FOUND,
+    DOMAIN_NOT_FOUND,
     NOT_ACCEPTABLE,
     PAYLOAD_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     NOT_PROVISIONED,
     HEARTBEAT_NOT_PROVISIONED,
     REACHABILITY_NOT_PROVISIONED,
+    DOMAINS_NOT_PROVISIONED,
     DATASTORE_UNAVAILABLE,
     AUTHZ_UNAVAILABLE,
     INTERNAL,
@@ -95,6 +111,7 @@ CATALOGUE = (
 
 _KIND_OF: tuple[tuple[type[Exception], RefusalKind], ...] = (
     (NodeNotFound, NODE_NOT_FOUND),
+    (DomainNotFound, DOMAIN_NOT_FOUND),
     (ClockSkew, CLOCK_SKEW),
     (DatastoreUnavailable, DATASTORE_UNAVAILABLE),
     (AuthzUnavailable, AUTHZ_UNAVAILABLE),

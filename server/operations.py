@@ -55,9 +55,10 @@ def is_unprovisioned(handler: Handler) -> bool:
     return handler in UNPROVISIONED.values()
 
 
-def is_refused(handler: Handler, provisioned: bool) -> bool:
-    """Whether an operation answers 501 in a service that is, or is not, provisioned."""
-    return is_unprovisioned(handler) or (not provisioned and _ports_of(handler) in UNPROVISIONED)
+def is_refused(handler: Handler, ports: Mapping[type, object]) -> bool:
+    """Whether an operation answers 501 where only these ports exist."""
+    wanted = _ports_of(handler)
+    return is_unprovisioned(handler) or (wanted in UNPROVISIONED and wanted not in ports)
 
 
 def _ports_of(handler: Handler) -> type | None:

@@ -20,6 +20,7 @@ from flask import Response
 from handlers.refusals import (
     BINARY_CHECKSUM_EMPTY,
     BINARY_VERSION_EMPTY,
+    INVALID_DOMAIN_ID,
     INVALID_NODE_ID,
     MALFORMED_HEARTBEAT_REQUEST,
     RefusalKind,
@@ -38,7 +39,10 @@ from server.problems import BAD_REQUEST
 from server.request_bodies import read_object
 
 # Which refusal a broken parameter becomes; what is not named here is a 400 without a code.
-PARAMETER_REFUSALS: Mapping[str, RefusalKind] = {"id": INVALID_NODE_ID}
+PARAMETER_REFUSALS: Mapping[str, RefusalKind] = {
+    "id": INVALID_NODE_ID,
+    "domain_id": INVALID_DOMAIN_ID,
+}
 # As many digits as an int64 has: Python refuses to read thousands of them.
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 

@@ -13,18 +13,10 @@ from importlib.metadata import version
 import flask
 
 from composer.ports import AuditSink, SilentAudit
-from composer.snapshot_composer import SnapshotComposer
 from db.audit import PostgresAuditSink
-from db.heartbeats import PostgresHeartbeats
-from db.ledger import PostgresLedger
-from db.nodes import PostgresNodeRepo
 from db.pool import ReadPool
-from db.verdicts import PostgresReachabilityRepo
 from db.write_pool import WritePool
 from handlers import OPERATIONS
-from handlers.heartbeat import HeartbeatPorts
-from handlers.node_state import PullPorts
-from handlers.reachability import ReachabilityPorts
 from handlers.service import ServicePorts
 from server.app import Authenticate, build_app
 from server.audit import HeldAudit
@@ -39,11 +31,12 @@ from server.contract import Contract, ContractError
 from server.docs_page import docs_page
 from server.health import DependencyProbes, Probe
 from server.metrics import Metrics
-from server.observers import AuditObserver, DropObserver, TokenObserver, warn
+from server.observers import AuditObserver, TokenObserver, warn
 from server.operations import bind, coverage_complaints, is_refused
 from server.probes import keys_probe, ledger_probe, spicedb_probe, wiring_probe
 from server.receipt import WiringReceipt
 from server.settings import Settings
+from server.wiring_ports import ADAPTERS, Shared, operation_ports
 
 DISTRIBUTION = "plexsphere-state"
 # Ours have under 600 bytes; the HTTP server's own limit for a header is 8,190.
@@ -63,11 +56,12 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class LivePull:
-    """What a provisioned pull is made of, and the operations that stand on the same parts."""
+    """What a provisioned pull is made of, and the operations that stand on the same parts.
 
-    ports: PullPorts
-    heartbeat: HeartbeatPorts
-    reachability: ReachabilityPorts
+    ``ports`` are those of the operations, by type.
+    """
+
+    ports: dict[type, object]
     authenticate: Authenticate
     audit: AuditSink
     probes: dict[str, Probe]
@@ -93,7 +87,7 @@ def wire(settings: Settings) -> Service:
     )
     ports: dict[type, object] = {ServicePorts: service}
     if live is not None:
-        ports |= {type(one): one for one in (live.ports, live.heartbeat, live.reachability)}
+        ports |= live.ports
     bound = bind(OPERATIONS, ports)
     app = build_app(
         contract,
@@ -131,17 +125,7 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
         TOKEN_MAX_BYTES,
         on_refused=TokenObserver(metrics).refused,
     )
-    nodes, held = PostgresNodeRepo(pool), HeldAudit()
-    ports = PullPorts(
-        relations=relations,
-        nodes=nodes,
-        snapshots=SnapshotComposer(
-            PostgresLedger(pool, held_rows=settings.held_peers), DropObserver(metrics)
-        ),
-        audit=held,
-    )
-    heartbeat = HeartbeatPorts(relations, nodes, PostgresHeartbeats(writes), held)
-    reachability = ReachabilityPorts(relations, nodes, PostgresReachabilityRepo(pool), held)
+    shared = Shared(settings, metrics, pool, writes, relations, HeldAudit())
 
     def close() -> None:
         if sink is not None:
@@ -156,7 +140,7 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
         "jwks": keys_probe(keys),
     }
     audit = sink or SilentAudit()
-    return LivePull(ports, heartbeat, reachability, verifier.principal, audit, probes, close)
+    return LivePull(operation_ports(shared), verifier.principal, audit, probes, close)
 
 
 def audit_sink(settings: Settings, metrics: Metrics) -> PostgresAuditSink | None:
@@ -174,16 +158,11 @@ def audit_sink(settings: Settings, metrics: Metrics) -> PostgresAuditSink | None
 
 def wiring_receipt(live: LivePull | None) -> WiringReceipt:
     """What stands behind each port, and which operations are live."""
-    names: dict[str, str | None] = {
-        "SnapshotProvider": live and type(live.ports.snapshots).__name__,
-        "RelationChecker": live and type(live.ports.relations).__name__,
-        "NodeRepo": live and type(live.ports.nodes).__name__,
-        "AuditSink": live and type(live.audit).__name__,
-        "HeartbeatSink": live and type(live.heartbeat.heartbeats).__name__,
-        "ReachabilityRepo": live and type(live.reachability.verdicts).__name__,
-    }
+    names = {port: adapter.__name__ if live else None for port, adapter in ADAPTERS.items()}
+    names["AuditSink"] = type(live.audit).__name__ if live else None
+    ports = live.ports if live else {}
     operations = {
-        name: "refused" if is_refused(function, provisioned=live is not None) else "live"
+        name: "refused" if is_refused(function, ports) else "live"
         for name, function in OPERATIONS.items()
     }
     return WiringReceipt(names, operations)

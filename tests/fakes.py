@@ -9,10 +9,17 @@ from uuid import UUID
 
 from composer.bridge import BridgeRows
 from composer.deadline import Deadline
+from composer.domain import Domain
 from composer.entries import EntryRow
-from composer.errors import AuthzUnavailable, ClockSkew, DatastoreUnavailable, NodeNotFound
+from composer.errors import (
+    AuthzUnavailable,
+    ClockSkew,
+    DatastoreUnavailable,
+    DomainNotFound,
+    NodeNotFound,
+)
 from composer.heartbeat import MAX_CLOCK_SKEW
-from composer.identity import AddressedNode, Principal
+from composer.identity import AddressedDomain, AddressedNode, Principal
 from composer.peers import PeerRow
 from composer.policy import RuleSetRow
 from composer.ports import AuditRow, PeerTable
@@ -39,8 +46,8 @@ class FakeRelationChecker:
     """Allows exactly the granted (subject, relation, resource) triples; ``fails`` is raised first.
 
     ``revoked_at_least`` are triples still granted to ``check`` and no longer at their token;
-    ``fails_at_least`` is raised by ``check_at_least`` alone. ``calls`` and ``calls_at_least`` keep
-    who asked what, the latter with the token.
+    ``fails_at_least`` is raised by ``check_at_least`` and ``check_now`` alone. ``calls`` and its
+    siblings keep who asked what, ``calls_at_least`` with the token.
     """
 
     grants: set[Triple] = field(default_factory=set)
@@ -49,6 +56,7 @@ class FakeRelationChecker:
     fails_at_least: Exception | None = None
     calls: list[Triple] = field(default_factory=list)
     calls_at_least: list[tuple[str, str, str, str]] = field(default_factory=list)
+    calls_now: list[Triple] = field(default_factory=list)
 
     def check(self, principal: Principal, relation: str, resource: str, deadline: Deadline) -> bool:
         triple = (principal.subject, relation, resource)
@@ -61,6 +69,14 @@ class FakeRelationChecker:
     ) -> bool:
         triple = (principal.subject, relation, resource)
         self.calls_at_least.append((*triple, token))
+        _in_time(deadline, AuthzUnavailable("no time left"), self.fails_at_least or self.fails)
+        return triple in self.grants - self.revoked_at_least
+
+    def check_now(
+        self, principal: Principal, relation: str, resource: str, deadline: Deadline
+    ) -> bool:
+        triple = (principal.subject, relation, resource)
+        self.calls_now.append(triple)
         _in_time(deadline, AuthzUnavailable("no time left"), self.fails_at_least or self.fails)
         return triple in self.grants - self.revoked_at_least
 
@@ -79,6 +95,38 @@ class FakeNodeRepo:
         if node_id not in self.nodes:
             raise NodeNotFound(f"node_id={node_id}")
         return self.nodes[node_id]
+
+
+@dataclass
+class FakeDomainRepo:
+    """Holds Domains by id."""
+
+    domains: dict[UUID, AddressedDomain] = field(default_factory=dict)
+    fails: Exception | None = None
+    calls: list[UUID] = field(default_factory=list)
+
+    def get_by_id(self, domain_id: UUID, deadline: Deadline) -> AddressedDomain:
+        self.calls.append(domain_id)
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        if domain_id not in self.domains:
+            raise DomainNotFound(f"domain_id={domain_id}")
+        return self.domains[domain_id]
+
+
+@dataclass
+class FakeDomainReader:
+    """Holds Domains' rows by id."""
+
+    rows: dict[UUID, Domain] = field(default_factory=dict)
+    fails: Exception | None = None
+    calls: list[UUID] = field(default_factory=list)
+
+    def read(self, domain_id: UUID, deadline: Deadline) -> Domain:
+        self.calls.append(domain_id)
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        if domain_id not in self.rows:
+            raise DomainNotFound(f"domain_id={domain_id}")
+        return self.rows[domain_id]
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,16 @@ class SpiceDbChecker:
             self._yes_at.forget(question)
         return answer
 
+    def check_now(
+        self, principal: Principal, relation: str, resource: str, deadline: Deadline
+    ) -> bool:
+        """By everything written so far; never from memory."""
+        question = _question(principal, relation, resource)
+        if question is None:
+            return False
+        with self._bulkhead.permit(deadline):
+            return self._ask_fully(question, deadline)
+
     def _ask_at_least(self, question: Question, token: str, deadline: Deadline) -> bool:
         fresh = Consistency(at_least_as_fresh=ZedToken(token=token))
         try:

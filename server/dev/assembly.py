@@ -12,6 +12,7 @@ from .parts import Part, wait_for_answer
 from .ports import HOST, answers, can_bind, free_ports
 from .postgres import Cluster
 from .process import Process, wait_until
+from .tuples import as_lines
 
 SECONDS = 30.0
 
@@ -24,11 +25,11 @@ def spicedb_part(places: Places, port: int, dsn: Callable[[], str]) -> Part:
     """Every start of it fills its empty memory from the ledger, before it listens."""
 
     def launch() -> Process:
-        from .ledger import ids_for_spicedb
+        from .ledger import tuples_for_spicedb
 
         for socket in places.spicedb.glob("*.sock"):
             socket.unlink()
-        places.node_ids.write_text("\n".join(ids_for_spicedb(dsn())))
+        places.tuples.write_text(as_lines(tuples_for_spicedb(dsn())))
         return Process(relay_command(places, f"{HOST}:{port}"))
 
     def ready(process: Process) -> None:

@@ -34,8 +34,8 @@ class Places:
         return self.spicedb / "token"
 
     @property
-    def node_ids(self) -> Path:
-        return self.spicedb / "node-ids"
+    def tuples(self) -> Path:
+        return self.spicedb / "tuples"
 
     @property
     def gunicorn(self) -> Path:
@@ -80,7 +80,7 @@ def relay_command(places: Places, listen: str) -> Command:
             *(sys.executable, "-m", "server.dev.spicedb_relay"),
             *("--listen", listen),
             *("--token-file", str(places.spicedb_token)),
-            *("--node-ids", str(places.node_ids)),
+            *("--tuples", str(places.tuples)),
         ],
         env={
             **plain_environment(),

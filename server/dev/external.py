@@ -8,17 +8,18 @@ from pathlib import Path
 
 from composer.deadline import Deadline
 from composer.errors import ComposerError
-from db.bulk import node_ids
+from db.bulk import implied_tuples, node_ids
 from db.migrate import migrate
 from server.authz.admin import SpiceDbAdmin
 from server.authz.channel import SpiceDbChannel
 from server.authz.endpoint import SpiceDbEndpoint
 from server.authz.schema import missing_from
+from server.authz.writer import RelationTuple
 
 from .ledger import load_sample
 from .process import StackError
 from .sample import Sample
-from .tuples import FILL_SECONDS, fill, touch_agents
+from .tuples import FILL_SECONDS, fill, touch
 
 # The stack decides these itself.
 OWN = ("PLEXSPHERE_BIND", "PLEXSPHERE_URL", "PLEXSPHERE_NODE_ID", "PLEXSPHERE_DOMAIN_ID")
@@ -32,10 +33,10 @@ def external_settings() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ExternalLedger:
-    """`addressed` is a Node to try the pull on; `loaded` the Nodes that this start put there."""
+    """`addressed` is a Node to try the pull on; `is_new` where this start filled the ledger."""
 
     addressed: str
-    loaded: list[str]
+    is_new: bool
 
 
 def external_ledger(dsn: str, sample: Sample) -> ExternalLedger:
@@ -50,15 +51,12 @@ def external_ledger(dsn: str, sample: Sample) -> ExternalLedger:
     if found:
         # Somebody's own ledger, or the sample of an earlier start.
         known = str(sample.addressed_id) in found
-        return ExternalLedger(str(sample.addressed_id) if known else found[0], [])
-    return ExternalLedger(str(sample.addressed_id), node_ids(dsn))
+        return ExternalLedger(str(sample.addressed_id) if known else found[0], is_new=False)
+    return ExternalLedger(str(sample.addressed_id), is_new=True)
 
 
-def external_spicedb(env: Mapping[str, str], loaded: list[str] | None) -> None:
-    """A SpiceDB without a schema gets ours and every Node; one with ours only the new Nodes.
-
-    `loaded` None means that all of the ledger's are new: it is a ledger of our own.
-    """
+def external_spicedb(env: Mapping[str, str], is_new: bool) -> None:
+    """A SpiceDB without a schema gets ours and every tuple; one with ours those of a new ledger."""
     ca = env.get("PLEXSPHERE_SPICEDB_CA")
     endpoint = SpiceDbEndpoint(
         address=env["PLEXSPHERE_SPICEDB_ENDPOINT"],
@@ -70,15 +68,19 @@ def external_spicedb(env: Mapping[str, str], loaded: list[str] | None) -> None:
     try:
         schema = SpiceDbAdmin(channel).read_schema(Deadline.after(10, time.monotonic))
         if schema is None:
-            fill(channel, node_ids(env["PLEXSPHERE_DSN"]))
+            fill(channel, _tuples(env["PLEXSPHERE_DSN"]))
         elif missing := missing_from(schema):
             raise StackError(
                 f"SpiceDB of PLEXSPHERE_SPICEDB_ENDPOINT has a schema that lacks "
                 f"{', '.join(missing)}: add what server/authz/schema.zed says."
             )
-        else:
-            touch_agents(channel, node_ids(env["PLEXSPHERE_DSN"]) if loaded is None else loaded)
+        elif is_new:
+            touch(channel, _tuples(env["PLEXSPHERE_DSN"]))
     except ComposerError as error:
         raise StackError(f"SpiceDB of PLEXSPHERE_SPICEDB_ENDPOINT: {error}.") from error
     finally:
         channel.close()
+
+
+def _tuples(dsn: str) -> list[RelationTuple]:
+    return [RelationTuple(*one) for one in implied_tuples(dsn)]

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from composer.errors import ComposerError
-from db.bulk import copy_rows, forget_authz_tokens, node_ids
+from db.bulk import copy_rows, forget_authz_tokens, implied_tuples
 
 from .postgres import Cluster
 from .process import StackError
@@ -61,11 +61,11 @@ def load_sample(dsn: str, sample: Sample) -> None:
         copy_rows(dsn, tables, lambda rows: progress.advance(task, rows))
 
 
-def ids_for_spicedb(dsn: str) -> list[str]:
-    """The Nodes whose tuples an empty SpiceDB needs; what the last one said is forgotten."""
+def tuples_for_spicedb(dsn: str) -> list[tuple[str, str, str]]:
+    """What an empty SpiceDB is to hold; what the last one said is forgotten."""
     try:
         forget_authz_tokens(dsn)
-        return node_ids(dsn)
+        return implied_tuples(dsn)
     except ComposerError as error:
         raise StackError(f"the ledger could not be read: {_whole(error)}") from error
 

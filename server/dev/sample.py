@@ -25,6 +25,8 @@ NETWORK_HOLDS = 60_000
 ADDRESSED, BRIDGE, CORRUPT = 0, 2, 7
 # Far behind the first Domain's numbers.
 FIRST_IPV6 = 10_000_000
+# Who holds which role: the platform's manager, and the auditor of the sample Domain.
+OPERATOR, AUDITOR = "user:operator", "user:auditor"
 STATES = ("healthy", "healthy", "stale", "unreachable", "", "healthy")
 NODE_COLUMNS = (
     "id",
@@ -91,6 +93,7 @@ class Sample:
         yield policy_rows(ids, self.network)
         yield entry_rows(ids)
         yield from bridge_tables(self.bridge_id, ids, EPOCH)
+        yield TableRows("role_grants", ("object", "relation", "subject"), self._grants())
 
     def extremes(self) -> Iterator[TableRows]:
         """What comes on top: the largest legal blocks, and a second Domain on IPv6."""
@@ -98,6 +101,12 @@ class Sample:
         yield many_rules(ids)
         yield largest_entries(ids)
         yield from ipv6_domain(self.ipv6_domain_id, self.ipv6_ids, self.seed, self.now)
+
+    def _grants(self) -> list[tuple[object, ...]]:
+        return [
+            ("platform:plexsphere", "manager", OPERATOR),
+            (f"domain:{self.domain_id}", "audit_reader", AUDITOR),
+        ]
 
     def _node(self, number: int) -> tuple[object, ...]:
         # An address is given before a key and a key before the first heartbeat; a Node that stopped

@@ -1,6 +1,6 @@
 """The embedded SpiceDB as a real gRPC server on loopback.
 
-    python -m server.dev.spicedb_relay --listen HOST:PORT --token-file FILE --node-ids FILE
+    python -m server.dev.spicedb_relay --listen HOST:PORT --token-file FILE --tuples FILE
 
 The library answers unary calls through its C interface and streams through a socket of its own.
 This process puts both behind one port, so that the application only ever talks gRPC, through the
@@ -23,7 +23,7 @@ import grpc
 from authzed.api import v1
 from spicedb_embedded import ffi
 
-from .tuples import fill
+from .tuples import fill, from_lines
 
 PERMISSIONS = "/authzed.api.v1.PermissionsService/"
 SCHEMA = "/authzed.api.v1.SchemaService/"
@@ -180,10 +180,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m server.dev.spicedb_relay")
     parser.add_argument("--listen", required=True)
     parser.add_argument("--token-file", required=True, type=Path)
-    parser.add_argument("--node-ids", required=True, type=Path)
+    parser.add_argument("--tuples", required=True, type=Path)
     options = parser.parse_args()
     relay = Relay(options.token_file.read_text().strip())
-    fill(relay, options.node_ids.read_text().split())
+    fill(relay, from_lines(options.tuples.read_text()))
     relay.settle()
     try:
         server = serve(options.listen, relay)

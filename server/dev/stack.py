@@ -23,9 +23,7 @@ from .parts import Part
 from .ports import HOST, can_bind, free_ports
 from .postgres import Cluster
 from .process import StackError, end_strays
-from .sample import Sample
-
-OPERATOR = "user:operator"
+from .sample import AUDITOR, OPERATOR, Sample
 
 
 class Stack:
@@ -148,6 +146,7 @@ class Stack:
             "PLEXSPHERE_NODE_ID": self.node_id,
             "PLEXSPHERE_TOKEN": self.token(),
             "PLEXSPHERE_OPERATOR_TOKEN": self.token(OPERATOR),
+            "PLEXSPHERE_AUDITOR_TOKEN": self.token(AUDITOR),
         }
         if self.node_id == str(self.sample.addressed_id):
             found["PLEXSPHERE_BRIDGE_NODE_ID"] = str(self.sample.bridge_id)
@@ -191,19 +190,19 @@ class Stack:
             self.postgres.begin()
         # It takes the longest to come up, and waits by itself for what it needs.
         self.gunicorn.begin()
-        loaded = self._start_ledger()
+        is_new = self._start_ledger()
         if "spicedb" in self.parts:
             self.spicedb.start()
         else:
             from .external import external_spicedb
 
-            external_spicedb(self.env, loaded)
+            external_spicedb(self.env, is_new)
         self._step("SpiceDB, its schema and a tuple for every Node")
         self.gunicorn.await_ready()
         self._step("gunicorn, ready")
 
-    def _start_ledger(self) -> list[str] | None:
-        """The Nodes whose tuples a SpiceDB elsewhere lacks; None for all."""
+    def _start_ledger(self) -> bool:
+        """Whether a SpiceDB elsewhere lacks its tuples."""
         # The driver is imported only now: gunicorn should be under way by then.
         if "postgres" in self.parts:
             from .ledger import prepare_ledger
@@ -211,13 +210,14 @@ class Stack:
             self.postgres.await_ready()
             self._step("Postgres")
             prepare_ledger(self._cluster, self.sample, self.places.sample_stamp, self._step)
-            return None
+            return True
         from .external import external_ledger
 
         found = external_ledger(self.dsn, self.sample)
         self._node_id = found.addressed
-        self._step(f"Postgres of PLEXSPHERE_DSN, {len(found.loaded)} Nodes loaded")
-        return found.loaded
+        loaded = self.sample.nodes if found.is_new else 0
+        self._step(f"Postgres of PLEXSPHERE_DSN, {loaded} Nodes loaded")
+        return found.is_new
 
     def _define_parts(self) -> None:
         port = self._port or free_ports(1)[0]

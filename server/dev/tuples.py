@@ -13,20 +13,29 @@ from server.authz.writer import RelationTuple, TupleWriter
 FILL_SECONDS = 120.0
 
 
-def agents(node_ids: Iterable[str]) -> list[RelationTuple]:
-    """`node:<id>#agent@node:<id>` for every Node: each is its own agent."""
-    nodes = [f"node:{node_id}" for node_id in node_ids]
-    return [RelationTuple(node, "agent", node) for node in nodes]
-
-
-def fill(channel: Any, node_ids: Iterable[str]) -> None:
+def fill(channel: Any, tuples: Iterable[RelationTuple]) -> None:
     """Through a SpiceDbChannel, or what has its two methods. Raises AuthzUnavailable."""
     deadline = Deadline.after(FILL_SECONDS, time.monotonic)
     SpiceDbAdmin(channel).write_schema(schema_text(), deadline)
-    touch_agents(channel, node_ids)
+    touch(channel, tuples)
 
 
-def touch_agents(channel: Any, node_ids: Iterable[str]) -> None:
+def touch(channel: Any, tuples: Iterable[RelationTuple]) -> None:
     """Doing it again is no error. Raises AuthzUnavailable."""
     deadline = Deadline.after(FILL_SECONDS, time.monotonic)
-    TupleWriter(channel).touch(agents(node_ids), deadline)
+    TupleWriter(channel).touch(list(tuples), deadline)
+
+
+def as_lines(tuples: Iterable[tuple[str, str, str]]) -> str:
+    """(resource, relation, subject) each as ``resource#relation@subject``, as in SpiceDB's docs."""
+    return "".join(f"{resource}#{relation}@{subject}\n" for resource, relation, subject in tuples)
+
+
+def from_lines(text: str) -> list[RelationTuple]:
+    """What as_lines wrote."""
+    found = []
+    for line in text.split():
+        resource, _, rest = line.partition("#")
+        relation, _, subject = rest.partition("@")
+        found.append(RelationTuple(resource, relation, subject))
+    return found

@@ -44,6 +44,15 @@ def no_such_stream(stack: Stack) -> tuple[tuple[Object, int], ...]:
     return (({"id": UNREAL}, 501),)
 
 
+def sample_domain(stack: Stack) -> Object:
+    return {"domain_id": str(stack.sample.domain_id)}
+
+
+def no_such_domain(stack: Stack) -> tuple[tuple[Object, int], ...]:
+    """A manager reaches a Domain through its tuple, which an unreal one lacks."""
+    return (({"domain_id": UNREAL}, 403),)
+
+
 @dataclass(frozen=True, slots=True)
 class Attacked:
     """One operation.
@@ -72,6 +81,17 @@ def of_a_node(audit_relation: str) -> Attacked:
     return Attacked("node:{id}", addressed_node, no_such_node, audit_relation=audit_relation)
 
 
+def of_a_domain(audit_relation: str, caller: str = "user:operator") -> Attacked:
+    """An operation on the sample Domain; by default of the platform's manager."""
+    return Attacked(
+        caller,
+        sample_domain,
+        no_such_domain,
+        audit_relation=audit_relation,
+        audit_object="domain:{domain_id}",
+    )
+
+
 ANYONE = Attacked("user:anyone")
 
 ATTACKED: Mapping[str, Attacked] = {
@@ -79,6 +99,7 @@ ATTACKED: Mapping[str, Attacked] = {
     "GetNodeEvents": Attacked("node:{id}", addressed_node, no_such_stream, granted=501),
     "PostNodeHeartbeat": of_a_node("node.heartbeat"),
     "GetNodeReachability": of_a_node("node_reachability.read"),
+    "GetDomain": of_a_domain("domain.read"),
     "GetLivez": ANYONE,
     "GetReadyz": ANYONE,
     "GetHealth": ANYONE,

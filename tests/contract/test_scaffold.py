@@ -55,7 +55,7 @@ OPEN = "      security: []\n"
 KINDS = {
     "of a Node": operation("/v1/nodes/{id}/peers", "GetNodePeers", NODE + "\n", headers=HEADERS),
     "of a Node with a query": operation("/v1/nodes/{id}/events2", "GetNodeWords", NODE + QUERY),
-    "of a caller": operation("/v1/domains", "ListDomains", QUERY),
+    "of a caller": operation("/v1/fleets", "ListFleets", QUERY),
     "open": operation("/v1/limits", "GetLimits", extra=OPEN, away=False),
     "open text": operation("/robots.txt", "GetRobots", media="text/plain", extra=OPEN),
     "without a body": operation("/v1/ping", "Ping", media="", extra=OPEN),

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from server.dev.stack import OPERATOR, Stack
+from server.dev.sample import OPERATOR
+from server.dev.stack import Stack
 from tests.client import ask, pull_path
 from tests.e2e.browser.headless import ASSETS, HERE, PACKAGE, PAGE, install, run_script
 

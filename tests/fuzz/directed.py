@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from server.contract import OperationContract
 from tests.bodies import JSON, body_now, moment
 from tests.client import bearer
+from tests.contract.tables import AUTHZ
 from tests.fuzz.exchange import CONTRACT
-from tests.fuzz.world import GHOST, World
+from tests.fuzz.world import GHOST, GHOST_DOMAIN, World
 
 LARGE = b"x" * 100_000
 UNREAL = "0190ffff-0000-7000-8000-00000000ffff"
@@ -64,41 +65,46 @@ def directed(world: World) -> Iterator[Directed]:
 
 
 def _of(operation: OperationContract, status: int, world: World) -> Iterator[Directed]:
-    name, first = operation.operation_id, world.node_ids[0]
-    own = bearer(world.tokens[first]) if operation.secured else {}
+    name = operation.operation_id
+    of_domain = "{domain_id}" in operation.path
+    objects = world.domain_ids if of_domain else world.node_ids
+    first, ghost = objects[0], GHOST_DOMAIN if of_domain else GHOST
+    own = _permitted(world, first, operation)
 
     def case(
         service: str = LIVE,
-        node_id: str = first,
+        object_id: str = first,
         headers: Mapping[str, str] = own,
         body: bytes | None = None,
     ) -> Directed:
-        path = operation.path.replace("{id}", node_id)
+        path = operation.path.replace("{id}", object_id).replace("{domain_id}", object_id)
         if operation.body is not None:
             headers, body = {**JSON, **headers}, body_now(name) if body is None else body
         return Directed(name, service, status, path, headers, operation.method, body)
 
     if status == 200:
-        ids = world.node_ids[:16] if operation.secured else [first]
-        yield from (case(node_id=one, headers=_agent(world, one, operation)) for one in ids)
+        ids = objects[:16] if operation.secured else [first]
+        for one in ids:
+            yield case(object_id=one, headers=_permitted(world, one, operation))
         yield case(headers={**own, "X-Correlation-Id": "tick.2026-11-23_08-00"})
     elif status == 304:
         tag = world.etags[operation.path.replace("{id}", first)]
         for held in (tag, "*", f'"other", {tag}', tag.removeprefix("W/")):
             yield case(headers={**own, "If-None-Match": held})
     elif status == 400:
-        for node_id in (first.upper(), "nonsense", "00000000-0000-0000-0000-000000000000"):
-            yield case(node_id=node_id)
+        for object_id in (first.upper(), "nonsense", "00000000-0000-0000-0000-000000000000"):
+            yield case(object_id=object_id)
         yield from (case(body=body) for body in MISUSED.get(name, lambda: ())())
     elif status == 401:
         for headers in ({}, {"Authorization": "Basic eDp5"}, bearer("not.a.token")):
             yield case(headers=headers)
     elif status == 403:
         yield case(headers=bearer(world.stranger))
-        yield case(node_id=UNREAL)
-        yield case(node_id=world.node_ids[1])
+        if AUTHZ[name] == "node-agent":
+            yield case(object_id=UNREAL)
+            yield case(object_id=world.node_ids[1])
     elif status == 404:
-        yield case(node_id=GHOST, headers=bearer(world.tokens[GHOST]))
+        yield case(object_id=ghost, headers=_permitted(world, ghost, operation))
     elif status == 406:
         yield case(headers={**own, "Accept": "text/html"})
     elif status == 413:
@@ -122,5 +128,7 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
         yield case(NO_SPICEDB)
 
 
-def _agent(world: World, node_id: str, operation: OperationContract) -> dict[str, str]:
-    return bearer(world.tokens[node_id]) if operation.secured else {}
+def _permitted(world: World, object_id: str, operation: OperationContract) -> dict[str, str]:
+    """Of who may, and of somebody where nobody may."""
+    token = world.permitted(operation.operation_id, object_id) or world.tokens[world.node_ids[0]]
+    return bearer(token) if operation.secured else {}

@@ -98,6 +98,13 @@ class Exchange:
         parts = unquote(self.path).split("/")
         return parts[3] if parts[1:3] == ["v1", "nodes"] and len(parts) == 5 else ""
 
+    @property
+    def object_id(self) -> str:
+        """The Node or the Domain in the path; empty where there is none."""
+        parts = unquote(urlsplit(self.path).path).split("/")
+        is_addressed = parts[1:2] == ["v1"] and parts[2:3] in (["nodes"], ["domains"])
+        return parts[3] if is_addressed and len(parts) > 3 else ""
+
 
 def operation_at(path: str) -> OperationContract | None:
     """The operation a path is routed to, as the service decodes it: `%2F` makes two segments."""

@@ -90,11 +90,11 @@ def snapshot_is_the_ledgers(exchange: Exchange, world: World) -> str | None:
 
 
 def granted_to_its_agent_alone(exchange: Exchange, world: World) -> str | None:
-    """Behind the gates is only who sent the Node's own token; everyone else is 401 or 403."""
+    """Behind the gates is only who sent the token of one who may; everyone else is 401 or 403."""
     if not AUTHZ.get(exchange.name) or exchange.status not in (200, 304, 404):
         return None
     given = exchange.sent.get("authorization", "").partition(" ")[2]
-    own = world.tokens.get(exchange.node_id)
+    own = world.permitted(exchange.name, exchange.object_id)
     return None if own is not None and given == own else "granted to a caller without the relation"
 
 

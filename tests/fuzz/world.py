@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,22 @@ from typing import Any
 import psycopg2
 
 from composer.deadline import Deadline
+from composer.identity import PLATFORM
 from server.authz.channel import SpiceDbChannel
 from server.authz.endpoint import SpiceDbEndpoint
 from server.authz.writer import RelationTuple, TupleWriter
+from server.dev.sample import AUDITOR, OPERATOR
 from server.dev.stack import Stack
 from tests.client import ask, bearer, pull_path
+from tests.contract.tables import AUTHZ
 from tests.fuzz.exchange import CONTRACT
 from tests.oracle import NoBodyError, expected_value
 
 # Its agent has the relation and the ledger has no such Node: the one way to a 404.
 GHOST = "0190ffff-0000-7000-8000-00000000dead"
-OPERATOR = "user:operator"
+GHOST_DOMAIN = "0190ffff-0000-7000-8000-0000000d0e1f"
+# Has a token and no relation to anything.
+STRANGER = "user:stranger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +36,36 @@ class World:
     """Handed to the process that fuzzes as a file.
 
     `tokens` are of each Node's own agent, the ghost's included; `digests` are of the snapshots an
-    agent must get; `etags` by request path.
+    agent must get; `etags` by request path. `operator` holds every role but the auditor's.
     """
 
     tokens: Mapping[str, str]
     digests: Mapping[str, str]
     stranger: str
+    operator: str = ""
+    auditor: str = ""
+    domain_ids: Sequence[str] = ()
     etags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def node_ids(self) -> list[str]:
         return list(self.digests)
 
+    def permitted(self, name: str, object_id: str) -> str | None:
+        """The token of who may do an operation on an object; None where nobody may."""
+        relation = AUTHZ.get(name)
+        if relation == "node-agent":
+            return self.tokens.get(object_id)
+        known = {*self.domain_ids, GHOST_DOMAIN, *self.tokens}
+        holder = self.auditor if relation == "auditor" else self.operator
+        return holder if relation and (object_id in known or not object_id) else None
+
     def save(self, folder: Path) -> None:
         """With the dictionaries that schemathesis.toml names, one quoted text a line."""
         (folder / "world.json").write_text(json.dumps(asdict(self)))
         for name, texts in (
             ("ids.txt", [*self.node_ids, GHOST]),
+            ("domain_ids.txt", [*self.domain_ids, GHOST_DOMAIN]),
             ("etags.txt", [*self.etags.values(), "*"]),
         ):
             (folder / name).write_text("".join(f"{json.dumps(text)}\n" for text in texts))
@@ -66,9 +84,16 @@ def snapshot_digest(value: Mapping[str, Any]) -> str:
 
 def world_of(stack: Stack) -> World:
     """The sample Domain as the second implementation reads it from the ledger."""
-    documented = document_example(stack)
+    documented, documented_domain = document_examples(stack)
     ids = [str(stack.sample.node_id(number)) for number in range(stack.sample.nodes)]
-    grant(stack, GHOST, documented)
+    grant(
+        stack,
+        *(RelationTuple(f"node:{one}", "agent", f"node:{one}") for one in (GHOST, documented)),
+        RelationTuple(f"domain:{documented_domain}", "platform", PLATFORM),
+        RelationTuple(f"domain:{documented_domain}", "audit_reader", AUDITOR),
+        RelationTuple(f"domain:{GHOST_DOMAIN}", "editor", OPERATOR),
+        RelationTuple(f"domain:{GHOST_DOMAIN}", "audit_reader", AUDITOR),
+    )
     connection = psycopg2.connect(stack.dsn)
     try:
         digests = {}
@@ -80,7 +105,15 @@ def world_of(stack: Stack) -> World:
     finally:
         connection.close()
     tokens = {one: stack.token(f"node:{one}") for one in (*digests, GHOST)}
-    return World(tokens, digests, stack.token(OPERATOR), etags_of(stack, digests, tokens))
+    return World(
+        tokens,
+        digests,
+        stack.token(STRANGER),
+        stack.token(OPERATOR),
+        stack.token(AUDITOR),
+        [documented_domain, str(stack.sample.domain_id), str(stack.sample.ipv6_domain_id)],
+        etags_of(stack, digests, tokens),
+    )
 
 
 def etags_of(stack: Stack, ids: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, str]:
@@ -91,31 +124,37 @@ def etags_of(stack: Stack, ids: Mapping[str, str], tokens: Mapping[str, str]) ->
     return {path: reply.headers["etag"] for path, reply in replies.items()}
 
 
-def document_example(stack: Stack) -> str:
-    """The id the contract gives as its example, made a Node of the sample Domain."""
-    example = str(CONTRACT.document["components"]["parameters"]["NodeId"]["example"])
+def document_examples(stack: Stack) -> tuple[str, str]:
+    """The ids the contract gives as its examples, made a Node of the sample Domain and a Domain."""
+    parameters = CONTRACT.document["components"]["parameters"]
+    node, domain = (str(parameters[name]["example"]) for name in ("NodeId", "DomainId"))
     connection = psycopg2.connect(stack.dsn)
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO plexsphere.nodes (id, domain_id, name, mesh_ip, public_key)"
                 " VALUES (%s, %s, 'documented', '10.42.250.1', %s) ON CONFLICT DO NOTHING",
-                (example, str(stack.sample.domain_id), hashlib.sha256(b"documented").digest()),
+                (node, str(stack.sample.domain_id), hashlib.sha256(b"documented").digest()),
+            )
+            cursor.execute(
+                "INSERT INTO plexsphere.domains (id, name, slug, description, region, mesh_cidr)"
+                " VALUES (%s, 'Documented', 'documented', 'As in the contract.', 'eu-central',"
+                " '10.200.0.0/16') ON CONFLICT DO NOTHING",
+                (domain,),
             )
     finally:
         connection.close()
-    return example
+    return node, domain
 
 
-def grant(stack: Stack, *node_ids: str) -> None:
-    """Each its own agent in SpiceDB, whether the ledger has it or not."""
+def grant(stack: Stack, *tuples: RelationTuple) -> None:
+    """In SpiceDB, whether the ledger knows of it or not."""
     env = stack.env
     endpoint = SpiceDbEndpoint(
         env["PLEXSPHERE_SPICEDB_ENDPOINT"], env["PLEXSPHERE_SPICEDB_TOKEN"], insecure=True
     )
     channel = SpiceDbChannel(endpoint, timeout=10.0)
     try:
-        tuples = [RelationTuple(f"node:{one}", "agent", f"node:{one}") for one in node_ids]
         TupleWriter(channel).touch(tuples, Deadline.after(30.0, time.monotonic))
     finally:
         channel.close()

@@ -42,7 +42,7 @@ class SpiceDb:
         self.places = Places(folder)
         self.places.spicedb.mkdir(parents=True)
         self.places.spicedb_token.write_text(KEY)
-        self.places.node_ids.write_text("")
+        self.places.tuples.write_text("")
         (self.port,) = free_ports(1)
         self.start()
         self.channel = self.connect()
@@ -133,6 +133,11 @@ class Elsewhere:
         return self.inner.check_at_least(
             principal, relation, self.rename(resource), token, deadline
         )
+
+    def check_now(
+        self, principal: Principal, relation: str, resource: str, deadline: Deadline
+    ) -> bool:
+        return self.inner.check_now(principal, relation, self.rename(resource), deadline)
 
     def rename(self, resource: str) -> str:
         return node_object(UUID(int=UUID(resource.partition(":")[2]).int ^ self.salt))
@@ -285,7 +290,7 @@ def test_a_killed_spicedb_is_used_again_when_it_is_back(tmp_path: Path) -> None:
             with pytest.raises(AuthzUnavailable):
                 checker.check(agent, "node-agent", agent.subject, soon())
         assert readiness.describe() == (False, "SpiceDB: UNAVAILABLE")
-        running.places.node_ids.write_text(agent.id)
+        running.places.tuples.write_text(f"{agent.subject}#agent@{agent.subject}\n")
         running.start()
         assert allowed_within(5, checker, agent)
         assert readiness.describe()[0] is True

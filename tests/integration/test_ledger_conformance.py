@@ -11,16 +11,18 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from composer.identity import AddressedNode
+from composer.identity import AddressedDomain, AddressedNode
 from composer.ports import AuditRow
 from composer.snapshot import SiteToSiteTunnel, UserAccessProvider
 from db.audit import PostgresAuditSink
+from db.domains import PostgresDomainRepo
 from db.ledger import PostgresLedger
 from db.nodes import PostgresNodeRepo
 from db.pool import ReadPool
 from tests.factories import DOMAIN, node_id
 from tests.integration.ledger_rows import Hand
 from tests.ports.audit_sink import AuditSinkSuite
+from tests.ports.domain_repo import DomainRepoSuite
 from tests.ports.ledger import Contents, LedgerSuite
 from tests.ports.node_repo import NodeRepoSuite
 
@@ -198,6 +200,31 @@ class TestPostgresNodeRepo(NodeRepoSuite):
     @pytest.fixture
     def facts(self, hand: Hand, gates: Gates, pool: ReadPool) -> PostgresNodeFacts:
         return PostgresNodeFacts(hand, gates, pool)
+
+
+class PostgresDomainFacts:
+    """Domains with nothing but an id and a token."""
+
+    def __init__(self, hand: Hand, gates: Gates, pool: ReadPool) -> None:
+        self.repo = PostgresDomainRepo(pool)
+        self._hand = hand
+        self._gates = gates
+
+    def put(self, domain: AddressedDomain) -> None:
+        self.remove(domain.id)
+        self._hand.insert("domains", id=domain.id, authz_token=domain.authz_token)
+
+    def remove(self, domain: UUID) -> None:
+        self._hand.run("DELETE FROM plexsphere.domains WHERE id = %s", domain)
+
+    def go_away(self) -> None:
+        self._gates.shut()
+
+
+class TestPostgresDomainRepo(DomainRepoSuite):
+    @pytest.fixture
+    def facts(self, hand: Hand, gates: Gates, pool: ReadPool) -> PostgresDomainFacts:
+        return PostgresDomainFacts(hand, gates, pool)
 
 
 class PostgresAuditFacts:

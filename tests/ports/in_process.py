@@ -13,10 +13,12 @@ import structlog
 from connexion.spec import OpenAPISpecification
 from werkzeug.test import TestResponse
 
-from composer.identity import Principal
+from composer.domain import Domain
+from composer.identity import AddressedDomain, Principal
 from composer.reachability import ReachabilityRow
 from composer.snapshot_composer import SnapshotComposer
 from handlers import OPERATIONS
+from handlers.domains import DomainPorts
 from handlers.heartbeat import HeartbeatPorts
 from handlers.node_state import PullPorts
 from handlers.reachability import ReachabilityPorts
@@ -29,6 +31,8 @@ from server.operations import Handler, bind
 from tests.factories import DOMAIN, EPOCH, addressed, agent_of, node_id, peer_row
 from tests.fakes import (
     FakeAuditSink,
+    FakeDomainReader,
+    FakeDomainRepo,
     FakeDropReporter,
     FakeHealthProbe,
     FakeHeartbeatSink,
@@ -44,6 +48,9 @@ if not structlog.is_configured():
         processors=[structlog.processors.KeyValueRenderer()],
         logger_factory=structlog.ReturnLoggerFactory(),
     )
+
+
+DOMAIN_ROW = Domain(DOMAIN, "Plant North", "plant-north", None, None, "10.42.0.0/16", EPOCH)
 
 
 def _asset(media_type: str) -> Asset:
@@ -64,7 +71,8 @@ def _judged_once(contract: Contract) -> AbstractContextManager[object]:
 class FakeService:
     """The real application in this process, on fakes: a Domain of three Nodes, each its own agent.
 
-    ``Authorization: Bearer <n>`` is the agent of the ``n``-th Node; any other header is nobody.
+    ``Authorization: Bearer <n>`` is the agent of the ``n``-th Node; any other header is nobody. The
+    first one's may do with the Domain whatever can be done.
     ``operations`` takes the place of some handlers, ``ports`` of some of the pull's ports; an
     ``audit`` among them is the sink behind the rows that a request holds.
     """
@@ -81,7 +89,10 @@ class FakeService:
     ) -> None:
         rows = [peer_row(number) for number in (3, 1, 2)]
         agents = {(agent_of(n).subject, "node-agent", f"node:{node_id(n)}") for n in (1, 2, 3)}
-        self.relations = FakeRelationChecker(agents)
+        viewer = (agent_of(1).subject, "domain-view", f"domain:{DOMAIN}")
+        self.relations = FakeRelationChecker({*agents, viewer})
+        self.domains = FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)})
+        self.domain_rows = FakeDomainReader({DOMAIN: DOMAIN_ROW})
         self.nodes = FakeNodeRepo({node_id(n): addressed(n) for n in (1, 2, 3)})
         self.ledger = FakeLedger.of(DOMAIN, rows)
         self.drops = FakeDropReporter()
@@ -108,6 +119,9 @@ class FakeService:
             asked = (self.relations, self.nodes)
             wired[HeartbeatPorts] = HeartbeatPorts(*asked, self.heartbeats, self.audit)
             wired[ReachabilityPorts] = ReachabilityPorts(*asked, self.verdicts, self.audit)
+            wired[DomainPorts] = DomainPorts(
+                self.relations, self.domains, self.domain_rows, self.audit
+            )
         bound = bind({**OPERATIONS, **(operations or {})}, wired)
         with _judged_once(contract):
             self.app = build_app(

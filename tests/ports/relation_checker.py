@@ -48,6 +48,9 @@ class RelationCheckerSuite:
     def ask_at(self, facts: RelationFacts, principal: Principal, node: UUID, token: str):
         return facts.checker.check_at_least(principal, AGENT, node_object(node), token, in_time())
 
+    def ask_now(self, facts: RelationFacts, principal: Principal, node: UUID):
+        return facts.checker.check_now(principal, AGENT, node_object(node), in_time())
+
     def test_an_agent_is_allowed_at_once(self, facts: RelationFacts) -> None:
         facts.grant(agent_of(1), node_id(1))
         assert self.ask(facts, agent_of(1), node_id(1)) is True
@@ -95,6 +98,21 @@ class RelationCheckerSuite:
         assert self.ask_at(facts, agent_of(1), node_id(1), granted) is True
         revoked = facts.revoke(agent_of(1), node_id(1))
         assert self.ask_at(facts, agent_of(1), node_id(1), revoked) is False
+
+    def test_a_grant_and_its_revocation_are_seen_at_once_by_who_asks_for_now(
+        self, facts: RelationFacts
+    ) -> None:
+        self.ask_now(facts, agent_of(1), node_id(1))
+        facts.grant(agent_of(1), node_id(1))
+        assert self.ask_now(facts, agent_of(1), node_id(1)) is True
+        facts.revoke(agent_of(1), node_id(1))
+        assert self.ask_now(facts, agent_of(1), node_id(1)) is False
+
+    def test_a_store_that_is_away_decides_nothing_of_now(self, facts: RelationFacts) -> None:
+        facts.grant(agent_of(1), node_id(1))
+        facts.go_away()
+        with pytest.raises(AuthzUnavailable):
+            self.ask_now(facts, agent_of(1), node_id(1))
 
     def test_a_stranger_is_not_allowed_at_any_token(self, facts: RelationFacts) -> None:
         token = facts.grant(agent_of(1), node_id(1))

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from composer.errors import AuthzUnavailable, DatastoreUnavailable
-from composer.identity import AddressedNode, Principal, node_object
+from composer.identity import AddressedDomain, AddressedNode, Principal, node_object
 from composer.ports import AuditRow, PeerTable, SilentAudit
 from composer.snapshot_composer import SnapshotComposer
 from server.metrics import Metrics
@@ -19,6 +19,7 @@ from server.observers import DropObserver
 from tests.factories import ALLOW_HTTPS, DOMAIN, bridge_rows, entry, node_id, peer_row, rule_set
 from tests.fakes import (
     FakeAuditSink,
+    FakeDomainRepo,
     FakeDropReporter,
     FakeLedger,
     FakeNodeRepo,
@@ -28,6 +29,7 @@ from tests.fakes import (
 )
 from tests.ports.audit_sink import GRANTED, AuditSinkSuite
 from tests.ports.deadlines import in_time
+from tests.ports.domain_repo import DomainRepoSuite
 from tests.ports.drop_reporter import DropReporterSuite
 from tests.ports.ledger import Contents, LedgerSuite
 from tests.ports.node_repo import NodeRepoSuite
@@ -75,6 +77,26 @@ class TestFakeNodeRepo(NodeRepoSuite):
     @pytest.fixture
     def facts(self) -> NodesInADict:
         return NodesInADict()
+
+
+class DomainsInADict:
+    def __init__(self) -> None:
+        self.repo = FakeDomainRepo()
+
+    def put(self, domain: AddressedDomain) -> None:
+        self.repo.domains[domain.id] = domain
+
+    def remove(self, domain: UUID) -> None:
+        del self.repo.domains[domain]
+
+    def go_away(self) -> None:
+        self.repo.fails = DatastoreUnavailable("away")
+
+
+class TestFakeDomainRepo(DomainRepoSuite):
+    @pytest.fixture
+    def facts(self) -> DomainsInADict:
+        return DomainsInADict()
 
 
 class RowsInAView:

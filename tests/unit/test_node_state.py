@@ -159,4 +159,4 @@ def test_a_refusal_says_inside_what_the_port_said() -> None:
     broken = replace(broken, relations=FakeRelationChecker())
     with pytest.raises(Refused) as refused:
         get_node_state(broken, call(agent_of(1)), str(NODE))
-    assert refused.value.inside == f"node:{NODE} lacks node-agent on {NODE}"
+    assert refused.value.inside == f"node:{NODE} lacks node-agent on node:{NODE}"

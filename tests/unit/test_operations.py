@@ -17,7 +17,7 @@ from server.contract import Contract, ContractError
 from server.operations import OperationResolver, bind, coverage_complaints
 from tests.bodies import JSON, body_now
 from tests.contract.attacked import NEVER_GRANTED
-from tests.factories import agent_of, node_id
+from tests.factories import DOMAIN, agent_of, node_id
 from tests.ports.in_process import FakeService
 
 CONTRACT = Contract.packaged()
@@ -172,7 +172,7 @@ def test_metrics_count_answers_by_operation_and_status() -> None:
 def test_every_operation_but_the_events_reaches_its_200(name: str) -> None:
     operation, body = CONTRACT.operations[name], body_now(name)
     given = {} if body is None else {"data": body, "headers": JSON}
-    path = operation.path.replace("{id}", str(node_id(1)))
+    path = operation.path.replace("{id}", str(node_id(1))).replace("{domain_id}", str(DOMAIN))
     answer = FakeService().ask(path, who=1, method=operation.method, **given)
     assert answer.status_code == 200
 

@@ -44,7 +44,7 @@ def headers(kind: RefusalKind, **given: Any) -> dict[str, str]:
 
 def test_the_catalogue_lists_every_refusal_there_is() -> None:
     defined = [value for value in vars(refusals).values() if isinstance(value, RefusalKind)]
-    assert (list(CATALOGUE), len(defined)) == (defined, 17)
+    assert (list(CATALOGUE), len(defined)) == (defined, 20)
 
 
 def test_the_codes_of_the_catalogue_are_the_codes_of_the_contract() -> None:
@@ -191,6 +191,7 @@ def test_an_instance_is_cut_after_256_characters_and_stays_one_the_schema_allows
     ("error", "code"),
     [
         (errors.NodeNotFound, "node_not_found"),
+        (errors.DomainNotFound, "domain_not_found"),
         (errors.ClockSkew, "clock_skew"),
         (errors.DatastoreUnavailable, "datastore_unavailable"),
         (errors.AuthzUnavailable, "authz_unavailable"),
@@ -211,7 +212,7 @@ def test_every_error_of_the_composer_has_been_thought_of() -> None:
                if isinstance(value, type) and issubclass(value, ComposerError)}  # fmt: skip
     assert defined == {
         "ComposerError", "ZeroNodeId", "ZeroDomainId", "CorruptLedger", "NodeNotFound",
-        "ClockSkew", "DatastoreUnavailable", "AuthzUnavailable",
+        "DomainNotFound", "ClockSkew", "DatastoreUnavailable", "AuthzUnavailable",
     }  # fmt: skip
 
 

@@ -1,0 +1,43 @@
+"""The DomainRepo and the DomainReader on Postgres."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from composer.deadline import Deadline
+from composer.domain import Domain
+from composer.errors import DomainNotFound
+from composer.identity import AddressedDomain
+from db.pool import ReadPool
+from db.statements import Prepared
+
+DOMAIN_BY_ID = Prepared("domain_by_id")
+DOMAIN_READ = Prepared("domain_read")
+
+
+class PostgresDomainRepo:
+    """Implements composer.ports.DomainRepo."""
+
+    def __init__(self, pool: ReadPool) -> None:
+        self._pool = pool
+
+    def get_by_id(self, domain_id: UUID, deadline: Deadline) -> AddressedDomain:
+        """See composer.ports.DomainRepo."""
+        found = self._pool.fetch(DOMAIN_BY_ID, {"domain_id": str(domain_id)}, deadline)
+        if not found:
+            raise DomainNotFound(f"domain_id={domain_id}")
+        return AddressedDomain(domain_id, found[0][0])
+
+
+class PostgresDomainReader:
+    """Implements composer.ports.DomainReader."""
+
+    def __init__(self, pool: ReadPool) -> None:
+        self._pool = pool
+
+    def read(self, domain_id: UUID, deadline: Deadline) -> Domain:
+        """See composer.ports.DomainReader."""
+        found = self._pool.fetch(DOMAIN_READ, {"domain_id": str(domain_id)}, deadline)
+        if not found:
+            raise DomainNotFound(f"domain_id={domain_id}")
+        return Domain(domain_id, *found[0][1:])

@@ -1,0 +1,12 @@
+-- db/domains.py, PostgresDomainReader.read. $1 Domain. Index: domains_pkey.
+PREPARE domain_read (uuid) AS
+SELECT
+    d.id::text,
+    d.name,
+    d.slug,
+    d.description,
+    d.region,
+    d.mesh_cidr::text,
+    d.created_at
+FROM plexsphere.domains AS d
+WHERE d.id = $1;

@@ -1,0 +1,77 @@
+"""Gates 1a to 3 of the operations on a Domain, and gate 2 of those on the platform.
+
+In the order of handlers/gates.py, and for its reasons.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+from uuid import UUID
+
+from composer.errors import ComposerError
+from composer.identity import (
+    PLATFORM,
+    AddressedDomain,
+    Principal,
+    domain_object,
+    parse_canonical_uuid,
+)
+from composer.ports import DomainRepo
+from handlers.answers import Call
+from handlers.gates import Asked, RelationPorts, insufficient, related
+from handlers.refusals import INVALID_DOMAIN_ID, Refused, refusal_for
+
+MANAGE = "manage"
+DOMAIN_EDIT = "domain-edit"
+DOMAIN_VIEW = "domain-view"
+AUDITOR = "auditor"
+
+
+class DomainAccess(RelationPorts, Protocol):
+    """What gates 2 and 3 ask of an operation on a Domain."""
+
+    @property
+    def domains(self) -> DomainRepo: ...
+
+
+def canonical_domain_id(text: str) -> UUID:
+    """Gate 1a: the id is a UUID in its one spelling."""
+    domain_id = parse_canonical_uuid(text)
+    if domain_id is None:
+        raise Refused(INVALID_DOMAIN_ID, "Domain id is not a canonical UUID")
+    return domain_id
+
+
+def granted_domain(
+    ports: DomainAccess, call: Call, principal: Principal, domain_id: UUID, asked: Asked
+) -> AddressedDomain:
+    """Gates 2 and 3: the relation, the Domain, and the relation once more at the Domain's token."""
+    related(ports, call, principal, domain_object(domain_id), asked)
+    return addressed_domain(ports, call, principal, domain_id, asked)
+
+
+def addressed_domain(
+    ports: DomainAccess, call: Call, principal: Principal, domain_id: UUID, asked: Asked
+) -> AddressedDomain:
+    """Gate 3, also for a role in the Domain of an Addressed Node."""
+    resource = domain_object(domain_id)
+    try:
+        domain = ports.domains.get_by_id(domain_id, call.deadline)
+        allowed = domain.authz_token is None or ports.relations.check_at_least(
+            principal, asked.relation, resource, domain.authz_token, call.deadline
+        )
+    except ComposerError as error:
+        raise refusal_for(error) from error
+    if not allowed:
+        raise insufficient(ports, call, principal, resource, asked)
+    return domain
+
+
+def platform_role(ports: RelationPorts, call: Call, principal: Principal, asked: Asked) -> None:
+    """Gate 2 on the platform, which has no row to carry a token: by everything written so far."""
+    try:
+        allowed = ports.relations.check_now(principal, asked.relation, PLATFORM, call.deadline)
+    except ComposerError as error:
+        raise refusal_for(error) from error
+    if not allowed:
+        raise insufficient(ports, call, principal, PLATFORM, asked)
