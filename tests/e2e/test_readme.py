@@ -23,7 +23,7 @@ README = (ROOT / "README.md").read_text()
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 SHOWN_PEERS = 2
 # What `make run` writes for people, and the service does not read.
-NO_SETTINGS = {"OPERATOR_TOKEN", "AUDITOR_TOKEN"}
+NO_SETTINGS = {"OPERATOR_TOKEN"}
 MOMENTS = ("last_heartbeat_at", "changed_at")
 
 
