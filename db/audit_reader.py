@@ -19,6 +19,7 @@ class AuditFilter:
     subject: str | None = None
     object: str | None = None
     correlation_id: str | None = None
+    domain_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class AuditEntry:
 
     seq: int
     occurred_at: datetime
+    domain_id: str | None
     relation: str
     outcome: str
     subject: str

@@ -2,6 +2,7 @@
 SELECT
     a.seq,
     a.occurred_at,
+    a.domain_id::text,
     a.relation,
     a.outcome,
     a.subject,
@@ -15,5 +16,6 @@ WHERE a.seq > %(after)s
     AND (%(subject)s IS NULL OR a.subject = %(subject)s)
     AND (%(object)s IS NULL OR a.object = %(object)s)
     AND (%(correlation_id)s IS NULL OR a.correlation_id = %(correlation_id)s)
+    AND (%(domain_id)s IS NULL OR a.domain_id = %(domain_id)s::uuid)
 ORDER BY a.seq
 LIMIT %(limit)s;

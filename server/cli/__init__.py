@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from server.cli import inspection, running, snapshots
+from server.cli import auditing, inspection, running, snapshots
 from server.cli.failures import PlainFailures
+from server.cli.groups import Example, add_commands, build_group
 
 _EXIT_CODES = (
     "Exit codes: 0 fine; 1 different, unhealthy or incomplete; 2 wrong usage or settings; "
     "3 refused, unreachable or failed."
 )
-_EXAMPLES: tuple[tuple[Callable[..., None], str], ...] = (
+_EXAMPLES: tuple[Example, ...] = (
     (running.dev, "plexsphere-state dev --port 8080 --nodes 64"),
     (running.serve, "PLEXSPHERE_BIND=0.0.0.0:8080 plexsphere-state serve"),
     (running.migrate, "plexsphere-state migrate --dsn postgresql://plexsphere@db/plexsphere"),
@@ -32,10 +32,10 @@ _EXAMPLES: tuple[tuple[Callable[..., None], str], ...] = (
         "plexsphere-state diff $A $B --token-b $(plexsphere-state token node:$B)",
     ),
     (inspection.receipt, "plexsphere-state receipt --json"),
-    (inspection.audit, "plexsphere-state audit --follow --outcome insufficient_relation"),
     (inspection.doctor, "plexsphere-state doctor"),
     (running.scaffold, "plexsphere-state scaffold GetNodeMetrics"),
 )
+_AUDIT = (auditing.audit, "plexsphere-state audit --follow --outcome insufficient_relation")
 
 
 def build_app() -> typer.Typer:
@@ -49,14 +49,9 @@ def build_app() -> typer.Typer:
         epilog=_EXIT_CODES,
     )
     app.callback()(_common)
-    for command, example in _EXAMPLES:
-        app.command(help=_paragraphs(command), epilog=f"Example:\n\n{example}")(command)
+    add_commands(app, _EXAMPLES)
+    app.add_typer(build_group(auditing.COMMANDS, "", _AUDIT), name="audit")
     return app
-
-
-def _paragraphs(command: Callable[..., None]) -> str:
-    """The docstring with a paragraph a line: the terminal decides where lines end."""
-    return "\n\n".join(" ".join(one.split()) for one in (command.__doc__ or "").split("\n\n"))
 
 
 def main() -> None:

@@ -1,14 +1,13 @@
-"""The commands that look at the service itself: ``receipt``, ``audit`` and ``doctor``."""
+"""The commands that look at the service itself: ``receipt`` and ``doctor``."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
 from server.cli.failures import ExitCode
-from server.cli.options import AsJson, Dsn, node_id, usable_dsn
+from server.cli.options import AsJson
 from server.cli.screens import Screen, plain, write_json
 
 
@@ -34,31 +33,6 @@ def receipt(as_json: AsJson = False) -> None:
         typer.echo("\n".join(found.lines()))
     if not found.complete:
         raise typer.Exit(ExitCode.DIFFERENT)
-
-
-def audit(
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
-    limit: Annotated[int, typer.Option(min=0, max=100_000, help="How many of the newest.")] = 20,
-    node: Annotated[str, typer.Option(help="Rows of this Node.", show_default=False)] = "",
-    subject: Annotated[
-        str, typer.Option(help="Rows of this caller, such as user:ada.", show_default=False)
-    ] = "",
-    outcome: Annotated[
-        str, typer.Option(help="granted or insufficient_relation.", show_default=False)
-    ] = "",
-    dsn: Dsn = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
-) -> None:
-    """Show the newest audit rows, the newest last."""
-    from db.audit_reader import AuditFilter
-    from server.cli.trail import show
-
-    where = AuditFilter(
-        object=f"node:{node_id(node, '--node')}" if node else None,
-        subject=subject or None,
-        outcome=outcome or None,
-    )
-    show(usable_dsn(dsn), where, limit, follow, as_json)
 
 
 def doctor(as_json: AsJson = False) -> None:

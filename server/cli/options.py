@@ -33,13 +33,22 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for script
 
 def node_id(text: str, name: str = "NODE") -> str:
     """The canonical spelling of a Node's id, from any spelling of a UUID."""
+    return _id(text, name, "Node")
+
+
+def domain_id(text: str, name: str = "DOMAIN") -> str:
+    """The canonical spelling of a Domain's id, from any spelling of a UUID."""
+    return _id(text, name, "Domain")
+
+
+def _id(text: str, name: str, kind: str) -> str:
     try:
-        value = UUID(text.strip().removeprefix("node:"))
+        value = UUID(text.strip().removeprefix(f"{kind.lower()}:"))
     except ValueError as error:
-        sentence = f"{name} is to be the UUID of a Node, and is {text!r}."
+        sentence = f"{name} is to be the UUID of a {kind}, and is {text!r}."
         raise Failure(sentence, ExitCode.USAGE) from error
     if value.int == 0:
-        raise Failure(f"{name} is the nil UUID, which no Node has.", ExitCode.USAGE)
+        raise Failure(f"{name} is the nil UUID, which no {kind} has.", ExitCode.USAGE)
     return str(value)
 
 

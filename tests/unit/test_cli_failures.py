@@ -60,10 +60,14 @@ def test_errors_of_the_inner_rooms_have_sentences_too() -> None:
 
 
 def test_every_command_has_an_example_in_its_help() -> None:
-    commands = [
-        one.name or one.callback.__name__ for one in server.cli.build_app().registered_commands
-    ]
-    assert sorted(commands) == sorted(
+    app = server.cli.build_app()
+    commands = [one.name or one.callback.__name__ for one in app.registered_commands]
+    for group in app.registered_groups:
+        commands += [
+            f"{group.name} {one.name or one.callback.__name__}"
+            for one in group.typer_instance.registered_commands
+        ]
+    assert sorted([*commands, "audit"]) == sorted(
         [
             "dev",
             "serve",
@@ -73,12 +77,13 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "diff",
             "receipt",
             "audit",
+            "audit prune",
             "doctor",
             "scaffold",
         ]
     )
-    for command in commands:
-        result = run(command, "--help", COLUMNS="200")
+    for command in [*commands, "audit"]:
+        result = run(*command.split(), "--help", COLUMNS="200")
         assert result.exit_code == 0
         assert "Example:" in result.output
         assert f"plexsphere-state {command}" in result.output.partition("Example:")[2]

@@ -1,0 +1,97 @@
+"""``plexsphere-state audit`` on a ledger of days: its filters, and ``prune``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import Result
+
+from db.migrate import migrate
+from tests.integration.ledger_rows import Hand
+from tests.unit.test_cli_pulling import failed, run
+
+if TYPE_CHECKING:
+    from tests.integration.ledger_fixtures import FreshDatabase
+
+pytest_plugins = "tests.integration.ledger_fixtures"
+
+INSERT = """
+INSERT INTO plexsphere.audit_rows (occurred_at, domain_id, relation, outcome, subject, object)
+VALUES (now() - %s::interval, %s, 'node_state.pull', 'granted', 'user:ann', %s)
+"""
+
+
+@pytest.fixture
+def hand(fresh_database: FreshDatabase) -> Iterator[Hand]:
+    """Rows of 60, 40 and 0 days ago; the first day has no partition."""
+    dsn = fresh_database()
+    migrate(dsn)
+    with closing(Hand(dsn)) as made:
+        made.run("SELECT plexsphere.make_audit_days((now() AT TIME ZONE 'UTC')::date - 40, 1)")
+        for days in (60, 40, 0):
+            made.run(INSERT, f"{days} days", None, f"d-{days}")
+        yield made
+
+
+def audit(hand: Hand, *arguments: str) -> Result:
+    return run("audit", *arguments, PLEXSPHERE_DSN=hand.dsn)
+
+
+def objects(result: Result) -> list[str]:
+    assert result.exit_code == 0
+    return [json.loads(line)["object"] for line in result.stdout.splitlines()]
+
+
+def pruned(hand: Hand, *arguments: str) -> Any:
+    result = audit(hand, "prune", "--older-than", "30d", "--json", *arguments)
+    return json.loads(result.stdout)
+
+
+def test_rows_of_all_days_are_shown_in_sequence(hand: Hand) -> None:
+    assert objects(audit(hand, "--json")) == ["d-60", "d-40", "d-0"]
+
+
+def test_rows_are_found_by_their_domain(hand: Hand) -> None:
+    one, other = hand.domain(), hand.domain()
+    for domain, name in ((one, "mine"), (other, "theirs"), (one, "mine too")):
+        hand.run(INSERT, "0 days", domain, name)
+    assert objects(audit(hand, "--json", "--domain", str(one))) == ["mine", "mine too"]
+
+
+def test_prune_without_yes_only_says_what_would_go(hand: Hand) -> None:
+    result = audit(hand, "prune", "--older-than", "30d")
+    assert (result.exit_code, "2 rows older than that" in result.stdout) == (0, True)
+    assert "to drop" in result.stdout and "add --yes" in result.stdout
+    assert objects(audit(hand, "--json")) == ["d-60", "d-40", "d-0"]
+
+
+def test_prune_says_what_it_removed(hand: Hand) -> None:
+    would = pruned(hand)
+    done = pruned(hand, "--yes")
+    assert (would["dry_run"], len(would["old"]), would["stray_rows"]) == (True, 1, 1)
+    assert (done["dry_run"], done["dropped"], done["in_use"]) == (False, would["old"], [])
+    assert (done["dropped"][0]["rows"], done["stray_rows"]) == (1, 1)
+    assert objects(audit(hand, "--json")) == ["d-0"]
+    again = audit(hand, "prune", "--older-than", "4w", "--yes")
+    assert (again.exit_code, "0 rows removed" in again.stdout) == (0, True)
+
+
+def test_prune_that_finds_a_day_in_use_says_by_whom_and_is_not_done(hand: Hand) -> None:
+    with closing(hand.session()) as session, session.cursor() as reading:
+        reading.execute("SET application_name TO 'a long report'")
+        reading.execute("SELECT count(*) FROM plexsphere.audit_rows")
+        result = audit(hand, "prune", "--older-than", "30d", "--yes", "--wait", "0")
+    assert (result.exit_code, "in use, kept" in result.stdout) == (1, True)
+    assert "in use by a long report (pid" in result.stdout
+    assert objects(audit(hand, "--json")) == ["d-40", "d-0"]
+
+
+@pytest.mark.parametrize("age", ["", "30", "0d", "-1d", "1h", "30 days", "٣d", "1e3d", "123456d"])
+def test_an_age_that_is_none_is_a_usage_error(hand: Hand, age: str) -> None:
+    assert "--older-than is to be days or weeks" in failed(
+        audit(hand, "prune", f"--older-than={age}"), 2
+    )
