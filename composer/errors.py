@@ -39,5 +39,9 @@ class DatastoreUnavailable(ComposerError):
     """Postgres is unreachable, or did not answer within the deadline."""
 
 
+class SigningUnavailable(ComposerError):
+    """The key that signs node-agent tokens cannot be read."""
+
+
 class AuthzUnavailable(ComposerError):
     """SpiceDB is unreachable, or did not answer within the deadline."""

@@ -7,7 +7,7 @@ the real adapter to it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -173,6 +173,30 @@ class ReachabilityRepo(Protocol):
         """What ``ReachabilitySource`` shows of the same moment.
 
         Raises NodeNotFound, DatastoreUnavailable, and CorruptLedger for what cannot be decoded.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NodeToken:
+    """A node-agent JWT and the moment, in UTC, from which it is refused.
+
+    ``text`` is a credential: no log, metric or audit row shows it, nor does the ``repr``.
+    """
+
+    text: str = field(repr=False)
+    expires_at: datetime
+
+
+class TokenMint(Protocol):
+    """Makes node-agent JWTs. It exists only where the service has a signing key of its own."""
+
+    def mint(self, node_id: UUID) -> NodeToken:
+        """A token of the Principal ``node:<id>``, good from now on and for 24 hours.
+
+        No two are equal. The service that minted it accepts it at once; whether the Node may do
+        anything is gate 2's to say. Raises SigningUnavailable when there is no key to sign with
+        any more.
         """
         ...
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from composer.deadline import Deadline
+from composer.errors import ComposerError
 from handlers.answers import Answer, Call
+from handlers.refusals import refusal_for
 
 _ASSET_HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 # One script and one style of our own host: nothing inline, nothing from elsewhere, no frame around.
@@ -43,6 +45,25 @@ class MetricsSource(Protocol):
         ...
 
 
+class PublishedKeys(Protocol):
+    """The public halves of the keys this service signs with, and never a private part."""
+
+    def jwks(self) -> Mapping[str, object]:
+        """A JWK Set (RFC 7517), the key that signs first; empty where nothing is ever signed.
+
+        Raises SigningUnavailable when there should be keys and none could be read.
+        """
+        ...
+
+
+class NoPublishedKeys:
+    """The nil set of a service without a signing key."""
+
+    def jwks(self) -> Mapping[str, object]:
+        """No key."""
+        return {"keys": []}
+
+
 @dataclass(frozen=True, slots=True)
 class Asset:
     """A file of the docs page; ``tag`` is a digest of its bytes."""
@@ -71,6 +92,7 @@ class ServicePorts:
     docs_page: DocsPage
     version: str
     contract_version: str
+    keys: PublishedKeys = field(default_factory=NoPublishedKeys)
 
 
 def get_livez(ports: ServicePorts, call: Call) -> Answer:
@@ -102,6 +124,15 @@ def get_metrics(ports: ServicePorts, call: Call) -> Answer:
     """Counters and histograms."""
     body, media_type = ports.metrics.exposition()
     return Answer(200, body, media_type=media_type)
+
+
+def get_jwks(ports: ServicePorts, call: Call) -> Answer:
+    """What others need to verify the tokens of this service."""
+    try:
+        keys = ports.keys.jwks()
+    except ComposerError as error:
+        raise refusal_for(error) from error
+    return Answer(200, keys, headers={"Cache-Control": "public, max-age=300"})
 
 
 def get_openapi(ports: ServicePorts, call: Call) -> Answer:

@@ -46,12 +46,15 @@ def spicedb_probe(readiness: SpiceDbReadiness) -> Probe:
     return probe
 
 
-def keys_probe(keys: KeySource) -> Probe:
-    """There is at least one key to verify tokens with."""
+def keys_probe(keys: KeySource, own: KeySource | None = None) -> Probe:
+    """There is at least one key to verify tokens with; with ``own`` alone, the Nodes' at least."""
 
     def probe(deadline: Deadline) -> None:
         usable, _ = keys.describe()
-        if not usable:
-            raise Down("no usable verification key")
+        if usable:
+            return
+        if own is not None and own.describe()[0]:
+            raise Degraded("only tokens of this service's own can be verified")
+        raise Down("no usable verification key")
 
     return probe

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from db.dsn import is_dsn
 from server.authn.jwks import check_jwks_setting
+from server.authn.own_keys import check_signing_setting
 from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
 
 PREFIX = "PLEXSPHERE_"
@@ -29,6 +30,8 @@ class Settings:
     jwt_issuer: str = ""
     jwt_audience: str = ""
     jwt_leeway: float = 30.0
+    # a path, or the private JWK itself: never to be shown
+    signing_key: str = field(default="", repr=False)
     pull_deadline: float = 3.0
     statement_timeout: float = 2.5
     pool_size: int = 8
@@ -135,6 +138,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         jwt_issuer=reader.text("JWT_ISSUER"),
         jwt_audience=reader.text("JWT_AUDIENCE"),
         jwt_leeway=reader.number("JWT_LEEWAY", 30.0, 0, 300),
+        signing_key=_signing_key(reader),
         pull_deadline=reader.number("PULL_DEADLINE", 3.0, 0.1, 60),
         statement_timeout=reader.number("STATEMENT_TIMEOUT", 2.5, 0.1, 60),
         pool_size=reader.count("POOL_SIZE", 8, 1, 1000),
@@ -172,6 +176,15 @@ def _dependencies(reader: _Reader, spicedb: SpiceDbEndpoint) -> None:
             reader.complain("JWKS", complaint)
     reader.required("JWT_ISSUER", "the `iss` of accepted tokens")
     reader.required("JWT_AUDIENCE", "the `aud` of accepted tokens")
+
+
+def _signing_key(reader: _Reader) -> str:
+    """Optional: without it no token is minted, and the operations that mint one answer 501."""
+    setting = reader.text("SIGNING_KEY")
+    complaint = check_signing_setting(setting, reader.text("JWKS")) if setting else None
+    if complaint:
+        reader.complain("SIGNING_KEY", complaint)
+    return setting
 
 
 def _endpoint(reader: _Reader) -> SpiceDbEndpoint:

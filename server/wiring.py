@@ -12,15 +12,17 @@ from importlib.metadata import version
 
 import flask
 
-from composer.ports import AuditSink, SilentAudit
+from composer.ports import AuditSink, SilentAudit, TokenMint
 from db.audit import PostgresAuditSink
 from db.pool import ReadPool
 from db.write_pool import WritePool
 from handlers import OPERATIONS
-from handlers.service import ServicePorts
+from handlers.service import NoPublishedKeys, ServicePorts
 from server.app import Authenticate, build_app
 from server.audit import HeldAudit
-from server.authn.sources import key_source
+from server.authn.minting import JwtMint
+from server.authn.own_keys import JoinedKeys, OwnKeys
+from server.authn.sources import key_source, own_keys
 from server.authn.tokens import TokenVerifier
 from server.authz.admin import SpiceDbAdmin
 from server.authz.bulkhead import Bulkhead
@@ -62,6 +64,7 @@ class LivePull:
     """
 
     ports: dict[type, object]
+    mint: TokenMint | None
     authenticate: Authenticate
     audit: AuditSink
     probes: dict[str, Probe]
@@ -75,7 +78,8 @@ def wire(settings: Settings) -> Service:
     if complaints:
         raise ContractError("\n".join(complaints))
     metrics = Metrics()
-    live = live_pull(settings, metrics) if settings.provisioned else None
+    own = own_keys(settings.signing_key, on_warning=lambda text: warn("signing_key", warning=text))
+    live = live_pull(settings, metrics, own) if settings.provisioned else None
     receipt = wiring_receipt(live)
     service = ServicePorts(
         health=DependencyProbes({"wiring": wiring_probe(receipt), **(live.probes if live else {})}),
@@ -84,6 +88,7 @@ def wire(settings: Settings) -> Service:
         docs_page=docs_page(contract),
         version=version(DISTRIBUTION),
         contract_version=contract.version,
+        keys=own or NoPublishedKeys(),
     )
     ports: dict[type, object] = {ServicePorts: service}
     if live is not None:
@@ -101,7 +106,7 @@ def wire(settings: Settings) -> Service:
     return Service(app, receipt, live.close if live else lambda: None)
 
 
-def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
+def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) -> LivePull:
     """Every adapter of the pull. Connections are made at first use, after the fork."""
     pool = ReadPool(
         settings.dsn, size=settings.pool_size, statement_timeout=settings.statement_timeout
@@ -116,7 +121,11 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
     # below the thread count, so that a frozen SpiceDB leaves threads for everything else
     relations = SpiceDbChecker(channel, Bulkhead(limit=max(1, settings.threads - 4)))
     sink = audit_sink(settings, metrics)
-    keys = key_source(settings.jwks, on_warning=lambda text: warn("jwks", warning=text))
+    others = key_source(settings.jwks, on_warning=lambda text: warn("jwks", warning=text))
+    keys = (
+        JoinedKeys(own, others, lambda text: warn("signing_key", warning=text)) if own else others
+    )
+    mint = JwtMint(own, settings.jwt_issuer, settings.jwt_audience) if own else None
     verifier = TokenVerifier(
         keys,
         settings.jwt_issuer,
@@ -125,7 +134,7 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
         TOKEN_MAX_BYTES,
         on_refused=TokenObserver(metrics).refused,
     )
-    shared = Shared(settings, metrics, pool, writes, relations, HeldAudit())
+    shared = Shared(settings, metrics, pool, writes, relations, HeldAudit(), mint)
 
     def close() -> None:
         if sink is not None:
@@ -137,10 +146,10 @@ def live_pull(settings: Settings, metrics: Metrics) -> LivePull:
     probes = {
         "postgres": ledger_probe(pool),
         "spicedb": spicedb_probe(SpiceDbReadiness(SpiceDbAdmin(channel))),
-        "jwks": keys_probe(keys),
+        "jwks": keys_probe(others, own),
     }
     audit = sink or SilentAudit()
-    return LivePull(operation_ports(shared), verifier.principal, audit, probes, close)
+    return LivePull(operation_ports(shared), mint, verifier.principal, audit, probes, close)
 
 
 def audit_sink(settings: Settings, metrics: Metrics) -> PostgresAuditSink | None:
@@ -160,6 +169,7 @@ def wiring_receipt(live: LivePull | None) -> WiringReceipt:
     """What stands behind each port, and which operations are live."""
     names = {port: adapter.__name__ if live else None for port, adapter in ADAPTERS.items()}
     names["AuditSink"] = type(live.audit).__name__ if live else None
+    names["TokenMint"] = type(live.mint).__name__ if live and live.mint else None
     ports = live.ports if live else {}
     operations = {
         name: "refused" if is_refused(function, ports) else "live"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from composer.ports import AuditSink
+from composer.ports import AuditSink, TokenMint
 from composer.snapshot_composer import SnapshotComposer
 from db.domains import PostgresDomainReader, PostgresDomainRepo
 from db.heartbeats import PostgresHeartbeats
@@ -29,7 +29,7 @@ from server.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What several operations stand on."""
+    """What several operations stand on. ``mint`` exists only where there is a signing key."""
 
     settings: Settings
     metrics: Metrics
@@ -37,6 +37,7 @@ class Shared:
     writes: WritePool
     relations: SpiceDbChecker
     audit: AuditSink
+    mint: TokenMint | None = None
 
 
 # Port -> the adapter it is wired to where the ledger is; the order of the receipt.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from composer.bridge import BridgeRows
@@ -22,7 +22,7 @@ from composer.heartbeat import MAX_CLOCK_SKEW
 from composer.identity import AddressedDomain, AddressedNode, Principal
 from composer.peers import PeerRow
 from composer.policy import RuleSetRow
-from composer.ports import AuditRow, PeerTable
+from composer.ports import AuditRow, NodeToken, PeerTable
 from composer.reachability import ReachabilityRow
 from composer.snapshot import NodeStateSnapshot
 from handlers.service import HealthCheck
@@ -257,6 +257,36 @@ class FakeReachabilityRepo:
         if node_id not in self.rows:
             raise NodeNotFound(f"node_id={node_id}")
         return self.rows[node_id]
+
+
+@dataclass
+class FakeTokenMint:
+    """Numbers its tokens; ``clock`` is Unix seconds, ``minted`` says whose each is until when."""
+
+    clock: FakeClock = field(default_factory=lambda: FakeClock(EPOCH.timestamp()))
+    fails: Exception | None = None
+    minted: dict[str, tuple[UUID, datetime]] = field(default_factory=dict)
+
+    def mint(self, node_id: UUID) -> NodeToken:
+        if self.fails is not None:
+            raise self.fails
+        text = f"fake.token.{len(self.minted)}"
+        until = datetime.fromtimestamp(self.clock(), UTC) + timedelta(hours=24)
+        self.minted[text] = (node_id, until)
+        return NodeToken(text, until)
+
+
+@dataclass
+class FakePublishedKeys:
+    """Publishes what it was given."""
+
+    given: list[dict[str, str]] = field(default_factory=list)
+    fails: Exception | None = None
+
+    def jwks(self) -> Mapping[str, object]:
+        if self.fails is not None:
+            raise self.fails
+        return {"keys": self.given}
 
 
 @dataclass

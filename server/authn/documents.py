@@ -59,6 +59,20 @@ class FileDocument:
         self._accepted = self._read
 
 
+class FixedDocument:
+    """Bytes that stay the same."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._accepted = False
+
+    def read(self) -> bytes | None:
+        return None if self._accepted else self._content
+
+    def accept(self) -> None:
+        self._accepted = True
+
+
 class UrlDocument:
     """A URL, fetched with TLS verification, within ``total_s`` seconds, without redirects.
 

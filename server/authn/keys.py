@@ -84,7 +84,7 @@ def parse_key_set(raw: bytes, on_warning: OnWarning) -> KeySet:
     found: list[VerificationKey] = []
     for index, jwk in enumerate(keys):
         try:
-            found.append(_parse_key(jwk))
+            found.append(parse_key(jwk))
         except ValueError as error:
             on_warning(f"key {index} of the key set is ignored: {error}")
     # Counted over all entries: an unusable one with the same kid is just as ambiguous.
@@ -102,8 +102,8 @@ def _kid(jwk: object) -> str | None:
     return kid if isinstance(kid, str) and _KID.fullmatch(kid) else None
 
 
-def _parse_key(jwk: object) -> VerificationKey:
-    """One member of ``keys``; the ValueError says why it verifies nothing, without its content."""
+def parse_key(jwk: object) -> VerificationKey:
+    """One public JWK; the ValueError says why it verifies nothing, without its content."""
     if not isinstance(jwk, dict):
         raise ValueError("not an object")
     kid = _kid(jwk)
@@ -111,7 +111,7 @@ def _parse_key(jwk: object) -> VerificationKey:
         raise ValueError("no kid of printable ASCII")
     if not _PRIVATE.isdisjoint(jwk):
         raise ValueError("it holds a secret or private part, which must not be published")
-    algorithm = _algorithm(jwk.get("kty"), jwk.get("crv"))
+    algorithm = algorithm_of(jwk.get("kty"), jwk.get("crv"))
     if algorithm is None:
         raise ValueError("neither Ed25519, P-256 nor RSA")
     if jwk.get("alg", algorithm) not in (algorithm, _ALSO_CALLED.get(algorithm, algorithm)):
@@ -124,7 +124,8 @@ def _parse_key(jwk: object) -> VerificationKey:
     return VerificationKey(kid, algorithm, _public_key(jwk, algorithm))
 
 
-def _algorithm(kty: object, crv: object) -> str | None:
+def algorithm_of(kty: object, crv: object) -> str | None:
+    """The one algorithm a key of this type is good for; None for what verifies nothing here."""
     if isinstance(kty, str) and (crv is None or isinstance(crv, str)):
         return _ALGORITHM_OF.get((kty, crv))
     return None

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from server.authn.documents import Document, DocumentError
 from server.authn.keys import NO_KEYS, KeySet, OnWarning, parse_key_set
 
+# The bytes of a document as a key set; ValueError when they are none.
+Parse = Callable[[bytes, OnWarning], KeySet]
+
 # How long a request waits for a refresh that runs elsewhere: the first load, or a new kid. Longer
 # and a flood of unknown kids would hold every thread while the URL hangs.
 _PATIENCE_S = 0.25
@@ -38,6 +41,7 @@ class RefreshingKeys:
         in_background: bool,
         clock: Callable[[], float],
         on_warning: OnWarning,
+        parse: Parse = parse_key_set,
     ) -> None:
         self._document = document
         self._refresh_interval = refresh_interval
@@ -45,6 +49,7 @@ class RefreshingKeys:
         self._in_background = in_background
         self._clock = clock
         self._on_warning = on_warning
+        self._parse = parse
         self._keys: KeySet = NO_KEYS
         self._loaded_at: float | None = None
         self._due_at: float | None = None  # None: never tried
@@ -119,7 +124,7 @@ class RefreshingKeys:
         try:
             raw = self._document.read()
             if raw is not None:
-                fresh = parse_key_set(raw, warnings.append)
+                fresh = self._parse(raw, warnings.append)
                 self._document.accept()
         except (DocumentError, ValueError) as error:
             fault = str(error)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from server.authn.documents import FileDocument, UrlDocument
 from server.authn.keys import KeySource, OnWarning, unheard
+from server.authn.own_keys import OwnKeys, signing_document
 from server.authn.refreshing import RefreshingKeys
 
 
@@ -21,6 +22,18 @@ def key_source(
     if "://" in setting:
         return url_keys(setting, on_warning=on_warning, clock=clock)
     return file_keys(Path(setting), on_warning=on_warning, clock=clock)
+
+
+def own_keys(
+    setting: str,
+    *,
+    on_warning: OnWarning = unheard,
+    clock: Callable[[], float] = time.monotonic,
+) -> OwnKeys | None:
+    """The service's own keys; None where the setting is empty. Reads nothing until first asked."""
+    if not setting:
+        return None
+    return OwnKeys(signing_document(setting), on_warning=on_warning, clock=clock)
 
 
 def file_keys(

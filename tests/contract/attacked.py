@@ -106,6 +106,7 @@ ATTACKED: Mapping[str, Attacked] = {
     "GetVersion": ANYONE,
     "GetMetrics": Attacked("user:anyone", varies=True),
     "GetOpenapi": ANYONE,
+    "GetJwks": ANYONE,
     "GetDocs": ANYONE,
     "GetDocsScript": ANYONE,
     "GetDocsStyle": ANYONE,

@@ -38,6 +38,7 @@ from tests.fakes import (
     FakeHeartbeatSink,
     FakeLedger,
     FakeNodeRepo,
+    FakePublishedKeys,
     FakeReachabilityRepo,
     FakeRelationChecker,
 )
@@ -102,6 +103,7 @@ class FakeService:
             {node_id(n): ReachabilityRow("healthy", EPOCH, EPOCH) for n in (1, 2, 3)}
         )
         self.health = FakeHealthProbe()
+        self.published = FakePublishedKeys()
         self.metrics = Metrics()
         self.seen: list[list[str]] = []
         contract = contract or self.contract
@@ -111,7 +113,8 @@ class FakeService:
         )
         page = DocsPage(b"<p>", _asset("text/javascript"), _asset("text/css"))
         meta = ServicePorts(
-            self.health, self.metrics, contract.raw, page, "0.1.0", contract.version
+            *(self.health, self.metrics, contract.raw, page, "0.1.0", contract.version),
+            keys=self.published,
         )
         wired: dict[type, object] = {ServicePorts: meta}
         if provisioned:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from server.settings import Settings, SettingsError, read_settings
-from tests.tokens import ed25519_key, jwks
+from tests.tokens import SigningKey, ed25519_key, jwks, rs256_key
 
 P = "PLEXSPHERE_"
 REQUIRED = ["SPICEDB_ENDPOINT", "SPICEDB_TOKEN", "JWKS", "JWT_ISSUER", "JWT_AUDIENCE"]
@@ -227,3 +228,50 @@ def test_other_variables_are_nobodys_business() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         read_settings({}).workers = 9  # type: ignore[misc]
+
+
+def signing(key: SigningKey) -> str:
+    return json.dumps(key.private_jwk)
+
+
+def test_a_signing_key_is_read_from_a_file_or_on_the_spot(
+    sound: dict[str, str], tmp_path: Path
+) -> None:
+    key = ed25519_key("ours")
+    file = tmp_path / "signing-key.json"
+    file.write_text(signing(key))
+    for setting in (str(file), signing(key)):
+        assert read_settings(sound | {P + "SIGNING_KEY": setting}).signing_key == setting
+
+
+def test_without_a_signing_key_there_is_no_complaint(sound: dict[str, str]) -> None:
+    assert read_settings(sound).signing_key == ""
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("/nowhere/signing-key.json", "No such file"),
+        ("/", "Is a directory"),
+        ('{"kty":"oct","k":"c2VjcmV0","kid":"a"}', "it is symmetric"),
+        (signing(rs256_key(bits=1024)), "RSA keys need 2048 to 8192 bits"),
+        (json.dumps(ed25519_key().jwk), "it has no private part"),
+        (signing(ed25519_key()), "whose kid is that of another key in PLEXSPHERE_JWKS"),
+    ],
+)
+def test_a_signing_key_that_cannot_be_used_is_refused_in_a_sentence_beside_the_others(
+    sound: dict[str, str], setting: str, reason: str
+) -> None:
+    found = complaints(sound | {P + "SIGNING_KEY": setting, P + "WORKERS": "none"})
+    assert [one.split()[0] for one in found] == [P + "SIGNING_KEY", P + "WORKERS"]
+    assert reason in found[0] and "c2VjcmV0" not in found[0]
+
+
+def test_a_signing_key_is_looked_at_without_a_dsn_too() -> None:
+    assert named({P + "SIGNING_KEY": "{}"}) == [P + "SIGNING_KEY"]
+
+
+def test_settings_that_are_printed_do_not_show_the_signing_key(sound: dict[str, str]) -> None:
+    key = ed25519_key("ours")
+    read = read_settings(sound | {P + "SIGNING_KEY": signing(key)})
+    assert key.private_jwk["d"] not in repr(read)
