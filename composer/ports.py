@@ -177,6 +177,25 @@ class ReachabilityRepo(Protocol):
         ...
 
 
+class OutboxRelay(Protocol):
+    """Brings the relationships of ``plexsphere.outbox`` to SpiceDB.
+
+    Any number of relays and requests may settle at once. What was brought already may be brought
+    again: every operation of a row is idempotent.
+    """
+
+    def settle(self, object: str, deadline: Deadline) -> None:
+        """When this returns, SpiceDB has taken every row about ``object`` (``node:<id>``,
+        ``domain:<id>``) that was committed before the call, in the order of their ``seq``, and the
+        object's own row, where there still is one, carries the ZedToken of that.
+
+        Nothing waiting is no error, nor is an object that was never there. Raises AuthzUnavailable
+        when SpiceDB is unreachable or too slow, DatastoreUnavailable when Postgres is; what was
+        not taken then goes on waiting, for the next call or for a relay process.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class NodeToken:
     """A node-agent JWT and the moment, in UTC, from which it is refused.

@@ -259,6 +259,36 @@ class FakeReachabilityRepo:
         return self.rows[node_id]
 
 
+# operation, resource, relation, subject; a purge has neither of the last two.
+TupleUpdate = tuple[str, str, str, str]
+
+
+@dataclass
+class FakeOutboxRelay:
+    """``waiting`` are rows in the order of their seq; ``tuples`` is what SpiceDB has taken."""
+
+    waiting: list[tuple[str, Sequence[TupleUpdate]]] = field(default_factory=list)
+    tuples: set[Triple] = field(default_factory=set)
+    fails: Exception | None = None
+    calls: list[str] = field(default_factory=list)
+
+    def settle(self, object: str, deadline: Deadline) -> None:
+        self.calls.append(object)
+        _in_time(deadline, AuthzUnavailable("no time left"), self.fails)
+        for about, updates in self.waiting:
+            for operation, *triple in updates if about == object else ():
+                self._take(operation, (triple[0], triple[1], triple[2]))
+        self.waiting = [row for row in self.waiting if row[0] != object]
+
+    def _take(self, operation: str, triple: Triple) -> None:
+        if operation == "touch":
+            self.tuples.add(triple)
+        elif operation == "delete":
+            self.tuples.discard(triple)
+        else:
+            self.tuples = {one for one in self.tuples if one[0] != triple[0]}
+
+
 @dataclass
 class FakeTokenMint:
     """Numbers its tokens; ``clock`` is Unix seconds, ``minted`` says whose each is until when."""
