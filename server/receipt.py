@@ -18,6 +18,8 @@ class WiringReceipt:
 
     ports: Mapping[str, str | None]
     operations: Mapping[str, str]
+    # The file by which tests move time; none in production.
+    test_clock: str = ""
 
     @property
     def complete(self) -> bool:
@@ -39,10 +41,13 @@ class WiringReceipt:
             ports=dict(self.ports),
             operations=dict(self.operations),
         )
+        if self.test_clock:
+            _log.warning("test_clock_moves_time", path=self.test_clock)
 
     def lines(self) -> list[str]:
         """The receipt as the command line prints it."""
         verdict = "complete" if self.complete else f"incomplete: {', '.join(self.missing)}"
         wired = [f"  {port:<18} {adapter or '-'}" for port, adapter in self.ports.items()]
         bound = [f"  {name:<18} {state}" for name, state in self.operations.items()]
-        return [f"wiring receipt: {verdict}", *wired, *bound]
+        moved = [f"  TEST CLOCK: {self.test_clock} moves time"] if self.test_clock else []
+        return [f"wiring receipt: {verdict}", *moved, *wired, *bound]

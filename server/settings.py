@@ -15,6 +15,7 @@ from db.dsn import is_dsn
 from server.authn.jwks import check_jwks_setting
 from server.authn.own_keys import check_signing_setting
 from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
+from server.moved_time import is_readable
 
 PREFIX = "PLEXSPHERE_"
 
@@ -46,6 +47,7 @@ class Settings:
     bind: str = "127.0.0.1:8080"
     workers: int = 2
     threads: int = 16
+    test_clock: str = ""
 
     @property
     def provisioned(self) -> bool:
@@ -153,6 +155,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         bind=reader.address("BIND", "127.0.0.1:8080"),
         workers=reader.count("WORKERS", 2, 1, 1024),
         threads=reader.count("THREADS", 16, 4, 1024),
+        test_clock=_test_clock(reader),
     )
     if reader.complaints:
         raise SettingsError(reader.complaints)
@@ -185,6 +188,13 @@ def _signing_key(reader: _Reader) -> str:
     if complaint:
         reader.complain("SIGNING_KEY", complaint)
     return setting
+
+
+def _test_clock(reader: _Reader) -> str:
+    path = reader.text("TEST_CLOCK")
+    if path and not is_readable(path):
+        reader.complain("TEST_CLOCK", "is to be a file that holds seconds; for tests only")
+    return path
 
 
 def _endpoint(reader: _Reader) -> SpiceDbEndpoint:

@@ -80,7 +80,7 @@ def wire(settings: Settings) -> Service:
     metrics = Metrics()
     own = own_keys(settings.signing_key, on_warning=lambda text: warn("signing_key", warning=text))
     live = live_pull(settings, metrics, own) if settings.provisioned else None
-    receipt = wiring_receipt(live)
+    receipt = wiring_receipt(live, settings.test_clock)
     service = ServicePorts(
         health=DependencyProbes({"wiring": wiring_probe(receipt), **(live.probes if live else {})}),
         metrics=metrics,
@@ -165,8 +165,8 @@ def audit_sink(settings: Settings, metrics: Metrics) -> PostgresAuditSink | None
     )
 
 
-def wiring_receipt(live: LivePull | None) -> WiringReceipt:
-    """What stands behind each port, and which operations are live."""
+def wiring_receipt(live: LivePull | None, test_clock: str = "") -> WiringReceipt:
+    """What stands behind each port, which operations are live, and whether a test moves time."""
     names = {port: adapter.__name__ if live else None for port, adapter in ADAPTERS.items()}
     names["AuditSink"] = type(live.audit).__name__ if live else None
     names["TokenMint"] = type(live.mint).__name__ if live and live.mint else None
@@ -175,7 +175,7 @@ def wiring_receipt(live: LivePull | None) -> WiringReceipt:
         name: "refused" if is_refused(function, ports) else "live"
         for name, function in OPERATIONS.items()
     }
-    return WiringReceipt(names, operations)
+    return WiringReceipt(names, operations, test_clock)
 
 
 def nobody(authorization_headers: list[str]) -> None:

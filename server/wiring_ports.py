@@ -23,6 +23,7 @@ from handlers.node_state import PullPorts
 from handlers.reachability import ReachabilityPorts
 from server.authz.spicedb import SpiceDbChecker
 from server.metrics import Metrics
+from server.moved_time import moved_time
 from server.observers import DropObserver
 from server.settings import Settings
 
@@ -59,9 +60,10 @@ def operation_ports(shared: Shared) -> dict[type, object]:
     domains = PostgresDomainRepo(reads)
     ledger = PostgresLedger(reads, held_rows=shared.settings.held_peers)
     snapshots = SnapshotComposer(ledger, DropObserver(shared.metrics))
+    heartbeats = PostgresHeartbeats(shared.writes, moved_time(shared.settings.test_clock))
     ports = (
         PullPorts(relations, nodes, snapshots, audit),
-        HeartbeatPorts(relations, nodes, PostgresHeartbeats(shared.writes), audit),
+        HeartbeatPorts(relations, nodes, heartbeats, audit),
         ReachabilityPorts(relations, nodes, PostgresReachabilityRepo(reads), audit),
         DomainPorts(relations, domains, PostgresDomainReader(reads), audit),
     )

@@ -19,7 +19,10 @@ FOLDER = Path(__file__).resolve().parent.parent / ".dev" / PLACE
 
 @contextmanager
 def running_stack(name: str, **options: Any) -> Iterator[Stack]:
-    """A started Stack in the first folder of that name that no other test run holds."""
+    """A started Stack in the first folder of that name that no other test run holds.
+
+    With ``moved_time=True`` time passes as the test says: ``stack.moved_time.forward(90)``.
+    """
     for number in count(1):
         folder = FOLDER / (name if number == 1 else f"{name}-{number}")
         stack = Stack(folder, **options)

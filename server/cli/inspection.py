@@ -26,9 +26,9 @@ def receipt(as_json: AsJson = False) -> None:
     if as_json:
         complete, missing = found.complete, list(found.missing)
         ports, operations = dict(found.ports), dict(found.operations)
-        write_json(
-            {"complete": complete, "missing": missing, "ports": ports, "operations": operations}
-        )
+        shown = {"complete": complete, "missing": missing, "ports": ports, "operations": operations}
+        moved = {"test_clock": found.test_clock} if found.test_clock else {}
+        write_json(shown | moved)
     else:
         typer.echo("\n".join(found.lines()))
     if not found.complete:

@@ -6,6 +6,7 @@ import shutil
 import signal
 from collections.abc import Callable, Mapping
 
+from . import keys
 from .commands import Places, gunicorn_command, relay_command
 from .failures import write_private
 from .parts import Part, wait_for_answer
@@ -39,6 +40,31 @@ def spicedb_part(places: Places, port: int, dsn: Callable[[], str]) -> Part:
     if not places.spicedb_token.exists():
         write_private(places.spicedb_token, secrets.token_urlsafe(24))
     return Part("spicedb", port, signal.SIGTERM, launch, ready)
+
+
+def own_settings(
+    places: Places, dsn: str, spicedb: Part | None, own_keys: bool, moved_time: bool
+) -> dict[str, str]:
+    """The settings that name what a stack has made by itself."""
+    env = {
+        "PLEXSPHERE_DSN": dsn,
+        "PLEXSPHERE_JWT_ISSUER": keys.ISSUER,
+        "PLEXSPHERE_JWT_AUDIENCE": keys.AUDIENCE,
+    }
+    if spicedb is not None:
+        env |= {
+            "PLEXSPHERE_SPICEDB_ENDPOINT": f"{HOST}:{spicedb.port}",
+            "PLEXSPHERE_SPICEDB_TOKEN": places.spicedb_token.read_text(),
+            "PLEXSPHERE_SPICEDB_INSECURE": "1",
+        }
+    if own_keys:
+        env |= {
+            "PLEXSPHERE_JWKS": str(places.jwks),
+            "PLEXSPHERE_SIGNING_KEY": str(places.signing_key),
+        }
+    if moved_time:
+        env["PLEXSPHERE_TEST_CLOCK"] = str(places.test_clock)
+    return env
 
 
 def gunicorn_part(

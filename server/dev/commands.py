@@ -50,6 +50,10 @@ class Places:
         return self.folder / "jwks.json"
 
     @property
+    def test_clock(self) -> Path:
+        return self.folder / "seconds-ahead"
+
+    @property
     def sample_stamp(self) -> Path:
         return self.folder / "sample.json"
 

@@ -45,6 +45,16 @@ def can_bind(port: int, patience: float = 0.0) -> bool:
         time.sleep(0.05)
 
 
+def bindable(port: int) -> int:
+    """`port` itself, or a free one for 0; raises StackError where another program has it."""
+    chosen = port or free_ports(1)[0]
+    if not can_bind(chosen):
+        raise StackError(
+            f"port {chosen} is in use by another program: choose one, as in make run PORT=8081."
+        )
+    return chosen
+
+
 def answers(port: int) -> bool:
     """Whether something accepts connections there."""
     with socket.socket() as probe:

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from . import keys
-from .assembly import gunicorn_part, own_ports, postgres_part, spicedb_part
+from .assembly import gunicorn_part, own_ports, own_settings, postgres_part, spicedb_part
 from .commands import Places
 from .failures import plainly
 from .lock import FolderLock
+from .movable_time import MovableTime
 from .parts import Part
-from .ports import HOST, can_bind, free_ports
+from .ports import HOST, bindable, free_ports
 from .postgres import Cluster
-from .process import StackError, end_strays
+from .process import end_strays
 from .sample import AUDITOR, OPERATOR, Sample
 
 
@@ -31,7 +32,8 @@ class Stack:
 
     `port` 0 takes a free one. `env` adds settings of the service; `external` are those of parts
     that run elsewhere. gunicorn logs to a file, or with `log_to_file` False to the starter's own
-    stdout. `step` is told what has just been done.
+    stdout. With `moved_time` the service goes by a clock that a test sets forward. `step` is told
+    what has just been done.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class Stack:
         env: Mapping[str, str] | None = None,
         external: Mapping[str, str] | None = None,
         log_to_file: bool = True,
+        moved_time: bool = False,
         step: Callable[[str], None] = lambda title: None,
     ) -> None:
         self.places = Places(folder.absolute())
+        self.moved_time = MovableTime(self.places.test_clock) if moved_time else None
         self.sample = Sample.of_now(nodes, seed)
         self.parts: dict[str, Part] = {}
         self._port = port
@@ -122,21 +126,15 @@ class Stack:
     @property
     def env(self) -> dict[str, str]:
         """Every setting that `serve` and the command line need."""
-        env = {"PLEXSPHERE_DSN": self.dsn}
-        if "spicedb" in self.parts:
-            env |= {
-                "PLEXSPHERE_SPICEDB_ENDPOINT": f"{HOST}:{self.spicedb.port}",
-                "PLEXSPHERE_SPICEDB_TOKEN": self.places.spicedb_token.read_text(),
-                "PLEXSPHERE_SPICEDB_INSECURE": "1",
-            }
-        if "PLEXSPHERE_JWKS" not in self._external:
-            env |= {
-                "PLEXSPHERE_JWKS": str(self.places.jwks),
-                "PLEXSPHERE_SIGNING_KEY": str(self.places.signing_key),
-            }
-        env |= {"PLEXSPHERE_JWT_ISSUER": keys.ISSUER, "PLEXSPHERE_JWT_AUDIENCE": keys.AUDIENCE}
+        own = own_settings(
+            self.places,
+            self.dsn,
+            self.parts.get("spicedb"),
+            own_keys="PLEXSPHERE_JWKS" not in self._external,
+            moved_time=self.moved_time is not None,
+        )
         bind = {"PLEXSPHERE_BIND": f"{HOST}:{self.gunicorn.port}"}
-        return {**env, **self._settings, **self._external, **bind}
+        return {**own, **self._settings, **self._external, **bind}
 
     @property
     def identities(self) -> dict[str, str]:
@@ -184,6 +182,8 @@ class Stack:
         end_strays(self.places.is_stray)
         self._define_parts()
         keys.ensure_keys(self.places.signing_key, self.places.jwks)
+        if self.moved_time:
+            self.moved_time.ensure()
         if "postgres" in self.parts:
             if self._cluster.create():
                 self._step("initdb")
@@ -220,11 +220,7 @@ class Stack:
         return found.is_new
 
     def _define_parts(self) -> None:
-        port = self._port or free_ports(1)[0]
-        if not can_bind(port):
-            raise StackError(
-                f"port {port} is in use by another program: choose one, as in make run PORT=8081."
-            )
+        port = bindable(self._port)
         postgres, spicedb = own_ports(self.places)
         self._cluster = Cluster(self.places.postgres, postgres)
         if "PLEXSPHERE_DSN" not in self._external:

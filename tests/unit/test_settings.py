@@ -131,6 +131,7 @@ BAD = {
     "LOG_FORMAT": "xml",
     "LOG_LEVEL": "INFO",
     "BIND": "8080",
+    "TEST_CLOCK": "/no/such/file",
 }
 
 
