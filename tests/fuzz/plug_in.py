@@ -103,7 +103,10 @@ def plug_in(current: Callable[[], Judge]) -> None:
         context: HookContext, case: schemathesis.Case, response: schemathesis.Response
     ) -> None:
         exchange = latest.of(response)
-        current().tally.add(exchange, FUZZED, is_valid(case), response.elapsed)
+        tally = current().tally
+        tally.add(exchange, FUZZED, is_valid(case), response.elapsed)
+        if case.meta is not None:
+            tally.phases[exchange.name, case.meta.phase.name.value] += 1
 
     @schemathesis.hook
     def filter_failure(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from server.contract import METHODS
 from tests.contract.tables import AUDIT, REACHED
 from tests.fuzz.exchange import CONTRACT, Exchange
 
@@ -15,6 +18,21 @@ NO_OPERATION = "-"
 # What a status stands for in the audit table; the table says which operations leave such a row.
 AUDITED = {200: "granted", 304: "granted", 403: "insufficient_relation"}
 SAMPLED = 400
+# Schemathesis' phases. Every operation has a case in each of the first three, and in the last every
+# operation that a link of the file leads from or to.
+PHASES = ("examples", "coverage", "fuzzing")
+STATEFUL = "stateful"
+
+
+def linked_operations(document: Mapping[str, Any]) -> list[str]:
+    """Where a link of the file starts or ends, in the file's order; it says `operationId`."""
+    found = []
+    for item in document["paths"].values():
+        for operation in (item[method] for method in item if method in METHODS):
+            for response in operation.get("responses", {}).values():
+                for link in response.get("links", {}).values():
+                    found += [operation["operationId"], link["operationId"]]
+    return list(dict.fromkeys(found))
 
 
 @dataclass
@@ -27,6 +45,7 @@ class Tally:
     reached: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     audited: Counter[tuple[str, str]] = field(default_factory=Counter)
+    phases: Counter[tuple[str, str]] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
 
     def add(
@@ -84,6 +103,7 @@ class Tally:
                 ]
             if not any(self.seen[name, status, FUZZED] for status in operation.responses):
                 found.append(f"{name}: never fuzzed")
+            found += [f"{name}: no case of {one}" for one in PHASES if not self.phases[name, one]]
             least, share = REACHED[name], self.share(name)
             if least is not None and (share is None or share < least):
                 shown = "none" if share is None else f"{share:.0%}"
@@ -92,7 +112,15 @@ class Tally:
             known = CONTRACT.operations.get(name)
             if known is not None and status not in known.responses:
                 found.append(f"{name} {status}: seen and not declared")
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys([*found, *self._unlinked()]))
+
+    def _unlinked(self) -> list[str]:
+        """Links that the stateful phase did not walk; without any it would have nothing to do."""
+        linked = linked_operations(CONTRACT.document)
+        idle = [
+            f"{name}: no case of {STATEFUL}" for name in linked if not self.phases[name, STATEFUL]
+        ]
+        return idle if linked else [f"no link in the contract: no case of {STATEFUL}"]
 
     def save(self, file: Path) -> None:
         file.write_text(
@@ -100,7 +128,7 @@ class Tally:
                 {
                     **{
                         name: [[*key, times] for key, times in getattr(self, name).items()]
-                        for name in ("seen", "codes", "audited")
+                        for name in ("seen", "codes", "audited", "phases")
                     },
                     **{name: dict(getattr(self, name)) for name in ("valid", "reached")},
                     "seconds": self.seconds,
@@ -112,7 +140,7 @@ class Tally:
     def merge(self, file: Path) -> None:
         """What another process counted."""
         found = json.loads(file.read_text())
-        for name in ("seen", "codes", "audited"):
+        for name in ("seen", "codes", "audited", "phases"):
             getattr(self, name).update({tuple(row[:-1]): row[-1] for row in found[name]})
         for name in ("valid", "reached"):
             getattr(self, name).update(found[name])

@@ -13,7 +13,7 @@ from tests.contract.tables import REACHED
 from tests.fuzz.aftermath import junit_failures, lost_workers
 from tests.fuzz.campaign import SHORT_CASES, SHORT_SECONDS, Outcome, Run, campaign
 from tests.fuzz.exchange import CONTRACT, Exchange, operation_at
-from tests.fuzz.tally import DIRECTED, FUZZED, Tally
+from tests.fuzz.tally import DIRECTED, FUZZED, PHASES, STATEFUL, Tally, linked_operations
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 20261123
@@ -52,6 +52,7 @@ def full() -> Tally:
     for name, operation in CONTRACT.operations.items():
         tally.valid[name], tally.reached[name] = 10, 10
         tally.seen[name, min(operation.responses), FUZZED] = 1
+        tally.phases.update((name, phase) for phase in (*PHASES, STATEFUL))
         for status, declared in operation.responses.items():
             tally.seen[name, status, DIRECTED] = 1
             tally.codes.update(Counter((name, status, code) for code in declared.problem_codes))
@@ -81,6 +82,28 @@ def test_an_operation_never_fuzzed_is_named() -> None:
     tally = full()
     del tally.seen["GetDocs", 200, FUZZED]
     assert tally.complaints() == ["GetDocs: never fuzzed"]
+
+
+@pytest.mark.parametrize("name", CONTRACT.operations)
+def test_a_phase_without_a_case_of_an_operation_is_named(name: str) -> None:
+    for phase in PHASES:
+        tally = full()
+        del tally.phases[name, phase]
+        assert tally.complaints() == [f"{name}: no case of {phase}"]
+
+
+def test_a_stateful_phase_that_ran_no_case_is_named() -> None:
+    linked = linked_operations(CONTRACT.document)
+    assert "GetNodeState" in linked
+    tally = full()
+    for name in CONTRACT.operations:
+        del tally.phases[name, STATEFUL]
+    assert tally.complaints() == [f"{name}: no case of stateful" for name in linked]
+
+
+def test_a_contract_that_lost_its_links_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.fuzz.tally.linked_operations", lambda document: [])
+    assert full().complaints() == ["no link in the contract: no case of stateful"]
 
 
 def test_what_schemathesis_keeps_to_itself_is_named(tmp_path: Path) -> None:
