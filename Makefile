@@ -27,7 +27,7 @@ MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py
   tests/integration/test_ledger_statement.py tests/integration/test_ledger_revision.py \
   tests/integration/test_audit_days.py tests/integration/test_node_pulls.py
 
-.PHONY: help run test lint fmt lock bench fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
+.PHONY: help run test lint fmt lock bench bench-validation fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -60,6 +60,10 @@ lock: ## write the lock files anew from setup.cfg and package.json
 bench: ## requests per second, a table and .dev/bench.json
 	$(INSTALL) test --tools
 	@exec $(VENV)/python -m tests.bench
+
+bench-validation: ## what validating a pull costs, beside jsonschema (about a minute)
+	$(INSTALL) test
+	@exec $(VENV)/python -m tests.bench.validation
 
 breaking: ## which edits of the contract since BASE break a client (BASE=<git ref>)
 	$(INSTALL) run $(ELSEWHERE)

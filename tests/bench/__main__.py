@@ -4,7 +4,7 @@
 
 The floor is an operation of the same server with a constant body: same HTTP server, same
 routing, same response validation, nothing behind it. Figures of different runs or machines do not
-compare; ratios of one run do.
+compare; ratios of one run do. Heartbeats come from as many Nodes as there are connections, in turn.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from rich.table import Table
 
 from server.dev.ports import free_ports
 from server.dev.stack import Stack
-from tests.bench.load import Measured, load
-from tests.client import ask, pull_path
+from tests.bench.load import Measured, Request, load
+from tests.bodies import JSON, body_now
+from tests.client import ask, bearer, pull_path
+from tests.heartbeats import OPERATION, heartbeat_path
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2
@@ -38,15 +40,30 @@ def measured(nodes: int, seconds: int, connections: int) -> Iterator[tuple[str, 
     with Stack(folder, nodes=nodes, workers=WORKERS) as stack:
         pull = pull_path(stack.node_id)
         etag = ask(stack.url, pull, stack.headers).headers["etag"]
+        held = stack.headers | {"If-None-Match": etag}
         with naive_server(stack) as naive_url:
-            for name, url, headers in (
-                ("floor", f"{stack.url}/v1/version", {}),
-                ("pull", stack.url + pull, stack.headers),
-                ("pull, 304", stack.url + pull, stack.headers | {"If-None-Match": etag}),
-                ("naive pull", naive_url + pull, {}),
+            for name, requests in (
+                ("floor", [Request(f"{stack.url}/v1/version")]),
+                ("pull", [Request(stack.url + pull, stack.headers)]),
+                ("pull, 304", [Request(stack.url + pull, held)]),
+                ("heartbeat", heartbeats(stack, min(connections, nodes))),
+                ("naive pull", [Request(naive_url + pull)]),
             ):
-                load(url, headers, 1, connections)  # warm
-                yield name, load(url, headers, seconds, connections)
+                load(requests, 1, connections)  # warm
+                yield name, load(requests, seconds, connections)
+
+
+def heartbeats(stack: Stack, count: int) -> list[Request]:
+    """One of each of the first Nodes, by its own agent, as of now."""
+    body = (body_now(OPERATION) or b"").decode()
+    return [
+        Request(
+            stack.url + heartbeat_path(node),
+            JSON | bearer(stack.token(f"node:{node}")),
+            body,
+        )
+        for node in map(stack.sample.node_id, range(count))
+    ]
 
 
 @contextmanager

@@ -6,12 +6,22 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 AUTOCANNON = Path(".dev/npm-tools/node_modules/autocannon/autocannon.js")
+# wrk asks this script for every request; the requests take turns.
+TURNS = """local requests = {{{requests}}}
+local turn = 0
+request = function()
+  turn = turn % #requests + 1
+  local one = requests[turn]
+  return wrk.format(one[1], one[2], one[3], one[4])
+end
+"""
 
 
 @dataclass(frozen=True)
@@ -24,20 +34,36 @@ class Measured:
     tool: str
 
 
-def load(url: str, headers: Mapping[str, str], seconds: int, connections: int) -> Measured:
-    """Ask ``url`` as fast as it answers. Refuses any host but loopback."""
-    if urlsplit(url).hostname != "127.0.0.1":
+@dataclass(frozen=True)
+class Request:
+    """One request; without a body it is a GET."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
+
+    @property
+    def method(self) -> str:
+        return "GET" if self.body is None else "POST"
+
+
+def load(requests: Sequence[Request], seconds: int, connections: int) -> Measured:
+    """Send the requests in turn, as fast as they are answered. Refuses any host but loopback."""
+    if {urlsplit(one.url).hostname for one in requests} != {"127.0.0.1"}:
         raise ValueError("load goes to loopback only")
-    if shutil.which("wrk"):
-        return _wrk(url, headers, seconds, connections)
-    if AUTOCANNON.exists() and shutil.which("node"):
-        return _autocannon(url, headers, seconds, connections)
+    with tempfile.TemporaryDirectory() as folder:
+        if shutil.which("wrk"):
+            return _wrk(requests, seconds, connections, Path(folder))
+        if AUTOCANNON.exists() and shutil.which("node"):
+            return _autocannon(requests, seconds, connections, Path(folder))
     raise SystemExit("bench: neither wrk nor autocannon is installed; apt-get install wrk")
 
 
-def _wrk(url: str, headers: Mapping[str, str], seconds: int, connections: int) -> Measured:
-    named = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *named, url]
+def _wrk(requests: Sequence[Request], seconds: int, connections: int, folder: Path) -> Measured:
+    script = folder / "turns.lua"
+    script.write_text(TURNS.format(requests=", ".join(map(_in_lua, requests))))
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
+    command.append(requests[0].url)
     out = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=True)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", out.stdout)
     p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", out.stdout)
@@ -47,11 +73,29 @@ def _wrk(url: str, headers: Mapping[str, str], seconds: int, connections: int) -
     return Measured(float(rate[1]), float(p99[1]) * scale, int(refused[1]) if refused else 0, "wrk")
 
 
-def _autocannon(url: str, headers: Mapping[str, str], seconds: int, connections: int) -> Measured:
-    named = [part for name, value in headers.items() for part in ("-H", f"{name}={value}")]
-    command = ["node", str(AUTOCANNON), "--json", f"-c{connections}", f"-d{seconds}", *named, url]
+def _in_lua(request: Request) -> str:
+    """Method, path, headers and body; a JSON string of ASCII is a Lua string."""
+    headers = ", ".join(f"[{json.dumps(k)}]={json.dumps(v)}" for k, v in request.headers.items())
+    path = urlsplit(request.url).path
+    body = "nil" if request.body is None else json.dumps(request.body)
+    return f'{{"{request.method}", {json.dumps(path)}, {{{headers}}}, {body}}}'
+
+
+def _autocannon(
+    requests: Sequence[Request], seconds: int, connections: int, folder: Path
+) -> Measured:
+    recorded = folder / "requests.har"
+    recorded.write_text(json.dumps({"log": {"entries": list(map(_in_har, requests))}}))
+    command = ["node", str(AUTOCANNON), "--json", f"-c{connections}", f"-d{seconds}"]
+    command += ["--har", str(recorded), requests[0].url]
     out = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=True)
     found = json.loads(out.stdout)
     return Measured(
         found["requests"]["average"], found["latency"]["p99"], found["non2xx"], "autocannon"
     )
+
+
+def _in_har(request: Request) -> dict[str, object]:
+    headers = [{"name": name, "value": value} for name, value in request.headers.items()]
+    entry = {"method": request.method, "url": request.url, "headers": headers}
+    return {"request": entry | ({"postData": {"text": request.body}} if request.body else {})}

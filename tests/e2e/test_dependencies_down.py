@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from server.dev.parts import Part
 from server.dev.stack import Stack
 from tests.client import Reply, ask, pull_path
+from tests.heartbeats import beat
 from tests.stacks import running_stack
 
 
@@ -29,12 +30,17 @@ def pull(stack: Stack) -> Reply:
     return ask(stack.url, pull_path(stack.node_id), stack.headers)
 
 
+# What an agent asks for: its desired state, and to be heard.
+ASKED: Mapping[str, Callable[[Stack], Reply]] = {"pull": pull, "heartbeat": beat}
+
+
 def until_granted(stack: Stack) -> None:
+    """Both: they have a pool of connections each."""
     for _ in range(200):
-        if pull(stack).status == 200:
+        if {ask_for(stack).status for ask_for in ASKED.values()} == {200}:
             return
         time.sleep(0.05)
-    pytest.fail("the pull did not recover")
+    pytest.fail("the service did not recover")
 
 
 def down_according_to_readyz(stack: Stack) -> list[str]:
@@ -60,9 +66,10 @@ def test_a_stopped_dependency_is_503_and_its_return_is_noticed(broken: Stack, na
     until_granted(broken)
     part_named(broken, name).stop()
     try:
-        reply = pull(broken)
-        assert (reply.status, reply.code) == (503, CODES[name])
-        assert int(reply.headers["retry-after"]) > 0
+        for ask_for in ASKED.values():
+            reply = ask_for(broken)
+            assert (reply.status, reply.code) == (503, CODES[name])
+            assert int(reply.headers["retry-after"]) > 0
         assert ask(broken.url, "/livez").status == 200
         assert name in down_according_to_readyz(broken)
     finally:
@@ -75,15 +82,16 @@ def test_a_killed_dependency_is_503_and_its_return_is_noticed(broken: Stack, nam
     until_granted(broken)
     part_named(broken, name).kill()
     try:
-        assert pull(broken).code == CODES[name]
+        assert {ask_for(broken).code for ask_for in ASKED.values()} == {CODES[name]}
     finally:
         part_named(broken, name).start()
     until_granted(broken)
 
 
+@pytest.mark.parametrize("asked", ASKED)
 @pytest.mark.parametrize("name", CODES)
-def test_a_frozen_dependency_never_stops_livez_and_every_pull_ends(
-    broken: Stack, name: str
+def test_a_frozen_dependency_never_stops_livez_and_every_request_ends(
+    broken: Stack, name: str, asked: str
 ) -> None:
     until_granted(broken)
     frozen = part_named(broken, name)
@@ -99,7 +107,8 @@ def test_a_frozen_dependency_never_stops_livez_and_every_pull_ends(
     try:
         with ThreadPoolExecutor(32) as pool:
             watcher.start()
-            replies = [future.result() for future in [pool.submit(pull, broken) for _ in range(48)]]
+            waiting = [pool.submit(ASKED[asked], broken) for _ in range(48)]
+            replies = [future.result() for future in waiting]
         assert {(reply.status, reply.code) for reply in replies} == {(503, CODES[name])}
     finally:
         frozen.thaw()
@@ -117,6 +126,7 @@ def test_a_service_started_while_both_are_down_recovers_without_a_restart(broken
         late = broken.extra_gunicorn("late", {})
         assert ask(late.url, "/readyz").status == 503
         assert ask(late.url, pull_path(broken.node_id), broken.headers).status == 503
+        assert beat(broken).status == 503
     finally:
         broken.postgres.start()
         broken.spicedb.start()
