@@ -34,6 +34,11 @@ INVALID_NODE_ID = RefusalKind(
 INVALID_DOMAIN_ID = RefusalKind(
     400, "invalid_domain_id", "The Domain id must be a canonical lower-case UUID."
 )
+UNKNOWN_QUERY_PARAMETER = RefusalKind(
+    400,
+    "unknown_query_parameter",
+    "The query names a parameter that this operation does not declare.",
+)
 MALFORMED_HEARTBEAT_REQUEST = RefusalKind(
     400, "malformed_heartbeat_request", "The body is not a well-formed heartbeat."
 )
@@ -90,6 +95,7 @@ CATALOGUE = (
     UNAUTHORIZED,
     INVALID_NODE_ID,
     INVALID_DOMAIN_ID,
+    UNKNOWN_QUERY_PARAMETER,
     MALFORMED_HEARTBEAT_REQUEST,
     BINARY_CHECKSUM_EMPTY,
     BINARY_VERSION_EMPTY,

@@ -12,10 +12,18 @@ from typing import Any
 
 import yaml
 
+from server.contract_errors import (
+    ContractError,
+    placed_in,
+    reading,
+    status_number,
+    switch,
+)
 from server.schemas import SchemaCompiler, Validator
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 CONTRACT_FILE = "plexsphere-v1.yaml"
+LONGEST_CHAIN = 16  # references to references; more of them is a ring
 DEFAULT_BODY_MAX = 8_192  # bytes, where `x-max-body-bytes` says nothing else
 
 
@@ -75,12 +83,13 @@ class BodyContract:
 
 @dataclass(frozen=True, slots=True)
 class OperationContract:
-    """One operation of the file."""
+    """One operation of the file; ``strict_query`` refuses query parameters it does not declare."""
 
     operation_id: str
     method: str
     path: str
     secured: bool
+    strict_query: bool
     parameters: tuple[ParameterContract, ...]
     body: BodyContract | None
     responses: Mapping[int, ResponseContract]
@@ -93,24 +102,21 @@ class OperationContract:
         ) - {"application/problem+json"}
 
 
-class ContractError(Exception):
-    """The file cannot be served as it stands; the message is a complaint for its author."""
-
-
 def packaged_contract() -> bytes:
     """The bytes of the file that was installed with this code."""
     return resources.files("api").joinpath(CONTRACT_FILE).read_bytes()
 
 
 class Contract:
-    """The contract of one process."""
+    """The contract of one process. Raises ContractError with the path of what is wrong."""
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.document: dict[str, Any] = _parse(raw)
-        self._schemas = SchemaCompiler(self.document.get("components", {}).get("schemas", {}))
-        self.operations = {one.operation_id: one for one in self._operations()}
-        self.problem = self._schemas.compile({"$ref": "#/components/schemas/Problem"})
+        with placed_in(self.document):
+            self._schemas = SchemaCompiler(self.document.get("components", {}).get("schemas", {}))
+            self.operations = {one.operation_id: one for one in self._operations()}
+            self.problem = self._schemas.compile({"$ref": "#/components/schemas/Problem"})
 
     @classmethod
     def packaged(cls) -> Contract:
@@ -133,7 +139,9 @@ class Contract:
         for path, item in self.document["paths"].items():
             for method, operation in item.items():
                 if method in METHODS:
-                    yield self._operation(path, method, item, operation)
+                    with reading(operation):
+                        read = self._operation(path, method, item, operation)
+                    yield read
 
     def _operation(
         self, path: str, method: str, item: Mapping[str, Any], operation: Mapping[str, Any]
@@ -144,75 +152,86 @@ class Contract:
             method=method.upper(),
             path=path,
             secured=bool(operation.get("security", self.document.get("security", []))),
+            strict_query=switch(operation, "x-strict-query"),
             parameters=tuple(self._parameter(self._resolve(one)) for one in declared),
             body=self._body(self._resolve(operation.get("requestBody", {}))),
             responses={
-                int(status): self._response(self._resolve(response))
+                status_number(operation["responses"], status): self._response(
+                    self._resolve(response)
+                )
                 for status, response in operation["responses"].items()
             },
         )
 
     def _parameter(self, parameter: Mapping[str, Any]) -> ParameterContract:
-        schema = parameter["schema"]
-        return ParameterContract(
-            name=parameter["name"],
-            kind=parameter["in"],
-            required=parameter.get("required", False),
-            schema_type=self._resolve(schema).get("type", "string"),
-            validator=self._schemas.compile(schema),
-        )
+        with reading(parameter):
+            schema = parameter["schema"]
+            return ParameterContract(
+                name=parameter["name"],
+                kind=parameter["in"],
+                required=parameter.get("required", False),
+                schema_type=self._resolve(schema).get("type", "string"),
+                validator=self._schemas.compile(schema),
+            )
 
     def _body(self, body: Mapping[str, Any]) -> BodyContract | None:
         if not body:
             return None
-        if not body.get("required", False):
-            raise ContractError(f"{CONTRACT_FILE}: a request body that may be left out")
-        return BodyContract(
-            media={
-                media: self._schemas.compile(one["schema"])
-                for media, one in body["content"].items()
-            },
-            max_bytes=body.get("x-max-body-bytes", DEFAULT_BODY_MAX),
-        )
+        with reading(body):
+            if not body.get("required", False):
+                raise ContractError("a request body needs required: true")
+            return BodyContract(
+                media={
+                    media: self._schemas.compile(one["schema"])
+                    for media, one in body["content"].items()
+                },
+                max_bytes=body.get("x-max-body-bytes", DEFAULT_BODY_MAX),
+            )
 
     def _response(self, response: Mapping[str, Any]) -> ResponseContract:
-        headers = ((name, self._resolve(one)) for name, one in response.get("headers", {}).items())
-        return ResponseContract(
-            media={
-                media: self._media(one["schema"])
-                for media, one in response.get("content", {}).items()
-            },
-            headers=tuple(
-                HeaderContract(
-                    name=name,
-                    required=one.get("required", False),
-                    schema_type=self._resolve(one["schema"]).get("type", "string"),
-                    validator=self._schemas.compile(one["schema"]),
-                )
-                for name, one in headers
-            ),
-            problem_codes=tuple(response.get("x-problem-codes", ())),
-        )
-
-    def _media(self, schema: Mapping[str, Any]) -> MediaContract:
-        resolved = self._resolve(schema)
-        blocks = None
-        if resolved.get("type") == "object" and resolved.get("additionalProperties") is False:
-            blocks = BlockContract(
-                required=frozenset(resolved.get("required", ())),
-                properties={
-                    name: self._schemas.compile(one)
-                    for name, one in resolved.get("properties", {}).items()
+        with reading(response):
+            headers = response.get("headers", {}).items()
+            return ResponseContract(
+                media={
+                    media: self._media(one) for media, one in response.get("content", {}).items()
                 },
+                headers=tuple(self._header(name, self._resolve(one)) for name, one in headers),
+                problem_codes=tuple(response.get("x-problem-codes", ())),
             )
-        return MediaContract(self._schemas.compile(schema), blocks)
+
+    def _header(self, name: str, header: Mapping[str, Any]) -> HeaderContract:
+        with reading(header):
+            return HeaderContract(
+                name=name,
+                required=header.get("required", False),
+                schema_type=self._resolve(header["schema"]).get("type", "string"),
+                validator=self._schemas.compile(header["schema"]),
+            )
+
+    def _media(self, media: Mapping[str, Any]) -> MediaContract:
+        with reading(media):
+            schema = media["schema"]
+            resolved = self._resolve(schema)
+            blocks = None
+            if resolved.get("type") == "object" and resolved.get("additionalProperties") is False:
+                blocks = BlockContract(
+                    required=frozenset(resolved.get("required", ())),
+                    properties={
+                        name: self._schemas.compile(one)
+                        for name, one in resolved.get("properties", {}).items()
+                    },
+                )
+            return MediaContract(self._schemas.compile(schema), blocks)
 
     def _resolve(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
+        first, steps = node, 0
         while "$ref" in node:
             found: Any = self.document
             for part in node["$ref"].removeprefix("#/").split("/"):
                 found = found[part]
-            node = found
+            node, steps = found, steps + 1
+            if steps > LONGEST_CHAIN:
+                raise ContractError(f"$ref {first['$ref']} leads to itself", first, "$ref")
         return node
 
 

@@ -16,7 +16,10 @@ from connexion.spec import Specification
 from jsonschema import ValidationError
 
 from server.contract import CONTRACT_FILE, METHODS, Contract, OperationContract
+from server.contract_errors import ContractError
 from server.operations import coverage_complaints
+from server.problem_check import problem_complaints
+from server.request_validation import missing_body_refusals
 from server.signatures import signature_complaints
 
 PLACE = f"api/{CONTRACT_FILE}"
@@ -142,12 +145,18 @@ def _coverage(
 ) -> Iterator[Fault]:
     try:
         contract = Contract(raw)
-    except Exception as error:  # a schema that does not compile, a format without a check
-        yield _at(root, f"{type(error).__name__}: {error}")
+    except ContractError as error:  # a schema that does not compile, a format without a check
+        yield _at(_find(root, error.path)[0], str(error))
         return
     sentences = coverage_complaints(contract, handlers)
     if not sentences:
         sentences = signature_complaints(contract.operations, handlers)
+    if not sentences:
+        missing = missing_body_refusals(contract)
+        sentences = [f"{name}: its body has no line in BODY_REFUSALS" for name in missing]
+    if not sentences:
+        for path, sentence in problem_complaints(contract, handlers):
+            yield _at(_find(root, path)[0], sentence)
     for sentence in sentences:
         named = [name for name in contract.operations if name in re.split(r"\W+", sentence)]
         operation = contract.operations[named[0]] if named else None

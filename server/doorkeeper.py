@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from uuid import uuid4
+
 import flask
 import structlog
 from flask import Response
 
 from composer.ports import AuditSink
 from handlers.refusals import INTERNAL, Refused
+from handlers.wire import json_bytes
 from server import request_context
 from server.audit import settle
 from server.contract import Contract
 from server.metrics import Metrics
 from server.operations import is_problem, respond_problem
+from server.problems import problem_answer
 from server.response_validation import Breach, Outgoing, ResponseValidator
 
 LARGE_BODY_BYTES = 8_388_608  # 80 % of the agents' 10 MiB
@@ -33,6 +38,18 @@ class Doorkeeper:
 
     def let_out(self, response: Response) -> Response:
         """The answer itself, or a 500 in its place. Never raises."""
+        try:
+            response = self._checked(response)
+        except Exception as error:  # what could not be checked does not leave
+            response = _last_word(error)
+        try:
+            self._count(response)
+        except Exception:  # and what was, is not lost to a counter
+            with suppress(Exception):
+                _log.exception("answer_not_counted")
+        return response
+
+    def _checked(self, response: Response) -> Response:
         operation = request_context.operation_id()
         response.headers[request_context.CORRELATION_HEADER] = request_context.correlation_id()
         outgoing = _outgoing(operation, response)
@@ -41,10 +58,13 @@ class Doorkeeper:
             response = self._withhold(operation, response, breach)
         elif outgoing.snapshot is not None and len(outgoing.body) >= self._large_body_bytes:
             self._warn_of_size(len(outgoing.body))
-        settle(self._audit, served=not is_problem(response))
-        self._metrics.requests.labels(operation or "none", response.status_code).inc()
-        self._metrics.seconds.labels(operation or "none").observe(request_context.elapsed())
         return response
+
+    def _count(self, response: Response) -> None:
+        settle(self._audit, served=not is_problem(response))
+        operation = request_context.operation_id() or "none"
+        self._metrics.requests.labels(operation, response.status_code).inc()
+        self._metrics.seconds.labels(operation).observe(request_context.elapsed())
 
     def _warn_of_size(self, size: int) -> None:
         """Agents cut an inflated body off at 10 MiB, and then have none."""
@@ -71,6 +91,18 @@ class Doorkeeper:
         problem = respond_problem(Refused(INTERNAL, "contract breach"))
         problem.headers[request_context.CORRELATION_HEADER] = request_context.correlation_id()
         return problem
+
+
+def _last_word(error: Exception) -> Response:
+    """A 500 that asks nothing of the request, the log or the counters: any of them has failed."""
+    correlation_id = uuid4().hex
+    with suppress(Exception):
+        _log.error("answer_not_checked", correlation_id=correlation_id, exc_info=error)
+    answer = problem_answer(INTERNAL, "/", correlation_id)
+    headers = {**answer.headers, request_context.CORRELATION_HEADER: correlation_id}
+    return Response(
+        json_bytes(answer.body), answer.status, headers=headers, content_type=answer.media_type
+    )
 
 
 def _outgoing(operation: str | None, response: Response) -> Outgoing:

@@ -17,10 +17,11 @@ from flask import Response
 from handlers import UNPROVISIONED
 from handlers.answers import PROBLEM, Answer
 from handlers.node_state import refuse_pull
-from handlers.refusals import NOT_ACCEPTABLE, PAYLOAD_TOO_LARGE, Refused
+from handlers.refusals import NOT_ACCEPTABLE, PAYLOAD_TOO_LARGE, UNKNOWN_QUERY_PARAMETER, Refused
 from handlers.wire import SnapshotBody, json_bytes
 from server import request_context
-from server.contract import Contract, ContractError, OperationContract
+from server.contract import Contract, OperationContract
+from server.contract_errors import ContractError
 from server.problems import problem_answer
 
 Handler = Callable[..., Answer]
@@ -61,6 +62,14 @@ def is_refused(handler: Handler, ports: Mapping[type, object]) -> bool:
     return is_unprovisioned(handler) or (wanted in UNPROVISIONED and wanted not in ports)
 
 
+def gate_of(handler: Handler) -> Callable[[], Answer] | None:
+    """Gate 0 of a handler; None where the ports it needs are always there."""
+    if is_unprovisioned(handler):
+        return handler
+    wanted = _ports_of(handler)
+    return None if wanted is None else UNPROVISIONED.get(wanted)
+
+
 def _ports_of(handler: Handler) -> type | None:
     found: type | None = get_type_hints(handler).get("ports")
     return found
@@ -95,6 +104,7 @@ def _view(operation: OperationContract, handler: Handler) -> Callable[..., Respo
     def view(**parameters: Any) -> Response:
         given = {k: v for k, v in parameters.items() if k in names}
         if operation.body is None:
+            check_query(operation)
             check_body_size()
             check_accept(operation)
         else:  # its validator has done both, before it read the body
@@ -102,6 +112,19 @@ def _view(operation: OperationContract, handler: Handler) -> Callable[..., Respo
         return respond(handler(**given))
 
     return view
+
+
+def check_query(operation: OperationContract) -> None:
+    """400 for an undeclared query parameter, where the file says so; its name goes nowhere.
+
+    Asked of every operation: Connexion's own check passes over those without parameters.
+    """
+    if not operation.strict_query:
+        return
+    declared = {one.name for one in operation.parameters if one.kind == "query"}
+    strange = flask.request.args.keys() - declared
+    if strange:
+        raise Refused(UNKNOWN_QUERY_PARAMETER, f"{len(strange)} undeclared query parameters")
 
 
 def check_body_size() -> None:

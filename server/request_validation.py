@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -30,11 +30,11 @@ from server import request_context
 from server.contract import (
     BodyContract,
     Contract,
-    ContractError,
     OperationContract,
     ParameterContract,
 )
-from server.operations import check_accept
+from server.contract_errors import ContractError
+from server.operations import check_accept, check_query
 from server.problems import BAD_REQUEST
 from server.request_bodies import read_object
 
@@ -43,6 +43,8 @@ PARAMETER_REFUSALS: Mapping[str, RefusalKind] = {
     "id": INVALID_NODE_ID,
     "domain_id": INVALID_DOMAIN_ID,
 }
+# Texts that only a schema without a rule takes both of.
+ANY_TEXT = ("", "\N{SNOWMAN}" * 8_190)
 # As many digits as an int64 has: Python refuses to read thousands of them.
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
@@ -92,13 +94,18 @@ def parameter_validator(contract: Contract) -> type:
     return ContractParameters
 
 
+def missing_body_refusals(contract: Contract) -> list[str]:
+    """Operations that declare a body which nobody has said how to refuse."""
+    declared = [name for name, one in contract.operations.items() if one.body is not None]
+    return [name for name in declared if name not in BODY_REFUSALS]
+
+
 def body_validator(contract: Contract) -> type:
     """The class Connexion instantiates for each operation that declares a body.
 
     Raises ContractError naming the operations whose bodies have no refusals.
     """
-    declared = [name for name, one in contract.operations.items() if one.body is not None]
-    missing = [name for name in declared if name not in BODY_REFUSALS]
+    missing = missing_body_refusals(contract)
     if missing:
         raise ContractError(f"no refusals for the bodies of {', '.join(missing)}")
 
@@ -112,6 +119,7 @@ def body_validator(contract: Contract) -> type:
                 operation = contract.operations[request_context.operation_id() or ""]
                 assert operation.body is not None
                 _check_parameters(operation, request.path_params)
+                check_query(operation)
                 check_accept(operation)
                 refusals = BODY_REFUSALS[operation.operation_id]
                 request_context.hold_body(checked_body(operation.body, refusals))
@@ -138,6 +146,14 @@ def checked_body(body: BodyContract, refusals: BodyRefusals) -> dict[str, Any]:
 def _check_parameters(operation: OperationContract, path: Mapping[str, Any]) -> None:
     for parameter in operation.parameters:
         check_parameter(parameter, path)
+
+
+def parameter_refusals(parameter: ParameterContract) -> Iterator[RefusalKind]:
+    """What a parameter can be refused with; nothing where any text will do."""
+    if parameter.kind == "query":  # it may be repeated
+        yield BAD_REQUEST
+    if parameter.required or not all(map(parameter.validator.is_valid, ANY_TEXT)):
+        yield PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
 
 
 def check_parameter(parameter: ParameterContract, path: Mapping[str, Any]) -> None:

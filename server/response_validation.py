@@ -16,9 +16,13 @@ from cachetools import LRUCache
 
 from handlers.answers import PROBLEM
 from handlers.wire import Block, SnapshotBody
+from server.authn.strict import json_value
 from server.contract import Contract, HeaderContract, MediaContract, ResponseContract
 from server.schemas import Fault, Validator
 
+CORRELATION, ALLOW = "X-Correlation-Id", "Allow"
+NOT_DECLARED = 405
+MAX_DEPTH = 64  # deeper than anything that is declared
 JSON_SUFFIXES = ("/json", "+json")
 REMEMBERED_BYTES = 64 * 1024 * 1024
 ENTRY_BYTES = 300  # what an entry costs beside its bytes (measured)
@@ -74,9 +78,16 @@ class ResponseValidator:
         return self._header_breach(declared, outgoing) or self._body_breach(declared, outgoing)
 
     def _problem_breach(self, outgoing: Outgoing) -> Breach | None:
-        """Unknown routes and undeclared methods belong to no operation: Problem alone."""
+        """Unknown routes and undeclared methods belong to no operation: Problem alone.
+
+        No declaration lists their headers, so the two that they need are named here.
+        """
         if outgoing.media_type != PROBLEM:
             return Breach("media type", "", "not a Problem")
+        needed = (CORRELATION, ALLOW) if outgoing.status == NOT_DECLARED else (CORRELATION,)
+        for name in needed:
+            if not outgoing.headers.get(name.lower()):
+                return Breach("header", name, "/required")
         return _value_breach(self._contract.problem, outgoing) or _status_breach(outgoing)
 
     def _header_breach(self, declared: ResponseContract, outgoing: Outgoing) -> Breach | None:
@@ -186,7 +197,7 @@ _decode = json.JSONDecoder(parse_constant=_no_number).decode
 
 
 def _decoded(text: bytes) -> object:
-    """JSON as agents read it: ``json.loads`` also takes NaN, UTF-16 and lone surrogates."""
+    """JSON of our own making, whose keys stand in its schema; ``json.loads`` also takes UTF-16."""
     return _decode(text.decode("utf-8"))
 
 
@@ -202,7 +213,8 @@ def _one_header_breach(header: HeaderContract, headers: Mapping[str, str]) -> Br
 
 def _value_breach(validator: Validator, outgoing: Outgoing) -> Breach | None:
     try:
-        value = _decoded(outgoing.body)
+        # no key twice, no NaN, no lone surrogate: two readers would see two answers
+        value = json_value(outgoing.body, MAX_DEPTH)
     except ValueError:
         return Breach("body", "", "not JSON")
     return _from_fault("body", validator.fault(value))

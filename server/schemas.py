@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import jsonschema_rs
 
+from server.contract_errors import ContractError, reading
+
 # Formats that Draft 4 or the library do not check, as rules it does (a callback costs 3x).
 _FORMATS: Mapping[str, Mapping[str, Any]] = {
     "uuid": {"pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"},
@@ -72,12 +74,13 @@ class SchemaCompiler:
 
     def compile(self, schema: Mapping[str, Any]) -> Validator:
         """A validator for one schema of the file."""
-        document = {"allOf": [translate(schema)], "definitions": self._definitions}
-        return Validator(
-            jsonschema_rs.Draft4Validator(
-                document, validate_formats=True, ignore_unknown_formats=False, offline=True
+        with reading(schema):
+            document = {"allOf": [translate(schema)], "definitions": self._definitions}
+            return Validator(
+                jsonschema_rs.Draft4Validator(
+                    document, validate_formats=True, ignore_unknown_formats=False, offline=True
+                )
             )
-        )
 
 
 def translate(schema: Any) -> Any:
@@ -87,6 +90,7 @@ def translate(schema: Any) -> Any:
     if "$ref" in schema:
         return {"$ref": _local(schema["$ref"])}
     rules: dict[str, Any] = {}
+    _check_pattern(schema)
     for key, value in schema.items():
         if key in _MAPS:
             rules[key] = {name: translate(one) for name, one in value.items()}
@@ -100,11 +104,13 @@ def translate(schema: Any) -> Any:
     if extra:
         rules["allOf"] = [*rules.get("allOf", []), *extra]
     if schema.get("nullable"):
-        _allow_null(rules)
+        _allow_null(schema, rules)
     return rules
 
 
-def _allow_null(rules: dict[str, Any]) -> None:
+def _allow_null(schema: Mapping[str, Any], rules: dict[str, Any]) -> None:
+    if "type" not in rules:
+        raise ContractError("nullable needs a type beside it", schema, "nullable")
     rules["type"] = [rules["type"], "null"]
     if "enum" in rules:
         rules["enum"] = [*rules["enum"], None]
@@ -115,8 +121,23 @@ def _format_rules(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     if name is None:
         return
     if name not in _FORMATS:
-        raise ValueError(f"format {name!r} has no check in server/schemas.py")
+        raise ContractError(f"format {name!r} has no check in server/schemas.py", schema, "format")
     yield _FORMATS[name]
+
+
+def _check_pattern(schema: Mapping[str, Any]) -> None:
+    """On its own: an error about the whole schema would not say which of its patterns it means."""
+    if "pattern" in schema and not _is_pattern(schema["pattern"]):
+        raise ContractError("the pattern does not compile", schema, "pattern")
+
+
+@cache
+def _is_pattern(pattern: str) -> bool:
+    try:
+        jsonschema_rs.Draft4Validator({"pattern": pattern})
+    except ValueError:
+        return False
+    return True
 
 
 @cache

@@ -29,13 +29,15 @@ from server.authz.bulkhead import Bulkhead
 from server.authz.channel import SpiceDbChannel
 from server.authz.readiness import SpiceDbReadiness
 from server.authz.spicedb import SpiceDbChecker
-from server.contract import Contract, ContractError
+from server.contract import Contract
+from server.contract_errors import ContractError
 from server.docs_page import docs_page
 from server.health import DependencyProbes, Probe
 from server.metrics import Metrics
 from server.observers import AuditObserver, TokenObserver, warn
 from server.operations import bind, coverage_complaints, is_refused
 from server.probes import keys_probe, ledger_probe, spicedb_probe, wiring_probe
+from server.problem_check import problem_complaints
 from server.receipt import WiringReceipt
 from server.settings import Settings
 from server.wiring_ports import ADAPTERS, Shared, operation_ports
@@ -75,6 +77,8 @@ def wire(settings: Settings) -> Service:
     """Build the service. Raises ContractError naming every operation that cannot be bound."""
     contract = Contract.packaged()
     complaints = coverage_complaints(contract, OPERATIONS)
+    if not complaints:
+        complaints = [sentence for _, sentence in problem_complaints(contract, OPERATIONS)]
     if complaints:
         raise ContractError("\n".join(complaints))
     metrics = Metrics()

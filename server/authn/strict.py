@@ -29,6 +29,14 @@ def base64url(part: str) -> bytes:
 
 def json_object(raw: bytes, max_depth: int = _MAX_DEPTH) -> dict[str, Any]:
     """The JSON object in ``raw``: no duplicate key at any level, no NaN, no lone surrogate."""
+    value = json_value(raw, max_depth)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def json_value(raw: bytes, max_depth: int = _MAX_DEPTH) -> Any:
+    """The same, where it need not be an object."""
     try:
         value = json.loads(
             raw.decode("utf-8"),
@@ -38,8 +46,6 @@ def json_object(raw: bytes, max_depth: int = _MAX_DEPTH) -> dict[str, Any]:
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if not isinstance(value, dict):
-        raise ValueError("not an object")
     _check(value, max_depth)
     return value
 

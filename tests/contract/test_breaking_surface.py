@@ -65,6 +65,8 @@ BREAKING = [
         put(component("securitySchemes", "key"), {"type": "apiKey", "in": "header", "name": "K"}),
         put(("security",), [{"nodeAgentJWT": [], "key": []}])), "no longer enough"),
     Row("a scope", put(("security",), [{"nodeAgentJWT": ["nodes"]}]), "no longer enough"),
+    Row("undeclared query parameters are refused", put((*LIVEZ, "x-strict-query"), True),
+        "undeclared query parameters are refused"),
     Row("another server", put(("servers", 0, "url"), "/api"), "server / is gone"),
 ]  # fmt: skip
 
@@ -79,6 +81,8 @@ HARMLESS = [
         gain(CODES, "slow")), "status 429 is new"),
     Row("an answer that is not modified", put((*LIVEZ, "responses", "304"), PLAIN), "304 is new"),
     Row("the first success", put((*EVENTS, "responses", "200"), PLAIN), "status 200 is new"),
+    Row("undeclared query parameters are passed over", drop((*STATE, "x-strict-query")),
+        "undeclared query parameters are passed over"),
     Row("no credential is asked for", put((*STATE, "security"), []), "no credential"),
     Row("another credential too", both(
         put(component("securitySchemes", "key"), {"type": "apiKey", "in": "header", "name": "K"}),

@@ -30,7 +30,7 @@ def test_the_committed_contract_has_nothing_to_complain_about() -> None:
         ("schemas/Timestamp'", "schemas/Timestmap'", "Timestmap'", "points to nothing"),
         ("summary: Is the", "summary: a\n      summary: Is the", "summary: Is the", "second time"),
         ("      operationId: GetLivez\n", "", "  /livez:", "no operationId"),
-        ("format: int32", "format: int33", "openapi:", "int33"),
+        ("format: int32", "format: int33", "int33", "int33"),
         (
             "  /v1/nodes/{id}/state:\n",
             "  /v1/nodes/{node}/state:\n",

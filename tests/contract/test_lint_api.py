@@ -76,6 +76,7 @@ PLANTS = [
     without("object-says-so", "    Reachability:", "type: object"),
     Plant("nullable-is-a-named-object", "enabled:", "type: boolean", "nullable: true"),
     Plant("no-code-in-the-contract", "/v1/openapi.yaml:", "# No type:", "x-module:"),
+    Plant("strict-query-is-true", "/v1/health:", "query: true", "query: yes please"),
     Plant("no-python-path", "/v1/version:", "What is running", "handlers.service is"),
     Plant("no-invalid-media-type-examples", "    NodeNotFound:\n      summary", ": 404", ": 200"),
     Plant("no-unresolved-refs", "plain_node:", "SnapshotOfAPlainNode", "Nowhere"),

@@ -76,8 +76,10 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
         object_id: str = first,
         headers: Mapping[str, str] = own,
         body: bytes | None = None,
+        query: str = "",
     ) -> Directed:
         path = operation.path.replace("{id}", object_id).replace("{domain_id}", object_id)
+        path += query
         if operation.body is not None:
             headers, body = {**JSON, **headers}, body_now(name) if body is None else body
         return Directed(name, service, status, path, headers, operation.method, body)
@@ -92,8 +94,11 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
         for held in (tag, "*", f'"other", {tag}', tag.removeprefix("W/")):
             yield case(headers={**own, "If-None-Match": held})
     elif status == 400:
-        for object_id in (first.upper(), "nonsense", "00000000-0000-0000-0000-000000000000"):
-            yield case(object_id=object_id)
+        if "{" in operation.path:
+            for object_id in (first.upper(), "nonsense", "00000000-0000-0000-0000-000000000000"):
+                yield case(object_id=object_id)
+        if operation.strict_query:
+            yield case(query="?undeclared=1")
         yield from (case(body=body) for body in MISUSED.get(name, lambda: ())())
     elif status == 401:
         for headers in ({}, {"Authorization": "Basic eDp5"}, bearer("not.a.token")):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from server.contract import Contract, ContractError
+from server.contract import Contract
+from server.contract_errors import ContractError
 
 CONTRACT = Contract.packaged()
 

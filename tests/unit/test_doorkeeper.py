@@ -211,5 +211,65 @@ def test_a_body_near_what_agents_take_is_served_and_warned_of(size: int, warned:
     )
 
 
+# What breaks at the door, and the status that leaves then.
+FAULTS = {
+    "server.request_context.operation_id": 500,
+    "server.request_context.correlation_id": 500,
+    "server.request_context.kept_snapshot": 500,
+    "server.doorkeeper.ResponseValidator.breach": 500,
+    "server.doorkeeper.settle": 200,
+    "server.request_context.elapsed": 200,
+}
+
+
+def at_the_door(service: FakeService, body: bytes = b'{"status":"ok","checks":[]}') -> Response:
+    """An answer of /livez, handed to the doorkeeper and to nothing else."""
+    (let_out,) = service.app.after_request_funcs[None]
+    with service.app.test_request_context("/livez"):
+        answer = let_out(Response(body, mimetype="application/json"))
+    assert isinstance(answer, Response)
+    return answer
+
+
+def assert_last_word(answer: Response) -> None:
+    problem = json.loads(answer.data)
+    given = (answer.status_code, answer.mimetype, answer.headers["X-Correlation-Id"])
+    assert given == (500, "application/problem+json", problem["correlation_id"])
+    assert b"hunter2" not in answer.data
+
+
+@pytest.mark.parametrize("broken", FAULTS)
+def test_whatever_breaks_at_the_door_it_does_not_raise(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeService()
+    monkeypatch.setattr(broken, raising)
+    answer = at_the_door(service)
+    assert answer.status_code == FAULTS[broken]
+    if answer.status_code == 500:
+        assert_last_word(answer)
+
+
+@pytest.mark.parametrize("broken", ["respond_problem", "_log"])
+def test_a_breach_that_cannot_be_told_does_not_leave_all_the_same(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeService()
+    monkeypatch.setattr(f"server.doorkeeper.{broken}", raising)
+    assert_last_word(at_the_door(service, b"{}"))
+
+
+def test_a_grant_is_not_on_record_when_its_answer_could_not_be_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = FakeService()
+    monkeypatch.setattr("server.doorkeeper.ResponseValidator.breach", raising)
+    assert (service.pull().status_code, service.audit.rows) == (500, [])
+
+
+def raising(*args: object, **given: object) -> Any:
+    raise RuntimeError("hunter2")
+
+
 def test_a_large_body_is_still_whole() -> None:
     assert len(json.loads(large(6000, 10_000).pull().data)["state"]["data"][0]["value"]) == 6000

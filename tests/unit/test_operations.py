@@ -13,7 +13,8 @@ from handlers.answers import Answer, Call
 from handlers.node_state import PullPorts, refuse_pull
 from handlers.refusals import INTERNAL, Refused
 from handlers.service import HealthCheck, ServicePorts
-from server.contract import Contract, ContractError
+from server.contract import Contract
+from server.contract_errors import ContractError
 from server.operations import OperationResolver, bind, coverage_complaints
 from tests.bodies import JSON, body_now
 from tests.contract.attacked import NEVER_GRANTED

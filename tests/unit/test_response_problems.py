@@ -20,6 +20,7 @@ PROBLEM = "application/problem+json"
 PATH = f"/v1/nodes/{node_id(1)}/state"
 BY_CODE = {kind.code: kind for kind in CATALOGUE}
 NOT_FOUND = problem_answer(BY_CODE["node_not_found"], PATH, CORRELATION)
+HEADERS = {"x-correlation-id": CORRELATION, "allow": "GET, HEAD"}
 REQUIRED = ("type", "title", "status", "detail", "instance", "correlation_id")
 
 
@@ -141,7 +142,28 @@ def test_a_problem_under_the_media_type_of_another_answer_may_not_leave() -> Non
 @pytest.mark.parametrize("kind", FRAMEWORK.values(), ids=lambda kind: str(kind.status))
 def test_a_problem_of_no_operation_may_leave(kind: Any) -> None:
     body = json_bytes(problem_answer(kind, "/nowhere", CORRELATION).body)
-    assert breach(refused(operation_id=None, status=kind.status, body=body)) is None
+    given = {"status": kind.status, "headers": HEADERS, "body": body}
+    assert breach(refused(operation_id=None, **given)) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "refused_without"),
+    [
+        (404, "x-correlation-id", True),
+        (405, "x-correlation-id", True),
+        (405, "allow", True),
+        (404, "allow", False),
+    ],
+)
+@pytest.mark.parametrize("given", [None, ""])
+def test_what_belongs_to_no_operation_needs_its_headers_too(
+    status: int, name: str, refused_without: bool, given: str | None
+) -> None:
+    body = json_bytes(problem_answer(FRAMEWORK[status], "/nowhere", CORRELATION).body)
+    headers = {**HEADERS, name: given}
+    left = {key: value for key, value in headers.items() if value is not None}
+    found = breach(refused(operation_id=None, status=status, headers=left, body=body))
+    assert (found is not None and found.part == "header") is refused_without
 
 
 @pytest.mark.parametrize(
@@ -160,6 +182,23 @@ def test_what_belongs_to_no_operation_and_is_no_problem_of_its_status_may_not_le
     changes: dict[str, Any],
 ) -> None:
     assert breach(refused(operation_id=None, **changes)) is not None
+
+
+AMBIGUOUS = [
+    b'{"status":"down","status":"ok","checks":[]}',
+    b'{"status":"ok","checks":[{"name":"a","name":"b","status":"ok","detail":"x"}]}',
+    b'{"status":"ok","checks":[{"name":"\\ud800","status":"ok","detail":"x"}]}',
+    b'{"status":"ok","checks":NaN}',
+    b'{"status":"ok","checks":[-Infinity]}',
+    b'{"status":"ok","checks":[1e999]}',
+    b'{"status":"ok","checks":' + b"[" * 60_000 + b"]" * 60_000 + b"}",
+]
+
+
+@pytest.mark.parametrize("body", AMBIGUOUS, ids=lambda body: str(body)[:60])
+def test_json_that_two_readers_would_read_differently_may_not_leave(body: bytes) -> None:
+    found = breach(other("GetLivez", "application/json", body))
+    assert found == Breach("body", "", "not JSON")
 
 
 def other(operation_id: str, media_type: str, body: bytes) -> Outgoing:

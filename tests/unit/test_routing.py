@@ -221,5 +221,13 @@ def test_leading_slashes_are_one_and_never_a_redirect(service: FakeService, path
     assert service.ask(path).data == service.ask("/livez").data
 
 
+@pytest.mark.parametrize("path", ["//livez", "//v1/version", "//" + STATE])
+def test_leading_slashes_of_an_undeclared_method_are_a_405_with_allow(
+    service: FakeService, path: str
+) -> None:
+    answer = service.ask(path, method="DELETE")
+    assert (answer.status_code, answer.headers.get("Allow")) == (405, "GET, HEAD")
+
+
 def test_leading_slashes_pass_no_gate(service: FakeService) -> None:
     assert service.ask("//" + STATE).status_code == 401

@@ -13,7 +13,9 @@ from server.dev.breaking.parameters import compare_body, compare_parameters
 from server.dev.breaking.resolved import Shapes
 from server.dev.breaking.responses import compare_responses
 from server.dev.breaking.security import compare_security
+from server.dev.breaking.verdicts import ACCEPTED
 
+STRICT = "x-strict-query"
 _TEMPLATE = re.compile(r"\{([^}]*)\}")
 
 
@@ -89,8 +91,19 @@ def _compare_operation(
         )
     ]
     compare_parameters(at, parameters[0], parameters[1], renamed)
+    _query(at, before, after)
     compare_body(at, before.get("requestBody"), after.get("requestBody"))
     compare_responses(at, before.get("responses"), after.get("responses"))
+
+
+def _query(at: Pair, before: Mapping[str, Place], after: Mapping[str, Place]) -> None:
+    """``x-strict-query``: what was passed over is refused, or the other way round."""
+    was, now = (said(one, STRICT) is True for one in (before, after))
+    if now and not was:
+        why = "a request that names another one is now refused"
+        at.breaking(after[STRICT].pointer, "undeclared query parameters are refused", why)
+    elif was and not now:
+        at.harmless(before[STRICT].pointer, "undeclared query parameters are passed over", ACCEPTED)
 
 
 def _servers(

@@ -1,0 +1,90 @@
+"""What is wrong inside the contract is told with the line and the column it stands at."""
+
+from __future__ import annotations
+
+import pytest
+
+from handlers import OPERATIONS
+from server.contract import Contract
+from server.contract_check import contract_complaints
+
+TEXT = Contract.packaged().raw.decode()
+INTERNAL = "        '500': { $ref: '#/components/responses/InternalServerError' }\n"
+UNKNOWN = "        '400': { $ref: '#/components/responses/UnknownQueryParameter' }\n"
+NOT_FOUND = "        '404': { $ref: '#/components/responses/NodeNotFound' }\n"
+VERSION = "              schema:\n                $ref: '#/components/schemas/Version'\n"
+REQUIRED = "      required: [type, title, status, detail, instance, correlation_id"
+RING = (
+    "    Round: { $ref: '#/components/responses/About' }\n"
+    "    About: { $ref: '#/components/responses/Round' }\n"
+)
+
+# name: after this text, the next of this is replaced; what is told, and the text it is told at
+EDITS = {
+    "format": ("headers:", "format: int32", "format: int33", "format 'int33' has no", "int33"),
+    "pattern": ("headers:", "pattern: ^W/", "pattern: ^(W/", "pattern does not compile", "^(W/"),
+    "range": ("/events:", INTERNAL, INTERNAL.replace("500", "5XX"), "status 5XX is no", "{ $ref"),
+    "switch": ("/livez:", "get:\n", "get:\n      x-strict-query: 'on'\n", "x-strict-q", "'on'"),
+    "body": ("/heartbeat:", "        required: true\n", "", "needs required", "description: |"),
+    "schema": ("/v1/version:", VERSION, "", "schema is missing here", "example:"),
+    "nullable": ("enabled:", "type: boolean", "nullable: true", "nullable needs a type", "true"),
+    "ring": ("  responses:\n    #", "    NotModified:\n", RING + "    NotModified:\n", "", ""),
+    "500": ("/livez:", INTERNAL, "", "GetLivez can answer 500 without a code", "'200':"),
+    "400": ("/v1/version:", UNKNOWN, "", "GetVersion can answer 400 unknown_query", "'200':"),
+    "413": (
+        "/docs:",
+        "responses/PayloadTooLarge",
+        "responses/NotAcceptable",
+        "GetDocs can answer 413 payload_too_large",
+        "{ $ref",
+    ),
+    "Problem": ("    Problem:\n", REQUIRED, REQUIRED + ", code", "the service can answer", "type:"),
+    "detail": ("        detail:", "maxLength: 256", "maxLength: 20", "/detail", "description: One"),
+    "code": ("        code:", "            - node_not_found\n", "", "404 node_not_found", "desc"),
+    "header": ("    RetryAfter:", "maximum: 3600", "maximum: 4", "503 authz_unavailable", "{ $ref"),
+}
+
+
+def edited(after: str, old: str, new: str) -> tuple[str, int]:
+    """The file with one edit, and where it was made."""
+    at = TEXT.index(old, TEXT.index(after))
+    return TEXT[:at] + new + TEXT[at + len(old) :], at
+
+
+@pytest.mark.parametrize("name", EDITS.keys() - {"ring"})
+def test_a_fault_inside_the_contract_is_told_at_its_line_and_column(name: str) -> None:
+    after, old, new, complaint, at = EDITS[name]
+    text, _ = edited(after, old, new)
+    said = contract_complaints(text.encode(), OPERATIONS)
+    assert said
+    file, line, column, sentence = said[0].split(":", 3)
+    assert (file, complaint in sentence) == ("api/plexsphere-v1.yaml", True), said
+    shown = text.splitlines()[int(line) - 1][int(column) - 1 :]
+    assert shown.startswith(at), (said[0], shown)
+
+
+def test_references_that_lead_to_each_other_are_told_and_do_not_hang() -> None:
+    after, old, new, *_ = EDITS["ring"]
+    text, _ = edited(after, old, new)
+    text = text.replace(NOT_FOUND, NOT_FOUND.replace("NodeNotFound", "Round"), 1)
+    (said,) = contract_complaints(text.encode(), OPERATIONS)
+    assert said.endswith("$ref #/components/responses/Round leads to itself")
+
+
+def test_every_operation_that_lacks_its_500_is_told_at_once() -> None:
+    said = contract_complaints(TEXT.replace(INTERNAL, "").encode(), OPERATIONS)
+    told = [one for one in OPERATIONS if any(f"{one} can answer 500" in line for line in said)]
+    assert told == list(OPERATIONS)
+
+
+def test_a_parameter_whose_refusal_is_not_declared_is_told() -> None:
+    """A bad ``limit`` is a 400 without a code, which would itself be withheld as a breach."""
+    limit = "        - { name: limit, in: query, schema: { type: integer, maximum: 9 } }\n"
+    after = "operationId: GetLivez"
+    text, _ = edited(after, "      parameters:\n", "      parameters:\n" + limit)
+
+    def get_livez(limit: int) -> None: ...
+
+    get_livez.__annotations__["limit"] = "int"
+    said = contract_complaints(text.encode(), {**OPERATIONS, "GetLivez": get_livez})
+    assert len(said) == 1 and "GetLivez can answer 400 without a code" in said[0]
