@@ -137,7 +137,7 @@ class Build:
             etags[pull_path(one)] = reply.headers["etag"]
         for path in ("/docs/page.js", "/docs/page.css"):
             etags[path] = ask(application, path).headers["etag"]
-        return World(tokens, digests, "stranger", etags)
+        return World(tokens, digests, "stranger", domain_ids=[str(make.DOMAIN)], etags=etags)
 
 
 def by_token(given: list[str]) -> Principal | None:

@@ -37,10 +37,8 @@ class Declared:
             return
         if exchange.status in MET_BY_SCHEMATHESIS:
             return
-        # any id will do: nothing is sent
-        known = {"id": exchange.node_id} if exchange.node_id else {}
         found = self._schema.find_operation_by_id(operation.operation_id)
-        case = found.Case(path_parameters=known)
+        case = found.Case(path_parameters=dict(exchange.parameters))
         for name in CHECKS:
             check = getattr(schemathesis.checks, name)
             try:

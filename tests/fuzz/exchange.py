@@ -98,12 +98,20 @@ class Exchange:
         parts = unquote(self.path).split("/")
         return parts[3] if parts[1:3] == ["v1", "nodes"] and len(parts) == 5 else ""
 
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """The path's parameters by name, decoded."""
+        found = operation_at(self.path) if self.is_ours else None
+        if found is None:
+            return {}
+        asked = unquote(urlsplit(self.path).path).split("/")
+        pairs = zip(found.path.split("/"), asked, strict=True)
+        return {one[1:-1]: given for one, given in pairs if one.startswith("{")}
+
     @property
     def object_id(self) -> str:
         """The Node or the Domain in the path; empty where there is none."""
-        parts = unquote(urlsplit(self.path).path).split("/")
-        is_addressed = parts[1:2] == ["v1"] and parts[2:3] in (["nodes"], ["domains"])
-        return parts[3] if is_addressed and len(parts) > 3 else ""
+        return self.parameters.get("id") or self.parameters.get("domain_id", "")
 
 
 def operation_at(path: str) -> OperationContract | None:
