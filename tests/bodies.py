@@ -8,23 +8,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from server.contract import Contract
+from tests.contract.documented import documented
 
 JSON = {"Content-Type": "application/json"}
 # Members that say what time it is with the caller.
 MOMENTS: Mapping[str, tuple[str, ...]] = {"PostNodeHeartbeat": ("client_now",)}
-_DOCUMENT = Contract.packaged().document
+_DOCUMENTED = documented(Contract.packaged().document)
 
 
 def example_body(operation_id: str) -> dict[str, Any] | None:
     """The first example of the operation's body as it stands in the file; None without a body."""
-    for item in _DOCUMENT["paths"].values():
-        for operation in item.values():
-            if operation["operationId"] == operation_id and "requestBody" in operation:
-                examples = operation["requestBody"]["content"]["application/json"]["examples"]
-                name = next(iter(examples.values()))["$ref"].rpartition("/")[2]
-                value: dict[str, Any] = _DOCUMENT["components"]["examples"][name]["value"]
-                return dict(value)
-    return None
+    shown = _DOCUMENTED.get((operation_id, "body"), {}).get("application/json")
+    return dict(next(iter(shown.values()))) if shown else None
 
 
 def body_now(operation_id: str, **changes: Any) -> bytes | None:
