@@ -22,7 +22,8 @@ from server.dev.stack import Stack
 from tests.client import ask, bearer, pull_path
 from tests.contract.tables import AUTHZ
 from tests.fuzz.exchange import CONTRACT
-from tests.oracle import NoBodyError, expected_value
+from tests.oracle import expected_value
+from tests.oracle_rows import NoBodyError
 
 # Its agent has the relation and the ledger has no such Node: the one way to a 404.
 GHOST = "0190ffff-0000-7000-8000-00000000dead"

@@ -22,7 +22,7 @@ from db.migrate import migrate
 from server.dev.parts import Part
 from server.dev.ports import free_ports
 from server.dev.postgres import Cluster
-from tests.integration.ledger_places import Home, Place, Reads
+from tests.integration.ledger_places import Gates, Home, Place, Reads
 from tests.integration.ledger_rows import Hand
 
 FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "test" / "ledger"
@@ -105,6 +105,24 @@ def ledger_dsn(ledger_postgres: OwnPostgres) -> str:
 def hand(ledger_dsn: str) -> Iterator[Hand]:
     """Writes to the module's ledger."""
     with closing(Hand(ledger_dsn)) as made:
+        yield made
+
+
+@pytest.fixture
+def gates(ledger_dsn: str) -> Iterator[Gates]:
+    """Open again in the end."""
+    found = Gates(ledger_dsn)
+    yield found
+    found.open()
+    found.close()
+
+
+@pytest.fixture
+def emptied(ledger_dsn: str, gates: Gates) -> Iterator[Hand]:
+    """Writes to the module's ledger, which is empty."""
+    with closing(Hand(ledger_dsn)) as made:
+        for table in ("nodes", "domains", "audit_rows"):
+            made.run(f"DELETE FROM plexsphere.{table}")
         yield made
 
 

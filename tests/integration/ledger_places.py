@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+from psycopg2.extensions import make_dsn, parse_dsn
+
 from composer.deadline import Deadline
 from composer.peers import PeerRow
 from db.ledger import PostgresLedger, PostgresLedgerView
@@ -108,3 +110,24 @@ class Reads:
         with closing(Hand(self.dsn)) as hand:
             for pid in self.backends():
                 hand.run("SELECT pg_terminate_backend(%s, 5000)", pid)
+
+
+class Gates:
+    """Opens and shuts a database, as far as its clients can tell."""
+
+    def __init__(self, dsn: str) -> None:
+        self._name = parse_dsn(dsn)["dbname"]
+        self._hand = Hand(make_dsn(dsn, dbname="postgres"))
+
+    def close(self) -> None:
+        self._hand.close()
+
+    def open(self) -> None:
+        self._hand.run(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS true")
+
+    def shut(self) -> None:
+        self._hand.run(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false")
+        self._hand.run(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+            self._name,
+        )

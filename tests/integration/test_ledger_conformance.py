@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from datetime import datetime
 from uuid import UUID, uuid4
 
 import pytest
-from psycopg2.extensions import make_dsn, parse_dsn
 
 from composer.identity import AddressedDomain, AddressedNode
 from composer.ports import AuditRow
@@ -20,6 +18,7 @@ from db.ledger import PostgresLedger
 from db.nodes import PostgresNodeRepo
 from db.pool import ReadPool
 from tests.factories import DOMAIN, node_id
+from tests.integration.ledger_places import Gates
 from tests.integration.ledger_rows import Hand
 from tests.ports.audit_sink import AuditSinkSuite
 from tests.ports.domain_repo import DomainRepoSuite
@@ -31,42 +30,10 @@ pytest_plugins = "tests.integration.ledger_fixtures"
 ADDRESSED = node_id(1)
 
 
-class Gates:
-    """Opens and shuts a database, as far as its clients can tell."""
-
-    def __init__(self, dsn: str) -> None:
-        self._name = parse_dsn(dsn)["dbname"]
-        self._hand = Hand(make_dsn(dsn, dbname="postgres"))
-
-    def close(self) -> None:
-        self._hand.close()
-
-    def open(self) -> None:
-        self._hand.run(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS true")
-
-    def shut(self) -> None:
-        self._hand.run(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false")
-        self._hand.run(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
-            self._name,
-        )
-
-
 @pytest.fixture
-def gates(ledger_dsn: str) -> Iterator[Gates]:
-    found = Gates(ledger_dsn)
-    yield found
-    found.open()
-    found.close()
-
-
-@pytest.fixture
-def hand(ledger_dsn: str, gates: Gates) -> Iterator[Hand]:
+def hand(emptied: Hand) -> Hand:
     """On an empty ledger."""
-    with closing(Hand(ledger_dsn)) as empty:
-        for table in ("nodes", "domains", "audit_rows"):
-            empty.run(f"DELETE FROM plexsphere.{table}")
-        yield empty
+    return emptied
 
 
 @pytest.fixture

@@ -17,9 +17,8 @@ from db.pool import ReadPool
 from db.verdicts import PostgresReachabilityRepo
 from db.write_pool import WritePool
 from tests.factories import DOMAIN
-from tests.integration.ledger_places import Home
+from tests.integration.ledger_places import Gates, Home
 from tests.integration.ledger_rows import Hand
-from tests.integration.test_ledger_conformance import Gates
 from tests.ports.deadlines import in_time
 from tests.ports.heartbeat_sink import NODE, HeartbeatSinkSuite
 from tests.ports.reachability_repo import ReachabilityRepoSuite
@@ -30,20 +29,9 @@ LOCK_TIMEOUT = 0.2
 
 
 @pytest.fixture
-def gates(ledger_dsn: str) -> Iterator[Gates]:
-    found = Gates(ledger_dsn)
-    yield found
-    found.open()
-    found.close()
-
-
-@pytest.fixture
-def hand(ledger_dsn: str, gates: Gates) -> Iterator[Hand]:
+def hand(emptied: Hand) -> Hand:
     """On an empty ledger."""
-    with closing(Hand(ledger_dsn)) as empty:
-        for table in ("nodes", "domains"):
-            empty.run(f"DELETE FROM plexsphere.{table}")
-        yield empty
+    return emptied
 
 
 @pytest.fixture

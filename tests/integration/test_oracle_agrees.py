@@ -18,7 +18,8 @@ from psycopg2.extensions import connection
 
 from tests.ledger_tables import NIL, Change, Ledger, load
 from tests.ledgers import ledgers
-from tests.oracle import NoBodyError, NoSuchNodeError, expected_body, expected_drops
+from tests.oracle import expected_body, expected_drops
+from tests.oracle_rows import NoBodyError, NoSuchNodeError
 from tests.pulls import Answered, PoolOfOne, Puller
 
 pytest_plugins = "tests.integration.ledger_fixtures"

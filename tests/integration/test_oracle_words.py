@@ -34,7 +34,8 @@ from tests.ledger_words import (
     RULE,
     TEXTS,
 )
-from tests.oracle import NoBodyError, expected_body, expected_drops
+from tests.oracle import expected_body, expected_drops
+from tests.oracle_rows import NoBodyError
 from tests.pulls import Answered, PoolOfOne, Puller
 
 pytest_plugins = "tests.integration.ledger_fixtures"
