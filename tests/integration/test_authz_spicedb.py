@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -18,100 +13,24 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from composer.identity import Principal, PrincipalKind, node_object
 from composer.ports import RelationChecker
-from server.authz.admin import SpiceDbAdmin
 from server.authz.bulkhead import Bulkhead
-from server.authz.channel import SpiceDbChannel
-from server.authz.endpoint import SpiceDbEndpoint
 from server.authz.readiness import SpiceDbReadiness
 from server.authz.schema import missing_from, schema_text
 from server.authz.spicedb import SpiceDbChecker
-from server.authz.writer import MAX_UPDATES, RelationTuple, TupleWriter
-from server.dev.commands import Places, relay_command
-from server.dev.ports import HOST, answers, free_ports
-from server.dev.process import Process, wait_until
+from server.authz.writer import MAX_UPDATES, RelationTuple
+from tests.integration.spicedb_parts import (
+    KEY,
+    PERMITS,
+    SpiceDb,
+    grant,
+    node_principal,
+    own_agent,
+    soon,
+    spicedb_in,
+)
 from tests.ports.relation_checker import RelationCheckerSuite
 
-KEY = "preshared"
-PERMITS = 4
-
-
-class SpiceDb:
-    """An embedded SpiceDB without tuples on a port of its own, and clients of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.places = Places(folder)
-        self.places.spicedb.mkdir(parents=True)
-        self.places.spicedb_token.write_text(KEY)
-        self.places.tuples.write_text("")
-        (self.port,) = free_ports(1)
-        self.start()
-        self.channel = self.connect()
-        self.writer = TupleWriter(self.channel)
-        self.admin = SpiceDbAdmin(self.channel)
-
-    def start(self) -> None:
-        self.process = Process(relay_command(self.places, f"{HOST}:{self.port}"))
-        wait_until(lambda: answers(self.port), self.process, 30, "listening")
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def freeze(self) -> None:
-        self.process.signal_family(signal.SIGSTOP)
-        # The signal is sent, not yet heeded: on a busy machine a thread may still answer.
-        tasks = list(Path(f"/proc/{self.process.pid}/task").iterdir())
-        wait_until(lambda: all(map(is_stopped, tasks)), self.process, 10, "frozen")
-
-    def thaw(self) -> None:
-        self.process.signal_family(signal.SIGCONT)
-
-    def connect(self, key: str = KEY, timeout: float = 1.0) -> SpiceDbChannel:
-        return SpiceDbChannel(SpiceDbEndpoint(f"{HOST}:{self.port}", key, insecure=True), timeout)
-
-    def checker(self, timeout: float = 1.0) -> SpiceDbChecker:
-        return SpiceDbChecker(self.connect(timeout=timeout), Bulkhead(PERMITS))
-
-
-def is_stopped(task: Path) -> bool:
-    return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
-
-
-@contextmanager
-def spicedb_in(folder: Path) -> Iterator[SpiceDb]:
-    running = SpiceDb(folder)
-    try:
-        yield running
-    finally:
-        running.channel.close()
-        running.kill()
-
-
-@pytest.fixture(scope="module")
-def spicedb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpiceDb]:
-    """Shared: tests use Nodes of their own and thaw what they freeze."""
-    with spicedb_in(tmp_path_factory.mktemp("spicedb")) as running:
-        yield running
-
-
-def soon(seconds: float = 10.0) -> Deadline:
-    return Deadline.after(seconds, time.monotonic)
-
-
-def node_principal(node: UUID) -> Principal:
-    return Principal(PrincipalKind.NODE, str(node))
-
-
-def grant(spicedb: SpiceDb, subject: str, relation: str, resource: str) -> str:
-    token = spicedb.writer.touch([RelationTuple(resource, relation, subject)], soon())
-    assert token is not None
-    return token
-
-
-def own_agent(spicedb: SpiceDb) -> Principal:
-    """A new Node that is its own agent."""
-    node = uuid4()
-    grant(spicedb, node_object(node), "agent", node_object(node))
-    return node_principal(node)
+pytest_plugins = "tests.integration.spicedb_parts"
 
 
 @dataclass
@@ -278,81 +197,3 @@ def test_more_tuples_than_one_call_takes_are_written_and_deleted(spicedb: SpiceD
     assert deleted is not None
     assert checker.check_at_least(last, "node-agent", node, deleted, soon()) is False
     assert spicedb.writer.touch([], soon()) is None
-
-
-def test_a_killed_spicedb_is_used_again_when_it_is_back(tmp_path: Path) -> None:
-    with spicedb_in(tmp_path) as running:
-        checker, readiness = running.checker(), SpiceDbReadiness(running.admin, every_s=0)
-        agent = own_agent(running)
-        assert checker.check(agent, "node-agent", agent.subject, soon()) is True
-        running.kill()
-        for _ in range(3):
-            with pytest.raises(AuthzUnavailable):
-                checker.check(agent, "node-agent", agent.subject, soon())
-        assert readiness.describe() == (False, "SpiceDB: UNAVAILABLE")
-        running.places.tuples.write_text(f"{agent.subject}#agent@{agent.subject}\n")
-        running.start()
-        assert allowed_within(5, checker, agent)
-        assert readiness.describe()[0] is True
-
-
-def test_a_frozen_spicedb_holds_nobody_beyond_the_timeout_and_few_at_all(spicedb: SpiceDb) -> None:
-    """Sixteen threads ask; those without a permit are gone long before those that wait on it."""
-    agent, checker = own_agent(spicedb), spicedb.checker(timeout=1.5)
-    assert checker.check(agent, "node-agent", agent.subject, soon()) is True
-    spicedb.freeze()
-    try:
-        waits: list[float] = []
-
-        def ask() -> None:
-            began = time.monotonic()
-            with pytest.raises(AuthzUnavailable):
-                checker.check(agent, "node-agent", agent.subject, soon())
-            waits.append(time.monotonic() - began)
-
-        threads = [threading.Thread(target=ask) for _ in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(10)
-    finally:
-        spicedb.thaw()
-    assert len(waits) == 16
-    assert sum(wait > 1.2 for wait in waits) == PERMITS
-    assert allowed_within(5, checker, agent)
-
-
-def test_a_budget_that_is_nearly_spent_bounds_the_call(spicedb: SpiceDb) -> None:
-    agent, checker = own_agent(spicedb), spicedb.checker(timeout=30)
-    spicedb.freeze()
-    try:
-        began = time.monotonic()
-        with pytest.raises(AuthzUnavailable):
-            checker.check(agent, "node-agent", agent.subject, soon(0.3))
-        assert time.monotonic() - began < 5
-    finally:
-        spicedb.thaw()
-
-
-def test_a_channel_inherited_through_a_fork_is_left_to_the_parent(
-    spicedb: SpiceDb, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spicedb.admin.ping(soon())
-    parents = spicedb.channel._connection
-    monkeypatch.setattr(os, "getpid", lambda: -1)
-    spicedb.admin.ping(soon())
-    assert spicedb.channel._connection is not parents
-    spicedb.channel.close()
-    monkeypatch.undo()
-    spicedb.admin.ping(soon())
-
-
-def allowed_within(seconds: float, checker: RelationChecker, agent: Principal) -> bool:
-    """Whether the outage ends for this checker, which is made no new one."""
-    deadline = soon(seconds)
-    while deadline.remaining():
-        try:
-            return checker.check(agent, "node-agent", agent.subject, deadline)
-        except AuthzUnavailable:
-            time.sleep(0.02)
-    return False

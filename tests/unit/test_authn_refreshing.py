@@ -2,69 +2,10 @@
 
 import os
 import threading
-from pathlib import Path
 
-from server.authn.documents import DocumentError
 from server.authn.keys import NO_KEYS
-from server.authn.refreshing import RefreshingKeys
-from server.authn.sources import file_keys
-from tests.fakes import FakeClock
-from tests.tokens import SigningKey, ed25519_key, es256_key, jwks, write_jwks
-
-OLD, NEW = ed25519_key("old"), ed25519_key("new")
-
-
-class FakeDocument:
-    """Bytes that a test replaces, with a count of reads; ``gate`` holds a read up."""
-
-    def __init__(self, *keys: SigningKey) -> None:
-        self.content: bytes | None = jwks(*keys) if keys else None
-        self.accepted: bytes | None = None
-        self.reads = 0
-        self.gate: threading.Event | None = None
-        self.entered = threading.Event()
-
-    def hold(self) -> threading.Event:
-        """From now on a read waits for the event."""
-        self.entered.clear()
-        self.gate = threading.Event()
-        return self.gate
-
-    def read(self) -> bytes | None:
-        self.reads += 1
-        gate = self.gate
-        self.entered.set()
-        if gate is not None:
-            assert gate.wait(10)
-        if self.content is None:
-            raise DocumentError("status 503")
-        return None if self.content == self.accepted else self.content
-
-    def accept(self) -> None:
-        self.accepted = self.content
-
-
-class Source:
-    """RefreshingKeys over a FakeDocument, refreshed every 300 s and for kids once in 10 s."""
-
-    def __init__(self, *keys: SigningKey, in_background: bool = False) -> None:
-        self.clock = FakeClock()
-        self.document = FakeDocument(*keys)
-        self.warnings: list[str] = []
-        self.keys = RefreshingKeys(
-            self.document,
-            refresh_interval=300,
-            min_interval=10,
-            in_background=in_background,
-            clock=self.clock,
-            on_warning=self.warnings.append,
-        )
-
-    def kids(self) -> set[str]:
-        return set(self.keys.current().by_kid)
-
-    def search(self, kid: str) -> set[str]:
-        return set(self.keys.searched_for(kid).by_kid)
+from tests.key_sources import NEW, OLD, Source, wait_for
+from tests.tokens import jwks
 
 
 def test_nothing_is_read_before_the_first_request() -> None:
@@ -239,51 +180,3 @@ def test_a_forked_worker_is_not_kept_waiting_by_a_refresh_of_its_parent() -> Non
     source.kids()
     wait_for(lambda: source.kids() == {"new"})
     gate.set()
-
-
-def test_a_file_that_is_replaced_is_used_within_a_second(tmp_path: Path) -> None:
-    clock = FakeClock()
-    path = write_jwks(tmp_path / "jwks.json", OLD)
-    keys = file_keys(path, clock=clock)
-    assert set(keys.current().by_kid) == {"old"}
-    write_jwks(path, NEW, es256_key())
-    clock.now += 0.9
-    assert set(keys.current().by_kid) == {"old"}
-    clock.now += 0.1
-    assert set(keys.current().by_kid) == {"new", "es"}
-
-
-def test_a_file_that_is_gone_or_half_written_keeps_the_old_set(tmp_path: Path) -> None:
-    clock = FakeClock()
-    path = write_jwks(tmp_path / "jwks.json", OLD)
-    keys = file_keys(path, clock=clock)
-    keys.current()
-    path.unlink()
-    clock.now += 1
-    assert set(keys.current().by_kid) == {"old"}
-    assert "FileNotFoundError" in keys.describe()[1]
-    path.write_bytes(jwks(NEW)[:40])
-    clock.now += 1
-    assert set(keys.current().by_kid) == {"old"}
-    path.write_bytes(jwks(NEW))
-    clock.now += 1
-    assert set(keys.current().by_kid) == {"new"}
-
-
-def test_an_unchanged_file_is_not_parsed_again(tmp_path: Path) -> None:
-    clock = FakeClock()
-    keys = file_keys(write_jwks(tmp_path / "jwks.json", OLD), clock=clock)
-    before = keys.current()
-    clock.now += 1
-    assert keys.current() is before
-
-
-def wait_for(condition: object) -> None:
-    """A background thread's result, without a fixed pause."""
-    assert callable(condition)
-    pause = threading.Event()
-    for _ in range(1000):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it did not happen")

@@ -2,78 +2,26 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import grpc
 import pytest
-from authzed.api.v1 import CheckPermissionRequest, CheckPermissionResponse
 
-from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from composer.identity import Principal, PrincipalKind
-from server.authz.bulkhead import Bulkhead
-from server.authz.channel import Undecided
-from server.authz.spicedb import SpiceDbChecker
-from tests.fakes import FakeClock
-
-NODE = Principal(PrincipalKind.NODE, "0190aaaa-0000-7000-8000-000000000001")
-OBJECT = NODE.subject
-YES = CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION
-NO = CheckPermissionResponse.PERMISSIONSHIP_NO_PERMISSION
-CONDITIONAL = CheckPermissionResponse.PERMISSIONSHIP_CONDITIONAL_PERMISSION
-UNSPECIFIED = CheckPermissionResponse.PERMISSIONSHIP_UNSPECIFIED
-
-MINIMIZE, FULLY, AT_LEAST = "minimize_latency", "fully_consistent", "at_least_as_fresh"
-AWAY = AuthzUnavailable("away")
-
-
-def undecided(status: grpc.StatusCode) -> Undecided:
-    return Undecided(status, "because")
-
-
-class ScriptedChannel:
-    """Answers by consistency; an exception is raised, a callable is called."""
-
-    def __init__(self, **answers: Any) -> None:
-        self.answers = answers
-        self.requests: list[CheckPermissionRequest] = []
-
-    @property
-    def asked(self) -> list[str]:
-        return [request.consistency.WhichOneof("requirement") for request in self.requests]
-
-    def permissions(self, method: str, request: Any, deadline: Deadline) -> Any:
-        assert method == "CheckPermission"
-        self.requests.append(request)
-        answer = self.answers[request.consistency.WhichOneof("requirement")]
-        if callable(answer):
-            answer = answer()
-        if isinstance(answer, Exception):
-            raise answer
-        return CheckPermissionResponse(permissionship=answer)
-
-
-class Gate:
-    """A checker over a scripted channel."""
-
-    def __init__(self, limit: int = 100, **answers: Any) -> None:
-        self.clock = FakeClock()
-        self.channel = ScriptedChannel(**answers)
-        self.checker = SpiceDbChecker(
-            self.channel,  # type: ignore[arg-type]
-            Bulkhead(4, clock=self.clock),
-            limit=limit,
-            clock=self.clock,
-        )
-
-    def check(self, principal: Principal = NODE, resource: str = OBJECT) -> bool:
-        return self.checker.check(principal, "node-agent", resource, self.deadline())
-
-    def at_least(self, token: str = "t1", resource: str = OBJECT) -> bool:
-        return self.checker.check_at_least(NODE, "node-agent", resource, token, self.deadline())
-
-    def deadline(self) -> Deadline:
-        return Deadline.after(3, self.clock)
+from tests.scripted_spicedb import (
+    AT_LEAST,
+    AWAY,
+    CONDITIONAL,
+    FULLY,
+    MINIMIZE,
+    NO,
+    NODE,
+    OBJECT,
+    UNSPECIFIED,
+    YES,
+    Gate,
+    undecided,
+)
 
 
 def test_the_question_is_spelled_as_spicedb_spells_it() -> None:
@@ -188,52 +136,6 @@ def test_what_spicedb_calls_invalid_is_a_no() -> None:
     gate = Gate(minimize_latency=invalid, fully_consistent=invalid, at_least_as_fresh=invalid)
     assert gate.check() is False
     assert gate.at_least() is False
-
-
-def test_a_store_behind_the_token_does_not_decide() -> None:
-    behind = undecided(grpc.StatusCode.OUT_OF_RANGE)
-    gate = Gate(at_least_as_fresh=behind, fully_consistent=YES)
-    with pytest.raises(AuthzUnavailable, match="behind the ledger"):
-        gate.at_least()
-    assert gate.channel.asked == [AT_LEAST]
-
-
-def test_a_token_that_spicedb_cannot_read_is_asked_as_now() -> None:
-    gate = Gate(at_least_as_fresh=undecided(grpc.StatusCode.INVALID_ARGUMENT), fully_consistent=YES)
-    assert gate.at_least("garbage") is True
-    assert gate.channel.asked == [AT_LEAST, FULLY]
-    assert gate.at_least("garbage") is True
-    assert len(gate.channel.asked) == 2
-
-
-def test_a_yes_at_a_token_is_free_from_then_on() -> None:
-    gate = Gate(at_least_as_fresh=YES)
-    for _ in range(5):
-        assert gate.at_least("t1") is True
-    assert gate.channel.asked == [AT_LEAST]
-    assert gate.channel.requests[0].consistency.at_least_as_fresh.token == "t1"
-
-
-def test_a_yes_at_one_token_is_none_at_another() -> None:
-    gate = Gate(at_least_as_fresh=YES, fully_consistent=NO)
-    assert gate.at_least("t1") is True
-    gate.channel.answers[AT_LEAST] = NO
-    assert gate.at_least("t2") is False
-    assert gate.at_least("t1") is False  # a revocation also takes back what was remembered
-
-
-def test_a_no_at_a_token_is_confirmed_before_it_counts() -> None:
-    """An old token allows a revision from before a grant that gate 2 has already seen."""
-    gate = Gate(at_least_as_fresh=NO, fully_consistent=YES)
-    assert gate.at_least() is True
-    assert gate.channel.asked == [AT_LEAST, FULLY]
-
-
-def test_a_no_at_a_token_is_not_remembered() -> None:
-    gate = Gate(at_least_as_fresh=NO, fully_consistent=NO)
-    assert gate.at_least() is False
-    gate.channel.answers[AT_LEAST] = YES
-    assert gate.at_least() is True
 
 
 def test_no_more_is_remembered_than_allowed() -> None:

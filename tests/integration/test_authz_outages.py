@@ -1,0 +1,102 @@
+"""The checker while SpiceDB is killed, frozen or slow, and after a fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from composer.errors import AuthzUnavailable
+from composer.identity import Principal
+from composer.ports import RelationChecker
+from server.authz.readiness import SpiceDbReadiness
+from tests.integration.spicedb_parts import (
+    PERMITS,
+    SpiceDb,
+    own_agent,
+    soon,
+    spicedb_in,
+)
+
+pytest_plugins = "tests.integration.spicedb_parts"
+
+
+def test_a_killed_spicedb_is_used_again_when_it_is_back(tmp_path: Path) -> None:
+    with spicedb_in(tmp_path) as running:
+        checker, readiness = running.checker(), SpiceDbReadiness(running.admin, every_s=0)
+        agent = own_agent(running)
+        assert checker.check(agent, "node-agent", agent.subject, soon()) is True
+        running.kill()
+        for _ in range(3):
+            with pytest.raises(AuthzUnavailable):
+                checker.check(agent, "node-agent", agent.subject, soon())
+        assert readiness.describe() == (False, "SpiceDB: UNAVAILABLE")
+        running.places.tuples.write_text(f"{agent.subject}#agent@{agent.subject}\n")
+        running.start()
+        assert allowed_within(5, checker, agent)
+        assert readiness.describe()[0] is True
+
+
+def test_a_frozen_spicedb_holds_nobody_beyond_the_timeout_and_few_at_all(spicedb: SpiceDb) -> None:
+    """Sixteen threads ask; those without a permit are gone long before those that wait on it."""
+    agent, checker = own_agent(spicedb), spicedb.checker(timeout=1.5)
+    assert checker.check(agent, "node-agent", agent.subject, soon()) is True
+    spicedb.freeze()
+    try:
+        waits: list[float] = []
+
+        def ask() -> None:
+            began = time.monotonic()
+            with pytest.raises(AuthzUnavailable):
+                checker.check(agent, "node-agent", agent.subject, soon())
+            waits.append(time.monotonic() - began)
+
+        threads = [threading.Thread(target=ask) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+    finally:
+        spicedb.thaw()
+    assert len(waits) == 16
+    assert sum(wait > 1.2 for wait in waits) == PERMITS
+    assert allowed_within(5, checker, agent)
+
+
+def test_a_budget_that_is_nearly_spent_bounds_the_call(spicedb: SpiceDb) -> None:
+    agent, checker = own_agent(spicedb), spicedb.checker(timeout=30)
+    spicedb.freeze()
+    try:
+        began = time.monotonic()
+        with pytest.raises(AuthzUnavailable):
+            checker.check(agent, "node-agent", agent.subject, soon(0.3))
+        assert time.monotonic() - began < 5
+    finally:
+        spicedb.thaw()
+
+
+def test_a_channel_inherited_through_a_fork_is_left_to_the_parent(
+    spicedb: SpiceDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spicedb.admin.ping(soon())
+    parents = spicedb.channel._connection
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    spicedb.admin.ping(soon())
+    assert spicedb.channel._connection is not parents
+    spicedb.channel.close()
+    monkeypatch.undo()
+    spicedb.admin.ping(soon())
+
+
+def allowed_within(seconds: float, checker: RelationChecker, agent: Principal) -> bool:
+    """Whether the outage ends for this checker, which is made no new one."""
+    deadline = soon(seconds)
+    while deadline.remaining():
+        try:
+            return checker.check(agent, "node-agent", agent.subject, deadline)
+        except AuthzUnavailable:
+            time.sleep(0.02)
+    return False

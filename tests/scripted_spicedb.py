@@ -1,0 +1,73 @@
+"""The checker over a SpiceDB that says what a test has written down for it."""
+
+from typing import Any
+
+import grpc
+from authzed.api.v1 import CheckPermissionRequest, CheckPermissionResponse
+
+from composer.deadline import Deadline
+from composer.errors import AuthzUnavailable
+from composer.identity import Principal, PrincipalKind
+from server.authz.bulkhead import Bulkhead
+from server.authz.channel import Undecided
+from server.authz.spicedb import SpiceDbChecker
+from tests.fakes import FakeClock
+
+NODE = Principal(PrincipalKind.NODE, "0190aaaa-0000-7000-8000-000000000001")
+OBJECT = NODE.subject
+YES = CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION
+NO = CheckPermissionResponse.PERMISSIONSHIP_NO_PERMISSION
+CONDITIONAL = CheckPermissionResponse.PERMISSIONSHIP_CONDITIONAL_PERMISSION
+UNSPECIFIED = CheckPermissionResponse.PERMISSIONSHIP_UNSPECIFIED
+
+MINIMIZE, FULLY, AT_LEAST = "minimize_latency", "fully_consistent", "at_least_as_fresh"
+AWAY = AuthzUnavailable("away")
+
+
+def undecided(status: grpc.StatusCode) -> Undecided:
+    return Undecided(status, "because")
+
+
+class ScriptedChannel:
+    """Answers by consistency; an exception is raised, a callable is called."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.requests: list[CheckPermissionRequest] = []
+
+    @property
+    def asked(self) -> list[str]:
+        return [request.consistency.WhichOneof("requirement") for request in self.requests]
+
+    def permissions(self, method: str, request: Any, deadline: Deadline) -> Any:
+        assert method == "CheckPermission"
+        self.requests.append(request)
+        answer = self.answers[request.consistency.WhichOneof("requirement")]
+        if callable(answer):
+            answer = answer()
+        if isinstance(answer, Exception):
+            raise answer
+        return CheckPermissionResponse(permissionship=answer)
+
+
+class Gate:
+    """A checker over a scripted channel."""
+
+    def __init__(self, limit: int = 100, **answers: Any) -> None:
+        self.clock = FakeClock()
+        self.channel = ScriptedChannel(**answers)
+        self.checker = SpiceDbChecker(
+            self.channel,  # type: ignore[arg-type]
+            Bulkhead(4, clock=self.clock),
+            limit=limit,
+            clock=self.clock,
+        )
+
+    def check(self, principal: Principal = NODE, resource: str = OBJECT) -> bool:
+        return self.checker.check(principal, "node-agent", resource, self.deadline())
+
+    def at_least(self, token: str = "t1", resource: str = OBJECT) -> bool:
+        return self.checker.check_at_least(NODE, "node-agent", resource, token, self.deadline())
+
+    def deadline(self) -> Deadline:
+        return Deadline.after(3, self.clock)
