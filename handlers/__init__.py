@@ -9,6 +9,7 @@ from handlers.answers import Answer
 from handlers.domains import DomainPorts, get_domain, refuse_domains
 from handlers.heartbeat import HeartbeatPorts, post_node_heartbeat, refuse_heartbeat
 from handlers.node_state import PullPorts, get_node_state, refuse_pull
+from handlers.node_token import NodeTokenPorts, refuse_node_token, renew_node_token
 from handlers.reachability import (
     ReachabilityPorts,
     get_node_reachability,
@@ -34,6 +35,7 @@ OPERATIONS: Mapping[str, Callable[..., Answer]] = MappingProxyType(
         "GetNodeEvents": refuse_pull,  # until events exist: an agent gives up on 404, not on 501
         "PostNodeHeartbeat": post_node_heartbeat,
         "GetNodeReachability": get_node_reachability,
+        "RenewNodeToken": renew_node_token,
         "GetDomain": get_domain,
         "GetLivez": get_livez,
         "GetReadyz": get_readyz,
@@ -54,6 +56,7 @@ UNPROVISIONED: Mapping[type, Callable[[], Answer]] = MappingProxyType(
         PullPorts: refuse_pull,
         HeartbeatPorts: refuse_heartbeat,
         ReachabilityPorts: refuse_reachability,
+        NodeTokenPorts: refuse_node_token,
         DomainPorts: refuse_domains,
     }
 )

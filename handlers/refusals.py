@@ -83,6 +83,9 @@ REACHABILITY_NOT_PROVISIONED = RefusalKind(
 DOMAINS_NOT_PROVISIONED = RefusalKind(
     501, "domains_not_provisioned", "Domains are not provisioned on this instance."
 )
+TOKEN_SIGNING_NOT_PROVISIONED = RefusalKind(
+    501, "token_signing_not_provisioned", "This instance has no key to sign node tokens with."
+)
 DATASTORE_UNAVAILABLE = RefusalKind(
     503, "datastore_unavailable", "The ledger is unavailable; retry later.", retry_after=5
 )
@@ -110,6 +113,7 @@ CATALOGUE = (
     HEARTBEAT_NOT_PROVISIONED,
     REACHABILITY_NOT_PROVISIONED,
     DOMAINS_NOT_PROVISIONED,
+    TOKEN_SIGNING_NOT_PROVISIONED,
     DATASTORE_UNAVAILABLE,
     AUTHZ_UNAVAILABLE,
     INTERNAL,

@@ -83,6 +83,8 @@ def wire(settings: Settings) -> Service:
         raise ContractError("\n".join(complaints))
     metrics = Metrics()
     own = own_keys(settings.signing_key, on_warning=lambda text: warn("signing_key", warning=text))
+    if own is not None:
+        own.current()  # now, while it is what was checked at the start: it may go bad at any time
     live = live_pull(settings, metrics, own) if settings.provisioned else None
     receipt = wiring_receipt(live, settings.test_clock)
     service = ServicePorts(

@@ -20,6 +20,7 @@ from db.write_pool import WritePool
 from handlers.domains import DomainPorts
 from handlers.heartbeat import HeartbeatPorts
 from handlers.node_state import PullPorts
+from handlers.node_token import NodeTokenPorts
 from handlers.reachability import ReachabilityPorts
 from server.authz.spicedb import SpiceDbChecker
 from server.metrics import Metrics
@@ -67,4 +68,11 @@ def operation_ports(shared: Shared) -> dict[type, object]:
         ReachabilityPorts(relations, nodes, PostgresReachabilityRepo(reads), audit),
         DomainPorts(relations, domains, PostgresDomainReader(reads), audit),
     )
-    return {type(one): one for one in ports}
+    return {type(one): one for one in (*ports, *minting_ports(shared, nodes))}
+
+
+def minting_ports(shared: Shared, nodes: PostgresNodeRepo) -> tuple[object, ...]:
+    """Those of the operations that give tokens out: none where there is no signing key."""
+    if shared.mint is None:
+        return ()
+    return (NodeTokenPorts(shared.relations, nodes, shared.mint, shared.audit),)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli import auditing, inspection, running, snapshots
+from server.cli import auditing, inspection, keygen, running, snapshots
 from server.cli.failures import PlainFailures
 from server.cli.groups import Example, add_commands, build_group
 
@@ -21,6 +21,11 @@ _EXAMPLES: tuple[Example, ...] = (
     (running.serve, "PLEXSPHERE_BIND=0.0.0.0:8080 plexsphere-state serve"),
     (running.migrate, "plexsphere-state migrate --dsn postgresql://plexsphere@db/plexsphere"),
     (running.token, "plexsphere-state token user:ada --ttl 600"),
+    (
+        keygen.keygen,
+        "plexsphere-state keygen signing-key.json\n\n"
+        "plexsphere-state keygen signing-key.json --step add",
+    ),
     (
         snapshots.snapshot,
         "plexsphere-state snapshot $PLEXSPHERE_NODE_ID --raw > earlier.json\n\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -95,7 +94,7 @@ def token(
         str,
         typer.Option(
             envvar="PLEXSPHERE_SIGNING_KEY",
-            help="The development key that `make run` makes.",
+            help="A private JWK or a set of them: a file, or JSON; the first signs.",
             show_default=False,
         ),
     ] = "",
@@ -128,7 +127,7 @@ def token(
         )
     try:
         minted = mint(
-            Path(signing_key),
+            signing_key,
             subject,
             ttl=ttl,
             issuer=issuer or ISSUER,

@@ -4,9 +4,12 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .failures import write_private
+
+if TYPE_CHECKING:
+    from server.authn.signing import SigningKey
 
 ALGORITHM = "EdDSA"
 ISSUER = "https://issuer.plexsphere.test"
@@ -34,7 +37,7 @@ def ensure_keys(signing_key: Path, jwks: Path) -> None:
 
 
 def mint(
-    signing_key: Path,
+    signing_key: str | Path,
     subject: str,
     ttl: float = TTL_SECONDS,
     issuer: str = ISSUER,
@@ -47,7 +50,7 @@ def mint(
     """
     import jwt
 
-    private = _read_private(signing_key)
+    key = _signer(signing_key)
     now = int(time.time())
     usual = {
         "iss": issuer,
@@ -58,17 +61,21 @@ def mint(
     }
     return jwt.encode(
         usual | claims,
-        jwt.PyJWK(private, algorithm=ALGORITHM).key,
-        algorithm=ALGORITHM,
-        headers={"kid": private["kid"]},
+        key.private,
+        algorithm=key.public.algorithm,
+        headers={"kid": key.public.kid},
     )
 
 
-def _read_private(path: Path) -> dict[str, Any]:
+def _signer(setting: str | Path) -> "SigningKey":
+    """The key that the service itself would sign with, given the same setting."""
+    from server.authn.documents import DocumentError
+    from server.authn.own_keys import signing_document
+    from server.authn.signing import parse_signing_keys
+
+    text = str(setting)
+    named = "PLEXSPHERE_SIGNING_KEY" if text.startswith("{") else text
     try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise NotASigningKey(f"{path} is not a private JWK; make run writes one") from error
-    if not isinstance(value, dict) or not {"kid", "d", "x"} <= value.keys():
-        raise NotASigningKey(f"{path} is not a private Ed25519 JWK with a kid")
-    return value
+        return parse_signing_keys(signing_document(text).read() or b"").members[0]
+    except (OSError, ValueError, DocumentError) as error:
+        raise NotASigningKey(f"{named} is not a private JWK; make run writes one") from error

@@ -76,9 +76,11 @@ class Attacked:
     varies: bool = False
 
 
-def of_a_node(audit_relation: str) -> Attacked:
+def of_a_node(audit_relation: str, varies: bool = False) -> Attacked:
     """An operation of a Node's own agent."""
-    return Attacked("node:{id}", addressed_node, no_such_node, audit_relation=audit_relation)
+    return Attacked(
+        "node:{id}", addressed_node, no_such_node, audit_relation=audit_relation, varies=varies
+    )
 
 
 def of_a_domain(audit_relation: str, caller: str = "user:operator") -> Attacked:
@@ -99,6 +101,7 @@ ATTACKED: Mapping[str, Attacked] = {
     "GetNodeEvents": Attacked("node:{id}", addressed_node, no_such_stream, granted=501),
     "PostNodeHeartbeat": of_a_node("node.heartbeat"),
     "GetNodeReachability": of_a_node("node_reachability.read"),
+    "RenewNodeToken": of_a_node("node.token", varies=True),
     "GetDomain": of_a_domain("domain.read"),
     "GetLivez": ANYONE,
     "GetReadyz": ANYONE,

@@ -21,6 +21,7 @@ from handlers import OPERATIONS
 from handlers.domains import DomainPorts
 from handlers.heartbeat import HeartbeatPorts
 from handlers.node_state import PullPorts
+from handlers.node_token import NodeTokenPorts
 from handlers.reachability import ReachabilityPorts
 from handlers.service import Asset, DocsPage, ServicePorts
 from server.app import build_app
@@ -41,6 +42,7 @@ from tests.fakes import (
     FakePublishedKeys,
     FakeReachabilityRepo,
     FakeRelationChecker,
+    FakeTokenMint,
 )
 
 if not structlog.is_configured():
@@ -104,6 +106,7 @@ class FakeService:
         )
         self.health = FakeHealthProbe()
         self.published = FakePublishedKeys()
+        self.mint = FakeTokenMint()
         self.metrics = Metrics()
         self.seen: list[list[str]] = []
         contract = contract or self.contract
@@ -122,6 +125,7 @@ class FakeService:
             asked = (self.relations, self.nodes)
             wired[HeartbeatPorts] = HeartbeatPorts(*asked, self.heartbeats, self.audit)
             wired[ReachabilityPorts] = ReachabilityPorts(*asked, self.verdicts, self.audit)
+            wired[NodeTokenPorts] = NodeTokenPorts(*asked, self.mint, self.audit)
             wired[DomainPorts] = DomainPorts(
                 self.relations, self.domains, self.domain_rows, self.audit
             )

@@ -73,6 +73,7 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "serve",
             "migrate",
             "token",
+            "keygen",
             "snapshot",
             "diff",
             "receipt",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from server.authn.documents import FixedDocument
 from server.authn.own_keys import OwnKeys
 from server.settings import Settings
 from server.wiring import wire
+from tests.factories import node_id
 from tests.ports.in_process import FakeService
 from tests.tokens import ed25519_key, es256_key, rs256_key
 
@@ -47,7 +49,7 @@ def test_keys_that_should_be_there_and_are_not_are_a_500_and_not_an_empty_set() 
     assert (answer.status_code, b"gone" in answer.data) == (500, False)
 
 
-def test_a_port_that_mints_is_wired_only_with_a_signing_key() -> None:
+def test_minting_and_renewal_are_wired_only_with_a_signing_key() -> None:
     live = Settings(dsn="postgresql://reader@127.0.0.1:1/x", jwt_issuer="i", jwt_audience="a")
     with_key = Settings(
         dsn=live.dsn,
@@ -58,12 +60,25 @@ def test_a_port_that_mints_is_wired_only_with_a_signing_key() -> None:
     found = []
     for settings in (live, with_key):
         service = wire(settings)
-        found.append(service.receipt.ports["TokenMint"])
+        receipt = service.receipt
+        found.append((receipt.ports["TokenMint"], receipt.operations["RenewNodeToken"]))
+        answer = service.app.test_client().post(f"/v1/nodes/{node_id(1)}/token")
+        assert answer.status_code == (401 if found[-1][0] else 501)
+        assert receipt.complete  # a pull needs no signing key
         service.close()
-    assert found == [None, "JwtMint"]
+    assert found == [(None, "refused"), ("JwtMint", "live")]
 
 
 def test_what_is_published_verifies_what_is_signed_now() -> None:
     own = OwnKeys(FixedDocument(json.dumps({"keys": [k.private_jwk for k in KEYS]}).encode()))
     first = own.jwks()["keys"][0]  # type: ignore[index]
     assert first["kid"] == own.signer().public.kid
+
+
+def test_a_file_that_goes_bad_before_the_first_request_is_not_missed(tmp_path: Path) -> None:
+    """The keys are read when a worker starts, which would have none otherwise."""
+    file = tmp_path / "signing-key.json"
+    file.write_text(json.dumps(KEYS[0].private_jwk))
+    client = wire(Settings(signing_key=str(file))).app.test_client()
+    file.write_text("{}")
+    assert json.loads(client.get(PATH).data) == {"keys": [KEYS[0].jwk]}

@@ -1,0 +1,64 @@
+"""``keygen``: a signing key for PLEXSPHERE_SIGNING_KEY, and the steps of its rotation."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server.cli.failures import ExitCode, Failure
+
+
+class Algorithm(StrEnum):
+    """What a key signs with."""
+
+    EDDSA = "EdDSA"
+    ES256 = "ES256"
+    RS256 = "RS256"
+
+
+class Step(StrEnum):
+    """What happens to the file."""
+
+    NEW = "new"
+    ADD = "add"
+    PROMOTE = "promote"
+    RETIRE = "retire"
+
+
+def keygen(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file with the key or keys.")],
+    step: Annotated[
+        Step,
+        typer.Option(
+            help="new: a file with one key; add: one more key, trusted and not yet signing; "
+            "promote: the newest key signs; retire: only the key that signs is left.",
+        ),
+    ] = Step.NEW,
+    algorithm: Annotated[Algorithm, typer.Option(help="Of a key that is made.")] = Algorithm.EDDSA,
+) -> None:
+    """Make a signing key, or rotate it; prints the kids in the file, the one that signs first.
+
+    The file is replaced at once and readable to its owner alone. Private parts are never printed.
+    """
+    from server.authn.key_files import new_key, read_key_file, write_key_file
+
+    if step is Step.NEW and file.exists():
+        raise Failure(f"{file} is there already: --step add puts a key into it.", ExitCode.USAGE)
+    try:
+        keys = [] if step is Step.NEW else read_key_file(file)
+    except ValueError as error:
+        raise Failure(f"{file} holds no signing keys: {error}.", ExitCode.USAGE) from error
+    if step in (Step.NEW, Step.ADD):
+        keys = [*keys, new_key(algorithm)]
+    elif step is Step.PROMOTE:
+        keys = [keys[-1], *keys[:-1]]
+    else:
+        keys = keys[:1]
+    owner = None if step is Step.NEW else os.stat(file)
+    write_key_file(file, keys, owner)
+    for key in keys:
+        typer.echo(key["kid"])

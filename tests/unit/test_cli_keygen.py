@@ -1,0 +1,95 @@
+"""keygen makes keys that the service accepts, and rotates them without losing one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jwt
+import pytest
+
+from server.authn.own_keys import OwnKeys, signing_document
+from server.cli.failures import ExitCode
+from tests.unit.test_cli_pulling import failed, run
+
+ALGORITHMS = ["EdDSA", "ES256", "RS256"]
+
+
+def kids(file: Path) -> list[str]:
+    """Those that a service would publish, the one that signs first."""
+    own = OwnKeys(signing_document(str(file)))
+    return [key["kid"] for key in own.jwks()["keys"]]  # type: ignore[attr-defined]
+
+
+def keygen(file: Path, *options: str) -> list[str]:
+    result = run("keygen", str(file), *options)
+    assert result.exit_code == ExitCode.OK, result.stderr
+    return result.stdout.split()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_new_key_signs_and_its_file_is_its_owners_alone(tmp_path: Path, algorithm: str) -> None:
+    file = tmp_path / "key.json"
+    printed = keygen(file, "--algorithm", algorithm)
+    assert printed == kids(file) and len(printed) == 1
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert OwnKeys(signing_document(str(file))).signer().public.algorithm == algorithm
+
+
+def test_the_private_part_is_not_printed(tmp_path: Path) -> None:
+    file = tmp_path / "key.json"
+    result = run("keygen", str(file))
+    assert json.loads(file.read_text())["d"] not in result.stdout + result.stderr
+
+
+def test_a_rotation_adds_then_signs_then_takes_the_old_one_out(tmp_path: Path) -> None:
+    file = tmp_path / "key.json"
+    (old,) = keygen(file)
+    added = keygen(file, "--step", "add", "--algorithm", "ES256")
+    assert added == kids(file) and added[0] == old and len(added) == 2
+    new = added[1]
+    assert keygen(file, "--step", "promote") == kids(file) == [new, old]
+    assert keygen(file, "--step", "retire") == kids(file) == [new]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["key.json"]
+
+
+def test_who_may_read_the_file_may_go_on_reading_it(tmp_path: Path) -> None:
+    file = tmp_path / "key.json"
+    keygen(file)
+    file.chmod(0o640)
+    keygen(file, "--step", "add")
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_key_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "key.json"
+    before = keygen(file)
+    assert "is there already" in failed(run("keygen", str(file)), ExitCode.USAGE)
+    assert kids(file) == before
+
+
+def test_a_file_that_holds_no_key_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "key.json"
+    file.write_text('{"kty":"oct","k":"c2VjcmV0"}')
+    said = failed(run("keygen", str(file), "--step", "add"), ExitCode.USAGE)
+    assert "symmetric" in said and "c2VjcmV0" not in said
+    assert file.read_text() == '{"kty":"oct","k":"c2VjcmV0"}'
+
+
+def test_a_rotation_of_nothing_is_refused(tmp_path: Path) -> None:
+    result = run("keygen", str(tmp_path / "none.json"), "--step", "add")
+    assert "none.json" in failed(result, ExitCode.USAGE)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_token_command_signs_with_the_first_key_of_any_kind(
+    tmp_path: Path, algorithm: str
+) -> None:
+    file = tmp_path / "key.json"
+    first = keygen(file, "--algorithm", algorithm)[0]
+    keygen(file, "--step", "add")
+    for setting in (str(file), file.read_text()):
+        result = run("token", "user:ada", PLEXSPHERE_SIGNING_KEY=setting)
+        assert result.exit_code == ExitCode.OK, result.stderr
+        header = jwt.get_unverified_header(result.stdout.strip())
+        assert (header["kid"], header["alg"]) == (first, algorithm)
