@@ -1,7 +1,6 @@
 """The WSGI entry point: ``gunicorn -c python:server.gunicorn_conf wsgi:application``."""
 
-from server.settings import read_settings
-from server.wiring import wire
+from server.start_check import start
 
-service = wire(read_settings())
+service = start()
 application = service.app

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,6 +16,7 @@ from connexion.exceptions import InvalidSpecification
 from connexion.spec import Specification
 from jsonschema import ValidationError
 
+import handlers as handlers_room
 from server.contract import CONTRACT_FILE, METHODS, Contract, OperationContract
 from server.contract_errors import ContractError
 from server.operations import coverage_complaints
@@ -23,6 +25,7 @@ from server.request_validation import missing_body_refusals
 from server.signatures import signature_complaints
 
 PLACE = f"api/{CONTRACT_FILE}"
+INDEX = "handlers/__init__.py"
 LONGEST_COMPLAINT = 200
 
 
@@ -33,11 +36,11 @@ def contract_complaints(raw: bytes, handlers: Mapping[str, Callable[..., Any]]) 
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
-        return [_complaint(line, column, str(error.problem or error.context))]
+        return [_complaint(PLACE, line, column, str(error.problem or error.context))]
     except yaml.YAMLError as error:
-        return [_complaint(0, 0, str(error))]
+        return [_complaint(PLACE, 0, 0, str(error))]
     if not isinstance(root, yaml.MappingNode):
-        return [_complaint(0, 0, "not an OpenAPI document")]
+        return [_complaint(PLACE, 0, 0, "not an OpenAPI document")]
     found = [*_duplicate_keys(root), *_dangling_references(root)]
     if not found:
         found = [*_specification(raw, root)]
@@ -48,16 +51,16 @@ def contract_complaints(raw: bytes, handlers: Mapping[str, Callable[..., Any]]) 
     return [_complaint(*one) for one in sorted(found)]
 
 
-Fault = tuple[int, int, str]
+Fault = tuple[str, int, int, str]
 
 
-def _complaint(line: int, column: int, sentence: str) -> str:
+def _complaint(file: str, line: int, column: int, sentence: str) -> str:
     text = " ".join(sentence.split())[:LONGEST_COMPLAINT]
-    return f"{PLACE}:{line + 1}:{column + 1}: {text}"
+    return f"{file}:{line + 1}:{column + 1}: {text}"
 
 
 def _at(node: yaml.Node, sentence: str) -> Fault:
-    return node.start_mark.line, node.start_mark.column, sentence
+    return PLACE, node.start_mark.line, node.start_mark.column, sentence
 
 
 def _mappings(node: yaml.Node) -> Iterator[yaml.MappingNode]:
@@ -158,10 +161,21 @@ def _coverage(
         for path, sentence in problem_complaints(contract, handlers):
             yield _at(_find(root, path)[0], sentence)
     for sentence in sentences:
-        named = [name for name in contract.operations if name in re.split(r"\W+", sentence)]
-        operation = contract.operations[named[0]] if named else None
-        path = [] if operation is None else _whereabouts(operation)
-        yield _at(_find(root, path)[0], sentence)
+        words = re.split(r"\W+", sentence)
+        operation = next((one for name, one in contract.operations.items() if name in words), None)
+        if operation is not None:
+            yield _at(_find(root, _whereabouts(operation))[0], sentence)
+        else:
+            yield _at_handler(words, sentence)
+
+
+def _at_handler(names: Sequence[str], sentence: str) -> Fault:
+    """A handler nobody asks for stands in the index of the service, not in the contract."""
+    index = Path(handlers_room.__file__)
+    for number, line in enumerate(index.read_text("utf-8").splitlines()):
+        if any(line.lstrip().startswith(f'"{name}":') for name in names if name):
+            return INDEX, number, len(line) - len(line.lstrip()), sentence
+    return INDEX, 0, 0, sentence
 
 
 def _whereabouts(operation: OperationContract) -> list[str]:

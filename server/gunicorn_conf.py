@@ -2,11 +2,22 @@
 
 import gc
 import shutil
+import sys
 import tempfile
 
-from server.settings import metrics_directory, read_settings, share_metrics
+from server.settings import (
+    METRICS_FOLDER,
+    SettingsError,
+    metrics_directory,
+    read_settings,
+    share_metrics,
+)
+from server.start_check import refuse_to_start, start_complaints
 
-_settings = read_settings()
+try:
+    _settings = read_settings()
+except SettingsError:
+    refuse_to_start(start_complaints())
 
 bind = _settings.bind
 workers = _settings.workers
@@ -41,10 +52,9 @@ logger_class = "server.gunicorn_logs.PipelineLogger"
 proc_name = "plexsphere-state"
 
 # Made once and kept over reloads, which read this file again: counts go on.
-_OURS = "plexsphere-metrics-"
 _metrics = metrics_directory() or ""
-if _OURS not in _metrics:
-    _metrics = tempfile.mkdtemp(prefix=_OURS)
+if METRICS_FOLDER not in _metrics:
+    _metrics = tempfile.mkdtemp(prefix=METRICS_FOLDER)
     share_metrics(_metrics)
 
 
@@ -71,10 +81,10 @@ def child_exit(server, worker):  # type: ignore[no-untyped-def]
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]
-    """Flush what the worker still holds: audit rows."""
-    import wsgi
-
-    wsgi.service.close()
+    """Flush what the worker still holds: audit rows. One that did not start holds nothing."""
+    wsgi = sys.modules.get("wsgi")
+    if wsgi is not None:
+        wsgi.service.close()
 
 
 def on_exit(server):  # type: ignore[no-untyped-def]

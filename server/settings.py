@@ -18,6 +18,7 @@ from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
 from server.moved_time import is_readable
 
 PREFIX = "PLEXSPHERE_"
+METRICS_FOLDER = "plexsphere-metrics-"  # what the name of a folder of ours has in it
 
 
 @dataclass(frozen=True, slots=True)

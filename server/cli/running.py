@@ -44,20 +44,13 @@ def serve() -> None:
     Malformed settings refuse to start, all of them named at once. A Postgres or SpiceDB that cannot
     be reached does not: /readyz says which is down.
     """
-    from handlers import OPERATIONS
-    from server.contract import packaged_contract
-    from server.contract_check import contract_complaints
-    from server.settings import SettingsError, read_settings
+    from server.settings import read_settings
+    from server.start_check import start_complaints
 
-    complaints = contract_complaints(packaged_contract(), OPERATIONS)
-    try:
-        settings = read_settings()
-    except SettingsError as error:
-        # Settings and contract together: whoever mends the one sees the other.
-        complaints = [*error.complaints, *complaints]
+    complaints = start_complaints()
     if complaints:
         raise Failure("\n".join(complaints), ExitCode.USAGE)
-    if not settings.provisioned:
+    if not read_settings().provisioned:
         typer.echo("PLEXSPHERE_DSN is not set: every pull will be answered 501.", err=True)
     gunicorn = ["-m", "gunicorn", "-c", "python:server.gunicorn_conf", "wsgi:application"]
     # The same process goes on as gunicorn, so that a supervisor's signals reach it.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from handlers import OPERATIONS
 from server.contract import Contract
 from server.contract_check import contract_complaints
 
+ROOT = Path(__file__).resolve().parents[2]
 RAW = Contract.packaged().raw
 TEXT = RAW.decode()
 
@@ -75,6 +78,14 @@ def test_an_edit_that_cannot_be_served_is_named_with_its_place(
 def test_a_handler_without_an_operation_is_named() -> None:
     handlers = {**OPERATIONS, "GetNothing": OPERATIONS["GetLivez"]}
     assert any("GetNothing" in one for one in contract_complaints(RAW, handlers))
+
+
+def test_a_handler_that_the_file_no_longer_names_is_told_where_it_is_bound() -> None:
+    edited = TEXT.replace("operationId: GetLivez", "operationId: GetLives", 1)
+    index = (ROOT / "handlers" / "__init__.py").read_text()
+    told = contract_complaints(edited.encode(), OPERATIONS)
+    place = f"handlers/__init__.py:{line_of(index, 'GetLivez')}:9"
+    assert told[1:] == [f"{place}: handler GetLivez has no operation in the contract"]
 
 
 def test_a_document_that_is_none_is_refused() -> None:
