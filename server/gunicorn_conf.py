@@ -58,6 +58,14 @@ if METRICS_FOLDER not in _metrics:
     share_metrics(_metrics)
 
 
+def on_reload(server):  # type: ignore[no-untyped-def]
+    """Forget what this process has imported: new workers would have half of the old release."""
+    ours = ("composer", "db", "handlers", "server", "wsgi")
+    for name in list(sys.modules):
+        if name.partition(".")[0] in ours and name != __name__:
+            del sys.modules[name]
+
+
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
     """Importing the application makes nothing but long-lived objects: collecting waits for that."""
     gc.disable()

@@ -1,4 +1,4 @@
-"""The spec author's loop: a saved contract or handler is served at once, or the old one goes on."""
+"""The spec author's loop: what was saved is served at once, or what was served before goes on."""
 
 import os
 import signal
@@ -9,7 +9,14 @@ from contextlib import suppress
 
 from .commands import REPOSITORY
 
-WATCHED = (("api", "*.yaml"), ("handlers", "*.py"))
+WATCHED = (
+    ("api", "*.yaml"),
+    ("composer", "*.py"),
+    ("db", "**/*.py"),
+    ("db/queries", "*.sql"),
+    ("handlers", "*.py"),
+    ("server", "**/*.py"),
+)
 CHECK_SECONDS = 30
 
 
@@ -29,15 +36,23 @@ class Reloader:
         self._settings = settings
         self._gunicorn_pid = gunicorn_pid
         self._say = say
-        self._seen = dict(_times())
+        self._seen = self._settling = dict(_times())
 
     def poll(self) -> None:
-        """Check and reload when something was saved since the last time."""
+        """Check and reload when something was saved since the last time, and nothing since then.
+
+        An editor saves one file, a checkout hundreds: half of them is a tree that nobody wrote.
+        """
         times = dict(_times())
         if times == self._seen:
             return
-        self._seen = times
+        if times != self._settling:
+            self._settling = times
+            return
         complaints = check(self._settings)
+        if dict(_times()) != times:  # what was checked is not what would be served
+            return
+        self._seen = times
         if complaints:
             self._say("not reloaded, the old version goes on serving:")
             for line in complaints:

@@ -32,6 +32,9 @@ class Author:
         self.log = folder / "run.log"
         self.url = url
 
+    def file(self, path: str) -> Path:
+        return self.contract.parents[1] / path
+
     def save(self, old: str, new: str) -> None:
         text = self.contract.read_text()
         assert old in text
@@ -77,6 +80,17 @@ def author(tmp_path: Path) -> Iterator[Author]:
     finally:
         run.send_signal(signal.SIGINT)
         run.wait(timeout=30)
+
+
+def test_files_that_need_each_other_are_served_together(author: Author) -> None:
+    """The master has imported some of them already, and its workers are its copies."""
+    with author.file("server/authn/documents.py").open("a") as documents:
+        documents.write("\n\nSAVED = 1\n")
+    with author.file("server/wiring.py").open("a") as wiring:
+        wiring.write("\n\nfrom server.authn.documents import SAVED  # noqa\n")
+    author.save("version: 1.0.0", "version: 1.2.0")
+    assert eventually(lambda: author.version() == "1.2.0"), author.log.read_text()
+    assert not author.said("exited with code"), author.log.read_text()
 
 
 def test_a_saved_contract_is_served_and_a_broken_one_is_not(author: Author) -> None:
