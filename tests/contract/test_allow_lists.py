@@ -51,6 +51,12 @@ def operations_excused_by_a_rule() -> Iterable[str]:
     return re.findall(r"operationId !== '(\w+)'", (ROOT / ".spectral.yaml").read_text())
 
 
+def extensions() -> Iterable[str]:
+    rule = parsed(".spectral.yaml")["rules"]["no-code-in-the-contract"]["given"]
+    (names,) = re.findall(r"\^x-\(([a-z|-]+)\)\$", rule)
+    return names.split("|")
+
+
 def fuzzing_switched_off() -> Iterable[str]:
     """Dotted keys of the fuzzing's configuration that switch something off, or expect less."""
 
@@ -106,6 +112,7 @@ LISTS: Mapping[str, Callable[[], Iterable[Any]]] = {
     "Redocly's rules that are off": lambda: rules_off(".redocly.yaml"),
     "places that a linter overlooks": lambda: [path.name for path in ROOT.glob(".*lint-ignore*")],
     "operations that a lint rule excuses": operations_excused_by_a_rule,
+    "extensions that the contract may use": extensions,
     "what the fuzzing switches off": fuzzing_switched_off,
     "operations that fuzzing reaches in less than half": reached_by_less_than_half,
     "statuses left to Schemathesis": lambda: declared.MET_BY_SCHEMATHESIS,
