@@ -62,7 +62,8 @@ class Attacked:
     status that this same caller gets; every stranger must get what it gets on the existing one.
     ``body`` and ``headers`` are those of a good request; without ``body`` it is the contract's
     first example, as of now. ``audit_relation`` and ``audit_object`` are what an audit row says,
-    where the audit table has one. ``varies``: two answers need not be equal.
+    where the audit table has one. ``varies`` is for what anyone may ask, where two
+    answers need not be equal.
     """
 
     caller: str
@@ -76,11 +77,9 @@ class Attacked:
     varies: bool = False
 
 
-def of_a_node(audit_relation: str, varies: bool = False) -> Attacked:
+def of_a_node(audit_relation: str) -> Attacked:
     """An operation of a Node's own agent."""
-    return Attacked(
-        "node:{id}", addressed_node, no_such_node, audit_relation=audit_relation, varies=varies
-    )
+    return Attacked("node:{id}", addressed_node, no_such_node, audit_relation=audit_relation)
 
 
 def of_a_domain(audit_relation: str, caller: str = "user:operator") -> Attacked:
@@ -101,7 +100,7 @@ ATTACKED: Mapping[str, Attacked] = {
     "GetNodeEvents": Attacked("node:{id}", addressed_node, no_such_stream, granted=501),
     "PostNodeHeartbeat": of_a_node("node.heartbeat"),
     "GetNodeReachability": of_a_node("node_reachability.read"),
-    "RenewNodeToken": of_a_node("node.token", varies=True),
+    "RenewNodeToken": of_a_node("node.token"),
     "GetDomain": of_a_domain("domain.read"),
     "GetLivez": ANYONE,
     "GetReadyz": ANYONE,
