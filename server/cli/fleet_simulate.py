@@ -1,0 +1,198 @@
+"""``fleet simulate``: agents that behave as plexd does, and the proof that each got it right."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from server.cli.failures import ExitCode, Failure
+from server.cli.options import AsJson, Dsn, Url, usable_dsn
+
+if TYPE_CHECKING:
+    from server.fleet.agents import Agent
+    from server.fleet.simulation import Simulation
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EXAMPLE = (
+    "plexsphere-state fleet simulate --nodes 200 --domains 2 --seconds 120 --plot fleet.svg\n\n"
+    "plexsphere-state fleet simulate --nodes 500 --seconds 180 --herd --conditional"
+)
+
+
+def simulate(
+    nodes: Annotated[int, typer.Option(min=1, max=60_000, help="Agents in all.")] = 64,
+    domains: Annotated[int, typer.Option(min=1, max=32, help="Domains they are spread over.")] = 1,
+    seconds: Annotated[float, typer.Option(min=1, max=86_400, help="How long they tick.")] = 120,
+    jitter: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Share of its interval that a tick may move by.")
+    ] = 0.0,
+    conditional: Annotated[
+        bool, typer.Option("--conditional", help="Pull with If-None-Match.")
+    ] = False,
+    herd: Annotated[
+        bool, typer.Option("--herd", help="All start at once, as after an outage.")
+    ] = False,
+    clients: Annotated[int, typer.Option(min=1, max=512, help="Requests at once, at most.")] = 48,
+    name: Annotated[
+        str, typer.Option(help="Of the fleet; the same name adopts it again.")
+    ] = "fleet",
+    plot: Annotated[
+        Path | None, typer.Option(help="Where the plot goes, .svg or .png.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of when each agent starts.")] = 1,
+    anywhere: Annotated[
+        bool, typer.Option("--anywhere", help="Allow a service that is not on this machine.")
+    ] = False,
+    operator: Annotated[
+        str,
+        typer.Option(
+            "--operator",
+            envvar="PLEXSPHERE_OPERATOR_TOKEN",
+            help="Token of who may create Domains.",
+            show_default=False,
+        ),
+    ] = "",
+    dsn: Dsn = "",
+    url: Url = "http://127.0.0.1:8080",
+    as_json: AsJson = False,
+) -> None:
+    """Register or adopt a fleet, let it tick as plexd does, and prove every agent's picture.
+
+    Heartbeats each 30 s and pulls each 60 s; exit code 1 when a picture is not the ledger's.
+    """
+    if urlsplit(url).hostname not in LOOPBACK and not anywhere:
+        sentence = f"{url} is not on this machine: give --anywhere if the load is meant for it."
+        raise Failure(sentence, ExitCode.USAGE)
+    if not operator:
+        sentence = (
+            "PLEXSPHERE_OPERATOR_TOKEN is not set: export it (`. .dev/env` beside `make run`)."
+        )
+        raise Failure(sentence, ExitCode.USAGE)
+    if plot is not None and plot.suffix not in (".svg", ".png"):
+        raise Failure(f"--plot {plot} is to end in .svg or .png.", ExitCode.USAGE)
+    ledger = usable_dsn(dsn)
+    from server.fleet.simulation import Run
+
+    agents = _enrol(url, operator, name, nodes, domains, clients, conditional)
+    run = Run(seconds=seconds, clients=clients, jitter=jitter, herd=herd, seed=seed)
+    simulation = _tick(agents, run)
+    silent = simulation.settle()
+    wrong = _proof([agent for i, agent in enumerate(agents) if i not in set(silent)], ledger)
+    _report(simulation, len(agents), len(silent), wrong, as_json)
+    if plot is not None:
+        _draw(simulation, f"{nodes} agents in {domains} Domains", plot)
+    if silent or wrong:
+        raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def _enrol(
+    url: str, operator: str, name: str, nodes: int, domains: int, clients: int, conditional: bool
+) -> list[Agent]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from server.fleet.enrolment import Enrolment, EnrolmentError, enrol
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("registering", total=nodes)
+        try:
+            return enrol(
+                Enrolment(url, operator, name),
+                nodes,
+                domains,
+                min(clients, 8),
+                conditional,
+                lambda: progress.advance(task),
+            )
+        except EnrolmentError as error:
+            raise Failure(str(error)) from error
+
+
+def _tick(agents: Sequence[Agent], run: Any) -> Simulation:
+    """Ctrl-C ends the ticks early; the proof comes all the same."""
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    from server.fleet.simulation import Simulation
+
+    simulation, stops = Simulation(agents, run), [0]
+    earlier = signal.signal(signal.SIGINT, lambda *_: stops.__setitem__(0, 1))
+    words = TextColumn("{task.fields[words]}")
+    columns = (*Progress.get_default_columns()[:3], words)
+    try:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("ticking", total=run.seconds, words="")
+
+            def look(now: float) -> None:
+                done, failed = len(simulation.tally), simulation.tally.failed
+                words = f"{done} answers, {failed} not served"
+                progress.update(task, completed=now, words=words)
+
+            simulation.run(look, lambda: bool(stops[0]))
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+    return simulation
+
+
+def _proof(agents: Sequence[Agent], dsn: str) -> list[str]:
+    from composer.errors import ComposerError
+    from server.fleet.proof import unequal
+
+    try:
+        return unequal(agents, dsn)
+    except ComposerError as error:
+        raise Failure(f"the ledger could not be read for the proof: {error}.") from error
+
+
+def _report(
+    simulation: Simulation, agents: int, silent: int, wrong: list[str], as_json: bool
+) -> None:
+    from server.fleet.tally import QUANTILES, status_name
+
+    lines = simulation.tally.lines()
+    if as_json:
+        kinds = {
+            line.kind: {
+                "answers": line.count,
+                "statuses": {status_name(k): v for k, v in sorted(line.statuses.items())},
+                "seconds": dict(zip(map(str, QUANTILES), line.latencies, strict=True)),
+                "latest_start": line.latest_start,
+            }
+            for line in lines
+        }
+        found = {"agents": agents, "silent": silent, "unequal": wrong, "kinds": kinds}
+        typer.echo(json.dumps(found))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "answers", "statuses", "p50 ms", "p90", "p99", "p99.9", "max", "latest start")
+    for line in lines:
+        statuses = ", ".join(f"{status_name(k)}: {v}" for k, v in sorted(line.statuses.items()))
+        shown = [f"{1000 * one:.1f}" for one in line.latencies]
+        late = f"{1000 * line.latest_start:.0f} ms"
+        table.add_row(line.kind, str(line.count), statuses, *shown, late)
+    Console().print(table)
+    for sentence in wrong[:20]:
+        typer.echo(f"  {sentence}")
+    equal = agents - silent - len(wrong)
+    typer.echo(
+        f"{equal} of {agents} pictures equal the ledger; {silent} agents got no last answer."
+    )
+
+
+def _draw(simulation: Simulation, title: str, plot: Path) -> None:
+    from server.fleet.plot import draw
+
+    try:
+        draw(simulation.tally, title, plot)
+    except ImportError as error:
+        sentence = "the plot needs matplotlib: install plexsphere-state[fleet]."
+        raise Failure(sentence) from error
+    typer.echo(f"plot: {plot}")

@@ -1,0 +1,56 @@
+"""When each agent is due: plexd's ticks, without jitter unless asked for (contract.md 7)."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from random import Random
+
+HEARTBEAT_SECONDS, PULL_SECONDS = 30.0, 60.0
+
+
+@dataclass(order=True, frozen=True, slots=True)
+class Due:
+    """One tick; ``at`` in seconds since the run began."""
+
+    at: float
+    number: int
+    agent: int = field(compare=False)
+    kind: str = field(compare=False)
+
+
+class Schedule:
+    """A heap of ticks. Not for several threads.
+
+    ``herd`` starts every agent in the same instant, as after a restart of the control plane; else
+    they start spread over one interval. ``jitter`` moves each tick by up to that share of its
+    interval, either way.
+    """
+
+    def __init__(self, random: Random, jitter: float = 0.0, herd: bool = False) -> None:
+        self._random = random
+        self._jitter = jitter
+        self._herd = herd
+        self._heap: list[Due] = []
+        self._count = 0
+
+    def start(self, agent: int, kind: str, interval: float) -> None:
+        """The first tick: at once under ``herd``, else within the first interval."""
+        self._push(0.0 if self._herd else self._random.uniform(0.0, interval), agent, kind)
+
+    def again(self, due: Due, interval: float, now: float) -> None:
+        """The tick after ``due``; what passed meanwhile is dropped, not made up."""
+        moved = interval * self._random.uniform(-self._jitter, self._jitter)
+        self._push(max(due.at + interval + moved, now), due.agent, due.kind)
+
+    def pop(self, now: float) -> Due | None:
+        """A tick that is due, the oldest first."""
+        return heapq.heappop(self._heap) if self._heap and self._heap[0].at <= now else None
+
+    @property
+    def next_at(self) -> float | None:
+        return self._heap[0].at if self._heap else None
+
+    def _push(self, at: float, agent: int, kind: str) -> None:
+        self._count += 1
+        heapq.heappush(self._heap, Due(at, self._count, agent, kind))

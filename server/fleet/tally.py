@@ -1,0 +1,113 @@
+"""What a simulation saw: every exchange with its moment, its status and how long it took."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from server.fleet.wire import NO_ANSWER
+
+PULL, HEARTBEAT = "pull", "heartbeat"
+QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One kind of exchange, summed up; in seconds, ``latencies`` in the order of QUANTILES."""
+
+    kind: str
+    count: int
+    statuses: Counter[int]
+    latencies: tuple[float, ...]
+    latest_start: float
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """All that was answered in one second of the run."""
+
+    at: int
+    statuses: Counter[int]
+    p50: float
+    p99: float
+
+
+class Tally:
+    """Filled by many threads. Moments are seconds since the run began."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kinds: list[str] = []
+        self._statuses = array("i")
+        self._at = array("d")
+        self._seconds = array("d")
+        self._late = array("d")
+
+    def add(self, kind: str, at: float, late: float, status: int, seconds: float) -> None:
+        """``late`` is how long after its tick the request was begun: the simulator's own lag."""
+        with self._lock:
+            self._kinds.append(kind)
+            self._statuses.append(status)
+            self._at.append(at + seconds)
+            self._seconds.append(seconds)
+            self._late.append(late)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    @property
+    def failed(self) -> int:
+        """Exchanges that were neither a 2xx nor a 304."""
+        with self._lock:
+            return sum(1 for status in self._statuses if not is_served(status))
+
+    def lines(self) -> list[Line]:
+        """A line a kind."""
+        with self._lock:
+            kinds = list(self._kinds)
+            rows = list(zip(kinds, self._statuses, self._seconds, self._late, strict=True))
+        return [
+            Line(
+                kind,
+                len(of_kind),
+                Counter(status for _, status, _, _ in of_kind),
+                quantiles([seconds for _, _, seconds, _ in of_kind]),
+                max(late for _, _, _, late in of_kind),
+            )
+            for kind in sorted(set(kinds))
+            if (of_kind := [row for row in rows if row[0] == kind])
+        ]
+
+    def seconds(self) -> list[Second]:
+        """Second by second, those without an answer left out."""
+        with self._lock:
+            rows = list(zip(self._at, self._statuses, self._seconds, strict=True))
+        by_second: dict[int, list[tuple[int, float]]] = {}
+        for at, status, took in rows:
+            by_second.setdefault(int(at), []).append((status, took))
+        return [_second(at, by_second[at]) for at in sorted(by_second)]
+
+
+def is_served(status: int) -> bool:
+    return 200 <= status < 300 or status == 304
+
+
+def status_name(status: int) -> str:
+    return "no answer" if status == NO_ANSWER else str(status)
+
+
+def quantiles(values: Iterable[float], wanted: Sequence[float] = QUANTILES) -> tuple[float, ...]:
+    """By nearest rank; zeros where there is nothing."""
+    ordered = sorted(values)
+    if not ordered:
+        return (0.0,) * len(wanted)
+    last = len(ordered) - 1
+    return tuple(ordered[min(last, int(q * len(ordered)))] for q in wanted)
+
+
+def _second(at: int, rows: Sequence[tuple[int, float]]) -> Second:
+    p50, p99 = quantiles([took for _, took in rows], (0.5, 0.99))
+    return Second(at, Counter(status for status, _ in rows), p50, p99)
