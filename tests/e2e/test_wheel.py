@@ -22,8 +22,8 @@ from tests.wheels import ROOMS, ROOT, canonical, served_from
 
 # Where the page's files are from: for who reads the tree.
 NOT_PACKAGED = {"server/docs/README.md", "server/docs/.gitattributes"}
-# What only a person's own machine needs is in the extra `dev`.
-DEVELOPMENT = "server/dev/"
+# What only a person's own machine needs is in the extras `dev` and `fleet`.
+OF_EXTRAS = ("server/dev/", "server/fleet/plot.py")
 
 
 def tree() -> dict[str, bytes]:
@@ -65,7 +65,7 @@ def import_complaints(sources: dict[str, bytes], metadata: list[str]) -> list[st
         f"{name} imports {package}, and nothing requires {' or '.join(sorted(given))}"
         for name, package in sorted(imports(sources))
         if not (given := {canonical(one) for one in providers.get(package, [package])})
-        & (ever if name.startswith(DEVELOPMENT) else always)
+        & (ever if name.startswith(OF_EXTRAS) else always)
     ]
 
 

