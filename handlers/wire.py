@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from composer.peers import DomainPeers, Peers
+from composer.peers import DomainPeers
 from composer.snapshot import NodeStateSnapshot
 from handlers.wire_values import (
     bridge_value,
@@ -115,9 +115,9 @@ class SnapshotWire:
         )
         digest = desired_state_digest(
             domain.digest,
-            snapshot.peers,
+            snapshot.peers.addressed_node_id,
             snapshot.reachability.state,
-            (policy, bridge, state, reports),
+            tuple(map(block_digest, (policy, bridge, state, reports))),
         )
         return SnapshotBody(blocks, digest)
 
@@ -144,14 +144,25 @@ def encode_peers(peers: DomainPeers) -> EncodedPeers:
     return EncodedPeers(array, spans, hashlib.sha256(array).digest())
 
 
+def block_digest(block: bytes) -> bytes:
+    """What a block adds to the desired-state digest: 32 bytes."""
+    return hashlib.sha256(block).digest()
+
+
 def desired_state_digest(
-    domain_digest: bytes, peers: Peers, reachability_state: str, blocks: tuple[bytes, ...]
+    domain_digest: bytes,
+    addressed_node_id: UUID,
+    reachability_state: str,
+    block_digests: tuple[bytes, ...],
 ) -> str:
-    """A hash of parts: everything but reachability's two timestamps, at no cost per peer (D10)."""
+    """A hash of parts: everything but reachability's two timestamps, at no cost per peer (D10).
+
+    ``block_digests`` are those of policy, bridge, state and reports.
+    """
     digest = hashlib.sha256(_DIGEST_VERSION)
     digest.update(domain_digest)
-    digest.update(peers.addressed_node_id.bytes)
-    digest.update(hashlib.sha256(reachability_state.encode("utf-8")).digest())
-    for block in blocks:
-        digest.update(hashlib.sha256(block).digest())
+    digest.update(addressed_node_id.bytes)
+    digest.update(block_digest(reachability_state.encode("utf-8")))
+    for one in block_digests:
+        digest.update(one)
     return digest.hexdigest()

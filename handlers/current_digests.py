@@ -1,0 +1,72 @@
+"""The digests that pulls of a whole Domain would give now, without composing their bodies (D10).
+
+The parts are those of ``handlers/wire.py``: the Domain's peers are encoded once, and a block once
+for all Nodes that have the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Protocol
+from uuid import UUID
+
+from composer.bridge import EffectiveConfigBuilder
+from composer.entries import reports
+from composer.errors import ZeroNodeId
+from composer.identity import NIL
+from composer.peers import domain_peers
+from composer.policy import policy
+from composer.ports import (
+    BridgeSource,
+    EntriesSource,
+    PeerTable,
+    PolicySource,
+    ReachabilitySource,
+)
+from composer.reachability import reachability
+from handlers.wire import block_digest, desired_state_digest, encode_peers, json_bytes
+from handlers.wire_values import bridge_value, policy_value, reachability_value, reports_value
+
+
+class NodeSources(ReachabilitySource, PolicySource, BridgeSource, EntriesSource, Protocol):
+    """A LedgerView's row sets but for the peers, which are the Domain's."""
+
+
+class CurrentDigests:
+    """Of one Domain at one moment. Not for several threads."""
+
+    def __init__(self, table: PeerTable) -> None:
+        peers = domain_peers(table.domain_id, table.revision, table.rows)
+        self._peers = encode_peers(peers).digest
+        self._bridges = EffectiveConfigBuilder()
+        self._known: dict[tuple[str, Hashable], bytes] = {}
+
+    def of(self, node_id: UUID, sources: NodeSources) -> str:
+        """The digest of a pull of this moment. Raises what the composition of that pull raises."""
+        if node_id == NIL:
+            raise ZeroNodeId("digest of the nil Node")
+        verdict = reachability(sources.reachability())
+        json_bytes(reachability_value(verdict))  # no part of the digest, but of what can be served
+        rule_sets, entries = tuple(sources.policies()), tuple(sources.entries())
+        state = self._once("state", entries, lambda: reports_value(reports(entries)))
+        blocks = (
+            self._once("policy", rule_sets, lambda: policy_value(policy(rule_sets))),
+            self._bridge(sources),
+            state,
+            state,
+        )
+        return desired_state_digest(self._peers, node_id, verdict.state, blocks)
+
+    def _bridge(self, sources: NodeSources) -> bytes:
+        """Every bridge Resource is another one, so only its absence is worth remembering."""
+        rows = sources.bridge()
+        if rows is None:
+            return self._once("bridge", None, lambda: None)
+        return block_digest(json_bytes(bridge_value(self._bridges.build(rows))))
+
+    def _once(self, block: str, rows: Hashable, value: Callable[[], object]) -> bytes:
+        key = (block, rows)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = block_digest(json_bytes(value()))
+        return found
