@@ -24,7 +24,8 @@ from psycopg2.extensions import (
 )
 
 from composer.deadline import Deadline
-from db.errors import DeadlineExceeded
+from db.errors import DeadlineExceeded, ledger_errors
+from db.statements import Prepared
 
 Row = tuple[Any, ...]
 
@@ -90,3 +91,26 @@ def wait(opened: connection, deadline: Deadline) -> None:
         # Data already there is taken even when the time is just up.
         if not poller.poll(left * 1000) and left <= 0:
             raise DeadlineExceeded("no answer within the deadline")
+
+
+class OneReader:
+    """A read-only connection for somebody who asks once: no pool, and none of its libraries."""
+
+    def __init__(self, dsn: str, application_name: str) -> None:
+        self._dsn = with_defaults(
+            dsn,
+            {"default_transaction_read_only": "on", "jit": "off"},
+            application_name=application_name,
+        )
+
+    def fetch(
+        self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline
+    ) -> list[Row]:
+        """As ReadPool.fetch, on a connection made and closed here."""
+        with ledger_errors(query.name):
+            opened = connect(self._dsn, deadline)
+            try:
+                fetch(opened, query.prepare, None, deadline)
+                return fetch(opened, query.execute, arguments, deadline)
+            finally:
+                opened.close()

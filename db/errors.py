@@ -6,12 +6,11 @@ driver said is kept as ``__cause__``, for the log.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg2
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from composer.errors import ComposerError, DatastoreUnavailable
 
@@ -36,7 +35,11 @@ def ledger_errors(doing: str) -> Iterator[None]:
     """Raise DatastoreUnavailable or ComposerError for whatever the driver or the pool raises."""
     try:
         yield
-    except (psycopg2.Error, SQLAlchemyError, DeadlineExceeded, NoFreeConnection) as cause:
+    except (psycopg2.Error, DeadlineExceeded, NoFreeConnection) as cause:
+        raise translated(doing, cause) from cause
+    except Exception as cause:
+        if not is_pool_error(cause):
+            raise
         raise translated(doing, cause) from cause
 
 
@@ -49,8 +52,12 @@ def translated(doing: str, cause: Exception) -> ComposerError:
 
 def is_unavailable(cause: BaseException) -> bool:
     """Whether Postgres was not there, or not in time, as opposed to refusing what was asked."""
-    if isinstance(cause, (DeadlineExceeded, NoFreeConnection, PoolTimeout)):
+    if isinstance(cause, (DeadlineExceeded, NoFreeConnection)):
         return True
+    if is_pool_error(cause):
+        from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+        return isinstance(cause, PoolTimeout)
     state = getattr(cause, "pgcode", None)
     if state is None:
         # A refused connection, a broken one and a closed one carry no SQLSTATE; nor does a
@@ -59,6 +66,12 @@ def is_unavailable(cause: BaseException) -> bool:
             type(cause) is psycopg2.DatabaseError
         )
     return state.startswith(_UNAVAILABLE_CLASSES) or state in _UNAVAILABLE_CODES
+
+
+def is_pool_error(cause: BaseException) -> bool:
+    """Whether the pool's library raised it, which is not imported for those who have no pool."""
+    exc = sys.modules.get("sqlalchemy.exc")
+    return exc is not None and isinstance(cause, exc.SQLAlchemyError)
 
 
 def is_connection_lost(cause: BaseException) -> bool:

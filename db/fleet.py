@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from composer.bridge import BridgeRows
@@ -17,7 +17,6 @@ from composer.ports import PeerTable
 from composer.reachability import ReachabilityRow
 from db import rows
 from db.connections import Row
-from db.pool import ReadPool
 from db.statements import Prepared
 
 FLEET_OF_DOMAIN = Prepared("fleet_of_domain")
@@ -36,34 +35,60 @@ class LastPull:
     since: datetime
 
 
+class Decoding:
+    """Decodes a text once: most Nodes have the same policies, and no entries."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str | None], object] = {}
+
+    def once(
+        self, node_id: UUID, row_set: str, decode: Callable[[str | None], T], text: str | None
+    ) -> T:
+        """The same value again for the same text."""
+        found = self._known.get((row_set, text))
+        if found is None:
+            found = self._known[row_set, text] = self.read(node_id, row_set, decode, text)
+        return found  # type: ignore[return-value]
+
+    def read(self, node_id: UUID, row_set: str, decode: Callable[..., T], text: str | None) -> T:
+        """Raises CorruptLedger."""
+        try:
+            return decode(text)
+        except rows.UNDECODABLE as cause:
+            # Not chained: the cause quotes what it could not decode.
+            reason = type(cause).__name__
+            raise CorruptLedger(f"node_id={node_id} row_set={row_set} reason={reason}") from None
+
+
 @dataclass(frozen=True, slots=True)
 class FleetNode:
-    """One Node; implements handlers.current_digests.NodeSources, which raise CorruptLedger."""
+    """One Node; implements handlers.current_digests.NodeSources, which raise CorruptLedger.
+
+    Its row sets are texts until they are asked for.
+    """
 
     id: UUID
     name: str
     registered_at: datetime
     last_pull: LastPull | None
-    read_reachability: Callable[[], ReachabilityRow]
-    read_policies: Callable[[], tuple[RuleSetRow, ...]]
-    read_bridge: Callable[[], BridgeRows | None]
-    read_entries: Callable[[], tuple[EntryRow, ...]]
+    texts: tuple[str, str | None, str | None, str | None]
+    decoding: Decoding
 
     def reachability(self) -> ReachabilityRow:
         """ReachabilitySource."""
-        return self.read_reachability()
+        return self.decoding.read(self.id, "reachability", rows.reachability_row, self.texts[0])
 
     def policies(self) -> tuple[RuleSetRow, ...]:
         """PolicySource."""
-        return self.read_policies()
-
-    def bridge(self) -> BridgeRows | None:
-        """BridgeSource."""
-        return self.read_bridge()
+        return self.decoding.once(self.id, "policies", rows.rule_set_lines, self.texts[1])
 
     def entries(self) -> tuple[EntryRow, ...]:
         """EntriesSource."""
-        return self.read_entries()
+        return self.decoding.once(self.id, "entries", rows.entry_rows, self.texts[2])
+
+    def bridge(self) -> BridgeRows | None:
+        """BridgeSource."""
+        return self.decoding.read(self.id, "bridge", rows.bridge_rows, self.texts[3])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +101,24 @@ class FleetMoment:
     nodes: Sequence[FleetNode]
 
 
+class Reader(Protocol):
+    """A ReadPool or a OneReader."""
+
+    def fetch(
+        self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline
+    ) -> list[Row]: ...
+
+
 class PostgresFleet:
     """One statement a Domain."""
 
-    def __init__(self, pool: ReadPool) -> None:
-        self._pool = pool
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
 
     def of_domain(self, domain_id: UUID, deadline: Deadline) -> FleetMoment:
         """Raises DomainNotFound, DatastoreUnavailable, and CorruptLedger for peers that cannot be
         decoded; what else cannot be decoded is raised when it is asked for."""
-        found = self._pool.fetch(FLEET_OF_DOMAIN, {"domain_id": str(domain_id)}, deadline)
+        found = self._reader.fetch(FLEET_OF_DOMAIN, {"domain_id": str(domain_id)}, deadline)
         if not found:
             raise DomainNotFound(f"domain_id={domain_id}")
         members = [row for row in found if row[1] is not None]
@@ -95,44 +128,13 @@ class PostgresFleet:
             reason = type(cause).__name__
             raise CorruptLedger(f"domain_id={domain_id} row_set=peers reason={reason}") from None
         table = PeerTable(domain_id, NO_REVISION, tuple(peers.values()))
-        decoding = _Decoding()
-        nodes = [decoding.node(peers[row[1]].node_id, row) for row in members]
+        decoding = Decoding()
+        nodes = [_node(peers[row[1]].node_id, row, decoding) for row in members]
         return FleetMoment(domain_id, found[0][0], table, nodes)
 
 
-class _Decoding:
-    """Decodes a text once: most Nodes have the same policies, and no entries."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str | None], object] = {}
-
-    def node(self, node_id: UUID, row: Row) -> FleetNode:
-        reachability, policies, entries, bridge, name, created_at, *pull = row[2:]
-        return FleetNode(
-            node_id,
-            name,
-            created_at,
-            None if pull[0] is None else LastPull(*pull),
-            lambda: self._decoded(node_id, "reachability", rows.reachability_row, reachability),
-            lambda: self._once(node_id, "policies", rows.rule_set_rows, policies),
-            lambda: self._decoded(node_id, "bridge", rows.bridge_rows, bridge),
-            lambda: self._once(node_id, "entries", rows.entry_rows, entries),
-        )
-
-    def _once(
-        self, node_id: UUID, row_set: str, decode: Callable[[str | None], T], text: str | None
-    ) -> T:
-        key = (row_set, text)
-        if key not in self._known:
-            self._known[key] = self._decoded(node_id, row_set, decode, text)
-        return self._known[key]  # type: ignore[return-value]
-
-    def _decoded(
-        self, node_id: UUID, row_set: str, decode: Callable[..., T], text: str | None
-    ) -> T:
-        try:
-            return decode(text)
-        except rows.UNDECODABLE as cause:
-            # Not chained: the cause quotes what it could not decode.
-            reason = type(cause).__name__
-            raise CorruptLedger(f"node_id={node_id} row_set={row_set} reason={reason}") from None
+def _node(node_id: UUID, row: Row, decoding: Decoding) -> FleetNode:
+    reachability, policies, entries, bridge, name, created_at, *pull = row[2:]
+    last_pull = None if pull[0] is None else LastPull(*pull)
+    texts = (reachability, policies, entries, bridge)
+    return FleetNode(node_id, name, created_at, last_pull, texts, decoding)

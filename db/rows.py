@@ -63,6 +63,17 @@ def rule_set_rows(text: str | None) -> tuple[RuleSetRow, ...]:
     )
 
 
+def rule_set_lines(text: str | None) -> tuple[RuleSetRow, ...]:
+    """policy_id SP revision_id SP rule_payload in hex SP fingerprint in hex, a line each."""
+    split = [line.split(" ") for line in (text or "").split("\n") if line]
+    return tuple(
+        RuleSetRow(
+            UUID(policy_id), UUID(revision_id), bytes.fromhex(payload), bytes.fromhex(print_)
+        )
+        for policy_id, revision_id, payload, print_ in split
+    )
+
+
 def entry_rows(text: str | None) -> tuple[EntryRow, ...]:
     """[[kind, key, value, workload_tag], ...]"""
     return tuple(EntryRow(*entry) for entry in _array(text))

@@ -24,8 +24,8 @@ from composer.ports import (
     ReachabilitySource,
 )
 from composer.reachability import reachability
-from handlers.wire import block_digest, desired_state_digest, encode_peers, json_bytes
-from handlers.wire_values import bridge_value, policy_value, reachability_value, reports_value
+from handlers.wire import block_digest, desired_state_digest, json_bytes, peers_digest
+from handlers.wire_values import bridge_value, policy_value, reports_value
 
 
 class NodeSources(ReachabilitySource, PolicySource, BridgeSource, EntriesSource, Protocol):
@@ -37,7 +37,7 @@ class CurrentDigests:
 
     def __init__(self, table: PeerTable) -> None:
         peers = domain_peers(table.domain_id, table.revision, table.rows)
-        self._peers = encode_peers(peers).digest
+        self._peers = peers_digest(peers)
         self._bridges = EffectiveConfigBuilder()
         self._known: dict[tuple[str, Hashable], bytes] = {}
 
@@ -45,8 +45,8 @@ class CurrentDigests:
         """The digest of a pull of this moment. Raises what the composition of that pull raises."""
         if node_id == NIL:
             raise ZeroNodeId("digest of the nil Node")
+        # Its timestamps are no part of the digest, but of what can be composed at all.
         verdict = reachability(sources.reachability())
-        json_bytes(reachability_value(verdict))  # no part of the digest, but of what can be served
         rule_sets, entries = tuple(sources.policies()), tuple(sources.entries())
         state = self._once("state", entries, lambda: reports_value(reports(entries)))
         blocks = (

@@ -1,5 +1,7 @@
 -- db/fleet.py, PostgresFleet.of_domain: what a pull of each Node of a Domain would read, and what the
--- Node was last granted, all from one MVCC moment; columns as in snapshot_for_node.sql, a row a Node.
+-- Node was last granted, all from one MVCC moment; columns as in snapshot_for_node.sql, a row a Node,
+-- but policies, a line each (JSON would look at every digit): policy_id SP revision_id SP rule_payload
+-- in hex SP fingerprint in hex.
 -- $1 Domain. No row: no such Domain; one with a NULL peer: it has no Nodes.
 -- No ORDER BY: rows are sorted where they are composed. The sets are read whole and joined, at the
 -- cost of a look-up less a Node and set. Indexes: domains_pkey, nodes_by_domain, the primary keys of
@@ -24,12 +26,13 @@ fallbacks AS MATERIALIZED (
 policies AS (
     SELECT
         c.node_id,
-        json_agg(json_build_array(
-            c.policy_id,
-            c.revision_id,
-            encode(c.rule_payload, 'hex'),
-            encode(c.fingerprint, 'hex')
-        ))::text AS rows
+        string_agg(
+            c.policy_id::text
+            || ' ' || c.revision_id::text
+            || ' ' || encode(c.rule_payload, 'hex')
+            || ' ' || encode(c.fingerprint, 'hex'),
+            E'\n'
+        ) AS rows
     FROM members AS h
     JOIN plexsphere.policy_compiled_ruleset AS c ON c.node_id = h.id
     GROUP BY c.node_id

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli import auditing, inspection, keygen, running, snapshots
+from server.cli import auditing, fleet, inspection, keygen, running, snapshots
 from server.cli.failures import PlainFailures
 from server.cli.groups import Example, add_commands, build_group
 
@@ -56,6 +56,7 @@ def build_app() -> typer.Typer:
     app.callback()(_common)
     add_commands(app, _EXAMPLES)
     app.add_typer(build_group(auditing.COMMANDS, "", _AUDIT), name="audit")
+    app.add_typer(build_group(fleet.COMMANDS, fleet.WORDS), name="fleet")
     return app
 
 

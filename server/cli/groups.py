@@ -24,10 +24,8 @@ def build_group(commands: Sequence[Example], words: str, own: Example | None = N
         no_args_is_help=own is None,
         invoke_without_command=own is not None,
     )
-    if own is not None:
-        app.callback()(own[0])
-    else:
-        app.callback()(lambda: None)
+    # One subcommand alone stays one only below a callback.
+    app.callback()(own[0] if own else lambda: None)
     add_commands(app, commands)
     return app
 

@@ -9,6 +9,8 @@ import typer
 
 from server.cli.failures import ExitCode, Failure
 
+DEFAULT_URL = "http://127.0.0.1:8080"
+
 Url = Annotated[
     str,
     typer.Option("--url", envvar="PLEXSPHERE_URL", help="Where the service answers."),

@@ -13,10 +13,9 @@ import requests
 
 from server.cli.bodies import parse_snapshot
 from server.cli.failures import ExitCode, Failure
+from server.cli.options import DEFAULT_URL
 from server.cli.problems import refusal_sentence
 from server.cli.text import printable
-
-DEFAULT_URL = "http://127.0.0.1:8080"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
@@ -13,10 +13,13 @@ from server.cli.bodies import read_earlier
 from server.cli.difference_tables import OVER_TIME, TWO_NODES, Wording
 from server.cli.differences import Difference, differences
 from server.cli.failures import ExitCode, Failure
-from server.cli.options import AsJson, Dsn, Token, Url, node_id, usable_dsn
-from server.cli.pulling import DEFAULT_URL, Pulled, Service, pull
+from server.cli.options import DEFAULT_URL, AsJson, Dsn, Token, Url, node_id, usable_dsn
 from server.cli.screens import Screen, line, plain, write_bytes, write_json
 from server.cli.text import utc_now
+
+# Not at run time: it brings requests, which no other command needs.
+if TYPE_CHECKING:
+    from server.cli.pulling import Pulled
 
 Node = Annotated[
     str,
@@ -51,6 +54,8 @@ def snapshot(
     With --explain nothing is pulled: for every Node of the Domain it says why it is a peer or not,
     and for every block which rows of the ledger it came from.
     """
+    from server.cli.pulling import Service, pull
+
     addressed = node_id(node)
     if (raw, diff is not None, explain).count(True) > 1 or (raw and as_json):
         raise Failure("choose one of --raw, --json, --diff and --explain.", ExitCode.USAGE)
@@ -89,6 +94,8 @@ def diff(
     That each is a peer of the other is as it should be, and no difference. Exit code 1 when they
     differ, 0 when they are the same.
     """
+    from server.cli.pulling import Service, pull
+
     a, b = node_id(node_a, "NODE_A"), node_id(node_b, "NODE_B")
     of_a = pull(Service(url, token), a)
     of_b = pull(Service(url, token_b or token), b)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def printable(text: object) -> str:
@@ -38,6 +39,14 @@ def when(timestamp: str, now: datetime) -> str:
     return f"{timestamp} ({_ago(passed)})"
 
 
+def lasting(seconds: float) -> str:
+    """``45 s``, ``7 min``, ``3 h``, ``12 d``, rounded down."""
+    for size, unit in _UNITS:
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
+
+
 def utc_now() -> datetime:
     """Now."""
     return datetime.now(UTC)
@@ -46,7 +55,4 @@ def utc_now() -> datetime:
 def _ago(seconds: float) -> str:
     if seconds < 0:
         return "in the future"
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{int(seconds // size)} {unit} ago"
-    return f"{int(seconds)} s ago"
+    return f"{lasting(seconds)} ago"

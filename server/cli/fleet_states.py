@@ -1,0 +1,141 @@
+"""Who runs the desired state: each Node's last grant held against its current digest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from composer.errors import ComposerError
+from db.fleet import FleetMoment, FleetNode
+from handlers.current_digests import CurrentDigests
+
+CURRENT, BEHIND, NEVER, CORRUPT = "current", "behind", "never", "corrupt"
+STATES = (CURRENT, BEHIND, NEVER, CORRUPT)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """One Node; times in whole seconds, digests in hex, None where there is none.
+
+    ``behind_seconds`` is at most how long the Node has been without its current desired state: it
+    had that at its last grant, so whatever changed did so later. A Node that was never granted any
+    counts from its registration.
+    """
+
+    node_id: str
+    name: str
+    state: str
+    digest: str | None
+    current_digest: str | None
+    since: datetime | None
+    granted_at: datetime | None
+    silent_seconds: int | None
+    behind_seconds: int | None
+
+    def is_late(self, max_age: float) -> bool:
+        """Whether it is without its desired state for longer than ``max_age`` seconds."""
+        return self.behind_seconds is not None and self.behind_seconds > max_age
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """A Domain's Nodes, the worst first."""
+
+    domain_id: str
+    at: datetime
+    max_age: float
+    nodes: tuple[NodeStatus, ...]
+
+    @property
+    def late(self) -> int:
+        """How many are without their desired state for too long."""
+        return sum(node.is_late(self.max_age) for node in self.nodes)
+
+    def counts(self) -> dict[str, int]:
+        """Nodes by state, every state named."""
+        found = Counter(node.state for node in self.nodes)
+        return {state: found[state] for state in STATES}
+
+    def to_json(self) -> dict[str, Any]:
+        """For scripts."""
+        summary = {"nodes": len(self.nodes), **self.counts(), "late": self.late}
+        return {
+            "domain_id": self.domain_id,
+            "at": self.at.isoformat(),
+            "max_age_seconds": self.max_age,
+            "summary": summary,
+            "nodes": [_json(node, self.max_age) for node in self.nodes],
+        }
+
+
+def fleet_status(moment: FleetMoment, max_age: float) -> FleetStatus:
+    """Every Node of the moment; ``max_age`` is in seconds."""
+    digests = CurrentDigests(moment.peer_table)
+    nodes = [_status(node, _current(digests, node), moment.at) for node in moment.nodes]
+    return FleetStatus(
+        str(moment.domain_id), moment.at, max_age, tuple(sorted(nodes, key=_worst_first))
+    )
+
+
+def _current(digests: CurrentDigests, node: FleetNode) -> str | None:
+    """None where the ledger's rows make no snapshot: every pull of the Node ends in a 500."""
+    try:
+        return digests.of(node.id, node)
+    except ComposerError:
+        return None
+
+
+def _status(node: FleetNode, current: str | None, at: datetime) -> NodeStatus:
+    pull = node.last_pull
+    silent = None if pull is None else _seconds(at, pull.granted_at)
+    if current is None:
+        state = CORRUPT
+    elif pull is None:
+        state = NEVER
+    else:
+        state = CURRENT if pull.digest == current else BEHIND
+    unheard = _seconds(at, node.registered_at) if silent is None else silent
+    return NodeStatus(
+        str(node.id),
+        node.name,
+        state,
+        pull and pull.digest,
+        current,
+        pull and pull.since,
+        pull and pull.granted_at,
+        silent,
+        None if state == CURRENT else unheard,
+    )
+
+
+def _worst_first(node: NodeStatus) -> tuple[int, int, str]:
+    """Longest without the desired state first, then the longest silent."""
+    behind = -1 if node.behind_seconds is None else node.behind_seconds
+    return (-behind, -(node.silent_seconds or 0), node.node_id)
+
+
+def _seconds(later: datetime, earlier: datetime) -> int:
+    return max(0, int((later - earlier).total_seconds()))
+
+
+def _json(node: NodeStatus, max_age: float) -> dict[str, Any]:
+    return {
+        "node_id": node.node_id,
+        "name": node.name,
+        "state": node.state,
+        "late": node.is_late(max_age),
+        "digest": node.digest,
+        "current_digest": node.current_digest,
+        "since": node.since and node.since.isoformat(),
+        "granted_at": node.granted_at and node.granted_at.isoformat(),
+        "silent_seconds": node.silent_seconds,
+        "behind_seconds": node.behind_seconds,
+    }
+
+
+def shown(nodes: Sequence[NodeStatus], limit: int) -> Sequence[NodeStatus]:
+    """The worst ``limit``; all of them where it is 0."""
+    return nodes[:limit] if limit else nodes
