@@ -9,7 +9,7 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,13 @@ JSON_TYPE: Mapping[object, str] = {
     UUID: "string",
     bytes: "string",
     datetime: "string",
+}
+# What else a type says; a text that had one of these formats would be a value of its type.
+FORMAT: Mapping[object, str] = {
+    int: "int32",
+    UUID: "uuid",
+    bytes: "byte",
+    datetime: "date-time",
 }
 
 
@@ -62,11 +69,69 @@ def _field_complaints(
     may_be_absent = not required or resolved.get("nullable", False)
     if may_be_none != may_be_absent:
         return [f"{where}: None in the value is {may_be_none}, absent or null is {may_be_absent}"]
-    bare = _without_none(hint)
+    return _type_complaints(schemas, values, where, _without_none(hint), declared)
+
+
+def _type_complaints(
+    schemas: Mapping[str, Any],
+    values: Mapping[str, type],
+    where: str,
+    hint: Any,
+    declared: Mapping[str, Any],
+) -> list[str]:
+    """Type, format and, of an array, the same of its items."""
+    target = declared.get("$ref", "").rpartition("/")[2]
     if target in values:
-        return [] if bare is values[target] else [f"{where}: not a {values[target].__name__}"]
-    found = _json_type(bare)
-    return [] if found == resolved.get("type") else [f"{where}: {found}, not {resolved['type']}"]
+        return [] if hint is values[target] else [f"{where}: not a {values[target].__name__}"]
+    resolved = schemas[target] if target else declared
+    found = _json_type(hint)
+    if found != resolved.get("type"):
+        return [f"{where}: {found}, not {resolved['type']}"]
+    if found == "array":
+        return _type_complaints(schemas, values, f"{where}[]", _item(hint), resolved["items"])
+    expected = FORMAT.get(hint)
+    if found != "object" and resolved.get("format") != expected:
+        return [f"{where}: format {expected}, not {resolved.get('format')}"]
+    return []
+
+
+def enum_complaints(
+    schemas: Mapping[str, Any],
+    names: Sequence[str],
+    known: Mapping[tuple[str, str], Collection[str]],
+) -> list[str]:
+    """The enums of these schemas against the words the code and the ledger know, both ways."""
+    declared = {
+        (name, key): set(resolved["enum"])
+        for name in names
+        for key, one in schemas[name]["properties"].items()
+        if "enum" in (resolved := schemas.get(one.get("$ref", "").rpartition("/")[2], one))
+    }
+    complaints = [
+        f"{'.'.join(at)}: an enum that the code does not know" for at in declared.keys() - known
+    ]
+    complaints += [f"{'.'.join(at)}: no enum in the file" for at in known.keys() - declared]
+    for at in declared.keys() & known.keys():
+        complaints += [
+            f"{'.'.join(at)}: {word!r} is not on both sides" for word in declared[at] ^ {*known[at]}
+        ]
+    return sorted(complaints)
+
+
+def checked_words(sql: str, table: str, column: str) -> set[str]:
+    """The words a column of the ledger admits, out of its CHECK."""
+    _, _, rest = sql.partition(f"CREATE TABLE plexsphere.{table} (")
+    body = rest.partition("\n);")[0]
+    found = re.search(rf"CHECK \({column} IN \(([^)]*)\)\)", body)
+    return set(re.findall(r"'([^']*)'", found[1])) if found else set()
+
+
+def _item(hint: Any) -> Any:
+    """What a ``tuple[X, ...]`` or a class of a ``Sequence[X]`` holds."""
+    if typing.get_origin(hint) is tuple:
+        return typing.get_args(hint)[0]
+    bases = getattr(hint, "__orig_bases__", ())
+    return next(typing.get_args(base)[0] for base in bases)
 
 
 def _without_none(hint: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,61 +9,16 @@ from typing import Any
 import flask
 import pytest
 
-from composer import snapshot as values
-from composer.peers import Peer
 from handlers import OPERATIONS
 from handlers.answers import Answer, Call
 from server.contract import METHODS, Contract
 from server.settings import Settings
 from server.signatures import signature_complaints
 from server.wiring import wire
-from tests.contract.drift import route_complaints, table_complaints, value_complaints
+from tests.contract.drift import route_complaints, table_complaints
 from tests.contract.tables import TABLES
 
 CONTRACT = Contract.packaged()
-SCHEMAS: dict[str, Any] = CONTRACT.document["components"]["schemas"]
-
-# schema -> value; a schema of the snapshot that is not here fails a test below.
-VALUES: dict[str, type] = {
-    "NodeStateSnapshot": values.NodeStateSnapshot,
-    "NodeStatePeer": Peer,
-    "Reachability": values.Reachability,
-    "NodeStatePolicy": values.Policy,
-    "NodeStateCompiledRule": values.CompiledRule,
-    "PolicyPortRange": values.PolicyPortRange,
-    "NodeStateReports": values.Reports,
-    "StateEntry": values.StateEntry,
-    "NodeStateBridge": values.Bridge,
-    "NodeStateBridgeRelay": values.Relay,
-    "NodeStateBridgeRelayAssignment": values.RelayAssignment,
-    "NodeStateBridgeUserAccess": values.UserAccess,
-    "BridgeUserAccessProviderResponse": values.UserAccessProvider,
-    "NodeStateBridgeIngress": values.Ingress,
-    "BridgeIngressRuleResponse": values.IngressRule,
-    "NodeStateBridgeSiteToSite": values.SiteToSite,
-    "BridgeSiteToSiteTunnelResponse": values.SiteToSiteTunnel,
-}
-
-
-def schemas_below(name: str) -> set[str]:
-    """Object schemas reachable from one schema."""
-    found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        current = waiting.pop()
-        if current not in found:
-            found.add(current)
-            waiting += [one.rpartition("/")[2] for one in references(SCHEMAS[current])]
-    return {one for one in found if SCHEMAS[one].get("type") == "object"}
-
-
-def references(node: Any) -> list[str]:
-    if isinstance(node, dict):
-        own = [node["$ref"]] if "$ref" in node else []
-        return own + [one for value in node.values() for one in references(value)]
-    if isinstance(node, list):
-        return [one for value in node for one in references(value)]
-    return []
 
 
 def served_routes(app: flask.Flask) -> dict[str, set[str]]:
@@ -117,43 +71,6 @@ def test_a_handler_that_takes_nothing_is_named() -> None:
     handlers = {**OPERATIONS, "GetNodeState": lambda: None}
     complaints = signature_complaints(CONTRACT.operations, handlers)
     assert [one.split(":")[0] for one in complaints] == ["GetNodeState"]
-
-
-def test_every_schema_of_the_snapshot_has_a_value() -> None:
-    assert schemas_below("NodeStateSnapshot") == VALUES.keys()
-
-
-@pytest.mark.parametrize("name", VALUES)
-def test_a_schema_and_its_value_agree(name: str) -> None:
-    assert value_complaints(SCHEMAS, VALUES, name) == []
-
-
-@pytest.mark.parametrize(
-    ("schema", "edit", "complaint"),
-    [
-        ("NodeStatePeer", lambda s: s["properties"].pop("mesh_ip"), "no property mesh_ip"),
-        ("NodeStatePeer", lambda s: s["properties"].update(psk={"type": "string"}), "in no value"),
-        ("NodeStatePeer", lambda s: s["required"].append("fallback_endpoint"), "fallback_endpoint"),
-        ("StateEntry", lambda s: s["properties"]["value"].update(type="integer"), "not integer"),
-        ("NodeStatePolicy", lambda s: s["properties"]["rules"].update(type="object"), "rules"),
-        ("NodeStateSnapshot", lambda s: s["required"].remove("reachability"), "reachability"),
-    ],
-    ids=["removed", "added", "required", "type", "array", "optional"],
-)
-def test_a_schema_that_parts_from_its_value_is_named(
-    schema: str, edit: Any, complaint: str
-) -> None:
-    edited = copy.deepcopy(SCHEMAS)
-    edit(edited[schema])
-    complaints = value_complaints(edited, VALUES, schema)
-    assert any(complaint in one for one in complaints), complaints
-
-
-def test_a_nullable_that_no_value_can_be_is_named() -> None:
-    edited = copy.deepcopy(SCHEMAS)
-    edited["Reachability"]["nullable"] = True
-    complaints = value_complaints(edited, VALUES, "NodeStateSnapshot")
-    assert any("reachability" in one for one in complaints), complaints
 
 
 def test_what_is_served_is_what_is_declared() -> None:
