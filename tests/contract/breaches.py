@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tests.fuzz import breach_edits as lie
 from tests.fuzz.breach_edits import SwitchOn
 
-PULL = "GetNodeState"
+PULL, EVENTS = "GetNodeState", "GetNodeEvents"
 SCHEMA = "response_schema_conformance"
 HEADERS = "response_headers_conformance"
 STATUS = "status_code_conformance"
@@ -23,6 +23,7 @@ TEXTS = "texts_are_the_contracts"
 CODE = "code_is_declared_for_the_status"
 COMPACT = "json_is_compact"
 MARK = "correlation_id_is_one"
+DIRECTED = "directed_status"
 TAG, TAGS = "tag_stands_for_one_state", "tag_decides_between_200_and_304"
 LEAK = "relation plexsphere.nodes does not exist at 10.0.0.7:5432"
 
@@ -114,7 +115,15 @@ PLANTED = (
     # the gates
     Planted("200 without an audit row", "audit", lie.audit_lost),
     Planted("audit sink that raises", "audit", lie.audit_breaks),
+    Planted("401 before the 501", DIRECTED, lie.credential_asked_first),
+    Planted(
+        "501 without a code of its own", CODE, lie.problem(501, code="heartbeat_not_provisioned")
+    ),
+    Planted(
+        "404 for what does not exist yet", DIRECTED, lie.on_answer(501, lie.to_status(404)), EVENTS
+    ),
     Planted("auth ignored", "ignored_auth", lie.auth_ignored),
     Planted("relation ignored", "granted_to_its_agent_alone", lie.relation_ignored),
-    Planted("ids in any case", "directed_status", lie.ids_in_any_case),
+    Planted("ids in any case", DIRECTED, lie.ids_in_any_case),
+    Planted("queries passed over", DIRECTED, lie.queries_passed_over, "GetVersion"),
 )

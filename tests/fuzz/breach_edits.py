@@ -12,6 +12,9 @@ from uuid import UUID
 import flask
 
 from composer.identity import Principal, PrincipalKind
+from handlers.refusals import UNAUTHORIZED
+from handlers.wire import json_bytes
+from server.problems import problem_answer
 from tests.client import bearer, pull_path
 from tests.fuzz.breached_build import Build, Edit, Shown, ask
 
@@ -132,6 +135,23 @@ def ids_in_any_case(build: Build) -> None:
         environ["PATH_INFO"] = environ["PATH_INFO"].lower()
 
     build.rewrite = rewrite
+
+
+def queries_passed_over(build: Build) -> None:
+    build.rewrite = lambda environ: environ.update(QUERY_STRING="")
+
+
+def credential_asked_first(build: Build) -> None:
+    """Gate 1 before gate 0: who has no credential learns nothing of what is provisioned."""
+
+    def edit(shown: Shown) -> None:
+        if shown.status == 501 and "Authorization" not in shown.request.headers:
+            mark = shown.headers["X-Correlation-Id"]
+            answer = problem_answer(UNAUTHORIZED, shown.request.path, mark)
+            shown.status, shown.body = answer.status, shown.body and json_bytes(answer.body)
+            shown.headers.set("WWW-Authenticate", "Bearer")
+
+    build.edit = edit
 
 
 def undeclared_method_served(build: Build) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -84,6 +85,8 @@ class Build:
         self.authenticate: Callable[[list[str]], Principal | None] = by_token
         self.rewrite: Callable[[dict[str, Any]], None] = lambda environ: None
         self.edit: Edit = lambda shown: None
+        # whether the requests of now meet a service without a ledger
+        self.bare = False
         # what the runtime validation says of edited answers: the breach's rule, or None
         self.at_runtime: set[str | None] = set()
 
@@ -121,9 +124,11 @@ class Build:
             self.relations.fails, self.health.given = AuthzUnavailable("refused"), down
         elif service == cases.CORRUPT:
             self.ledger.fails = CorruptLedger("fingerprint_mismatch")
+        self.bare = service == cases.UNPROVISIONED
         try:
-            yield service not in (cases.FAULTY, cases.UNPROVISIONED)
+            yield service != cases.FAULTY
         finally:
+            self.bare = False
             self.nodes.fails = self.relations.fails = self.ledger.fails = None
             self.health.given = sound
 
@@ -138,6 +143,23 @@ class Build:
         for path in ("/docs/page.js", "/docs/page.css"):
             etags[path] = ask(application, path).headers["etag"]
         return World(tokens, digests, "stranger", domain_ids=[str(make.DOMAIN)], etags=etags)
+
+
+@cache
+def unprovisioned() -> Wsgi:
+    """The application without a pull, which no swapped part is in: one for all builds."""
+    metrics = Metrics()
+    service = ServicePorts(
+        health=FakeHealthProbe([HealthCheck("wiring", "down", "not provisioned")]),
+        metrics=metrics,
+        contract=CONTRACT.raw,
+        docs_page=docs_page(CONTRACT),
+        version="0.1.0",
+        contract_version=CONTRACT.version,
+    )
+    bound = bind(OPERATIONS, {ServicePorts: service})
+    app: Wsgi = build_app(CONTRACT, bound, lambda given: None, metrics, 3.0)
+    return app
 
 
 def by_token(given: list[str]) -> Principal | None:
@@ -161,7 +183,8 @@ class Edited:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         self.build.rewrite(environ)
-        chunks, status, headers = run_wsgi_app(self.application, environ, buffered=True)
+        application = unprovisioned() if self.build.bare else self.application
+        chunks, status, headers = run_wsgi_app(application, environ, buffered=True)
         body = b"".join(chunks)
         shown = Shown(Request(environ), int(status.split()[0]), headers.copy(), body)
         self.build.edit(shown)
