@@ -23,6 +23,7 @@ SOURCES = $(wildcard composer db handlers server tests deploy docs wsgi.py)
 
 # The tests that depend on the version of Postgres; each session makes a data folder of its own.
 MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py tests/integration/test_byte_equal.py \
+  tests/integration/test_byte_equal_databases.py \
   tests/integration/test_migrations.py tests/integration/test_ledger_view.py \
   tests/integration/test_ledger_statement.py tests/integration/test_ledger_revision.py \
   tests/integration/test_audit_days.py tests/integration/test_node_pulls.py
