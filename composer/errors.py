@@ -45,3 +45,7 @@ class SigningUnavailable(ComposerError):
 
 class AuthzUnavailable(ComposerError):
     """SpiceDB is unreachable, or did not answer within the deadline."""
+
+
+class InvalidReachabilityPolicy(ComposerError):
+    """A Domain's durations are incomplete or contradict each other."""

@@ -48,6 +48,7 @@ class Settings:
     bind: str = "127.0.0.1:8080"
     workers: int = 2
     threads: int = 16
+    evaluator_interval: float = 5.0
     test_clock: str = ""
 
     @property
@@ -126,12 +127,15 @@ class _Reader:
         self.complaints.append(f"{PREFIX}{name} {sentence}")
 
 
-def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of this process. Raises SettingsError with every complaint at once."""
+def read_settings(environ: Mapping[str, str] | None = None, ledger_only: bool = False) -> Settings:
+    """The settings of this process. Raises SettingsError with every complaint at once.
+
+    With ``ledger_only`` nothing is required of what only requests need: SpiceDB and the tokens'.
+    """
     reader = _Reader(os.environ if environ is None else environ)
     dsn = reader.text("DSN")
     spicedb = _endpoint(reader)
-    if dsn:
+    if dsn and not ledger_only:
         _dependencies(reader, spicedb)
     settings = Settings(
         dsn=dsn,
@@ -156,6 +160,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         bind=reader.address("BIND", "127.0.0.1:8080"),
         workers=reader.count("WORKERS", 2, 1, 1024),
         threads=reader.count("THREADS", 16, 4, 1024),
+        # Longer, and a takeover would look like a pause (composer/reachability_policy.py).
+        evaluator_interval=reader.number("EVALUATOR_INTERVAL", 5.0, 0.1, 6),
         test_clock=_test_clock(reader),
     )
     if reader.complaints:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli import auditing, fleet, inspection, keygen, running, snapshots
+from server.cli import auditing, evaluating, fleet, inspection, keygen, running, snapshots
 from server.cli.failures import PlainFailures
 from server.cli.groups import Example, add_commands, build_group
 
@@ -20,6 +20,10 @@ _EXAMPLES: tuple[Example, ...] = (
     (running.dev, "plexsphere-state dev --port 8080 --nodes 64"),
     (running.serve, "PLEXSPHERE_BIND=0.0.0.0:8080 plexsphere-state serve"),
     (running.migrate, "plexsphere-state migrate --dsn postgresql://plexsphere@db/plexsphere"),
+    (
+        evaluating.evaluator,
+        "plexsphere-state evaluator\n\nplexsphere-state evaluator --once --json",
+    ),
     (running.token, "plexsphere-state token user:ada --ttl 600"),
     (
         keygen.keygen,

@@ -72,6 +72,7 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "dev",
             "serve",
             "migrate",
+            "evaluator",
             "token",
             "keygen",
             "snapshot",

@@ -197,6 +197,7 @@ def test_an_instance_is_cut_after_256_characters_and_stays_one_the_schema_allows
         (errors.AuthzUnavailable, "authz_unavailable"),
         (errors.CorruptLedger, None),
         (errors.SigningUnavailable, None),
+        (errors.InvalidReachabilityPolicy, None),
         (errors.ZeroNodeId, None),
         (errors.ZeroDomainId, None),
         (ComposerError, None),
@@ -214,7 +215,7 @@ def test_every_error_of_the_composer_has_been_thought_of() -> None:
     assert defined == {
         "ComposerError", "ZeroNodeId", "ZeroDomainId", "CorruptLedger", "NodeNotFound",
         "DomainNotFound", "ClockSkew", "DatastoreUnavailable", "AuthzUnavailable",
-        "SigningUnavailable",
+        "SigningUnavailable", "InvalidReachabilityPolicy",
     }  # fmt: skip
 
 

@@ -106,6 +106,11 @@ def test_a_provisioned_service_says_what_it_lacks(sound: dict[str, str], name: s
     assert named(sound) == [P + name]
 
 
+def test_what_works_on_the_ledger_alone_needs_nothing_else() -> None:
+    read = read_settings({P + "DSN": "postgresql://db/plexsphere"}, ledger_only=True)
+    assert (read.dsn, read.evaluator_interval) == ("postgresql://db/plexsphere", 5.0)
+
+
 def test_everything_that_is_missing_is_said_at_once() -> None:
     assert named({P + "DSN": "postgresql://db/plexsphere"}) == [P + name for name in REQUIRED]
 
@@ -131,6 +136,7 @@ BAD = {
     "LOG_FORMAT": "xml",
     "LOG_LEVEL": "INFO",
     "BIND": "8080",
+    "EVALUATOR_INTERVAL": "7",
     "TEST_CLOCK": "/no/such/file",
 }
 

@@ -1,0 +1,102 @@
+"""``plexsphere-state evaluator``: sweeps until it is told to stop, or once."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import replace
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.cli.options import AsJson, Dsn, usable_dsn
+from server.cli.screens import write_json
+
+if TYPE_CHECKING:
+    from composer.sweep import Sweep, Transition
+    from db.sweeps import PostgresSweeps
+    from server.settings import Settings
+
+ONCE_SECONDS = 10.0
+
+
+class Stopped(BaseException):
+    """Somebody asked for the end. Not an Exception: nothing on the way may swallow it."""
+
+
+def evaluator(
+    once: Annotated[bool, typer.Option("--once", help="Sweep once, say what it did, end.")] = False,
+    dsn: Dsn = "",
+    as_json: AsJson = False,
+) -> None:
+    """Move every Node's reachability to what its silence says, until SIGTERM or Ctrl-C.
+
+    Healthy, stale after 90 s, unreachable after 300 s, or what the Node's Domain says instead.
+    Several may run: one sweeps, the others take over when it is gone. It logs to stdout.
+
+    After a pause in which nobody swept, silence is counted anew before a Node gets worse. --once
+    minds only the pause of an evaluator that runs: not for a timer, and not right after an outage.
+    """
+    from db.sweeps import PostgresSweeps
+    from server.moved_time import moved_time
+    from server.settings import read_settings
+
+    settings = replace(read_settings(ledger_only=True), dsn=usable_dsn(dsn))
+    ahead = moved_time(settings.test_clock)
+    sweeps = PostgresSweeps(settings.dsn, settings.evaluator_interval, ahead)
+    if once:
+        _once(sweeps, as_json)
+    else:
+        _until_stopped(sweeps, settings)
+
+
+def _once(sweeps: PostgresSweeps, as_json: bool) -> None:
+    from composer.deadline import Deadline
+    from server.evaluator import as_fields
+
+    sweep = sweeps.sweep_once(Deadline.after(ONCE_SECONDS, time.monotonic))
+    sweeps.close()
+    if as_json:
+        moved = [as_fields(one) for one in sweep.transitions]
+        write_json({"nodes": sweep.nodes, "transitions": moved}, indent=None)
+    else:
+        typer.echo(_in_words(sweep))
+
+
+def _in_words(sweep: Sweep) -> str:
+    if not sweep.transitions:
+        return "no Node changed state"
+    said = ", ".join(map(_transition_in_words, sweep.transitions))
+    return f"{sweep.nodes} Node{'s' if sweep.nodes > 1 else ''} changed state: {said}"
+
+
+def _transition_in_words(one: Transition) -> str:
+    return f"{one.nodes} {one.was or 'not yet evaluated'} -> {one.state or 'not yet evaluated'}"
+
+
+def _until_stopped(sweeps: PostgresSweeps, settings: Settings) -> None:
+    import structlog
+
+    from server.evaluator import Evaluator
+    from server.logs import configure
+
+    configure(settings.log_format, settings.log_level)
+    log = structlog.stdlib.get_logger("plexsphere")
+    try:
+        # Inside: a signal that comes right after the handler is set finds somebody to catch it.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _stop)
+        log.info("evaluator_started", interval=settings.evaluator_interval)
+        if settings.test_clock:
+            log.warning("test_clock_moves_time", path=settings.test_clock)
+        Evaluator(sweeps, settings.evaluator_interval).run()
+    except Stopped as reason:
+        sweeps.close()
+        log.info("evaluator_stopped", signal=str(reason))
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    for other in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(other, signal.SIG_IGN)
+    raise Stopped(signal.Signals(number).name)

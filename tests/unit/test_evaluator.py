@@ -1,0 +1,106 @@
+"""The evaluator's loop: its rhythm, and what it says, over a ledger that comes and goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from structlog.testing import capture_logs
+
+from composer.deadline import Deadline
+from composer.errors import ComposerError, DatastoreUnavailable
+from composer.sweep import Sweep, Transition
+from server.evaluator import LONGEST_BACKOFF, Evaluator
+
+NOTHING = Sweep((), resumed=False)
+MOVED = Sweep((Transition("healthy", "stale", 2, ("a", "b")),), resumed=False)
+RESUMED = Sweep((), resumed=True)
+AWAY = DatastoreUnavailable("evaluator_sweep: OperationalError")
+Turn = Sweep | None | ComposerError
+
+
+class Scripted:
+    """Sweeps that end as they are told, each after ``takes`` seconds."""
+
+    def __init__(self, turns: Sequence[Turn], takes: float = 0.0) -> None:
+        self.now = 0.0
+        self._turns = list(turns)
+        self._takes = takes
+
+    def sweep(self, deadline: Deadline) -> Sweep | None:
+        self.now += self._takes
+        turn = self._turns.pop(0)
+        if isinstance(turn, ComposerError):
+            raise turn
+        return turn
+
+    def sweep_once(self, deadline: Deadline) -> Sweep:
+        raise NotImplementedError
+
+
+def said(turns: Sequence[Turn], takes: float = 0.0) -> tuple[list[str], list[float]]:
+    """The events at info and above, and the seconds between the turns."""
+    script = Scripted(turns, takes)
+    evaluator = Evaluator(script, interval=5.0, clock=lambda: script.now)
+    with capture_logs() as lines:
+        waits = [evaluator.turn() for _ in turns]
+    return [line["event"] for line in lines if line["log_level"] != "debug"], waits
+
+
+def test_a_sweep_that_moves_nothing_says_nothing() -> None:
+    assert said([NOTHING] * 3) == (["evaluator_elected"], [5.0] * 3)
+
+
+def test_a_sweep_begins_an_interval_after_the_last_one_began() -> None:
+    assert said([NOTHING] * 2, takes=1.5)[1] == [3.5, 3.5]
+
+
+def test_a_sweep_that_takes_longer_is_followed_at_once() -> None:
+    assert said([NOTHING], takes=7.0)[1] == [0.0]
+
+
+def test_a_sweep_that_moves_nodes_says_so_in_one_line() -> None:
+    script = Scripted([MOVED])
+    with capture_logs() as lines:
+        Evaluator(script, 5.0, clock=lambda: script.now).turn()
+    assert lines[-1] == {
+        "event": "reachability_moved",
+        "log_level": "info",
+        "nodes": 2,
+        "transitions": [{"from": "healthy", "to": "stale", "nodes": 2, "node_ids": ["a", "b"]}],
+    }
+
+
+def test_waiting_for_another_one_is_said_once_and_so_is_the_takeover() -> None:
+    events, waits = said([None, None, NOTHING, NOTHING, None])
+    assert events == [
+        *("evaluator_waits_for_another", "evaluator_elected", "evaluator_waits_for_another")
+    ]
+    assert waits == [5.0] * 5
+
+
+def test_a_ledger_that_is_away_is_said_once_and_asked_less_and_less_often() -> None:
+    events, waits = said([NOTHING, *[AWAY] * 6, NOTHING, AWAY])
+    assert events == [
+        *("evaluator_elected", "evaluator_cannot_sweep", "evaluator_can_sweep_again"),
+        *("evaluator_elected", "evaluator_cannot_sweep"),
+    ]
+    assert waits == [5.0, 0.5, 1.0, 2.0, 4.0, LONGEST_BACKOFF, LONGEST_BACKOFF, 5.0, 0.5]
+
+
+def test_a_ledger_that_refuses_is_like_one_that_is_away() -> None:
+    assert said([ComposerError("evaluator_sweep: sqlstate=42P01"), NOTHING])[0] == [
+        *("evaluator_cannot_sweep", "evaluator_can_sweep_again", "evaluator_elected")
+    ]
+
+
+def test_a_pause_is_said() -> None:
+    assert said([RESUMED])[0] == ["evaluator_elected", "evaluator_resumed_after_a_pause"]
+
+
+def test_running_takes_turns_until_something_ends_it() -> None:
+    script, waited = Scripted([NOTHING, MOVED, None]), []
+    evaluator = Evaluator(script, 5.0, clock=lambda: script.now, wait=waited.append)
+    with pytest.raises(IndexError):  # the script is over
+        evaluator.run()
+    assert waited == [5.0] * 3
