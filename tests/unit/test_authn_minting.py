@@ -161,6 +161,16 @@ def test_none_and_an_hmac_with_the_published_key_are_nobodys(algorithm: str) -> 
     assert minted.subject(good) == f"node:{NODE}"
 
 
+def test_a_key_in_the_key_set_with_our_kid_signs_nothing_and_ours_goes_on() -> None:
+    """Whoever writes the key set can neither sign as this service nor shut its Nodes out."""
+    minted = Minted()
+    usurper = ed25519_key("ours")
+    keys = JoinedKeys(minted.own, FixedKeys(PEOPLE, usurper))
+    minted.verifier = TokenVerifier(keys, ISSUER, AUDIENCE, LEEWAY_S, clock=minted.clock)
+    assert minted.subject(token(usurper, now=NOW)) is None
+    assert minted.subject(minted.mint.mint(NODE).text) == f"node:{NODE}"
+
+
 def test_tokens_of_the_key_set_beside_ours_go_on_being_accepted() -> None:
     minted = Minted()
     assert minted.subject(token(PEOPLE, sub="user:ann", now=NOW)) == "user:ann"

@@ -11,11 +11,14 @@ import pytest
 
 from composer.errors import SigningUnavailable
 from server.authn.documents import FixedDocument
-from server.authn.keys import NO_KEYS, parse_key_set, unheard
+from server.authn.keys import NO_KEYS, KeySet, parse_key_set, unheard
 from server.authn.own_keys import JoinedKeys, OwnKeys, check_signing_setting, signing_document
 from server.authn.signing import parse_signing_keys, thumbprint
 from server.authn.sources import own_keys
+from server.health import Degraded, Down
+from server.probes import keys_probe
 from tests.fakes import FakeClock
+from tests.ports.deadlines import in_time
 from tests.tokens import FixedKeys, SigningKey, ed25519_key, es256_key, jwks, rs256_key
 
 ED, ES, RS = ed25519_key(), es256_key(), rs256_key()
@@ -251,3 +254,32 @@ def test_a_kid_that_the_key_set_has_for_another_key_is_complained_of(tmp_path: P
     file.write_bytes(jwks(ed25519_key("ed"), ES))
     complaint = check_signing_setting(json.dumps(ED.private_jwk), str(file))
     assert complaint == "has a key whose kid is that of another key in PLEXSPHERE_JWKS"
+
+
+class NoOthers:
+    """A key set that never could be loaded."""
+
+    def current(self) -> KeySet:
+        return NO_KEYS
+
+    def searched_for(self, kid: str) -> KeySet:
+        return NO_KEYS
+
+    def describe(self) -> tuple[bool, str]:
+        return False, "no keys: ConnectionError"
+
+
+def test_while_the_key_set_is_away_nodes_with_our_tokens_are_still_known() -> None:
+    own = OwnKeys(FixedDocument(document(ED)))
+    keys = JoinedKeys(own, NoOthers())
+    assert set(keys.current().by_kid) == {"ed"}
+    with pytest.raises(Degraded):
+        keys_probe(NoOthers(), own)(in_time())
+
+
+def test_without_any_key_nobody_is_known_and_readiness_says_so(tmp_path: Path) -> None:
+    own = OwnKeys(signing_document(str(tmp_path / "none.json")))
+    assert JoinedKeys(own, NoOthers()).current() is NO_KEYS
+    for ours in (own, None):
+        with pytest.raises(Down):
+            keys_probe(NoOthers(), ours)(in_time())
