@@ -13,6 +13,7 @@ import typer
 from composer.deadline import Deadline
 from composer.errors import DomainNotFound
 from server.cli.failures import ExitCode, Failure
+from server.cli.fleet_simulate import EXAMPLE, simulate
 from server.cli.groups import Example
 from server.cli.options import AsJson, Dsn, domain_id, usable_dsn
 from server.cli.screens import Screen, write_json
@@ -84,5 +85,6 @@ def seconds_of(text: str) -> int:
 
 # A subcommand is a line.
 COMMANDS: tuple[Example, ...] = (
+    (simulate, EXAMPLE),
     (status, "plexsphere-state fleet status --domain $PLEXSPHERE_DOMAIN_ID --max-age 10m"),
 )
