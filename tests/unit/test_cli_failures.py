@@ -80,6 +80,7 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "receipt",
             "audit",
             "audit prune",
+            "fleet simulate",
             "fleet status",
             "doctor",
             "scaffold",
