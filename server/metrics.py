@@ -52,6 +52,11 @@ class Metrics:
             ("reason",),
             registry=self._registry,
         )
+        self.outbox_parked = Counter(
+            "plexsphere_outbox_rows_parked",
+            "Rows of the outbox that SpiceDB will never take.",
+            registry=self._registry,
+        )
         self.breaches = Counter(
             "plexsphere_contract_breaches",
             "Answers withheld because the contract does not declare them.",

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from db.outbox import OutboxRow
 from server.metrics import Metrics
 
 _log = structlog.stdlib.get_logger("plexsphere")
@@ -48,6 +49,18 @@ class AuditObserver:
         """Count and log; nothing else can be done for them."""
         self._metrics.audit_lost.labels(reason).inc(count)
         _log.error("audit_rows_lost", count=count, reason=reason)
+
+
+class OutboxObserver:
+    """Told of rows of the outbox that SpiceDB will never take."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def parked(self, row: OutboxRow, because: str) -> None:
+        """Count and log: the ledger and SpiceDB differ until somebody runs authz repair."""
+        self._metrics.outbox_parked.inc()
+        _log.error("outbox_row_parked", seq=row.seq, object=row.object, cause=because)
 
 
 class TokenObserver:

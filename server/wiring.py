@@ -14,6 +14,7 @@ import flask
 
 from composer.ports import AuditSink, SilentAudit, TokenMint
 from db.audit import PostgresAuditSink
+from db.outbox import PostgresOutbox
 from db.pool import ReadPool
 from db.write_pool import WritePool
 from handlers import OPERATIONS
@@ -27,14 +28,16 @@ from server.authn.tokens import TokenVerifier
 from server.authz.admin import SpiceDbAdmin
 from server.authz.bulkhead import Bulkhead
 from server.authz.channel import SpiceDbChannel
+from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.readiness import SpiceDbReadiness
 from server.authz.spicedb import SpiceDbChecker
+from server.authz.writer import TupleWriter
 from server.contract import Contract
 from server.contract_errors import ContractError
 from server.docs_page import docs_page
 from server.health import DependencyProbes, Probe
 from server.metrics import Metrics
-from server.observers import AuditObserver, TokenObserver, warn
+from server.observers import AuditObserver, OutboxObserver, TokenObserver, warn
 from server.operations import bind, coverage_complaints, is_refused
 from server.probes import keys_probe, ledger_probe, spicedb_probe, wiring_probe
 from server.problem_check import problem_complaints
@@ -140,13 +143,16 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
         TOKEN_MAX_BYTES,
         on_refused=TokenObserver(metrics).refused,
     )
-    shared = Shared(settings, metrics, pool, writes, relations, HeldAudit(), mint)
+    outbox = postgres_outbox(settings)
+    relay = SpiceDbOutboxRelay(outbox, TupleWriter(channel), OutboxObserver(metrics).parked)
+    shared = Shared(settings, metrics, pool, writes, relations, HeldAudit(), relay, mint)
 
     def close() -> None:
         if sink is not None:
             sink.close(AUDIT_FLUSH_SECONDS)
         pool.close()
         writes.close()
+        outbox.close()
         channel.close()
 
     probes = {
@@ -156,6 +162,16 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
     }
     audit = sink or SilentAudit()
     return LivePull(operation_ports(shared), mint, verifier.principal, audit, probes, close)
+
+
+def postgres_outbox(settings: Settings) -> PostgresOutbox:
+    """As many drainers as there are writers, beside them."""
+    return PostgresOutbox(
+        settings.dsn,
+        size=settings.write_pool_size,
+        statement_timeout=settings.statement_timeout,
+        lock_timeout=settings.lock_timeout,
+    )
 
 
 def audit_sink(settings: Settings, metrics: Metrics) -> PostgresAuditSink | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from composer.ports import AuditSink, TokenMint
+from composer.ports import AuditSink, OutboxRelay, TokenMint
 from composer.snapshot_composer import SnapshotComposer
 from db.domains import PostgresDomainReader, PostgresDomainRepo
 from db.heartbeats import PostgresHeartbeats
@@ -22,6 +22,7 @@ from handlers.heartbeat import HeartbeatPorts
 from handlers.node_state import PullPorts
 from handlers.node_token import NodeTokenPorts
 from handlers.reachability import ReachabilityPorts
+from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.spicedb import SpiceDbChecker
 from server.metrics import Metrics
 from server.moved_time import moved_time
@@ -39,6 +40,7 @@ class Shared:
     writes: WritePool
     relations: SpiceDbChecker
     audit: AuditSink
+    outbox: OutboxRelay
     mint: TokenMint | None = None
 
 
@@ -51,6 +53,7 @@ ADAPTERS: Mapping[str, type] = {
     "ReachabilityRepo": PostgresReachabilityRepo,
     "DomainRepo": PostgresDomainRepo,
     "DomainReader": PostgresDomainReader,
+    "OutboxRelay": SpiceDbOutboxRelay,
 }
 
 

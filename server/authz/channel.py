@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,7 @@ class _Connection:
 
 
 class SpiceDbChannel:
-    """Unary calls to SpiceDB. Thread-safe; opens nothing before the first call.
+    """Calls to SpiceDB. Thread-safe; opens nothing before the first call.
 
     ``timeout`` is the most one call may take, in seconds. ``clock`` is monotonic seconds.
     """
@@ -85,6 +85,20 @@ class SpiceDbChannel:
     def schema(self, method: str, request: Any, deadline: Deadline) -> Any:
         """Call ``method`` of SchemaService; raises Undecided and AuthzUnavailable."""
         return self._call(lambda: getattr(self._connect().schema, method), request, deadline)
+
+    def stream(self, method: str, request: Any, deadline: Deadline) -> Iterator[Any]:
+        """The answers of a streaming ``method`` of PermissionsService; raises as ``permissions``.
+
+        Only ``deadline`` bounds it: a whole store takes longer than one decision.
+        """
+        timeout = deadline.remaining()
+        if timeout <= 0:
+            raise AuthzUnavailable("no time left to ask SpiceDB")
+        try:
+            method_of = getattr(self._connect().permissions, method)
+            yield from method_of(request, timeout=timeout, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise self._translate(error) from error
 
     def close(self) -> None:
         """Give the connection up; a later call makes a new one."""

@@ -1,0 +1,2 @@
+-- db/outbox.py, at the end of a claim.
+COMMIT;
