@@ -1,0 +1,280 @@
+"""The relay on real Postgres and SpiceDB: the port's suite, tokens, order, poison, outages."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import psycopg2
+import pytest
+
+from composer.errors import AuthzUnavailable
+from composer.identity import PLATFORM, domain_object, node_object
+from tests.fakes import Triple, TupleUpdate
+from tests.integration.outbox_parts import following
+from tests.integration.spicedb_parts import SpiceDb, soon
+from tests.ledger_sql import run_sql
+from tests.outboxes import (
+    delete,
+    new_domain,
+    new_node,
+    own_tuple,
+    purge,
+    token_of,
+    touch,
+    tuples_of,
+    waiting,
+    write_raw,
+)
+from tests.ports.outbox_relay import OutboxRelaySuite
+
+if TYPE_CHECKING:
+    from tests.integration.outbox_parts import Following
+
+pytest_plugins = (
+    "tests.integration.ledger_fixtures",
+    "tests.integration.spicedb_parts",
+    "tests.integration.outbox_parts",
+)
+
+EDITOR = "user:ed"
+
+
+class RowsInPostgres:
+    def __init__(self, both: Following) -> None:
+        self._both = both
+        self.relay = both.relay
+
+    def write(self, object: str, *updates: TupleUpdate) -> None:
+        self._both.write(object, *updates)
+
+    def taken(self) -> set[Triple]:
+        return self._both.taken()
+
+    def spicedb_goes_away(self) -> None:
+        self._both.spicedb.freeze()
+
+    def spicedb_comes_back(self) -> None:
+        self._both.spicedb.thaw()
+
+
+class TestSpiceDbOutboxRelay(OutboxRelaySuite):
+    @pytest.fixture
+    def facts(self, emptied: Following) -> RowsInPostgres:
+        return RowsInPostgres(emptied)
+
+
+def registered(both: Following, domain: UUID) -> UUID:
+    node = new_node(both.dsn, domain)
+    both.write(node_object(node), *tuples_of(both.dsn, node, domain))
+    return node
+
+
+def test_a_relay_drains_what_was_left_and_says_how_much(emptied: Following) -> None:
+    domain = new_domain(emptied.dsn)
+    nodes = [registered(emptied, domain) for _ in range(5)]
+    assert emptied.drain(limit=2) == 5
+    assert {own_tuple(node) for node in nodes} <= emptied.taken()
+    assert (waiting(emptied.dsn), emptied.drain()) == ([], 0)
+
+
+def test_the_token_of_a_nodes_tuples_is_on_the_node_and_on_no_other_row(emptied: Following) -> None:
+    domain = new_domain(emptied.dsn)
+    node, other = registered(emptied, domain), new_node(emptied.dsn, domain)
+    emptied.relay.settle(node_object(node), soon())
+    first = token_of(emptied.dsn, "nodes", node)
+    assert first
+    emptied.write(node_object(node), *delete(own_tuple(node)))
+    emptied.drain()
+    assert token_of(emptied.dsn, "nodes", node) not in (None, first)
+    assert token_of(emptied.dsn, "nodes", other) is None
+    assert token_of(emptied.dsn, "domains", domain) is None
+
+
+def test_the_token_of_a_domains_role_is_on_that_domain_alone(emptied: Following) -> None:
+    domain, other = new_domain(emptied.dsn), new_domain(emptied.dsn)
+    emptied.write(domain_object(domain), *touch((domain_object(domain), "editor", EDITOR)))
+    emptied.relay.settle(domain_object(domain), soon())
+    assert token_of(emptied.dsn, "domains", domain)
+    assert token_of(emptied.dsn, "domains", other) is None
+
+
+@pytest.mark.parametrize("way", ["settle", "drain"])
+def test_the_token_of_a_platform_role_is_on_every_domain(emptied: Following, way: str) -> None:
+    domains = [new_domain(emptied.dsn) for _ in range(3)]
+    emptied.write(PLATFORM, *touch((PLATFORM, "manager", EDITOR)))
+    if way == "settle":
+        emptied.relay.settle(PLATFORM, soon())
+    else:
+        emptied.drain()
+    tokens = {token_of(emptied.dsn, "domains", one) for one in domains}
+    assert len(tokens) == 1 and None not in tokens
+
+
+def test_neither_token_moves_the_domains_revision(emptied: Following) -> None:
+    """It decides whether peers are read again (D7)."""
+    domain = new_domain(emptied.dsn)
+    registered(emptied, domain)
+    emptied.write(PLATFORM, *touch((PLATFORM, "manager", EDITOR)))
+    sql = "SELECT peers_revision FROM plexsphere.domains"
+    before = run_sql(emptied.dsn, sql)
+    assert emptied.drain() == 2
+    assert run_sql(emptied.dsn, sql) == before
+
+
+def test_several_relays_share_the_rows_and_none_drains_one_twice(
+    emptied: Following, spicedb: SpiceDb
+) -> None:
+    """Each row counts for one relay only, and ends as its object's last word says."""
+    domain = new_domain(emptied.dsn)
+    nodes = [new_node(emptied.dsn, domain) for _ in range(60)]
+    for number, node in enumerate(nodes):
+        emptied.write(node_object(node), *touch(own_tuple(node)))
+        emptied.write(node_object(node), *delete(own_tuple(node)))
+        if number % 2:
+            emptied.write(node_object(node), *touch(own_tuple(node)))
+    with ExitStack() as stack:
+        relays = [stack.enter_context(following(emptied.dsn, spicedb, 5.0)) for _ in range(4)]
+        start = threading.Barrier(len(relays))
+
+        def run(one: Following) -> int:
+            start.wait(10)
+            return one.drain(limit=7)
+
+        with ThreadPoolExecutor(len(relays)) as threads:
+            done = list(threads.map(run, relays))
+    done.append(emptied.drain())
+    assert sum(done) == 60 * 2 + 30
+    assert emptied.taken() == {own_tuple(node) for node in nodes[1::2]}
+
+
+def test_writers_and_relays_at_once_end_as_the_last_row_of_each_object_says(
+    emptied: Following, spicedb: SpiceDb
+) -> None:
+    """Touch, delete, touch, ... committed and settled one by one, under relays that drain too."""
+    domain = new_domain(emptied.dsn)
+    nodes = [new_node(emptied.dsn, domain) for _ in range(6)]
+    stop = threading.Event()
+
+    def relaying(one: Following) -> int:
+        total = 0
+        while not stop.is_set():
+            total += one.relay.drain(3, soon())
+        return total
+
+    def flapping(node: UUID) -> None:
+        mine = own_tuple(node)
+        for round in range(15):
+            emptied.write(node_object(node), *(delete(mine) if round % 2 else touch(mine)))
+            emptied.relay.settle(node_object(node), soon())
+            assert (mine in emptied.taken()) is (round % 2 == 0)
+
+    with ExitStack() as stack:
+        relays = [stack.enter_context(following(emptied.dsn, spicedb, 5.0)) for _ in range(2)]
+        with ThreadPoolExecutor(8) as threads:
+            draining = [threads.submit(relaying, one) for one in relays]
+            try:
+                list(threads.map(flapping, nodes))
+            finally:
+                stop.set()
+            assert [one.exception() for one in draining] == [None, None]
+    assert emptied.taken() == {own_tuple(node) for node in nodes}
+
+
+def test_an_object_in_another_drainers_hand_is_passed_over_and_the_rest_is_not(
+    emptied: Following,
+) -> None:
+    held, free = uuid4(), uuid4()
+    seq = emptied.write(node_object(held), *touch(own_tuple(held)))
+    emptied.write(node_object(held), *delete(own_tuple(held)))
+    emptied.write(node_object(free), *touch(own_tuple(free)))
+    with closing(psycopg2.connect(emptied.dsn)) as other, other.cursor() as used:
+        used.execute("SELECT FROM plexsphere.outbox WHERE seq = %s FOR UPDATE", (seq,))
+        assert emptied.drain() == 1
+        assert emptied.taken() == {own_tuple(free)}
+        with pytest.raises(AuthzUnavailable, match="another drainer"):
+            emptied.relay.settle(node_object(held), soon())
+    assert emptied.drain() == 2
+
+
+POISON = [
+    [{"operation": "touch", "resource": "node:a b", "relation": "agent", "subject": "user:x"}],
+    [{"operation": "touch", "resource": "node:a", "relation": "domain", "subject": "user:x"}],
+    [{"operation": "purge", "resource": "node:"}],
+    [{"operation": "burn", "resource": "node:a"}],
+    [{"operation": "touch", "resource": "node:a"}],
+    ["touch"],
+]
+
+
+@pytest.mark.parametrize("poison", POISON, ids=str)
+def test_a_row_that_spicedb_never_takes_is_parked_loudly_and_blocks_nobody(
+    emptied: Following, poison: object
+) -> None:
+    sick, sound = uuid4(), uuid4()
+    seq = write_raw(emptied.dsn, node_object(sick), poison)
+    emptied.write(node_object(sick), *touch(own_tuple(sick)))
+    emptied.write(node_object(sound), *touch(own_tuple(sound)))
+    assert emptied.drain() == 2
+    assert emptied.taken() == {own_tuple(sick), own_tuple(sound)}
+    assert [row.seq for row, because in emptied.parked if because] == [seq]
+    lag = emptied.outbox.lag(soon())
+    assert (lag.waiting, lag.parked) == (0, 1)
+    # Who answers for the object is not told that all is well.
+    with pytest.raises(AuthzUnavailable, match="parked"):
+        emptied.relay.settle(node_object(sick), soon())
+    emptied.relay.settle(node_object(sound), soon())
+
+
+def test_a_request_that_settles_a_poisoned_row_is_told_and_the_row_is_parked(
+    emptied: Following,
+) -> None:
+    sick = node_object(uuid4())
+    write_raw(emptied.dsn, sick, POISON[0])
+    for _ in range(2):
+        with pytest.raises(AuthzUnavailable, match="parked"):
+            emptied.relay.settle(sick, soon())
+    assert len(emptied.parked) == 1
+
+
+def test_an_object_that_is_gone_has_no_parked_rows_any_more(emptied: Following) -> None:
+    sick = node_object(uuid4())
+    write_raw(emptied.dsn, sick, POISON[0])
+    emptied.drain()
+    emptied.write(sick, purge(sick))
+    emptied.drain()
+    emptied.relay.settle(sick, soon())
+    assert emptied.outbox.lag(soon()).parked == 0
+
+
+def test_what_the_schema_does_not_know_yet_waits_and_blocks_only_its_own_object(
+    emptied: Following,
+) -> None:
+    """A release that is rolled out writes a relation before the schema has it."""
+    early, sound = uuid4(), uuid4()
+    seq = emptied.write(node_object(early), *touch((node_object(early), "operator", EDITOR)))
+    behind = emptied.write(node_object(early), *touch(own_tuple(early)))
+    emptied.write(node_object(sound), *touch(own_tuple(sound)))
+    assert emptied.drain() == 1
+    assert emptied.taken() == {own_tuple(sound)}
+    assert waiting(emptied.dsn) == [seq, behind]
+    assert emptied.parked == []
+    with pytest.raises(AuthzUnavailable, match="FAILED_PRECONDITION"):
+        emptied.relay.settle(node_object(early), soon())
+
+
+def test_lag_is_the_age_of_the_oldest_waiting_row(emptied: Following) -> None:
+    assert emptied.outbox.lag(soon()).waiting == 0
+    seq = emptied.write(node_object(uuid4()), *touch(own_tuple(uuid4())))
+    emptied.write(PLATFORM, *touch((PLATFORM, "manager", EDITOR)))
+    run_sql(
+        emptied.dsn,
+        "UPDATE plexsphere.outbox SET created_at = created_at - interval '1 hour' WHERE seq = %s",
+        (seq,),
+    )
+    lag = emptied.outbox.lag(soon())
+    assert lag.waiting == 2
+    assert 3600 <= lag.seconds < 3700
