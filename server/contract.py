@@ -19,23 +19,13 @@ from server.contract_errors import (
     status_number,
     switch,
 )
+from server.parameters import ParameterContract, described
 from server.schemas import SchemaCompiler, Validator
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 CONTRACT_FILE = "plexsphere-v1.yaml"
 LONGEST_CHAIN = 16  # references to references; more of them is a ring
 DEFAULT_BODY_MAX = 8_192  # bytes, where `x-max-body-bytes` says nothing else
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterContract:
-    """A declared parameter; ``kind`` is path, query, header or cookie."""
-
-    name: str
-    kind: str
-    required: bool
-    schema_type: str
-    validator: Validator
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +156,9 @@ class Contract:
     def _parameter(self, parameter: Mapping[str, Any]) -> ParameterContract:
         with reading(parameter):
             schema = parameter["schema"]
-            return ParameterContract(
-                name=parameter["name"],
-                kind=parameter["in"],
-                required=parameter.get("required", False),
-                schema_type=self._resolve(schema).get("type", "string"),
-                validator=self._schemas.compile(schema),
-            )
+            resolved = self._resolve(schema)
+            items = self._resolve(resolved.get("items", {}))
+            return described(parameter, resolved, items, self._schemas.compile(schema))
 
     def _body(self, body: Mapping[str, Any]) -> BodyContract | None:
         if not body:

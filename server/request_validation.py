@@ -8,7 +8,6 @@ before the body: what is refused by its path alone is not read.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -31,10 +30,10 @@ from server.contract import (
     BodyContract,
     Contract,
     OperationContract,
-    ParameterContract,
 )
 from server.contract_errors import ContractError
 from server.operations import check_accept, check_query
+from server.parameters import ParameterContract, value_of
 from server.problems import BAD_REQUEST
 from server.request_bodies import read_object
 
@@ -45,8 +44,6 @@ PARAMETER_REFUSALS: Mapping[str, RefusalKind] = {
 }
 # Texts that only a schema without a rule takes both of.
 ANY_TEXT = ("", "\N{SNOWMAN}" * 8_190)
-# As many digits as an int64 has: Python refuses to read thousands of them.
-_INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +147,7 @@ def _check_parameters(operation: OperationContract, path: Mapping[str, Any]) -> 
 
 def parameter_refusals(parameter: ParameterContract) -> Iterator[RefusalKind]:
     """What a parameter can be refused with; nothing where any text will do."""
-    if parameter.kind == "query":  # it may be repeated
+    if parameter.kind == "query" and not parameter.repeatable:  # it might be repeated
         yield BAD_REQUEST
     if parameter.required or not all(map(parameter.validator.is_valid, ANY_TEXT)):
         yield PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
@@ -158,13 +155,13 @@ def parameter_refusals(parameter: ParameterContract) -> Iterator[RefusalKind]:
 
 def check_parameter(parameter: ParameterContract, path: Mapping[str, Any]) -> None:
     """Refuse a missing or invalid parameter; the value itself goes nowhere."""
-    value = _given(parameter, path)
-    if value is None:
+    texts = _texts(parameter, path)
+    if not texts:
         if not parameter.required:
             return
         rule = "required"
     else:
-        fault = parameter.validator.fault(_typed(value, parameter.schema_type))
+        fault = parameter.validator.fault(value_of(parameter, texts))
         if fault is None:
             return
         rule = fault.rule
@@ -172,23 +169,15 @@ def check_parameter(parameter: ParameterContract, path: Mapping[str, Any]) -> No
     raise Refused(kind, f"parameter {parameter.name} breaks {rule}")
 
 
-def _given(parameter: ParameterContract, path: Mapping[str, Any]) -> str | None:
+def _texts(parameter: ParameterContract, path: Mapping[str, Any]) -> list[str]:
     if parameter.kind == "path":
-        return str(path[parameter.name])
+        return [str(path[parameter.name])]
     if parameter.kind == "query":
         given = flask.request.args.getlist(parameter.name)
-        if len(given) > 1:  # one would be checked and another handed on
+        if len(given) > 1 and not parameter.repeatable:
+            # one would be checked and another handed on
             raise Refused(BAD_REQUEST, f"parameter {parameter.name} is repeated")
-        return given[0] if given else None
-    if parameter.kind == "header":
-        return flask.request.headers.get(parameter.name)
-    return flask.request.cookies.get(parameter.name)
-
-
-def _typed(text: str, schema_type: str) -> object:
-    """A parameter's text as the value its schema speaks of; the text where it is none."""
-    if schema_type == "integer" and _INTEGER.fullmatch(text):
-        return int(text)
-    if schema_type == "boolean" and text in ("true", "false"):
-        return text == "true"
-    return text
+        return given
+    source = flask.request.headers if parameter.kind == "header" else flask.request.cookies
+    found = source.get(parameter.name)
+    return [] if found is None else [found]

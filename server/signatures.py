@@ -13,12 +13,13 @@ from typing import Any
 
 from handlers.node_state import refuse_pull
 from server.contract import OperationContract
+from server.parameters import ParameterContract
 
 # What a handler is given before its declared parameters.
 GIVEN = ("ports", "call")
 # What a declared request body arrives as, after the declared parameters.
 BODY = ("body", "Mapping[str, Any]")
-PYTHON_TYPE = {"string": "str", "integer": "int", "boolean": "bool"}
+PYTHON_TYPE = {"string": "str", "integer": "int", "boolean": "bool", "number": "float"}
 
 
 def signature_complaints(
@@ -39,9 +40,18 @@ def signature_complaints(
     return complaints
 
 
+def annotation(parameter: ParameterContract) -> str:
+    """What a handler's parameter is annotated with; ``| None`` where it may get no value."""
+    known = PYTHON_TYPE.get(parameter.item_type or parameter.schema_type)
+    if known is None:
+        return f"no type for {parameter.item_type or parameter.schema_type}"
+    bare = known if parameter.item_type is None else f"list[{known}]"
+    return bare if parameter.given else f"{bare} | None"
+
+
 def _declared(operation: OperationContract) -> list[tuple[str, str]]:
     parameters = [
-        (one.name, PYTHON_TYPE.get(one.schema_type, f"no type for {one.schema_type}"))
+        (one.name, annotation(one) + ("" if one.given else " = None"))
         for one in operation.parameters
         if one.kind in ("path", "query")
     ]
@@ -49,8 +59,9 @@ def _declared(operation: OperationContract) -> list[tuple[str, str]]:
 
 
 def _taken(handler: Callable[..., Any]) -> list[tuple[str, str]]:
+    """As they would have to be written; a default is only for what may not be given."""
     return [
-        (one.name, str(one.annotation))
+        (one.name, f"{one.annotation}{'' if one.default is one.empty else f' = {one.default}'}")
         for one in inspect.signature(handler).parameters.values()
         if one.name not in GIVEN
     ]

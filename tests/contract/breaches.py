@@ -116,9 +116,7 @@ PLANTED = (
     Planted("200 without an audit row", "audit", lie.audit_lost),
     Planted("audit sink that raises", "audit", lie.audit_breaks),
     Planted("401 before the 501", DIRECTED, lie.credential_asked_first),
-    Planted(
-        "501 without a code of its own", CODE, lie.problem(501, code="heartbeat_not_provisioned")
-    ),
+    Planted("501 of another operation", CODE, lie.problem(501, code="heartbeat_not_provisioned")),
     Planted(
         "404 for what does not exist yet", DIRECTED, lie.on_answer(501, lie.to_status(404)), EVENTS
     ),

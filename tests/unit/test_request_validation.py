@@ -17,6 +17,14 @@ PARAMETERS: list[dict[str, Any]] = [
     {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 8}},
     {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}},
     {"name": "deep", "in": "query", "schema": {"type": "boolean"}},
+    {"name": "share", "in": "query", "schema": {"type": "number", "maximum": 1}},
+    {"name": "tag", "in": "query", "schema": {"type": "array", "items": {"type": "integer"}}},
+    {
+        "name": "at",
+        "in": "query",
+        "explode": False,
+        "schema": {"type": "array", "maxItems": 2, "items": {"type": "string", "maxLength": 2}},
+    },
     {"name": "since", "in": "query", "schema": {"type": "string", "format": "date-time"}},
     {"name": "X-Tenant", "in": "header", "schema": {"type": "string", "pattern": "^[a-z]+$"}},
     {"name": "session", "in": "cookie", "schema": {"type": "string", "minLength": 3}},
@@ -67,6 +75,10 @@ def status(service: FakeService, path: str = "/things/a", **given: Any) -> int:
         {"query_string": "limit=1"},
         {"query_string": "limit=200&deep=true"},
         {"query_string": "deep=false"},
+        {"query_string": "share=0.5"},
+        {"query_string": "share=-1e-3"},
+        {"query_string": "tag=1&tag=2"},
+        {"query_string": "at=aa,b"},
         {"query_string": "since=2026-11-23T07:00:00Z"},
         {"query_string": "unknown=1"},
         {"headers": {"X-Tenant": "abc"}},
@@ -83,6 +95,12 @@ UNSOUND: list[dict[str, Any]] = [
     {"path": "/things/" + "x" * 9},
     *({"query_string": f"limit={text}"} for text in [*NO_LIMITS, "9" * 5000]),
     {"query_string": "deep=1"},
+    *({"query_string": f"share={text}"} for text in ("", "1.5", "NaN", "inf", ".5", "1e", "1e999")),
+    {"query_string": "tag=1&tag=x"},
+    {"query_string": "tag=1,2"},
+    {"query_string": "at=a,b,c"},
+    {"query_string": "at=abc"},
+    {"query_string": "at=a&at=b"},
     {"query_string": "deep=True"},
     {"query_string": "since=yesterday"},
     {"headers": {"X-Tenant": "ABC"}},
@@ -101,6 +119,18 @@ def test_an_unsound_parameter_is_a_400_without_a_code(
         "https://plexsphere.com/errors/bad-request",
         False,
     )
+
+
+def test_a_handler_is_given_what_the_texts_stand_for(service: FakeService) -> None:
+    query = "limit=7&deep=true&share=0.5&tag=1&tag=2&at=a,b"
+    assert service.ask("/things/a", query_string=query).json == {
+        "name": "a",
+        "limit": 7,
+        "deep": True,
+        "share": 0.5,
+        "tag": [1, 2],
+        "at": ["a", "b"],
+    }
 
 
 def test_what_was_sent_is_not_sent_back(service: FakeService) -> None:

@@ -56,6 +56,7 @@ def parts(operation_id: str, contract: Contract | None = None) -> list[Part]:
         Part("tests/fakes.py", "beside the others, their imports too", fake(operation)),
         Part(f"tests/unit/test_{operation.slice}.py", "a new file", tests(operation)),
         tables,
+        *body_refusals(operation),
         Part(
             "server/wiring.py",
             f"in wire(); the adapter goes to db/{operation.slice}.py, its SQL to db/queries/",
@@ -70,6 +71,19 @@ def entry(operation: Operation) -> str:
         return f'"{operation.name}": refuse_pull,\n'
     imported = f"from handlers.{operation.slice} import {operation.function}\n\n"
     return f'{imported}"{operation.name}": {operation.function},\n'
+
+
+def body_refusals(operation: Operation) -> list[Part]:
+    """What a body is refused with that is not as declared; its kind is its author's to word."""
+    if not operation.takes_a_body:
+        return []
+    kind = f"MALFORMED_{operation.slice.upper()}"
+    code = (
+        f'{kind} = RefusalKind(400, "{kind.lower()}", "The body is not as declared.")\n\n'
+        f'"{operation.name}": BodyRefusals({kind}),\n'
+    )
+    how = "in BODY_REFUSALS; the kind goes to handlers/refusals.py, its code to the file's 400"
+    return [Part("server/request_validation.py", how, code)]
 
 
 def wiring(operation: Operation) -> str:

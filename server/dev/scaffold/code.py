@@ -11,7 +11,8 @@ from server.dev.scaffold.templates import AWAY, FAKE, HANDLER, TABLES, TESTS, TU
 
 JSON = "application/json"
 # What may stand in a test for a value of each type.
-SAMPLES = {"str": '"a"', "int": "1", "bool": "True", "float": "1.5", "object": "None"}
+SAMPLES = {"str": '"a"', "int": "1", "bool": "True", "float": "1.5"}
+BODY = "body: Mapping[str, Any]"  # what server/signatures.py asks for
 RAISES = "Raises DatastoreUnavailable when it cannot be had in time."
 GATES = ("GatePorts", "addressed_node", "canonical_node_id", "known_principal", "node_agent")
 
@@ -23,7 +24,12 @@ def handler(operation: Operation) -> str:
     return _filled(
         HANDLER,
         operation,
-        mapping="from collections.abc import Mapping\n" if "Mapping" in body else "",
+        mapping=(
+            "from collections.abc import Mapping\n"
+            if "Mapping" in body or operation.takes_a_body
+            else ""
+        ),
+        typing="Any, Protocol" if operation.takes_a_body else "Protocol",
         errors="from composer.errors import ComposerError\n" if operation.may_be_away else "",
         refusals=imported("handlers.refusals", ["refusal_for"] if operation.may_be_away else []),
         raises=RAISES if operation.may_be_away else "Never raises.",
@@ -85,7 +91,12 @@ def tests(operation: Operation) -> str:
         ports=_test_ports(operation),
         call=wrapped(
             f"    return {operation.function}(",
-            ["ports", "call(who)", *(_argument(one) for one in operation.parameters)],
+            [
+                "ports",
+                "call(who)",
+                *(_argument(one) for one in operation.parameters),
+                *(["body={}"] if operation.takes_a_body else []),
+            ],
             ")",
         ),
         turned_away=_filled(TURNED_AWAY, operation, strangers=turned) if strangers else "",
@@ -137,11 +148,9 @@ def _asked_for(operation: Operation) -> list[Parameter]:
 
 def _method(operation: Operation) -> str:
     who = [f"{_name_of(operation)}: {_who(operation)}"] if operation.secured else []
-    asked = [
-        f"{one.name}: {one.annotation}{'' if one.given else ' | None'}"
-        for one in _asked_for(operation)
-    ]
-    arguments = ["self", *who, *asked, "deadline: Deadline"]
+    asked = [f"{one.name}: {one.annotation}" for one in _asked_for(operation)]
+    body = [BODY] if operation.takes_a_body else []
+    arguments = ["self", *who, *asked, *body, "deadline: Deadline"]
     return wrapped(f"    def {operation.slice}(", arguments, f") -> {_body(operation)}:")
 
 
@@ -151,6 +160,7 @@ def _name_of(operation: Operation) -> str:
 
 def _signature(operation: Operation) -> str:
     declared = [one.declared for one in operation.parameters]
+    declared += [BODY] if operation.takes_a_body else []
     # Connexion passes them by name, so that the order may stay the declared one.
     star = [] if all(one.given for one in operation.parameters) else ["*"]
     arguments = [f"ports: {operation.noun}Ports", "call: Call", *star, *declared]
@@ -170,8 +180,9 @@ def _gates(operation: Operation) -> str:
 
 def _asked(operation: Operation) -> str:
     who = [_name_of(operation)] if operation.secured else []
-    arguments = [*who, *(one.name for one in _asked_for(operation)), "call.deadline"]
-    call = f"{'' if operation.media is None else 'body = '}ports.source.{operation.slice}("
+    given = [*(one.name for one in _asked_for(operation)), *_body_argument(operation)]
+    arguments = [*who, *given, "call.deadline"]
+    call = f"{'' if operation.media is None else 'shown = '}ports.source.{operation.slice}("
     if not operation.may_be_away:
         return wrapped(f"    {call}", arguments, ")")
     return (
@@ -182,7 +193,7 @@ def _asked(operation: Operation) -> str:
 
 
 def _answer(operation: Operation) -> str:
-    arguments = [str(operation.status), "None" if operation.media is None else "body"]
+    arguments = [str(operation.status), "None" if operation.media is None else "shown"]
     if operation.media != JSON:
         arguments.append(f"media_type={literal(operation.media) if operation.media else None}")
     if operation.headers:
@@ -191,13 +202,10 @@ def _answer(operation: Operation) -> str:
 
 
 def _constants(operation: Operation) -> str:
-    note = ""
-    if operation.takes_a_body:
-        note = "\n# Add `body: Mapping[str, Any]` last, and its refusals to BODY_REFUSALS.\n"
     lines = [
         f"    {literal(name)}: {literal(value)},\n" for name, value in operation.headers.items()
     ]
-    return note + ("\nHEADERS = {\n" + "".join(lines) + "}\n" if lines else "")
+    return "\nHEADERS = {\n" + "".join(lines) + "}\n" if lines else ""
 
 
 def _test_ports(operation: Operation) -> str:
@@ -211,7 +219,14 @@ def _test_ports(operation: Operation) -> str:
     )
 
 
+def _body_argument(operation: Operation) -> list[str]:
+    return ["body"] if operation.takes_a_body else []
+
+
 def _argument(parameter: Parameter) -> str:
     if parameter.name == "id":
         return "id=str(NODE)"
-    return f"{parameter.name}={SAMPLES[parameter.annotation]}"
+    bare = parameter.annotation.removesuffix(" | None")
+    item = bare.removeprefix("list[").removesuffix("]")
+    sample = SAMPLES[item] if item == bare else f"[{SAMPLES[item]}]"
+    return f"{parameter.name}={sample}"

@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from server.contract import Contract, OperationContract, ParameterContract
+from server.contract import Contract, OperationContract
 from server.dev.breaking.documents import Document, Place
+from server.parameters import ParameterContract
+from server.signatures import annotation
 
 NODE_PATH = "/v1/nodes/{id}/"
-ANNOTATIONS = {"string": "str", "integer": "int", "boolean": "bool", "number": "float"}
 FRAMEWORK_HEADERS = {"X-Correlation-Id"}
 AWAY = 503
 
@@ -31,7 +32,7 @@ class Parameter:
     @property
     def declared(self) -> str:
         """As it stands in a signature."""
-        return f"{self.name}: {self.annotation}{'' if self.given else ' | None = None'}"
+        return f"{self.name}: {self.annotation}{'' if self.given else ' = None'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,6 @@ def described(contract: Contract, declared: OperationContract) -> Operation:
     status = next((one for one in declared.responses if 200 <= one < 300), None)
     success = declared.responses[status].media if status is not None else {}
     summary = members["summary"].value if "summary" in members else declared.operation_id
-    defaults = _defaults(document, item) | _defaults(document, members)
     return Operation(
         name=declared.operation_id,
         function="_".join(dict.fromkeys([verb, *words])).lower(),
@@ -77,7 +77,7 @@ def described(contract: Contract, declared: OperationContract) -> Operation:
         secured=declared.secured,
         gated=declared.secured and declared.path.startswith(NODE_PATH),
         parameters=tuple(
-            _parameter(one, one.required or one.name in defaults)
+            _parameter(one)
             for one in declared.parameters
             if one.kind in ("path", "query")  # what it may know of the headers is in its Call
         ),
@@ -89,20 +89,13 @@ def described(contract: Contract, declared: OperationContract) -> Operation:
     )
 
 
-def _parameter(declared: ParameterContract, given: bool) -> Parameter:
+def _parameter(declared: ParameterContract) -> Parameter:
     if keyword.iskeyword(declared.name) or not declared.name.isidentifier():
         raise ScaffoldError(f"parameter {declared.name} cannot be a name in Python.")
-    return Parameter(declared.name, ANNOTATIONS.get(declared.schema_type, "object"), given)
-
-
-def _defaults(document: Document, holder: Mapping[str, Place]) -> set[str]:
-    """The names of the parameters that have a value when they are not given."""
-    declared = map(document.mapping, document.listing(holder.get("parameters")))
-    return {
-        str(one["name"].value)
-        for one in declared
-        if "default" in document.mapping(one.get("schema"))
-    }
+    python = annotation(declared)
+    if python.startswith("no type"):
+        raise ScaffoldError(f"parameter {declared.name}: {python}.")
+    return Parameter(declared.name, python, declared.given)
 
 
 def _headers(document: Document, response: Place | None) -> dict[str, str]:

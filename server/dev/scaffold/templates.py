@@ -6,7 +6,7 @@ HANDLER = '''\
 from __future__ import annotations
 
 ${mapping}from dataclasses import dataclass
-from typing import Protocol
+from typing import $typing
 
 from composer.deadline import Deadline
 ${errors}${identity}from handlers.answers import Answer, Call
