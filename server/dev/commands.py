@@ -50,6 +50,10 @@ class Places:
         return self.folder / "jwks.json"
 
     @property
+    def evaluator(self) -> Path:
+        return self.folder / "evaluator"
+
+    @property
     def test_clock(self) -> Path:
         return self.folder / "seconds-ahead"
 
@@ -66,12 +70,14 @@ class Places:
         return self.folder / "ports.json"
 
     def is_stray(self, seen: Seen) -> bool:
-        """Whether it was started here: a relay, a gunicorn, a Postgres or a child of one."""
+        """Whether it was started here: a relay, a gunicorn, an evaluator, a Postgres or a child."""
         if f"{seen.cwd}{os.sep}".startswith(f"{self.postgres}{os.sep}"):
             # Postgres' children write what they do over their command line.
             return any(name in seen.argv[0] for name in OF_POSTGRES) if seen.argv else False
         gunicorn = any(argument.startswith(f"{self.gunicorn}{os.sep}") for argument in seen.argv)
         relay = str(self.spicedb_token) in seen.argv
+        if f"{seen.cwd}{os.sep}".startswith(f"{self.evaluator}{os.sep}"):
+            return "server.cli" in seen.argv
         return (gunicorn and "gunicorn" in seen.argv) or (
             relay and "server.dev.spicedb_relay" in seen.argv
         )
@@ -118,6 +124,18 @@ def gunicorn_command(
         cwd=REPOSITORY,
         death_signal=signal.SIGTERM,
         log=places.gunicorn / f"{name}.log" if log_to_file else None,
+    )
+
+
+def evaluator_command(places: Places, settings: Mapping[str, str], log_to_file: bool) -> Command:
+    return Command(
+        name="evaluator",
+        argv=[sys.executable, "-m", "server.cli", "evaluator"],
+        env={**plain_environment(), **settings, "PYTHONPATH": str(REPOSITORY)},
+        # Also what a later start knows its strays by.
+        cwd=places.evaluator,
+        death_signal=signal.SIGTERM,
+        log=places.evaluator / "evaluator.log" if log_to_file else None,
     )
 
 

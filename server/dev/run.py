@@ -41,6 +41,7 @@ def run_dev(
         env={"PLEXSPHERE_LOG_FORMAT": "console"},
         external=_external_settings() if external else {},
         log_to_file=False,
+        evaluator=True,
         step=steps.done,
     )
     try:

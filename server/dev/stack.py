@@ -14,8 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from . import keys
-from .assembly import gunicorn_part, own_ports, own_settings, postgres_part, spicedb_part
+from . import assembly, keys
 from .commands import Places
 from .failures import plainly
 from .lock import FolderLock
@@ -49,6 +48,7 @@ class Stack:
         external: Mapping[str, str] | None = None,
         log_to_file: bool = True,
         moved_time: bool = False,
+        evaluator: bool = False,
         step: Callable[[str], None] = lambda title: None,
     ) -> None:
         self.places = Places(folder.absolute())
@@ -64,6 +64,7 @@ class Stack:
             **(env or {}),
         }
         self._log_to_file = log_to_file
+        self._has_evaluator = evaluator
         self._step = step
         self._lock = FolderLock(self.places.folder)
 
@@ -126,7 +127,7 @@ class Stack:
     @property
     def env(self) -> dict[str, str]:
         """Every setting that `serve` and the command line need."""
-        own = own_settings(
+        own = assembly.own_settings(
             self.places,
             self.dsn,
             self.parts.get("spicedb"),
@@ -200,6 +201,8 @@ class Stack:
         self._step("SpiceDB, its schema and a tuple for every Node")
         self.gunicorn.await_ready()
         self._step("gunicorn, ready")
+        if self._has_evaluator:
+            self._add(assembly.evaluator_part(self.places, self.env, self._log_to_file)).start()
 
     def _start_ledger(self) -> bool:
         """Whether a SpiceDB elsewhere lacks its tuples."""
@@ -221,18 +224,20 @@ class Stack:
 
     def _define_parts(self) -> None:
         port = bindable(self._port)
-        postgres, spicedb = own_ports(self.places)
+        postgres, spicedb = assembly.own_ports(self.places)
         self._cluster = Cluster(self.places.postgres, postgres)
         if "PLEXSPHERE_DSN" not in self._external:
-            self._add(postgres_part(self._cluster))
+            self._add(assembly.postgres_part(self._cluster))
         if "PLEXSPHERE_SPICEDB_ENDPOINT" not in self._external:
-            self._add(spicedb_part(self.places, spicedb, lambda: self.dsn))
+            self._add(assembly.spicedb_part(self.places, spicedb, lambda: self.dsn))
         self._add_gunicorn("gunicorn", port, lambda: self.env, "/readyz")
 
     def _add_gunicorn(
         self, name: str, port: int, env: Callable[[], Mapping[str, str]], wait_for: str
     ) -> Part:
-        return self._add(gunicorn_part(self.places, name, port, env, wait_for, self._log_to_file))
+        return self._add(
+            assembly.gunicorn_part(self.places, name, port, env, wait_for, self._log_to_file)
+        )
 
     def _add(self, part: Part) -> Part:
         part.changed = self._write_pids
