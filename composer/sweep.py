@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """``nodes`` Nodes went from one state to another; ``some`` are the first few ids of them."""
+    """``nodes`` Nodes went from one state to another; ``some`` are a few of their ids."""
 
     was: str
     state: str

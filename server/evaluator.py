@@ -110,5 +110,5 @@ def tell(sweep: Sweep) -> None:
 
 
 def as_fields(one: Transition) -> dict[str, object]:
-    """A transition as logs and scripts read it; the ids are the first few."""
+    """A transition as logs and scripts read it; the ids are a few of them."""
     return {"from": one.was, "to": one.state, "nodes": one.nodes, "node_ids": list(one.some)}

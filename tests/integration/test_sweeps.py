@@ -179,11 +179,11 @@ def test_a_state_that_is_none_is_mended(ledger: Silences) -> None:
     assert ledger.state(node) == "stale"
 
 
-def test_a_transition_names_the_first_of_its_nodes(ledger: Silences) -> None:
-    nodes = sorted(str(ledger.node(0)) for _ in range(12))
+def test_a_transition_names_a_few_of_its_nodes(ledger: Silences) -> None:
+    nodes = {str(ledger.node(0)) for _ in range(12)}
     with ledger.evaluator() as sweep:
         (one,) = sweep().transitions
-    assert (one.nodes, list(one.some)) == (12, nodes[:10])
+    assert (one.nodes, len(set(one.some)), set(one.some) <= nodes) == (12, 10, True)
 
 
 @pytest.mark.parametrize("seed", range(6))
