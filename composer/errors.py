@@ -35,6 +35,30 @@ class ClockSkew(ComposerError):
     """A moment on the client's clock is too far from the ledger's."""
 
 
+class DomainSlugConflict(ComposerError):
+    """Another Domain has that slug."""
+
+
+class MeshCidrOverlap(ComposerError):
+    """Another Domain has some of those addresses."""
+
+
+class DomainNotEmpty(ComposerError):
+    """The Domain still has Nodes."""
+
+
+class IdempotencyKeyConflict(ComposerError):
+    """The same Idempotency-Key came with another request before."""
+
+
+class PublicKeyInUse(ComposerError):
+    """Another Node of the Domain has that public key."""
+
+
+class PoolExhausted(ComposerError):
+    """No address of the Domain is free."""
+
+
 class DatastoreUnavailable(ComposerError):
     """Postgres is unreachable, or did not answer within the deadline."""
 

@@ -6,8 +6,19 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from handlers.answers import Answer
+from handlers.domain_nodes import DomainNodesPorts, list_domain_nodes
+from handlers.domain_registry import DomainRegistryPorts, create_domain, delete_domain
 from handlers.domains import DomainPorts, get_domain, refuse_domains
 from handlers.heartbeat import HeartbeatPorts, post_node_heartbeat, refuse_heartbeat
+from handlers.node_registry import (
+    NodeRegistryPorts,
+    RegistrationPorts,
+    delete_node,
+    refuse_nodes,
+    refuse_registration,
+    register_node,
+    rotate_node_key,
+)
 from handlers.node_state import PullPorts, get_node_state, refuse_pull
 from handlers.node_token import NodeTokenPorts, refuse_node_token, renew_node_token
 from handlers.reachability import (
@@ -36,7 +47,13 @@ OPERATIONS: Mapping[str, Callable[..., Answer]] = MappingProxyType(
         "PostNodeHeartbeat": post_node_heartbeat,
         "GetNodeReachability": get_node_reachability,
         "RenewNodeToken": renew_node_token,
+        "DeleteNode": delete_node,
+        "RotateNodeKey": rotate_node_key,
+        "CreateDomain": create_domain,
         "GetDomain": get_domain,
+        "DeleteDomain": delete_domain,
+        "ListDomainNodes": list_domain_nodes,
+        "RegisterNode": register_node,
         "GetLivez": get_livez,
         "GetReadyz": get_readyz,
         "GetHealth": get_health,
@@ -58,5 +75,9 @@ UNPROVISIONED: Mapping[type, Callable[[], Answer]] = MappingProxyType(
         ReachabilityPorts: refuse_reachability,
         NodeTokenPorts: refuse_node_token,
         DomainPorts: refuse_domains,
+        DomainRegistryPorts: refuse_domains,
+        DomainNodesPorts: refuse_domains,
+        NodeRegistryPorts: refuse_nodes,
+        RegistrationPorts: refuse_registration,
     }
 )

@@ -18,13 +18,14 @@ class Call:
     """One request, as far as a handler may know it.
 
     ``principal`` is None when authentication found none; ``holds`` tells whether ``If-None-Match``
-    names the given opaque tag.
+    names the given opaque tag; ``idempotency_key`` is the header's, where an operation declares it.
     """
 
     principal: Principal | None
     correlation_id: str
     deadline: Deadline
     holds: Callable[[str], bool] = field(default=lambda tag: False)
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

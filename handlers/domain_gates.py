@@ -67,11 +67,16 @@ def addressed_domain(
     return domain
 
 
-def platform_role(ports: RelationPorts, call: Call, principal: Principal, asked: Asked) -> None:
-    """Gate 2 on the platform, which has no row to carry a token: by everything written so far."""
+def platform_role(
+    ports: RelationPorts, call: Call, principal: Principal, asked: Asked, about: str = PLATFORM
+) -> None:
+    """Gate 2 on the platform, which has no row to carry a token: by everything written so far.
+
+    ``about`` is what the audit row of a refusal names.
+    """
     try:
         allowed = ports.relations.check_now(principal, asked.relation, PLATFORM, call.deadline)
     except ComposerError as error:
         raise refusal_for(error) from error
     if not allowed:
-        raise insufficient(ports, call, principal, PLATFORM, asked)
+        raise insufficient(ports, call, principal, about, asked)

@@ -12,8 +12,14 @@ from composer.errors import (
     AuthzUnavailable,
     ClockSkew,
     DatastoreUnavailable,
+    DomainNotEmpty,
     DomainNotFound,
+    DomainSlugConflict,
+    IdempotencyKeyConflict,
+    MeshCidrOverlap,
     NodeNotFound,
+    PoolExhausted,
+    PublicKeyInUse,
 )
 
 
@@ -51,11 +57,42 @@ BINARY_VERSION_EMPTY = RefusalKind(
 CLOCK_SKEW = RefusalKind(
     400, "clock_skew", "The client's clock is more than 60 seconds from the service's."
 )
+INVALID_BODY = RefusalKind(
+    400, "invalid_body", "The body is not a JSON object of the declared members."
+)
+INVALID_DOMAIN = RefusalKind(
+    400, "invalid_domain", "A member of the Domain is missing, or not as declared."
+)
+PUBLIC_KEY_INVALID = RefusalKind(
+    400, "public_key_invalid", "The public key must be 32 bytes in base64, and not all zero."
+)
+INVALID_IDEMPOTENCY_KEY = RefusalKind(
+    400,
+    "invalid_idempotency_key",
+    "The Idempotency-Key must be 1 to 255 visible ASCII characters.",
+)
+INVALID_CURSOR = RefusalKind(
+    400, "invalid_cursor", "The cursor is not one that this list has given."
+)
+INVALID_LIMIT = RefusalKind(400, "invalid_limit", "The limit must be from 1 to 200.")
 INSUFFICIENT_RELATION = RefusalKind(
     403, "insufficient_relation", "The caller lacks the relation that this operation asks for."
 )
 NODE_NOT_FOUND = RefusalKind(404, "node_not_found", "No such Node.")
 DOMAIN_NOT_FOUND = RefusalKind(404, "domain_not_found", "No such Domain.")
+DOMAIN_SLUG_CONFLICT = RefusalKind(409, "domain_slug_conflict", "Another Domain has this slug.")
+MESH_CIDR_OVERLAP = RefusalKind(
+    409, "mesh_cidr_overlap", "Another Domain has addresses of this range."
+)
+DOMAIN_NOT_EMPTY = RefusalKind(409, "domain_not_empty", "The Domain still has Nodes.")
+IDEMPOTENCY_KEY_CONFLICT = RefusalKind(
+    409,
+    "idempotency_key_conflict",
+    "The same Idempotency-Key came with another request before.",
+)
+PUBLIC_KEY_IN_USE = RefusalKind(
+    409, "public_key_in_use", "Another Node of the Domain has this public key."
+)
 NOT_ACCEPTABLE = RefusalKind(
     406,
     "not_acceptable",
@@ -86,6 +123,17 @@ DOMAINS_NOT_PROVISIONED = RefusalKind(
 TOKEN_SIGNING_NOT_PROVISIONED = RefusalKind(
     501, "token_signing_not_provisioned", "This instance has no key to sign node tokens with."
 )
+NODES_NOT_PROVISIONED = RefusalKind(
+    501, "nodes_not_provisioned", "Writing Nodes is not provisioned on this instance."
+)
+REGISTRATION_NOT_PROVISIONED = RefusalKind(
+    501,
+    "registration_not_provisioned",
+    "Registering Nodes is not provisioned on this instance.",
+)
+POOL_EXHAUSTED = RefusalKind(
+    503, "pool_exhausted", "No address of the Domain is free; retry later.", retry_after=60
+)
 DATASTORE_UNAVAILABLE = RefusalKind(
     503, "datastore_unavailable", "The ledger is unavailable; retry later.", retry_after=5
 )
@@ -103,9 +151,20 @@ CATALOGUE = (
     BINARY_CHECKSUM_EMPTY,
     BINARY_VERSION_EMPTY,
     CLOCK_SKEW,
+    INVALID_BODY,
+    INVALID_DOMAIN,
+    PUBLIC_KEY_INVALID,
+    INVALID_IDEMPOTENCY_KEY,
+    INVALID_CURSOR,
+    INVALID_LIMIT,
     INSUFFICIENT_RELATION,
     NODE_NOT_FOUND,
     DOMAIN_NOT_FOUND,
+    DOMAIN_SLUG_CONFLICT,
+    MESH_CIDR_OVERLAP,
+    DOMAIN_NOT_EMPTY,
+    IDEMPOTENCY_KEY_CONFLICT,
+    PUBLIC_KEY_IN_USE,
     NOT_ACCEPTABLE,
     PAYLOAD_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
@@ -114,6 +173,9 @@ CATALOGUE = (
     REACHABILITY_NOT_PROVISIONED,
     DOMAINS_NOT_PROVISIONED,
     TOKEN_SIGNING_NOT_PROVISIONED,
+    NODES_NOT_PROVISIONED,
+    REGISTRATION_NOT_PROVISIONED,
+    POOL_EXHAUSTED,
     DATASTORE_UNAVAILABLE,
     AUTHZ_UNAVAILABLE,
     INTERNAL,
@@ -123,6 +185,12 @@ _KIND_OF: tuple[tuple[type[Exception], RefusalKind], ...] = (
     (NodeNotFound, NODE_NOT_FOUND),
     (DomainNotFound, DOMAIN_NOT_FOUND),
     (ClockSkew, CLOCK_SKEW),
+    (DomainSlugConflict, DOMAIN_SLUG_CONFLICT),
+    (MeshCidrOverlap, MESH_CIDR_OVERLAP),
+    (DomainNotEmpty, DOMAIN_NOT_EMPTY),
+    (IdempotencyKeyConflict, IDEMPOTENCY_KEY_CONFLICT),
+    (PublicKeyInUse, PUBLIC_KEY_IN_USE),
+    (PoolExhausted, POOL_EXHAUSTED),
     (DatastoreUnavailable, DATASTORE_UNAVAILABLE),
     (AuthzUnavailable, AUTHZ_UNAVAILABLE),
 )

@@ -39,11 +39,13 @@ class Block:
 
     ``source`` is a complete JSON text that is what validity is decided on; served is ``source``
     without its bytes from ``cut[0]`` to ``cut[1]``, one element of the array with its comma.
+    ``lasts`` says whether the same bytes may come again, so that its validity is worth remembering.
     """
 
     name: str
     source: bytes
     cut: tuple[int, int] | None = None
+    lasts: bool = True
 
     def chunks(self) -> tuple[bytes | memoryview, ...]:
         """The served bytes, uncopied."""
@@ -55,10 +57,11 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotBody:
-    """A 200's body: the six blocks in wire order, and the desired-state digest (64 hex digits)."""
+    """A body by its blocks in wire order: a snapshot's six, or those of an answer that has some of
+    them. ``digest`` is the desired state's (64 hex digits), of a snapshot alone."""
 
     blocks: tuple[Block, ...]
-    digest: str
+    digest: str = ""
 
     def to_bytes(self) -> bytes:
         """The envelope, in one copy."""

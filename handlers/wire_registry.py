@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from composer.domain import Domain
+from composer.ports import NodeToken
+from composer.registry import NodeSummary, Registered
+from handlers.wire import Block, EncodedPeers, SnapshotBody, json_bytes
 from handlers.wire_values import Json, instant
 
 
@@ -17,4 +23,38 @@ def domain_value(domain: Domain) -> Json:
     }
     value |= {name: text for name, text in optional.items() if text is not None}
     value["created_at"] = instant(domain.created_at)
+    return value
+
+
+def registration_body(node: Registered, peers: EncodedPeers, token: NodeToken) -> SnapshotBody:
+    """A NodeRegistration; ``peers`` is the whole Domain's, in the very bytes of the pull."""
+    before = {
+        "node_id": str(node.node_id),
+        "mesh_ip": node.mesh_ip,
+        "domain_mesh_cidr": node.domain_mesh_cidr,
+    }
+    after = {"token": token.text, "expires_at": instant(token.expires_at)}
+    return SnapshotBody((*_own(before), peers.without(node.node_id), *_own(after)))
+
+
+def _own(values: dict[str, str]) -> tuple[Block, ...]:
+    """Blocks that no other answer has again."""
+    return tuple(Block(name, json_bytes(text), lasts=False) for name, text in values.items())
+
+
+def node_page(domain_id: UUID, nodes: Sequence[NodeSummary], following: str | None) -> Json:
+    """A NodePage."""
+    value: Json = {"items": [_node_summary(domain_id, one) for one in nodes]}
+    if following is not None:
+        value["next_cursor"] = following
+    return value
+
+
+def _node_summary(domain_id: UUID, node: NodeSummary) -> Json:
+    value: Json = {"id": str(node.id), "domain_id": str(domain_id)}
+    if node.name:
+        value["name"] = node.name
+    if node.mesh_ip is not None:
+        value["mesh_ip"] = node.mesh_ip
+    value["created_at"] = instant(node.created_at)
     return value

@@ -76,7 +76,7 @@ def _given(operation: OperationContract, handler: Callable[..., Any]) -> Iterato
         yield from parameter_refusals(parameter)
     if operation.operation_id in BODY_REFUSALS:
         refusals = BODY_REFUSALS[operation.operation_id]
-        yield from (refusals.malformed, *refusals.empty.values())
+        yield from refusals.kinds
     for kind in CATALOGUE:
         declared = operation.responses.get(kind.status)
         if declared is not None and kind.code in declared.problem_codes:

@@ -29,6 +29,7 @@ TITLES: Mapping[int, str] = {
     404: "Not Found",
     405: "Method Not Allowed",
     406: "Not Acceptable",
+    409: "Conflict",
     413: "Payload Too Large",
     415: "Unsupported Media Type",
     500: "Internal Server Error",

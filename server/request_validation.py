@@ -19,9 +19,15 @@ from flask import Response
 from handlers.refusals import (
     BINARY_CHECKSUM_EMPTY,
     BINARY_VERSION_EMPTY,
+    INVALID_BODY,
+    INVALID_CURSOR,
+    INVALID_DOMAIN,
     INVALID_DOMAIN_ID,
+    INVALID_IDEMPOTENCY_KEY,
+    INVALID_LIMIT,
     INVALID_NODE_ID,
     MALFORMED_HEARTBEAT_REQUEST,
+    PUBLIC_KEY_INVALID,
     RefusalKind,
     Refused,
 )
@@ -36,11 +42,15 @@ from server.operations import check_accept, check_query
 from server.parameters import ParameterContract, value_of
 from server.problems import BAD_REQUEST
 from server.request_bodies import read_object
+from server.schemas import Fault
 
 # Which refusal a broken parameter becomes; what is not named here is a 400 without a code.
 PARAMETER_REFUSALS: Mapping[str, RefusalKind] = {
     "id": INVALID_NODE_ID,
     "domain_id": INVALID_DOMAIN_ID,
+    "cursor": INVALID_CURSOR,
+    "limit": INVALID_LIMIT,
+    "Idempotency-Key": INVALID_IDEMPOTENCY_KEY,
 }
 # Texts that only a schema without a rule takes both of.
 ANY_TEXT = ("", "\N{SNOWMAN}" * 8_190)
@@ -51,10 +61,27 @@ class BodyRefusals:
     """What a body becomes that is not as declared; ``empty`` are texts with a refusal of their own.
 
     An empty text is told only where nothing else is wrong, so that one body has one refusal.
+    ``members`` are those whose faults have another name than ``malformed``, ``missing`` is that of
+    one that has to be there; of several faults the first in this order is told.
     """
 
     malformed: RefusalKind
     empty: Mapping[str, RefusalKind] = field(default_factory=dict)
+    missing: RefusalKind | None = None
+    members: Mapping[str, RefusalKind] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> tuple[RefusalKind, ...]:
+        """Every refusal a body can become, in the order they are told in."""
+        missing = () if self.missing is None else (self.missing,)
+        return (self.malformed, *missing, *self.members.values(), *self.empty.values())
+
+    def kind_of(self, fault: Fault) -> RefusalKind:
+        """What one fault becomes, ``empty`` aside."""
+        if not fault.pointer:
+            is_missing = fault.rule.endswith("/required")
+            return (self.missing or self.malformed) if is_missing else self.malformed
+        return self.members.get(fault.pointer.split("/")[1], self.malformed)
 
 
 # One line for each operation with a body; a test fails on one that is not here.
@@ -66,6 +93,19 @@ BODY_REFUSALS: Mapping[str, BodyRefusals] = MappingProxyType(
                 "binary_checksum": BINARY_CHECKSUM_EMPTY,
                 "binary_version": BINARY_VERSION_EMPTY,
             },
+        ),
+        "CreateDomain": BodyRefusals(
+            INVALID_BODY,
+            missing=INVALID_DOMAIN,
+            members=dict.fromkeys(
+                ("name", "slug", "mesh_cidr", "description", "region"), INVALID_DOMAIN
+            ),
+        ),
+        "RegisterNode": BodyRefusals(
+            INVALID_BODY, missing=PUBLIC_KEY_INVALID, members={"public_key": PUBLIC_KEY_INVALID}
+        ),
+        "RotateNodeKey": BodyRefusals(
+            INVALID_BODY, missing=PUBLIC_KEY_INVALID, members={"public_key": PUBLIC_KEY_INVALID}
         ),
     }
 )
@@ -134,9 +174,10 @@ def checked_body(body: BodyContract, refusals: BodyRefusals) -> dict[str, Any]:
     if not faults:
         return value
     empty = [name for name in refusals.empty if value.get(name) == ""]
-    for fault in faults:
-        if fault.pointer not in {f"/{name}" for name in empty}:
-            raise Refused(refusals.malformed, f"body{fault.pointer} breaks {fault.rule}")
+    others = [one for one in faults if one.pointer not in {f"/{name}" for name in empty}]
+    if others:
+        fault = min(others, key=lambda one: refusals.kinds.index(refusals.kind_of(one)))
+        raise Refused(refusals.kind_of(fault), f"body{fault.pointer} breaks {fault.rule}")
     raise Refused(refusals.empty[empty[0]], f"body/{empty[0]} is empty")
 
 
@@ -148,7 +189,7 @@ def _check_parameters(operation: OperationContract, path: Mapping[str, Any]) -> 
 def parameter_refusals(parameter: ParameterContract) -> Iterator[RefusalKind]:
     """What a parameter can be refused with; nothing where any text will do."""
     if parameter.kind == "query" and not parameter.repeatable:  # it might be repeated
-        yield BAD_REQUEST
+        yield PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
     if parameter.required or not all(map(parameter.validator.is_valid, ANY_TEXT)):
         yield PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
 
@@ -176,7 +217,8 @@ def _texts(parameter: ParameterContract, path: Mapping[str, Any]) -> list[str]:
         given = flask.request.args.getlist(parameter.name)
         if len(given) > 1 and not parameter.repeatable:
             # one would be checked and another handed on
-            raise Refused(BAD_REQUEST, f"parameter {parameter.name} is repeated")
+            kind = PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
+            raise Refused(kind, f"parameter {parameter.name} is repeated")
         return given
     source = flask.request.headers if parameter.kind == "header" else flask.request.cookies
     found = source.get(parameter.name)

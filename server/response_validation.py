@@ -153,7 +153,8 @@ class ResponseValidator:
             fault = validator.fault(_decoded(block.source))
             if fault is not None:
                 return Breach("body", f"/{block.name}{fault.pointer}", fault.rule)
-            self._remember(key)
+            if block.lasts:
+                self._remember(key)
         return _cut_breach(block)
 
     def _is_known(self, key: tuple[str, bytes]) -> bool:

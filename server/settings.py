@@ -39,6 +39,8 @@ class Settings:
     pool_size: int = 8
     write_pool_size: int = 4
     lock_timeout: float = 1.0
+    # the longest unreachable_after there is: by then no peer believes in the old Node any more
+    address_hold_off: float = 3_600.0
     held_peers: int = 200_000
     audit: bool = True
     audit_queue: int = 50_000
@@ -151,6 +153,7 @@ def read_settings(environ: Mapping[str, str] | None = None, ledger_only: bool = 
         pool_size=reader.count("POOL_SIZE", 8, 1, 1000),
         write_pool_size=reader.count("WRITE_POOL_SIZE", 4, 1, 1000),
         lock_timeout=reader.number("LOCK_TIMEOUT", 1.0, 0.01, 60),
+        address_hold_off=reader.number("ADDRESS_HOLD_OFF", 3_600.0, 0, 31_536_000),
         held_peers=reader.count("HELD_PEERS", 200_000, 0, 100_000_000),
         audit=reader.flag("AUDIT", default=True),
         audit_queue=reader.count("AUDIT_QUEUE", 50_000, 1, 10_000_000),

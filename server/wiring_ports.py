@@ -7,18 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from composer.ports import AuditSink, OutboxRelay, TokenMint
 from composer.snapshot_composer import SnapshotComposer
+from db.domain_nodes import PostgresDomainNodes
+from db.domain_registry import PostgresDomainRegistry
 from db.domains import PostgresDomainReader, PostgresDomainRepo
 from db.heartbeats import PostgresHeartbeats
 from db.ledger import PostgresLedger
+from db.node_registry import PostgresNodeRegistry
 from db.nodes import PostgresNodeRepo
 from db.pool import ReadPool
 from db.verdicts import PostgresReachabilityRepo
 from db.write_pool import WritePool
+from handlers.domain_nodes import DomainNodesPorts
+from handlers.domain_registry import DomainRegistryPorts
 from handlers.domains import DomainPorts
 from handlers.heartbeat import HeartbeatPorts
+from handlers.node_registry import NodeRegistryPorts, RegistrationPorts
 from handlers.node_state import PullPorts
 from handlers.node_token import NodeTokenPorts
 from handlers.reachability import ReachabilityPorts
@@ -53,6 +60,9 @@ ADAPTERS: Mapping[str, type] = {
     "ReachabilityRepo": PostgresReachabilityRepo,
     "DomainRepo": PostgresDomainRepo,
     "DomainReader": PostgresDomainReader,
+    "DomainNodes": PostgresDomainNodes,
+    "DomainRegistry": PostgresDomainRegistry,
+    "NodeRegistry": PostgresNodeRegistry,
     "OutboxRelay": SpiceDbOutboxRelay,
 }
 
@@ -62,20 +72,29 @@ def operation_ports(shared: Shared) -> dict[type, object]:
     relations, reads, audit = shared.relations, shared.reads, shared.audit
     nodes = PostgresNodeRepo(reads)
     domains = PostgresDomainRepo(reads)
+    reader = PostgresDomainReader(reads)
     ledger = PostgresLedger(reads, held_rows=shared.settings.held_peers)
     snapshots = SnapshotComposer(ledger, DropObserver(shared.metrics))
-    heartbeats = PostgresHeartbeats(shared.writes, moved_time(shared.settings.test_clock))
+    ahead = moved_time(shared.settings.test_clock)
+    heartbeats = PostgresHeartbeats(shared.writes, ahead)
+    domain_registry = PostgresDomainRegistry(shared.writes, ahead)
+    hold_off = timedelta(seconds=shared.settings.address_hold_off)
+    registry = PostgresNodeRegistry(shared.writes, hold_off, ahead)
+    outbox = shared.outbox
+    pull = PullPorts(relations, nodes, snapshots, audit)
     ports = (
-        PullPorts(relations, nodes, snapshots, audit),
+        pull,
         HeartbeatPorts(relations, nodes, heartbeats, audit),
         ReachabilityPorts(relations, nodes, PostgresReachabilityRepo(reads), audit),
-        DomainPorts(relations, domains, PostgresDomainReader(reads), audit),
+        DomainPorts(relations, domains, reader, audit),
+        DomainNodesPorts(relations, domains, PostgresDomainNodes(reads), audit),
+        DomainRegistryPorts(relations, domains, domain_registry, outbox, reader, audit),
+        NodeRegistryPorts(relations, nodes, domains, registry, outbox, audit),
     )
-    return {type(one): one for one in (*ports, *minting_ports(shared, nodes))}
-
-
-def minting_ports(shared: Shared, nodes: PostgresNodeRepo) -> tuple[object, ...]:
-    """Those of the operations that give tokens out: none where there is no signing key."""
-    if shared.mint is None:
-        return ()
-    return (NodeTokenPorts(shared.relations, nodes, shared.mint, shared.audit),)
+    minting: tuple[object, ...] = ()
+    if shared.mint is not None:  # what gives tokens out exists only where there is a signing key
+        registration = RegistrationPorts(
+            *(relations, domains, registry, outbox, snapshots, shared.mint, pull.wire, audit)
+        )
+        minting = (NodeTokenPorts(relations, nodes, shared.mint, audit), registration)
+    return {type(one): one for one in (*ports, *minting)}

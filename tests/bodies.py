@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from secrets import token_bytes, token_hex
 from typing import Any
 
 from server.contract import Contract
@@ -13,6 +16,25 @@ from tests.contract.documented import documented
 JSON = {"Content-Type": "application/json"}
 # Members that say what time it is with the caller.
 MOMENTS: Mapping[str, tuple[str, ...]] = {"PostNodeHeartbeat": ("client_now",)}
+
+
+def _fresh_domain() -> dict[str, str]:
+    """A slug and a range that no Domain has: the range is one of IPv6's unique local ones."""
+    unique = token_hex(5)
+    network = ip_network(f"fd{unique[:2]}:{unique[2:6]}:{unique[6:]}::/64")
+    return {"slug": f"scratch-{token_hex(8)}", "mesh_cidr": str(network)}
+
+
+def _fresh_key() -> dict[str, str]:
+    return {"public_key": b64encode(token_bytes(32)).decode()}
+
+
+# Members that no two requests share, where sharing them is a conflict.
+FRESH: Mapping[str, Callable[[], dict[str, str]]] = {
+    "CreateDomain": _fresh_domain,
+    "RegisterNode": _fresh_key,
+    "RotateNodeKey": _fresh_key,
+}
 _DOCUMENTED = documented(Contract.packaged().document)
 
 
@@ -28,6 +50,7 @@ def body_now(operation_id: str, **changes: Any) -> bytes | None:
     if value is None:
         return None
     value |= dict.fromkeys(MOMENTS.get(operation_id, ()), moment())
+    value |= FRESH.get(operation_id, dict)()
     return json.dumps(value | changes).encode()
 
 

@@ -168,6 +168,12 @@ class FakeLedger:
         view = FakeView(PeerTable(domain_id, REVISION, tuple(rows)))
         return cls(replace(view, **blocks))  # type: ignore[arg-type]
 
+    def add(self, node_id: UUID, public_key: bytes, mesh_ip: str) -> None:
+        """One more Node of the Domain, from another revision on."""
+        table = self.shown.table
+        rows = (*table.rows, PeerRow(node_id, mesh_ip, public_key))
+        self.shown = replace(self.shown, table=PeerTable(table.domain_id, node_id, rows))
+
     def view(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> FakeView:
         self.calls.append((node_id, domain_id))
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)

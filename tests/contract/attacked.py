@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests import scratch
+
 if TYPE_CHECKING:
     from server.dev.stack import Stack
 
@@ -51,6 +53,19 @@ def sample_domain(stack: Stack) -> Object:
 def no_such_domain(stack: Stack) -> tuple[tuple[Object, int], ...]:
     """A manager reaches a Domain through its tuple, which an unreal one lacks."""
     return (({"domain_id": UNREAL}, 403),)
+
+
+def scratch_domain(stack: Stack) -> Object:
+    return {"domain_id": scratch.domain(stack)}
+
+
+def scratch_node(stack: Stack) -> Object:
+    return {"id": scratch.node(stack)}
+
+
+def no_domain_to_delete(stack: Stack) -> tuple[tuple[Object, int], ...]:
+    """The role is the platform's, so its manager may know."""
+    return (({"domain_id": UNREAL}, 404),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +108,13 @@ def of_a_domain(audit_relation: str, caller: str = "user:operator") -> Attacked:
     )
 
 
+def of_a_scratch_node(audit_relation: str, caller: str, granted: int = 200) -> Attacked:
+    """An operation that changes its Node or takes it away."""
+    return Attacked(
+        caller, scratch_node, no_such_node, granted=granted, audit_relation=audit_relation
+    )
+
+
 ANYONE = Attacked("user:anyone")
 
 ATTACKED: Mapping[str, Attacked] = {
@@ -101,7 +123,32 @@ ATTACKED: Mapping[str, Attacked] = {
     "PostNodeHeartbeat": of_a_node("node.heartbeat"),
     "GetNodeReachability": of_a_node("node_reachability.read"),
     "RenewNodeToken": of_a_node("node.token"),
+    "DeleteNode": of_a_scratch_node("node.deregister", "user:operator", granted=204),
+    "RotateNodeKey": of_a_scratch_node("node.rotate_key", "node:{id}"),
+    "CreateDomain": Attacked(
+        "user:operator",
+        granted=201,
+        audit_relation="domain.create",
+        audit_object="platform:plexsphere",
+    ),
     "GetDomain": of_a_domain("domain.read"),
+    "DeleteDomain": Attacked(
+        "user:operator",
+        scratch_domain,
+        no_domain_to_delete,
+        granted=204,
+        audit_relation="domain.delete",
+        audit_object="domain:{domain_id}",
+    ),
+    "ListDomainNodes": of_a_domain("domain.list_nodes"),
+    "RegisterNode": Attacked(
+        "user:operator",
+        scratch_domain,
+        no_such_domain,
+        granted=201,
+        audit_relation="node.register",
+        audit_object="domain:{domain_id}",
+    ),
     "GetLivez": ANYONE,
     "GetReadyz": ANYONE,
     "GetHealth": ANYONE,

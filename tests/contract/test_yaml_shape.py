@@ -71,9 +71,8 @@ def test_the_keys_of_a_snapshot_are_in_the_order_of_the_wire() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_an_operation_says_what_it_is(operation: dict[str, Any]) -> None:
-    assert re.fullmatch(
-        r"(Get|Put|Post|Patch|Delete|Renew)([A-Z][a-z]+)+", operation["operationId"]
-    )
+    verbs = "Get|Put|Post|Patch|Delete|Renew|Create|List|Register|Rotate"
+    assert re.fullmatch(rf"({verbs})([A-Z][a-z]+)+", operation["operationId"])
     assert operation["summary"] and operation["description"]
     assert len(operation["tags"]) == 1
     assert operation["tags"][0] in [tag["name"] for tag in SPEC["tags"]]

@@ -14,12 +14,15 @@ from connexion.spec import OpenAPISpecification
 from werkzeug.test import TestResponse
 
 from composer.domain import Domain
-from composer.identity import AddressedDomain, Principal
+from composer.identity import PLATFORM, AddressedDomain, Principal
 from composer.reachability import ReachabilityRow
 from composer.snapshot_composer import SnapshotComposer
 from handlers import OPERATIONS
+from handlers.domain_nodes import DomainNodesPorts
+from handlers.domain_registry import DomainRegistryPorts
 from handlers.domains import DomainPorts
 from handlers.heartbeat import HeartbeatPorts
+from handlers.node_registry import NodeRegistryPorts, RegistrationPorts
 from handlers.node_state import PullPorts
 from handlers.node_token import NodeTokenPorts
 from handlers.reachability import ReachabilityPorts
@@ -39,11 +42,13 @@ from tests.fakes import (
     FakeHeartbeatSink,
     FakeLedger,
     FakeNodeRepo,
+    FakeOutboxRelay,
     FakePublishedKeys,
     FakeReachabilityRepo,
     FakeRelationChecker,
     FakeTokenMint,
 )
+from tests.registry_fakes import FakeDomainNodes, FakeDomainRegistry, FakeNodeRegistry
 
 if not structlog.is_configured():
     # the library's own default prints, and takes seconds to draw an exception with its locals
@@ -92,8 +97,11 @@ class FakeService:
     ) -> None:
         rows = [peer_row(number) for number in (3, 1, 2)]
         agents = {(agent_of(n).subject, "node-agent", f"node:{node_id(n)}") for n in (1, 2, 3)}
-        viewer = (agent_of(1).subject, "domain-view", f"domain:{DOMAIN}")
-        self.relations = FakeRelationChecker({*agents, viewer})
+        first = agent_of(1).subject
+        roles = {(first, one, f"domain:{DOMAIN}") for one in ("domain-view", "domain-edit")}
+        roles |= {(first, "domain-edit", f"node:{node_id(n)}") for n in (1, 2, 3)}
+        roles.add((first, "manage", PLATFORM))
+        self.relations = FakeRelationChecker(agents | roles)
         self.domains = FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)})
         self.domain_rows = FakeDomainReader({DOMAIN: DOMAIN_ROW})
         self.nodes = FakeNodeRepo({node_id(n): addressed(n) for n in (1, 2, 3)})
@@ -107,6 +115,14 @@ class FakeService:
         self.health = FakeHealthProbe()
         self.published = FakePublishedKeys()
         self.mint = FakeTokenMint()
+        self.outbox = FakeOutboxRelay()
+        self.listed = FakeDomainNodes()
+        self.domain_registry = FakeDomainRegistry(self.domain_rows)
+        self.registry = FakeNodeRegistry(
+            {DOMAIN: "10.42.0.0/16"},
+            nodes={row.node_id: (DOMAIN, row.public_key or b"", row.mesh_ip or "") for row in rows},
+            told=self.ledger.add,
+        )
         self.metrics = Metrics()
         self.seen: list[list[str]] = []
         contract = contract or self.contract
@@ -126,6 +142,19 @@ class FakeService:
             wired[HeartbeatPorts] = HeartbeatPorts(*asked, self.heartbeats, self.audit)
             wired[ReachabilityPorts] = ReachabilityPorts(*asked, self.verdicts, self.audit)
             wired[NodeTokenPorts] = NodeTokenPorts(*asked, self.mint, self.audit)
+            for one in (
+                DomainNodesPorts(self.relations, self.domains, self.listed, self.audit),
+                DomainRegistryPorts(
+                    *(self.relations, self.domains, self.domain_registry, self.outbox),
+                    *(self.domain_rows, self.audit),
+                ),
+                NodeRegistryPorts(*asked, self.domains, self.registry, self.outbox, self.audit),
+                RegistrationPorts(
+                    *(self.relations, self.domains, self.registry, self.outbox),
+                    *(pull.snapshots, self.mint, pull.wire, self.audit),
+                ),
+            ):
+                wired[type(one)] = one
             wired[DomainPorts] = DomainPorts(
                 self.relations, self.domains, self.domain_rows, self.audit
             )

@@ -44,7 +44,7 @@ def headers(kind: RefusalKind, **given: Any) -> dict[str, str]:
 
 def test_the_catalogue_lists_every_refusal_there_is() -> None:
     defined = [value for value in vars(refusals).values() if isinstance(value, RefusalKind)]
-    assert (list(CATALOGUE), len(defined)) == (defined, 22)
+    assert (list(CATALOGUE), len(defined)) == (defined, 36)
 
 
 def test_the_codes_of_the_catalogue_are_the_codes_of_the_contract() -> None:
@@ -123,6 +123,7 @@ def test_titles_are_the_reason_phrases_of_the_sibling_surfaces() -> None:
         404: "Not Found",
         405: "Method Not Allowed",
         406: "Not Acceptable",
+        409: "Conflict",
         413: "Payload Too Large",
         415: "Unsupported Media Type",
         500: "Internal Server Error",
@@ -148,6 +149,7 @@ def test_only_a_401_asks_for_a_credential() -> None:
 def test_only_a_503_says_when_to_come_back() -> None:
     waits = {kind.code: headers(kind).get("Retry-After") for kind in CATALOGUE}
     assert {code: wait for code, wait in waits.items() if wait} == {
+        "pool_exhausted": "60",
         "datastore_unavailable": "5",
         "authz_unavailable": "5",
     }
@@ -215,7 +217,9 @@ def test_every_error_of_the_composer_has_been_thought_of() -> None:
     assert defined == {
         "ComposerError", "ZeroNodeId", "ZeroDomainId", "CorruptLedger", "NodeNotFound",
         "DomainNotFound", "ClockSkew", "DatastoreUnavailable", "AuthzUnavailable",
-        "SigningUnavailable", "InvalidReachabilityPolicy",
+        "SigningUnavailable", "InvalidReachabilityPolicy", "DomainSlugConflict",
+        "MeshCidrOverlap", "DomainNotEmpty", "IdempotencyKeyConflict", "PublicKeyInUse",
+        "PoolExhausted",
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from tests.ports.in_process import FakeService
 
 PARAMETERS: list[dict[str, Any]] = [
     {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 8}},
-    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}},
+    {"name": "count", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}},
     {"name": "deep", "in": "query", "schema": {"type": "boolean"}},
     {"name": "share", "in": "query", "schema": {"type": "number", "maximum": 1}},
     {"name": "tag", "in": "query", "schema": {"type": "array", "items": {"type": "integer"}}},
@@ -72,8 +72,8 @@ def status(service: FakeService, path: str = "/things/a", **given: Any) -> int:
     "given",
     [
         {},
-        {"query_string": "limit=1"},
-        {"query_string": "limit=200&deep=true"},
+        {"query_string": "count=1"},
+        {"query_string": "count=200&deep=true"},
         {"query_string": "deep=false"},
         {"query_string": "share=0.5"},
         {"query_string": "share=-1e-3"},
@@ -90,10 +90,10 @@ def test_a_sound_request_is_answered(service: FakeService, given: dict[str, Any]
     assert status(service, **given) == 200
 
 
-NO_LIMITS = ["", "0", "201", "-1", "--5", "-", "1.0", "1e2", "0x1", "%D9%A1", "%2B1", "1%20"]
+NO_COUNTS = ["", "0", "201", "-1", "--5", "-", "1.0", "1e2", "0x1", "%D9%A1", "%2B1", "1%20"]
 UNSOUND: list[dict[str, Any]] = [
     {"path": "/things/" + "x" * 9},
-    *({"query_string": f"limit={text}"} for text in [*NO_LIMITS, "9" * 5000]),
+    *({"query_string": f"count={text}"} for text in [*NO_COUNTS, "9" * 5000]),
     {"query_string": "deep=1"},
     *({"query_string": f"share={text}"} for text in ("", "1.5", "NaN", "inf", ".5", "1e", "1e999")),
     {"query_string": "tag=1&tag=x"},
@@ -122,10 +122,10 @@ def test_an_unsound_parameter_is_a_400_without_a_code(
 
 
 def test_a_handler_is_given_what_the_texts_stand_for(service: FakeService) -> None:
-    query = "limit=7&deep=true&share=0.5&tag=1&tag=2&at=a,b"
+    query = "count=7&deep=true&share=0.5&tag=1&tag=2&at=a,b"
     assert service.ask("/things/a", query_string=query).json == {
         "name": "a",
-        "limit": 7,
+        "count": 7,
         "deep": True,
         "share": 0.5,
         "tag": [1, 2],
@@ -134,7 +134,7 @@ def test_a_handler_is_given_what_the_texts_stand_for(service: FakeService) -> No
 
 
 def test_what_was_sent_is_not_sent_back(service: FakeService) -> None:
-    answer = service.ask("/things/a", query_string="limit=hunter2")
+    answer = service.ask("/things/a", query_string="count=hunter2")
     assert (answer.status_code, b"hunter2" in answer.data) == (400, False)
 
 

@@ -1,0 +1,2 @@
+-- db/domain_registry.py, PostgresDomainRegistry.delete. See delete_domain.sql.
+EXECUTE delete_domain (%(domain_id)s);

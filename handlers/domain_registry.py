@@ -1,0 +1,89 @@
+"""CreateDomain and DeleteDomain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from composer.errors import ComposerError
+from composer.identity import PLATFORM, domain_object
+from composer.ports import (
+    AuditSink,
+    DomainReader,
+    DomainRepo,
+    OutboxRelay,
+    RelationChecker,
+    SilentAudit,
+)
+from composer.registry import NewDomain, mesh_range
+from composer.registry_ports import DomainRegistry
+from handlers.answers import Answer, Call
+from handlers.domain_gates import MANAGE, canonical_domain_id, platform_role
+from handlers.gates import GRANTED, Asked, audit, known_principal
+from handlers.refusals import INVALID_DOMAIN, Refused, refusal_for
+from handlers.wire_registry import domain_value
+
+CREATE = Asked(MANAGE, "domain.create")
+DELETE = Asked(MANAGE, "domain.delete")
+
+
+@dataclass(frozen=True, slots=True)
+class DomainRegistryPorts:
+    """Everything the two writes need; without it they are bound to refuse_domains."""
+
+    relations: RelationChecker
+    domains: DomainRepo
+    registry: DomainRegistry
+    outbox: OutboxRelay
+    reader: DomainReader
+    audit: AuditSink = field(default_factory=SilentAudit)
+
+
+def create_domain(ports: DomainRegistryPorts, call: Call, body: Mapping[str, Any]) -> Answer:
+    """201 with the Domain, which its managers reach from then on; 200 where it was there already.
+
+    What SpiceDB does not take stays in the ledger: the same request finds it, and settles again.
+    """
+    principal = known_principal(call.principal)
+    wanted = _wanted(body)
+    platform_role(ports, call, principal, CREATE)
+    try:
+        created = ports.registry.create(wanted, call.idempotency_key, call.deadline)
+        ports.outbox.settle(domain_object(created.domain_id), call.deadline)
+        domain = ports.reader.read(created.domain_id, call.deadline)
+    except ComposerError as error:
+        raise refusal_for(error) from error
+    audit(ports, call, principal, PLATFORM, outcome=GRANTED, asked=CREATE)
+    headers = {"Location": f"/v1/domains/{domain.id}"}
+    return Answer(201 if created.is_new else 200, domain_value(domain), headers=headers)
+
+
+def delete_domain(ports: DomainRegistryPorts, call: Call, domain_id: str) -> Answer:
+    """204 when the Domain, the roles in it and its tuples are gone."""
+    principal = known_principal(call.principal)
+    addressed = canonical_domain_id(domain_id)
+    about = domain_object(addressed)
+    platform_role(ports, call, principal, DELETE, about)
+    try:
+        ports.domains.get_by_id(addressed, call.deadline)
+        ports.registry.delete(addressed, call.deadline)
+        ports.outbox.settle(about, call.deadline)
+    except ComposerError as error:
+        raise refusal_for(error) from error
+    audit(ports, call, principal, about, outcome=GRANTED, asked=DELETE)
+    return Answer(204, None, media_type=None)
+
+
+def _wanted(body: Mapping[str, Any]) -> NewDomain:
+    """Before the gates that cost a round trip: the schema cannot say what a range is."""
+    try:
+        return NewDomain(
+            name=body["name"],
+            slug=body["slug"],
+            mesh_cidr=mesh_range(body["mesh_cidr"]),
+            description=body.get("description"),
+            region=body.get("region"),
+        )
+    except ValueError as error:
+        raise Refused(INVALID_DOMAIN, f"mesh_cidr: {error}") from error

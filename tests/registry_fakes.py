@@ -1,0 +1,172 @@
+"""Stands-in for the registry's ports, for unit tests only; conformance suites keep them honest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import ip_address, ip_network
+from uuid import UUID
+
+from composer.deadline import Deadline
+from composer.domain import Domain
+from composer.errors import (
+    DatastoreUnavailable,
+    DomainNotEmpty,
+    DomainNotFound,
+    DomainSlugConflict,
+    IdempotencyKeyConflict,
+    MeshCidrOverlap,
+    NodeNotFound,
+    PoolExhausted,
+    PublicKeyInUse,
+)
+from composer.registry import Created, NewDomain, NewNode, NodeSummary, Registered
+from tests.factories import EPOCH
+from tests.fakes import FakeDomainReader
+
+Meant = tuple[bytes, UUID]
+
+
+def _in_time(deadline: Deadline, fails: Exception | None) -> None:
+    if fails is not None:
+        raise fails
+    if deadline.remaining() <= 0:
+        raise DatastoreUnavailable("no time left")
+
+
+@dataclass
+class FakeDomainRegistry:
+    """Domains by id, written to ``reader`` as well; ``occupied`` are those that have Nodes."""
+
+    reader: FakeDomainReader = field(default_factory=FakeDomainReader)
+    occupied: set[UUID] = field(default_factory=set)
+    fails: Exception | None = None
+    keys: dict[str, Meant] = field(default_factory=dict)
+    made: int = 0
+
+    def create(self, wanted: NewDomain, key: str | None, deadline: Deadline) -> Created:
+        _in_time(deadline, self.fails)
+        meant, known = self.keys.get(key or "", (b"", None))
+        if known in self.reader.rows:
+            if meant != wanted.meaning:
+                raise IdempotencyKeyConflict("meant otherwise")
+            return Created(known, is_new=False)
+        for row in self.reader.rows.values():
+            if row.slug == wanted.slug:
+                raise DomainSlugConflict("taken")
+        for row in self.reader.rows.values():
+            mine, other = ip_network(wanted.mesh_cidr), ip_network(row.mesh_cidr or "10.0.0.0/32")
+            if mine.version == other.version and mine.overlaps(other):
+                raise MeshCidrOverlap("taken")
+        self.made += 1
+        domain_id = UUID(int=(0x0190D << 108) | (7 << 76) | (2 << 62) | self.made)
+        self.reader.rows[domain_id] = Domain(
+            *(domain_id, wanted.name, wanted.slug, wanted.description, wanted.region),
+            *(wanted.mesh_cidr, EPOCH),
+        )
+        if key is not None:
+            self.keys[key] = wanted.meaning, domain_id
+        return Created(domain_id, is_new=True)
+
+    def delete(self, domain_id: UUID, deadline: Deadline) -> None:
+        _in_time(deadline, self.fails)
+        if domain_id in self.occupied:
+            raise DomainNotEmpty("has Nodes")
+        self.reader.rows.pop(domain_id, None)
+
+
+@dataclass
+class FakeNodeRegistry:
+    """Nodes by id as (Domain, key, address); ``ranges`` of the Domains there are.
+
+    ``held`` are released addresses, which ``release`` gives back: no clock is asked. ``told`` hears
+    of every new Node.
+    """
+
+    ranges: dict[UUID, str] = field(default_factory=dict)
+    fails: Exception | None = None
+    nodes: dict[UUID, tuple[UUID, bytes, str]] = field(default_factory=dict)
+    keys: dict[tuple[UUID, str], Meant] = field(default_factory=dict)
+    held: set[tuple[UUID, str]] = field(default_factory=set)
+    told: Callable[[UUID, bytes, str], None] = lambda node_id, key, address: None
+    made: int = 0
+
+    def register(
+        self, domain_id: UUID, wanted: NewNode, key: str | None, deadline: Deadline
+    ) -> Registered:
+        _in_time(deadline, self.fails)
+        if domain_id not in self.ranges:
+            raise DomainNotFound(f"domain_id={domain_id}")
+        meant, known = self.keys.get((domain_id, key or ""), (b"", None))
+        if known in self.nodes:
+            if meant != wanted.meaning:
+                raise IdempotencyKeyConflict("meant otherwise")
+            return self._registered(known, is_new=False)
+        found = self._with_key(domain_id, wanted.public_key)
+        node_id = found or self._add(domain_id, wanted.public_key)
+        if key is not None:
+            self.keys[domain_id, key] = wanted.meaning, node_id
+        return self._registered(node_id, is_new=found is None)
+
+    def deregister(self, node_id: UUID, deadline: Deadline) -> None:
+        _in_time(deadline, self.fails)
+        if node_id in self.nodes:
+            domain_id, _, address = self.nodes.pop(node_id)
+            self.held.add((domain_id, address))
+
+    def rotate_key(self, node_id: UUID, public_key: bytes, deadline: Deadline) -> bool:
+        _in_time(deadline, self.fails)
+        if node_id not in self.nodes:
+            raise NodeNotFound(f"node_id={node_id}")
+        domain_id, had, address = self.nodes[node_id]
+        if self._with_key(domain_id, public_key) not in (None, node_id):
+            raise PublicKeyInUse("a peer has it")
+        self.nodes[node_id] = domain_id, public_key, address
+        return had != public_key
+
+    def release(self) -> None:
+        """Every hold-off is over."""
+        self.held.clear()
+
+    def _with_key(self, domain_id: UUID, key: bytes) -> UUID | None:
+        return next(
+            (one for one, row in self.nodes.items() if row[:2] == (domain_id, key)),
+            None,
+        )
+
+    def _add(self, domain_id: UUID, key: bytes) -> UUID:
+        taken = {row[2] for row in self.nodes.values() if row[0] == domain_id}
+        taken |= {address for held_in, address in self.held if held_in == domain_id}
+        for host in ip_network(self.ranges[domain_id]).hosts():
+            if str(host) not in taken:
+                self.made += 1
+                node_id = UUID(int=(0x0190E << 108) | (7 << 76) | (2 << 62) | self.made)
+                self.nodes[node_id] = domain_id, key, str(host)
+                self.told(node_id, key, str(host))
+                return node_id
+        raise PoolExhausted("every address is taken")
+
+    def _registered(self, node_id: UUID, is_new: bool) -> Registered:
+        domain_id, _, address = self.nodes[node_id]
+        return Registered(node_id, address, self.ranges[domain_id], is_new)
+
+
+@dataclass
+class FakeDomainNodes:
+    """Lists what it was given, by Domain."""
+
+    given: dict[UUID, list[NodeSummary]] = field(default_factory=dict)
+    fails: Exception | None = None
+
+    def put(self, domain_id: UUID, node_id: UUID, address: str, at: datetime = EPOCH) -> None:
+        """One more Node."""
+        summary = NodeSummary(node_id, "", str(ip_address(address)), at)
+        self.given.setdefault(domain_id, []).append(summary)
+
+    def page(
+        self, domain_id: UUID, after: UUID | None, limit: int, deadline: Deadline
+    ) -> Sequence[NodeSummary]:
+        _in_time(deadline, self.fails)
+        rows = sorted(self.given.get(domain_id, ()), key=lambda row: row.id)
+        return [row for row in rows if after is None or row.id > after][:limit]
