@@ -195,4 +195,4 @@ def _draw(simulation: Simulation, title: str, plot: Path) -> None:
     except ImportError as error:
         sentence = "the plot needs matplotlib: install plexsphere-state[fleet]."
         raise Failure(sentence) from error
-    typer.echo(f"plot: {plot}")
+    typer.echo(f"plot: {plot}", err=True)

@@ -19,17 +19,23 @@ def draw(tally: Tally, title: str, file: Path) -> None:
     figure = Figure(figsize=(11, 6), layout="constrained")
     latency, status = figure.subplots(2, 1, sharex=True)
     latency.set_title(title)
-    latency.plot(moments, [one.p99 * 1000 for one in seconds], label="p99", color="#c62828")
-    latency.plot(moments, [one.p50 * 1000 for one in seconds], label="p50", color="#1565c0")
+    # Dots: a second without an answer has no latency to draw a line through.
+    for name, colour, values in (
+        ("p99", "#c62828", [one.p99 for one in seconds]),
+        ("p50", "#1565c0", [one.p50 for one in seconds]),
+    ):
+        latency.plot(moments, [1000 * one for one in values], ".", label=name, color=colour)
     latency.set_yscale("log")
     latency.set_ylabel("latency, ms")
     latency.legend(loc="upper right")
     latency.grid(alpha=0.3)
-    kinds = sorted({status for one in seconds for status in one.statuses})
-    counts = [[one.statuses[kind] for one in seconds] for kind in kinds]
-    if kinds:
-        colours = [COLOURS.get(kind // 100, "#424242") for kind in kinds]
-        status.stackplot(moments, counts, labels=list(map(status_name, kinds)), colors=colours)
+    below = [0] * len(moments)
+    for kind in sorted({status for one in seconds for status in one.statuses}):
+        counts = [one.statuses[kind] for one in seconds]
+        colour = COLOURS.get(kind // 100, "#424242")
+        status.bar(moments, counts, 1.0, below, align="edge", label=status_name(kind), color=colour)
+        below = [under + more for under, more in zip(below, counts, strict=True)]
+    if moments:
         status.legend(loc="upper right")
     status.set_ylabel("answers a second")
     status.set_xlabel("seconds since the start")

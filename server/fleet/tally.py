@@ -45,6 +45,7 @@ class Tally:
         self._at = array("d")
         self._seconds = array("d")
         self._late = array("d")
+        self.failed = 0  # exchanges that were neither a 2xx nor a 304
 
     def add(self, kind: str, at: float, late: float, status: int, seconds: float) -> None:
         """``late`` is how long after its tick the request was begun: the simulator's own lag."""
@@ -54,15 +55,10 @@ class Tally:
             self._at.append(at + seconds)
             self._seconds.append(seconds)
             self._late.append(late)
+            self.failed += not is_served(status)
 
     def __len__(self) -> int:
         return len(self._kinds)
-
-    @property
-    def failed(self) -> int:
-        """Exchanges that were neither a 2xx nor a 304."""
-        with self._lock:
-            return sum(1 for status in self._statuses if not is_served(status))
 
     def lines(self) -> list[Line]:
         """A line a kind."""

@@ -1,0 +1,113 @@
+"""`fleet simulate` against the real service: registered, ticking, adopted again, proven."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.dev.stack import Stack
+from server.fleet.agents import Agent
+from server.fleet.enrolment import Enrolment, EnrolmentError, enrol
+from server.fleet.proof import unequal
+from tests.client import ask, bearer
+from tests.stacks import running_stack
+
+NODES, DOMAINS = 12, 2
+
+
+@pytest.fixture(scope="module")
+def fleet_stack() -> Iterator[Stack]:
+    with running_stack("fleet", nodes=1) as stack:
+        yield stack
+
+
+def simulate(stack: Stack, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    code = "from server.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, "fleet", "simulate", *words],
+        env={"PATH": "/usr/bin:/bin", **stack.env, **stack.identities, **env},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def simulated(stack: Stack, *words: str) -> dict[str, Any]:
+    sizes = ("--nodes", str(NODES), "--domains", str(DOMAINS), "--seconds", "1", "--json")
+    result = simulate(stack, *sizes, *words)
+    assert result.returncode == 0, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def enrolled(stack: Stack, conditional: bool = False) -> list[Agent]:
+    enrolment = Enrolment(stack.url, stack.identities["PLEXSPHERE_OPERATOR_TOKEN"])
+    return enrol(enrolment, NODES, DOMAINS, 4, conditional, lambda: None)
+
+
+def test_a_herd_is_served_and_every_picture_is_the_ledgers(
+    fleet_stack: Stack, tmp_path: Path
+) -> None:
+    plot = tmp_path / "fleet.svg"
+    found = simulated(fleet_stack, "--herd", "--plot", str(plot))
+    assert (found["agents"], found["silent"], found["unequal"]) == (NODES, 0, [])
+    assert {kind: one["statuses"] for kind, one in found["kinds"].items()} == {
+        "pull": {"200": NODES},
+        "heartbeat": {"200": NODES},
+    }
+    assert "</svg>" in plot.read_text()
+
+
+def test_the_same_fleet_is_adopted_and_not_registered_twice(fleet_stack: Stack) -> None:
+    first, second = enrolled(fleet_stack), enrolled(fleet_stack)
+    assert [one.node_id for one in first] == [one.node_id for one in second]
+    domain_ids = {one.domain_id for one in first}
+    assert len(domain_ids) == DOMAINS
+    operator = bearer(fleet_stack.identities["PLEXSPHERE_OPERATOR_TOKEN"])
+    held = [
+        one["id"]
+        for domain_id in domain_ids
+        for one in ask(fleet_stack.url, f"/v1/domains/{domain_id}/nodes", operator).json["items"]
+    ]
+    assert sorted(held) == sorted(one.node_id for one in first)
+
+
+def test_a_picture_that_is_not_the_ledgers_is_named(fleet_stack: Stack) -> None:
+    agents = enrolled(fleet_stack, conditional=True)
+    assert {one.pull().status for one in agents} == {200}
+    assert {one.pull().status for one in agents} == {304}
+    assert unequal(agents, fleet_stack.dsn) == []
+    snapshot = json.loads(json.dumps(agents[3].picture.desired_state))
+    snapshot["peers"].pop()
+    agents[3].picture.apply(snapshot)
+    assert unequal(agents, fleet_stack.dsn) == [f"{agents[3].node_id}: peers differ"]
+
+
+def test_a_refused_registration_ends_in_one_sentence(fleet_stack: Stack) -> None:
+    enrolment = Enrolment(fleet_stack.url, fleet_stack.token("user:stranger"), "others")
+    with pytest.raises(EnrolmentError, match="403 insufficient_relation"):
+        enrol(enrolment, 1, 1, 1, False, lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "sentence"),
+    [
+        (("--url", "http://192.0.2.1:8080"), {}, "--anywhere"),
+        ((), {"PLEXSPHERE_OPERATOR_TOKEN": ""}, "PLEXSPHERE_OPERATOR_TOKEN"),
+        (("--plot", "fleet.gif"), {}, ".svg or .png"),
+    ],
+)
+def test_what_cannot_be_simulated_is_said_before_anything_is_asked(
+    fleet_stack: Stack, words: tuple[str, ...], env: dict[str, str], sentence: str
+) -> None:
+    result = simulate(fleet_stack, *words, **env)
+    assert result.returncode == 2
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
