@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg2.errors import LockNotAvailable
 
@@ -32,7 +33,7 @@ class OutboxRow:
 
     seq: int
     object: str
-    tuples: object
+    tuples: Any
     parked_because: str | None
 
 

@@ -129,16 +129,21 @@ class _Reader:
         self.complaints.append(f"{PREFIX}{name} {sentence}")
 
 
-def read_settings(environ: Mapping[str, str] | None = None, ledger_only: bool = False) -> Settings:
+def read_settings(
+    environ: Mapping[str, str] | None = None, ledger_only: bool = False, tokenless: bool = False
+) -> Settings:
     """The settings of this process. Raises SettingsError with every complaint at once.
 
-    With ``ledger_only`` nothing is required of what only requests need: SpiceDB and the tokens'.
+    With ``ledger_only`` nothing is required of what only requests need: SpiceDB and the tokens';
+    with ``tokenless`` SpiceDB is, and so is the DSN.
     """
     reader = _Reader(os.environ if environ is None else environ)
     dsn = reader.text("DSN")
     spicedb = _endpoint(reader)
-    if dsn and not ledger_only:
-        _dependencies(reader, spicedb)
+    if (dsn or tokenless) and not ledger_only:
+        _stores(reader, spicedb)
+    if dsn and not ledger_only and not tokenless:
+        _tokens(reader)
     settings = Settings(
         dsn=dsn,
         spicedb=spicedb,
@@ -172,8 +177,8 @@ def read_settings(environ: Mapping[str, str] | None = None, ledger_only: bool = 
     return settings
 
 
-def _dependencies(reader: _Reader, spicedb: SpiceDbEndpoint) -> None:
-    """What a live pull cannot do without."""
+def _stores(reader: _Reader, spicedb: SpiceDbEndpoint) -> None:
+    """Where the ledger and the relationships are."""
     reader.required("DSN", "a libpq URI or key=value string with a host", is_dsn)
     given = {
         "endpoint": reader.required("SPICEDB_ENDPOINT", "host:port"),
@@ -183,6 +188,10 @@ def _dependencies(reader: _Reader, spicedb: SpiceDbEndpoint) -> None:
         name, _, expected = complaint.partition(": ")
         if given.get(name, True):
             reader.complain(f"SPICEDB_{name.upper()}", f"is malformed: {expected}")
+
+
+def _tokens(reader: _Reader) -> None:
+    """What a live pull cannot do without beside the stores."""
     if reader.required("JWKS", "a file with a JWKS or an https URL"):
         complaint = check_jwks_setting(reader.text("JWKS"))
         if complaint:

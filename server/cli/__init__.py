@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from server.cli import auditing, evaluating, fleet, inspection, keygen, running, snapshots
+from server.cli import (
+    auditing,
+    comparing,
+    evaluating,
+    fleet,
+    inspection,
+    keygen,
+    relaying,
+    roles,
+    running,
+    snapshots,
+)
 from server.cli.failures import PlainFailures
 from server.cli.groups import Example, add_commands, build_group
 
@@ -23,6 +34,17 @@ _EXAMPLES: tuple[Example, ...] = (
     (
         evaluating.evaluator,
         "plexsphere-state evaluator\n\nplexsphere-state evaluator --once --json",
+    ),
+    (relaying.relay, "plexsphere-state relay\n\nplexsphere-state relay --once"),
+    (
+        roles.grant,
+        "plexsphere-state grant user:ann manage platform\n\n"
+        "plexsphere-state grant user:bob domain-edit domain:$PLEXSPHERE_DOMAIN_ID",
+    ),
+    (
+        roles.revoke,
+        "plexsphere-state revoke user:ann manage platform\n\n"
+        "plexsphere-state revoke node:$PLEXSPHERE_NODE_ID node-agent node:$PLEXSPHERE_NODE_ID",
     ),
     (running.token, "plexsphere-state token user:ada --ttl 600"),
     (
@@ -60,6 +82,7 @@ def build_app() -> typer.Typer:
     app.callback()(_common)
     add_commands(app, _EXAMPLES)
     app.add_typer(build_group(auditing.COMMANDS, "", _AUDIT), name="audit")
+    app.add_typer(build_group(comparing.COMMANDS, comparing.WORDS), name="authz")
     app.add_typer(build_group(fleet.COMMANDS, fleet.WORDS), name="fleet")
     return app
 

@@ -1,0 +1,133 @@
+"""``plexsphere-state grant`` and ``revoke``: roles, in the ledger first and in SpiceDB at once."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.cli.failures import ExitCode, Failure
+from server.cli.options import AsJson
+from server.cli.screens import Screen, plain, write_json
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from server.authz.following import Following
+    from server.authz.roles import Given
+
+SECONDS = 10.0
+
+Subject = Annotated[
+    str, typer.Argument(metavar="SUBJECT", help="user:<id>, service:<id> or node:<uuid>.")
+]
+Relation = Annotated[
+    str,
+    typer.Argument(
+        metavar="RELATION",
+        help="manage on the platform; domain-edit, domain-view, auditor on a Domain; "
+        "node-agent on a Node.",
+    ),
+]
+Object = Annotated[
+    str, typer.Argument(metavar="OBJECT", help="platform, domain:<uuid> or node:<uuid>.")
+]
+
+
+def grant(subject: Subject, relation: Relation, object: Object, as_json: AsJson = False) -> None:
+    """Give somebody a role; harmless to repeat. It ends with its Domain or Node.
+
+    It is in the ledger when this ends, and holds at once, or within a second for somebody who was
+    just refused. Exit code 1 when SpiceDB is away: the
+    relay grants it when SpiceDB is back.
+    """
+    _change(subject, relation, object, True, as_json)
+
+
+def revoke(subject: Subject, relation: Relation, object: Object, as_json: AsJson = False) -> None:
+    """Take a role back; harmless to repeat. A Node can be kept from being its own agent.
+
+    No request that begins after this ended is answered by that role. Exit code 1 when SpiceDB is
+    away: the role holds until the relay has revoked it, which it does when SpiceDB is back.
+    """
+    _change(subject, relation, object, False, as_json)
+
+
+def _change(subject: str, relation: str, object: str, granted: bool, as_json: bool) -> None:
+    from composer.deadline import Deadline
+    from composer.errors import AuthzUnavailable
+    from server.authz.following import following
+    from server.authz.roles import NoSuchRole, given
+    from server.cli.relaying import say_parked
+    from server.settings import read_settings
+
+    try:
+        role = given(subject, relation, object)
+    except NoSuchRole as wrong:
+        raise Failure(str(wrong), ExitCode.USAGE) from wrong
+    settings = read_settings(tokenless=True)
+    with following(settings, "roles", say_parked) as parts:
+        changed, held = _record(parts, role, granted)
+        deadline = Deadline.after(SECONDS, time.monotonic)
+        try:
+            parts.relay.settle(role.object, deadline)
+            holds = parts.checker.check_now(
+                role.principal, role.role.permission, role.object, deadline
+            )
+        except AuthzUnavailable as error:
+            word = "granted" if granted else "revoked, and holds until then,"
+            sentence = (
+                f"recorded; SpiceDB is away ({error}): "
+                f"it will be {word} by the relay when SpiceDB is back."
+            )
+            raise Failure(sentence, ExitCode.DIFFERENT) from error
+    _show(role, changed, holds, held, granted, as_json)
+
+
+def _record(
+    parts: Following, role: Given, granted: bool
+) -> tuple[bool, list[tuple[str, str, datetime]]]:
+    """Whether the ledger changed, and who has a role on the object now."""
+    from composer.deadline import Deadline
+    from composer.errors import DomainNotFound, NodeNotFound
+    from db.grants import RoleGrants
+
+    grants = RoleGrants(parts.dsn)
+    deadline = Deadline.after(SECONDS, time.monotonic)
+    one = role.tuple
+    try:
+        changed = grants.change(one.resource, one.relation, one.subject, granted, deadline)
+        return changed, grants.on(one.resource, deadline)
+    except (NodeNotFound, DomainNotFound) as gone:
+        kind = "Node" if isinstance(gone, NodeNotFound) else "Domain"
+        sentence = f"the ledger has no {kind} {one.resource.partition(':')[2]}; nothing was changed"
+        raise Failure(f"{sentence}.", ExitCode.USAGE) from gone
+    finally:
+        grants.close()
+
+
+def _show(
+    role: Given,
+    changed: bool,
+    holds: bool,
+    held: list[tuple[str, str, datetime]],
+    granted: bool,
+    as_json: bool,
+) -> None:
+    from server.authz.roles import permission_of
+
+    subject, permission, object = role.principal.subject, role.role.permission, role.object
+    if as_json:
+        roles = [{"subject": who, "relation": permission_of(what)} for what, who, _ in held]
+        write_json({"changed": changed, "holds": holds, "object": object, "roles": roles})
+        return
+    screen = Screen()
+    word = ("granted" if granted else "revoked") if changed else "as it was"
+    screen.print(plain(f"{word}: {subject} {permission} {object}", "bold"))
+    if holds and not granted:
+        screen.print(plain(f"{subject} still has {permission} by another role.", "yellow"))
+    for what, who, since in held:
+        screen.print(plain(f"  {who} {permission_of(what)} since {since:%Y-%m-%d %H:%M}Z"))
+    if not held:
+        screen.print(plain(f"  no role is given on {object}."))

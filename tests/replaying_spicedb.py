@@ -1,0 +1,67 @@
+"""A gRPC relay before a SpiceDB that answers ``minimize_latency`` from the past.
+
+SpiceDB may: a decision at its own pace is one of some earlier revision. It lasts seconds there, and
+here for as long as the test likes. Everything else goes through.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+from authzed.api.v1 import CheckPermissionRequest
+
+from server.dev.ports import HOST, free_ports
+
+CHECK = "/authzed.api.v1.PermissionsService/CheckPermission"
+
+
+class ReplayingSpiceDb(grpc.GenericRpcHandler):
+    """``replayed`` counts the answers that were older than the question."""
+
+    def __init__(self, port: int) -> None:
+        self._upstream = grpc.insecure_channel(f"{HOST}:{port}")
+        self._first: dict[bytes, bytes] = {}
+        self._counting = threading.Lock()
+        self.replayed = 0
+
+    def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        forward = self._upstream.unary_unary(call.method)
+        key = [(k, v) for k, v in call.invocation_metadata if k == "authorization"]
+
+        def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+            old = call.method == CHECK and is_at_its_own_pace(request)
+            if old and request in self._first:
+                with self._counting:
+                    self.replayed += 1
+                return self._first[request]
+            try:
+                found: bytes = forward(request, metadata=key, timeout=10)
+            except grpc.RpcError as error:
+                context.abort(error.code(), error.details())
+                raise
+            return self._first.setdefault(request, found) if old else found
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+def is_at_its_own_pace(request: bytes) -> bool:
+    return bool(CheckPermissionRequest.FromString(request).consistency.minimize_latency)
+
+
+@contextmanager
+def replaying(port: int) -> Iterator[tuple[ReplayingSpiceDb, int]]:
+    """Before the SpiceDB on that port of this machine; and the port to ask instead."""
+    handler = ReplayingSpiceDb(port)
+    with ThreadPoolExecutor(32) as threads:
+        server = grpc.server(threads, handlers=[handler], options=[("grpc.so_reuseport", 0)])
+        own = free_ports(1)[0]
+        server.add_insecure_port(f"{HOST}:{own}")
+        server.start()
+        try:
+            yield handler, own
+        finally:
+            server.stop(0).wait()
