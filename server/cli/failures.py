@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from composer.errors import ComposerError, DatastoreUnavailable
+from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable
 from server.cli.text import printable
 
 
@@ -60,6 +60,11 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, DatastoreUnavailable):
         return Failure(
             f"Postgres cannot be used ({innermost(error)}): check PLEXSPHERE_DSN, and that it runs."
+        )
+    if isinstance(error, AuthzUnavailable):
+        return Failure(
+            f"SpiceDB cannot be used ({error}): "
+            "check PLEXSPHERE_SPICEDB_ENDPOINT, and that it runs."
         )
     if isinstance(error, ComposerError):
         return Failure(f"the ledger refused ({innermost(error)}).")
