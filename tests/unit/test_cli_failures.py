@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import server.cli
-from composer.errors import ComposerError, DatastoreUnavailable
+from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable
 from server.cli.failures import ExitCode, Failure, failure_of
 from server.settings import SettingsError
 from tests.unit.test_cli_pulling import NODE, failed, run
@@ -51,6 +51,7 @@ def test_errors_of_the_inner_rooms_have_sentences_too() -> None:
     except DatastoreUnavailable as error:
         away = failure_of(error)
     assert "(no route): check PLEXSPHERE_DSN" in away.sentence
+    assert "SpiceDB cannot be used (gone)" in failure_of(AuthzUnavailable("gone")).sentence
     assert failure_of(ComposerError("x")).code == ExitCode.REFUSED
     assert failure_of(SettingsError(["a", "b"])).sentence == "a\nb"
     assert failure_of(PermissionError(13, "Permission denied", "/x")).code == ExitCode.USAGE
@@ -80,6 +81,11 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "receipt",
             "audit",
             "audit prune",
+            "relay",
+            "grant",
+            "revoke",
+            "authz verify",
+            "authz repair",
             "fleet simulate",
             "fleet status",
             "doctor",
