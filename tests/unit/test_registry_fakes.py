@@ -1,0 +1,71 @@
+"""The fakes of the registry's ports keep what the ports promise."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from composer.errors import DatastoreUnavailable
+from tests.ports.domain_nodes import DomainNodesSuite
+from tests.ports.domain_registry import DomainRegistrySuite
+from tests.ports.node_registry import RANGES, NodeRegistrySuite
+from tests.registry_fakes import FakeDomainNodes, FakeDomainRegistry, FakeNodeRegistry
+
+
+class DomainsInADict:
+    def __init__(self) -> None:
+        self.registry = FakeDomainRegistry()
+
+    def slugs(self) -> set[str]:
+        return {row.slug or "" for row in self.registry.reader.rows.values()}
+
+    def occupy(self, domain_id: UUID) -> None:
+        self.registry.occupied.add(domain_id)
+
+    def go_away(self) -> None:
+        self.registry.fails = DatastoreUnavailable("away")
+
+
+class TestFakeDomainRegistry(DomainRegistrySuite):
+    @pytest.fixture
+    def facts(self) -> DomainsInADict:
+        return DomainsInADict()
+
+
+class NodesInADict:
+    def __init__(self) -> None:
+        self.registry = FakeNodeRegistry(dict(RANGES))
+
+    def key_of(self, node: UUID) -> bytes | None:
+        row = self.registry.nodes.get(node)
+        return row[1] if row else None
+
+    def time_passes(self) -> None:
+        self.registry.release()
+
+    def go_away(self) -> None:
+        self.registry.fails = DatastoreUnavailable("away")
+
+
+class TestFakeNodeRegistry(NodeRegistrySuite):
+    @pytest.fixture
+    def facts(self) -> NodesInADict:
+        return NodesInADict()
+
+
+class ListsInADict:
+    def __init__(self) -> None:
+        self.nodes = FakeDomainNodes()
+
+    def put(self, domain_id: UUID, node: UUID, address: str) -> None:
+        self.nodes.put(domain_id, node, address)
+
+    def go_away(self) -> None:
+        self.nodes.fails = DatastoreUnavailable("away")
+
+
+class TestFakeDomainNodes(DomainNodesSuite):
+    @pytest.fixture
+    def facts(self) -> ListsInADict:
+        return ListsInADict()
