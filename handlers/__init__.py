@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from handlers.answers import Answer
+from handlers.domain_audit import DomainAuditPorts, list_domain_audit, refuse_domain_audit
 from handlers.domain_nodes import DomainNodesPorts, list_domain_nodes
 from handlers.domain_registry import DomainRegistryPorts, create_domain, delete_domain
 from handlers.domains import DomainPorts, get_domain, refuse_domains
@@ -54,6 +55,7 @@ OPERATIONS: Mapping[str, Callable[..., Answer]] = MappingProxyType(
         "DeleteDomain": delete_domain,
         "ListDomainNodes": list_domain_nodes,
         "RegisterNode": register_node,
+        "ListDomainAudit": list_domain_audit,
         "GetLivez": get_livez,
         "GetReadyz": get_readyz,
         "GetHealth": get_health,
@@ -79,5 +81,6 @@ UNPROVISIONED: Mapping[type, Callable[[], Answer]] = MappingProxyType(
         DomainNodesPorts: refuse_domains,
         NodeRegistryPorts: refuse_nodes,
         RegistrationPorts: refuse_registration,
+        DomainAuditPorts: refuse_domain_audit,
     }
 )

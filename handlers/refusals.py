@@ -45,6 +45,7 @@ UNKNOWN_QUERY_PARAMETER = RefusalKind(
     "unknown_query_parameter",
     "The query names a parameter that this operation does not declare.",
 )
+INVALID_FILTER = RefusalKind(400, "invalid_filter", "A filter is not as the contract declares it.")
 MALFORMED_HEARTBEAT_REQUEST = RefusalKind(
     400, "malformed_heartbeat_request", "The body is not a well-formed heartbeat."
 )
@@ -134,6 +135,9 @@ REGISTRATION_NOT_PROVISIONED = RefusalKind(
 POOL_EXHAUSTED = RefusalKind(
     503, "pool_exhausted", "No address of the Domain is free; retry later.", retry_after=60
 )
+AUDIT_NOT_PROVISIONED = RefusalKind(
+    501, "audit_not_provisioned", "Reading the audit is not provisioned on this instance."
+)
 DATASTORE_UNAVAILABLE = RefusalKind(
     503, "datastore_unavailable", "The ledger is unavailable; retry later.", retry_after=5
 )
@@ -147,6 +151,7 @@ CATALOGUE = (
     INVALID_NODE_ID,
     INVALID_DOMAIN_ID,
     UNKNOWN_QUERY_PARAMETER,
+    INVALID_FILTER,
     MALFORMED_HEARTBEAT_REQUEST,
     BINARY_CHECKSUM_EMPTY,
     BINARY_VERSION_EMPTY,
@@ -176,6 +181,7 @@ CATALOGUE = (
     NODES_NOT_PROVISIONED,
     REGISTRATION_NOT_PROVISIONED,
     POOL_EXHAUSTED,
+    AUDIT_NOT_PROVISIONED,
     DATASTORE_UNAVAILABLE,
     AUTHZ_UNAVAILABLE,
     INTERNAL,

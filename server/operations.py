@@ -23,6 +23,7 @@ from server import request_context
 from server.contract import Contract, OperationContract
 from server.contract_errors import ContractError
 from server.problems import problem_answer
+from server.signatures import python_name
 
 Handler = Callable[..., Answer]
 IGNORED_BODY_MAX = 65_536  # bytes of a body nobody asked for that are read past without complaint
@@ -102,7 +103,7 @@ def _view(operation: OperationContract, handler: Handler) -> Callable[..., Respo
     names = {one.name for one in operation.parameters if one.kind in ("path", "query")}
 
     def view(**parameters: Any) -> Response:
-        given = {k: v for k, v in parameters.items() if k in names}
+        given = {python_name(k): v for k, v in parameters.items() if k in names}
         if operation.body is None:
             check_query(operation)
             check_body_size()

@@ -23,6 +23,7 @@ from handlers.refusals import (
     INVALID_CURSOR,
     INVALID_DOMAIN,
     INVALID_DOMAIN_ID,
+    INVALID_FILTER,
     INVALID_IDEMPOTENCY_KEY,
     INVALID_LIMIT,
     INVALID_NODE_ID,
@@ -51,6 +52,10 @@ PARAMETER_REFUSALS: Mapping[str, RefusalKind] = {
     "cursor": INVALID_CURSOR,
     "limit": INVALID_LIMIT,
     "Idempotency-Key": INVALID_IDEMPOTENCY_KEY,
+    **dict.fromkeys(
+        ("relation", "outcome", "subject", "object", "correlation_id", "from", "to"),
+        INVALID_FILTER,
+    ),
 }
 # Texts that only a schema without a rule takes both of.
 ANY_TEXT = ("", "\N{SNOWMAN}" * 8_190)

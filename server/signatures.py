@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from keyword import iskeyword
 from typing import Any
 
 from handlers.node_state import refuse_pull
@@ -51,7 +52,7 @@ def annotation(parameter: ParameterContract) -> str:
 
 def _declared(operation: OperationContract) -> list[tuple[str, str]]:
     parameters = [
-        (one.name, annotation(one) + ("" if one.given else " = None"))
+        (python_name(one.name), annotation(one) + ("" if one.given else " = None"))
         for one in operation.parameters
         if one.kind in ("path", "query")
     ]
@@ -65,3 +66,8 @@ def _taken(handler: Callable[..., Any]) -> list[tuple[str, str]]:
         for one in inspect.signature(handler).parameters.values()
         if one.name not in GIVEN
     ]
+
+
+def python_name(name: str) -> str:
+    """What a handler calls a parameter: ``from`` is no name in Python."""
+    return f"{name}_" if iskeyword(name) else name

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from composer.ports import AuditSink, OutboxRelay, TokenMint
 from composer.snapshot_composer import SnapshotComposer
+from db.domain_audit import PostgresDomainAuditReader
 from db.domain_nodes import PostgresDomainNodes
 from db.domain_registry import PostgresDomainRegistry
 from db.domains import PostgresDomainReader, PostgresDomainRepo
@@ -21,6 +22,7 @@ from db.nodes import PostgresNodeRepo
 from db.pool import ReadPool
 from db.verdicts import PostgresReachabilityRepo
 from db.write_pool import WritePool
+from handlers.domain_audit import DomainAuditPorts
 from handlers.domain_nodes import DomainNodesPorts
 from handlers.domain_registry import DomainRegistryPorts
 from handlers.domains import DomainPorts
@@ -64,6 +66,7 @@ ADAPTERS: Mapping[str, type] = {
     "DomainRegistry": PostgresDomainRegistry,
     "NodeRegistry": PostgresNodeRegistry,
     "OutboxRelay": SpiceDbOutboxRelay,
+    "DomainAuditReader": PostgresDomainAuditReader,
 }
 
 
@@ -90,6 +93,7 @@ def operation_ports(shared: Shared) -> dict[type, object]:
         DomainNodesPorts(relations, domains, PostgresDomainNodes(reads), audit),
         DomainRegistryPorts(relations, domains, domain_registry, outbox, reader, audit),
         NodeRegistryPorts(relations, nodes, domains, registry, outbox, audit),
+        DomainAuditPorts(relations, domains, PostgresDomainAuditReader(reads), audit),
     )
     minting: tuple[object, ...] = ()
     if shared.mint is not None:  # what gives tokens out exists only where there is a signing key

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from composer.audit_trail import AuditQuery, AuditRecord
 from composer.bridge import BridgeRows
 from composer.deadline import Deadline
 from composer.domain import Domain
@@ -127,6 +128,32 @@ class FakeDomainReader:
         if domain_id not in self.rows:
             raise DomainNotFound(f"domain_id={domain_id}")
         return self.rows[domain_id]
+
+
+@dataclass
+class FakeDomainAuditReader:
+    """Holds the rows of Domains, each in the order of its sequence."""
+
+    rows: dict[UUID, list[AuditRecord]] = field(default_factory=dict)
+    fails: Exception | None = None
+    calls: list[tuple[UUID, AuditQuery, int, int]] = field(default_factory=list)
+
+    def page(
+        self, domain_id: UUID, query: AuditQuery, after: int, limit: int, deadline: Deadline
+    ) -> list[AuditRecord]:
+        self.calls.append((domain_id, query, after, limit))
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        rows = self.rows.get(domain_id, [])
+        return [row for row in rows if row.seq > after and _is_asked_for(row, query)][:limit]
+
+
+def _is_asked_for(row: AuditRecord, query: AuditQuery) -> bool:
+    names = ("relation", "outcome", "subject", "object", "correlation_id")
+    return (
+        all(getattr(query, name) in (None, getattr(row, name)) for name in names)
+        and (query.since is None or row.occurred_at >= query.since)
+        and (query.until is None or row.occurred_at < query.until)
+    )
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,7 @@ ATTACKED: Mapping[str, Attacked] = {
         audit_relation="node.register",
         audit_object="domain:{domain_id}",
     ),
+    "ListDomainAudit": of_a_domain("domain_audit.read", "user:auditor"),
     "GetLivez": ANYONE,
     "GetReadyz": ANYONE,
     "GetHealth": ANYONE,

@@ -17,7 +17,7 @@ import yaml
 
 CONTRACT = Path(__file__).resolve().parents[2] / "api" / "plexsphere-v1.yaml"
 SPEC: dict[str, Any] = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
-UNCHECKED_FORMATS = {"uuid", "byte", "int32"}
+UNCHECKED_FORMATS = {"uuid", "byte", "int32", "int64"}
 # RFC 9110 renamed this one, the sibling surfaces did not, and Python changed its table since.
 TITLES = {413: "Payload Too Large"}
 

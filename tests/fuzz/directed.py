@@ -37,6 +37,11 @@ def _heartbeats() -> Iterator[bytes]:
 # Bodies that an operation refuses with 400, made when they are sent.
 MISUSED: Mapping[str, Callable[[], Iterable[bytes]]] = {"PostNodeHeartbeat": _heartbeats}
 
+# Queries that an operation refuses with 400, each with another code.
+MISASKED: Mapping[str, tuple[str, ...]] = {
+    "ListDomainAudit": ("?limit=0", "?cursor=nonsense", "?subject=%00", "?to=2026-02-30T00:00:00Z"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Directed:
@@ -99,6 +104,7 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
                 yield case(object_id=object_id)
         if operation.strict_query:
             yield case(query="?undeclared=1")
+        yield from (case(query=query) for query in MISASKED.get(name, ()))
         yield from (case(body=body) for body in MISUSED.get(name, lambda: ())())
     elif status == 401:
         for headers in ({}, {"Authorization": "Basic eDp5"}, bearer("not.a.token")):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID, uuid4
 
 import pytest
 
+from composer.audit_trail import AuditRecord
 from composer.identity import AddressedDomain, AddressedNode
 from composer.ports import AuditRow
 from composer.snapshot import SiteToSiteTunnel, UserAccessProvider
 from db.audit import PostgresAuditSink
+from db.domain_audit import PostgresDomainAuditReader
 from db.domains import PostgresDomainRepo
 from db.ledger import PostgresLedger
 from db.nodes import PostgresNodeRepo
@@ -21,6 +24,7 @@ from tests.factories import DOMAIN, node_id
 from tests.integration.ledger_places import Gates
 from tests.integration.ledger_rows import Hand
 from tests.ports.audit_sink import AuditSinkSuite
+from tests.ports.domain_audit_reader import DomainAuditReaderSuite
 from tests.ports.domain_repo import DomainRepoSuite
 from tests.ports.ledger import Contents, LedgerSuite
 from tests.ports.node_repo import NodeRepoSuite
@@ -192,6 +196,28 @@ class TestPostgresDomainRepo(DomainRepoSuite):
     @pytest.fixture
     def facts(self, hand: Hand, gates: Gates, pool: ReadPool) -> PostgresDomainFacts:
         return PostgresDomainFacts(hand, gates, pool)
+
+
+class PostgresTrailFacts:
+    """Rows with the sequence that a test gives them."""
+
+    def __init__(self, hand: Hand, gates: Gates, pool: ReadPool) -> None:
+        self.reader = PostgresDomainAuditReader(pool)
+        self._hand = hand
+        self._gates = gates
+
+    def put(self, domain: UUID | None, *rows: AuditRecord) -> None:
+        for row in rows:
+            self._hand.insert("audit_rows", domain_id=domain, **asdict(row))
+
+    def go_away(self) -> None:
+        self._gates.shut()
+
+
+class TestPostgresDomainAuditReader(DomainAuditReaderSuite):
+    @pytest.fixture
+    def facts(self, hand: Hand, gates: Gates, pool: ReadPool) -> PostgresTrailFacts:
+        return PostgresTrailFacts(hand, gates, pool)
 
 
 class PostgresAuditFacts:

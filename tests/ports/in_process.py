@@ -18,6 +18,7 @@ from composer.identity import PLATFORM, AddressedDomain, Principal
 from composer.reachability import ReachabilityRow
 from composer.snapshot_composer import SnapshotComposer
 from handlers import OPERATIONS
+from handlers.domain_audit import DomainAuditPorts
 from handlers.domain_nodes import DomainNodesPorts
 from handlers.domain_registry import DomainRegistryPorts
 from handlers.domains import DomainPorts
@@ -35,6 +36,7 @@ from server.operations import Handler, bind
 from tests.factories import DOMAIN, EPOCH, addressed, agent_of, node_id, peer_row
 from tests.fakes import (
     FakeAuditSink,
+    FakeDomainAuditReader,
     FakeDomainReader,
     FakeDomainRepo,
     FakeDropReporter,
@@ -100,8 +102,9 @@ class FakeService:
         first = agent_of(1).subject
         roles = {(first, one, f"domain:{DOMAIN}") for one in ("domain-view", "domain-edit")}
         roles |= {(first, "domain-edit", f"node:{node_id(n)}") for n in (1, 2, 3)}
-        roles.add((first, "manage", PLATFORM))
+        roles |= {(first, "manage", PLATFORM), (first, "auditor", f"domain:{DOMAIN}")}
         self.relations = FakeRelationChecker(agents | roles)
+        self.trail = FakeDomainAuditReader()
         self.domains = FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)})
         self.domain_rows = FakeDomainReader({DOMAIN: DOMAIN_ROW})
         self.nodes = FakeNodeRepo({node_id(n): addressed(n) for n in (1, 2, 3)})
@@ -157,6 +160,9 @@ class FakeService:
                 wired[type(one)] = one
             wired[DomainPorts] = DomainPorts(
                 self.relations, self.domains, self.domain_rows, self.audit
+            )
+            wired[DomainAuditPorts] = DomainAuditPorts(
+                self.relations, self.domains, self.trail, self.audit
             )
         bound = bind({**OPERATIONS, **(operations or {})}, wired)
         with _judged_once(contract):
