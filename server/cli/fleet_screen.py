@@ -18,7 +18,7 @@ from server.cli.fleet_states import (
     shown,
 )
 from server.cli.screens import line, plain, table
-from server.cli.text import counted, lasting
+from server.cli.text import counted, lasting, moment
 
 BAR = 60  # cells
 _CELLS = {
@@ -70,7 +70,7 @@ def _row(node: NodeStatus, max_age: float) -> tuple[object, ...]:
         _duration(node.behind_seconds, "≤ "),
         _duration(node.silent_seconds),
         _digest(node.digest),
-        "never" if node.since is None else node.since.strftime("%Y-%m-%d %H:%M:%SZ"),
+        "never" if node.since is None else moment(node.since),
         _digest(node.current_digest),
         node.name,
     )

@@ -47,6 +47,11 @@ def lasting(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
+def moment(value: datetime) -> str:
+    """To the second, in UTC whatever the zone of the session that gave it."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
 def utc_now() -> datetime:
     """Now."""
     return datetime.now(UTC)

@@ -87,6 +87,7 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "authz verify",
             "authz repair",
             "fleet simulate",
+            "fleet history",
             "fleet status",
             "doctor",
             "scaffold",

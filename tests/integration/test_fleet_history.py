@@ -1,0 +1,67 @@
+"""``plexsphere-state fleet history``: the digests a Node was granted, with times."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.integration.ledger_rows import Hand
+from tests.unit.test_cli_pulling import run
+
+pytest_plugins = "tests.integration.ledger_fixtures"
+
+A, B = "aa" * 32, "bb" * 32
+INSERT = """
+INSERT INTO plexsphere.audit_rows (occurred_at, relation, outcome, subject, object, digest)
+VALUES (%s, %s, %s, 'user:ann', %s, %s)
+"""
+
+
+@pytest.fixture
+def node(hand: Hand) -> UUID:
+    """Granted A twice, B once and A again, with rows between them that are no grant of a pull."""
+    granted = uuid4()
+    for minute, digest in ((1, A), (2, A), (4, B), (6, A)):
+        at = f"2026-11-23 08:0{minute}:00+00"
+        hand.run(INSERT, at, "node_state.pull", "granted", f"node:{granted}", digest)
+        hand.run(INSERT, at, "node_state.pull", "granted", f"node:{uuid4()}", B)
+        hand.run(INSERT, at, "node_state.pull", "insufficient_relation", f"node:{granted}", None)
+        hand.run(INSERT, at, "node_reachability.read", "granted", f"node:{granted}", None)
+    return granted
+
+
+def served(hand: Hand, *arguments: str) -> list[tuple[Any, ...]]:
+    result = run("fleet", "history", "--json", *arguments, PLEXSPHERE_DSN=hand.dsn)
+    assert result.exit_code == 0
+    return [
+        (one["digest"], one["first_at"][14:16], one["last_at"][14:16], one["grants"])
+        for one in json.loads(result.stdout)["served"]
+    ]
+
+
+def test_each_run_of_a_digest_has_a_line_the_newest_last(hand: Hand, node: UUID) -> None:
+    assert served(hand, str(node)) == [
+        (A, "01", "02", 2),
+        (B, "04", "04", 1),
+        (A, "06", "06", 1),
+    ]
+
+
+def test_the_newest_are_kept_where_there_are_more(hand: Hand, node: UUID) -> None:
+    assert [one[1] for one in served(hand, str(node), "--limit", "2")] == ["04", "06"]
+
+
+def test_people_see_a_table_in_utc(hand: Hand, node: UUID) -> None:
+    env = {"PLEXSPHERE_NODE_ID": str(node), "PLEXSPHERE_DSN": hand.dsn, "PGTZ": "Asia/Kolkata"}
+    result = run("fleet", "history", **env)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0] == f"Node  {node}  3 digests"
+    assert result.stdout.count(A) == 2
+    assert "2026-11-23 08:04:00Z" in result.stdout
+
+
+def test_a_node_that_was_never_granted_anything_has_no_history(hand: Hand) -> None:
+    assert served(hand, str(uuid4())) == []
