@@ -41,6 +41,8 @@ from handlers.gates import (
 from handlers.node_token import NOT_TO_BE_STORED
 from handlers.refusals import (
     DATASTORE_UNAVAILABLE,
+    DOMAIN_NOT_FOUND,
+    NODE_NOT_FOUND,
     NODES_NOT_PROVISIONED,
     PUBLIC_KEY_INVALID,
     REGISTRATION_NOT_PROVISIONED,
@@ -118,8 +120,13 @@ def delete_node(ports: NodeRegistryPorts, call: Call, id: str) -> Answer:
     about = node_object(node_id)
     related(ports, call, principal, about, DEREGISTER)
     node = addressed_node(ports, call, principal, node_id, DEREGISTER)
-    # the role is the Domain's: revoked there, it may still show on the Node
-    addressed_domain(ports, call, principal, node.domain_id, DEREGISTER)
+    try:
+        # the role is the Domain's: revoked there, it may still show on the Node
+        addressed_domain(ports, call, principal, node.domain_id, DEREGISTER)
+    except Refused as refused:
+        if refused.kind is DOMAIN_NOT_FOUND:  # a Node does not outlive its Domain
+            raise Refused(NODE_NOT_FOUND, refused.inside) from refused
+        raise
     try:
         ports.registry.deregister(node_id, call.deadline)
         ports.outbox.settle(about, call.deadline)

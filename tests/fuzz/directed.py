@@ -7,13 +7,14 @@ run as never seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from server.contract import OperationContract
 from tests.bodies import JSON, body_now, moment
 from tests.client import bearer
 from tests.contract.tables import AUTHZ
+from tests.fuzz.directed_writes import Directed, written
 from tests.fuzz.exchange import CONTRACT
+from tests.fuzz.scratch import WRITES
 from tests.fuzz.world import GHOST, GHOST_DOMAIN, World
 
 LARGE = b"x" * 100_000
@@ -35,7 +36,12 @@ def _heartbeats() -> Iterator[bytes]:
 
 
 # Bodies that an operation refuses with 400, made when they are sent.
-MISUSED: Mapping[str, Callable[[], Iterable[bytes]]] = {"PostNodeHeartbeat": _heartbeats}
+MISUSED: Mapping[str, Callable[[], Iterable[bytes]]] = {
+    "PostNodeHeartbeat": _heartbeats,
+    "CreateDomain": lambda: misused("CreateDomain", mesh_cidr="10.0.0.1/8"),
+    "RegisterNode": lambda: misused("RegisterNode", public_key="short"),
+    "RotateNodeKey": lambda: misused("RotateNodeKey", public_key="A" * 43 + "="),
+}
 
 # Queries that an operation refuses with 400, each with another code.
 MISASKED: Mapping[str, tuple[str, ...]] = {
@@ -43,17 +49,10 @@ MISASKED: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Directed:
-    """One request, where it goes, and the one status it has to have."""
-
-    operation_id: str
-    service: str
-    status: int
-    path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    method: str = "GET"
-    body: bytes | None = None
+def misused(name: str, **changes: str) -> Iterator[bytes]:
+    """A member that nobody declares, and one that is not as declared."""
+    yield body_now(name, undeclared=1) or b""
+    yield body_now(name, **changes) or b""
 
 
 def directed(world: World) -> Iterator[Directed]:
@@ -73,6 +72,8 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
     name = operation.operation_id
     of_domain = "{domain_id}" in operation.path
     objects = world.domain_ids if of_domain else world.node_ids
+    if name in WRITES:
+        objects = world.scratch.objects(name)
     first, ghost = objects[0], GHOST_DOMAIN if of_domain else GHOST
     own = _permitted(world, first, operation)
 
@@ -89,7 +90,10 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
             headers, body = {**JSON, **headers}, body_now(name) if body is None else body
         return Directed(name, service, status, path, headers, operation.method, body)
 
-    if status == 200:
+    special = written(name, status, world, case)
+    if special is not None:
+        yield from special
+    elif status == 200:
         ids = objects[:16] if operation.secured else [first]
         for one in ids:
             yield case(object_id=one, headers=_permitted(world, one, operation))
@@ -106,6 +110,10 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
             yield case(query="?undeclared=1")
         yield from (case(query=query) for query in MISASKED.get(name, ()))
         yield from (case(body=body) for body in MISUSED.get(name, lambda: ())())
+        if name in ("CreateDomain", "RegisterNode"):
+            yield case(headers={**own, "Idempotency-Key": "with space"})
+        if name == "ListDomainNodes":
+            yield from (case(query=query) for query in ("?limit=201", "?cursor=nonsense"))
     elif status == 401:
         for headers in ({}, {"Authorization": "Basic eDp5"}, bearer("not.a.token")):
             yield case(headers=headers)
@@ -113,7 +121,7 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
         yield case(headers=bearer(world.stranger))
         if AUTHZ[name] == "node-agent":
             yield case(object_id=UNREAL)
-            yield case(object_id=world.node_ids[1])
+            yield case(object_id=objects[1])
     elif status == 404:
         yield case(object_id=ghost, headers=_permitted(world, ghost, operation))
     elif status == 406:
@@ -137,6 +145,8 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
             yield case(UNPROVISIONED)
         yield case(NO_POSTGRES)
         yield case(NO_SPICEDB)
+        if name == "RegisterNode":
+            yield case(object_id=world.scratch.full)
 
 
 def _permitted(world: World, object_id: str, operation: OperationContract) -> dict[str, str]:

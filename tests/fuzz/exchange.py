@@ -49,7 +49,7 @@ class Exchange:
         """What the path is routed to, and not what the sender meant: None for an unknown path, an
         undeclared method and what never reached the service.
         """
-        found = operation_at(self.path) if self.is_ours else None
+        found = operation_at(self.path, self.method) if self.is_ours else None
         if found is None or self.method not in CONTRACT.methods_of(found.path):
             return None
         return found
@@ -101,7 +101,7 @@ class Exchange:
     @cached_property
     def parameters(self) -> Mapping[str, str]:
         """The path's parameters by name, decoded."""
-        found = operation_at(self.path) if self.is_ours else None
+        found = operation_at(self.path, self.method) if self.is_ours else None
         if found is None:
             return {}
         asked = unquote(urlsplit(self.path).path).split("/")
@@ -114,14 +114,23 @@ class Exchange:
         return self.parameters.get("id") or self.parameters.get("domain_id", "")
 
 
-def operation_at(path: str) -> OperationContract | None:
-    """The operation a path is routed to, as the service decodes it: `%2F` makes two segments."""
+def operation_at(path: str, method: str = "") -> OperationContract | None:
+    """The operation a path is routed to, as the service decodes it: `%2F` makes two segments.
+
+    Of several at one path that of `method`, HEAD being a GET, else the first.
+    """
     asked = unquote(urlsplit(path).path).split("/")
-    for operation in CONTRACT.operations.values():
-        declared = operation.path.split("/")
-        if len(declared) == len(asked) and all(
-            (one.startswith("{") and other) or one == other
-            for one, other in zip(declared, asked, strict=True)
-        ):
-            return operation
-    return None
+    found = [
+        operation
+        for operation in CONTRACT.operations.values()
+        if _leads_to(operation.path.split("/"), asked)
+    ]
+    wanted = "GET" if method == "HEAD" else method
+    return next((one for one in found if one.method == wanted), found[0] if found else None)
+
+
+def _leads_to(declared: list[str], asked: list[str]) -> bool:
+    return len(declared) == len(asked) and all(
+        (one.startswith("{") and other) or one == other
+        for one, other in zip(declared, asked, strict=True)
+    )

@@ -15,6 +15,8 @@ from tests.bodies import MOMENTS, moment
 from tests.fuzz.exchange import Exchange
 from tests.fuzz.judge import Judge
 from tests.fuzz.tally import FUZZED
+from tests.fuzz.world import World
+from tests.fuzz.writing import Writing
 
 
 class _Latest:
@@ -28,6 +30,18 @@ class _Latest:
         if self._exchange is None or response is not self._response:
             self._response, self._exchange = response, exchange_of(response)
         return self._exchange
+
+
+class _Writing:
+    """One for each world that is fuzzed in this process."""
+
+    def __init__(self) -> None:
+        self._known: tuple[World, Writing] | None = None
+
+    def of(self, world: World) -> Writing:
+        if self._known is None or self._known[0] is not world:
+            self._known = world, Writing(world)
+        return self._known[1]
 
 
 def exchange_of(response: schemathesis.Response) -> Exchange:
@@ -86,7 +100,7 @@ def plug_in(current: Callable[[], Judge]) -> None:
         def set(self, case: schemathesis.Case, data: str, context: object) -> None:
             case.headers["Authorization"] = f"Bearer {data}"
 
-    latest = _Latest()
+    latest, writing = _Latest(), _Writing()
 
     @schemathesis.hook
     def before_call(
@@ -94,6 +108,7 @@ def plug_in(current: Callable[[], Judge]) -> None:
     ) -> None:
         """A moment made from a schema is never now, and what is not now is refused at the end."""
         name = str(case.operation.definition.raw.get("operationId"))
+        writing.of(current().world).prepare(name, case, is_valid(case))
         if is_valid(case) and isinstance(case.body, dict):
             for member in MOMENTS.get(name, ()):
                 case.body[member] = moment()

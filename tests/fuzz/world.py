@@ -22,6 +22,7 @@ from server.dev.stack import Stack
 from tests.client import ask, bearer, pull_path
 from tests.contract.tables import AUTHZ
 from tests.fuzz.exchange import CONTRACT
+from tests.fuzz.scratch import Scratch, scratch_of
 from tests.oracle import expected_value
 from tests.oracle_rows import NoBodyError
 
@@ -47,6 +48,7 @@ class World:
     auditor: str = ""
     domain_ids: Sequence[str] = ()
     etags: Mapping[str, str] = field(default_factory=dict)
+    scratch: Scratch = field(default_factory=Scratch)
 
     @property
     def node_ids(self) -> list[str]:
@@ -57,7 +59,9 @@ class World:
         relation = AUTHZ.get(name)
         if relation == "node-agent":
             return self.tokens.get(object_id)
-        known = {*self.domain_ids, GHOST_DOMAIN, *self.tokens}
+        if relation == "manage":  # of the platform, whatever the object
+            return self.operator
+        known = {*self.domain_ids, GHOST_DOMAIN, *self.tokens, *self.scratch.known}
         holder = self.auditor if relation == "auditor" else self.operator
         return holder if relation and (object_id in known or not object_id) else None
 
@@ -66,14 +70,16 @@ class World:
         (folder / "world.json").write_text(json.dumps(asdict(self)))
         for name, texts in (
             ("ids.txt", [*self.node_ids, GHOST]),
-            ("domain_ids.txt", [*self.domain_ids, GHOST_DOMAIN]),
+            # few as they are, the ghost would be every fourth
+            ("domain_ids.txt", [*(3 * list(self.domain_ids)), GHOST_DOMAIN]),
             ("etags.txt", [*self.etags.values(), "*"]),
         ):
             (folder / name).write_text("".join(f"{json.dumps(text)}\n" for text in texts))
 
     @classmethod
     def load(cls, file: Path) -> World:
-        return cls(**json.loads(file.read_text()))
+        given = json.loads(file.read_text())
+        return cls(**given | {"scratch": Scratch(**given["scratch"])})
 
 
 def snapshot_digest(value: Mapping[str, Any]) -> str:
@@ -86,6 +92,7 @@ def snapshot_digest(value: Mapping[str, Any]) -> str:
 def world_of(stack: Stack) -> World:
     """The sample Domain as the second implementation reads it from the ledger."""
     documented, documented_domain = document_examples(stack)
+    scratch, of_scratch = scratch_of(stack)
     ids = [str(stack.sample.node_id(number)) for number in range(stack.sample.nodes)]
     grant(
         stack,
@@ -94,6 +101,8 @@ def world_of(stack: Stack) -> World:
         RelationTuple(f"domain:{documented_domain}", "audit_reader", AUDITOR),
         RelationTuple(f"domain:{GHOST_DOMAIN}", "editor", OPERATOR),
         RelationTuple(f"domain:{GHOST_DOMAIN}", "audit_reader", AUDITOR),
+        RelationTuple(f"node:{GHOST}", "domain", f"domain:{GHOST_DOMAIN}"),
+        *of_scratch,
     )
     connection = psycopg2.connect(stack.dsn)
     try:
@@ -105,7 +114,8 @@ def world_of(stack: Stack) -> World:
                 continue
     finally:
         connection.close()
-    tokens = {one: stack.token(f"node:{one}") for one in (*digests, GHOST)}
+    named = (*digests, GHOST, *scratch.rotating)
+    tokens = {one: stack.token(f"node:{one}") for one in named}
     return World(
         tokens,
         digests,
@@ -114,6 +124,7 @@ def world_of(stack: Stack) -> World:
         stack.token(AUDITOR),
         [documented_domain, str(stack.sample.domain_id), str(stack.sample.ipv6_domain_id)],
         etags_of(stack, digests, tokens),
+        scratch,
     )
 
 

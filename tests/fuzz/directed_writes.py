@@ -1,0 +1,80 @@
+"""Directed cases of the writes: what one request makes, another finds, or is in the way of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tests.bodies import body_now
+from tests.fuzz.world import World
+
+FOUND, CONFLICT = "fuzz-found", "fuzz-conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Directed:
+    """One request, where it goes, and the one status it has to have."""
+
+    operation_id: str
+    service: str
+    status: int
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    body: bytes | None = None
+
+
+Make = Callable[..., Directed]
+
+
+def written(name: str, status: int, world: World, case: Make) -> Iterator[Directed] | None:
+    """The cases of one status of an operation that writes; None where it has no ways of its own."""
+    if status in (200, 201) and name in ("CreateDomain", "RegisterNode"):
+        return _made(name, status, world, case)
+    if status == 204:
+        of = {"DeleteNode": world.scratch.nodes, "DeleteDomain": world.scratch.domains}[name]
+        return iter([case(object_id=of[1]), case(object_id=of[2])])
+    if status == 409:
+        return _conflicts(name, world, case)
+    return None
+
+
+def _made(name: str, status: int, world: World, case: Make) -> Iterator[Directed]:
+    """The contract's statuses come in order, so a 200 is told before the 201 it needs."""
+    if status == 200:
+        headers = _keyed(name, world, FOUND)
+        body = body_now(name)
+        made, found = (case(headers=headers, body=body) for _ in range(2))
+        yield _expecting(made, 201)
+        yield found
+    else:
+        yield case()
+        yield case(headers=_keyed(name, world, CONFLICT))
+
+
+def _conflicts(name: str, world: World, case: Make) -> Iterator[Directed]:
+    if name in ("CreateDomain", "RegisterNode"):
+        yield case(headers=_keyed(name, world, CONFLICT))
+    if name == "CreateDomain":
+        yield case(body=body_now(name, slug="documented"))
+        yield case(body=body_now(name, mesh_cidr="10.200.7.0/24"))
+    if name == "DeleteDomain":
+        yield case(object_id=world.scratch.full)
+    if name == "RotateNodeKey":
+        key = world.scratch.keys[world.scratch.rotating[-1]]
+        yield case(body=json.dumps({"public_key": key}).encode())
+
+
+def _keyed(name: str, world: World, key: str) -> Mapping[str, str]:
+    return {
+        "Authorization": f"Bearer {world.operator}",
+        "Idempotency-Key": f"{key}-{world.scratch.mark}-{name}",
+    }
+
+
+def _expecting(case: Directed, status: int) -> Directed:
+    return Directed(
+        *(case.operation_id, case.service, status, case.path, case.headers, case.method),
+        case.body,
+    )

@@ -1,0 +1,99 @@
+"""What the writes may have: Domains and Nodes of their own, so that the sample stays as the digests
+of the world say it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from secrets import token_hex
+from uuid import UUID
+
+from composer.identity import PLATFORM
+from server.authz.writer import RelationTuple
+from server.dev.stack import Stack
+from tests.ledger_sql import run_sql
+
+# More than a long run asks for; one that runs out of them gets 404s, and says so by its share.
+REMOVABLE = 2_000
+# The first of them are for the directed cases.
+DIRECTED = 8
+WRITES = ("DeleteNode", "RotateNodeKey", "RegisterNode", "DeleteDomain")
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """``home`` takes registrations, ``full`` has no address left; ``keys`` are of ``rotating``, the
+    last of which keeps its own. ``mark`` is of this run alone."""
+
+    home: str = ""
+    full: str = ""
+    rotating: Sequence[str] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
+    nodes: Sequence[str] = ()
+    domains: Sequence[str] = ()
+    mark: str = ""
+
+    @property
+    def known(self) -> set[str]:
+        return {self.home, self.full, *self.rotating, *self.nodes, *self.domains}
+
+    def objects(self, name: str) -> Sequence[str]:
+        """What an operation that writes is directed at."""
+        if name == "RegisterNode":
+            return [self.home]
+        if name == "RotateNodeKey":
+            return self.rotating[:-1]
+        return (self.nodes if name == "DeleteNode" else self.domains)[:DIRECTED]
+
+
+def _id(kind: int, number: int) -> str:
+    return str(UUID(int=(0x0190_FFFF << 96) | (7 << 76) | (2 << 62) | (kind << 32) | number))
+
+
+def scratch_of(stack: Stack) -> tuple[Scratch, Iterator[RelationTuple]]:
+    """The rows, in the ledger, and the tuples that SpiceDB is to have of them."""
+    home, full = _id(1, 1), _id(1, 2)
+    domains = [_id(2, number) for number in range(REMOVABLE)]
+    nodes = [_id(3, number) for number in range(REMOVABLE)]
+    rotating = [_id(4, number) for number in range(4)]
+    lodged = [_id(5, number) for number in range(2)]
+    run_sql(
+        stack.dsn,
+        "INSERT INTO plexsphere.domains (id, name, mesh_cidr) VALUES"
+        " (%s, 'Home', 'fd00:f::/64'), (%s, 'Full', '10.201.0.0/30') ON CONFLICT DO NOTHING",
+        (home, full),
+    )
+    run_sql(
+        stack.dsn,
+        "INSERT INTO plexsphere.domains (id, name)"
+        " SELECT unnest(%s::uuid[]), 'Scratch' ON CONFLICT DO NOTHING",
+        (domains,),
+    )
+    for of_nodes, domain, first in (
+        (nodes, home, "fd00:f::8000:0"),
+        (rotating, home, "fd00:f::9000:0"),
+        (lodged, full, "10.201.0.1"),
+    ):
+        run_sql(
+            stack.dsn,
+            "INSERT INTO plexsphere.nodes (id, domain_id, mesh_ip, public_key)"
+            " SELECT u.id, %s, %s::inet + (u.n - 1), sha256(u.id::text::bytea)"
+            " FROM unnest(%s::uuid[]) WITH ORDINALITY AS u (id, n) ON CONFLICT DO NOTHING",
+            (domain, first, of_nodes),
+        )
+    keys = run_sql(
+        stack.dsn,
+        "SELECT id::text, encode(public_key, 'base64') FROM plexsphere.nodes"
+        " WHERE id = ANY (%s::uuid[])",
+        (rotating,),
+    )
+    made = Scratch(home, full, rotating, dict(keys), nodes, domains, token_hex(8))
+    return made, _tuples(made)
+
+
+def _tuples(made: Scratch) -> Iterator[RelationTuple]:
+    for domain in (made.home, made.full, *made.domains):
+        yield RelationTuple(f"domain:{domain}", "platform", PLATFORM)
+    for node in (*made.nodes, *made.rotating):
+        yield RelationTuple(f"node:{node}", "domain", f"domain:{made.home}")
+        yield RelationTuple(f"node:{node}", "agent", f"node:{node}")
