@@ -111,7 +111,8 @@ def mesh_range(text: str) -> str:
     Raises ValueError: no network, host bits, another spelling, too wide, too narrow, or forbidden.
     """
     network = ip_network(text)
-    if str(network) != text:
+    # Python keeps an IPv6 zone, which is of one host's interfaces
+    if "%" in text or str(network) != text:
         raise ValueError("not the canonical spelling")
     if network.prefixlen not in PREFIXES[network.version]:
         raise ValueError("too wide or too narrow")
