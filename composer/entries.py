@@ -1,14 +1,24 @@
-"""The ``state`` and ``reports`` blocks: a Node's entries, fanned by kind."""
+"""A Node's entries: the ``state`` and ``reports`` blocks fan them by kind, writers store one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from composer.errors import CorruptLedger
+from composer.errors import (
+    ComposerError,
+    CorruptLedger,
+    EntryNotFound,
+    EntryQuotaExceeded,
+    ReportNotFound,
+    ReportQuotaExceeded,
+)
 from composer.snapshot import Reports, StateEntry
 
-KINDS = ("metadata", "data", "report")
+METADATA, DATA, REPORT = "metadata", "data", "report"
+KINDS = (METADATA, DATA, REPORT)
+# Of a value, in bytes of UTF-8: a JSON schema counts characters (contract.md 2.3).
+VALUE_MAX_BYTES = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +43,13 @@ def reports(rows: Sequence[EntryRow]) -> Reports:
         data=tuple(buckets["data"]),
         reports=tuple(buckets["report"]),
     )
+
+
+def missing(kind: str, detail: str) -> ComposerError:
+    """What a removal of an entry that is not there raises."""
+    return ReportNotFound(detail) if kind == REPORT else EntryNotFound(detail)
+
+
+def too_many(kind: str, detail: str) -> ComposerError:
+    """What an entry beyond the quota raises."""
+    return ReportQuotaExceeded(detail) if kind == REPORT else EntryQuotaExceeded(detail)

@@ -31,6 +31,22 @@ class DomainNotFound(ComposerError):
     """The ledger holds no such Domain, or no longer."""
 
 
+class ReportNotFound(ComposerError):
+    """The Node has no report of that key, or no longer."""
+
+
+class EntryNotFound(ComposerError):
+    """The Node has no metadata or data entry of that key, or no longer."""
+
+
+class ReportQuotaExceeded(ComposerError):
+    """The Node holds as many reports as it may."""
+
+
+class EntryQuotaExceeded(ComposerError):
+    """The Node holds as many metadata entries, or data entries, as it may."""
+
+
 class ClockSkew(ComposerError):
     """A moment on the client's clock is too far from the ledger's."""
 

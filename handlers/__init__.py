@@ -10,6 +10,18 @@ from handlers.domain_audit import DomainAuditPorts, list_domain_audit, refuse_do
 from handlers.domain_nodes import DomainNodesPorts, list_domain_nodes
 from handlers.domain_registry import DomainRegistryPorts, create_domain, delete_domain
 from handlers.domains import DomainPorts, get_domain, refuse_domains
+from handlers.entries import (
+    EntryPorts,
+    ReportPorts,
+    delete_node_data,
+    delete_node_metadata,
+    delete_node_state_report,
+    put_node_data,
+    put_node_metadata,
+    put_node_state_report,
+    refuse_entries,
+    refuse_reports,
+)
 from handlers.heartbeat import HeartbeatPorts, post_node_heartbeat, refuse_heartbeat
 from handlers.node_registry import (
     NodeRegistryPorts,
@@ -51,6 +63,12 @@ OPERATIONS: Mapping[str, Callable[..., Answer]] = MappingProxyType(
         "DeleteNode": delete_node,
         "RotateNodeKey": rotate_node_key,
         "CreateDomain": create_domain,
+        "PutNodeStateReport": put_node_state_report,
+        "DeleteNodeStateReport": delete_node_state_report,
+        "PutNodeMetadata": put_node_metadata,
+        "DeleteNodeMetadata": delete_node_metadata,
+        "PutNodeData": put_node_data,
+        "DeleteNodeData": delete_node_data,
         "GetDomain": get_domain,
         "DeleteDomain": delete_domain,
         "ListDomainNodes": list_domain_nodes,
@@ -76,6 +94,8 @@ UNPROVISIONED: Mapping[type, Callable[[], Answer]] = MappingProxyType(
         HeartbeatPorts: refuse_heartbeat,
         ReachabilityPorts: refuse_reachability,
         NodeTokenPorts: refuse_node_token,
+        ReportPorts: refuse_reports,
+        EntryPorts: refuse_entries,
         DomainPorts: refuse_domains,
         DomainRegistryPorts: refuse_domains,
         DomainNodesPorts: refuse_domains,

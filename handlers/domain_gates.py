@@ -12,14 +12,22 @@ from composer.errors import ComposerError
 from composer.identity import (
     PLATFORM,
     AddressedDomain,
+    AddressedNode,
     Principal,
     domain_object,
+    node_object,
     parse_canonical_uuid,
 )
 from composer.ports import DomainRepo
 from handlers.answers import Call
-from handlers.gates import Asked, RelationPorts, insufficient, related
-from handlers.refusals import INVALID_DOMAIN_ID, Refused, refusal_for
+from handlers.gates import AccessPorts, Asked, RelationPorts, addressed_node, insufficient, related
+from handlers.refusals import (
+    DOMAIN_NOT_FOUND,
+    INVALID_DOMAIN_ID,
+    NODE_NOT_FOUND,
+    Refused,
+    refusal_for,
+)
 
 MANAGE = "manage"
 DOMAIN_EDIT = "domain-edit"
@@ -32,6 +40,10 @@ class DomainAccess(RelationPorts, Protocol):
 
     @property
     def domains(self) -> DomainRepo: ...
+
+
+class NodeInDomainAccess(AccessPorts, DomainAccess, Protocol):
+    """What gates 2 and 3 ask of a Domain role's operation on a Node."""
 
 
 def canonical_domain_id(text: str) -> UUID:
@@ -65,6 +77,22 @@ def addressed_domain(
     if not allowed:
         raise insufficient(ports, call, principal, resource, asked)
     return domain
+
+
+def node_in_domain(
+    ports: NodeInDomainAccess, call: Call, principal: Principal, node_id: UUID, asked: Asked
+) -> AddressedNode:
+    """Gates 2 and 3 of a Domain role on a Node: a role is written about the Domain, so the Node's
+    own token does not know of its revocation, and the Domain is asked at its token as well."""
+    related(ports, call, principal, node_object(node_id), asked)
+    node = addressed_node(ports, call, principal, node_id, asked)
+    try:
+        addressed_domain(ports, call, principal, node.domain_id, asked)
+    except Refused as refused:
+        if refused.kind is DOMAIN_NOT_FOUND:  # it went with its Nodes since the row was read
+            raise Refused(NODE_NOT_FOUND, refused.inside) from refused
+        raise
+    return node
 
 
 def platform_role(

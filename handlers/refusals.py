@@ -15,11 +15,15 @@ from composer.errors import (
     DomainNotEmpty,
     DomainNotFound,
     DomainSlugConflict,
+    EntryNotFound,
+    EntryQuotaExceeded,
     IdempotencyKeyConflict,
     MeshCidrOverlap,
     NodeNotFound,
     PoolExhausted,
     PublicKeyInUse,
+    ReportNotFound,
+    ReportQuotaExceeded,
 )
 
 
@@ -68,14 +72,14 @@ PUBLIC_KEY_INVALID = RefusalKind(
     400, "public_key_invalid", "The public key must be 32 bytes in base64, and not all zero."
 )
 INVALID_IDEMPOTENCY_KEY = RefusalKind(
-    400,
-    "invalid_idempotency_key",
-    "The Idempotency-Key must be 1 to 255 visible ASCII characters.",
+    400, "invalid_idempotency_key", "The Idempotency-Key must be 1 to 255 visible ASCII characters."
 )
 INVALID_CURSOR = RefusalKind(
     400, "invalid_cursor", "The cursor is not one that this list has given."
 )
 INVALID_LIMIT = RefusalKind(400, "invalid_limit", "The limit must be from 1 to 200.")
+INVALID_REPORT = RefusalKind(400, "invalid_report", "The key or the body is not that of a report.")
+INVALID_ENTRY = RefusalKind(400, "invalid_entry", "The key or the body is not that of an entry.")
 INSUFFICIENT_RELATION = RefusalKind(
     403, "insufficient_relation", "The caller lacks the relation that this operation asks for."
 )
@@ -87,17 +91,21 @@ MESH_CIDR_OVERLAP = RefusalKind(
 )
 DOMAIN_NOT_EMPTY = RefusalKind(409, "domain_not_empty", "The Domain still has Nodes.")
 IDEMPOTENCY_KEY_CONFLICT = RefusalKind(
-    409,
-    "idempotency_key_conflict",
-    "The same Idempotency-Key came with another request before.",
+    409, "idempotency_key_conflict", "The same Idempotency-Key came with another request before."
 )
 PUBLIC_KEY_IN_USE = RefusalKind(
     409, "public_key_in_use", "Another Node of the Domain has this public key."
 )
+REPORT_NOT_FOUND = RefusalKind(404, "report_not_found", "The Node has no such report.")
+ENTRY_NOT_FOUND = RefusalKind(404, "entry_not_found", "The Node has no such entry.")
 NOT_ACCEPTABLE = RefusalKind(
-    406,
-    "not_acceptable",
-    "This operation answers with the media types its contract declares.",
+    406, "not_acceptable", "This operation answers with the media types its contract declares."
+)
+REPORT_QUOTA_EXCEEDED = RefusalKind(
+    409, "report_quota_exceeded", "The Node holds as many reports as it may."
+)
+ENTRY_QUOTA_EXCEEDED = RefusalKind(
+    409, "entry_quota_exceeded", "The Node holds as many entries of this kind as it may."
 )
 PAYLOAD_TOO_LARGE = RefusalKind(
     413, "payload_too_large", "The request body is larger than this service accepts."
@@ -106,17 +114,13 @@ UNSUPPORTED_MEDIA_TYPE = RefusalKind(
     415, "unsupported_media_type", "This operation does not accept this kind of body."
 )
 NOT_PROVISIONED = RefusalKind(
-    501,
-    "signed_event_bus_not_provisioned",
-    "This operation is not provisioned on this instance.",
+    501, "signed_event_bus_not_provisioned", "This operation is not provisioned on this instance."
 )
 HEARTBEAT_NOT_PROVISIONED = RefusalKind(
     501, "heartbeat_not_provisioned", "Heartbeats are not provisioned on this instance."
 )
 REACHABILITY_NOT_PROVISIONED = RefusalKind(
-    501,
-    "reachability_not_provisioned",
-    "Reading reachability is not provisioned on this instance.",
+    501, "reachability_not_provisioned", "Reading reachability is not provisioned on this instance."
 )
 DOMAINS_NOT_PROVISIONED = RefusalKind(
     501, "domains_not_provisioned", "Domains are not provisioned on this instance."
@@ -128,15 +132,19 @@ NODES_NOT_PROVISIONED = RefusalKind(
     501, "nodes_not_provisioned", "Writing Nodes is not provisioned on this instance."
 )
 REGISTRATION_NOT_PROVISIONED = RefusalKind(
-    501,
-    "registration_not_provisioned",
-    "Registering Nodes is not provisioned on this instance.",
+    501, "registration_not_provisioned", "Registering Nodes is not provisioned on this instance."
 )
 POOL_EXHAUSTED = RefusalKind(
     503, "pool_exhausted", "No address of the Domain is free; retry later.", retry_after=60
 )
 AUDIT_NOT_PROVISIONED = RefusalKind(
     501, "audit_not_provisioned", "Reading the audit is not provisioned on this instance."
+)
+REPORTS_NOT_PROVISIONED = RefusalKind(
+    501, "reports_not_provisioned", "Reports are not provisioned on this instance."
+)
+ENTRIES_NOT_PROVISIONED = RefusalKind(
+    501, "entries_not_provisioned", "Writing entries is not provisioned on this instance."
 )
 DATASTORE_UNAVAILABLE = RefusalKind(
     503, "datastore_unavailable", "The ledger is unavailable; retry later.", retry_after=5
@@ -162,6 +170,8 @@ CATALOGUE = (
     INVALID_IDEMPOTENCY_KEY,
     INVALID_CURSOR,
     INVALID_LIMIT,
+    INVALID_REPORT,
+    INVALID_ENTRY,
     INSUFFICIENT_RELATION,
     NODE_NOT_FOUND,
     DOMAIN_NOT_FOUND,
@@ -170,7 +180,11 @@ CATALOGUE = (
     DOMAIN_NOT_EMPTY,
     IDEMPOTENCY_KEY_CONFLICT,
     PUBLIC_KEY_IN_USE,
+    REPORT_NOT_FOUND,
+    ENTRY_NOT_FOUND,
     NOT_ACCEPTABLE,
+    REPORT_QUOTA_EXCEEDED,
+    ENTRY_QUOTA_EXCEEDED,
     PAYLOAD_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     NOT_PROVISIONED,
@@ -182,6 +196,8 @@ CATALOGUE = (
     REGISTRATION_NOT_PROVISIONED,
     POOL_EXHAUSTED,
     AUDIT_NOT_PROVISIONED,
+    REPORTS_NOT_PROVISIONED,
+    ENTRIES_NOT_PROVISIONED,
     DATASTORE_UNAVAILABLE,
     AUTHZ_UNAVAILABLE,
     INTERNAL,
@@ -190,6 +206,10 @@ CATALOGUE = (
 _KIND_OF: tuple[tuple[type[Exception], RefusalKind], ...] = (
     (NodeNotFound, NODE_NOT_FOUND),
     (DomainNotFound, DOMAIN_NOT_FOUND),
+    (ReportNotFound, REPORT_NOT_FOUND),
+    (EntryNotFound, ENTRY_NOT_FOUND),
+    (ReportQuotaExceeded, REPORT_QUOTA_EXCEEDED),
+    (EntryQuotaExceeded, ENTRY_QUOTA_EXCEEDED),
     (ClockSkew, CLOCK_SKEW),
     (DomainSlugConflict, DOMAIN_SLUG_CONFLICT),
     (MeshCidrOverlap, MESH_CIDR_OVERLAP),

@@ -26,7 +26,8 @@ from server.contract import Contract, OperationContract
 from server.contract_errors import Path
 from server.operations import gate_of, is_unprovisioned
 from server.problems import FRAMEWORK, METHOD_NOT_ALLOWED, problem_answer
-from server.request_validation import BODY_REFUSALS, parameter_refusals
+from server.request_refusals import BODY_REFUSALS
+from server.request_validation import parameter_refusals
 from server.response_validation import Breach, Outgoing, ResponseValidator
 
 Handlers = Mapping[str, Callable[..., Any]]
@@ -73,7 +74,7 @@ def _given(operation: OperationContract, handler: Callable[..., Any]) -> Iterato
     if 406 in operation.responses:  # else `Accept` is not negotiated
         yield NOT_ACCEPTABLE
     for parameter in operation.parameters:
-        yield from parameter_refusals(parameter)
+        yield from parameter_refusals(operation.operation_id, parameter)
     if operation.operation_id in BODY_REFUSALS:
         refusals = BODY_REFUSALS[operation.operation_id]
         yield from refusals.kinds

@@ -9,26 +9,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import flask
 from flask import Response
 
 from handlers.refusals import (
-    BINARY_CHECKSUM_EMPTY,
-    BINARY_VERSION_EMPTY,
-    INVALID_BODY,
-    INVALID_CURSOR,
-    INVALID_DOMAIN,
-    INVALID_DOMAIN_ID,
-    INVALID_FILTER,
-    INVALID_IDEMPOTENCY_KEY,
-    INVALID_LIMIT,
-    INVALID_NODE_ID,
-    MALFORMED_HEARTBEAT_REQUEST,
-    PUBLIC_KEY_INVALID,
+    PAYLOAD_TOO_LARGE,
     RefusalKind,
     Refused,
 )
@@ -43,77 +30,15 @@ from server.operations import check_accept, check_query
 from server.parameters import ParameterContract, value_of
 from server.problems import BAD_REQUEST
 from server.request_bodies import read_object
-from server.schemas import Fault
+from server.request_refusals import (
+    BODY_REFUSALS,
+    OPERATION_REFUSALS,
+    PARAMETER_REFUSALS,
+    BodyRefusals,
+)
 
-# Which refusal a broken parameter becomes; what is not named here is a 400 without a code.
-PARAMETER_REFUSALS: Mapping[str, RefusalKind] = {
-    "id": INVALID_NODE_ID,
-    "domain_id": INVALID_DOMAIN_ID,
-    "cursor": INVALID_CURSOR,
-    "limit": INVALID_LIMIT,
-    "Idempotency-Key": INVALID_IDEMPOTENCY_KEY,
-    **dict.fromkeys(
-        ("relation", "outcome", "subject", "object", "correlation_id", "from", "to"),
-        INVALID_FILTER,
-    ),
-}
 # Texts that only a schema without a rule takes both of.
 ANY_TEXT = ("", "\N{SNOWMAN}" * 8_190)
-
-
-@dataclass(frozen=True, slots=True)
-class BodyRefusals:
-    """What a body becomes that is not as declared; ``empty`` are texts with a refusal of their own.
-
-    An empty text is told only where nothing else is wrong, so that one body has one refusal.
-    ``members`` are those whose faults have another name than ``malformed``, ``missing`` is that of
-    one that has to be there; of several faults the first in this order is told.
-    """
-
-    malformed: RefusalKind
-    empty: Mapping[str, RefusalKind] = field(default_factory=dict)
-    missing: RefusalKind | None = None
-    members: Mapping[str, RefusalKind] = field(default_factory=dict)
-
-    @property
-    def kinds(self) -> tuple[RefusalKind, ...]:
-        """Every refusal a body can become, in the order they are told in."""
-        missing = () if self.missing is None else (self.missing,)
-        return (self.malformed, *missing, *self.members.values(), *self.empty.values())
-
-    def kind_of(self, fault: Fault) -> RefusalKind:
-        """What one fault becomes, ``empty`` aside."""
-        if not fault.pointer:
-            is_missing = fault.rule.endswith("/required")
-            return (self.missing or self.malformed) if is_missing else self.malformed
-        return self.members.get(fault.pointer.split("/")[1], self.malformed)
-
-
-# One line for each operation with a body; a test fails on one that is not here.
-BODY_REFUSALS: Mapping[str, BodyRefusals] = MappingProxyType(
-    {
-        "PostNodeHeartbeat": BodyRefusals(
-            MALFORMED_HEARTBEAT_REQUEST,
-            {
-                "binary_checksum": BINARY_CHECKSUM_EMPTY,
-                "binary_version": BINARY_VERSION_EMPTY,
-            },
-        ),
-        "CreateDomain": BodyRefusals(
-            INVALID_BODY,
-            missing=INVALID_DOMAIN,
-            members=dict.fromkeys(
-                ("name", "slug", "mesh_cidr", "description", "region"), INVALID_DOMAIN
-            ),
-        ),
-        "RegisterNode": BodyRefusals(
-            INVALID_BODY, missing=PUBLIC_KEY_INVALID, members={"public_key": PUBLIC_KEY_INVALID}
-        ),
-        "RotateNodeKey": BodyRefusals(
-            INVALID_BODY, missing=PUBLIC_KEY_INVALID, members={"public_key": PUBLIC_KEY_INVALID}
-        ),
-    }
-)
 
 
 def parameter_validator(contract: Contract) -> type:
@@ -175,6 +100,10 @@ def body_validator(contract: Contract) -> type:
 def checked_body(body: BodyContract, refusals: BodyRefusals) -> dict[str, Any]:
     """The current request's body as its schema declares it; its content goes into no log."""
     value, media_type = read_object(body, refusals.malformed)
+    for name, limit in refusals.max_bytes.items():
+        text = value.get(name)
+        if isinstance(text, str) and len(text.encode("utf-8")) > limit:
+            raise Refused(PAYLOAD_TOO_LARGE, f"body/{name} is longer than {limit} bytes")
     faults = body.media[media_type].faults(value)
     if not faults:
         return value
@@ -188,18 +117,23 @@ def checked_body(body: BodyContract, refusals: BodyRefusals) -> dict[str, Any]:
 
 def _check_parameters(operation: OperationContract, path: Mapping[str, Any]) -> None:
     for parameter in operation.parameters:
-        check_parameter(parameter, path)
+        check_parameter(operation.operation_id, parameter, path)
 
 
-def parameter_refusals(parameter: ParameterContract) -> Iterator[RefusalKind]:
+def parameter_refusals(operation_id: str, parameter: ParameterContract) -> Iterator[RefusalKind]:
     """What a parameter can be refused with; nothing where any text will do."""
     if parameter.kind == "query" and not parameter.repeatable:  # it might be repeated
         yield PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
     if parameter.required or not all(map(parameter.validator.is_valid, ANY_TEXT)):
-        yield PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
+        yield _refusal_of(operation_id, parameter)
 
 
-def check_parameter(parameter: ParameterContract, path: Mapping[str, Any]) -> None:
+def _refusal_of(operation_id: str, parameter: ParameterContract) -> RefusalKind:
+    usual = PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
+    return OPERATION_REFUSALS.get((operation_id, parameter.name), usual)
+
+
+def check_parameter(asked: str, parameter: ParameterContract, path: Mapping[str, Any]) -> None:
     """Refuse a missing or invalid parameter; the value itself goes nowhere."""
     texts = _texts(parameter, path)
     if not texts:
@@ -211,8 +145,7 @@ def check_parameter(parameter: ParameterContract, path: Mapping[str, Any]) -> No
         if fault is None:
             return
         rule = fault.rule
-    kind = PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
-    raise Refused(kind, f"parameter {parameter.name} breaks {rule}")
+    raise Refused(_refusal_of(asked, parameter), f"parameter {parameter.name} breaks {rule}")
 
 
 def _texts(parameter: ParameterContract, path: Mapping[str, Any]) -> list[str]:

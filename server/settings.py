@@ -42,6 +42,8 @@ class Settings:
     # the longest unreachable_after there is: by then no peer believes in the old Node any more
     address_hold_off: float = 3_600.0
     held_peers: int = 200_000
+    report_quota: int = 128
+    entry_quota: int = 128
     audit: bool = True
     audit_queue: int = 50_000
     body_warning_bytes: int = 8_388_608
@@ -160,6 +162,8 @@ def read_settings(
         lock_timeout=reader.number("LOCK_TIMEOUT", 1.0, 0.01, 60),
         address_hold_off=reader.number("ADDRESS_HOLD_OFF", 3_600.0, 0, 31_536_000),
         held_peers=reader.count("HELD_PEERS", 200_000, 0, 100_000_000),
+        report_quota=reader.count("REPORT_QUOTA", 128, 1, 100_000),
+        entry_quota=reader.count("ENTRY_QUOTA", 128, 1, 100_000),
         audit=reader.flag("AUDIT", default=True),
         audit_queue=reader.count("AUDIT_QUEUE", 50_000, 1, 10_000_000),
         body_warning_bytes=reader.count("BODY_WARNING_BYTES", 8_388_608, 1, 2**40),

@@ -15,6 +15,7 @@ from db.domain_audit import PostgresDomainAuditReader
 from db.domain_nodes import PostgresDomainNodes
 from db.domain_registry import PostgresDomainRegistry
 from db.domains import PostgresDomainReader, PostgresDomainRepo
+from db.entries import PostgresEntries
 from db.heartbeats import PostgresHeartbeats
 from db.ledger import PostgresLedger
 from db.node_registry import PostgresNodeRegistry
@@ -26,6 +27,7 @@ from handlers.domain_audit import DomainAuditPorts
 from handlers.domain_nodes import DomainNodesPorts
 from handlers.domain_registry import DomainRegistryPorts
 from handlers.domains import DomainPorts
+from handlers.entries import EntryPorts, ReportPorts
 from handlers.heartbeat import HeartbeatPorts
 from handlers.node_registry import NodeRegistryPorts, RegistrationPorts
 from handlers.node_state import PullPorts
@@ -60,6 +62,7 @@ ADAPTERS: Mapping[str, type] = {
     "NodeRepo": PostgresNodeRepo,
     "HeartbeatSink": PostgresHeartbeats,
     "ReachabilityRepo": PostgresReachabilityRepo,
+    "EntryStore": PostgresEntries,
     "DomainRepo": PostgresDomainRepo,
     "DomainReader": PostgresDomainReader,
     "DomainNodes": PostgresDomainNodes,
@@ -76,6 +79,8 @@ def operation_ports(shared: Shared) -> dict[type, object]:
     nodes = PostgresNodeRepo(reads)
     domains = PostgresDomainRepo(reads)
     reader = PostgresDomainReader(reads)
+    settings = shared.settings
+    entries = PostgresEntries(shared.writes, settings.report_quota, settings.entry_quota)
     ledger = PostgresLedger(reads, held_rows=shared.settings.held_peers)
     snapshots = SnapshotComposer(ledger, DropObserver(shared.metrics))
     ahead = moved_time(shared.settings.test_clock)
@@ -94,6 +99,8 @@ def operation_ports(shared: Shared) -> dict[type, object]:
         DomainRegistryPorts(relations, domains, domain_registry, outbox, reader, audit),
         NodeRegistryPorts(relations, nodes, domains, registry, outbox, audit),
         DomainAuditPorts(relations, domains, PostgresDomainAuditReader(reads), audit),
+        ReportPorts(relations, nodes, entries, audit),
+        EntryPorts(relations, nodes, domains, entries, audit),
     )
     minting: tuple[object, ...] = ()
     if shared.mint is not None:  # what gives tokens out exists only where there is a signing key

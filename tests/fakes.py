@@ -11,7 +11,7 @@ from composer.audit_trail import AuditQuery, AuditRecord
 from composer.bridge import BridgeRows
 from composer.deadline import Deadline
 from composer.domain import Domain
-from composer.entries import EntryRow
+from composer.entries import REPORT, EntryRow, missing, too_many
 from composer.errors import (
     AuthzUnavailable,
     ClockSkew,
@@ -274,6 +274,49 @@ class FakeHeartbeatSink:
             raise NodeNotFound(f"node_id={node_id}")
         self.heard[node_id] = self.now
         return self.now
+
+
+@dataclass
+class FakeEntryStore:
+    """Keeps entries of the Nodes it knows by their Domain, ``quota`` of a kind; ``events`` as the
+    outbox has them."""
+
+    known: dict[UUID, UUID] = field(default_factory=dict)
+    quota: int = 3
+    now: datetime = EPOCH
+    fails: Exception | None = None
+    rows: dict[tuple[UUID, str, str], EntryRow] = field(default_factory=dict)
+    events: list[tuple[UUID, str, str, bool]] = field(default_factory=list)
+    calls: list[tuple[UUID, str, str]] = field(default_factory=list)
+
+    def put(self, node: AddressedNode, entry: EntryRow, deadline: Deadline) -> datetime:
+        place = self._place(node, entry.kind, entry.key, deadline)
+        held = [one for one in self.rows if one[:2] == place[:2]]
+        if place not in self.rows and len(held) >= self.quota:
+            raise too_many(entry.kind, f"node_id={node.id}")
+        if self.rows.get(place) != entry:
+            self.rows[place] = entry
+            self._tell(*place, removed=False)
+        return self.now
+
+    def remove(self, node: AddressedNode, kind: str, key: str, deadline: Deadline) -> None:
+        place = self._place(node, kind, key, deadline)
+        if self.rows.pop(place, None) is None:
+            raise missing(kind, f"node_id={node.id}")
+        self._tell(*place, removed=True)
+
+    def _place(
+        self, node: AddressedNode, kind: str, key: str, deadline: Deadline
+    ) -> tuple[UUID, str, str]:
+        self.calls.append((node.id, kind, key))
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        if self.known.get(node.id) != node.domain_id:
+            raise NodeNotFound(f"node_id={node.id}")
+        return node.id, kind, key
+
+    def _tell(self, node_id: UUID, kind: str, key: str, *, removed: bool) -> None:
+        if kind != REPORT:
+            self.events.append((node_id, kind, key, removed))
 
 
 @dataclass

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 
+from composer.entries import KINDS
 from server.dev.sample import OPERATOR
 from server.dev.stack import Stack
 from tests.bodies import JSON, body_now
 from tests.client import Reply, ask, bearer
+from tests.ledger_sql import run_sql
+
+# What a Node has an entry of each kind under.
+HELD_KEY = "held"
 
 
 def post(stack: Stack, path: str, operation_id: str) -> Reply:
@@ -28,3 +33,21 @@ def node(stack: Stack) -> str:
     reply = post(stack, f"/v1/domains/{domain(stack)}/nodes", "RegisterNode")
     assert reply.status == 201, reply.body
     return str(json.loads(reply.body)["node_id"])
+
+
+def entries(stack: Stack) -> dict[str, str]:
+    """A new Node with an entry of each kind, and the key they are under."""
+    made = node(stack)
+    hold(stack, made, HELD_KEY)
+    return {"id": made, "key": HELD_KEY}
+
+
+def hold(stack: Stack, node_id: str, *keys: str) -> None:
+    """Give a Node an entry of each kind under each key."""
+    run_sql(
+        stack.dsn,
+        "INSERT INTO plexsphere.node_state_entries (node_id, kind, key, value)"
+        " SELECT %s, kind, key, 'held' FROM unnest(%s) AS kind, unnest(%s) AS key"
+        " ON CONFLICT DO NOTHING",
+        (node_id, list(KINDS), list(keys)),
+    )

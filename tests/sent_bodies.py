@@ -13,7 +13,8 @@ from handlers.refusals import (
     Refused,
 )
 from server.contract import Contract
-from server.request_validation import BODY_REFUSALS, checked_body
+from server.request_refusals import BODY_REFUSALS
+from server.request_validation import checked_body
 from tests.bodies import example_body
 
 CONTRACT = Contract.packaged()

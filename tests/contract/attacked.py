@@ -68,6 +68,22 @@ def no_domain_to_delete(stack: Stack) -> tuple[tuple[Object, int], ...]:
     return (({"domain_id": UNREAL}, 404),)
 
 
+def entry_of_a_node(stack: Stack) -> Object:
+    """A new Node at every call, with an entry of each kind under the key."""
+    return scratch.entries(stack)
+
+
+def no_such_entry(stack: Stack) -> tuple[tuple[Object, int], ...]:
+    """Neither agents nor managers have a relation to a Node that is not there."""
+    return (({"id": UNREAL, "key": scratch.HELD_KEY}, 403),)
+
+
+def no_such_entry_of_a_node(stack: Stack) -> tuple[tuple[Object, int], ...]:
+    """A manager learns that an entry is not there; a stranger does not."""
+    there = {**entry_of_a_node(stack), "key": "not.there"}
+    return ((there, 404), *no_such_entry(stack))
+
+
 @dataclass(frozen=True, slots=True)
 class Attacked:
     """One operation.
@@ -115,6 +131,18 @@ def of_a_scratch_node(audit_relation: str, caller: str, granted: int = 200) -> A
     )
 
 
+def of_an_entry(audit_relation: str, caller: str = "user:operator") -> Attacked:
+    """A write of a Node's entry; by default the platform's, of a manager."""
+    removes = audit_relation.endswith(".delete")
+    return Attacked(
+        caller,
+        entry_of_a_node,
+        no_such_entry_of_a_node if removes and caller == "user:operator" else no_such_entry,
+        granted=204 if removes else 200,
+        audit_relation=audit_relation,
+    )
+
+
 ANYONE = Attacked("user:anyone")
 
 ATTACKED: Mapping[str, Attacked] = {
@@ -131,6 +159,12 @@ ATTACKED: Mapping[str, Attacked] = {
         audit_relation="domain.create",
         audit_object="platform:plexsphere",
     ),
+    "PutNodeStateReport": of_an_entry("node_report.put", "node:{id}"),
+    "DeleteNodeStateReport": of_an_entry("node_report.delete", "node:{id}"),
+    "PutNodeMetadata": of_an_entry("node_metadata.put"),
+    "DeleteNodeMetadata": of_an_entry("node_metadata.delete"),
+    "PutNodeData": of_an_entry("node_data.put"),
+    "DeleteNodeData": of_an_entry("node_data.delete"),
     "GetDomain": of_a_domain("domain.read"),
     "DeleteDomain": Attacked(
         "user:operator",

@@ -14,6 +14,7 @@ from connexion.spec import OpenAPISpecification
 from werkzeug.test import TestResponse
 
 from composer.domain import Domain
+from composer.entries import KINDS
 from composer.identity import PLATFORM, AddressedDomain, Principal
 from composer.reachability import ReachabilityRow
 from composer.snapshot_composer import SnapshotComposer
@@ -22,6 +23,7 @@ from handlers.domain_audit import DomainAuditPorts
 from handlers.domain_nodes import DomainNodesPorts
 from handlers.domain_registry import DomainRegistryPorts
 from handlers.domains import DomainPorts
+from handlers.entries import EntryPorts, ReportPorts
 from handlers.heartbeat import HeartbeatPorts
 from handlers.node_registry import NodeRegistryPorts, RegistrationPorts
 from handlers.node_state import PullPorts
@@ -33,13 +35,14 @@ from server.audit import HeldAudit
 from server.contract import Contract
 from server.metrics import Metrics
 from server.operations import Handler, bind
-from tests.factories import DOMAIN, EPOCH, addressed, agent_of, node_id, peer_row
+from tests.factories import DOMAIN, EPOCH, addressed, agent_of, entry, node_id, peer_row
 from tests.fakes import (
     FakeAuditSink,
     FakeDomainAuditReader,
     FakeDomainReader,
     FakeDomainRepo,
     FakeDropReporter,
+    FakeEntryStore,
     FakeHealthProbe,
     FakeHeartbeatSink,
     FakeLedger,
@@ -60,6 +63,8 @@ if not structlog.is_configured():
     )
 
 
+# What the first Node has an entry of each kind under.
+ENTRY_KEY = "disk.root"
 DOMAIN_ROW = Domain(DOMAIN, "Plant North", "plant-north", None, None, "10.42.0.0/16", EPOCH)
 
 
@@ -115,6 +120,8 @@ class FakeService:
         self.verdicts = FakeReachabilityRepo(
             {node_id(n): ReachabilityRow("healthy", EPOCH, EPOCH) for n in (1, 2, 3)}
         )
+        held = {(node_id(1), kind, ENTRY_KEY): entry(kind, ENTRY_KEY) for kind in KINDS}
+        self.entries = FakeEntryStore({node_id(n): DOMAIN for n in (1, 2, 3)}, rows=held)
         self.health = FakeHealthProbe()
         self.published = FakePublishedKeys()
         self.mint = FakeTokenMint()
@@ -158,6 +165,8 @@ class FakeService:
                 ),
             ):
                 wired[type(one)] = one
+            wired[ReportPorts] = ReportPorts(*asked, self.entries, self.audit)
+            wired[EntryPorts] = EntryPorts(*asked, self.domains, self.entries, self.audit)
             wired[DomainPorts] = DomainPorts(
                 self.relations, self.domains, self.domain_rows, self.audit
             )

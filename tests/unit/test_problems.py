@@ -44,7 +44,7 @@ def headers(kind: RefusalKind, **given: Any) -> dict[str, str]:
 
 def test_the_catalogue_lists_every_refusal_there_is() -> None:
     defined = [value for value in vars(refusals).values() if isinstance(value, RefusalKind)]
-    assert (list(CATALOGUE), len(defined)) == (defined, 38)
+    assert (list(CATALOGUE), len(defined)) == (defined, 46)
 
 
 def test_the_codes_of_the_catalogue_are_the_codes_of_the_contract() -> None:
@@ -194,6 +194,10 @@ def test_an_instance_is_cut_after_256_characters_and_stays_one_the_schema_allows
     [
         (errors.NodeNotFound, "node_not_found"),
         (errors.DomainNotFound, "domain_not_found"),
+        (errors.ReportNotFound, "report_not_found"),
+        (errors.EntryNotFound, "entry_not_found"),
+        (errors.ReportQuotaExceeded, "report_quota_exceeded"),
+        (errors.EntryQuotaExceeded, "entry_quota_exceeded"),
         (errors.ClockSkew, "clock_skew"),
         (errors.DatastoreUnavailable, "datastore_unavailable"),
         (errors.AuthzUnavailable, "authz_unavailable"),
@@ -220,6 +224,7 @@ def test_every_error_of_the_composer_has_been_thought_of() -> None:
         "SigningUnavailable", "InvalidReachabilityPolicy", "DomainSlugConflict",
         "MeshCidrOverlap", "DomainNotEmpty", "IdempotencyKeyConflict", "PublicKeyInUse",
         "PoolExhausted",
+        "ReportNotFound", "EntryNotFound", "ReportQuotaExceeded", "EntryQuotaExceeded",
     }  # fmt: skip
 
 

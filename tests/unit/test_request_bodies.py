@@ -20,7 +20,8 @@ from server import request_validation
 from server.contract import DEFAULT_BODY_MAX, Contract
 from server.contract_errors import ContractError
 from server.request_bodies import inflated
-from server.request_validation import BODY_REFUSALS, checked_body
+from server.request_refusals import BODY_REFUSALS
+from server.request_validation import checked_body
 from tests.sent_bodies import APP, CONTRACT, EXAMPLE, GOOD, OPERATION, body_of, of_size, with_member
 
 

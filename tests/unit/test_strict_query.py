@@ -14,7 +14,7 @@ from handlers.answers import Answer, Call
 from handlers.service import ServicePorts
 from server.contract import Contract
 from tests.factories import node_id
-from tests.ports.in_process import FakeService
+from tests.ports.in_process import ENTRY_KEY, FakeService
 
 CONTRACT = Contract.packaged()
 UNDECLARED = ["x=1", "x", "=1", "id=1", "%00=%FF", "hunter2=hunter2", "a=1&a=2", "Limit=1"]
@@ -39,7 +39,7 @@ def service() -> FakeService:
 
 def asked(service: FakeService, name: str, query: str, who: int | None = 1, **given: Any) -> Any:
     operation = CONTRACT.operations[name]
-    path = re.sub(r"\{\w+\}", str(node_id(1)), operation.path)
+    path = re.sub(r"\{\w+\}", str(node_id(1)), operation.path.replace("{key}", ENTRY_KEY))
     return service.ask(path, who, method=operation.method, query_string=query, **given)
 
 

@@ -83,7 +83,7 @@ def body_refusals(operation: Operation) -> list[Part]:
         f'"{operation.name}": BodyRefusals({kind}),\n'
     )
     how = "in BODY_REFUSALS; the kind goes to handlers/refusals.py, its code to the file's 400"
-    return [Part("server/request_validation.py", how, code)]
+    return [Part("server/request_refusals.py", how, code)]
 
 
 def wiring(operation: Operation) -> str:

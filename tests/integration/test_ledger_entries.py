@@ -1,0 +1,292 @@
+"""Entries on real Postgres: conformance, quotas under concurrency, and who waits for whom."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import pairwise
+from uuid import UUID
+
+import pytest
+
+from composer.entries import DATA, KINDS, METADATA, REPORT, EntryRow
+from composer.errors import (
+    DatastoreUnavailable,
+    EntryQuotaExceeded,
+    NodeNotFound,
+    ReportQuotaExceeded,
+)
+from composer.identity import AddressedNode
+from db.entries import PostgresEntries
+from db.heartbeats import PostgresHeartbeats
+from db.write_pool import WritePool
+from tests.factories import DOMAIN
+from tests.integration.ledger_places import Gates, Home
+from tests.integration.ledger_rows import Hand
+from tests.ports.deadlines import in_time
+from tests.ports.entry_store import NODE, OTHER, QUOTA, EntryStoreSuite, Event
+
+pytest_plugins = "tests.integration.ledger_fixtures"
+
+CLIENTS = 32
+LOCK_TIMEOUT = 0.2
+
+
+@pytest.fixture
+def writes(ledger_dsn: str) -> Iterator[WritePool]:
+    made = WritePool(ledger_dsn, size=2, statement_timeout=5.0, lock_timeout=LOCK_TIMEOUT)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def many_writes(ledger_dsn: str) -> Iterator[WritePool]:
+    """A connection for each client, none of which gives up its turn."""
+    made = WritePool(ledger_dsn, size=CLIENTS, statement_timeout=20.0, lock_timeout=20.0)
+    yield made
+    made.close()
+
+
+def events_of(hand: Hand, node: UUID) -> list[Event]:
+    return hand.run(
+        "SELECT payload ->> 'kind', payload ->> 'key', (payload ->> 'removed')::boolean"
+        " FROM plexsphere.outbox WHERE object = %s ORDER BY seq",
+        f"node:{node}",
+    )  # type: ignore[return-value]
+
+
+def entries_of(hand: Hand, node: UUID) -> set[EntryRow]:
+    rows = hand.run(
+        "SELECT kind, key, value, workload_tag FROM plexsphere.node_state_entries"
+        " WHERE node_id = %s",
+        node,
+    )
+    return {EntryRow(*row) for row in rows}
+
+
+class EntriesInPostgres:
+    def __init__(self, hand: Hand, gates: Gates, pool: WritePool) -> None:
+        self.store = PostgresEntries(pool, QUOTA, QUOTA)
+        self._hand = hand
+        self._gates = gates
+        hand.run("DELETE FROM plexsphere.outbox")
+        hand.insert("domains", id=DOMAIN)
+        for node in (NODE, OTHER):
+            hand.insert("nodes", id=node.id, domain_id=DOMAIN)
+
+    def shown(self, node: UUID) -> set[EntryRow]:
+        return entries_of(self._hand, node)
+
+    def events(self, node: UUID) -> list[Event]:
+        return events_of(self._hand, node)
+
+    def remove_node(self, node: UUID) -> None:
+        self._hand.run("DELETE FROM plexsphere.nodes WHERE id = %s", node)
+
+    def go_away(self) -> None:
+        self._gates.shut()
+
+
+class TestPostgresEntries(EntryStoreSuite):
+    @pytest.fixture
+    def facts(self, emptied: Hand, gates: Gates, writes: WritePool) -> EntriesInPostgres:
+        return EntriesInPostgres(emptied, gates, writes)
+
+
+def first(home: Home, index: int = 0) -> AddressedNode:
+    return AddressedNode(home.nodes[index], home.domain, None)
+
+
+def a(kind: str, key: str = "a", value: str = "1") -> EntryRow:
+    return EntryRow(kind, key, value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_quota_holds_under_thirty_two_writers(
+    home: Home, many_writes: WritePool, kind: str
+) -> None:
+    store = PostgresEntries(many_writes, report_quota=10, entry_quota=10)
+    together = threading.Barrier(CLIENTS)
+
+    def client(number: int) -> bool:
+        together.wait()
+        try:
+            store.put(first(home), a(kind, f"k{number}"), in_time())
+        except (ReportQuotaExceeded, EntryQuotaExceeded):
+            return False
+        return True
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        assert sum(clients.map(client, range(CLIENTS))) == 10
+    assert len(entries_of(home.hand, home.nodes[0])) == 10
+
+
+def test_replacing_at_the_quota_never_exceeds_it_whoever_else_writes(
+    home: Home, many_writes: WritePool
+) -> None:
+    store = PostgresEntries(many_writes, report_quota=4, entry_quota=4)
+    for number in range(4):
+        store.put(first(home), a(REPORT, f"k{number}"), in_time())
+    together = threading.Barrier(CLIENTS)
+
+    def client(number: int) -> None:
+        together.wait()
+        store.put(first(home), a(REPORT, f"k{number % 4}", str(number)), in_time())
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        list(clients.map(client, range(CLIENTS)))
+    assert len(entries_of(home.hand, home.nodes[0])) == 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_entry_gives_the_domain_another_revision(
+    home: Home, writes: WritePool, kind: str
+) -> None:
+    store = PostgresEntries(writes, QUOTA, QUOTA)
+    before = home.hand.revision(home.domain)
+    store.put(first(home), a(kind), in_time())
+    store.put(first(home), a(kind, value="2"), in_time())
+    assert [row.value for row in home.view().entries()] == ["2"]
+    store.remove(first(home), kind, "a", in_time())
+    assert not home.view().entries()
+    assert home.hand.revision(home.domain) == before
+
+
+def test_an_event_waits_for_no_relay_and_names_its_domain(home: Home, writes: WritePool) -> None:
+    PostgresEntries(writes, QUOTA, QUOTA).put(first(home), a(METADATA, "rack"), in_time())
+    rows = home.hand.run(
+        "SELECT domain_id::text, type, object, payload, tuples, drained_at IS NOT NULL"
+        " FROM plexsphere.outbox WHERE object = %s",
+        f"node:{home.nodes[0]}",
+    )
+    payload = {"kind": "metadata", "key": "rack", "removed": False}
+    object_ = f"node:{home.nodes[0]}"
+    assert rows == [(str(home.domain), "node_state_updated", object_, payload, [], True)]
+
+
+def test_a_report_waits_for_no_writer_of_its_domain_and_for_no_heartbeat(
+    home: Home, writes: WritePool
+) -> None:
+    store = PostgresEntries(writes, QUOTA, QUOTA)
+    with closing(home.hand.session()) as other, other.cursor() as used:
+        used.execute(
+            "SELECT FROM plexsphere.domains WHERE id = %s FOR NO KEY UPDATE", (str(home.domain),)
+        )
+        used.execute(
+            "UPDATE plexsphere.nodes SET last_heartbeat_at = now() WHERE id = %s",
+            (str(home.nodes[0]),),
+        )
+        store.put(first(home), a(REPORT), in_time())
+        store.remove(first(home), REPORT, "a", in_time())
+        other.rollback()
+
+
+def test_a_report_under_way_holds_up_no_heartbeat_and_no_other_node(
+    home: Home, writes: WritePool
+) -> None:
+    store = PostgresEntries(writes, QUOTA, QUOTA)
+    with closing(home.hand.session()) as other, other.cursor() as used:
+        used.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('plexsphere reports of ' || %s, 0))",
+            (str(home.nodes[0]),),
+        )
+        used.execute(
+            "SELECT FROM plexsphere.nodes WHERE id = %s FOR KEY SHARE", (str(home.nodes[0]),)
+        )
+        now = home.hand.run("SELECT clock_timestamp()")[0][0]
+        assert PostgresHeartbeats(writes).heartbeat(home.nodes[0], now, in_time())
+        assert store.put(first(home, 1), a(REPORT), in_time())
+        with pytest.raises(DatastoreUnavailable, match="55P03"):
+            store.put(first(home), a(REPORT), in_time())
+        other.rollback()
+    assert store.put(first(home), a(REPORT), in_time())
+
+
+@pytest.mark.parametrize("kind", [METADATA, DATA])
+def test_metadata_and_data_wait_for_a_writer_of_their_domain_and_not_for_long(
+    home: Home, writes: WritePool, kind: str
+) -> None:
+    store = PostgresEntries(writes, QUOTA, QUOTA)
+    with closing(home.hand.session()) as other, other.cursor() as used:
+        used.execute(
+            "SELECT FROM plexsphere.domains WHERE id = %s FOR NO KEY UPDATE", (str(home.domain),)
+        )
+        with pytest.raises(DatastoreUnavailable, match="55P03"):
+            store.put(first(home), a(kind), in_time())
+        with pytest.raises(DatastoreUnavailable, match="55P03"):
+            store.remove(first(home), kind, "a", in_time())
+        other.rollback()
+    assert events_of(home.hand, home.nodes[0]) == []
+    assert store.put(first(home), a(kind), in_time())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_node_that_goes_while_it_is_written_to_is_not_found(
+    home: Home, many_writes: WritePool, kind: str
+) -> None:
+    """The writer has passed gate 3, finds the row locked, and then gone: no half of it stays."""
+    store = PostgresEntries(many_writes, QUOTA, QUOTA)
+    node = home.nodes[0]
+    with closing(home.hand.session()) as other, other.cursor() as used:
+        used.execute("DELETE FROM plexsphere.nodes WHERE id = %s", (str(node),))
+        with ThreadPoolExecutor(1) as writer:
+            put = writer.submit(store.put, first(home), a(kind), in_time())
+            wait_for_a_waiter(home.hand)
+            other.commit()
+            with pytest.raises(NodeNotFound):
+                put.result()
+    assert (entries_of(home.hand, node), events_of(home.hand, node)) == (set(), [])
+
+
+def wait_for_a_waiter(hand: Hand) -> None:
+    """Until some session of this database waits for a lock."""
+    for _ in range(5_000):
+        if hand.run(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        ):
+            return
+    raise AssertionError("nobody waits")
+
+
+def test_events_of_a_domain_are_numbered_in_the_order_they_are_committed(
+    home: Home, many_writes: WritePool
+) -> None:
+    """A reader that has seen a number never finds a smaller one afterwards."""
+    store = PostgresEntries(many_writes, CLIENTS, CLIENTS)
+    together = threading.Barrier(CLIENTS + 1)
+    seen: list[list[int]] = []
+
+    def client(number: int) -> None:
+        together.wait()
+        for turn in range(4):
+            node = first(home, number % 3)
+            store.put(node, a(METADATA, f"k{number}", str(turn)), in_time())
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        running = [clients.submit(client, number) for number in range(CLIENTS)]
+        together.wait()
+        while not all(one.done() for one in running):
+            rows = home.hand.run(
+                "SELECT seq FROM plexsphere.outbox WHERE domain_id = %s ORDER BY seq", home.domain
+            )
+            seen.append([row[0] for row in rows])
+        for one in running:
+            one.result()
+    assert any(seen)
+    for before, after in pairwise(seen):
+        assert after[: len(before)] == before
+
+
+def test_after_every_connection_was_cut_the_next_entry_is_written(
+    home: Home, writes: WritePool
+) -> None:
+    store = PostgresEntries(writes, QUOTA, QUOTA)
+    store.put(first(home), a(DATA), in_time())
+    home.hand.run(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = 'plexsphere-state write' AND datname = current_database()"
+    )
+    assert store.put(first(home), a(DATA, value="2"), in_time())
