@@ -22,7 +22,7 @@ def running_stack(name: str, **options: Any) -> Iterator[Stack]:
     """A started Stack in the first folder of that name that no other test run holds.
 
     With ``moved_time=True`` time passes as the test says: ``stack.moved_time.forward(90)``. No
-    evaluator runs but with ``evaluator=True``.
+    evaluator runs but with ``evaluator=True``, and no relay but with ``relay=True``.
     """
     for number in count(1):
         folder = FOLDER / (name if number == 1 else f"{name}-{number}")

@@ -11,12 +11,14 @@ from composer.errors import AuthzUnavailable, ComposerError
 from db.explain import clock_ahead
 from db.health import schema_version
 from db.migrate import expected_version
+from db.outbox import Lag, PostgresOutbox
 from db.pool import ReadPool
 from server.authn.sources import key_source
 from server.authz.admin import SpiceDbAdmin
 from server.authz.channel import SpiceDbChannel
 from server.authz.schema import missing_from
 from server.cli.failures import innermost
+from server.relay import LATE_SECONDS
 from server.settings import Settings, SettingsError, read_settings
 
 CHECK_SECONDS = 3.0
@@ -54,6 +56,7 @@ def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
     yield Check("settings", True, "complete and well-formed")
     yield from ledger_checks(settings)
     yield from spicedb_checks(settings)
+    yield from outbox_checks(settings)
     yield keys_check(settings)
 
 
@@ -113,6 +116,28 @@ def spicedb_checks(settings: Settings) -> Iterator[Check]:
         yield _spicedb_schema(text, admin)
     finally:
         channel.close()
+
+
+def outbox_checks(settings: Settings) -> Iterator[Check]:
+    """SpiceDB is where the ledger is; nothing is said where the ledger cannot tell."""
+    outbox = PostgresOutbox(settings.dsn, 1, CHECK_SECONDS, CHECK_SECONDS)
+    try:
+        yield outbox_check(outbox.lag(_deadline()))
+    except ComposerError:
+        return
+    finally:
+        outbox.close()
+
+
+def outbox_check(lag: Lag) -> Check:
+    """Rows wait for milliseconds where somebody drains them, and are never parked."""
+    detail = f"{lag.waiting} waiting, the oldest for {lag.seconds:.1f} s; {lag.parked} parked"
+    if lag.parked:
+        mend = "run `plexsphere-state authz repair`, and look for outbox_row_parked in the log"
+        return Check("outbox", False, detail, mend)
+    if lag.seconds > LATE_SECONDS:
+        return Check("outbox", False, detail, "see that a `plexsphere-state relay` runs")
+    return Check("outbox", True, detail if lag.waiting else "SpiceDB has taken every row")
 
 
 def _spicedb_schema(text: str | None, admin: SpiceDbAdmin) -> Check:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Mapping
 
 from . import keys
-from .commands import Places, evaluator_command, gunicorn_command, relay_command
+from .commands import Places, aside_command, gunicorn_command, relay_command
 from .failures import write_private
 from .parts import Part, wait_for_answer
 from .ports import HOST, answers, can_bind, free_ports
@@ -90,14 +90,14 @@ def gunicorn_part(
     return Part(name, port, signal.SIGTERM, launch, ready)
 
 
-def evaluator_part(places: Places, env: Mapping[str, str], log_to_file: bool) -> Part:
-    """It needs no more than the ledger, and waits for that by itself."""
+def aside_part(places: Places, name: str, env: Mapping[str, str], log_to_file: bool) -> Part:
+    """The evaluator, or the relay: it waits by itself for what it needs."""
 
     def launch() -> Process:
-        return Process(evaluator_command(places, env, log_to_file))
+        return Process(aside_command(places, name, env, log_to_file))
 
-    places.evaluator.mkdir(exist_ok=True)
-    return Part("evaluator", 0, signal.SIGTERM, launch, lambda process: None)
+    (places.folder / name).mkdir(exist_ok=True)
+    return Part(name, 0, signal.SIGTERM, launch, lambda process: None)
 
 
 def own_ports(places: Places) -> tuple[int, int]:

@@ -54,6 +54,10 @@ class Places:
         return self.folder / "evaluator"
 
     @property
+    def relay(self) -> Path:
+        return self.folder / "relay"
+
+    @property
     def test_clock(self) -> Path:
         return self.folder / "seconds-ahead"
 
@@ -70,13 +74,13 @@ class Places:
         return self.folder / "ports.json"
 
     def is_stray(self, seen: Seen) -> bool:
-        """Whether it was started here: a relay, a gunicorn, an evaluator, a Postgres or a child."""
+        """Whether it was started here: any part of a stack, or a child of its Postgres."""
         if f"{seen.cwd}{os.sep}".startswith(f"{self.postgres}{os.sep}"):
             # Postgres' children write what they do over their command line.
             return any(name in seen.argv[0] for name in OF_POSTGRES) if seen.argv else False
         gunicorn = any(argument.startswith(f"{self.gunicorn}{os.sep}") for argument in seen.argv)
         relay = str(self.spicedb_token) in seen.argv
-        if f"{seen.cwd}{os.sep}".startswith(f"{self.evaluator}{os.sep}"):
+        if Path(seen.cwd) in (self.evaluator, self.relay):
             return "server.cli" in seen.argv
         return (gunicorn and "gunicorn" in seen.argv) or (
             relay and "server.dev.spicedb_relay" in seen.argv
@@ -127,15 +131,17 @@ def gunicorn_command(
     )
 
 
-def evaluator_command(places: Places, settings: Mapping[str, str], log_to_file: bool) -> Command:
+def aside_command(
+    places: Places, name: str, settings: Mapping[str, str], log_to_file: bool
+) -> Command:
     return Command(
-        name="evaluator",
-        argv=[sys.executable, "-m", "server.cli", "evaluator"],
+        name=name,
+        argv=[sys.executable, "-m", "server.cli", name],
         env={**plain_environment(), **settings, "PYTHONPATH": str(REPOSITORY)},
         # Also what a later start knows its strays by.
-        cwd=places.evaluator,
+        cwd=places.folder / name,
         death_signal=signal.SIGTERM,
-        log=places.evaluator / "evaluator.log" if log_to_file else None,
+        log=places.folder / name / f"{name}.log" if log_to_file else None,
     )
 
 

@@ -42,6 +42,7 @@ def run_dev(
         external=_external_settings() if external else {},
         log_to_file=False,
         evaluator=True,
+        relay=True,
         step=steps.done,
     )
     try:

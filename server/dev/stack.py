@@ -49,6 +49,7 @@ class Stack:
         log_to_file: bool = True,
         moved_time: bool = False,
         evaluator: bool = False,
+        relay: bool = False,
         step: Callable[[str], None] = lambda title: None,
     ) -> None:
         self.places = Places(folder.absolute())
@@ -64,7 +65,7 @@ class Stack:
             **(env or {}),
         }
         self._log_to_file = log_to_file
-        self._has_evaluator = evaluator
+        self._aside = ["evaluator"] * evaluator + ["relay"] * relay
         self._step = step
         self._lock = FolderLock(self.places.folder)
 
@@ -74,7 +75,6 @@ class Stack:
 
     @property
     def spicedb(self) -> Part:
-        """Every start of it fills its empty memory from the ledger, before it listens."""
         return self.parts["spicedb"]
 
     @property
@@ -201,8 +201,8 @@ class Stack:
         self._step("SpiceDB, its schema and a tuple for every Node")
         self.gunicorn.await_ready()
         self._step("gunicorn, ready")
-        if self._has_evaluator:
-            self._add(assembly.evaluator_part(self.places, self.env, self._log_to_file)).start()
+        for name in self._aside:
+            self._add(assembly.aside_part(self.places, name, self.env, self._log_to_file)).start()
 
     def _start_ledger(self) -> bool:
         """Whether a SpiceDB elsewhere lacks its tuples."""

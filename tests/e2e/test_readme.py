@@ -88,7 +88,7 @@ def test_the_environment_variables_it_names_are_read() -> None:
 
 def test_the_commands_for_production_exist(stack: Stack, tmp_path: Path) -> None:
     commands = [line.split("#")[0] for line in blocks(README, "sh")[2].splitlines()]
-    assert len(commands) == 4
+    assert len(commands) == 7
     for command in commands:
         done = shell(stack, f"{command} --help", tmp_path)
         assert done.returncode == 0, done.stderr

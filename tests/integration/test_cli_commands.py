@@ -114,7 +114,7 @@ def test_doctor_finds_everything_well(run: Run) -> None:
     names = [check["name"] for check in found["checks"]]
     assert names == [
         *("settings", "postgres", "ledger schema", "clock"),
-        *("spicedb", "spicedb schema", "jwks"),
+        *("spicedb", "spicedb schema", "outbox", "jwks"),
     ]
 
 

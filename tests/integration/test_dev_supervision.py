@@ -17,7 +17,7 @@ from server.dev.commands import REPOSITORY
 from server.dev.ports import HOST, free_ports
 from tests.integration.dev_runs import SCRIPT, Run, kill9, running, survivors, wait_for
 
-PARTS = ("supervisor", "postgres", "spicedb", "gunicorn", "evaluator")
+PARTS = ("supervisor", "postgres", "spicedb", "gunicorn", "evaluator", "relay")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from db.outbox import Lag
 from server.authz.endpoint import SpiceDbEndpoint
 from server.cli.checks import (
     MAX_SKEW_SECONDS,
@@ -14,6 +15,7 @@ from server.cli.checks import (
     clock_check,
     keys_check,
     ledger_checks,
+    outbox_check,
     schema_check,
     spicedb_checks,
 )
@@ -102,3 +104,17 @@ def test_the_receipt_of_a_service_without_ports() -> None:
     found = json.loads(for_scripts.stdout)
     assert (found["complete"], found["missing"]) == (False, list(LOAD_BEARING))
     assert found["operations"]["GetNodeState"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("lag", "mend"),
+    [
+        (Lag(0, 0.0, 0), ""),
+        (Lag(3, 0.2, 0), ""),
+        (Lag(3, 60.0, 0), "a `plexsphere-state relay` runs"),
+        (Lag(0, 0.0, 1), "authz repair"),
+    ],
+)
+def test_an_outbox_that_nobody_drains_or_that_holds_parked_rows_is_bad(lag: Lag, mend: str) -> None:
+    check = outbox_check(lag)
+    assert (check.ok, mend in check.mend) == (not mend, True)
