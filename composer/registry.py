@@ -6,12 +6,13 @@ import base64
 import binascii
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from uuid import UUID
 
 from composer.peers import PUBLIC_KEY_BYTES
+from composer.reachability_policy import ReachabilityPolicy
 
 # Prefix lengths, by IP version. The longest leaves room for two Nodes at least; the shortest is the
 # largest private range there is (RFC 1918's 10/8) and a provider's whole IPv6 allocation.
@@ -38,11 +39,15 @@ class NewDomain:
     mesh_cidr: str
     description: str | None = None
     region: str | None = None
+    reachability: ReachabilityPolicy | None = None
 
     @property
     def meaning(self) -> bytes:
         """SHA-256; the same for requests that ask for the same."""
-        return _digest(self.name, self.slug, self.mesh_cidr, self.description, self.region)
+        policy = self.reachability
+        durations = () if policy is None else map(str, astuple(policy))
+        named = (self.name, self.slug, self.mesh_cidr, self.description, self.region)
+        return _digest(*named, *durations)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,16 @@ class PostgresDomainRegistry:
 
     def create(self, wanted: NewDomain, key: str | None, deadline: Deadline) -> Created:
         """See composer.registry_ports.DomainRegistry."""
+        policy = wanted.reachability
         arguments = {
             "name": wanted.name,
             "slug": wanted.slug,
             "mesh_cidr": wanted.mesh_cidr,
             "description": wanted.description,
             "region": wanted.region,
+            "heartbeat_interval": policy and policy.heartbeat_interval,
+            "stale_after": policy and policy.stale_after,
+            "unreachable_after": policy and policy.unreachable_after,
             # a second run is to find its own Domain, not a conflict; the wire knows no key with a
             # space in it
             "request_key": key or f"once {uuid4()}",

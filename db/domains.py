@@ -8,6 +8,7 @@ from composer.deadline import Deadline
 from composer.domain import Domain
 from composer.errors import DomainNotFound
 from composer.identity import AddressedDomain
+from composer.reachability_policy import ReachabilityPolicy
 from db.pool import ReadPool
 from db.statements import Prepared
 
@@ -40,4 +41,6 @@ class PostgresDomainReader:
         found = self._pool.fetch(DOMAIN_READ, {"domain_id": str(domain_id)}, deadline)
         if not found:
             raise DomainNotFound(f"domain_id={domain_id}")
-        return Domain(domain_id, *found[0][1:])
+        row = found[0]
+        policy = None if row[7] is None else ReachabilityPolicy(*row[7:])
+        return Domain(domain_id, *row[1:7], policy)

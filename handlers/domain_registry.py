@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from composer.errors import ComposerError
+from composer.durations import duration
+from composer.errors import ComposerError, InvalidReachabilityPolicy
 from composer.identity import PLATFORM, domain_object
 from composer.ports import (
     AuditSink,
@@ -16,12 +17,13 @@ from composer.ports import (
     RelationChecker,
     SilentAudit,
 )
+from composer.reachability_policy import ReachabilityPolicy, reachability_policy
 from composer.registry import NewDomain, mesh_range
 from composer.registry_ports import DomainRegistry
 from handlers.answers import Answer, Call
 from handlers.domain_gates import MANAGE, canonical_domain_id, platform_role
 from handlers.gates import GRANTED, Asked, audit, known_principal
-from handlers.refusals import INVALID_DOMAIN, Refused, refusal_for
+from handlers.refusals import INVALID_DOMAIN, INVALID_REACHABILITY_POLICY, Refused, refusal_for
 from handlers.wire_registry import domain_value
 
 CREATE = Asked(MANAGE, "domain.create")
@@ -84,6 +86,18 @@ def _wanted(body: Mapping[str, Any]) -> NewDomain:
             mesh_cidr=mesh_range(body["mesh_cidr"]),
             description=body.get("description"),
             region=body.get("region"),
+            reachability=_policy(body.get("reachability", {})),
         )
     except ValueError as error:
         raise Refused(INVALID_DOMAIN, f"mesh_cidr: {error}") from error
+
+
+def _policy(given: Mapping[str, str]) -> ReachabilityPolicy | None:
+    try:
+        durations = (
+            None if given.get(name) is None else duration(given[name])
+            for name in ("heartbeat_interval", "stale_after", "unreachable_after")
+        )
+        return reachability_policy(*durations)
+    except (ValueError, InvalidReachabilityPolicy) as error:
+        raise Refused(INVALID_REACHABILITY_POLICY, f"reachability: {error}") from error

@@ -68,6 +68,11 @@ INVALID_BODY = RefusalKind(
 INVALID_DOMAIN = RefusalKind(
     400, "invalid_domain", "A member of the Domain is missing, or not as declared."
 )
+INVALID_REACHABILITY_POLICY = RefusalKind(
+    400,
+    "invalid_reachability_policy",
+    "The durations are not as declared, incomplete, or contradict each other.",
+)
 PUBLIC_KEY_INVALID = RefusalKind(
     400, "public_key_invalid", "The public key must be 32 bytes in base64, and not all zero."
 )
@@ -166,6 +171,7 @@ CATALOGUE = (
     CLOCK_SKEW,
     INVALID_BODY,
     INVALID_DOMAIN,
+    INVALID_REACHABILITY_POLICY,
     PUBLIC_KEY_INVALID,
     INVALID_IDEMPOTENCY_KEY,
     INVALID_CURSOR,

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from composer.domain import Domain
+from composer.durations import duration_text
 from composer.ports import NodeToken
+from composer.reachability_policy import ReachabilityPolicy
 from composer.registry import NodeSummary, Registered
 from handlers.wire import Block, EncodedPeers, SnapshotBody, json_bytes
 from handlers.wire_values import Json, instant
@@ -22,8 +24,19 @@ def domain_value(domain: Domain) -> Json:
         "mesh_cidr": domain.mesh_cidr,
     }
     value |= {name: text for name, text in optional.items() if text is not None}
+    if domain.reachability is not None:
+        value["reachability"] = policy_of_silence(domain.reachability)
     value["created_at"] = instant(domain.created_at)
     return value
+
+
+def policy_of_silence(policy: ReachabilityPolicy) -> Json:
+    """A ReachabilityPolicy."""
+    return {
+        "heartbeat_interval": duration_text(policy.heartbeat_interval),
+        "stale_after": duration_text(policy.stale_after),
+        "unreachable_after": duration_text(policy.unreachable_after),
+    }
 
 
 def registration_body(node: Registered, peers: EncodedPeers, token: NodeToken) -> SnapshotBody:

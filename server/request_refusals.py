@@ -19,6 +19,7 @@ from handlers.refusals import (
     INVALID_IDEMPOTENCY_KEY,
     INVALID_LIMIT,
     INVALID_NODE_ID,
+    INVALID_REACHABILITY_POLICY,
     INVALID_REPORT,
     MALFORMED_HEARTBEAT_REQUEST,
     PUBLIC_KEY_INVALID,
@@ -90,9 +91,12 @@ BODY_REFUSALS: Mapping[str, BodyRefusals] = MappingProxyType(
         "CreateDomain": BodyRefusals(
             INVALID_BODY,
             missing=INVALID_DOMAIN,
-            members=dict.fromkeys(
-                ("name", "slug", "mesh_cidr", "description", "region"), INVALID_DOMAIN
-            ),
+            members={
+                **dict.fromkeys(
+                    ("name", "slug", "mesh_cidr", "description", "region"), INVALID_DOMAIN
+                ),
+                "reachability": INVALID_REACHABILITY_POLICY,
+            },
         ),
         "RegisterNode": BodyRefusals(
             INVALID_BODY, missing=PUBLIC_KEY_INVALID, members={"public_key": PUBLIC_KEY_INVALID}

@@ -18,19 +18,28 @@ JSON = {"Content-Type": "application/json"}
 MOMENTS: Mapping[str, tuple[str, ...]] = {"PostNodeHeartbeat": ("client_now",)}
 
 
-def _fresh_domain() -> dict[str, str]:
+def _fresh_domain() -> dict[str, object]:
     """A slug and a range that no Domain has: the range is one of IPv6's unique local ones."""
     unique = token_hex(5)
     network = ip_network(f"fd{unique[:2]}:{unique[2:6]}:{unique[6:]}::/64")
-    return {"slug": f"scratch-{token_hex(8)}", "mesh_cidr": str(network)}
+    return {
+        "slug": f"scratch-{token_hex(8)}",
+        "mesh_cidr": str(network),
+        "reachability": {
+            "heartbeat_interval": "30s",
+            "stale_after": "90s",
+            "unreachable_after": "5m",
+        },
+    }
 
 
-def _fresh_key() -> dict[str, str]:
+def _fresh_key() -> dict[str, object]:
     return {"public_key": b64encode(token_bytes(32)).decode()}
 
 
-# Members that no two requests share, where sharing them is a conflict.
-FRESH: Mapping[str, Callable[[], dict[str, str]]] = {
+# Members that no two requests share, where sharing them is a conflict; and what agrees with itself,
+# which no schema can say of durations.
+FRESH: Mapping[str, Callable[[], dict[str, object]]] = {
     "CreateDomain": _fresh_domain,
     "RegisterNode": _fresh_key,
     "RotateNodeKey": _fresh_key,

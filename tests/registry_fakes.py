@@ -63,7 +63,7 @@ class FakeDomainRegistry:
         domain_id = UUID(int=(0x0190D << 108) | (7 << 76) | (2 << 62) | self.made)
         self.reader.rows[domain_id] = Domain(
             *(domain_id, wanted.name, wanted.slug, wanted.description, wanted.region),
-            *(wanted.mesh_cidr, EPOCH),
+            *(wanted.mesh_cidr, EPOCH, wanted.reachability),
         )
         if key is not None:
             self.keys[key] = wanted.meaning, domain_id

@@ -7,6 +7,9 @@ SELECT
     d.description,
     d.region,
     d.mesh_cidr::text,
-    d.created_at
+    d.created_at,
+    d.heartbeat_interval,
+    d.stale_after,
+    d.unreachable_after
 FROM plexsphere.domains AS d
 WHERE d.id = $1;

@@ -7,6 +7,7 @@ run as never seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 
 from server.contract import OperationContract
 from tests.bodies import JSON, body_now, moment
@@ -38,7 +39,10 @@ def _heartbeats() -> Iterator[bytes]:
 # Bodies that an operation refuses with 400, made when they are sent.
 MISUSED: Mapping[str, Callable[[], Iterable[bytes]]] = {
     "PostNodeHeartbeat": _heartbeats,
-    "CreateDomain": lambda: misused("CreateDomain", mesh_cidr="10.0.0.1/8"),
+    "CreateDomain": lambda: chain(
+        misused("CreateDomain", mesh_cidr="10.0.0.1/8"),
+        misused("CreateDomain", reachability={"stale_after": "90s"}),
+    ),
     "RegisterNode": lambda: misused("RegisterNode", public_key="short"),
     "RotateNodeKey": lambda: misused("RotateNodeKey", public_key="A" * 43 + "="),
 }
@@ -49,7 +53,7 @@ MISASKED: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def misused(name: str, **changes: str) -> Iterator[bytes]:
+def misused(name: str, **changes: object) -> Iterator[bytes]:
     """A member that nobody declares, and one that is not as declared."""
     yield body_now(name, undeclared=1) or b""
     yield body_now(name, **changes) or b""

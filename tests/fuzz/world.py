@@ -99,6 +99,7 @@ def world_of(stack: Stack) -> World:
         *(RelationTuple(f"node:{one}", "agent", f"node:{one}") for one in (GHOST, documented)),
         RelationTuple(f"domain:{documented_domain}", "platform", PLATFORM),
         RelationTuple(f"domain:{documented_domain}", "audit_reader", AUDITOR),
+        RelationTuple(f"domain:{stack.sample.ipv6_domain_id}", "audit_reader", AUDITOR),
         RelationTuple(f"domain:{GHOST_DOMAIN}", "editor", OPERATOR),
         RelationTuple(f"domain:{GHOST_DOMAIN}", "audit_reader", AUDITOR),
         RelationTuple(f"node:{GHOST}", "domain", f"domain:{GHOST_DOMAIN}"),

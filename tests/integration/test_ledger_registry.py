@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
+from composer.reachability_policy import reachability_policy
 from composer.registry import NewDomain, NewNode
 from db.domain_nodes import PostgresDomainNodes
+from db.domains import PostgresDomainReader
 from db.pool import ReadPool
 from tests.factories import DOMAIN, key_bytes
 from tests.integration.ledger_places import Gates
@@ -23,7 +27,7 @@ from tests.integration.registry_parts import (
 )
 from tests.ports.deadlines import in_time
 from tests.ports.domain_nodes import OTHER, DomainNodesSuite
-from tests.ports.domain_registry import NORTH, DomainRegistrySuite
+from tests.ports.domain_registry import NORTH, SOUTH, DomainRegistrySuite
 from tests.ports.node_registry import RANGES, NodeRegistrySuite
 
 pytest_plugins = "tests.integration.ledger_fixtures"
@@ -186,3 +190,18 @@ def test_the_optional_members_of_a_domain_are_kept(hand: Hand, made: Registries)
         "SELECT name, slug, mesh_cidr::text, description, region FROM plexsphere.domains"
     )
     assert rows == [("S", "s", "fd00:7::/64", "Presses.", "eu")]  # fmt: skip
+
+
+def test_a_domains_own_policy_is_kept_and_read(
+    ledger_dsn: str, hand: Hand, made: Registries
+) -> None:
+    policy = reachability_policy(*(timedelta(seconds=one) for one in (10, 30, 61)))
+    with_policy = made.domains.create(replace(NORTH, reachability=policy), None, in_time())
+    without = made.domains.create(SOUTH, None, in_time())
+    pool = ReadPool(ledger_dsn, size=1, statement_timeout=5.0)
+    try:
+        reader = PostgresDomainReader(pool)
+        assert reader.read(with_policy.domain_id, in_time()).reachability == policy
+        assert reader.read(without.domain_id, in_time()).reachability is None
+    finally:
+        pool.close()

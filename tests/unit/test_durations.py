@@ -1,0 +1,43 @@
+"""Durations as Go reads and prints them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from composer.durations import duration, duration_text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "printed"),
+    [
+        ("0", 0, "0s"),
+        ("0s", 0, "0s"),
+        ("30s", 30, "30s"),
+        ("90s", 90, "1m30s"),
+        ("1m30s", 90, "1m30s"),
+        ("5m", 300, "5m0s"),
+        ("1h", 3600, "1h0m0s"),
+        ("1.5m", 90, "1m30s"),
+        ("1500ms", 1.5, "1.5s"),
+        ("10us", 0.00001, "0.00001s"),
+        ("1999ns", 0.000001, "0.000001s"),
+        ("1h1s1m", 3661, "1h1m1s"),
+    ],
+)
+def test_a_duration_is_read_and_printed(text: str, seconds: float, printed: str) -> None:
+    assert duration(text) == timedelta(seconds=seconds)
+    assert duration_text(duration(text)) == printed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "30", "s", "-30s", "+30s", "30 s", "30S", "30s ", "30s\n", "1d", "１s", ".5s", "1.s"),
+        "9" * 12 + "h",
+    ],
+)
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        duration(text)
