@@ -38,3 +38,8 @@ def running_stack(name: str, **options: Any) -> Iterator[Stack]:
         finally:
             stack.stop()
         return
+
+
+def made_anew_next_time(stack: Stack) -> None:
+    """For a test that does not leave the ledger as it was, however it ends."""
+    stack.places.sample_stamp.unlink(missing_ok=True)

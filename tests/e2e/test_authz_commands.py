@@ -20,13 +20,14 @@ from tests.ledger_sql import run_sql
 from tests.outboxes import delete, new_node, own_tuple, token_of, touch, tuples_of, write_row
 from tests.ports.deadlines import in_time
 from tests.role_commands import command, relay_once
-from tests.stacks import running_stack
+from tests.stacks import made_anew_next_time, running_stack
 
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Stack]:
     """Its SpiceDB is tampered with."""
     with running_stack("authz", nodes=8) as stack:
+        made_anew_next_time(stack)
         yield stack
 
 

@@ -22,7 +22,7 @@ from tests.ledger_sql import run_sql
 from tests.outboxes import purge, write_row
 from tests.replaying_spicedb import ReplayingSpiceDb, replaying
 from tests.role_commands import change_role, relay_once
-from tests.stacks import running_stack
+from tests.stacks import made_anew_next_time, running_stack
 
 PULLERS = 12
 SEEN = 4  # answers of every puller, before and after
@@ -54,6 +54,7 @@ def service() -> Iterator[Service]:
         running_stack("revocation", nodes=16) as stack,
         replaying(stack.spicedb.port) as (spicedb, port),
     ):
+        made_anew_next_time(stack)
         endpoint = {"PLEXSPHERE_SPICEDB_ENDPOINT": f"{HOST}:{port}"}
         part = stack.extra_gunicorn("replaying", endpoint)
         yield Service(stack, part.url, spicedb)

@@ -20,13 +20,14 @@ from tests.client import ask, bearer, pull_path
 from tests.ledger_sql import run_sql
 from tests.outboxes import own_tuple, purge, token_of, touch, waiting, write_raw, write_row
 from tests.role_commands import change_role, command, relay_once
-from tests.stacks import running_stack
+from tests.stacks import made_anew_next_time, running_stack
 
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Stack]:
     """Its SpiceDB may be taken away."""
     with running_stack("roles", nodes=8) as stack:
+        made_anew_next_time(stack)
         yield stack
 
 
