@@ -1,0 +1,161 @@
+"""A story over sockets: what was asked, what came back, and what the audit has to say of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import psycopg2
+
+from server.dev.stack import Stack
+from tests.bodies import JSON, example_body
+from tests.client import Reply, ask, bearer, pull_path
+from tests.oracle import expected_body
+
+OPERATOR, AUDITOR = "user:operator", "user:story-auditor"
+# A row of the audit but for when: correlation id, relation, outcome, subject, object.
+Row = tuple[str, str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A Node as its registration said it is; ``token`` is its own."""
+
+    node_id: str
+    mesh_ip: str
+    public_key: str
+    token: str = field(repr=False)
+
+    @property
+    def triple(self) -> dict[str, str]:
+        return {
+            "node_id": self.node_id,
+            "mesh_ip": self.mesh_ip,
+            "public_key": self.public_key,
+        }
+
+
+class Story:
+    """Asks, and remembers each outcome that must leave an audit row."""
+
+    def __init__(self, stack: Stack) -> None:
+        assert stack.moved_time is not None
+        self.stack = stack
+        self.time = stack.moved_time
+        self.recorded: list[Row] = []
+        self._numbers = count(1)
+
+    def tell(
+        self,
+        method: str,
+        path: str,
+        token: str,
+        value: Mapping[str, Any] | None = None,
+        audit: tuple[str, str, str, str] | None = None,
+    ) -> Reply:
+        """One request; ``audit`` is the row it must leave: relation, outcome, subject, object."""
+        mark = f"story-{next(self._numbers)}"
+        body = None if value is None else json.dumps(value).encode()
+        headers = {**bearer(token), "X-Correlation-Id": mark, **(JSON if body else {})}
+        reply = ask(self.stack.url, path, headers, method=method, body=body)
+        if audit is not None:
+            self.recorded.append((mark, *audit))
+        return reply
+
+    def by_operator(
+        self, method: str, path: str, relation: str, about: str, value: Any = None
+    ) -> Reply:
+        """Granted to the platform's manager."""
+        token = self.stack.token(OPERATOR)
+        return self.tell(method, path, token, value, (relation, "granted", OPERATOR, about))
+
+    def register(self, domain_id: str, number: int) -> tuple[Member, Reply]:
+        """The ``number``-th Node of the story."""
+        key = base64.b64encode(hashlib.sha256(f"story {number}".encode()).digest()).decode()
+        reply = self.by_operator(
+            "POST",
+            f"/v1/domains/{domain_id}/nodes",
+            "node.register",
+            f"domain:{domain_id}",
+            {"public_key": key, "name": f"story-{number}"},
+        )
+        assert reply.status == 201, reply.body
+        made = reply.json
+        return Member(made["node_id"], made["mesh_ip"], key, made["token"]), reply
+
+    def beat(self, member: Member) -> Reply:
+        """A heartbeat by the clock of the story; it leaves no row."""
+        value = {**(example_body("PostNodeHeartbeat") or {})}
+        value["client_now"] = self.time.now().isoformat()
+        return self.tell("POST", f"/v1/nodes/{member.node_id}/heartbeat", member.token, value)
+
+    def own(
+        self, member: Member, method: str, rest: str, relation: str, value: Any = None
+    ) -> Reply:
+        """Granted to the Node's own agent."""
+        subject = f"node:{member.node_id}"
+        path = f"/v1/nodes/{member.node_id}{rest}"
+        return self.tell(method, path, member.token, value, (relation, "granted", subject, subject))
+
+    def pull(self, member: Member) -> Any:
+        """The snapshot, byte for byte what the second implementation reads from the ledger."""
+        reply = self.own(member, "GET", "/state", "node_state.pull")
+        assert reply.status == 200, reply.body
+        connection = psycopg2.connect(self.stack.dsn)
+        try:
+            assert reply.body == expected_body(connection, member.node_id)
+        finally:
+            connection.close()
+        return reply.json
+
+    def refused_pull(self, member: Member) -> Reply:
+        """A pull that is no longer granted; a 403 leaves a row."""
+        subject = f"node:{member.node_id}"
+        reply = self.tell("GET", pull_path(member.node_id), member.token)
+        if reply.status == 403:
+            mark = reply.headers["x-correlation-id"]
+            row = (mark, "node_state.pull", "insufficient_relation", subject, subject)
+            self.recorded.append(row)
+        return reply
+
+    def pass_time(self, seconds: int) -> None:
+        """Time goes on for service and evaluator, and the evaluator looks."""
+        self.time.forward(seconds)
+        assert self.command("evaluator", "--once").returncode == 0
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The console script, with the stack's own settings."""
+        code = "from server.cli import main; main()"
+        return subprocess.run(
+            [sys.executable, "-c", code, *words],
+            env={"PATH": "/usr/bin:/bin", "NO_COLOR": "1", **self.stack.env},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def audited(self, domain_id: str, token: str) -> Sequence[Row]:
+        """Every row of the story that the auditor is shown, page by page in sequence order."""
+        rows: list[Row] = []
+        sequence: list[int] = []
+        cursor = ""
+        while True:
+            path = f"/v1/domains/{domain_id}/audit?limit=100{cursor}"
+            page = ask(self.stack.url, path, bearer(token)).json
+            for one in page["items"]:
+                sequence.append(one["seq"])
+                if one["correlation_id"].startswith("story-"):
+                    names = ("correlation_id", "relation", "outcome", "subject", "object")
+                    rows.append(tuple(one[name] for name in names))  # type: ignore[arg-type]
+            if "next_cursor" not in page:
+                assert sequence == sorted(set(sequence))
+                return rows
+            cursor = f"&cursor={page['next_cursor']}"

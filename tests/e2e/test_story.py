@@ -1,0 +1,133 @@
+"""From an empty Domain to a mesh and back, through the service alone; time passes when told to."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
+from uuid import uuid4
+
+import pytest
+
+from tests.e2e.story import AUDITOR, Member, Story
+from tests.stacks import running_stack
+
+NODES = 64
+STALE, UNREACHABLE = 90, 300
+
+
+@pytest.fixture(scope="module")
+def story() -> Iterator[Story]:
+    # A sample of another seed is a ledger made anew: the story begins with an empty one.
+    seed = uuid4().int % 1_000_000
+    with running_stack("story", nodes=1, seed=seed, workers=2, moved_time=True) as stack:
+        yield Story(stack)
+
+
+def others(members: list[Member], member: Member) -> list[dict[str, str]]:
+    """What a Node's peers have to be, from the registrations' own triples."""
+    found = [one for one in members if one.node_id != member.node_id]
+    return [one.triple for one in sorted(found, key=lambda one: one.node_id)]
+
+
+def states(story: Story, members: list[Member]) -> set[str]:
+    return {story.pull(one)["reachability"]["state"] for one in members}
+
+
+@pytest.mark.timeout(300)
+def test_from_an_empty_domain_to_a_mesh_and_back(story: Story) -> None:
+    created = story.by_operator(
+        "POST",
+        "/v1/domains",
+        "domain.create",
+        "platform:plexsphere",
+        {"name": "Story", "slug": "story", "mesh_cidr": "10.77.0.0/16"},
+    )
+    assert created.status == 201, created.body
+    domain_id = created.json["id"]
+    granted = story.command("grant", AUDITOR, "auditor", f"domain:{domain_id}")
+    assert granted.returncode == 0, granted.stderr
+
+    with ThreadPoolExecutor(16) as pool:
+        made = list(pool.map(lambda n: story.register(domain_id, n), range(NODES)))
+    members = [member for member, _ in made]
+    by_id = {member.node_id: member.triple for member in members}
+    assert sorted(
+        int(ip_address(one.mesh_ip)) - int(ip_address("10.77.0.0")) for one in members
+    ) == (list(range(1, NODES + 1)))
+    for member, reply in made:
+        seen = reply.json["peers"]
+        assert all(by_id[one["node_id"]] == one for one in seen)
+        assert member.node_id not in {one["node_id"] for one in seen}
+    assert max(len(reply.json["peers"]) for _, reply in made) == NODES - 1
+
+    for member in members:
+        assert story.pull(member)["peers"] == others(members, member)
+
+    assert {story.beat(one).status for one in members} == {200}
+    assert states(story, members[:4]) == {""}
+    story.pass_time(1)
+    assert states(story, members) == {"healthy"}
+    story.pass_time(STALE)
+    assert states(story, members) == {"stale"}
+    story.pass_time(UNREACHABLE - STALE)
+    assert states(story, members) == {"unreachable"}
+    assert {story.beat(one).status for one in members[:32]} == {200}
+    story.pass_time(1)
+    assert states(story, members[:32]) == {"healthy"}
+    assert states(story, members[32:]) == {"unreachable"}
+
+    first, second, leaver = members[0], members[1], members[2]
+    put = story.own(first, "PUT", "/state/reports/disk", "node_report.put", {"value": "ok"})
+    assert put.status == 200, put.body
+    metadata = story.by_operator(
+        "PUT",
+        f"/v1/nodes/{first.node_id}/state/metadata/site",
+        "node_metadata.put",
+        f"node:{first.node_id}",
+        {"value": "plant north"},
+    )
+    assert metadata.status == 200, metadata.body
+    shown = story.pull(first)["state"]
+    assert [one["key"] for one in shown["reports"]] == ["disk"]
+    assert [one["value"] for one in shown["metadata"]] == ["plant north"]
+
+    key = base64.b64encode(hashlib.sha256(b"story rotated").digest()).decode()
+    rotated = story.own(second, "PUT", "/public-key", "node.rotate_key", {"public_key": key})
+    assert rotated.status == 200, rotated.body
+    members[1] = Member(second.node_id, second.mesh_ip, key, second.token)
+    assert story.pull(first)["peers"] == others(members, first)
+
+    gone = story.by_operator(
+        "DELETE", f"/v1/nodes/{leaver.node_id}", "node.deregister", f"node:{leaver.node_id}"
+    )
+    assert gone.status == 204, gone.body
+    members.remove(leaver)
+    # Its token still verifies: 403, or 404 where a stale permission meets a row that is gone.
+    refused = story.refused_pull(leaver)
+    assert (refused.status, refused.code) in (
+        (403, "insufficient_relation"),
+        (404, "node_not_found"),
+    )
+    for member in members:
+        assert story.pull(member)["peers"] == others(members, member)
+
+    assert audited(story, domain_id) == sorted(story.recorded)
+
+
+def audited(story: Story, domain_id: str) -> list[tuple[str, str, str, str, str]]:
+    """What the auditor is shown, once the last rows are readable (a second at most).
+
+    The Domain's creation is about the platform, so it stands in no Domain's audit.
+    """
+    story.recorded = [row for row in story.recorded if row[4] != "platform:plexsphere"]
+    token = story.stack.token(AUDITOR)
+    for _ in range(100):
+        rows = story.audited(domain_id, token)
+        if len(rows) >= len(story.recorded):
+            break
+        time.sleep(0.05)
+    return sorted(rows)
