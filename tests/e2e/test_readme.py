@@ -25,7 +25,8 @@ RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 SHOWN_PEERS = 2
 # What `make run` writes for people, and the service does not read.
 NO_SETTINGS = {"OPERATOR_TOKEN"}
-MOMENTS = ("last_heartbeat_at", "changed_at")
+# Moved by heartbeats, and by sweeps where a ledger outlives its test run.
+MOMENTS = ("last_heartbeat_at", "changed_at", "state")
 
 
 def blocks(text: str, language: str) -> list[str]:
