@@ -24,14 +24,14 @@ def domain_value(domain: Domain) -> Json:
         "mesh_cidr": domain.mesh_cidr,
     }
     value |= {name: text for name, text in optional.items() if text is not None}
+    value["created_at"] = instant(domain.created_at)
     if domain.reachability is not None:
         value["reachability"] = policy_of_silence(domain.reachability)
-    value["created_at"] = instant(domain.created_at)
     return value
 
 
 def policy_of_silence(policy: ReachabilityPolicy) -> Json:
-    """A ReachabilityPolicy."""
+    """A DomainReachabilityPolicy."""
     return {
         "heartbeat_interval": duration_text(policy.heartbeat_interval),
         "stale_after": duration_text(policy.stale_after),

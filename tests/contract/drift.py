@@ -10,7 +10,7 @@ import re
 import types
 import typing
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +25,7 @@ JSON_TYPE: Mapping[object, str] = {
     UUID: "string",
     bytes: "string",
     datetime: "string",
+    timedelta: "string",
 }
 # What else a type says; a text that had one of these formats would be a value of its type.
 FORMAT: Mapping[object, str] = {
@@ -89,6 +90,8 @@ def _type_complaints(
         return [f"{where}: {found}, not {resolved['type']}"]
     if found == "array":
         return _type_complaints(schemas, values, f"{where}[]", _item(hint), resolved["items"])
+    if hint is int and resolved.get("format") == "int64":  # Python's is as wide as is needed
+        return []
     expected = FORMAT.get(hint)
     if found != "object" and resolved.get("format") != expected:
         return [f"{where}: format {expected}, not {resolved.get('format')}"]

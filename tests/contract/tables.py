@@ -3,13 +3,14 @@
 ``AUTHN`` is what a request without a Principal gets; ``AUTHZ`` the relation asked for;
 ``AUDIT`` the outcomes that leave a row; ``REACHED`` the least share of a fuzzer's valid cases that
 must end in a 2xx or 304 (None where the operation has no such answer). How an operation is attacked
-is in ``attacked.py``.
+is in ``attacked.py``, how it is brought to show all its answers in ``answered.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tests.contract.answered import ANSWERED
 from tests.contract.attacked import ATTACKED
 
 AUTHN: Mapping[str, int] = {
@@ -146,4 +147,5 @@ TABLES: Mapping[str, Mapping[str, object]] = {
     "audit": AUDIT,
     "fuzz": REACHED,
     "attack": ATTACKED,
+    "answer": ANSWERED,
 }

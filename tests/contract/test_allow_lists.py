@@ -21,6 +21,7 @@ import yaml
 from tests.contract import drift
 from tests.contract.attacked import ATTACKED, NEVER_GRANTED
 from tests.contract.tables import REACHED
+from tests.contract.test_drift_answers import NOT_KEPT
 from tests.contract.test_yaml_examples import TITLES, UNCHECKED_FORMATS
 from tests.contract.test_yaml_shape import FREE_FORM
 from tests.e2e.test_readme import NO_SETTINGS
@@ -121,6 +122,7 @@ LISTS: Mapping[str, Callable[[], Iterable[Any]]] = {
     "operations never granted": lambda: NEVER_GRANTED,
     "operations whose answers vary": lambda: (name for name, row in ATTACKED.items() if row.varies),
     "names of a value spelled otherwise": lambda: drift.RESPELLED,
+    "members of a body that nothing reads": lambda: NOT_KEPT,
     "objects with free keys": lambda: FREE_FORM,
     "formats that no validator checks": lambda: UNCHECKED_FORMATS,
     "titles that are not Python's": lambda: TITLES,

@@ -87,9 +87,11 @@ def test_every_operation_is_in_every_coverage_table() -> None:
 
 
 def test_an_operation_in_no_table_is_named() -> None:
-    operations = [*CONTRACT.operations, "PostSurprise"]
-    complaints = table_complaints(operations, TABLES)
-    assert complaints == [f"PostSurprise is missing from the {title} table" for title in TABLES]
+    before = table_complaints(list(CONTRACT.operations), TABLES)
+    complaints = table_complaints([*CONTRACT.operations, "PostSurprise"], TABLES)
+    assert [one for one in complaints if one not in before] == [
+        f"PostSurprise is missing from the {title} table" for title in TABLES
+    ]
 
 
 def test_the_receipt_of_a_service_without_a_dsn_is_incomplete_and_says_what_is_missing() -> None:

@@ -1,0 +1,212 @@
+"""Every key of an answer and every member of a body: declared, and sent or read. Or it is named."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from handlers import OPERATIONS
+from handlers.answers import Answer
+from server.contract import Contract
+from tests.contract.answer_drift import Given, Recorded, answer_complaints, body_complaints
+from tests.contract.answered import ANSWERED
+from tests.contract.test_drift_values import WORDS
+from tests.ports.in_process import FakeService
+
+DOCUMENT = Contract.packaged().document
+# Members that agents send and nothing is done with; `test_allow_lists.py` lets it shrink only.
+NOT_KEPT = frozenset(
+    {
+        "NodeHeartbeatRequest.binary_checksum",
+        "NodeHeartbeatRequest.binary_version",
+        "NodeHeartbeatRequest.nat_summary",
+    }
+)
+Edit = Callable[[Any], object]
+
+
+class Recorder:
+    """The real handlers in the service, on fakes; keeps what they give and what they read."""
+
+    def __init__(self) -> None:
+        self.given: list[Given] = []
+        self.reads: dict[str, dict[str, bool]] = {}
+        for name, asking in ANSWERED.items():
+            asking(FakeService(operations={name: self._heard(name, OPERATIONS[name])}))
+
+    def _heard(self, name: str, handler: Callable[..., Answer]) -> Callable[..., Answer]:
+        @functools.wraps(handler)
+        def hear(*arguments: Any, **given: Any) -> Answer:
+            if "body" in given:
+                given["body"] = Recorded(given["body"], self.reads.setdefault(name, {}))
+            answer = handler(*arguments, **given)
+            self.given.append(Given.of(name, answer))
+            return answer
+
+        return hear
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Recorder:
+    return Recorder()
+
+
+def edited(edit: Edit) -> Mapping[str, Any]:
+    document = copy.deepcopy(DOCUMENT)
+    edit(document)
+    return document
+
+
+def schema(name: str, edit: Edit) -> Edit:
+    return lambda document: edit(document["components"]["schemas"][name])
+
+
+def added(name: str) -> Edit:
+    return lambda one: one["properties"].update({name: {"type": "string"}})
+
+
+def moved(name: str) -> Edit:
+    return lambda one: one["properties"].update({name: one["properties"].pop(name)})
+
+
+def surprise(document: Any) -> None:
+    """An operation of tomorrow, which nobody has paired yet."""
+    (operation,) = document["paths"]["/v1/version"].values()
+    document["paths"]["/v1/surprise"] = {"post": {**operation, "operationId": "PostSurprise"}}
+
+
+def embodied(document: Any) -> None:
+    surprise(document)
+    body = document["paths"]["/v1/domains"]["post"]["requestBody"]
+    document["paths"]["/v1/surprise"]["post"]["requestBody"] = body
+
+
+def new_answer_complaints(recorder: Recorder, document: Mapping[str, Any]) -> list[str]:
+    """What an edit alone is to blame for."""
+    before = answer_complaints(DOCUMENT, recorder.given, WORDS)
+    after = answer_complaints(document, recorder.given, WORDS)
+    return sorted({*after} - {*before})
+
+
+def new_body_complaints(recorder: Recorder, document: Mapping[str, Any]) -> list[str]:
+    before = body_complaints(DOCUMENT, recorder.reads, NOT_KEPT)
+    return sorted({*body_complaints(document, recorder.reads, NOT_KEPT)} - {*before})
+
+
+def test_every_answer_is_declared_and_every_declared_key_is_answered(recorder: Recorder) -> None:
+    assert answer_complaints(DOCUMENT, recorder.given, WORDS) == []
+    assert len(recorder.given) > 30
+
+
+def test_every_answer_is_what_the_contract_declares(recorder: Recorder) -> None:
+    operations = Contract.packaged().operations
+    for one in recorder.given:
+        validator = operations[one.operation].responses[one.status].media["application/json"]
+        assert validator.validator.fault(one.value) is None, one
+
+
+def test_every_member_of_a_body_is_read(recorder: Recorder) -> None:
+    assert body_complaints(DOCUMENT, recorder.reads, NOT_KEPT) == []
+    assert recorder.reads.keys() >= {"PostNodeHeartbeat", "CreateDomain", "RegisterNode"}
+
+
+@pytest.mark.parametrize(
+    ("edit", "complaint"),
+    [
+        (schema("Domain", added("owner")), "Domain.owner: in no answer"),
+        (
+            schema("Domain", lambda one: one["required"].remove("created_at")),
+            "Domain.created_at: in every answer, and not required",
+        ),
+        (
+            schema("Domain", lambda one: one["required"].append("slug")),
+            "Domain.slug: required, and left out of an answer",
+        ),
+        (
+            schema("NodeKey", lambda one: one["properties"].pop("public_key")),
+            "NodeKey.public_key: answered, and not declared",
+        ),
+        (schema("Domain", moved("name")), "Domain: the orders differ"),
+        (
+            schema("NodeStatePolicy", lambda one: one.pop("nullable")),
+            "NodeStatePolicy: null, and the contract has it otherwise",
+        ),
+        (
+            schema("NodeToken", lambda one: one.update(nullable=True)),
+            "NodeToken: never null, and the contract has it otherwise",
+        ),
+        (
+            schema("HealthStatus", lambda one: one["properties"]["status"]["enum"].append("sick")),
+            "HealthStatus.status: 'sick' is in no answer",
+        ),
+        (
+            schema("Jwk", lambda one: one["properties"]["kty"]["enum"].remove("RSA")),
+            "Jwk.kty: 'RSA' is in no enum",
+        ),
+        (
+            schema("Version", lambda one: one.update(allOf=[])),
+            "Version: allOf is a rule that nobody reads here",
+        ),
+        (schema("Version", lambda one: one.pop("type")), "Version: declares no type"),
+        (surprise, "PostSurprise 200: never answered"),
+    ],
+)
+def test_an_answer_that_parts_from_its_schema_is_named(
+    recorder: Recorder, edit: Edit, complaint: str
+) -> None:
+    assert new_answer_complaints(recorder, edited(edit)) == [complaint]
+
+
+def test_a_schema_that_no_answer_has_anything_of_is_named(recorder: Recorder) -> None:
+    given = [one for one in recorder.given if one.operation != "ListDomainAudit"]
+    complaints = answer_complaints(DOCUMENT, given, WORDS)
+    assert {
+        "AuditEntry: in no answer",
+        "AuditPage: in no answer",
+        "ListDomainAudit 200: never answered",
+    } <= {*complaints}
+
+
+@pytest.mark.parametrize(
+    ("edit", "complaint"),
+    [
+        (
+            schema("NodeRequest", added("owner")),
+            "RegisterNode: nothing reads NodeRequest.owner",
+        ),
+        (
+            schema("NodeRequest", lambda one: one["properties"].pop("name")),
+            "RegisterNode: reads name, which the body lacks",
+        ),
+        (
+            schema("NodeRequest", lambda one: one["required"].remove("public_key")),
+            "RegisterNode: reads NodeRequest.public_key as if always there",
+        ),
+        (
+            schema("NodeRequest", lambda one: one["required"].append("name")),
+            "RegisterNode: reads NodeRequest.name as if it could be absent",
+        ),
+        (
+            schema("ReachabilityPolicy", added("grace")),
+            "CreateDomain: nothing reads ReachabilityPolicy.grace",
+        ),
+        (
+            schema("NodeHeartbeatRequest", lambda one: one["properties"].pop("nat_summary")),
+            "NodeHeartbeatRequest.nat_summary is no member that nothing reads",
+        ),
+    ],
+)
+def test_a_body_that_parts_from_what_is_read_is_named(
+    recorder: Recorder, edit: Edit, complaint: str
+) -> None:
+    assert new_body_complaints(recorder, edited(edit)) == [complaint]
+
+
+def test_a_body_that_nothing_reads_is_named(recorder: Recorder) -> None:
+    complaints = new_body_complaints(recorder, edited(embodied))
+    assert "PostSurprise: nothing reads DomainRequest.slug" in complaints
+    assert {one.partition(": ")[0] for one in complaints} == {"PostSurprise"}
