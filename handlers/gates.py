@@ -33,6 +33,7 @@ from handlers.refusals import (
 )
 
 NODE_AGENT = "node-agent"
+NODE_VIEW = "node-view"
 AUDIT_RELATION_NODE_STATE_PULL = "node_state.pull"
 GRANTED = "granted"
 

@@ -11,7 +11,7 @@ from composer.reachability import reachability
 from handlers.answers import Answer, Call
 from handlers.gates import (
     GRANTED,
-    NODE_AGENT,
+    NODE_VIEW,
     Asked,
     addressed_node,
     audit,
@@ -22,7 +22,7 @@ from handlers.gates import (
 from handlers.refusals import REACHABILITY_NOT_PROVISIONED, Refused, refusal_for
 from handlers.wire_values import reachability_value
 
-READ_REACHABILITY = Asked(NODE_AGENT, "node_reachability.read")
+READ_REACHABILITY = Asked(NODE_VIEW, "node_reachability.read")
 
 
 @dataclass(frozen=True, slots=True)

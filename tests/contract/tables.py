@@ -49,7 +49,7 @@ AUTHZ: Mapping[str, str | None] = {
     "GetNodeState": "node-agent",
     "GetNodeEvents": None,
     "PostNodeHeartbeat": "node-agent",
-    "GetNodeReachability": "node-agent",
+    "GetNodeReachability": "node-view",
     "RenewNodeToken": "node-agent",
     "DeleteNode": "domain-edit",
     "RotateNodeKey": "node-agent",

@@ -123,7 +123,7 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
             yield case(headers=headers)
     elif status == 403:
         yield case(headers=bearer(world.stranger))
-        if AUTHZ[name] == "node-agent":
+        if AUTHZ[name] in ("node-agent", "node-view"):
             yield case(object_id=UNREAL)
             yield case(object_id=objects[1])
     elif status == 404:

@@ -57,7 +57,7 @@ class World:
     def permitted(self, name: str, object_id: str) -> str | None:
         """The token of who may do an operation on an object; None where nobody may."""
         relation = AUTHZ.get(name)
-        if relation == "node-agent":
+        if relation in ("node-agent", "node-view"):
             return self.tokens.get(object_id)
         if relation == "manage":  # of the platform, whatever the object
             return self.operator

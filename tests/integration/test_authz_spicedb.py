@@ -99,9 +99,9 @@ def test_the_schema_is_understood_and_read_back_whole(spicedb: SpiceDb) -> None:
 
 
 ROLES = {
-    "manager": {"manage", "domain_edit", "domain_view"},
-    "editor": {"domain_edit", "domain_view"},
-    "viewer": {"domain_view"},
+    "manager": {"manage", "domain_edit", "domain_view", "node_view"},
+    "editor": {"domain_edit", "domain_view", "node_view"},
+    "viewer": {"domain_view", "node_view"},
     "audit_reader": {"auditor"},
     "nobody": set(),
 }
@@ -120,7 +120,7 @@ def test_a_role_may_what_it_may_and_nothing_else(spicedb: SpiceDb, role: str, ki
     checker = spicedb.checker()
     asked = [(platform, "manage")]
     asked += [(domain, name) for name in ("domain-edit", "domain-view", "auditor")]
-    asked += [(node, name) for name in ("domain-edit", "domain-view", "node-agent")]
+    asked += [(node, name) for name in ("domain-edit", "domain-view", "node-agent", "node-view")]
     allowed = {
         (where, name) for where, name in asked if checker.check(someone, name, where, soon())
     }

@@ -103,7 +103,11 @@ class FakeService:
         **ports: Any,
     ) -> None:
         rows = [peer_row(number) for number in (3, 1, 2)]
-        agents = {(agent_of(n).subject, "node-agent", f"node:{node_id(n)}") for n in (1, 2, 3)}
+        agents = {
+            (agent_of(n).subject, relation, f"node:{node_id(n)}")
+            for n in (1, 2, 3)
+            for relation in ("node-agent", "node-view")
+        }
         first = agent_of(1).subject
         roles = {(first, one, f"domain:{DOMAIN}") for one in ("domain-view", "domain-edit")}
         roles |= {(first, "domain-edit", f"node:{node_id(n)}") for n in (1, 2, 3)}

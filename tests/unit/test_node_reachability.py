@@ -50,7 +50,7 @@ from tests.fakes import (
 )
 
 NODE = node_id(1)
-TRIPLE = (f"node:{NODE}", "node-agent", f"node:{NODE}")
+TRIPLE = (f"node:{NODE}", "node-view", f"node:{NODE}")
 ROW = ReachabilityRow("stale", EPOCH.replace(microsecond=250_000), EPOCH)
 
 
@@ -77,7 +77,7 @@ def test_the_answer_is_the_block_of_the_pull_byte_for_byte(state: str, heard: ob
     assert isinstance(answer, Answer) and isinstance(answer.body, dict)
     shown = snapshot(reachability=reachability(state=state, last_heartbeat_at=heard or ZERO_TIME))
     ports = PullPorts(
-        FakeRelationChecker({TRIPLE}),
+        FakeRelationChecker({(TRIPLE[0], "node-agent", TRIPLE[2])}),
         FakeNodeRepo({NODE: addressed(1)}),
         FakeSnapshotProvider({(NODE, DOMAIN): shown}),
     )

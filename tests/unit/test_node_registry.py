@@ -1,0 +1,181 @@
+"""RegisterNode, DeleteNode and RotateNodeKey: their gates, and what stays when a part is away."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from composer.errors import AuthzUnavailable, DatastoreUnavailable, NodeNotFound, SigningUnavailable
+from composer.identity import AddressedDomain, node_object
+from composer.ports import NodeToken
+from composer.registry import Registered
+from handlers.wire import EncodedPeers
+from handlers.wire_registry import registration_body
+from tests.bodies import JSON
+from tests.factories import DOMAIN, EPOCH, key_bytes, node_id
+from tests.ports.in_process import FakeService
+
+NODES = f"/v1/domains/{DOMAIN}/nodes"
+NODE = f"/v1/nodes/{node_id(1)}"
+
+
+def key(number: int) -> str:
+    return base64.b64encode(key_bytes(number)).decode()
+
+
+def register(service: FakeService, number: int = 50, who: int | None = 1, **headers: str):
+    body = json.dumps({"public_key": key(number)})
+    sent = {**JSON, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return service.ask(NODES, who, method="POST", data=body, headers=sent)
+
+
+def rotate(service: FakeService, number: int, who: int | None = 1):
+    body = json.dumps({"public_key": key(number)})
+    return service.ask(f"{NODE}/public-key", who, method="PUT", data=body, headers=JSON)
+
+
+def rows(service: FakeService) -> list[tuple[str, str, str]]:
+    return [(row.relation, row.outcome, row.object) for row in service.audit.rows]
+
+
+def test_a_registration_is_settled_before_it_is_answered_and_carries_a_token() -> None:
+    service = FakeService()
+    answer = register(service)
+    assert answer.status_code == 201
+    node = answer.json["node_id"]
+    assert service.outbox.calls == [f"node:{node}"]
+    assert str(service.mint.minted[answer.json["token"]][0]) == node
+    assert list(answer.json) == [
+        *("node_id", "mesh_ip", "domain_mesh_cidr", "peers", "token", "expires_at")
+    ]
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert rows(service) == [("node.register", "granted", f"domain:{DOMAIN}")]
+
+
+def test_of_a_registration_only_the_peers_are_worth_remembering() -> None:
+    """The validator keeps what it has found valid: a token is not to stay there."""
+    node = Registered(node_id(9), "10.42.0.9", "10.42.0.0/16", is_new=True)
+    token = NodeToken("a.b.c", EPOCH)
+    body = registration_body(node, EncodedPeers(b"[]", {}, b""), token)
+    assert [block.name for block in body.blocks if block.lasts] == ["peers"]
+    assert json.loads(body.to_bytes())["token"] == "a.b.c"
+
+
+def test_spicedb_away_is_a_503_and_the_same_request_finds_the_node() -> None:
+    service = FakeService()
+    service.outbox.fails = AuthzUnavailable("away")
+    refused = register(service, Idempotency_Key="k")
+    assert (refused.status_code, refused.json["code"]) == (503, "authz_unavailable")
+    assert "Retry-After" in refused.headers
+    assert rows(service) == []
+    service.outbox.fails = None
+    found = register(service, Idempotency_Key="k")
+    assert (found.status_code, service.registry.made) == (200, 1)
+    assert service.outbox.calls == [f"node:{found.json['node_id']}"] * 2
+
+
+@pytest.mark.parametrize(
+    ("port", "error", "expected"),
+    [
+        ("registry", DatastoreUnavailable("away"), (503, "datastore_unavailable")),
+        ("ledger", DatastoreUnavailable("away"), (503, "datastore_unavailable")),
+        ("ledger", NodeNotFound("gone again"), (503, "datastore_unavailable")),
+        ("mint", SigningUnavailable("gone"), (500, None)),
+    ],
+)
+def test_what_a_port_raises_is_a_refusal_that_leaves_no_row(
+    port: str, error: Exception, expected: tuple[int, str | None]
+) -> None:
+    service = FakeService()
+    getattr(service, port).fails = error
+    answer = register(service)
+    assert (answer.status_code, answer.json.get("code")) == expected
+    assert rows(service) == []
+
+
+def test_a_stranger_registers_nothing_and_is_recorded() -> None:
+    service = FakeService()
+    assert register(service, who=2).status_code == 403
+    assert service.registry.made == 0
+    assert rows(service) == [("node.register", "insufficient_relation", f"domain:{DOMAIN}")]
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (b"", "invalid_body"),
+        (b"[]", "invalid_body"),
+        (b'{"public_key": 1, "x": 1}', "invalid_body"),
+        (json.dumps({"public_key": key(1), "name": ""}), "invalid_body"),
+        (json.dumps({"public_key": key(1), "name": "a\x00b"}), "invalid_body"),
+        (json.dumps({"public_key": key(1), "name": "x" * 256}), "invalid_body"),
+        (b"{}", "public_key_invalid"),
+        (b'{"public_key": null}', "public_key_invalid"),
+        (b'{"public_key": ""}', "public_key_invalid"),
+        (json.dumps({"public_key": "A" * 43 + "="}), "public_key_invalid"),
+        (json.dumps({"public_key": "A" * 42 + "B="}), "public_key_invalid"),
+    ],
+)
+def test_a_body_that_is_no_node_is_told_why(given: bytes | str, code: str) -> None:
+    service = FakeService()
+    answer = service.ask(NODES, 1, method="POST", data=given, headers=JSON)
+    assert (answer.status_code, answer.json["code"]) == (400, code)
+    assert service.relations.calls == []
+
+
+@pytest.mark.parametrize("value", ["", "a b", "é", "x" * 256])
+def test_an_idempotency_key_is_visible_ascii(value: str) -> None:
+    answer = register(FakeService(), Idempotency_Key=value)
+    assert (answer.status_code, answer.json["code"]) == (400, "invalid_idempotency_key")
+
+
+def test_a_full_range_says_when_to_come_back() -> None:
+    service = FakeService()
+    service.registry.ranges[DOMAIN] = "10.42.0.0/30"
+    answers = [register(service, 50 + number) for number in range(3)]
+    assert answers[-1].json["code"] == "pool_exhausted"
+    assert answers[-1].headers["Retry-After"] == "60"
+
+
+def test_a_deleted_node_is_gone_and_its_tuples_are_settled() -> None:
+    service = FakeService()
+    answer = service.ask(NODE, 1, method="DELETE")
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert node_id(1) not in service.registry.nodes
+    assert service.outbox.calls == [node_object(node_id(1))]
+    assert rows(service) == [("node.deregister", "granted", node_object(node_id(1)))]
+
+
+def test_an_editor_whose_role_the_domain_has_taken_back_deletes_nothing() -> None:
+    service = FakeService()
+
+    service.domains.domains[DOMAIN] = AddressedDomain(DOMAIN, "token")
+    agent = node_object(node_id(1))
+    service.relations.revoked_at_least.add((agent, "domain-edit", f"domain:{DOMAIN}"))
+    assert service.ask(NODE, 1, method="DELETE").status_code == 403
+    assert node_id(1) in service.registry.nodes
+    assert rows(service) == [("node.deregister", "insufficient_relation", f"domain:{DOMAIN}")]
+
+
+def test_a_node_rotates_its_own_key_and_nobody_elses() -> None:
+    service = FakeService()
+    answers = [rotate(service, 60), rotate(service, 60)]
+    assert [(one.status_code, one.json) for one in answers] == [
+        (200, {"node_id": str(node_id(1)), "public_key": key(60)})
+    ] * 2
+    assert rotate(service, 61, who=2).status_code == 403
+    assert service.registry.nodes[node_id(1)][1] == key_bytes(60)
+    assert service.outbox.calls == []
+
+
+def test_a_peers_key_is_in_use() -> None:
+    service = FakeService()
+    answer = rotate(service, 2)
+    assert (answer.status_code, answer.json["code"]) == (409, "public_key_in_use")
+
+
+def test_without_a_signing_key_a_registration_has_a_501_of_its_own() -> None:
+    answer = register(FakeService(provisioned=False))
+    assert (answer.status_code, answer.json["code"]) == (501, "registration_not_provisioned")
