@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from server.dev.process import StackError
+from server.dev.commands import gunicorn_command
+from server.dev.ports import HOST, answers, free_ports
+from server.dev.process import Process, StackError, wait_until
 from server.dev.stack import Stack
 
 # A data folder knows its Postgres: make matrix has another one.
@@ -43,3 +46,23 @@ def running_stack(name: str, **options: Any) -> Iterator[Stack]:
 def made_anew_next_time(stack: Stack) -> None:
     """For a test that does not leave the ledger as it was, however it ends."""
     stack.places.sample_stamp.unlink(missing_ok=True)
+
+
+@contextmanager
+def another_build(
+    stack: Stack, name: str, application: str, env: Mapping[str, str]
+) -> Iterator[str]:
+    """The URL of a test build beside the stack's own gunicorn, on the same parts.
+
+    ``application`` is ``module:name``. It is awaited by its port: a build may answer no 200 at all.
+    """
+    port = free_ports(1)[0]
+    settings = {**stack.env, **env, "PLEXSPHERE_BIND": f"{HOST}:{port}"}
+    (stack.places.gunicorn / name).mkdir(parents=True, exist_ok=True)
+    command = gunicorn_command(stack.places, name, settings, log_to_file=True)
+    process = Process(replace(command, argv=[*command.argv[:-1], application]))
+    try:
+        wait_until(lambda: answers(port), process, 60.0, "listening")
+        yield f"http://{HOST}:{port}"
+    finally:
+        process.end(command.death_signal, 15.0)

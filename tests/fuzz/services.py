@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from functools import partial
 
-from server.dev.commands import gunicorn_command
-from server.dev.ports import HOST, answers, free_ports
-from server.dev.process import Process, wait_until
 from server.dev.stack import Stack
 from tests.fuzz import directed as cases
 from tests.ledger_sql import run_sql
+from tests.stacks import another_build
 
 FAULTY_APPLICATION = "tests.fuzz.faulty_wsgi:application"
 CORRUPT_POLICY = "0190ffff-0000-7000-8000-0000000000aa"
@@ -36,17 +33,9 @@ def unprovisioned(stack: Stack, node_id: str) -> Iterator[str]:
 
 @contextmanager
 def faulty(stack: Stack, node_id: str) -> Iterator[str]:
-    """The test build of faulty_wsgi.py; none of its answers is a 200, so it is awaited by port."""
-    port = free_ports(1)[0]
-    settings = {**stack.env, **ONE_WORKER, "PLEXSPHERE_BIND": f"{HOST}:{port}"}
-    (stack.places.gunicorn / "faulty").mkdir(parents=True, exist_ok=True)
-    command = gunicorn_command(stack.places, "faulty", settings, log_to_file=True)
-    process = Process(replace(command, argv=[*command.argv[:-1], FAULTY_APPLICATION]))
-    try:
-        wait_until(lambda: answers(port), process, 60.0, "listening")
-        yield f"http://{HOST}:{port}"
-    finally:
-        process.end(command.death_signal, 15.0)
+    """The test build of faulty_wsgi.py."""
+    with another_build(stack, "faulty", FAULTY_APPLICATION, ONE_WORKER) as url:
+        yield url
 
 
 @contextmanager

@@ -1,0 +1,70 @@
+"""A test build: the production application whose worker a test kills, or holds, between two steps.
+
+    CRASH_FOLDER=... gunicorn -c python:server.gunicorn_conf tests.e2e.crashing_wsgi:application
+
+Nothing of the service is replaced: the adapters tell where a write is, and a trap may be laid there
+(crash_steps.py). A worker that dies does so by SIGKILL: no hook, no flush, no goodbye.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from db.domain_registry import PostgresDomainRegistry
+from db.node_registry import PostgresNodeRegistry
+from db.outbox import Claim
+from server.authz.outbox_relay import SpiceDbOutboxRelay
+from server.authz.writer import TupleWriter
+from tests.e2e.crash_steps import FOLDER, Step, Traps
+
+TRAPS = Traps(Path(os.environ[FOLDER]))
+# Owner and method: the step before it, the step behind it.
+STEPS: Mapping[tuple[type, str], tuple[Step | None, Step]] = {
+    (PostgresDomainRegistry, "create"): (Step.ASKED, Step.COMMITTED),
+    (PostgresNodeRegistry, "register"): (Step.ASKED, Step.COMMITTED),
+    (PostgresNodeRegistry, "deregister"): (Step.ASKED, Step.COMMITTED),
+    (PostgresNodeRegistry, "rotate_key"): (Step.ASKED, Step.COMMITTED),
+    (TupleWriter, "write"): (Step.CLAIMED, Step.TAKEN),
+    (Claim, "drained"): (None, Step.MARKED),
+    (SpiceDbOutboxRelay, "settle"): (None, Step.SETTLED),
+}
+
+
+def _telling(method: Callable[..., Any], before: Step | None, behind: Step) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def told(*args: Any, **named: Any) -> Any:
+        if before is not None:
+            TRAPS.reached(before)
+        result = method(*args, **named)
+        TRAPS.reached(behind)
+        return result
+
+    return told
+
+
+for (owner, name), (before, behind) in STEPS.items():
+    setattr(owner, name, _telling(getattr(owner, name), before, behind))
+
+wsgi = import_module("wsgi")  # only now: it wires the service
+# gunicorn's hooks close `wsgi.service`; one service, whatever module asks for it.
+assert sys.modules["wsgi"] is wsgi
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+    """The service's own answer, of a write in two halves; a 204 is its head alone."""
+    answer = wsgi.application(environ, start_response)
+    if environ["REQUEST_METHOD"] == "GET":
+        yield from answer
+        return
+    whole = b"".join(answer)
+    TRAPS.reached(Step.ANSWERED)
+    half = len(whole) // 2
+    yield whole[:half]
+    TRAPS.reached(Step.SENDING)
+    yield whole[half:]
