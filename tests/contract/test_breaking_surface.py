@@ -1,5 +1,7 @@
 """Paths, operations, statuses, problem codes, credentials, servers: edits of the real file."""
 
+from typing import Any
+
 import pytest
 
 from tests.contract.breaking_edits import (
@@ -33,6 +35,15 @@ PLAIN = {"description": "Done."}
 REFUSAL = {"$ref": "#/components/responses/NodeNotFound"}
 TEXT = {"summary": "Other words", "description": "Other words", "tags": ["meta"]}
 
+
+def node_paths(document: dict[str, Any]) -> None:
+    """Every path that names a Node, with the parameter's new name."""
+    paths = document["paths"]
+    renamed = {path.replace("{id}", "{node_id}"): item for path, item in paths.items()}
+    paths.clear()
+    paths.update(renamed)
+
+
 BREAKING = [
     Row("a path is gone", drop((*PATHS, "/metrics")), "the path is gone"),
     Row("a path has moved", rename((*PATHS, "/v1/version"), "/v2/version"), "the path is gone"),
@@ -41,10 +52,7 @@ BREAKING = [
     Row("another operationId", put((*STATE, "operationId"), "PullNodeState"), "operationId"),
     Row("a path parameter has another name", both(
         put(component("parameters", "NodeId", "name"), "node_id"),
-        rename(STATE[:2], "/v1/nodes/{node_id}/state"),
-        rename(EVENTS[:2], "/v1/nodes/{node_id}/events"),
-        rename(("paths", "/v1/nodes/{id}/heartbeat"), "/v1/nodes/{node_id}/heartbeat"),
-        rename(("paths", "/v1/nodes/{id}/reachability"), "/v1/nodes/{node_id}/reachability")),
+        node_paths),
         "now called node_id"),
     Row("the success is gone", drop((*RESPONSES, "200")), "status 200 is gone"),
     Row("a refusal is gone", drop((*RESPONSES, "404")), "status 404 is gone"),
