@@ -17,6 +17,7 @@ from itertools import islice
 from composer.deadline import Deadline
 from composer.ports import AuditRow
 from db.audit_batch import AuditBatchWriter, Recorded
+from db.body_queue import BodyQueue
 
 # Rows are visible within a second; a batch waits this long for company (seconds).
 FLUSH_INTERVAL = 0.1
@@ -38,12 +39,14 @@ class PostgresAuditSink:
         capacity: int = 20_000,
         application_name: str = "plexsphere-state audit",
         clock: Callable[[], float] = time.monotonic,
+        bodies: BodyQueue | None = None,
     ) -> None:
         """``on_lost(rows, reason)`` is told of every loss: queue_full (some seconds late at most),
         closed or shutdown.
 
         ``on_failed`` is told of every attempt that failed and will be made again. Both are called
-        on requests' threads or the writer's, and what they raise is dropped.
+        on requests' threads or the writer's, and what they raise is dropped. ``bodies`` are written
+        by the same thread, behind the rows, and are its to close.
         """
         self._dsn = dsn
         self._application_name = application_name
@@ -51,6 +54,7 @@ class PostgresAuditSink:
         self._on_failed = on_failed
         self._capacity = capacity
         self._clock = clock
+        self._bodies = bodies
         # A row stays until it is written, so that capacity counts those in flight too.
         self._waiting: deque[Recorded] = deque()
         self._overflown = 0
@@ -84,7 +88,7 @@ class PostgresAuditSink:
         self._hurry.set()
         self._wake.set()
         with self._written:
-            return self._written.wait_for(lambda: not self._waiting, timeout)
+            return self._written.wait_for(self._has_written_all, timeout)
 
     def close(self, timeout: float) -> None:
         """Write what is queued, for at most ``timeout`` seconds, and end; what is left is lost."""
@@ -96,6 +100,8 @@ class PostgresAuditSink:
         self._report_overflow()
         if self._waiting:
             self._lose(len(self._waiting), "shutdown")
+        if self._bodies is not None:
+            self._bodies.close()
 
     def _start(self) -> None:
         """A thread does not survive a fork: every process starts its own, at its first row."""
@@ -115,7 +121,10 @@ class PostgresAuditSink:
             self._wake.clear()
             self._report_overflow()
             self._write_waiting(writer)
+            self._keep_bodies(writer)
         self._write_waiting(writer)  # what came between the last look and close()
+        while self._bodies is not None and self._bodies.waiting and not self._is_over():
+            self._keep_bodies(writer)
         writer.close()
 
     def _write_waiting(self, writer: AuditBatchWriter) -> None:
@@ -140,6 +149,28 @@ class PostgresAuditSink:
                         self._waiting.popleft()
                     self._written.notify_all()
                 batch = None
+
+    def _keep_bodies(self, writer: AuditBatchWriter) -> None:
+        """One batch, and then rows again; the ledger has just answered, so there is one attempt."""
+        if self._bodies is None:
+            return
+        batch = self._bodies.take()
+        lost = None
+        if batch:
+            try:
+                writer.keep(batch, self._bodies.per_node, self._attempt())
+            except Exception as error:
+                lost = "failed"
+                with suppress(Exception):
+                    self._on_failed(error)
+        self._bodies.done(batch, lost)
+        if self._bodies.waiting:
+            self._wake.set()
+        with self._written:
+            self._written.notify_all()
+
+    def _has_written_all(self) -> bool:
+        return not self._waiting and not (self._bodies and self._bodies.waiting)
 
     def _attempt(self) -> Deadline:
         attempt = Deadline.after(WRITE_TIMEOUT, self._clock)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,6 +14,7 @@ from composer.deadline import Deadline
 from composer.errors import ComposerError
 from composer.identity import parse_canonical_uuid
 from composer.ports import AuditRow
+from db.body_batch import ServedBody, keep_bodies
 from db.connections import Row, connect, fetch, with_defaults
 from db.errors import ledger_errors
 from db.statements import statement
@@ -73,6 +74,15 @@ class AuditBatchWriter:
                 now, today = self._run("audit_clock", {}, deadline)[0]
                 self._make_days(today, deadline)
                 self._run("audit_insert", self._columns(batch, now), deadline)
+        except ComposerError:
+            self.close()
+            raise
+
+    def keep(self, bodies: Sequence[ServedBody], per_node: int, deadline: Deadline) -> None:
+        """Bodies beside the rows, ``per_node`` of each Node. Raises as ``write``."""
+        try:
+            with ledger_errors("keeping bodies"):
+                keep_bodies(self._run, bodies, per_node, self._clock, deadline)
         except ComposerError:
             self.close()
             raise

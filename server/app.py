@@ -30,6 +30,7 @@ from handlers.refusals import INTERNAL, RefusalKind, Refused
 from server import request_context
 from server.contract import Contract
 from server.doorkeeper import LARGE_BODY_BYTES, Doorkeeper
+from server.history import BodyHistory
 from server.metrics import Metrics
 from server.operations import Handler, OperationResolver, is_unprovisioned, respond_problem
 from server.problems import FRAMEWORK
@@ -48,6 +49,7 @@ def build_app(
     deadline_s: float,
     audit: AuditSink | None = None,
     large_body_bytes: int = LARGE_BODY_BYTES,
+    history: BodyHistory | None = None,
 ) -> flask.Flask:
     """One application of one contract. Nothing is asked of the outside here."""
     front = connexion.FlaskApp(
@@ -75,7 +77,7 @@ def build_app(
     for error in (Exception, ProblemException, *default_exceptions):
         app.register_error_handler(error, answer_error)
     app.after_request(
-        Doorkeeper(contract, metrics, audit or SilentAudit(), large_body_bytes).let_out
+        Doorkeeper(contract, metrics, audit or SilentAudit(), large_body_bytes, history).let_out
     )
     return app
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from http import HTTPStatus
 from uuid import uuid4
 
 import flask
@@ -15,6 +16,7 @@ from handlers.wire import json_bytes
 from server import request_context
 from server.audit import settle
 from server.contract import Contract
+from server.history import BodyHistory, keep_served
 from server.metrics import Metrics
 from server.operations import is_problem, respond_problem
 from server.problems import problem_answer
@@ -29,12 +31,19 @@ class Doorkeeper:
     """Decides whether an answer may leave, and counts it."""
 
     def __init__(
-        self, contract: Contract, metrics: Metrics, audit: AuditSink, large_body_bytes: int
+        self,
+        contract: Contract,
+        metrics: Metrics,
+        audit: AuditSink,
+        large_body_bytes: int,
+        history: BodyHistory | None = None,
     ) -> None:
+        """``history`` is None where no bodies are kept."""
         self._validator = ResponseValidator(contract)
         self._metrics = metrics
         self._audit = audit
         self._large_body_bytes = large_body_bytes
+        self._history = history
 
     def let_out(self, response: Response) -> Response:
         """The answer itself, or a 500 in its place. Never raises."""
@@ -61,6 +70,9 @@ class Doorkeeper:
         return response
 
     def _count(self, response: Response) -> None:
+        # before the rows, because they are what wakes the writer of both
+        if self._history is not None and _is_whole(response):
+            keep_served(self._history, _body(response))
         settle(self._audit, served=not is_problem(response))
         operation = request_context.operation_id() or "none"
         self._metrics.requests.labels(operation, response.status_code).inc()
@@ -106,8 +118,7 @@ def _last_word(error: Exception) -> Response:
 
 
 def _outgoing(operation: str | None, response: Response) -> Outgoing:
-    parts = response.response
-    body = parts[0] if isinstance(parts, list) and len(parts) == 1 else response.get_data()
+    body = _body(response)
     return Outgoing(
         operation_id=operation,
         status=response.status_code,
@@ -116,3 +127,16 @@ def _outgoing(operation: str | None, response: Response) -> Outgoing:
         body=body,
         snapshot=request_context.kept_snapshot(body),
     )
+
+
+def _body(response: Response) -> bytes:
+    """The very bytes that were put in, where there is one piece of them."""
+    parts = response.response
+    single = isinstance(parts, list) and len(parts) == 1
+    found: bytes = parts[0] if single else response.get_data()
+    return found
+
+
+def _is_whole(response: Response) -> bool:
+    """Whether the body leaves: a HEAD's does not."""
+    return response.status_code == HTTPStatus.OK and flask.request.method != "HEAD"

@@ -52,6 +52,12 @@ class Metrics:
             ("reason",),
             registry=self._registry,
         )
+        self.history_lost = Counter(
+            "plexsphere_history_bodies_lost",
+            "Served bodies that could not be kept for fleet history, by reason.",
+            ("reason",),
+            registry=self._registry,
+        )
         self.outbox_parked = Counter(
             "plexsphere_outbox_rows_parked",
             "Rows of the outbox that SpiceDB will never take.",

@@ -51,6 +51,18 @@ class AuditObserver:
         _log.error("audit_rows_lost", count=count, reason=reason)
 
 
+class HistoryObserver:
+    """Told of served bodies that could not be kept."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def lost(self, count: int, reason: str) -> None:
+        """Count and log; the Node's next 200 brings its body again."""
+        self._metrics.history_lost.labels(reason).inc(count)
+        _log.warning("history_bodies_lost", count=count, reason=reason)
+
+
 class OutboxObserver:
     """Told of rows of the outbox that SpiceDB will never take."""
 

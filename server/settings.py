@@ -46,6 +46,7 @@ class Settings:
     entry_quota: int = 128
     audit: bool = True
     audit_queue: int = 50_000
+    history: int = 0
     body_warning_bytes: int = 8_388_608
     log_format: str = "json"
     log_level: str = "info"
@@ -166,6 +167,7 @@ def read_settings(
         entry_quota=reader.count("ENTRY_QUOTA", 128, 1, 100_000),
         audit=reader.flag("AUDIT", default=True),
         audit_queue=reader.count("AUDIT_QUEUE", 50_000, 1, 10_000_000),
+        history=reader.count("HISTORY", 0, 0, 100),
         body_warning_bytes=reader.count("BODY_WARNING_BYTES", 8_388_608, 1, 2**40),
         log_format=reader.choice("LOG_FORMAT", "json", ("json", "console")),
         log_level=reader.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
@@ -176,6 +178,8 @@ def read_settings(
         evaluator_interval=reader.number("EVALUATOR_INTERVAL", 5.0, 0.1, 6),
         test_clock=_test_clock(reader),
     )
+    if settings.history and not settings.audit:  # whose rows tell when each body was served
+        reader.complain("HISTORY", "is to be 0 where PLEXSPHERE_AUDIT is 0")
     if reader.complaints:
         raise SettingsError(reader.complaints)
     return settings

@@ -14,6 +14,7 @@ import flask
 
 from composer.ports import AuditSink, SilentAudit, TokenMint
 from db.audit import PostgresAuditSink
+from db.body_queue import BodyQueue
 from db.outbox import PostgresOutbox
 from db.pool import ReadPool
 from db.write_pool import WritePool
@@ -36,8 +37,9 @@ from server.contract import Contract
 from server.contract_errors import ContractError
 from server.docs_page import docs_page
 from server.health import DependencyProbes, Probe
+from server.history import BodyHistory
 from server.metrics import Metrics
-from server.observers import AuditObserver, OutboxObserver, TokenObserver, warn
+from server.observers import AuditObserver, HistoryObserver, OutboxObserver, TokenObserver, warn
 from server.operations import bind, coverage_complaints, is_refused
 from server.probes import keys_probe, ledger_probe, spicedb_probe, wiring_probe
 from server.problem_check import problem_complaints
@@ -72,6 +74,7 @@ class LivePull:
     mint: TokenMint | None
     authenticate: Authenticate
     audit: AuditSink
+    history: BodyHistory | None
     probes: dict[str, Probe]
     close: Callable[[], None]
 
@@ -111,6 +114,7 @@ def wire(settings: Settings) -> Service:
         settings.pull_deadline,
         live.audit if live else None,
         settings.body_warning_bytes,
+        live.history if live else None,
     )
     return Service(app, receipt, live.close if live else lambda: None)
 
@@ -129,7 +133,8 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
     channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout)
     # below the thread count, so that a frozen SpiceDB leaves threads for everything else
     relations = SpiceDbChecker(channel, Bulkhead(limit=max(1, settings.threads - 4)))
-    sink = audit_sink(settings, metrics)
+    bodies = body_queue(settings, metrics)
+    sink = audit_sink(settings, metrics, bodies)
     others = key_source(settings.jwks, on_warning=lambda text: warn("jwks", warning=text))
     keys = (
         JoinedKeys(own, others, lambda text: warn("signing_key", warning=text)) if own else others
@@ -161,7 +166,7 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
         "jwks": keys_probe(others, own),
     }
     audit = sink or SilentAudit()
-    return LivePull(operation_ports(shared), mint, verifier.principal, audit, probes, close)
+    return LivePull(operation_ports(shared), mint, verifier.principal, audit, bodies, probes, close)
 
 
 def postgres_outbox(settings: Settings) -> PostgresOutbox:
@@ -174,7 +179,16 @@ def postgres_outbox(settings: Settings) -> PostgresOutbox:
     )
 
 
-def audit_sink(settings: Settings, metrics: Metrics) -> PostgresAuditSink | None:
+def body_queue(settings: Settings, metrics: Metrics) -> BodyQueue | None:
+    """None where no bodies are kept, which is how it comes."""
+    if not settings.history:
+        return None
+    return BodyQueue(settings.history, on_lost=HistoryObserver(metrics).lost)
+
+
+def audit_sink(
+    settings: Settings, metrics: Metrics, bodies: BodyQueue | None = None
+) -> PostgresAuditSink | None:
     """None where audit is switched off: the nil sink is silent."""
     if not settings.audit:
         return None
@@ -184,6 +198,7 @@ def audit_sink(settings: Settings, metrics: Metrics) -> PostgresAuditSink | None
         capacity=settings.audit_queue,
         on_lost=observer.lost,
         on_failed=observer.failed,
+        bodies=bodies,
     )
 
 
@@ -191,6 +206,7 @@ def wiring_receipt(live: LivePull | None, test_clock: str = "") -> WiringReceipt
     """What stands behind each port, which operations are live, and whether a test moves time."""
     names = {port: adapter.__name__ if live else None for port, adapter in ADAPTERS.items()}
     names["AuditSink"] = type(live.audit).__name__ if live else None
+    names["BodyHistory"] = type(live.history).__name__ if live and live.history else None
     names["TokenMint"] = type(live.mint).__name__ if live and live.mint else None
     ports = live.ports if live else {}
     operations = {

@@ -244,6 +244,21 @@ class FakeAuditSink:
 
 
 @dataclass
+class FakeBodyHistory:
+    """Keeps every body of a time when it is not ``away``; ``fails`` breaks the promise."""
+
+    bodies: list[tuple[str, str, bytes]] = field(default_factory=list)
+    away: bool = False
+    fails: Exception | None = None
+
+    def keep(self, node: str, digest: str, body: bytes) -> None:
+        if self.fails is not None:
+            raise self.fails
+        if not self.away and (node, digest) not in [one[:2] for one in self.bodies]:
+            self.bodies.append((node, digest, body))
+
+
+@dataclass
 class FakeDropReporter:
     """Keeps what was dropped: (outcome, domain, addressed Node, peer)."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -15,6 +16,7 @@ from composer.identity import AddressedDomain, AddressedNode
 from composer.ports import AuditRow
 from composer.snapshot import SiteToSiteTunnel, UserAccessProvider
 from db.audit import PostgresAuditSink
+from db.body_queue import BodyQueue
 from db.domain_audit import PostgresDomainAuditReader
 from db.domains import PostgresDomainRepo
 from db.ledger import PostgresLedger
@@ -24,6 +26,7 @@ from tests.factories import DOMAIN, node_id
 from tests.integration.ledger_places import Gates
 from tests.integration.ledger_rows import Hand
 from tests.ports.audit_sink import AuditSinkSuite
+from tests.ports.body_history import BodyHistorySuite
 from tests.ports.domain_audit_reader import DomainAuditReaderSuite
 from tests.ports.domain_repo import DomainRepoSuite
 from tests.ports.ledger import Contents, LedgerSuite
@@ -255,3 +258,34 @@ def _fields(value: object) -> dict[str, object]:
     if isinstance(value, SiteToSiteTunnel):
         fields["allowed_subnets"] = "{" + ",".join(value.allowed_subnets) + "}"
     return fields
+
+
+class PostgresBodyFacts:
+    def __init__(self, hand: Hand, gates: Gates) -> None:
+        self.node = f"node:{hand.node(hand.domain())}"
+        self.history = BodyQueue(10, on_lost=lambda bodies, reason: None)
+        self.sink = PostgresAuditSink(
+            hand.dsn, on_lost=lambda rows, reason: None, bodies=self.history
+        )
+        self._hand = hand
+        self._gates = gates
+
+    def kept(self) -> Sequence[tuple[str, bytes]]:
+        self.sink.record(AuditRow("node_state.pull", "granted", "user:ann", self.node, "c"))
+        assert self.sink.flush(10.0)
+        found = self._hand.run(
+            "SELECT digest, body FROM plexsphere.node_bodies WHERE node_id = %s ORDER BY served_at",
+            self.node.removeprefix("node:"),
+        )
+        return [(digest, zlib.decompress(body)) for digest, body in found]
+
+    def go_away(self) -> None:
+        self._gates.shut()
+
+
+class TestBodyQueue(BodyHistorySuite):
+    @pytest.fixture
+    def facts(self, hand: Hand, gates: Gates) -> Iterator[PostgresBodyFacts]:
+        made = PostgresBodyFacts(hand, gates)
+        yield made
+        made.sink.close(0.0)

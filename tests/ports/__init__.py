@@ -9,6 +9,7 @@ import pytest
 
 pytest.register_assert_rewrite(
     "tests.ports.audit_sink",
+    "tests.ports.body_history",
     "tests.ports.drop_reporter",
     "tests.ports.ledger",
     "tests.ports.node_repo",

@@ -89,7 +89,8 @@ class FakeService:
     ``Authorization: Bearer <n>`` is the agent of the ``n``-th Node; any other header is nobody. The
     first one's may do with the Domain whatever can be done.
     ``operations`` takes the place of some handlers, ``ports`` of some of the pull's ports; an
-    ``audit`` among them is the sink behind the rows that a request holds.
+    ``audit`` among them is the sink behind the rows that a request holds, a ``history`` where the
+    bodies go that left.
     """
 
     contract = Contract.packaged()
@@ -140,7 +141,7 @@ class FakeService:
         self.metrics = Metrics()
         self.seen: list[list[str]] = []
         contract = contract or self.contract
-        sink = ports.pop("audit", self.audit)
+        sink, history = ports.pop("audit", self.audit), ports.pop("history", None)
         pull = PullPorts(
             self.relations, self.nodes, SnapshotComposer(self.ledger, self.drops), HeldAudit()
         )
@@ -187,6 +188,7 @@ class FakeService:
                 deadline_s=3.0,
                 audit=sink,
                 large_body_bytes=large_body_bytes,
+                history=history,
             )
 
     def _principal(self, headers: list[str]) -> Principal | None:

@@ -19,6 +19,7 @@ from server.observers import DropObserver
 from tests.factories import ALLOW_HTTPS, DOMAIN, bridge_rows, entry, node_id, peer_row, rule_set
 from tests.fakes import (
     FakeAuditSink,
+    FakeBodyHistory,
     FakeDomainRepo,
     FakeDropReporter,
     FakeLedger,
@@ -28,6 +29,7 @@ from tests.fakes import (
     FakeView,
 )
 from tests.ports.audit_sink import GRANTED, AuditSinkSuite
+from tests.ports.body_history import BodyHistorySuite
 from tests.ports.deadlines import in_time
 from tests.ports.domain_repo import DomainRepoSuite
 from tests.ports.drop_reporter import DropReporterSuite
@@ -149,6 +151,25 @@ class TestFakeAuditSink(AuditSinkSuite):
     @pytest.fixture
     def facts(self) -> RowsInAList:
         return RowsInAList()
+
+
+class BodiesInAList:
+    node = f"node:{node_id(1)}"
+
+    def __init__(self) -> None:
+        self.history = FakeBodyHistory()
+
+    def kept(self) -> Sequence[tuple[str, bytes]]:
+        return [(digest, body) for node, digest, body in self.history.bodies if node == self.node]
+
+    def go_away(self) -> None:
+        self.history.away = True
+
+
+class TestFakeBodyHistory(BodyHistorySuite):
+    @pytest.fixture
+    def facts(self) -> BodiesInAList:
+        return BodiesInAList()
 
 
 def test_the_nil_sink_takes_a_row_without_a_word() -> None:

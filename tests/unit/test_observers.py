@@ -7,7 +7,7 @@ import re
 import structlog
 
 from server.metrics import Metrics
-from server.observers import AuditObserver, DropObserver, TokenObserver
+from server.observers import AuditObserver, DropObserver, HistoryObserver, TokenObserver
 from tests.factories import DOMAIN, node_id
 
 
@@ -41,6 +41,16 @@ def test_lost_audit_rows_are_counted_and_logged_as_an_error() -> None:
         [("audit_rows_lost", "error", 7, "queue_full")],
         {'{reason="queue_full"}': 7.0},
     )
+
+
+def test_lost_bodies_are_counted_by_reason_and_logged() -> None:
+    metrics = Metrics()
+    with structlog.testing.capture_logs() as lines:
+        HistoryObserver(metrics).lost(3, "failed")
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("history_bodies_lost", "warning")
+    ]
+    assert counted(metrics, "plexsphere_history_bodies_lost") == {'{reason="failed"}': 3.0}
 
 
 def test_refused_tokens_are_counted_by_reason() -> None:

@@ -91,8 +91,8 @@ def test_a_sound_environment_is_read_into_one_value(sound: dict[str, str]) -> No
 def test_what_is_not_set_has_its_default(sound: dict[str, str]) -> None:
     read, default = read_settings(sound), Settings()
     names = ["spicedb_timeout", "jwt_leeway", "pull_deadline", "statement_timeout", "pool_size",
-             "held_peers", "audit", "audit_queue", "body_warning_bytes", "log_format", "log_level",
-             "bind", "workers", "threads"]  # fmt: skip
+             "held_peers", "audit", "audit_queue", "history", "body_warning_bytes",
+             "log_format", "log_level", "bind", "workers", "threads"]  # fmt: skip
     assert {n: getattr(read, n) for n in names} == {n: getattr(default, n) for n in names}
 
 
@@ -132,6 +132,7 @@ BAD = {
     "HELD_PEERS": "-5",
     "AUDIT": "yes",
     "AUDIT_QUEUE": "1e3",
+    "HISTORY": "101",
     "BODY_WARNING_BYTES": "8MiB",
     "LOG_FORMAT": "xml",
     "LOG_LEVEL": "INFO",
@@ -144,6 +145,11 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_malformed_setting_is_complained_about_by_name(sound: dict[str, str], name: str) -> None:
     assert named(sound | {P + name: BAD[name]}) == [P + name]
+
+
+def test_bodies_are_kept_only_beside_the_audit(sound: dict[str, str]) -> None:
+    assert named(sound | {P + "HISTORY": "5", P + "AUDIT": "0"}) == [P + "HISTORY"]
+    assert read_settings(sound | {P + "HISTORY": "5"}).history == 5
 
 
 def test_everything_that_is_malformed_is_said_at_once(sound: dict[str, str]) -> None:
