@@ -13,14 +13,14 @@ import typer
 from composer.deadline import Deadline
 from composer.errors import DomainNotFound
 from server.cli.failures import ExitCode, Failure
+from server.cli.fleet_history import EXAMPLE as HISTORY_EXAMPLE
+from server.cli.fleet_history import READ_SECONDS, history
 from server.cli.fleet_simulate import EXAMPLE, simulate
 from server.cli.groups import Example
-from server.cli.options import AsJson, Dsn, domain_id, node_id, usable_dsn
-from server.cli.screens import Screen, line, table, write_json
-from server.cli.text import counted, moment
+from server.cli.options import AsJson, Dsn, domain_id, usable_dsn
+from server.cli.screens import Screen, write_json
 
 WORDS = "A whole Domain at once."
-READ_SECONDS = 30.0
 _AGE = re.compile(r"([0-9]{1,9})(s|m|h|d)?", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -75,48 +75,6 @@ def status(
         raise typer.Exit(ExitCode.DIFFERENT)
 
 
-def history(
-    node: Annotated[
-        str,
-        typer.Argument(
-            metavar="NODE", envvar="PLEXSPHERE_NODE_ID", help="The Node's id.", show_default=False
-        ),
-    ],
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many of the newest.")] = 20,
-    dsn: Dsn = "",
-    as_json: AsJson = False,
-) -> None:
-    """Show the digests a Node was granted, and when, the newest last.
-
-    From its audit rows, so as far back as those are kept. A digest that came back has a line again.
-    """
-    from db.node_history import node_history
-
-    addressed = node_id(node)
-    deadline = Deadline.after(READ_SECONDS, time.monotonic)
-    found = node_history(usable_dsn(dsn), addressed, limit, deadline)[::-1]
-    if as_json:
-        rows = [
-            {
-                "digest": one.digest,
-                "first_at": one.first_at.isoformat(),
-                "last_at": one.last_at.isoformat(),
-                "grants": one.grants,
-            }
-            for one in found
-        ]
-        write_json({"node_id": addressed, "served": rows})
-        return
-    screen = Screen()
-    screen.print(line("Node", f"{addressed}  {counted(len(found), 'digest')}"))
-    if found:
-        shown = [
-            (moment(one.first_at), moment(one.last_at), f"{one.grants:,}", one.digest)
-            for one in found
-        ]
-        screen.print(table("", ("first granted", "last granted", "grants", "digest"), shown))
-
-
 def seconds_of(text: str) -> int:
     """``300``, ``300s``, ``5m``, ``2h``, ``1d``."""
     match = _AGE.fullmatch(text)
@@ -130,5 +88,5 @@ def seconds_of(text: str) -> int:
 COMMANDS: tuple[Example, ...] = (
     (simulate, EXAMPLE),
     (status, "plexsphere-state fleet status --domain $PLEXSPHERE_DOMAIN_ID --max-age 10m"),
-    (history, "plexsphere-state fleet history $PLEXSPHERE_NODE_ID --limit 5"),
+    (history, HISTORY_EXAMPLE),
 )
