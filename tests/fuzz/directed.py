@@ -6,6 +6,7 @@ run as never seen.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 
@@ -15,7 +16,7 @@ from tests.client import bearer
 from tests.contract.tables import AUTHZ
 from tests.fuzz.directed_writes import Directed, written
 from tests.fuzz.exchange import CONTRACT
-from tests.fuzz.scratch import WRITES
+from tests.fuzz.scratch import KEYS, PUTS, REMOVALS, WRITES
 from tests.fuzz.world import GHOST, GHOST_DOMAIN, World
 
 LARGE = b"x" * 100_000
@@ -45,6 +46,9 @@ MISUSED: Mapping[str, Callable[[], Iterable[bytes]]] = {
     ),
     "RegisterNode": lambda: misused("RegisterNode", public_key="short"),
     "RotateNodeKey": lambda: misused("RotateNodeKey", public_key="A" * 43 + "="),
+    "PutNodeStateReport": lambda: misused("PutNodeStateReport", value="\0"),
+    "PutNodeMetadata": lambda: misused("PutNodeMetadata", value="\0"),
+    "PutNodeData": lambda: misused("PutNodeData", value="\0"),
 }
 
 # Queries that an operation refuses with 400, each with another code.
@@ -87,9 +91,10 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
         headers: Mapping[str, str] = own,
         body: bytes | None = None,
         query: str = "",
+        key: str = KEYS[0],
     ) -> Directed:
         path = operation.path.replace("{id}", object_id).replace("{domain_id}", object_id)
-        path += query
+        path = path.replace("{key}", key) + query
         if operation.body is not None:
             headers, body = {**JSON, **headers}, body_now(name) if body is None else body
         return Directed(name, service, status, path, headers, operation.method, body)
@@ -110,6 +115,8 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
         if "{" in operation.path:
             for object_id in (first.upper(), "nonsense", "00000000-0000-0000-0000-000000000000"):
                 yield case(object_id=object_id)
+        if "{key}" in operation.path:
+            yield from (case(key=key) for key in ("UPPER", "a%0A", "k" * 129, "..", "a%20b"))
         if operation.strict_query:
             yield case(query="?undeclared=1")
         yield from (case(query=query) for query in MISASKED.get(name, ()))
@@ -128,10 +135,14 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
             yield case(object_id=objects[1])
     elif status == 404:
         yield case(object_id=ghost, headers=_permitted(world, ghost, operation))
+        if name in REMOVALS:
+            yield case(key="not.there")
     elif status == 406:
         yield case(headers={**own, "Accept": "text/html"})
     elif status == 413:
         yield case(body=LARGE)
+        if name in PUTS:
+            yield case(body=json.dumps({"value": "é" * 2_049}, ensure_ascii=False).encode())
     elif status == 415:
         yield case(headers={**own, "Content-Type": "text/plain"})
         yield case(headers={**own, "Content-Encoding": "br"})

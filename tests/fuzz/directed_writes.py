@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.bodies import body_now
+from tests.fuzz.scratch import PUTS, REMOVALS
 from tests.fuzz.world import World
 
 FOUND, CONFLICT = "fuzz-found", "fuzz-conflict"
@@ -32,6 +33,9 @@ def written(name: str, status: int, world: World, case: Make) -> Iterator[Direct
     """The cases of one status of an operation that writes; None where it has no ways of its own."""
     if status in (200, 201) and name in ("CreateDomain", "RegisterNode"):
         return _made(name, status, world, case)
+    if status == 204 and name in REMOVALS:
+        holding, held = world.scratch.holding, world.scratch.held
+        return iter([case(object_id=holding[2], key=one) for one in held[:2]])
     if status == 204:
         of = {"DeleteNode": world.scratch.nodes, "DeleteDomain": world.scratch.domains}[name]
         return iter([case(object_id=of[1]), case(object_id=of[2])])
@@ -54,6 +58,10 @@ def _made(name: str, status: int, world: World, case: Make) -> Iterator[Directed
 
 
 def _conflicts(name: str, world: World, case: Make) -> Iterator[Directed]:
+    if name in PUTS:
+        crammed = world.scratch.holding[-1]
+        token = world.permitted(name, crammed)
+        yield case(object_id=crammed, headers={"Authorization": f"Bearer {token}"})
     if name in ("CreateDomain", "RegisterNode"):
         yield case(headers=_keyed(name, world, CONFLICT))
     if name == "CreateDomain":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from uuid import UUID
 
+from composer.entries import KINDS
 from composer.identity import PLATFORM
 from server.authz.writer import RelationTuple
 from server.dev.stack import Stack
@@ -17,13 +18,20 @@ from tests.ledger_sql import run_sql
 REMOVABLE = 2_000
 # The first of them are for the directed cases.
 DIRECTED = 8
-WRITES = ("DeleteNode", "RotateNodeKey", "RegisterNode", "DeleteDomain")
+PUTS = ("PutNodeStateReport", "PutNodeMetadata", "PutNodeData")
+REMOVALS = ("DeleteNodeStateReport", "DeleteNodeMetadata", "DeleteNodeData")
+WRITES = ("DeleteNode", "RotateNodeKey", "RegisterNode", "DeleteDomain", *PUTS, *REMOVALS)
+# Of the keys that entries are put under, and as many as a Node may hold of a kind unless it is set.
+KEYS = ("a", "disk.root", "k" * 128, "z-9_0.")
+QUOTA = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
     """``home`` takes registrations, ``full`` has no address left; ``keys`` are of ``rotating``, the
-    last of which keeps its own. ``mark`` is of this run alone."""
+    last of which keeps its own. Entries are put on the first two of ``holding``, removed from
+    the third, which has one of each kind under each of ``held``, and do not fit on the last. ``mark``
+    is of this run alone."""
 
     home: str = ""
     full: str = ""
@@ -32,10 +40,13 @@ class Scratch:
     nodes: Sequence[str] = ()
     domains: Sequence[str] = ()
     mark: str = ""
+    holding: Sequence[str] = ()
+    held: Sequence[str] = ()
 
     @property
     def known(self) -> set[str]:
-        return {self.home, self.full, *self.rotating, *self.nodes, *self.domains}
+        made = (*self.rotating, *self.nodes, *self.domains, *self.holding)
+        return {self.home, self.full, *made}
 
     def objects(self, name: str) -> Sequence[str]:
         """What an operation that writes is directed at."""
@@ -43,6 +54,8 @@ class Scratch:
             return [self.home]
         if name == "RotateNodeKey":
             return self.rotating[:-1]
+        if name in (*PUTS, *REMOVALS):
+            return self.holding[:2] if name in PUTS else self.holding[2:]
         return (self.nodes if name == "DeleteNode" else self.domains)[:DIRECTED]
 
 
@@ -57,6 +70,7 @@ def scratch_of(stack: Stack) -> tuple[Scratch, Iterator[RelationTuple]]:
     nodes = [_id(3, number) for number in range(REMOVABLE)]
     rotating = [_id(4, number) for number in range(4)]
     lodged = [_id(5, number) for number in range(2)]
+    holding = [_id(6, number) for number in range(4)]
     run_sql(
         stack.dsn,
         "INSERT INTO plexsphere.domains (id, name, mesh_cidr) VALUES"
@@ -72,6 +86,7 @@ def scratch_of(stack: Stack) -> tuple[Scratch, Iterator[RelationTuple]]:
     for of_nodes, domain, first in (
         (nodes, home, "fd00:f::8000:0"),
         (rotating, home, "fd00:f::9000:0"),
+        (holding, home, "fd00:f::a000:0"),
         (lodged, full, "10.201.0.1"),
     ):
         run_sql(
@@ -87,13 +102,29 @@ def scratch_of(stack: Stack) -> tuple[Scratch, Iterator[RelationTuple]]:
         " WHERE id = ANY (%s::uuid[])",
         (rotating,),
     )
-    made = Scratch(home, full, rotating, dict(keys), nodes, domains, token_hex(8))
+    held = [f"held.{number}" for number in range(REMOVABLE)]
+    # a stack's ledger outlives a run, and what was put then would count now
+    run_sql(
+        stack.dsn,
+        "DELETE FROM plexsphere.node_state_entries WHERE node_id = ANY (%s::uuid[])",
+        (holding,),
+    )
+    for node, under in ((holding[2], held), (holding[3], held[:QUOTA])):
+        run_sql(
+            stack.dsn,
+            "INSERT INTO plexsphere.node_state_entries (node_id, kind, key, value)"
+            " SELECT %s, kind, key, 'held' FROM unnest(%s) AS kind, unnest(%s) AS key"
+            " ON CONFLICT DO NOTHING",
+            (node, list(KINDS), under),
+        )
+    mark = token_hex(8)
+    made = Scratch(home, full, rotating, dict(keys), nodes, domains, mark, holding, held)
     return made, _tuples(made)
 
 
 def _tuples(made: Scratch) -> Iterator[RelationTuple]:
     for domain in (made.home, made.full, *made.domains):
         yield RelationTuple(f"domain:{domain}", "platform", PLATFORM)
-    for node in (*made.nodes, *made.rotating):
+    for node in (*made.nodes, *made.rotating, *made.holding):
         yield RelationTuple(f"node:{node}", "domain", f"domain:{made.home}")
         yield RelationTuple(f"node:{node}", "agent", f"node:{node}")

@@ -16,7 +16,13 @@ from tests.fuzz.exchange import CONTRACT, Exchange
 FUZZED, DIRECTED = "fuzzed", "directed"
 NO_OPERATION = "-"
 # What a status stands for in the audit table; the table says which operations leave such a row.
-AUDITED = {200: "granted", 304: "granted", 403: "insufficient_relation"}
+AUDITED = {
+    200: "granted",
+    201: "granted",
+    204: "granted",
+    304: "granted",
+    403: "insufficient_relation",
+}
 SAMPLED = 400
 # Schemathesis' phases. Every operation has a case in each of the first three, and in the last every
 # operation that a link of the file leads from or to.

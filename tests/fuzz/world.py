@@ -22,7 +22,7 @@ from server.dev.stack import Stack
 from tests.client import ask, bearer, pull_path
 from tests.contract.tables import AUTHZ
 from tests.fuzz.exchange import CONTRACT
-from tests.fuzz.scratch import Scratch, scratch_of
+from tests.fuzz.scratch import KEYS, Scratch, scratch_of
 from tests.oracle import expected_value
 from tests.oracle_rows import NoBodyError
 
@@ -72,6 +72,7 @@ class World:
             ("ids.txt", [*self.node_ids, GHOST]),
             # few as they are, the ghost would be every fourth
             ("domain_ids.txt", [*(3 * list(self.domain_ids)), GHOST_DOMAIN]),
+            ("keys.txt", KEYS),
             ("etags.txt", [*self.etags.values(), "*"]),
         ):
             (folder / name).write_text("".join(f"{json.dumps(text)}\n" for text in texts))
@@ -115,7 +116,7 @@ def world_of(stack: Stack) -> World:
                 continue
     finally:
         connection.close()
-    named = (*digests, GHOST, *scratch.rotating)
+    named = (*digests, GHOST, *scratch.rotating, *scratch.holding)
     tokens = {one: stack.token(f"node:{one}") for one in named}
     return World(
         tokens,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from composer.registry import cursor_after
 from tests.bodies import FRESH
-from tests.fuzz.scratch import DIRECTED, WRITES
+from tests.fuzz.scratch import DIRECTED, PUTS, REMOVALS, WRITES
 from tests.fuzz.world import World
 
 
@@ -29,6 +29,8 @@ class Writing:
         self._world = world
         self._nodes = iter(world.scratch.nodes[DIRECTED:])
         self._domains = iter(world.scratch.domains[DIRECTED:])
+        held = world.scratch.held[DIRECTED:]
+        self._held = {name: iter(held) for name in REMOVALS}
         self._real = {*world.tokens, *world.domain_ids}
 
     def prepare(self, name: str, case: Case, valid: bool) -> None:
@@ -43,18 +45,21 @@ class Writing:
 
     def _redirect(self, name: str, case: Case, parameter: str) -> None:
         scratch = self._world.scratch
-        stay = iter((scratch.rotating[0] if name == "RotateNodeKey" else scratch.home,))
-        supply: Iterator[str] = {"DeleteNode": self._nodes, "DeleteDomain": self._domains}.get(
-            name, stay
-        )
+        supply: Iterator[str] = {
+            "DeleteNode": self._nodes,
+            "DeleteDomain": self._domains,
+            "RotateNodeKey": iter(scratch.rotating[:1]),
+            **dict.fromkeys(PUTS, iter(scratch.holding[:1])),
+            **dict.fromkeys(REMOVALS, iter(scratch.holding[2:3])),
+        }.get(name, iter((scratch.home,)))
         found = next(supply, None)
         if found is None:
             return
+        meant = f"Bearer {self._world.permitted(name, case.path_parameters[parameter])}"
         case.path_parameters[parameter] = found
-        token = self._world.permitted(name, found)
-        stranger = f"Bearer {self._world.stranger}"
-        if "Authorization" in case.headers and case.headers["Authorization"] != stranger:
-            case.headers["Authorization"] = f"Bearer {token}"
+        # a stranger's stays, and one that was made to be refused
+        if case.headers.get("Authorization") == meant:
+            case.headers["Authorization"] = f"Bearer {self._world.permitted(name, found)}"
 
     def _mend(self, name: str, case: Case, given: Any) -> None:
         """What no schema can say: what is free, and what a list has given."""
@@ -62,6 +67,8 @@ class Writing:
             case.body |= FRESH.get(name, dict)()
         if case.headers and "Idempotency-Key" in case.headers:
             case.headers["Idempotency-Key"] = token_hex(16)
+        if name in REMOVALS and "key" in given:
+            case.path_parameters["key"] = next(self._held[name], given["key"])
         if name == "ListDomainNodes" and case.query and "cursor" in case.query:
             try:
                 domain = UUID(given["domain_id"])
