@@ -30,8 +30,8 @@ QUOTA = 128
 class Scratch:
     """``home`` takes registrations, ``full`` has no address left; ``keys`` are of ``rotating``, the
     last of which keeps its own. Entries are put on the first two of ``holding``, removed from
-    the third, which has one of each kind under each of ``held``, and do not fit on the last. ``mark``
-    is of this run alone."""
+    the third, which has one of each kind under each of ``held``, and do not fit on the last.
+    ``mark`` is of this run alone."""
 
     home: str = ""
     full: str = ""
