@@ -14,7 +14,7 @@ from composer.identity import parse_canonical_uuid
 from db.body_batch import ServedBody
 
 CAPACITY = 32 * 2**20  # bytes held for the ledger, of one process
-LARGEST = 2 * 2**20  # bytes of a body; a Domain of 10,000 Nodes has about as many
+LARGEST = 2 * 2**20  # bytes of a body; the peers of 10,000 Nodes are 1.4 million
 BATCH = 8 * 2**20  # bytes in a statement, before they are compressed
 OVERHEAD = 1_024  # bytes that a waiting body costs beside its own
 
