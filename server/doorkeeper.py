@@ -119,13 +119,21 @@ def _last_word(error: Exception) -> Response:
 
 def _outgoing(operation: str | None, response: Response) -> Outgoing:
     body = _body(response)
+    headers: dict[str, str] = {}
+    again: list[tuple[str, str]] = []
+    for name, value in response.headers.items():
+        if name.lower() in headers:
+            again.append((name.lower(), value))
+        else:
+            headers[name.lower()] = value
     return Outgoing(
         operation_id=operation,
         status=response.status_code,
         media_type=response.mimetype or None,
-        headers={name.lower(): value for name, value in response.headers.items()},
+        headers=headers,
         body=body,
         snapshot=request_context.kept_snapshot(body),
+        again=tuple(again),
     )
 
 

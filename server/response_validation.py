@@ -8,7 +8,7 @@ that never was. Nothing here raises.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -39,7 +39,10 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An answer as it is about to leave. ``snapshot`` is set only while ``body`` is its bytes."""
+    """An answer as it is about to leave. ``snapshot`` is set only while ``body`` is its bytes.
+
+    ``headers`` are by lower-case name; ``again`` holds the further values of those sent twice.
+    """
 
     operation_id: str | None
     status: int
@@ -47,6 +50,13 @@ class Outgoing:
     headers: Mapping[str, str]
     body: bytes
     snapshot: SnapshotBody | None = None
+    again: tuple[tuple[str, str], ...] = ()
+
+    def values(self, header: str) -> tuple[str, ...]:
+        """Every value that is sent of a header: a reader may take any of them."""
+        name = header.lower()
+        first = (self.headers[name],) if name in self.headers else ()
+        return (*first, *(value for one, value in self.again if one == name))
 
 
 class ResponseValidator:
@@ -86,13 +96,13 @@ class ResponseValidator:
             return Breach("media type", "", "not a Problem")
         needed = (CORRELATION, ALLOW) if outgoing.status == NOT_DECLARED else (CORRELATION,)
         for name in needed:
-            if not outgoing.headers.get(name.lower()):
+            if not all(outgoing.values(name) or ("",)):
                 return Breach("header", name, "/required")
         return _value_breach(self._contract.problem, outgoing) or _status_breach(outgoing)
 
     def _header_breach(self, declared: ResponseContract, outgoing: Outgoing) -> Breach | None:
         for header in declared.headers:
-            breach = _one_header_breach(header, outgoing.headers)
+            breach = _one_header_breach(header, outgoing.values(header.name))
             if breach is not None:
                 return breach
         return None
@@ -202,14 +212,15 @@ def _decoded(text: bytes) -> object:
     return _decode(text.decode("utf-8"))
 
 
-def _one_header_breach(header: HeaderContract, headers: Mapping[str, str]) -> Breach | None:
-    value = headers.get(header.name.lower())
-    if value is None:
-        return Breach("header", header.name, "/required") if header.required else None
-    typed: object = value
-    if header.schema_type == "integer":
-        typed = int(value) if value.isascii() and value.isdigit() else value
-    return _from_fault(f"header {header.name}", header.validator.fault(typed))
+def _one_header_breach(header: HeaderContract, values: Sequence[str]) -> Breach | None:
+    if header.required and not values:
+        return Breach("header", header.name, "/required")
+    for value in values:
+        number = header.schema_type == "integer" and value.isascii() and value.isdigit()
+        fault = header.validator.fault(int(value) if number else value)
+        if fault is not None:
+            return _from_fault(f"header {header.name}", fault)
+    return None
 
 
 def _value_breach(validator: Validator, outgoing: Outgoing) -> Breach | None:

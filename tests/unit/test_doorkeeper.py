@@ -17,6 +17,7 @@ from handlers.answers import Answer, Call
 from handlers.node_state import PullPorts, get_node_state
 from handlers.service import ServicePorts
 from handlers.wire import Block, SnapshotBody
+from server.doorkeeper import _outgoing
 from tests.factories import DOMAIN, entry, peer_row
 from tests.fakes import FakeDropReporter, FakeLedger
 from tests.ports.in_process import FakeService
@@ -187,6 +188,14 @@ def test_a_withheld_answer_carries_the_correlation_id_in_both_places() -> None:
         "c",
         "c",
     )
+
+
+def test_of_a_header_sent_twice_both_values_are_looked_at() -> None:
+    answer = Response(b"{}", headers=[("Vary", "Accept-Encoding"), ("Vary", "*"), ("ETag", "x")])
+    with FakeService().app.test_request_context("/livez"):
+        outgoing = _outgoing("GetLivez", answer)
+    assert outgoing.values("vary") == ("Accept-Encoding", "*")
+    assert (outgoing.values("ETag"), outgoing.values("Allow")) == (("x",), ())
 
 
 def test_a_withheld_answer_keeps_none_of_its_headers() -> None:

@@ -199,8 +199,18 @@ def test_an_answer_without_a_required_header_may_not_leave(name: str) -> None:
     ],
 )
 def test_an_answer_with_a_wrong_header_value_may_not_leave(name: str, value: str) -> None:
-    found = breach(pulled(headers=HEADERS | {name: value}))
-    assert found is not None and found.part.lower() == f"header {name}"
+    """Alone, or as either of two: a reader may take any."""
+    for one in (
+        pulled(headers=HEADERS | {name: value}),
+        pulled(again=((name, value),)),
+        pulled(headers=HEADERS | {name: value}, again=((name, HEADERS[name]),)),
+    ):
+        found = breach(one)
+        assert found is not None and found.part.lower() == f"header {name}"
+
+
+def test_the_same_sound_header_twice_may_leave() -> None:
+    assert breach(pulled(again=tuple(HEADERS.items()))) is None
 
 
 @pytest.mark.parametrize(
