@@ -59,7 +59,7 @@ class Reloader:
                 self._say(f"  {line}")
             return
         os.kill(self._gunicorn_pid(), signal.SIGHUP)
-        self._say("saved files are served from now on")
+        self._say("what was saved would boot: new workers start with it and take over")
 
 
 def check(settings: Mapping[str, str]) -> list[str]:

@@ -50,6 +50,8 @@ def test_nothing_is_done_while_nothing_is_saved(tree: Tree) -> None:
 def test_what_was_saved_is_checked_once_and_served(tree: Tree) -> None:
     tree.times = {"api": 2, "handlers": 1}
     assert tree.poll(5) == (1, [7])
+    # the signal is sent, and nobody has answered yet
+    assert tree.said == ["what was saved would boot: new workers start with it and take over"]
 
 
 def test_nothing_is_checked_while_files_are_still_being_written(tree: Tree) -> None:
