@@ -5,23 +5,34 @@ from __future__ import annotations
 from string import Template
 from textwrap import shorten
 
+from handlers import refusals
 from server.dev.scaffold.layout import WIDTH, imported, literal, wrapped
 from server.dev.scaffold.operations import Operation, Parameter
-from server.dev.scaffold.templates import AWAY, FAKE, HANDLER, TABLES, TESTS, TURNED_AWAY
+from server.dev.scaffold.templates import (
+    FAKE,
+    HANDLER,
+    REFUSE,
+    TABLES,
+)
 
 JSON = "application/json"
-# What may stand in a test for a value of each type.
-SAMPLES = {"str": '"a"', "int": "1", "bool": "True", "float": "1.5"}
 BODY = "body: Mapping[str, Any]"  # what server/signatures.py asks for
 RAISES = "Raises DatastoreUnavailable when it cannot be had in time."
-GATES = ("GatePorts", "addressed_node", "canonical_node_id", "known_principal", "node_agent")
+RELATIONS = {"node-agent": "NODE_AGENT", "domain-view": "DOMAIN_VIEW", "domain-edit": "DOMAIN_EDIT"}
+GATES = {
+    "node": ("GRANTED", "NODE_AGENT", "Asked", "addressed_node", "audit", "canonical_node_id"),
+    "domain": ("GRANTED", "Asked", "audit"),
+}
 
 
 def handler(operation: Operation) -> str:
     """Port, ports and handler: a module of its own."""
-    body = _body(operation)
-    gates = GATES if operation.gated else ("known_principal",) if operation.secured else ()
-    return _filled(
+    body = body_of(operation)
+    ports = ["AuditSink", "RelationChecker", "SilentAudit", f"{kind_of(operation)}Repo"]
+    identity = [f"{operation.about}_object"] if operation.gated else []
+    refused = ["refusal_for"] if operation.may_be_away else []
+    refused += [constant(operation), "Refused"] if operation.refusal else []
+    return filled(
         HANDLER,
         operation,
         mapping=(
@@ -31,12 +42,30 @@ def handler(operation: Operation) -> str:
         ),
         typing="Any, Protocol" if operation.takes_a_body else "Protocol",
         errors="from composer.errors import ComposerError\n" if operation.may_be_away else "",
-        refusals=imported("handlers.refusals", ["refusal_for"] if operation.may_be_away else []),
+        refusals=imported("handlers.refusals", refused),
+        dataclasses="dataclass, field" if operation.gated else "dataclass",
+        port_imports=imported("composer.ports", ports if operation.gated else []),
+        bound=(
+            "; without it the operation is refused (gate 0)."
+            if operation.refusal
+            else ". Either this exists, or it is refused."
+        ),
+        audit_field=(
+            "    audit: AuditSink = field(default_factory=SilentAudit)\n" if operation.gated else ""
+        ),
+        recorded=_recorded(operation),
+        refuse=_refuse(operation),
         raises=RAISES if operation.may_be_away else "Never raises.",
-        identity=imported("composer.identity", [_who(operation)]) if operation.secured else "",
-        gate_imports=imported("handlers.gates", gates),
+        identity=(
+            imported("composer.identity", [_who(operation), *identity]) if operation.secured else ""
+        ),
+        gate_imports=_gate_imports(operation),
         method=_method(operation),
-        gates_field="    gates: GatePorts\n" if operation.gated else "",
+        gates_field=(
+            f"    relations: RelationChecker\n    {operation.about}s: {kind_of(operation)}Repo\n"
+            if operation.gated
+            else ""
+        ),
         constants=_constants(operation),
         signature=_signature(operation),
         gates=_gates(operation),
@@ -47,80 +76,26 @@ def handler(operation: Operation) -> str:
 
 def fake(operation: Operation) -> str:
     """A stand-in for the port."""
-    body = _body(operation)
+    body = body_of(operation)
     shown = {"None": "None = None", "bytes": 'bytes = b""'}
     default = shown.get(body, f"{body} = field(default_factory=dict)")
-    return _filled(FAKE, operation, shown=default, method=_method(operation))
-
-
-def tests(operation: Operation) -> str:
-    """The handler against the fake."""
-    shown = {"None": "None", "bytes": 'b"shown"'}
-    kinds = ["DATASTORE_UNAVAILABLE"] if operation.may_be_away else []
-    fakes, factories = [f"Fake{operation.noun}Source"], ["agent_of", "call"]
-    strangers: list[str] = []
-    if operation.secured:
-        kinds += ["UNAUTHORIZED", "RefusalKind"]
-        strangers.append("(None, UNAUTHORIZED)")
-    if operation.gated:
-        kinds.append("INSUFFICIENT_RELATION")
-        strangers.append("(agent_of(2), INSUFFICIENT_RELATION)")
-        fakes += ["FakeNodeRepo", "FakeRelationChecker", "FakeSnapshotProvider"]
-        factories += ["addressed", "node_id"]
-    if kinds:
-        kinds.append("Refused")
-    turned = wrapped("@pytest.mark.parametrize(", ['"who, kind"', f"[{', '.join(strangers)}]"], ")")
-    modules = {
-        "handlers.gates": GATES[:1] if operation.gated else (),
-        "handlers.refusals": kinds,
-        f"handlers.{operation.slice}": [f"{operation.noun}Ports", operation.function],
-    }
-    return _filled(
-        TESTS,
-        operation,
-        handlers="".join(imported(module, modules[module]) for module in sorted(modules)),
-        factories=imported("tests.factories", factories),
-        fakes=imported("tests.fakes", fakes),
-        node="NODE = node_id(1)\n" if operation.gated else "",
-        shown=shown.get(_body(operation), '{"shown": "by the port"}'),
-        ask=wrapped(
-            "def ask(",
-            [f"source: Fake{operation.noun}Source", "who: Principal | None = AGENT"],
-            ") -> Answer:",
-        ),
-        ports=_test_ports(operation),
-        call=wrapped(
-            f"    return {operation.function}(",
-            [
-                "ports",
-                "call(who)",
-                *(_argument(one) for one in operation.parameters),
-                *(["body={}"] if operation.takes_a_body else []),
-            ],
-            ")",
-        ),
-        turned_away=_filled(TURNED_AWAY, operation, strangers=turned) if strangers else "",
-        away=_filled(AWAY, operation) if operation.may_be_away else "",
-        pytest="import pytest\n\n" if kinds else "",
-        errors=(
-            "from composer.errors import DatastoreUnavailable\n" if operation.may_be_away else ""
-        ),
-    )
+    return filled(FAKE, operation, shown=default, method=_method(operation))
 
 
 def rows(operation: Operation) -> str:
     """One row for each coverage table."""
     alone = operation.status is None
-    return _filled(
+    return filled(
         TABLES,
         operation,
         authn=501 if alone else 401 if operation.secured else operation.status,
-        authz='"node-agent"' if operation.gated and not alone else "None",
+        authz=f'"{operation.relation}"' if operation.gated and not alone else "None",
+        audit='("granted", "insufficient_relation")' if operation.gated and not alone else "()",
         reached=None if alone else 0.5,
     )
 
 
-def _filled(template: str, operation: Operation, **given: object) -> str:
+def filled(template: str, operation: Operation, **given: object) -> str:
     return Template(template).substitute(
         given,
         name=operation.name,
@@ -131,19 +106,59 @@ def _filled(template: str, operation: Operation, **given: object) -> str:
     )
 
 
-def _body(operation: Operation) -> str:
+def body_of(operation: Operation) -> str:
     if operation.media is None:
         return "None"
     return "Mapping[str, object]" if operation.media == JSON else "bytes"
 
 
 def _who(operation: Operation) -> str:
-    return "AddressedNode" if operation.gated else "Principal"
+    return f"Addressed{kind_of(operation)}" if operation.gated else "Principal"
+
+
+def kind_of(operation: Operation) -> str:
+    return operation.about.capitalize()
+
+
+def constant(operation: Operation) -> str:
+    """What handlers/refusals.py calls the refusal of gate 0, or is to call it."""
+    known = (
+        name
+        for name, kind in vars(refusals).items()
+        if isinstance(kind, refusals.RefusalKind) and kind.code == operation.refusal
+    )
+    return next(known, operation.refusal.upper())
+
+
+def _gate_imports(operation: Operation) -> str:
+    known = "known_principal"
+    if operation.about == "domain":
+        own = [RELATIONS[operation.relation], "canonical_domain_id", "granted_domain"]
+        return imported("handlers.domain_gates", own) + imported(
+            "handlers.gates", [*GATES["domain"], known]
+        )
+    if operation.about == "node":
+        return imported("handlers.gates", [*GATES["node"], known, "node_agent"])
+    return imported("handlers.gates", [known] if operation.secured else [])
+
+
+def _recorded(operation: Operation) -> str:
+    if not operation.gated:
+        return ""
+    about = "node_object(node_id)" if operation.about == "node" else "domain_object(addressed)"
+    return f"    audit(ports, call, principal, {about}, outcome=GRANTED, asked=ASKED)\n"
+
+
+def _refuse(operation: Operation) -> str:
+    if not operation.refusal:
+        return ""
+    arguments = [constant(operation), '"load-bearing ports are not wired"']
+    return filled(REFUSE, operation, raised=wrapped("    raise Refused(", arguments, ")"))
 
 
 def _asked_for(operation: Operation) -> list[Parameter]:
     """What the port is asked with; the id of a gated Node has become the Node."""
-    return [one for one in operation.parameters if not (operation.gated and one.name == "id")]
+    return [one for one in operation.parameters if one.name != operation.id_parameter]
 
 
 def _method(operation: Operation) -> str:
@@ -151,11 +166,11 @@ def _method(operation: Operation) -> str:
     asked = [f"{one.name}: {one.annotation}" for one in _asked_for(operation)]
     body = [BODY] if operation.takes_a_body else []
     arguments = ["self", *who, *asked, *body, "deadline: Deadline"]
-    return wrapped(f"    def {operation.slice}(", arguments, f") -> {_body(operation)}:")
+    return wrapped(f"    def {operation.slice}(", arguments, f") -> {body_of(operation)}:")
 
 
 def _name_of(operation: Operation) -> str:
-    return "node" if operation.gated else "principal"
+    return operation.about or "principal"
 
 
 def _signature(operation: Operation) -> str:
@@ -169,11 +184,16 @@ def _signature(operation: Operation) -> str:
 
 def _gates(operation: Operation) -> str:
     lines = ["principal = known_principal(call.principal)"] if operation.secured else []
-    if operation.gated:
+    if operation.about == "node":
         lines += [
             "node_id = canonical_node_id(id)",
-            "node_agent(ports.gates, call, principal, node_id)",
-            "node = addressed_node(ports.gates, call, principal, node_id)",
+            "node_agent(ports, call, principal, node_id, ASKED)",
+            "node = addressed_node(ports, call, principal, node_id, ASKED)",
+        ]
+    if operation.about == "domain":
+        lines += [
+            "addressed = canonical_domain_id(domain_id)",
+            "domain = granted_domain(ports, call, principal, addressed, ASKED)",
         ]
     return "".join(f"    {line}\n" for line in lines)
 
@@ -205,28 +225,11 @@ def _constants(operation: Operation) -> str:
     lines = [
         f"    {literal(name)}: {literal(value)},\n" for name, value in operation.headers.items()
     ]
-    return "\nHEADERS = {\n" + "".join(lines) + "}\n" if lines else ""
-
-
-def _test_ports(operation: Operation) -> str:
-    if not operation.gated:
-        return f"    ports = {operation.noun}Ports(source)"
-    return (
-        '    granted = {(AGENT.subject, "node-agent", f"node:{NODE}")}\n'
-        "    nodes = FakeNodeRepo({NODE: addressed(1)})\n"
-        "    gates = GatePorts(FakeRelationChecker(granted), nodes, FakeSnapshotProvider())\n"
-        f"    ports = {operation.noun}Ports(gates, source)"
-    )
+    asked = f'ASKED = Asked({RELATIONS[operation.relation]}, "{operation.audit_relation}")\n'
+    found = asked if operation.gated else ""
+    found += "HEADERS = {\n" + "".join(lines) + "}\n" if lines else ""
+    return f"\n{found}" if found else ""
 
 
 def _body_argument(operation: Operation) -> list[str]:
     return ["body"] if operation.takes_a_body else []
-
-
-def _argument(parameter: Parameter) -> str:
-    if parameter.name == "id":
-        return "id=str(NODE)"
-    bare = parameter.annotation.removesuffix(" | None")
-    item = bare.removeprefix("list[").removesuffix("]")
-    sample = SAMPLES[item] if item == bare else f"[{SAMPLES[item]}]"
-    return f"{parameter.name}={sample}"

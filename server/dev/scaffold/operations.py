@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from dataclasses import dataclass
 from server.contract import Contract, OperationContract
 from server.dev.breaking.documents import Document, Place
 from server.parameters import ParameterContract
-from server.signatures import annotation
+from server.signatures import annotation, python_name
 
-NODE_PATH = "/v1/nodes/{id}/"
+NODE_PATH = re.compile(r"/v1/nodes/\{id\}(/|$)")
+DOMAIN_PATH = re.compile(r"/v1/domains/\{domain_id\}(/|$)")
 FRAMEWORK_HEADERS = {"X-Correlation-Id"}
-AWAY = 503
+NOT_PROVISIONED, AWAY = 501, 503
 
 
 class ScaffoldError(Exception):
@@ -39,8 +39,9 @@ class Parameter:
 class Operation:
     """An operation, as far as its code depends on it; ``status`` is its success, if it has one.
 
-    ``gated`` operations address a Node, so that all gates of the pull stand before them;
-    ``may_be_away`` says that a dependency that cannot be reached is a declared answer.
+    ``about`` is the Node or the Domain that it addresses, so that the gates stand before it and
+    both outcomes leave an audit row; ``refusal`` is the code of its gate 0, empty where it has
+    none; ``may_be_away`` says that a dependency that cannot be reached is a declared answer.
     """
 
     name: str
@@ -49,13 +50,39 @@ class Operation:
     noun: str
     summary: str
     secured: bool
-    gated: bool
+    about: str
+    method: str
+    path: str
+    refusal: str
     parameters: tuple[Parameter, ...]
     status: int | None
     media: str | None
     headers: Mapping[str, str]
     takes_a_body: bool
     may_be_away: bool
+
+    @property
+    def gated(self) -> bool:
+        """Whether a relation is asked for."""
+        return bool(self.about)
+
+    @property
+    def id_parameter(self) -> str:
+        """What the path calls the id of what is addressed."""
+        return {"node": "id", "domain": "domain_id"}.get(self.about, "")
+
+    @property
+    def relation(self) -> str:
+        """A Node's own agent, or whoever may look at a Domain or change it."""
+        if self.about == "node":
+            return "node-agent"
+        return "domain-view" if self.method == "GET" else "domain-edit"
+
+    @property
+    def audit_relation(self) -> str:
+        """What its audit rows call it."""
+        verb = self.function.partition("_")[0]
+        return f"{self.slice}.{'read' if verb in ('get', 'list') else verb}"
 
 
 def described(contract: Contract, declared: OperationContract) -> Operation:
@@ -67,6 +94,7 @@ def described(contract: Contract, declared: OperationContract) -> Operation:
     words = words or [verb]
     status = next((one for one in declared.responses if 200 <= one < 300), None)
     success = declared.responses[status].media if status is not None else {}
+    about = _about(declared)
     summary = members["summary"].value if "summary" in members else declared.operation_id
     return Operation(
         name=declared.operation_id,
@@ -75,7 +103,10 @@ def described(contract: Contract, declared: OperationContract) -> Operation:
         noun="".join(words),
         summary=summary.rstrip("."),
         secured=declared.secured,
-        gated=declared.secured and declared.path.startswith(NODE_PATH),
+        about=about,
+        method=declared.method.upper(),
+        path=declared.path,
+        refusal=_refusal(declared, about, "_".join(words).lower()),
         parameters=tuple(
             _parameter(one)
             for one in declared.parameters
@@ -89,13 +120,29 @@ def described(contract: Contract, declared: OperationContract) -> Operation:
     )
 
 
+def _about(declared: OperationContract) -> str:
+    if not declared.secured:
+        return ""
+    if NODE_PATH.match(declared.path):
+        return "node"
+    return "domain" if DOMAIN_PATH.match(declared.path) else ""
+
+
+def _refusal(declared: OperationContract, about: str, named: str) -> str:
+    """The declared code of gate 0; one of its own where none is declared yet."""
+    response = declared.responses.get(NOT_PROVISIONED)
+    if response is not None and response.problem_codes:
+        return response.problem_codes[0]
+    return f"{named}_not_provisioned" if about else ""
+
+
 def _parameter(declared: ParameterContract) -> Parameter:
-    if keyword.iskeyword(declared.name) or not declared.name.isidentifier():
+    if not declared.name.isidentifier():
         raise ScaffoldError(f"parameter {declared.name} cannot be a name in Python.")
     python = annotation(declared)
     if python.startswith("no type"):
         raise ScaffoldError(f"parameter {declared.name}: {python}.")
-    return Parameter(declared.name, python, declared.given)
+    return Parameter(python_name(declared.name), python, declared.given)
 
 
 def _headers(document: Document, response: Place | None) -> dict[str, str]:

@@ -5,11 +5,11 @@ HANDLER = '''\
 
 from __future__ import annotations
 
-${mapping}from dataclasses import dataclass
+${mapping}from dataclasses import $dataclasses
 from typing import $typing
 
 from composer.deadline import Deadline
-${errors}${identity}from handlers.answers import Answer, Call
+${errors}${identity}${port_imports}from handlers.answers import Answer, Call
 $gate_imports$refusals$constants
 
 class ${noun}Source(Protocol):
@@ -22,15 +22,22 @@ $method
 
 @dataclass(frozen=True, slots=True)
 class ${noun}Ports:
-    """Everything the operation needs. Either this exists, or it is refused."""
+    """Everything the operation needs$bound"""
 
 ${gates_field}    source: ${noun}Source
-
+$audit_field
 
 $signature
     """$summary."""
 $gates$asked
-$answer
+$recorded$answer
+$refuse'''
+
+REFUSE = '''
+
+def refuse_$slice() -> Answer:
+    """Gate 0: nothing is asked further in while a load-bearing port is missing."""
+$raised
 '''
 
 FAKE = '''\
@@ -53,7 +60,7 @@ TESTS = '''\
 
 from __future__ import annotations
 
-${pytest}${errors}from composer.identity import Principal
+${pytest}${errors}from composer.identity import $identity
 from handlers.answers import Answer
 $handlers$factories$fakes
 AGENT = agent_of(1)
@@ -68,7 +75,7 @@ $call
 def test_what_the_port_shows_is_the_answer() -> None:
     answer = ask(Fake${noun}Source(SHOWN))
     assert (answer.status, answer.body) == ($status, SHOWN)
-$turned_away$away'''
+$turned_away$on_record$away'''
 
 TURNED_AWAY = """
 
@@ -83,6 +90,17 @@ def test_nothing_is_asked_for_whom_a_gate_turns_away(
     assert source.calls == 0
 """
 
+ON_RECORD = """
+
+def test_both_outcomes_are_on_record() -> None:
+    sink = FakeAuditSink()
+    ask(Fake${noun}Source(SHOWN), AGENT, sink)
+    with pytest.raises(Refused):
+        ask(Fake${noun}Source(), agent_of(2), sink)
+    assert {row.relation for row in sink.rows} == {RELATION}
+    assert [row.outcome for row in sink.rows] == ["granted", "insufficient_relation"]
+"""
+
 AWAY = """
 
 def test_a_port_that_is_away_is_a_503() -> None:
@@ -94,6 +112,6 @@ def test_a_port_that_is_away_is_a_503() -> None:
 TABLES = """\
 AUTHN: "$name": $authn,
 AUTHZ: "$name": $authz,
-AUDIT: "$name": (),
+AUDIT: "$name": $audit,
 REACHED: "$name": $reached,
 """
