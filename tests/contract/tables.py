@@ -112,7 +112,7 @@ AUDIT: Mapping[str, tuple[str, ...]] = {
 REACHED: Mapping[str, float | None] = {
     "GetNodeState": 0.5,
     "GetNodeEvents": None,
-    "PostNodeHeartbeat": 0.2,
+    "PostNodeHeartbeat": 0.5,
     "GetNodeReachability": 0.5,
     "RenewNodeToken": 0.5,
     "DeleteNode": 0.5,
