@@ -78,12 +78,12 @@ def test_every_operation_that_lacks_its_500_is_told_at_once() -> None:
 
 
 def test_a_parameter_whose_refusal_is_not_declared_is_told() -> None:
-    """A bad ``limit`` is a 400 without a code, which would itself be withheld as a breach."""
-    limit = "        - { name: limit, in: query, schema: { type: integer, maximum: 9 } }\n"
+    """A bad ``size`` is a 400 without a code, which would itself be withheld as a breach."""
+    size = "        - { name: size, in: query, schema: { type: integer, maximum: 9 } }\n"
     after = "operationId: GetLivez"
-    text, _ = edited(after, "      parameters:\n", "      parameters:\n" + limit)
+    text, _ = edited(after, "      parameters:\n", "      parameters:\n" + size)
 
-    def get_livez(limit: int | None = None) -> None: ...
+    def get_livez(size: int | None = None) -> None: ...
 
     said = contract_complaints(text.encode(), {**OPERATIONS, "GetLivez": get_livez})
     assert len(said) == 1 and "GetLivez can answer 400 without a code" in said[0]

@@ -82,6 +82,8 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
     objects = world.domain_ids if of_domain else world.node_ids
     if name in WRITES:
         objects = world.scratch.objects(name)
+    if not objects:  # a small world has none; in a campaign the statuses never seen are named
+        return
     first, ghost = objects[0], GHOST_DOMAIN if of_domain else GHOST
     own = _permitted(world, first, operation)
 
