@@ -224,8 +224,8 @@ class TokenMint(Protocol):
 class AuditRow:
     """One outcome of the gate table (design.md 4).
 
-    ``digest`` is the desired-state digest that was served (hex), on ``granted`` only. The sink
-    stamps the time, from the ledger's clock.
+    ``digest`` is the desired-state digest that was served (hex), on ``granted`` only. ``is_done``:
+    the ledger has changed, so the row stands whatever answer leaves. The sink stamps the time.
     """
 
     relation: str
@@ -234,6 +234,7 @@ class AuditRow:
     object: str
     correlation_id: str
     digest: str | None = None
+    is_done: bool = False
 
 
 class AuditSink(Protocol):

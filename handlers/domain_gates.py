@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 from uuid import UUID
 
-from composer.errors import ComposerError
+from composer.errors import ComposerError, DomainNotFound
 from composer.identity import (
     PLATFORM,
     AddressedDomain,
@@ -92,6 +92,30 @@ def node_in_domain(
         if refused.kind is DOMAIN_NOT_FOUND:  # it went with its Nodes since the row was read
             raise Refused(NODE_NOT_FOUND, refused.inside) from refused
         raise
+    return node
+
+
+def node_viewed(
+    ports: NodeInDomainAccess, call: Call, principal: Principal, node_id: UUID, asked: Asked
+) -> AddressedNode:
+    """Gates 2 and 3 of what a Node's own agent may do, and who holds a role in its Domain: whoever
+    is not the Node itself is asked about at the Domain's token as well."""
+    about = node_object(node_id)
+    related(ports, call, principal, about, asked)
+    node = addressed_node(ports, call, principal, node_id, asked)
+    if principal.subject == about:
+        return node
+    try:
+        token = ports.domains.get_by_id(node.domain_id, call.deadline).authz_token
+        allowed = token is None or ports.relations.check_at_least(
+            principal, asked.relation, about, token, call.deadline
+        )
+    except DomainNotFound as error:  # it went with its Nodes since the row was read
+        raise Refused(NODE_NOT_FOUND, str(error)) from error
+    except ComposerError as error:
+        raise refusal_for(error) from error
+    if not allowed:
+        raise insufficient(ports, call, principal, about, asked)
     return node
 
 

@@ -22,7 +22,7 @@ from composer.registry import NewDomain, mesh_range
 from composer.registry_ports import DomainRegistry
 from handlers.answers import Answer, Call
 from handlers.domain_gates import MANAGE, canonical_domain_id, platform_role
-from handlers.gates import GRANTED, Asked, audit, known_principal
+from handlers.gates import Asked, audit_done, known_principal
 from handlers.refusals import INVALID_DOMAIN, INVALID_REACHABILITY_POLICY, Refused, refusal_for
 from handlers.wire_registry import domain_value
 
@@ -52,11 +52,11 @@ def create_domain(ports: DomainRegistryPorts, call: Call, body: Mapping[str, Any
     platform_role(ports, call, principal, CREATE)
     try:
         created = ports.registry.create(wanted, call.idempotency_key, call.deadline)
+        audit_done(ports, call, principal, PLATFORM, CREATE)
         ports.outbox.settle(domain_object(created.domain_id), call.deadline)
         domain = ports.reader.read(created.domain_id, call.deadline)
     except ComposerError as error:
         raise refusal_for(error) from error
-    audit(ports, call, principal, PLATFORM, outcome=GRANTED, asked=CREATE)
     headers = {"Location": f"/v1/domains/{domain.id}"}
     return Answer(201 if created.is_new else 200, domain_value(domain), headers=headers)
 
@@ -70,10 +70,10 @@ def delete_domain(ports: DomainRegistryPorts, call: Call, domain_id: str) -> Ans
     try:
         ports.domains.get_by_id(addressed, call.deadline)
         ports.registry.delete(addressed, call.deadline)
+        audit_done(ports, call, principal, about, DELETE)
         ports.outbox.settle(about, call.deadline)
     except ComposerError as error:
         raise refusal_for(error) from error
-    audit(ports, call, principal, about, outcome=GRANTED, asked=DELETE)
     return Answer(204, None, media_type=None)
 
 

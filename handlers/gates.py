@@ -144,6 +144,7 @@ def audit(
     outcome: str,
     digest: str | None = None,
     asked: Asked = PULL,
+    is_done: bool = False,
 ) -> None:
     """Record an outcome; best effort, so a sink that breaks its promise still refuses nobody."""
     row = AuditRow(
@@ -153,11 +154,19 @@ def audit(
         object=resource,
         correlation_id=call.correlation_id,
         digest=digest,
+        is_done=is_done,
     )
     try:
         ports.audit.record(row)
     except Exception:
         _log.exception("audit_row_lost", extra={"correlation_id": call.correlation_id})
+
+
+def audit_done(
+    ports: RelationPorts, call: Call, principal: Principal, resource: str, asked: Asked
+) -> None:
+    """Record a write as soon as the ledger has it: what comes after may still fail."""
+    audit(ports, call, principal, resource, outcome=GRANTED, asked=asked, is_done=True)
 
 
 def insufficient(

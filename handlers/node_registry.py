@@ -23,26 +23,22 @@ from composer.registry_ports import NodeRegistry
 from handlers.answers import Answer, Call
 from handlers.domain_gates import (
     DOMAIN_EDIT,
-    addressed_domain,
     canonical_domain_id,
     granted_domain,
+    node_in_domain,
 )
 from handlers.gates import (
-    GRANTED,
     NODE_AGENT,
     Asked,
     addressed_node,
-    audit,
+    audit_done,
     canonical_node_id,
     known_principal,
     node_agent,
-    related,
 )
 from handlers.node_token import NOT_TO_BE_STORED
 from handlers.refusals import (
     DATASTORE_UNAVAILABLE,
-    DOMAIN_NOT_FOUND,
-    NODE_NOT_FOUND,
     NODES_NOT_PROVISIONED,
     PUBLIC_KEY_INVALID,
     REGISTRATION_NOT_PROVISIONED,
@@ -99,6 +95,7 @@ def register_node(
     granted_domain(ports, call, principal, addressed, REGISTER)
     try:
         node = ports.registry.register(addressed, wanted, call.idempotency_key, call.deadline)
+        audit_done(ports, call, principal, domain_object(addressed), REGISTER)
         ports.outbox.settle(node_object(node.node_id), call.deadline)
         snapshot = ports.snapshots.snapshot_for_node(node.node_id, addressed, call.deadline)
         token = ports.mint.mint(node.node_id)
@@ -106,7 +103,6 @@ def register_node(
         raise Refused(DATASTORE_UNAVAILABLE, f"gone while being registered: {error}") from error
     except ComposerError as error:
         raise refusal_for(error) from error
-    audit(ports, call, principal, domain_object(addressed), outcome=GRANTED, asked=REGISTER)
     peers = ports.wire.domain(snapshot.peers.domain)
     body_of = registration_body(node, peers, token)
     return Answer(201 if node.is_new else 200, body_of, headers=NOT_TO_BE_STORED)
@@ -118,21 +114,13 @@ def delete_node(ports: NodeRegistryPorts, call: Call, id: str) -> Answer:
     principal = known_principal(call.principal)
     node_id = canonical_node_id(id)
     about = node_object(node_id)
-    related(ports, call, principal, about, DEREGISTER)
-    node = addressed_node(ports, call, principal, node_id, DEREGISTER)
-    try:
-        # the role is the Domain's: revoked there, it may still show on the Node
-        addressed_domain(ports, call, principal, node.domain_id, DEREGISTER)
-    except Refused as refused:
-        if refused.kind is DOMAIN_NOT_FOUND:  # a Node does not outlive its Domain
-            raise Refused(NODE_NOT_FOUND, refused.inside) from refused
-        raise
+    node_in_domain(ports, call, principal, node_id, DEREGISTER)
     try:
         ports.registry.deregister(node_id, call.deadline)
+        audit_done(ports, call, principal, about, DEREGISTER)
         ports.outbox.settle(about, call.deadline)
     except ComposerError as error:
         raise refusal_for(error) from error
-    audit(ports, call, principal, about, outcome=GRANTED, asked=DEREGISTER)
     return Answer(204, None, media_type=None)
 
 
@@ -149,7 +137,7 @@ def rotate_node_key(
         ports.registry.rotate_key(node_id, key, call.deadline)
     except ComposerError as error:
         raise refusal_for(error) from error
-    audit(ports, call, principal, node_object(node_id), outcome=GRANTED, asked=ROTATE_KEY)
+    audit_done(ports, call, principal, node_object(node_id), ROTATE_KEY)
     return Answer(200, {"node_id": str(node_id), "public_key": base64_text(key)})
 
 

@@ -22,6 +22,7 @@ from handlers.gates import (
     addressed_node,
     audit,
     canonical_node_id,
+    insufficient,
     known_principal,
     node_agent,
 )
@@ -44,10 +45,13 @@ class NodeTokenPorts:
 
 
 def renew_node_token(ports: NodeTokenPorts, call: Call, id: str) -> Answer:
-    """A token of the Node itself, whoever its agent is. The old one stays good until it expires."""
+    """A token of the Node, for the Node alone: who stands in for it would keep a credential that
+    outlives the role. The old token stays good until it expires."""
     principal = known_principal(call.principal)
     node_id = canonical_node_id(id)
     node_agent(ports, call, principal, node_id, RENEW_TOKEN)
+    if principal.subject != node_object(node_id):
+        raise insufficient(ports, call, principal, node_object(node_id), RENEW_TOKEN)
     addressed_node(ports, call, principal, node_id, RENEW_TOKEN)
     try:
         token = ports.mint.mint(node_id)

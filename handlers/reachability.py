@@ -6,18 +6,24 @@ from dataclasses import dataclass, field
 
 from composer.errors import ComposerError
 from composer.identity import node_object
-from composer.ports import AuditSink, NodeRepo, ReachabilityRepo, RelationChecker, SilentAudit
+from composer.ports import (
+    AuditSink,
+    DomainRepo,
+    NodeRepo,
+    ReachabilityRepo,
+    RelationChecker,
+    SilentAudit,
+)
 from composer.reachability import reachability
 from handlers.answers import Answer, Call
+from handlers.domain_gates import node_viewed
 from handlers.gates import (
     GRANTED,
     NODE_VIEW,
     Asked,
-    addressed_node,
     audit,
     canonical_node_id,
     known_principal,
-    node_agent,
 )
 from handlers.refusals import REACHABILITY_NOT_PROVISIONED, Refused, refusal_for
 from handlers.wire_values import reachability_value
@@ -31,6 +37,7 @@ class ReachabilityPorts:
 
     relations: RelationChecker
     nodes: NodeRepo
+    domains: DomainRepo
     verdicts: ReachabilityRepo
     audit: AuditSink = field(default_factory=SilentAudit)
 
@@ -39,8 +46,7 @@ def get_node_reachability(ports: ReachabilityPorts, call: Call, id: str) -> Answ
     """The verdict as the pull shows it, byte for byte."""
     principal = known_principal(call.principal)
     node_id = canonical_node_id(id)
-    node_agent(ports, call, principal, node_id, READ_REACHABILITY)
-    addressed_node(ports, call, principal, node_id, READ_REACHABILITY)
+    node_viewed(ports, call, principal, node_id, READ_REACHABILITY)
     try:
         verdict = reachability(ports.verdicts.of_node(node_id, call.deadline))
     except ComposerError as error:

@@ -24,9 +24,10 @@ class HeldAudit:
 
 
 def settle(sink: AuditSink, served: bool) -> None:
-    """Pass the request's rows on; without the grants when another answer left. Never raises."""
+    """Pass the request's rows on; without the grants when another answer left, but for what is
+    done already. Never raises."""
     for row in request_context.held_audit():
-        if served or row.outcome != GRANTED:
+        if served or row.is_done or row.outcome != GRANTED:
             try:
                 sink.record(row)
             except Exception:

@@ -71,16 +71,20 @@ class SchemaCompiler:
 
     def __init__(self, components: Mapping[str, Any]) -> None:
         self._definitions = {name: translate(schema) for name, schema in components.items()}
+        self._compiled: dict[str, Validator] = {}
 
     def compile(self, schema: Mapping[str, Any]) -> Validator:
-        """A validator for one schema of the file."""
+        """A validator for one schema of the file; the same one for the same rules."""
         with reading(schema):
-            document = {"allOf": [translate(schema)], "definitions": self._definitions}
-            return Validator(
-                jsonschema_rs.Draft4Validator(
+            rules = translate(schema)
+            known = repr(rules)
+            if known not in self._compiled:
+                document = {"allOf": [rules], "definitions": self._definitions}
+                compiled = jsonschema_rs.Draft4Validator(
                     document, validate_formats=True, ignore_unknown_formats=False, offline=True
                 )
-            )
+                self._compiled[known] = Validator(compiled)
+            return self._compiled[known]
 
 
 def translate(schema: Any) -> Any:

@@ -93,7 +93,7 @@ def operation_ports(shared: Shared) -> dict[type, object]:
     ports = (
         pull,
         HeartbeatPorts(relations, nodes, heartbeats, audit),
-        ReachabilityPorts(relations, nodes, PostgresReachabilityRepo(reads), audit),
+        ReachabilityPorts(relations, nodes, domains, PostgresReachabilityRepo(reads), audit),
         DomainPorts(relations, domains, reader, audit),
         DomainNodesPorts(relations, domains, PostgresDomainNodes(reads), audit),
         DomainRegistryPorts(relations, domains, domain_registry, outbox, reader, audit),

@@ -63,6 +63,9 @@ def given(subject: str, relation: str, object: str) -> Given:
     if principal.kind not in role.subjects:
         allowed = " or ".join(sorted(role.subjects))
         raise NoSuchRole(f"{relation} can be given to a {allowed}, and {subject} is none.")
+    if principal.kind is PrincipalKind.NODE and principal.subject != name:
+        # its token would go on here when the Node itself is gone
+        raise NoSuchRole(f"a Node is nobody's agent but its own, and {subject} is not {object}.")
     return Given(role, principal, name)
 
 

@@ -51,7 +51,7 @@ def edited(after: str, old: str, new: str) -> tuple[str, int]:
     return TEXT[:at] + new + TEXT[at + len(old) :], at
 
 
-@pytest.mark.parametrize("name", EDITS.keys() - {"ring"})
+@pytest.mark.parametrize("name", [name for name in EDITS if name != "ring"])
 def test_a_fault_inside_the_contract_is_told_at_its_line_and_column(name: str) -> None:
     after, old, new, complaint, at = EDITS[name]
     text, _ = edited(after, old, new)

@@ -155,7 +155,9 @@ class FakeService:
             wired[PullPorts] = replace(pull, **ports)
             asked = (self.relations, self.nodes)
             wired[HeartbeatPorts] = HeartbeatPorts(*asked, self.heartbeats, self.audit)
-            wired[ReachabilityPorts] = ReachabilityPorts(*asked, self.verdicts, self.audit)
+            wired[ReachabilityPorts] = ReachabilityPorts(
+                *asked, self.domains, self.verdicts, self.audit
+            )
             wired[NodeTokenPorts] = NodeTokenPorts(*asked, self.mint, self.audit)
             for one in (
                 DomainNodesPorts(self.relations, self.domains, self.listed, self.audit),

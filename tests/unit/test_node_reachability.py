@@ -7,7 +7,7 @@ import json
 import pytest
 
 from composer.errors import AuthzUnavailable, CorruptLedger, DatastoreUnavailable, NodeNotFound
-from composer.identity import Principal
+from composer.identity import AddressedDomain, Principal, PrincipalKind
 from composer.ports import AuditRow
 from composer.reachability import STATES, ZERO_TIME, ReachabilityRow
 from handlers.answers import Answer
@@ -43,6 +43,7 @@ from tests.factories import (
 )
 from tests.fakes import (
     FakeAuditSink,
+    FakeDomainRepo,
     FakeNodeRepo,
     FakeReachabilityRepo,
     FakeRelationChecker,
@@ -58,11 +59,14 @@ class Arranged:
     def __init__(self, row: ReachabilityRow = ROW) -> None:
         self.relations = FakeRelationChecker({TRIPLE})
         self.nodes = FakeNodeRepo({NODE: addressed(1, "token")})
+        self.domains = FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, "of the Domain")})
         self.verdicts = FakeReachabilityRepo({NODE: row})
         self.audit = FakeAuditSink()
 
     def read(self, who: Principal | None, node: str = str(NODE)) -> Answer | RefusalKind:
-        ports = ReachabilityPorts(self.relations, self.nodes, self.verdicts, self.audit)
+        ports = ReachabilityPorts(
+            self.relations, self.nodes, self.domains, self.verdicts, self.audit
+        )
         try:
             return get_node_reachability(ports, call(who), node)
         except Refused as refused:
@@ -167,11 +171,28 @@ def test_an_unprovisioned_read_refuses_whoever_asks() -> None:
     assert refused.value.kind is REACHABILITY_NOT_PROVISIONED
 
 
-@pytest.mark.parametrize("missing", ["relations", "nodes", "verdicts"])
+def test_a_role_that_was_revoked_by_the_domains_token_is_a_no() -> None:
+    arranged, ann = Arranged(), Principal(PrincipalKind.USER, "ann")
+    asked = (ann.subject, "node-view", f"node:{NODE}")
+    arranged.relations.grants.add(asked)
+    assert isinstance(arranged.read(ann), Answer)
+    assert arranged.relations.calls_at_least == [(*asked, "token"), (*asked, "of the Domain")]
+    arranged.relations.revoked_at_least.add(asked)
+    assert arranged.read(ann) is INSUFFICIENT_RELATION
+
+
+def test_the_node_itself_is_asked_about_at_its_own_token_alone() -> None:
+    arranged = Arranged()
+    assert isinstance(arranged.read(agent_of(1)), Answer)
+    assert (len(arranged.relations.calls_at_least), arranged.domains.calls) == (1, [])
+
+
+@pytest.mark.parametrize("missing", ["relations", "nodes", "domains", "verdicts"])
 def test_ports_cannot_be_built_without_a_load_bearing_one(missing: str) -> None:
     given = {
         "relations": FakeRelationChecker(),
         "nodes": FakeNodeRepo(),
+        "domains": FakeDomainRepo(),
         "verdicts": FakeReachabilityRepo(),
     }
     del given[missing]

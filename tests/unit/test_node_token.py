@@ -69,12 +69,14 @@ def test_nothing_on_the_way_may_store_the_answer() -> None:
     assert isinstance(answer, Answer) and answer.headers == {"Cache-Control": "no-store"}
 
 
-def test_a_service_that_is_the_nodes_agent_gets_a_token_of_the_node() -> None:
+def test_who_stands_in_for_a_node_gets_no_token_of_it() -> None:
+    """It would outlive the role, and renew itself."""
     arranged = Arranged()
     service = Principal(PrincipalKind.SERVICE, "installer")
     arranged.relations.grants.add((service.subject, "node-agent", f"node:{NODE}"))
-    assert isinstance(arranged.renew(service), Answer)
-    assert [node for node, _ in arranged.mint.minted.values()] == [NODE]
+    assert arranged.renew(service) is INSUFFICIENT_RELATION
+    assert arranged.mint.minted == {}
+    assert [row.outcome for row in arranged.audit.rows] == ["insufficient_relation"]
 
 
 @pytest.mark.parametrize(
