@@ -219,7 +219,11 @@ PLANTED = [
 ]
 
 
-@pytest.mark.parametrize(("check", "path", "source", "complaint"), PLANTED, ids=str)
+@pytest.mark.parametrize(
+    ("check", "path", "source", "complaint"),
+    PLANTED,
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
 def test_a_planted_violation_is_named(
     tmp_path: Path, check, path: str, source: str, complaint: str
 ) -> None:
