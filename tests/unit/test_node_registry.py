@@ -63,13 +63,16 @@ def test_of_a_registration_only_the_peers_are_worth_remembering() -> None:
     assert json.loads(body.to_bytes())["token"] == "a.b.c"
 
 
+MADE = ("node.register", "granted", f"domain:{DOMAIN}")
+
+
 def test_spicedb_away_is_a_503_and_the_same_request_finds_the_node() -> None:
     service = FakeService()
     service.outbox.fails = AuthzUnavailable("away")
     refused = register(service, Idempotency_Key="k")
     assert (refused.status_code, refused.json["code"]) == (503, "authz_unavailable")
     assert "Retry-After" in refused.headers
-    assert rows(service) == []
+    assert rows(service) == [MADE]  # the ledger has the Node, whatever answer left
     service.outbox.fails = None
     found = register(service, Idempotency_Key="k")
     assert (found.status_code, service.registry.made) == (200, 1)
@@ -85,14 +88,14 @@ def test_spicedb_away_is_a_503_and_the_same_request_finds_the_node() -> None:
         ("mint", SigningUnavailable("gone"), (500, None)),
     ],
 )
-def test_what_a_port_raises_is_a_refusal_that_leaves_no_row(
+def test_what_a_port_raises_is_a_refusal_and_what_the_ledger_has_is_on_record(
     port: str, error: Exception, expected: tuple[int, str | None]
 ) -> None:
     service = FakeService()
     getattr(service, port).fails = error
     answer = register(service)
     assert (answer.status_code, answer.json.get("code")) == expected
-    assert rows(service) == []
+    assert rows(service) == ([] if port == "registry" else [MADE])
 
 
 def test_a_stranger_registers_nothing_and_is_recorded() -> None:
