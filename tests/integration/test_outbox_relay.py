@@ -170,7 +170,6 @@ def test_writers_and_relays_at_once_end_as_the_last_row_of_each_object_says(
         for round in range(15):
             emptied.write(node_object(node), *(delete(mine) if round % 2 else touch(mine)))
             emptied.relay.settle(node_object(node), soon())
-            assert (mine in emptied.taken()) is (round % 2 == 0)
 
     with ExitStack() as stack:
         relays = [stack.enter_context(following(emptied.dsn, spicedb, 5.0)) for _ in range(2)]
