@@ -65,7 +65,7 @@ def following(dsn: str, spicedb: SpiceDb, timeout: float = 1.0) -> Iterator[Foll
 
 
 @pytest.fixture
-def emptied(ledger_dsn: str, spicedb: SpiceDb) -> Iterator[Following]:
+def drained(ledger_dsn: str, spicedb: SpiceDb) -> Iterator[Following]:
     """Both stores without a row."""
     for table in ("nodes", "domains", "role_grants", "withheld_tuples", "outbox"):
         run_sql(ledger_dsn, f"DELETE FROM plexsphere.{table}")

@@ -48,54 +48,54 @@ def drained_in_the_end(both: Following) -> int:
 
 
 def test_a_relay_killed_between_spicedb_and_commit_leaves_its_rows_to_the_next(
-    emptied: Following,
+    drained: Following,
 ) -> None:
-    node = new_node(emptied.dsn, new_domain(emptied.dsn))
-    seq = emptied.write(node_object(node), *touch(own_tuple(node)))
-    crash_between_spicedb_and_commit(emptied)
-    assert emptied.taken() == {own_tuple(node)}
-    assert (waiting(emptied.dsn), token_of(emptied.dsn, "nodes", node)) == ([seq], None)
-    assert drained_in_the_end(emptied) == 1
-    assert emptied.taken() == {own_tuple(node)}
-    assert (waiting(emptied.dsn), token_of(emptied.dsn, "nodes", node) is None) == ([], False)
+    node = new_node(drained.dsn, new_domain(drained.dsn))
+    seq = drained.write(node_object(node), *touch(own_tuple(node)))
+    crash_between_spicedb_and_commit(drained)
+    assert drained.taken() == {own_tuple(node)}
+    assert (waiting(drained.dsn), token_of(drained.dsn, "nodes", node)) == ([seq], None)
+    assert drained_in_the_end(drained) == 1
+    assert drained.taken() == {own_tuple(node)}
+    assert (waiting(drained.dsn), token_of(drained.dsn, "nodes", node) is None) == ([], False)
 
 
-def test_a_row_written_after_a_crash_has_the_last_word(emptied: Following) -> None:
+def test_a_row_written_after_a_crash_has_the_last_word(drained: Following) -> None:
     node = uuid4()
-    emptied.write(node_object(node), *touch(own_tuple(node)))
-    crash_between_spicedb_and_commit(emptied)
-    emptied.write(node_object(node), *delete(own_tuple(node)))
-    assert drained_in_the_end(emptied) == 2
-    assert emptied.taken() == set()
+    drained.write(node_object(node), *touch(own_tuple(node)))
+    crash_between_spicedb_and_commit(drained)
+    drained.write(node_object(node), *delete(own_tuple(node)))
+    assert drained_in_the_end(drained) == 2
+    assert drained.taken() == set()
 
 
-def test_rows_wait_for_a_frozen_spicedb_and_for_one_that_was_killed(emptied: Following) -> None:
-    node, spicedb = uuid4(), emptied.spicedb
-    emptied.write(node_object(node), *touch(own_tuple(node)))
+def test_rows_wait_for_a_frozen_spicedb_and_for_one_that_was_killed(drained: Following) -> None:
+    node, spicedb = uuid4(), drained.spicedb
+    drained.write(node_object(node), *touch(own_tuple(node)))
     spicedb.freeze()
     with pytest.raises(AuthzUnavailable):
-        emptied.relay.drain(100, soon())
+        drained.relay.drain(100, soon())
     spicedb.kill()
     with pytest.raises(AuthzUnavailable):
-        emptied.relay.drain(100, soon())
-    assert len(waiting(emptied.dsn)) == 1
+        drained.relay.drain(100, soon())
+    assert len(waiting(drained.dsn)) == 1
     spicedb.start()
     deadline = time.monotonic() + 30
-    while waiting(emptied.dsn):
+    while waiting(drained.dsn):
         assert time.monotonic() < deadline
         try:
-            emptied.relay.drain(100, soon())
+            drained.relay.drain(100, soon())
         except AuthzUnavailable:
             continue  # the channel finds its way back
-    assert emptied.taken() == {own_tuple(node)}
+    assert drained.taken() == {own_tuple(node)}
 
 
-def test_a_request_that_gives_up_leaves_no_row_in_hand(emptied: Following) -> None:
+def test_a_request_that_gives_up_leaves_no_row_in_hand(drained: Following) -> None:
     """Its connection is ended with its transaction, so that the relay has the row at once."""
     node = uuid4()
-    emptied.write(node_object(node), *touch(own_tuple(node)))
-    emptied.spicedb.freeze()
+    drained.write(node_object(node), *touch(own_tuple(node)))
+    drained.spicedb.freeze()
     with pytest.raises(AuthzUnavailable):
-        emptied.relay.settle(node_object(node), soon())
-    emptied.spicedb.thaw()
-    assert drained_in_the_end(emptied) == 1
+        drained.relay.settle(node_object(node), soon())
+    drained.spicedb.thaw()
+    assert drained_in_the_end(drained) == 1

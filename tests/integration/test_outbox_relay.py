@@ -63,8 +63,8 @@ class RowsInPostgres:
 
 class TestSpiceDbOutboxRelay(OutboxRelaySuite):
     @pytest.fixture
-    def facts(self, emptied: Following) -> RowsInPostgres:
-        return RowsInPostgres(emptied)
+    def facts(self, drained: Following) -> RowsInPostgres:
+        return RowsInPostgres(drained)
 
 
 def registered(both: Following, domain: UUID) -> UUID:
@@ -73,71 +73,71 @@ def registered(both: Following, domain: UUID) -> UUID:
     return node
 
 
-def test_a_relay_drains_what_was_left_and_says_how_much(emptied: Following) -> None:
-    domain = new_domain(emptied.dsn)
-    nodes = [registered(emptied, domain) for _ in range(5)]
-    assert emptied.drain(limit=2) == 5
-    assert {own_tuple(node) for node in nodes} <= emptied.taken()
-    assert (waiting(emptied.dsn), emptied.drain()) == ([], 0)
+def test_a_relay_drains_what_was_left_and_says_how_much(drained: Following) -> None:
+    domain = new_domain(drained.dsn)
+    nodes = [registered(drained, domain) for _ in range(5)]
+    assert drained.drain(limit=2) == 5
+    assert {own_tuple(node) for node in nodes} <= drained.taken()
+    assert (waiting(drained.dsn), drained.drain()) == ([], 0)
 
 
-def test_the_token_of_a_nodes_tuples_is_on_the_node_and_on_no_other_row(emptied: Following) -> None:
-    domain = new_domain(emptied.dsn)
-    node, other = registered(emptied, domain), new_node(emptied.dsn, domain)
-    emptied.relay.settle(node_object(node), soon())
-    first = token_of(emptied.dsn, "nodes", node)
+def test_the_token_of_a_nodes_tuples_is_on_the_node_and_on_no_other_row(drained: Following) -> None:
+    domain = new_domain(drained.dsn)
+    node, other = registered(drained, domain), new_node(drained.dsn, domain)
+    drained.relay.settle(node_object(node), soon())
+    first = token_of(drained.dsn, "nodes", node)
     assert first
-    emptied.write(node_object(node), *delete(own_tuple(node)))
-    emptied.drain()
-    assert token_of(emptied.dsn, "nodes", node) not in (None, first)
-    assert token_of(emptied.dsn, "nodes", other) is None
-    assert token_of(emptied.dsn, "domains", domain) is None
+    drained.write(node_object(node), *delete(own_tuple(node)))
+    drained.drain()
+    assert token_of(drained.dsn, "nodes", node) not in (None, first)
+    assert token_of(drained.dsn, "nodes", other) is None
+    assert token_of(drained.dsn, "domains", domain) is None
 
 
-def test_the_token_of_a_domains_role_is_on_that_domain_alone(emptied: Following) -> None:
-    domain, other = new_domain(emptied.dsn), new_domain(emptied.dsn)
-    emptied.write(domain_object(domain), *touch((domain_object(domain), "editor", EDITOR)))
-    emptied.relay.settle(domain_object(domain), soon())
-    assert token_of(emptied.dsn, "domains", domain)
-    assert token_of(emptied.dsn, "domains", other) is None
+def test_the_token_of_a_domains_role_is_on_that_domain_alone(drained: Following) -> None:
+    domain, other = new_domain(drained.dsn), new_domain(drained.dsn)
+    drained.write(domain_object(domain), *touch((domain_object(domain), "editor", EDITOR)))
+    drained.relay.settle(domain_object(domain), soon())
+    assert token_of(drained.dsn, "domains", domain)
+    assert token_of(drained.dsn, "domains", other) is None
 
 
 @pytest.mark.parametrize("way", ["settle", "drain"])
-def test_the_token_of_a_platform_role_is_on_every_domain(emptied: Following, way: str) -> None:
-    domains = [new_domain(emptied.dsn) for _ in range(3)]
-    emptied.write(PLATFORM, *touch((PLATFORM, "manager", EDITOR)))
+def test_the_token_of_a_platform_role_is_on_every_domain(drained: Following, way: str) -> None:
+    domains = [new_domain(drained.dsn) for _ in range(3)]
+    drained.write(PLATFORM, *touch((PLATFORM, "manager", EDITOR)))
     if way == "settle":
-        emptied.relay.settle(PLATFORM, soon())
+        drained.relay.settle(PLATFORM, soon())
     else:
-        emptied.drain()
-    tokens = {token_of(emptied.dsn, "domains", one) for one in domains}
+        drained.drain()
+    tokens = {token_of(drained.dsn, "domains", one) for one in domains}
     assert len(tokens) == 1 and None not in tokens
 
 
-def test_neither_token_moves_the_domains_revision(emptied: Following) -> None:
+def test_neither_token_moves_the_domains_revision(drained: Following) -> None:
     """It decides whether peers are read again (D7)."""
-    domain = new_domain(emptied.dsn)
-    registered(emptied, domain)
-    emptied.write(PLATFORM, *touch((PLATFORM, "manager", EDITOR)))
+    domain = new_domain(drained.dsn)
+    registered(drained, domain)
+    drained.write(PLATFORM, *touch((PLATFORM, "manager", EDITOR)))
     sql = "SELECT peers_revision FROM plexsphere.domains"
-    before = run_sql(emptied.dsn, sql)
-    assert emptied.drain() == 2
-    assert run_sql(emptied.dsn, sql) == before
+    before = run_sql(drained.dsn, sql)
+    assert drained.drain() == 2
+    assert run_sql(drained.dsn, sql) == before
 
 
 def test_several_relays_share_the_rows_and_none_drains_one_twice(
-    emptied: Following, spicedb: SpiceDb
+    drained: Following, spicedb: SpiceDb
 ) -> None:
     """Each row counts for one relay only, and ends as its object's last word says."""
-    domain = new_domain(emptied.dsn)
-    nodes = [new_node(emptied.dsn, domain) for _ in range(60)]
+    domain = new_domain(drained.dsn)
+    nodes = [new_node(drained.dsn, domain) for _ in range(60)]
     for number, node in enumerate(nodes):
-        emptied.write(node_object(node), *touch(own_tuple(node)))
-        emptied.write(node_object(node), *delete(own_tuple(node)))
+        drained.write(node_object(node), *touch(own_tuple(node)))
+        drained.write(node_object(node), *delete(own_tuple(node)))
         if number % 2:
-            emptied.write(node_object(node), *touch(own_tuple(node)))
+            drained.write(node_object(node), *touch(own_tuple(node)))
     with ExitStack() as stack:
-        relays = [stack.enter_context(following(emptied.dsn, spicedb, 5.0)) for _ in range(4)]
+        relays = [stack.enter_context(following(drained.dsn, spicedb, 5.0)) for _ in range(4)]
         start = threading.Barrier(len(relays))
 
         def run(one: Following) -> int:
@@ -146,17 +146,17 @@ def test_several_relays_share_the_rows_and_none_drains_one_twice(
 
         with ThreadPoolExecutor(len(relays)) as threads:
             done = list(threads.map(run, relays))
-    done.append(emptied.drain())
+    done.append(drained.drain())
     assert sum(done) == 60 * 2 + 30
-    assert emptied.taken() == {own_tuple(node) for node in nodes[1::2]}
+    assert drained.taken() == {own_tuple(node) for node in nodes[1::2]}
 
 
 def test_writers_and_relays_at_once_end_as_the_last_row_of_each_object_says(
-    emptied: Following, spicedb: SpiceDb
+    drained: Following, spicedb: SpiceDb
 ) -> None:
     """Touch, delete, touch, ... committed and settled one by one, under relays that drain too."""
-    domain = new_domain(emptied.dsn)
-    nodes = [new_node(emptied.dsn, domain) for _ in range(6)]
+    domain = new_domain(drained.dsn)
+    nodes = [new_node(drained.dsn, domain) for _ in range(6)]
     stop = threading.Event()
 
     def relaying(one: Following) -> int:
@@ -168,11 +168,11 @@ def test_writers_and_relays_at_once_end_as_the_last_row_of_each_object_says(
     def flapping(node: UUID) -> None:
         mine = own_tuple(node)
         for round in range(15):
-            emptied.write(node_object(node), *(delete(mine) if round % 2 else touch(mine)))
-            emptied.relay.settle(node_object(node), soon())
+            drained.write(node_object(node), *(delete(mine) if round % 2 else touch(mine)))
+            drained.relay.settle(node_object(node), soon())
 
     with ExitStack() as stack:
-        relays = [stack.enter_context(following(emptied.dsn, spicedb, 5.0)) for _ in range(2)]
+        relays = [stack.enter_context(following(drained.dsn, spicedb, 5.0)) for _ in range(2)]
         with ThreadPoolExecutor(8) as threads:
             draining = [threads.submit(relaying, one) for one in relays]
             try:
@@ -180,23 +180,23 @@ def test_writers_and_relays_at_once_end_as_the_last_row_of_each_object_says(
             finally:
                 stop.set()
             assert [one.exception() for one in draining] == [None, None]
-    assert emptied.taken() == {own_tuple(node) for node in nodes}
+    assert drained.taken() == {own_tuple(node) for node in nodes}
 
 
 def test_an_object_in_another_drainers_hand_is_passed_over_and_the_rest_is_not(
-    emptied: Following,
+    drained: Following,
 ) -> None:
     held, free = uuid4(), uuid4()
-    seq = emptied.write(node_object(held), *touch(own_tuple(held)))
-    emptied.write(node_object(held), *delete(own_tuple(held)))
-    emptied.write(node_object(free), *touch(own_tuple(free)))
-    with closing(psycopg2.connect(emptied.dsn)) as other, other.cursor() as used:
+    seq = drained.write(node_object(held), *touch(own_tuple(held)))
+    drained.write(node_object(held), *delete(own_tuple(held)))
+    drained.write(node_object(free), *touch(own_tuple(free)))
+    with closing(psycopg2.connect(drained.dsn)) as other, other.cursor() as used:
         used.execute("SELECT FROM plexsphere.outbox WHERE seq = %s FOR UPDATE", (seq,))
-        assert emptied.drain() == 1
-        assert emptied.taken() == {own_tuple(free)}
+        assert drained.drain() == 1
+        assert drained.taken() == {own_tuple(free)}
         with pytest.raises(AuthzUnavailable, match="another drainer"):
-            emptied.relay.settle(node_object(held), soon())
-    assert emptied.drain() == 2
+            drained.relay.settle(node_object(held), soon())
+    assert drained.drain() == 2
 
 
 POISON = [
@@ -211,69 +211,69 @@ POISON = [
 
 @pytest.mark.parametrize("poison", POISON, ids=str)
 def test_a_row_that_spicedb_never_takes_is_parked_loudly_and_blocks_nobody(
-    emptied: Following, poison: object
+    drained: Following, poison: object
 ) -> None:
     sick, sound = uuid4(), uuid4()
-    seq = write_raw(emptied.dsn, node_object(sick), poison)
-    emptied.write(node_object(sick), *touch(own_tuple(sick)))
-    emptied.write(node_object(sound), *touch(own_tuple(sound)))
-    assert emptied.drain() == 2
-    assert emptied.taken() == {own_tuple(sick), own_tuple(sound)}
-    assert [row.seq for row, because in emptied.parked if because] == [seq]
-    lag = emptied.outbox.lag(soon())
+    seq = write_raw(drained.dsn, node_object(sick), poison)
+    drained.write(node_object(sick), *touch(own_tuple(sick)))
+    drained.write(node_object(sound), *touch(own_tuple(sound)))
+    assert drained.drain() == 2
+    assert drained.taken() == {own_tuple(sick), own_tuple(sound)}
+    assert [row.seq for row, because in drained.parked if because] == [seq]
+    lag = drained.outbox.lag(soon())
     assert (lag.waiting, lag.parked) == (0, 1)
     # Who answers for the object is not told that all is well.
     with pytest.raises(AuthzUnavailable, match="parked"):
-        emptied.relay.settle(node_object(sick), soon())
-    emptied.relay.settle(node_object(sound), soon())
+        drained.relay.settle(node_object(sick), soon())
+    drained.relay.settle(node_object(sound), soon())
 
 
 def test_a_request_that_settles_a_poisoned_row_is_told_and_the_row_is_parked(
-    emptied: Following,
+    drained: Following,
 ) -> None:
     sick = node_object(uuid4())
-    write_raw(emptied.dsn, sick, POISON[0])
+    write_raw(drained.dsn, sick, POISON[0])
     for _ in range(2):
         with pytest.raises(AuthzUnavailable, match="parked"):
-            emptied.relay.settle(sick, soon())
-    assert len(emptied.parked) == 1
+            drained.relay.settle(sick, soon())
+    assert len(drained.parked) == 1
 
 
-def test_an_object_that_is_gone_has_no_parked_rows_any_more(emptied: Following) -> None:
+def test_an_object_that_is_gone_has_no_parked_rows_any_more(drained: Following) -> None:
     sick = node_object(uuid4())
-    write_raw(emptied.dsn, sick, POISON[0])
-    emptied.drain()
-    emptied.write(sick, purge(sick))
-    emptied.drain()
-    emptied.relay.settle(sick, soon())
-    assert emptied.outbox.lag(soon()).parked == 0
+    write_raw(drained.dsn, sick, POISON[0])
+    drained.drain()
+    drained.write(sick, purge(sick))
+    drained.drain()
+    drained.relay.settle(sick, soon())
+    assert drained.outbox.lag(soon()).parked == 0
 
 
 def test_what_the_schema_does_not_know_yet_waits_and_blocks_only_its_own_object(
-    emptied: Following,
+    drained: Following,
 ) -> None:
     """A release that is rolled out writes a relation before the schema has it."""
     early, sound = uuid4(), uuid4()
-    seq = emptied.write(node_object(early), *touch((node_object(early), "operator", EDITOR)))
-    behind = emptied.write(node_object(early), *touch(own_tuple(early)))
-    emptied.write(node_object(sound), *touch(own_tuple(sound)))
-    assert emptied.drain() == 1
-    assert emptied.taken() == {own_tuple(sound)}
-    assert waiting(emptied.dsn) == [seq, behind]
-    assert emptied.parked == []
+    seq = drained.write(node_object(early), *touch((node_object(early), "operator", EDITOR)))
+    behind = drained.write(node_object(early), *touch(own_tuple(early)))
+    drained.write(node_object(sound), *touch(own_tuple(sound)))
+    assert drained.drain() == 1
+    assert drained.taken() == {own_tuple(sound)}
+    assert waiting(drained.dsn) == [seq, behind]
+    assert drained.parked == []
     with pytest.raises(AuthzUnavailable, match="FAILED_PRECONDITION"):
-        emptied.relay.settle(node_object(early), soon())
+        drained.relay.settle(node_object(early), soon())
 
 
-def test_lag_is_the_age_of_the_oldest_waiting_row(emptied: Following) -> None:
-    assert emptied.outbox.lag(soon()).waiting == 0
-    seq = emptied.write(node_object(uuid4()), *touch(own_tuple(uuid4())))
-    emptied.write(PLATFORM, *touch((PLATFORM, "manager", EDITOR)))
+def test_lag_is_the_age_of_the_oldest_waiting_row(drained: Following) -> None:
+    assert drained.outbox.lag(soon()).waiting == 0
+    seq = drained.write(node_object(uuid4()), *touch(own_tuple(uuid4())))
+    drained.write(PLATFORM, *touch((PLATFORM, "manager", EDITOR)))
     run_sql(
-        emptied.dsn,
+        drained.dsn,
         "UPDATE plexsphere.outbox SET created_at = created_at - interval '1 hour' WHERE seq = %s",
         (seq,),
     )
-    lag = emptied.outbox.lag(soon())
+    lag = drained.outbox.lag(soon())
     assert lag.waiting == 2
     assert 3600 <= lag.seconds < 3700
