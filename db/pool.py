@@ -145,8 +145,11 @@ class ReadPool:
 
     @contextmanager
     def connection(self, deadline: Deadline) -> Iterator[Reading]:
-        """A live connection for several statements; any error ends the connection."""
-        with ledger_errors("reading"), self._borrow(deadline) as reading:
+        """A live connection for several statements; any error ends the connection.
+
+        Nobody can send them again, so a kept one answers a ping first, however short it lay idle.
+        """
+        with ledger_errors("reading"), self._borrow(deadline, trusting=False) as reading:
             yield reading
 
     def close(self) -> None:
@@ -154,11 +157,11 @@ class ReadPool:
         self._pool.dispose()
 
     @contextmanager
-    def _borrow(self, deadline: Deadline) -> Iterator[Reading]:
+    def _borrow(self, deadline: Deadline, trusting: bool = True) -> Iterator[Reading]:
         if os.getpid() != self._pid:
             self._start_after_fork()
         with self._bulkhead.place(deadline):
-            lent = self._lend(deadline)
+            lent = self._lend(deadline, trusting)
             try:
                 yield Reading(lent, deadline)
             except BaseException as error:
@@ -170,19 +173,21 @@ class ReadPool:
             lent.info["used_at"] = self._clock()
             lent.close()
 
-    def _lend(self, deadline: Deadline) -> PoolProxiedConnection:
-        """A new connection, one just used, or one that answered a ping."""
+    def _lend(self, deadline: Deadline, trusting: bool) -> PoolProxiedConnection:
+        """A new connection, one just used where that is enough, or one that answered a ping."""
         self._budget.deadline = deadline
         while True:
             lent = self._pool.connect()
             used_at = lent.info.get("used_at", math.inf)
             if used_at <= self._distrusted:
                 self._end(lent, lost=False)
-            elif self._is_lively(used_at) or self._answers(lent, deadline):
+            elif self._is_lively(used_at, trusting) or self._answers(lent, deadline):
                 return lent
 
-    def _is_lively(self, used_at: float) -> bool:
-        return used_at > self._doubted and self._clock() - used_at < IDLE_BEFORE_PING
+    def _is_lively(self, used_at: float, trusting: bool) -> bool:
+        is_new = used_at == math.inf
+        just_used = used_at > self._doubted and self._clock() - used_at < IDLE_BEFORE_PING
+        return is_new or (trusting and just_used)
 
     def _answers(self, lent: PoolProxiedConnection, deadline: Deadline) -> bool:
         try:

@@ -36,6 +36,14 @@ def test_idle_connections_the_server_ended_are_not_noticed(reads: Reads) -> None
     assert reads.lookup() == reads.domain
 
 
+def test_several_statements_do_not_notice_either(reads: Reads) -> None:
+    """However short their connection lay idle: what follows the first cannot be sent again."""
+    reads.lookup()
+    reads.cut()
+    with reads.pool.connection(in_time()) as reading:
+        assert reading.run("SELECT 1") == [(1,)]
+
+
 def test_a_connection_is_used_again(reads: Reads) -> None:
     reads.lookup()
     before = reads.backends()
