@@ -81,9 +81,12 @@ def fingerprint_is_of_the_rules(exchange: Exchange, world: World) -> str | None:
 
 
 def snapshot_is_the_ledgers(exchange: Exchange, world: World) -> str | None:
-    """What the second implementation reads from the same ledger, for this very Node."""
+    """What the second implementation reads from the same ledger, for this very Node.
+
+    But for those that the run itself writes to.
+    """
     snapshot = exchange.snapshot
-    if snapshot is None or exchange.node_id in world.scratch.known:  # those are written to meanwhile
+    if snapshot is None or exchange.node_id in world.scratch.known:
         return None
     expected = world.digests.get(exchange.node_id)
     if expected is None:

@@ -3,7 +3,6 @@ import { dimTexts } from "./contrast.mjs";
 import { authorize, execute, expandEverything, expandPull, inBrowser, PULL } from "./page.mjs";
 
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
-const TRANSITION_MS = 300;
 
 await inBrowser(async (open, given) => {
   const journals = {};
@@ -56,7 +55,7 @@ async function looks(page) {
       await page.emulateMedia({ colorScheme: scheme });
       await page.waitForFunction((dark) =>
         document.documentElement.classList.contains("dark-mode") === dark, scheme === "dark");
-      await page.waitForTimeout(TRANSITION_MS);
+      await page.evaluate(colorsAtRest);
       found[scheme][name] = await page.evaluate(dimTexts);
     }
   };
@@ -68,6 +67,15 @@ async function looks(page) {
   await execute(page);
   await look("open");
   return found;
+}
+
+/** Runs in the page: the end of every transition, however slow the machine. */
+async function colorsAtRest() {
+  const moving = () => document.getAnimations().filter((one) => one instanceof CSSTransition);
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  for (await frame(), await frame(); moving().length > 0; await frame()) {
+    await Promise.allSettled(moving().map((one) => one.finished));
+  }
 }
 
 /** How far the page reaches beyond its window, as [width of the page, width of the window]. */
