@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from composer.errors import ClockSkew
 
 # How far a client's clock may be from the ledger's, either way (contract.md 2.2).
 MAX_CLOCK_SKEW = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What became of a heartbeat: when it was noted, in UTC, or None where it was not, because the
+    relationships of the Node have changed since ``authz_token`` was last decided on."""
+
+    accepted_at: datetime | None
+    authz_token: str | None
 
 
 def client_moment(text: str) -> datetime:

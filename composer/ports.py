@@ -16,6 +16,7 @@ from composer.bridge import BridgeRows
 from composer.deadline import Deadline
 from composer.domain import Domain
 from composer.entries import EntryRow
+from composer.heartbeat import Heard
 from composer.identity import AddressedDomain, AddressedNode, Principal
 from composer.peers import PeerRow
 from composer.policy import RuleSetRow
@@ -121,6 +122,11 @@ class RelationChecker(Protocol):
         """Decide at or after ``token``; free once this process has said yes there."""
         ...
 
+    def decided_at(self, principal: Principal, relation: str, resource: str) -> str | None:
+        """The token of the last ``check_at_least`` that was a yes; None where there was none, or it
+        is forgotten. Asks nobody."""
+        ...
+
     def check_now(
         self, principal: Principal, relation: str, resource: str, deadline: Deadline
     ) -> bool:
@@ -155,13 +161,17 @@ class DomainReader(Protocol):
 class HeartbeatSink(Protocol):
     """Where heartbeats are written."""
 
-    def heartbeat(self, node_id: UUID, client_now: datetime, deadline: Deadline) -> datetime:
-        """Note, by the ledger's own clock, that the Node was heard of; that moment, in UTC.
+    def heartbeat(
+        self, node_id: UUID, client_now: datetime, decided_at: str | None, deadline: Deadline
+    ) -> Heard:
+        """Note, by the ledger's own clock, that the Node was heard of. One statement.
 
-        Nothing else changes: not the verdict, not the Domain's ``peers_revision``. Waits only for
-        another writer of the same row, and not for long. Raises ClockSkew when ``client_now`` is
-        more than ``MAX_CLOCK_SKEW`` away from the ledger's clock, NodeNotFound when there is no
-        such Node (nothing is written then), DatastoreUnavailable.
+        It is noted only where the Node carries no ZedToken, or ``decided_at``; else the caller is
+        told the Node's token, has to decide again and may come back. Nothing else changes: not the
+        verdict, not the Domain's ``peers_revision``. Waits only for another writer of the same row,
+        and not for long. Raises NodeNotFound when there is no such Node, else ClockSkew when
+        ``client_now`` is more than ``MAX_CLOCK_SKEW`` away from the ledger's clock and the caller
+        has no need to decide again; DatastoreUnavailable.
         """
         ...
 

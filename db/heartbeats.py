@@ -8,7 +8,7 @@ from uuid import UUID
 
 from composer.deadline import Deadline
 from composer.errors import ClockSkew, NodeNotFound
-from composer.heartbeat import MAX_CLOCK_SKEW
+from composer.heartbeat import MAX_CLOCK_SKEW, Heard
 from db.statements import Prepared
 from db.write_pool import WritePool
 
@@ -28,18 +28,21 @@ class PostgresHeartbeats:
         self._pool = pool
         self._ahead = ahead
 
-    def heartbeat(self, node_id: UUID, client_now: datetime, deadline: Deadline) -> datetime:
+    def heartbeat(
+        self, node_id: UUID, client_now: datetime, decided_at: str | None, deadline: Deadline
+    ) -> Heard:
         """See composer.ports.HeartbeatSink."""
         arguments = {
             "node_id": str(node_id),
             "client_now": client_now.isoformat(),
             "max_skew": MAX_CLOCK_SKEW,
             "ahead": self._ahead(),
+            "decided_at": decided_at,
         }
         found = self._pool.repeatable(NODE_HEARTBEAT, arguments, deadline)
-        accepted_at, in_step, is_written = found[0]
-        if not in_step:
-            raise ClockSkew(f"node_id={node_id}")
-        if not is_written:
+        at, in_step, is_written, is_there, token = found[0]
+        if not is_there:
             raise NodeNotFound(f"node_id={node_id}")
-        return accepted_at.astimezone(UTC)  # type: ignore[no-any-return]
+        if not in_step and token in (None, decided_at):
+            raise ClockSkew(f"node_id={node_id}")
+        return Heard(at.astimezone(UTC) if is_written else None, token)

@@ -8,15 +8,16 @@ from typing import Any
 
 from composer.errors import ComposerError
 from composer.heartbeat import client_moment
-from composer.ports import AuditSink, HeartbeatSink, NodeRepo, RelationChecker, SilentAudit
+from composer.identity import node_object
+from composer.ports import AuditSink, HeartbeatSink, RelationChecker, SilentAudit
 from handlers.answers import Answer, Call
 from handlers.gates import (
     NODE_AGENT,
     Asked,
-    addressed_node,
     canonical_node_id,
+    insufficient,
     known_principal,
-    node_agent,
+    related,
 )
 from handlers.refusals import (
     HEARTBEAT_NOT_PROVISIONED,
@@ -34,7 +35,6 @@ class HeartbeatPorts:
     """Everything a heartbeat needs; without it the operation is bound to refuse_heartbeat."""
 
     relations: RelationChecker
-    nodes: NodeRepo
     heartbeats: HeartbeatSink
     audit: AuditSink = field(default_factory=SilentAudit)
 
@@ -42,20 +42,32 @@ class HeartbeatPorts:
 def post_node_heartbeat(
     ports: HeartbeatPorts, call: Call, id: str, body: Mapping[str, Any]
 ) -> Answer:
-    """Write the moment and nothing else. No audit row on success: the heartbeat is its own."""
+    """Write the moment and nothing else. No audit row on success: the heartbeat is its own.
+
+    Gate 3 is in the statement that writes, so it is one and no more where this process has decided
+    at the Node's token already, which is always but once.
+    """
     principal = known_principal(call.principal)
     node_id = canonical_node_id(id)
-    node_agent(ports, call, principal, node_id, HEARTBEAT)
-    addressed_node(ports, call, principal, node_id, HEARTBEAT)
+    about = node_object(node_id)
+    related(ports, call, principal, about, HEARTBEAT)
     try:
         client_now = client_moment(body["client_now"])
-        accepted_at = ports.heartbeats.heartbeat(node_id, client_now, call.deadline)
+        token = ports.relations.decided_at(principal, HEARTBEAT.relation, about)
+        heard = ports.heartbeats.heartbeat(node_id, client_now, token, call.deadline)
+        while heard.accepted_at is None:
+            token = heard.authz_token
+            if token is not None and not ports.relations.check_at_least(
+                principal, HEARTBEAT.relation, about, token, call.deadline
+            ):
+                raise insufficient(ports, call, principal, about, HEARTBEAT)
+            heard = ports.heartbeats.heartbeat(node_id, client_now, token, call.deadline)
     except ValueError as error:
         raise Refused(MALFORMED_HEARTBEAT_REQUEST, "client_now names no moment") from error
     except ComposerError as error:
         raise refusal_for(error) from error
     value = {
-        "accepted_at": instant(accepted_at),
+        "accepted_at": instant(heard.accepted_at),
         "reconcile": False,  # until something detects that a Node has diverged
         "rotate_keys": False,  # until rotations can be ordered
     }

@@ -124,12 +124,7 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
     pool = ReadPool(
         settings.dsn, size=settings.pool_size, statement_timeout=settings.statement_timeout
     )
-    writes = WritePool(
-        settings.dsn,
-        size=settings.write_pool_size,
-        statement_timeout=settings.statement_timeout,
-        lock_timeout=settings.lock_timeout,
-    )
+    writes, heartbeats = write_pool(settings), write_pool(settings)
     channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout)
     # below the thread count, so that a frozen SpiceDB leaves threads for everything else
     relations = SpiceDbChecker(channel, Bulkhead(limit=max(1, settings.threads - 4)))
@@ -150,13 +145,16 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
     )
     outbox = postgres_outbox(settings)
     relay = SpiceDbOutboxRelay(outbox, TupleWriter(channel), OutboxObserver(metrics).parked)
-    shared = Shared(settings, metrics, pool, writes, relations, HeldAudit(), relay, mint)
+    shared = Shared(
+        *(settings, metrics, pool, writes, heartbeats, relations, HeldAudit(), relay, mint)
+    )
 
     def close() -> None:
         if sink is not None:
             sink.close(AUDIT_FLUSH_SECONDS)
         pool.close()
         writes.close()
+        heartbeats.close()
         outbox.close()
         channel.close()
 
@@ -167,6 +165,16 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
     }
     audit = sink or SilentAudit()
     return LivePull(operation_ports(shared), mint, verifier.principal, audit, bodies, probes, close)
+
+
+def write_pool(settings: Settings) -> WritePool:
+    """One of two: of the registry's writers, who wait for each other, and of the heartbeats."""
+    return WritePool(
+        settings.dsn,
+        size=settings.write_pool_size,
+        statement_timeout=settings.statement_timeout,
+        lock_timeout=settings.lock_timeout,
+    )
 
 
 def postgres_outbox(settings: Settings) -> PostgresOutbox:

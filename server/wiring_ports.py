@@ -43,12 +43,16 @@ from server.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What several operations stand on. ``mint`` exists only where there is a signing key."""
+    """What several operations stand on. ``mint`` exists only where there is a signing key.
+
+    ``heartbeats`` are a pool apart, so that no agent queues behind those who wait for a Domain.
+    """
 
     settings: Settings
     metrics: Metrics
     reads: ReadPool
     writes: WritePool
+    heartbeats: WritePool
     relations: SpiceDbChecker
     audit: AuditSink
     outbox: OutboxRelay
@@ -84,7 +88,7 @@ def operation_ports(shared: Shared) -> dict[type, object]:
     ledger = PostgresLedger(reads, held_rows=shared.settings.held_peers)
     snapshots = SnapshotComposer(ledger, DropObserver(shared.metrics))
     ahead = moved_time(shared.settings.test_clock)
-    heartbeats = PostgresHeartbeats(shared.writes, ahead)
+    heartbeats = PostgresHeartbeats(shared.heartbeats, ahead)
     domain_registry = PostgresDomainRegistry(shared.writes, ahead)
     hold_off = timedelta(seconds=shared.settings.address_hold_off)
     registry = PostgresNodeRegistry(shared.writes, hold_off, ahead)
@@ -92,7 +96,7 @@ def operation_ports(shared: Shared) -> dict[type, object]:
     pull = PullPorts(relations, nodes, snapshots, audit)
     ports = (
         pull,
-        HeartbeatPorts(relations, nodes, heartbeats, audit),
+        HeartbeatPorts(relations, heartbeats, audit),
         ReachabilityPorts(relations, nodes, domains, PostgresReachabilityRepo(reads), audit),
         DomainPorts(relations, domains, reader, audit),
         DomainNodesPorts(relations, domains, PostgresDomainNodes(reads), audit),

@@ -19,7 +19,7 @@ from composer.errors import (
     DomainNotFound,
     NodeNotFound,
 )
-from composer.heartbeat import MAX_CLOCK_SKEW
+from composer.heartbeat import MAX_CLOCK_SKEW, Heard
 from composer.identity import AddressedDomain, AddressedNode, Principal
 from composer.peers import PeerRow
 from composer.policy import RuleSetRow
@@ -58,6 +58,7 @@ class FakeRelationChecker:
     calls: list[Triple] = field(default_factory=list)
     calls_at_least: list[tuple[str, str, str, str]] = field(default_factory=list)
     calls_now: list[Triple] = field(default_factory=list)
+    yes_at: dict[Triple, str] = field(default_factory=dict)
 
     def check(self, principal: Principal, relation: str, resource: str, deadline: Deadline) -> bool:
         triple = (principal.subject, relation, resource)
@@ -71,7 +72,15 @@ class FakeRelationChecker:
         triple = (principal.subject, relation, resource)
         self.calls_at_least.append((*triple, token))
         _in_time(deadline, AuthzUnavailable("no time left"), self.fails_at_least or self.fails)
-        return triple in self.grants - self.revoked_at_least
+        allowed = triple in self.grants - self.revoked_at_least
+        if allowed:
+            self.yes_at[triple] = token
+        else:
+            self.yes_at.pop(triple, None)
+        return allowed
+
+    def decided_at(self, principal: Principal, relation: str, resource: str) -> str | None:
+        return self.yes_at.get((principal.subject, relation, resource))
 
     def check_now(
         self, principal: Principal, relation: str, resource: str, deadline: Deadline
@@ -272,23 +281,30 @@ class FakeDropReporter:
 
 @dataclass
 class FakeHeartbeatSink:
-    """Hears of the Nodes it knows; ``heard`` is when, by a clock that stands still."""
+    """Hears of the Nodes it knows; ``heard`` is when, by a clock that stands still. ``tokens`` are
+    the ZedTokens of those that carry one."""
 
     known: set[UUID] = field(default_factory=set)
     now: datetime = EPOCH
     fails: Exception | None = None
     heard: dict[UUID, datetime] = field(default_factory=dict)
-    calls: list[tuple[UUID, datetime]] = field(default_factory=list)
+    tokens: dict[UUID, str] = field(default_factory=dict)
+    calls: list[tuple[UUID, datetime, str | None]] = field(default_factory=list)
 
-    def heartbeat(self, node_id: UUID, client_now: datetime, deadline: Deadline) -> datetime:
-        self.calls.append((node_id, client_now))
+    def heartbeat(
+        self, node_id: UUID, client_now: datetime, decided_at: str | None, deadline: Deadline
+    ) -> Heard:
+        self.calls.append((node_id, client_now, decided_at))
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
-        if abs(client_now - self.now) > MAX_CLOCK_SKEW:
-            raise ClockSkew(f"node_id={node_id}")
         if node_id not in self.known:
             raise NodeNotFound(f"node_id={node_id}")
+        token = self.tokens.get(node_id)
+        if token not in (None, decided_at):
+            return Heard(None, token)
+        if abs(client_now - self.now) > MAX_CLOCK_SKEW:
+            raise ClockSkew(f"node_id={node_id}")
         self.heard[node_id] = self.now
-        return self.now
+        return Heard(self.now, token)
 
 
 @dataclass

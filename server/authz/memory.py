@@ -85,6 +85,11 @@ class YesAt:
             self._tokens.move_to_end(question)
             return True
 
+    def last(self, question: Question) -> str | None:
+        """The token itself, for who has none to compare."""
+        with self._lock:
+            return self._tokens.get(question)
+
     def remember(self, question: Question, token: str) -> None:
         with self._lock:
             self._tokens[question] = token

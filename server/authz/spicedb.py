@@ -82,6 +82,11 @@ class SpiceDbChecker:
             self._yes_at.forget(question)
         return answer
 
+    def decided_at(self, principal: Principal, relation: str, resource: str) -> str | None:
+        """See composer.ports.RelationChecker."""
+        question = _question(principal, relation, resource)
+        return None if question is None else self._yes_at.last(question)
+
     def check_now(
         self, principal: Principal, relation: str, resource: str, deadline: Deadline
     ) -> bool:

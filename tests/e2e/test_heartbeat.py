@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
 from uuid import uuid4
@@ -11,8 +12,11 @@ import psycopg2
 import pytest
 
 from server.dev.stack import Stack
+from server.settings import Settings
+from tests import scratch
 from tests.client import ask, bearer, pull_path
 from tests.heartbeats import beat, heartbeat_path, last_heartbeat
+from tests.key_sources import wait_for
 from tests.ledger_sql import audit_rows, run_sql
 
 UNREAL = "0190ffff-0000-7000-8000-00000000ffff"
@@ -126,3 +130,19 @@ def test_every_form_of_request_is_501_where_nothing_is_wired(
     assert (reply.status, reply.code) == (501, "heartbeat_not_provisioned")
     reply = ask(unprovisioned, f"/v1/nodes/{node_id}/reachability", body=body)
     assert (reply.status, reply.code) == (501, "reachability_not_provisioned")
+
+
+def test_no_heartbeat_waits_for_the_registrations_of_a_domain_that_is_held(stack: Stack) -> None:
+    """Every connection of the registry's writers waits for the same row meanwhile."""
+    home = scratch.domain(stack)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    writers = 2 * Settings().write_pool_size  # of two workers
+    with closing(psycopg2.connect(stack.dsn)) as holder, ThreadPoolExecutor(4 * writers) as clients:
+        lock = "SELECT FROM plexsphere.domains WHERE id = %s FOR UPDATE"
+        holder.cursor().execute(lock, (home,))
+        path = f"/v1/domains/{home}/nodes"
+        sent = [clients.submit(scratch.post, stack, path, "RegisterNode") for _ in range(32)]
+        wait_for(lambda: run_sql(stack.dsn, waiting)[0][0] >= writers)
+        assert [beat(stack).status for _ in range(8)] == [200] * 8
+        holder.rollback()
+    assert {one.result().status for one in sent} <= {201, 503}

@@ -64,6 +64,9 @@ class HeardByPostgres:
         rows = self._hand.run("SELECT last_heartbeat_at FROM plexsphere.nodes WHERE id = %s", node)
         return rows[0][0] if rows else None
 
+    def carry(self, node: UUID, token: str) -> None:
+        self._hand.run("UPDATE plexsphere.nodes SET authz_token = %s WHERE id = %s", token, node)
+
     def remove(self, node: UUID) -> None:
         self._hand.run("DELETE FROM plexsphere.nodes WHERE id = %s", node)
 
@@ -119,7 +122,9 @@ def everything_of(home: Home, index: int) -> dict[str, object]:
 
 def beat(home: Home, writes: WritePool, index: int = 0) -> datetime:
     now = home.hand.run("SELECT clock_timestamp()")[0][0]
-    return PostgresHeartbeats(writes).heartbeat(home.nodes[index], now, in_time())
+    heard = PostgresHeartbeats(writes).heartbeat(home.nodes[index], now, None, in_time())
+    assert heard.accepted_at is not None
+    return heard.accepted_at
 
 
 def test_a_heartbeat_bumps_no_revision_and_writes_no_other_column(
@@ -163,14 +168,15 @@ def test_time_that_a_test_has_moved_is_the_time_of_a_heartbeat(
     now: datetime = home.hand.run("SELECT clock_timestamp()")[0][0]
     ahead = timedelta(minutes=10)
     sink = PostgresHeartbeats(writes, lambda: ahead)
-    assert sink.heartbeat(home.nodes[0], now + ahead, in_time()) >= now + ahead
+    heard = sink.heartbeat(home.nodes[0], now + ahead, None, in_time())
+    assert heard.accepted_at is not None and heard.accepted_at >= now + ahead
 
 
 def test_the_read_pool_cannot_be_used_for_a_heartbeat(home: Home) -> None:
     sink = PostgresHeartbeats(home.pool)  # type: ignore[arg-type]
     home.pool.repeatable = home.pool.fetch  # type: ignore[attr-defined]
     with pytest.raises(ComposerError, match="25006"):
-        sink.heartbeat(home.nodes[0], datetime.now().astimezone(), in_time())
+        sink.heartbeat(home.nodes[0], datetime.now().astimezone(), None, in_time())
 
 
 def test_after_every_connection_was_cut_the_next_heartbeat_is_written(

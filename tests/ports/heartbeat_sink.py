@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from composer.errors import ClockSkew, DatastoreUnavailable, NodeNotFound
-from composer.heartbeat import MAX_CLOCK_SKEW
+from composer.heartbeat import MAX_CLOCK_SKEW, Heard
 from composer.ports import HeartbeatSink
 from tests.factories import node_id
 from tests.ports.deadlines import expired, in_time
@@ -31,6 +31,10 @@ class HeartbeatFacts(Protocol):
         """When the Node was last heard of."""
         ...
 
+    def carry(self, node: UUID, token: str) -> None:
+        """From now on the Node carries this ZedToken."""
+        ...
+
     def remove(self, node: UUID) -> None:
         """Deregister the Node."""
         ...
@@ -38,6 +42,10 @@ class HeartbeatFacts(Protocol):
     def go_away(self) -> None:
         """From now on the store does not answer."""
         ...
+
+
+def beat(facts: HeartbeatFacts, client_now: datetime | None = None) -> datetime | None:
+    return facts.sink.heartbeat(NODE, client_now or facts.now(), None, in_time()).accepted_at
 
 
 class HeartbeatSinkSuite:
@@ -49,29 +57,31 @@ class HeartbeatSinkSuite:
 
     def test_a_heartbeat_is_noted_at_the_moment_that_is_told(self, facts: HeartbeatFacts) -> None:
         before = facts.now()
-        told = facts.sink.heartbeat(NODE, facts.now(), in_time())
+        told = beat(facts)
+        assert told is not None
         assert before <= told <= facts.now()
         assert facts.heard(NODE) == told
 
     def test_the_moment_is_in_utc(self, facts: HeartbeatFacts) -> None:
-        assert facts.sink.heartbeat(NODE, facts.now(), in_time()).tzinfo == UTC
+        told = beat(facts)
+        assert told is not None and told.tzinfo == UTC
 
     def test_a_later_heartbeat_is_not_earlier(self, facts: HeartbeatFacts) -> None:
-        first, second = (facts.sink.heartbeat(NODE, facts.now(), in_time()) for _ in range(2))
+        first, second = beat(facts), beat(facts)
+        assert first is not None and second is not None
         assert first <= second == facts.heard(NODE)
 
     @pytest.mark.parametrize("way", [-1, 1], ids=["behind", "ahead"])
     def test_a_clock_almost_too_far_off_is_fine(self, facts: HeartbeatFacts, way: int) -> None:
         client_now = facts.now() + way * (MAX_CLOCK_SKEW - MARGIN)
-        told = facts.sink.heartbeat(NODE, client_now, in_time())
-        assert told != client_now
+        assert beat(facts, client_now) not in (None, client_now)
 
     @pytest.mark.parametrize("way", [-1, 1], ids=["behind", "ahead"])
     def test_a_clock_too_far_off_is_told_and_nothing_is_noted(
         self, facts: HeartbeatFacts, way: int
     ) -> None:
         with pytest.raises(ClockSkew):
-            facts.sink.heartbeat(NODE, facts.now() + way * (MAX_CLOCK_SKEW + MARGIN), in_time())
+            beat(facts, facts.now() + way * (MAX_CLOCK_SKEW + MARGIN))
         assert facts.heard(NODE) is None
 
     @pytest.mark.parametrize("far", [datetime(1, 1, 1, tzinfo=UTC), LAST], ids=["first", "last"])
@@ -79,25 +89,53 @@ class HeartbeatSinkSuite:
         self, facts: HeartbeatFacts, far: datetime
     ) -> None:
         with pytest.raises(ClockSkew):
-            facts.sink.heartbeat(NODE, far, in_time())
+            beat(facts, far)
+
+    @pytest.mark.parametrize("decided_at", [None, "an earlier one"])
+    def test_a_token_that_was_not_decided_at_is_told_and_nothing_is_noted(
+        self, facts: HeartbeatFacts, decided_at: str | None
+    ) -> None:
+        facts.carry(NODE, "later")
+        heard = facts.sink.heartbeat(NODE, facts.now(), decided_at, in_time())
+        assert (heard, facts.heard(NODE)) == (Heard(None, "later"), None)
+
+    def test_a_token_that_was_decided_at_is_as_good_as_none(self, facts: HeartbeatFacts) -> None:
+        facts.carry(NODE, "later")
+        heard = facts.sink.heartbeat(NODE, facts.now(), "later", in_time())
+        assert heard == Heard(facts.heard(NODE), "later")
+        assert heard.accepted_at is not None
+
+    def test_who_has_to_decide_again_learns_nothing_of_the_clock(
+        self, facts: HeartbeatFacts
+    ) -> None:
+        facts.carry(NODE, "later")
+        heard = facts.sink.heartbeat(NODE, LAST, None, in_time())
+        assert heard == Heard(None, "later")
+
+    def test_a_node_that_is_gone_is_not_found_whatever_the_clock(
+        self, facts: HeartbeatFacts
+    ) -> None:
+        facts.remove(NODE)
+        with pytest.raises(NodeNotFound):
+            beat(facts, LAST)
 
     def test_a_node_that_is_gone_is_not_found(self, facts: HeartbeatFacts) -> None:
         facts.remove(NODE)
         with pytest.raises(NodeNotFound):
-            facts.sink.heartbeat(NODE, facts.now(), in_time())
+            beat(facts)
 
     def test_a_node_that_never_was_is_not_found(self, facts: HeartbeatFacts) -> None:
         with pytest.raises(NodeNotFound):
-            facts.sink.heartbeat(node_id(2), facts.now(), in_time())
+            facts.sink.heartbeat(node_id(2), facts.now(), None, in_time())
         assert facts.heard(NODE) is None
 
     def test_a_store_that_is_away_is_said_to_be(self, facts: HeartbeatFacts) -> None:
         now = facts.now()
         facts.go_away()
         with pytest.raises(DatastoreUnavailable):
-            facts.sink.heartbeat(NODE, now, in_time())
+            beat(facts, now)
 
     def test_without_time_left_nothing_is_noted(self, facts: HeartbeatFacts) -> None:
         with pytest.raises(DatastoreUnavailable):
-            facts.sink.heartbeat(NODE, facts.now(), expired())
+            facts.sink.heartbeat(NODE, facts.now(), None, expired())
         assert facts.heard(NODE) is None

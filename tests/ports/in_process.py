@@ -154,7 +154,7 @@ class FakeService:
         if provisioned:
             wired[PullPorts] = replace(pull, **ports)
             asked = (self.relations, self.nodes)
-            wired[HeartbeatPorts] = HeartbeatPorts(*asked, self.heartbeats, self.audit)
+            wired[HeartbeatPorts] = HeartbeatPorts(self.relations, self.heartbeats, self.audit)
             wired[ReachabilityPorts] = ReachabilityPorts(
                 *asked, self.domains, self.verdicts, self.audit
             )

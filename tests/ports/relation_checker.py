@@ -114,6 +114,18 @@ class RelationCheckerSuite:
         with pytest.raises(AuthzUnavailable):
             self.ask_now(facts, agent_of(1), node_id(1))
 
+    def test_the_token_of_the_last_yes_is_known_until_it_is_a_no(
+        self, facts: RelationFacts
+    ) -> None:
+        question = (agent_of(1), AGENT, node_object(node_id(1)))
+        granted = facts.grant(agent_of(1), node_id(1))
+        assert facts.checker.decided_at(*question) is None
+        self.ask_at(facts, agent_of(1), node_id(1), granted)
+        assert facts.checker.decided_at(*question) == granted
+        revoked = facts.revoke(agent_of(1), node_id(1))
+        self.ask_at(facts, agent_of(1), node_id(1), revoked)
+        assert facts.checker.decided_at(*question) is None
+
     def test_a_stranger_is_not_allowed_at_any_token(self, facts: RelationFacts) -> None:
         token = facts.grant(agent_of(1), node_id(1))
         assert self.ask_at(facts, agent_of(2), node_id(1), token) is False

@@ -34,8 +34,8 @@ from handlers.refusals import (
     RefusalKind,
     Refused,
 )
-from tests.factories import CORRELATION, EPOCH, addressed, agent_of, call, node_id
-from tests.fakes import FakeAuditSink, FakeHeartbeatSink, FakeNodeRepo, FakeRelationChecker
+from tests.factories import CORRELATION, EPOCH, agent_of, call, node_id
+from tests.fakes import FakeAuditSink, FakeHeartbeatSink, FakeRelationChecker
 
 NODE = node_id(1)
 BODY: Mapping[str, Any] = {"client_now": "2026-11-23T07:00:00Z"}
@@ -45,8 +45,7 @@ TRIPLE = (f"node:{NODE}", "node-agent", f"node:{NODE}")
 class Arranged:
     def __init__(self) -> None:
         self.relations = FakeRelationChecker({TRIPLE})
-        self.nodes = FakeNodeRepo({NODE: addressed(1, "token")})
-        self.sink = FakeHeartbeatSink({NODE})
+        self.sink = FakeHeartbeatSink({NODE}, tokens={NODE: "token"})
         self.audit = FakeAuditSink()
 
     def beat(
@@ -56,7 +55,7 @@ class Arranged:
         body: Mapping[str, Any] = BODY,
         nobody: bool = False,
     ) -> Answer | RefusalKind:
-        ports = HeartbeatPorts(self.relations, self.nodes, self.sink, self.audit)
+        ports = HeartbeatPorts(self.relations, self.sink, self.audit)
         who = None if nobody else principal or agent_of(1)
         try:
             return post_node_heartbeat(ports, call(who), node, body)
@@ -81,17 +80,43 @@ def test_an_accepted_heartbeat_leaves_no_audit_row() -> None:
     assert arranged.audit.rows == []
 
 
-def test_a_heartbeat_asks_for_the_relation_twice_where_the_node_has_a_token() -> None:
+def test_the_first_heartbeat_asks_for_the_relation_again_at_the_nodes_token() -> None:
     arranged = Arranged()
     arranged.beat()
     assert arranged.relations.calls == [TRIPLE]
     assert arranged.relations.calls_at_least == [(*TRIPLE, "token")]
 
 
+def test_every_later_heartbeat_is_one_statement() -> None:
+    arranged = Arranged()
+    arranged.beat()
+    arranged.sink.calls.clear()
+    assert isinstance(arranged.beat(), Answer)
+    assert [token for _, _, token in arranged.sink.calls] == ["token"]
+    assert len(arranged.relations.calls_at_least) == 1
+
+
+def test_a_node_without_a_token_is_one_statement_from_the_first() -> None:
+    arranged = Arranged()
+    arranged.sink.tokens.clear()
+    assert isinstance(arranged.beat(), Answer)
+    assert (len(arranged.sink.calls), arranged.relations.calls_at_least) == (1, [])
+
+
+def test_relationships_that_changed_since_the_last_heartbeat_are_decided_on_anew() -> None:
+    arranged = Arranged()
+    arranged.beat()
+    arranged.sink.tokens[NODE] = "a later one"
+    arranged.relations.revoked_at_least.add(TRIPLE)
+    arranged.sink.heard.clear()
+    assert arranged.beat() is INSUFFICIENT_RELATION
+    assert arranged.sink.heard == {}
+
+
 def test_gate_1_no_principal() -> None:
     arranged = Arranged()
     assert arranged.beat(nobody=True) is UNAUTHORIZED
-    assert (arranged.relations.calls, arranged.nodes.calls, arranged.sink.calls) == ([], [], [])
+    assert (arranged.relations.calls, arranged.sink.calls) == ([], [])
 
 
 def test_gate_1a_no_canonical_id() -> None:
@@ -103,7 +128,7 @@ def test_gate_1a_no_canonical_id() -> None:
 def test_gate_2_a_stranger_leaves_an_audit_row_and_asks_nothing_further_in() -> None:
     arranged = Arranged()
     assert arranged.beat(agent_of(2)) is INSUFFICIENT_RELATION
-    assert (arranged.nodes.calls, arranged.sink.calls) == ([], [])
+    assert arranged.sink.calls == []
     assert arranged.audit.rows == [
         AuditRow(
             relation="node.heartbeat",
@@ -119,7 +144,7 @@ def test_gate_2_again_a_revoked_agent_writes_nothing() -> None:
     arranged = Arranged()
     arranged.relations.revoked_at_least.add(TRIPLE)
     assert arranged.beat() is INSUFFICIENT_RELATION
-    assert arranged.sink.calls == []
+    assert arranged.sink.heard == {}
     assert [row.relation for row in arranged.audit.rows] == ["node.heartbeat"]
 
 
@@ -128,10 +153,7 @@ def test_gate_2_again_a_revoked_agent_writes_nothing() -> None:
     [
         ("relations", AuthzUnavailable("away"), AUTHZ_UNAVAILABLE),
         ("relations", ComposerError("odd"), INTERNAL),
-        ("nodes", NodeNotFound("gone"), NODE_NOT_FOUND),
-        ("nodes", DatastoreUnavailable("away"), DATASTORE_UNAVAILABLE),
-        ("nodes", ComposerError("odd"), INTERNAL),
-        ("sink", NodeNotFound("gone meanwhile"), NODE_NOT_FOUND),
+        ("sink", NodeNotFound("gone"), NODE_NOT_FOUND),
         ("sink", ClockSkew("off"), CLOCK_SKEW),
         ("sink", DatastoreUnavailable("locked"), DATASTORE_UNAVAILABLE),
         ("sink", ComposerError("odd"), INTERNAL),
@@ -186,11 +208,10 @@ def test_an_unprovisioned_heartbeat_refuses_whoever_asks() -> None:
     assert refused.value.kind is HEARTBEAT_NOT_PROVISIONED
 
 
-@pytest.mark.parametrize("missing", ["relations", "nodes", "heartbeats"])
+@pytest.mark.parametrize("missing", ["relations", "heartbeats"])
 def test_ports_cannot_be_built_without_a_load_bearing_one(missing: str) -> None:
     given = {
         "relations": FakeRelationChecker(),
-        "nodes": FakeNodeRepo(),
         "heartbeats": FakeHeartbeatSink(),
     }
     del given[missing]

@@ -24,6 +24,9 @@ class HeardInADict:
     def heard(self, node: UUID) -> datetime | None:
         return self.sink.heard.get(node)
 
+    def carry(self, node: UUID, token: str) -> None:
+        self.sink.tokens[node] = token
+
     def remove(self, node: UUID) -> None:
         self.sink.known.remove(node)
 
