@@ -21,7 +21,7 @@ def real_time() -> timedelta:
 
 
 class PostgresHeartbeats:
-    """Implements composer.ports.HeartbeatSink."""
+    """Implements composer.liveness_ports.HeartbeatSink."""
 
     def __init__(self, pool: WritePool, ahead: Callable[[], timedelta] = real_time) -> None:
         """``ahead`` is how far time is moved; only tests move it."""
@@ -31,7 +31,7 @@ class PostgresHeartbeats:
     def heartbeat(
         self, node_id: UUID, client_now: datetime, decided_at: str | None, deadline: Deadline
     ) -> Heard:
-        """See composer.ports.HeartbeatSink."""
+        """See composer.liveness_ports.HeartbeatSink."""
         arguments = {
             "node_id": str(node_id),
             "client_now": client_now.isoformat(),

@@ -9,7 +9,8 @@ from typing import Any
 from composer.errors import ComposerError
 from composer.heartbeat import client_moment
 from composer.identity import node_object
-from composer.ports import AuditSink, HeartbeatSink, RelationChecker, SilentAudit
+from composer.liveness_ports import HeartbeatSink
+from composer.ports import AuditSink, RelationChecker, SilentAudit
 from handlers.answers import Answer, Call
 from handlers.gates import (
     NODE_AGENT,

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from composer.errors import ComposerError
 from composer.identity import node_object
+from composer.liveness_ports import ReachabilityRepo
 from composer.ports import (
     AuditSink,
     DomainRepo,
     NodeRepo,
-    ReachabilityRepo,
     RelationChecker,
     SilentAudit,
 )

@@ -1,4 +1,4 @@
-"""What every HeartbeatSink promises (``composer.ports.HeartbeatSink``)."""
+"""What every HeartbeatSink promises (``composer.liveness_ports.HeartbeatSink``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from composer.errors import ClockSkew, DatastoreUnavailable, NodeNotFound
 from composer.heartbeat import MAX_CLOCK_SKEW, Heard
-from composer.ports import HeartbeatSink
+from composer.liveness_ports import HeartbeatSink
 from tests.factories import node_id
 from tests.ports.deadlines import expired, in_time
 

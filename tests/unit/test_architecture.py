@@ -31,7 +31,8 @@ _SERVER = """
 LIBRARIES = {"db": {"psycopg2", "sqlalchemy"}, "server": set(_SERVER.split())}
 # Single modules that may do more, each with its reason.
 EXCEPTIONS = {
-    "server/gunicorn_conf.py": {"wsgi"},  # flushes the service of a worker that leaves
+    # flushes the service of a worker that leaves; a library of db's, before workers are forked
+    "server/gunicorn_conf.py": {"wsgi", "sqlalchemy"},
     "server/dev/check_boot.py": {"wsgi"},  # starts the service to see whether it can start
     "server/dev/spicedb_relay.py": {"spicedb_embedded"},  # the embedded library's own process
 }
