@@ -60,7 +60,11 @@ class MeshCidrOverlap(ComposerError):
 
 
 class DomainNotEmpty(ComposerError):
-    """The Domain still has Nodes."""
+    """The Domain still has ``nodes`` Nodes."""
+
+    def __init__(self, inside: str, nodes: int) -> None:
+        super().__init__(inside)
+        self.nodes = nodes
 
 
 class IdempotencyKeyConflict(ComposerError):

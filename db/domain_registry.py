@@ -66,5 +66,6 @@ class PostgresDomainRegistry:
     def delete(self, domain_id: UUID, deadline: Deadline) -> None:
         """See composer.registry_ports.DomainRegistry."""
         found = self._pool.repeatable(DELETE_DOMAIN, {"domain_id": str(domain_id)}, deadline)
-        if found[0][0] == "domain_not_empty":
-            raise DomainNotEmpty(f"domain_id={domain_id}")
+        outcome, nodes = found[0]
+        if outcome == "domain_not_empty":
+            raise DomainNotEmpty(f"domain_id={domain_id}", nodes)

@@ -20,7 +20,14 @@ from composer.identity import (
 )
 from composer.ports import DomainRepo
 from handlers.answers import Call
-from handlers.gates import AccessPorts, Asked, RelationPorts, addressed_node, insufficient, related
+from handlers.gates import (
+    NODE_VIEW,
+    AccessPorts,
+    Asked,
+    RelationPorts,
+    addressed_node,
+    insufficient,
+)
 from handlers.refusals import (
     DOMAIN_NOT_FOUND,
     INVALID_DOMAIN_ID,
@@ -33,6 +40,10 @@ MANAGE = "manage"
 DOMAIN_EDIT = "domain-edit"
 DOMAIN_VIEW = "domain-view"
 AUDITOR = "auditor"
+
+
+# What whoever manages the platform holds in every Domain and on every Node.
+MANAGED = frozenset({DOMAIN_EDIT, DOMAIN_VIEW, NODE_VIEW})
 
 
 class DomainAccess(RelationPorts, Protocol):
@@ -58,8 +69,27 @@ def granted_domain(
     ports: DomainAccess, call: Call, principal: Principal, domain_id: UUID, asked: Asked
 ) -> AddressedDomain:
     """Gates 2 and 3: the relation, the Domain, and the relation once more at the Domain's token."""
-    related(ports, call, principal, domain_object(domain_id), asked)
+    held(ports, call, principal, domain_object(domain_id), asked)
     return addressed_domain(ports, call, principal, domain_id, asked)
+
+
+def held(
+    ports: RelationPorts, call: Call, principal: Principal, resource: str, asked: Asked
+) -> None:
+    """Gate 2 of a role. A manager of the platform holds it also where no relationship says so: on
+    what is not there (and is then told so, in gate 3), or not yet in SpiceDB."""
+    try:
+        ask = ports.relations.check
+        allowed = ask(principal, asked.relation, resource, call.deadline)
+        if not allowed and asked.relation in MANAGED:
+            # The first is free for a stranger who comes again, the second forgets no revocation.
+            allowed = ask(principal, MANAGE, PLATFORM, call.deadline) and (
+                ports.relations.check_now(principal, MANAGE, PLATFORM, call.deadline)
+            )
+    except ComposerError as error:
+        raise refusal_for(error) from error
+    if not allowed:
+        raise insufficient(ports, call, principal, resource, asked)
 
 
 def addressed_domain(
@@ -84,7 +114,7 @@ def node_in_domain(
 ) -> AddressedNode:
     """Gates 2 and 3 of a Domain role on a Node: a role is written about the Domain, so the Node's
     own token does not know of its revocation, and the Domain is asked at its token as well."""
-    related(ports, call, principal, node_object(node_id), asked)
+    held(ports, call, principal, node_object(node_id), asked)
     node = addressed_node(ports, call, principal, node_id, asked)
     try:
         addressed_domain(ports, call, principal, node.domain_id, asked)
@@ -101,7 +131,7 @@ def node_viewed(
     """Gates 2 and 3 of what a Node's own agent may do, and who holds a role in its Domain: whoever
     is not the Node itself is asked about at the Domain's token as well."""
     about = node_object(node_id)
-    related(ports, call, principal, about, asked)
+    held(ports, call, principal, about, asked)
     node = addressed_node(ports, call, principal, node_id, asked)
     if principal.subject == about:
         return node

@@ -8,7 +8,7 @@ from typing import Any
 
 from composer.durations import duration
 from composer.errors import ComposerError, InvalidReachabilityPolicy
-from composer.identity import PLATFORM, domain_object
+from composer.identity import domain_object
 from composer.ports import (
     AuditSink,
     DomainReader,
@@ -27,6 +27,7 @@ from handlers.refusals import INVALID_DOMAIN, INVALID_REACHABILITY_POLICY, Refus
 from handlers.wire_registry import domain_value
 
 CREATE = Asked(MANAGE, "domain.create")
+CREATE_AGAIN = Asked(MANAGE, "domain.create_again")  # the Domain was there already
 DELETE = Asked(MANAGE, "domain.delete")
 
 
@@ -52,8 +53,9 @@ def create_domain(ports: DomainRegistryPorts, call: Call, body: Mapping[str, Any
     platform_role(ports, call, principal, CREATE)
     try:
         created = ports.registry.create(wanted, call.idempotency_key, call.deadline)
-        audit_done(ports, call, principal, PLATFORM, CREATE)
-        ports.outbox.settle(domain_object(created.domain_id), call.deadline)
+        about = domain_object(created.domain_id)
+        audit_done(ports, call, principal, about, CREATE if created.is_new else CREATE_AGAIN)
+        ports.outbox.settle(about, call.deadline)
         domain = ports.reader.read(created.domain_id, call.deadline)
     except ComposerError as error:
         raise refusal_for(error) from error

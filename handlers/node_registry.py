@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from composer.errors import ComposerError, NodeNotFound
-from composer.identity import domain_object, node_object
+from composer.identity import node_object
 from composer.ports import (
     AuditSink,
     DomainRepo,
@@ -50,6 +50,8 @@ from handlers.wire_registry import registration_body
 from handlers.wire_values import base64_text
 
 REGISTER = Asked(DOMAIN_EDIT, "node.register")
+# The Node was there already; its caller got a token of it all the same.
+REGISTER_AGAIN = Asked(DOMAIN_EDIT, "node.register_again")
 DEREGISTER = Asked(DOMAIN_EDIT, "node.deregister")
 ROTATE_KEY = Asked(NODE_AGENT, "node.rotate_key")
 
@@ -95,8 +97,9 @@ def register_node(
     granted_domain(ports, call, principal, addressed, REGISTER)
     try:
         node = ports.registry.register(addressed, wanted, call.idempotency_key, call.deadline)
-        audit_done(ports, call, principal, domain_object(addressed), REGISTER)
-        ports.outbox.settle(node_object(node.node_id), call.deadline)
+        about = node_object(node.node_id)
+        audit_done(ports, call, principal, about, REGISTER if node.is_new else REGISTER_AGAIN)
+        ports.outbox.settle(about, call.deadline)
         snapshot = ports.snapshots.snapshot_for_node(node.node_id, addressed, call.deadline)
         token = ports.mint.mint(node.node_id)
     except NodeNotFound as error:

@@ -6,6 +6,7 @@ Codes, statuses and details are those of ``api/plexsphere-v1.yaml``; a test hold
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from composer.errors import (
@@ -115,6 +116,9 @@ ENTRY_QUOTA_EXCEEDED = RefusalKind(
 PAYLOAD_TOO_LARGE = RefusalKind(
     413, "payload_too_large", "The request body is larger than this service accepts."
 )
+REQUEST_BODY_TOO_LARGE = RefusalKind(
+    413, "request_body_too_large", "The body is larger than this operation accepts."
+)
 UNSUPPORTED_MEDIA_TYPE = RefusalKind(
     415, "unsupported_media_type", "This operation does not accept this kind of body."
 )
@@ -159,54 +163,9 @@ AUTHZ_UNAVAILABLE = RefusalKind(
 )
 INTERNAL = RefusalKind(500, None, "The request could not be completed.")
 
-CATALOGUE = (
-    UNAUTHORIZED,
-    INVALID_NODE_ID,
-    INVALID_DOMAIN_ID,
-    UNKNOWN_QUERY_PARAMETER,
-    INVALID_FILTER,
-    MALFORMED_HEARTBEAT_REQUEST,
-    BINARY_CHECKSUM_EMPTY,
-    BINARY_VERSION_EMPTY,
-    CLOCK_SKEW,
-    INVALID_BODY,
-    INVALID_DOMAIN,
-    INVALID_REACHABILITY_POLICY,
-    PUBLIC_KEY_INVALID,
-    INVALID_IDEMPOTENCY_KEY,
-    INVALID_CURSOR,
-    INVALID_LIMIT,
-    INVALID_REPORT,
-    INVALID_ENTRY,
-    INSUFFICIENT_RELATION,
-    NODE_NOT_FOUND,
-    DOMAIN_NOT_FOUND,
-    DOMAIN_SLUG_CONFLICT,
-    MESH_CIDR_OVERLAP,
-    DOMAIN_NOT_EMPTY,
-    IDEMPOTENCY_KEY_CONFLICT,
-    PUBLIC_KEY_IN_USE,
-    REPORT_NOT_FOUND,
-    ENTRY_NOT_FOUND,
-    NOT_ACCEPTABLE,
-    REPORT_QUOTA_EXCEEDED,
-    ENTRY_QUOTA_EXCEEDED,
-    PAYLOAD_TOO_LARGE,
-    UNSUPPORTED_MEDIA_TYPE,
-    NOT_PROVISIONED,
-    HEARTBEAT_NOT_PROVISIONED,
-    REACHABILITY_NOT_PROVISIONED,
-    DOMAINS_NOT_PROVISIONED,
-    TOKEN_SIGNING_NOT_PROVISIONED,
-    NODES_NOT_PROVISIONED,
-    REGISTRATION_NOT_PROVISIONED,
-    POOL_EXHAUSTED,
-    AUDIT_NOT_PROVISIONED,
-    REPORTS_NOT_PROVISIONED,
-    ENTRIES_NOT_PROVISIONED,
-    DATASTORE_UNAVAILABLE,
-    AUTHZ_UNAVAILABLE,
-    INTERNAL,
+# All of the above, in their order.
+CATALOGUE: tuple[RefusalKind, ...] = tuple(
+    one for one in tuple(globals().values()) if isinstance(one, RefusalKind)
 )
 
 _KIND_OF: tuple[tuple[type[Exception], RefusalKind], ...] = (
@@ -219,7 +178,6 @@ _KIND_OF: tuple[tuple[type[Exception], RefusalKind], ...] = (
     (ClockSkew, CLOCK_SKEW),
     (DomainSlugConflict, DOMAIN_SLUG_CONFLICT),
     (MeshCidrOverlap, MESH_CIDR_OVERLAP),
-    (DomainNotEmpty, DOMAIN_NOT_EMPTY),
     (IdempotencyKeyConflict, IDEMPOTENCY_KEY_CONFLICT),
     (PublicKeyInUse, PUBLIC_KEY_IN_USE),
     (PoolExhausted, POOL_EXHAUSTED),
@@ -229,16 +187,24 @@ _KIND_OF: tuple[tuple[type[Exception], RefusalKind], ...] = (
 
 
 class Refused(Exception):
-    """A request ends here. ``inside`` is for the log line and never reaches the wire."""
+    """A request ends here. ``inside`` is for the log line and never reaches the wire.
 
-    def __init__(self, kind: RefusalKind, inside: str) -> None:
+    ``child_counts`` does: how many of what keep the object of the request from going.
+    """
+
+    def __init__(
+        self, kind: RefusalKind, inside: str, child_counts: Mapping[str, int] | None = None
+    ) -> None:
         super().__init__(inside)
         self.kind = kind
         self.inside = inside
+        self.child_counts = child_counts
 
 
 def refusal_for(error: Exception) -> Refused:
     """What an adapter's error becomes; one without a name of its own is a 500 without a code."""
+    if isinstance(error, DomainNotEmpty):
+        return Refused(DOMAIN_NOT_EMPTY, str(error), {"nodes": error.nodes})
     for error_type, kind in _KIND_OF:
         if isinstance(error, error_type):
             return Refused(kind, str(error))

@@ -174,7 +174,11 @@ def respond_problem(refused: Refused, allow: tuple[str, ...] = ()) -> Response:
     """The Problem of a refusal."""
     return respond(
         problem_answer(
-            refused.kind, flask.request.path, request_context.correlation_id(), allow=allow
+            refused.kind,
+            flask.request.path,
+            request_context.correlation_id(),
+            allow=allow,
+            child_counts=refused.child_counts,
         )
     )
 

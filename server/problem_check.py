@@ -64,7 +64,8 @@ def _given(operation: OperationContract, handler: Callable[..., Any]) -> Iterato
         yield _refusal_of(gate)
     if is_unprovisioned(handler):  # nothing of a request is looked at
         return
-    yield PAYLOAD_TOO_LARGE
+    refusals = BODY_REFUSALS.get(operation.operation_id)
+    yield refusals.too_large if refusals else PAYLOAD_TOO_LARGE
     if operation.secured:
         yield UNAUTHORIZED
     if operation.strict_query:
@@ -75,8 +76,7 @@ def _given(operation: OperationContract, handler: Callable[..., Any]) -> Iterato
         yield NOT_ACCEPTABLE
     for parameter in operation.parameters:
         yield from parameter_refusals(operation.operation_id, parameter)
-    if operation.operation_id in BODY_REFUSALS:
-        refusals = BODY_REFUSALS[operation.operation_id]
+    if refusals:
         yield from refusals.kinds
     for kind in CATALOGUE:
         declared = operation.responses.get(kind.status)

@@ -68,7 +68,11 @@ def instance_of(path: str) -> str:
 
 
 def problem_answer(
-    kind: RefusalKind, path: str, correlation_id: str, allow: tuple[str, ...] = ()
+    kind: RefusalKind,
+    path: str,
+    correlation_id: str,
+    allow: tuple[str, ...] = (),
+    child_counts: Mapping[str, int] | None = None,
 ) -> Answer:
     """The Problem a refusal becomes. Nothing of its inside is in reach here."""
     body: dict[str, object] = {
@@ -80,6 +84,8 @@ def problem_answer(
     }
     if kind.code is not None:
         body["code"] = kind.code
+    if child_counts is not None:
+        body["child_counts"] = dict(child_counts)
     body["correlation_id"] = correlation_id
     headers = {"Cache-Control": "no-store"}
     if kind is UNAUTHORIZED:

@@ -12,9 +12,10 @@ from typing import Any
 
 import flask
 
-from handlers.refusals import PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, RefusalKind, Refused
+from handlers.refusals import UNSUPPORTED_MEDIA_TYPE, RefusalKind, Refused
 from server.authn.strict import json_object
 from server.contract import BodyContract
+from server.request_refusals import BodyRefusals
 
 # What gzip adds to content that does not shrink, its header and a file name included (bytes).
 GZIP_OVERHEAD = 1_024
@@ -23,38 +24,40 @@ MAX_DEPTH = 64
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def read_object(body: BodyContract, malformed: RefusalKind) -> tuple[dict[str, Any], str]:
+def read_object(body: BodyContract, refusals: BodyRefusals) -> tuple[dict[str, Any], str]:
     """The JSON object of the current request, and the media type it came as."""
     request = flask.request
     if request.mimetype not in body.media:
         raise Refused(UNSUPPORTED_MEDIA_TYPE, "Content-Type is not declared")
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if coding not in ("identity", "gzip"):
+    if coding not in ("identity", "gzip", "x-gzip"):
         raise Refused(UNSUPPORTED_MEDIA_TYPE, "Content-Encoding is neither gzip nor identity")
     try:
-        if coding == "gzip":
-            raw = inflated(_received(body.max_bytes + GZIP_OVERHEAD), body.max_bytes)
+        too_large = refusals.too_large
+        if coding == "identity":
+            raw = _received(body.max_bytes, too_large)
         else:
-            raw = _received(body.max_bytes)
+            received = _received(body.max_bytes + GZIP_OVERHEAD, too_large)
+            raw = inflated(received, body.max_bytes, too_large)
         return json_object(raw, MAX_DEPTH), request.mimetype
     except ValueError as error:
-        raise Refused(malformed, f"body: {error}") from error
+        raise Refused(refusals.malformed, f"body: {error}") from error
 
 
-def _received(limit: int) -> bytes:
+def _received(limit: int, too_large: RefusalKind) -> bytes:
     length = flask.request.content_length
     if length is not None and length > limit:
-        raise Refused(PAYLOAD_TOO_LARGE, f"content length {length}")
+        raise Refused(too_large, f"content length {length}")
     try:
         raw = flask.request.stream.read(limit + 1)  # a chunked body names no length
     except Exception as error:  # chunks that are none, a client that left: each server has its own
         raise ValueError(f"cannot be read: {type(error).__name__}") from error
     if len(raw) > limit:
-        raise Refused(PAYLOAD_TOO_LARGE, f"more than {limit} bytes received")
+        raise Refused(too_large, f"more than {limit} bytes received")
     return raw
 
 
-def inflated(raw: bytes, limit: int) -> bytes:
+def inflated(raw: bytes, limit: int, too_large: RefusalKind) -> bytes:
     """What gzip made of ``raw``, all members of it.
 
     Stops at the first byte past ``limit``: a bomb is never held. Raises ValueError for what is no
@@ -71,7 +74,7 @@ def inflated(raw: bytes, limit: int) -> bytes:
         parts.append(part)
         left -= len(part)
         if left < 0:
-            raise Refused(PAYLOAD_TOO_LARGE, f"more than {limit} bytes inflated")
+            raise Refused(too_large, f"more than {limit} bytes inflated")
         if not member.eof:
             raise ValueError("gzip cut short")
         raw = member.unused_data

@@ -22,7 +22,9 @@ from handlers.refusals import (
     INVALID_REACHABILITY_POLICY,
     INVALID_REPORT,
     MALFORMED_HEARTBEAT_REQUEST,
+    PAYLOAD_TOO_LARGE,
     PUBLIC_KEY_INVALID,
+    REQUEST_BODY_TOO_LARGE,
     RefusalKind,
 )
 from server.schemas import Fault
@@ -54,13 +56,15 @@ class BodyRefusals:
     An empty text is told only where nothing else is wrong, so that one body has one refusal.
     ``members`` are those whose faults have another name than ``malformed``, ``missing`` is that of
     one that has to be there; of several faults the first in this order is told.
-    ``max_bytes`` are texts that are too large beyond so many bytes of UTF-8, told before all else.
+    ``too_large`` is what a body beyond the operation's limit becomes; ``max_bytes`` are texts that
+    are too large beyond so many bytes of UTF-8, told before all else.
     """
 
     malformed: RefusalKind
     empty: Mapping[str, RefusalKind] = field(default_factory=dict)
     missing: RefusalKind | None = None
     members: Mapping[str, RefusalKind] = field(default_factory=dict)
+    too_large: RefusalKind = PAYLOAD_TOO_LARGE
     max_bytes: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -97,9 +101,13 @@ BODY_REFUSALS: Mapping[str, BodyRefusals] = MappingProxyType(
                 ),
                 "reachability": INVALID_REACHABILITY_POLICY,
             },
+            too_large=REQUEST_BODY_TOO_LARGE,
         ),
         "RegisterNode": BodyRefusals(
-            INVALID_BODY, missing=PUBLIC_KEY_INVALID, members={"public_key": PUBLIC_KEY_INVALID}
+            INVALID_BODY,
+            missing=PUBLIC_KEY_INVALID,
+            members={"public_key": PUBLIC_KEY_INVALID},
+            too_large=REQUEST_BODY_TOO_LARGE,
         ),
         "RotateNodeKey": BodyRefusals(
             INVALID_BODY, missing=PUBLIC_KEY_INVALID, members={"public_key": PUBLIC_KEY_INVALID}

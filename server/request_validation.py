@@ -99,7 +99,7 @@ def body_validator(contract: Contract) -> type:
 
 def checked_body(body: BodyContract, refusals: BodyRefusals) -> dict[str, Any]:
     """The current request's body as its schema declares it; its content goes into no log."""
-    value, media_type = read_object(body, refusals.malformed)
+    value, media_type = read_object(body, refusals)
     for name, limit in refusals.max_bytes.items():
         text = value.get(name)
         if isinstance(text, str) and len(text.encode("utf-8")) > limit:

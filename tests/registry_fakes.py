@@ -72,7 +72,7 @@ class FakeDomainRegistry:
     def delete(self, domain_id: UUID, deadline: Deadline) -> None:
         _in_time(deadline, self.fails)
         if domain_id in self.occupied:
-            raise DomainNotEmpty("has Nodes")
+            raise DomainNotEmpty("has Nodes", 1)
         self.reader.rows.pop(domain_id, None)
 
 

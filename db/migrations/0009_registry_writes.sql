@@ -349,7 +349,7 @@ $$;
 
 -- Outcomes: deleted, gone (no such Domain, or no longer), domain_not_empty. The strong lock, because
 -- a Node that comes by hand holds a weak one on its Domain. Held addresses go by their foreign key.
-CREATE FUNCTION plexsphere.delete_domain(gone uuid, OUT outcome text)
+CREATE FUNCTION plexsphere.delete_domain(gone uuid, OUT outcome text, OUT nodes bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -362,7 +362,11 @@ BEGIN
         outcome := 'gone';
         RETURN;
     END IF;
-    IF EXISTS (SELECT FROM plexsphere.nodes AS n WHERE n.domain_id = gone) THEN
+    SELECT count(*)
+    INTO nodes
+    FROM plexsphere.nodes AS n
+    WHERE n.domain_id = gone;
+    IF nodes > 0 THEN
         outcome := 'domain_not_empty';
         RETURN;
     END IF;

@@ -42,6 +42,11 @@ def no_such_node(stack: Stack) -> tuple[tuple[Object, int], ...]:
     return (({"id": UNREAL}, 403),)
 
 
+def no_node_to_remove(stack: Stack) -> tuple[tuple[Object, int], ...]:
+    """For the platform's manager, who may know."""
+    return (({"id": UNREAL}, 404),)
+
+
 def no_such_stream(stack: Stack) -> tuple[tuple[Object, int], ...]:
     return (({"id": UNREAL}, 501),)
 
@@ -51,7 +56,12 @@ def sample_domain(stack: Stack) -> Object:
 
 
 def no_such_domain(stack: Stack) -> tuple[tuple[Object, int], ...]:
-    """A manager reaches a Domain through its tuple, which an unreal one lacks."""
+    """The role is the platform's, or implied by it, so its manager may know."""
+    return (({"domain_id": UNREAL}, 404),)
+
+
+def no_such_trail(stack: Stack) -> tuple[tuple[Object, int], ...]:
+    """An auditor's role is in one Domain, and nothing implies it."""
     return (({"domain_id": UNREAL}, 403),)
 
 
@@ -63,23 +73,23 @@ def scratch_node(stack: Stack) -> Object:
     return {"id": scratch.node(stack)}
 
 
-def no_domain_to_delete(stack: Stack) -> tuple[tuple[Object, int], ...]:
-    """The role is the platform's, so its manager may know."""
-    return (({"domain_id": UNREAL}, 404),)
-
-
 def entry_of_a_node(stack: Stack) -> Object:
     """A new Node at every call, with an entry of each kind under the key."""
     return scratch.entries(stack)
 
 
-def no_such_entry(stack: Stack) -> tuple[tuple[Object, int], ...]:
-    """Neither agents nor managers have a relation to a Node that is not there."""
+def no_such_report(stack: Stack) -> tuple[tuple[Object, int], ...]:
+    """An agent has no relation to a Node that is not there."""
     return (({"id": UNREAL, "key": scratch.HELD_KEY}, 403),)
 
 
+def no_such_entry(stack: Stack) -> tuple[tuple[Object, int], ...]:
+    """A manager of the platform learns that the Node is not there."""
+    return (({"id": UNREAL, "key": scratch.HELD_KEY}, 404),)
+
+
 def no_such_entry_of_a_node(stack: Stack) -> tuple[tuple[Object, int], ...]:
-    """A manager learns that an entry is not there; a stranger does not."""
+    """And that an entry is not there; a stranger does not."""
     there = {**entry_of_a_node(stack), "key": "not.there"}
     return ((there, 404), *no_such_entry(stack))
 
@@ -93,7 +103,8 @@ class Attacked:
     status that this same caller gets; every stranger must get what it gets on the existing one.
     ``body`` and ``headers`` are those of a good request; without ``body`` it is the contract's
     first example, as of now. ``audit_relation`` and ``audit_object`` are what an audit row says,
-    where the audit table has one. ``varies`` is for what anyone may ask, where two
+    where the audit table has one; ``made_object`` that of a grant which makes an object, by the
+    members of its answer. ``varies`` is for what anyone may ask, where two
     answers need not be equal.
     """
 
@@ -105,6 +116,7 @@ class Attacked:
     headers: Callable[[], Mapping[str, str]] = dict
     audit_relation: str = ""
     audit_object: str = "node:{id}"
+    made_object: str = ""
     varies: bool = False
 
 
@@ -113,12 +125,16 @@ def of_a_node(audit_relation: str) -> Attacked:
     return Attacked("node:{id}", addressed_node, no_such_node, audit_relation=audit_relation)
 
 
-def of_a_domain(audit_relation: str, caller: str = "user:operator") -> Attacked:
+def of_a_domain(
+    audit_relation: str,
+    caller: str = "user:operator",
+    missing: Callable[[Stack], tuple[tuple[Object, int], ...]] = no_such_domain,
+) -> Attacked:
     """An operation on the sample Domain; by default of the platform's manager."""
     return Attacked(
         caller,
         sample_domain,
-        no_such_domain,
+        missing,
         audit_relation=audit_relation,
         audit_object="domain:{domain_id}",
     )
@@ -126,18 +142,18 @@ def of_a_domain(audit_relation: str, caller: str = "user:operator") -> Attacked:
 
 def of_a_scratch_node(audit_relation: str, caller: str, granted: int = 200) -> Attacked:
     """An operation that changes its Node or takes it away."""
-    return Attacked(
-        caller, scratch_node, no_such_node, granted=granted, audit_relation=audit_relation
-    )
+    missing = no_such_node if caller == "node:{id}" else no_node_to_remove
+    return Attacked(caller, scratch_node, missing, granted=granted, audit_relation=audit_relation)
 
 
 def of_an_entry(audit_relation: str, caller: str = "user:operator") -> Attacked:
     """A write of a Node's entry; by default the platform's, of a manager."""
     removes = audit_relation.endswith(".delete")
+    of_the_platform = no_such_entry_of_a_node if removes else no_such_entry
     return Attacked(
         caller,
         entry_of_a_node,
-        no_such_entry_of_a_node if removes and caller == "user:operator" else no_such_entry,
+        of_the_platform if caller == "user:operator" else no_such_report,
         granted=204 if removes else 200,
         audit_relation=audit_relation,
     )
@@ -158,6 +174,7 @@ ATTACKED: Mapping[str, Attacked] = {
         granted=201,
         audit_relation="domain.create",
         audit_object="platform:plexsphere",
+        made_object="domain:{id}",
     ),
     "PutNodeStateReport": of_an_entry("node_report.put", "node:{id}"),
     "DeleteNodeStateReport": of_an_entry("node_report.delete", "node:{id}"),
@@ -169,7 +186,7 @@ ATTACKED: Mapping[str, Attacked] = {
     "DeleteDomain": Attacked(
         "user:operator",
         scratch_domain,
-        no_domain_to_delete,
+        no_such_domain,
         granted=204,
         audit_relation="domain.delete",
         audit_object="domain:{domain_id}",
@@ -182,8 +199,9 @@ ATTACKED: Mapping[str, Attacked] = {
         granted=201,
         audit_relation="node.register",
         audit_object="domain:{domain_id}",
+        made_object="node:{node_id}",
     ),
-    "ListDomainAudit": of_a_domain("domain_audit.read", "user:auditor"),
+    "ListDomainAudit": of_a_domain("domain_audit.read", "user:auditor", no_such_trail),
     "GetLivez": ANYONE,
     "GetReadyz": ANYONE,
     "GetHealth": ANYONE,

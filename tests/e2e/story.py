@@ -66,13 +66,15 @@ class Story:
         headers = {**bearer(token), "X-Correlation-Id": mark, **(JSON if body else {})}
         reply = ask(self.stack.url, path, headers, method=method, body=body)
         if audit is not None:
-            self.recorded.append((mark, *audit))
+            relation, outcome, subject, about = audit
+            named = about.format_map(reply.json) if "{" in about else about
+            self.recorded.append((mark, relation, outcome, subject, named))
         return reply
 
     def by_operator(
         self, method: str, path: str, relation: str, about: str, value: Any = None
     ) -> Reply:
-        """Granted to the platform's manager."""
+        """Granted to the platform's manager; ``about`` may name members of the answer."""
         token = self.stack.token(OPERATOR)
         return self.tell(method, path, token, value, (relation, "granted", OPERATOR, about))
 
@@ -83,7 +85,7 @@ class Story:
             "POST",
             f"/v1/domains/{domain_id}/nodes",
             "node.register",
-            f"domain:{domain_id}",
+            "node:{node_id}",
             {"public_key": key, "name": f"story-{number}"},
         )
         assert reply.status == 201, reply.body

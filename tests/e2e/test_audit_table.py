@@ -9,7 +9,7 @@ import pytest
 
 from server.dev.stack import Stack
 from tests.attacks import permitted, send
-from tests.client import ask, bearer, pull_path
+from tests.client import Reply, ask, bearer, pull_path
 from tests.contract.attacked import ATTACKED, NEVER_GRANTED, Object
 from tests.contract.tables import AUDIT, AUTHZ
 from tests.ledger_sql import audit_rows
@@ -39,12 +39,16 @@ def rows_of(stack: Stack, url: str, mark: str) -> list[tuple[str, ...]]:
     return [row[:4] for row in audit_rows(stack.dsn, mark, expected=0)]
 
 
-def expected_row(name: str, outcome: str, subject: str, there: Object) -> list[tuple[str, ...]]:
+def expected_row(
+    name: str, outcome: str, subject: str, there: Object, made: Reply | None = None
+) -> list[tuple[str, ...]]:
     """As the tables say it; none where they say none."""
     row = ATTACKED[name]
     if outcome not in AUDIT[name]:
         return []
     assert row.audit_relation, f"{name}: no audit_relation in attacked.py"
+    if made is not None and row.made_object:
+        return [(row.audit_relation, outcome, subject, row.made_object.format_map(made.json))]
     return [(row.audit_relation, outcome, subject, row.audit_object.format_map(there))]
 
 
@@ -56,7 +60,7 @@ def test_a_grant_leaves_the_row_of_its_table_and_no_other(
     reply = send(stack, name, there, marked(permitted(stack, name, there), mark), one_worker)
     assert reply.status == ATTACKED[name].granted
     subject = ATTACKED[name].caller.format_map(there)
-    assert rows_of(stack, one_worker, mark) == expected_row(name, GRANTED, subject, there)
+    assert rows_of(stack, one_worker, mark) == expected_row(name, GRANTED, subject, there, reply)
 
 
 @pytest.mark.parametrize("name", AUDIT)

@@ -105,8 +105,9 @@ class DomainRegistrySuite:
     def test_a_domain_with_nodes_stays(self, facts: DomainRegistryFacts) -> None:
         made = facts.registry.create(NORTH, None, in_time())
         facts.occupy(made.domain_id)
-        with pytest.raises(DomainNotEmpty):
+        with pytest.raises(DomainNotEmpty) as refused:
             facts.registry.delete(made.domain_id, in_time())
+        assert refused.value.nodes == 1
         assert facts.slugs() == {"plant-north"}
 
     def test_a_domain_that_is_gone_already_is_no_error(self, facts: DomainRegistryFacts) -> None:

@@ -45,7 +45,7 @@ def test_a_created_domain_is_shown_as_the_read_shows_it_and_says_where() -> None
         "created_at": "",
     }
     assert service.outbox.calls == [f"domain:{answer.json['id']}"]
-    assert rows(service) == [("domain.create", "granted", PLATFORM)]
+    assert rows(service) == [("domain.create", "granted", f"domain:{answer.json['id']}")]
 
 
 def test_spicedb_away_is_a_503_and_the_same_request_finds_the_domain() -> None:
@@ -55,6 +55,11 @@ def test_spicedb_away_is_a_503_and_the_same_request_finds_the_domain() -> None:
     service.outbox.fails = None
     found = create(service, key="k")
     assert (found.status_code, service.domain_registry.made) == (200, 1)
+    about = f"domain:{found.json['id']}"
+    assert rows(service) == [
+        ("domain.create", "granted", about),
+        ("domain.create_again", "granted", about),
+    ]
     assert create(service, key="k", name="other").json["code"] == "idempotency_key_conflict"
 
 
@@ -127,6 +132,7 @@ def test_a_domain_is_deleted_and_settled_but_not_while_it_has_nodes() -> None:
     service.domain_registry.occupied.add(DOMAIN)
     refused = service.ask(f"/v1/domains/{DOMAIN}", 1, method="DELETE")
     assert (refused.status_code, refused.json["code"]) == (409, "domain_not_empty")
+    assert refused.json["child_counts"] == {"nodes": 1}
     service.domain_registry.occupied.clear()
     assert service.ask(f"/v1/domains/{DOMAIN}", 1, method="DELETE").status_code == 204
     assert service.outbox.calls == [domain_object(DOMAIN)]

@@ -51,7 +51,7 @@ def test_a_registration_is_settled_before_it_is_answered_and_carries_a_token() -
         *("node_id", "mesh_ip", "domain_mesh_cidr", "peers", "token", "expires_at")
     ]
     assert answer.headers["Cache-Control"] == "no-store"
-    assert rows(service) == [("node.register", "granted", f"domain:{DOMAIN}")]
+    assert rows(service) == [("node.register", "granted", f"node:{node}")]
 
 
 def test_of_a_registration_only_the_peers_are_worth_remembering() -> None:
@@ -63,7 +63,12 @@ def test_of_a_registration_only_the_peers_are_worth_remembering() -> None:
     assert json.loads(body.to_bytes())["token"] == "a.b.c"
 
 
-MADE = ("node.register", "granted", f"domain:{DOMAIN}")
+def test_a_node_that_was_there_already_is_on_record_as_such() -> None:
+    """Its caller holds another token of it."""
+    service = FakeService()
+    node = register(service).json["node_id"]
+    assert register(service).status_code == 200
+    assert rows(service)[1:] == [("node.register_again", "granted", f"node:{node}")]
 
 
 def test_spicedb_away_is_a_503_and_the_same_request_finds_the_node() -> None:
@@ -72,9 +77,10 @@ def test_spicedb_away_is_a_503_and_the_same_request_finds_the_node() -> None:
     refused = register(service, Idempotency_Key="k")
     assert (refused.status_code, refused.json["code"]) == (503, "authz_unavailable")
     assert "Retry-After" in refused.headers
-    assert rows(service) == [MADE]  # the ledger has the Node, whatever answer left
+    made = rows(service)  # the ledger has the Node, whatever answer left
     service.outbox.fails = None
     found = register(service, Idempotency_Key="k")
+    assert made == [("node.register", "granted", f"node:{found.json['node_id']}")]
     assert (found.status_code, service.registry.made) == (200, 1)
     assert service.outbox.calls == [f"node:{found.json['node_id']}"] * 2
 
@@ -95,7 +101,8 @@ def test_what_a_port_raises_is_a_refusal_and_what_the_ledger_has_is_on_record(
     getattr(service, port).fails = error
     answer = register(service)
     assert (answer.status_code, answer.json.get("code")) == expected
-    assert rows(service) == ([] if port == "registry" else [MADE])
+    made = [("node.register", "granted")]
+    assert [row[:2] for row in rows(service)] == ([] if port == "registry" else made)
 
 
 def test_a_stranger_registers_nothing_and_is_recorded() -> None:
