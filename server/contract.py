@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -109,8 +110,9 @@ class Contract:
             self.problem = self._schemas.compile({"$ref": "#/components/schemas/Problem"})
 
     @classmethod
+    @cache
     def packaged(cls) -> Contract:
-        """The file that was installed with this code."""
+        """The file that was installed with this code, read once a process."""
         return cls(packaged_contract())
 
     @property

@@ -15,7 +15,7 @@ from server.dev.breaking.findings import Finding, Severity
 from server.dev.breaking.operations import compare
 
 CONTRACT = Path(__file__).resolve().parents[2] / "api" / "plexsphere-v1.yaml"
-REAL: dict[str, Any] = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
+REAL: dict[str, Any] = yaml.load(CONTRACT.read_bytes(), yaml.CSafeLoader)
 
 Key = str | int
 Edit = Callable[[dict[str, Any]], object]

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any
 
 import pytest
-import yaml
 
 from server.cli.bodies import parse_snapshot
 from server.cli.differences import Change, Difference, differences
 from server.cli.records import rule_line
+from server.contract import Contract
 
 Body = dict[str, Any]
 
-EXAMPLES = yaml.safe_load(files("api").joinpath("plexsphere-v1.yaml").read_text())["components"][
-    "examples"
-]
+EXAMPLES = Contract.packaged().document["components"]["examples"]
 FIRST_PEER = "0190b2c4-8d5e-7a10-9c3f-5b6e7f8091a3"
 SECOND_PEER = "0190b2c4-8d5e-7a10-9c3f-5b6e7f8091a4"
 
