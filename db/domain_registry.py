@@ -3,8 +3,7 @@ transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
 from uuid import UUID, uuid4
 
 from composer.deadline import Deadline
@@ -16,7 +15,7 @@ from composer.errors import (
     MeshCidrOverlap,
 )
 from composer.registry import Created, NewDomain
-from db.heartbeats import real_time
+from db.ahead import Ahead, real_time
 from db.statements import Prepared
 from db.write_pool import WritePool
 
@@ -34,7 +33,7 @@ _REFUSED: Mapping[str, type[ComposerError]] = {
 class PostgresDomainRegistry:
     """Implements composer.registry_ports.DomainRegistry."""
 
-    def __init__(self, pool: WritePool, ahead: Callable[[], timedelta] = real_time) -> None:
+    def __init__(self, pool: WritePool, ahead: Ahead = real_time) -> None:
         """``ahead`` is how far time is moved; only tests move it."""
         self._pool = pool
         self._ahead = ahead

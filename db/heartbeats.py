@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from composer.deadline import Deadline
 from composer.errors import ClockSkew, NodeNotFound
 from composer.heartbeat import MAX_CLOCK_SKEW, Heard
+from db.ahead import Ahead, real_time
 from db.statements import Prepared
 from db.write_pool import WritePool
 
 NODE_HEARTBEAT = Prepared("node_heartbeat")
 
 
-def real_time() -> timedelta:
-    """No test has moved time."""
-    return timedelta(0)
-
-
 class PostgresHeartbeats:
     """Implements composer.liveness_ports.HeartbeatSink."""
 
-    def __init__(self, pool: WritePool, ahead: Callable[[], timedelta] = real_time) -> None:
+    def __init__(self, pool: WritePool, ahead: Ahead = real_time) -> None:
         """``ahead`` is how far time is moved; only tests move it."""
         self._pool = pool
         self._ahead = ahead

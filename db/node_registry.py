@@ -3,7 +3,7 @@ transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from composer.errors import (
     PublicKeyInUse,
 )
 from composer.registry import NewNode, Registered
-from db.heartbeats import real_time
+from db.ahead import Ahead, real_time
 from db.statements import Prepared
 from db.write_pool import WritePool
 
@@ -46,7 +46,7 @@ class PostgresNodeRegistry:
         self,
         pool: WritePool,
         hold_off: timedelta,
-        ahead: Callable[[], timedelta] = real_time,
+        ahead: Ahead = real_time,
     ) -> None:
         """A released address stays unused for ``hold_off``; ``ahead`` is how far time is moved."""
         self._pool = pool

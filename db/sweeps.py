@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
-
 from psycopg2.extensions import connection
 
 from composer.deadline import Deadline
 from composer.reachability_policy import DEAF_AFTER, DEFAULT_POLICY
 from composer.sweep import Sweep, Transition
+from db.ahead import Ahead, real_time
 from db.connections import Row, connect, fetch, with_defaults
 from db.errors import ledger_errors
-from db.heartbeats import real_time
 from db.statements import statement
 
 # The advisory lock of the one that sweeps: "evaluate" in ASCII.
@@ -31,7 +28,7 @@ class PostgresSweeps:
         self,
         dsn: str,
         interval: float,
-        ahead: Callable[[], timedelta] = real_time,
+        ahead: Ahead = real_time,
         *,
         application_name: str = "plexsphere-state evaluator",
     ) -> None:

@@ -6,12 +6,11 @@ The service and the evaluator read the same file, so that 300 s can pass without
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 from composer.errors import ComposerError
-from db.heartbeats import real_time
+from db.ahead import Ahead, real_time
 
 # A century: further on, sums with the ledger's clock stay far from the end of its calendar.
 FURTHEST = 100 * 365 * 86_400.0
@@ -34,7 +33,7 @@ class MovedTime:
         return timedelta(seconds=seconds)
 
 
-def moved_time(path: str) -> Callable[[], timedelta]:
+def moved_time(path: str) -> Ahead:
     """How far time is ahead: what the file says, and in production, without one, nothing."""
     return MovedTime(Path(path)) if path else real_time
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from server.authn.documents import FileDocument, UrlDocument
+from server.authn.documents import FileDocument
 from server.authn.keys import KeySource, OnWarning, unheard
 from server.authn.own_keys import OwnKeys, signing_document
 from server.authn.refreshing import RefreshingKeys
@@ -64,6 +64,8 @@ def url_keys(
     clock: Callable[[], float] = time.monotonic,
 ) -> KeySource:
     """Keys from a URL, fetched anew every ``refresh_interval`` s and for unknown kids."""
+    from server.authn.url_document import UrlDocument
+
     return RefreshingKeys(
         UrlDocument(url, ca),
         refresh_interval=refresh_interval,

@@ -1,0 +1,77 @@
+"""A JWKS from a URL. A module of its own: its library is a fifth of what a command imports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from server.authn.documents import MAX_BYTES, DocumentError
+
+
+class UrlDocument:
+    """A URL, fetched with TLS verification, within ``total_s`` seconds, without redirects.
+
+    ``ca`` is a file of trusted roots, None for those the library carries. Proxies and netrc of the
+    environment are not used: where keys come from is a setting and nothing else.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        ca: Path | None = None,
+        timeout_s: float = 1.0,
+        total_s: float = 3.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = url
+        self._verify: str | bool = str(ca) if ca else True
+        self._timeout_s = timeout_s
+        self._total_s = total_s
+        self._clock = clock
+        self._read: bytes | None = None
+        self._accepted: bytes | None = None
+
+    def read(self) -> bytes | None:
+        until = self._clock() + self._total_s
+        # A session a fetch: nothing is shared across forks and threads, and it is rare.
+        with requests.Session() as session:
+            session.trust_env = False
+            try:
+                content = self._fetch(session, until)
+            except (requests.RequestException, HTTPError) as error:
+                # The message would hold the URL, which may hold credentials.
+                raise DocumentError(type(error).__name__) from None
+        self._read = content
+        return None if content == self._accepted else content
+
+    def accept(self) -> None:
+        self._accepted = self._read
+
+    def _fetch(self, session: requests.Session, until: float) -> bytes:
+        with session.get(
+            self._url,
+            timeout=(self._timeout_s, self._timeout_s),
+            verify=self._verify,
+            # A redirect could lead anywhere, down to plain http: the setting names the place.
+            allow_redirects=False,
+            stream=True,
+            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+        ) as response:
+            if response.status_code != 200:
+                raise DocumentError(f"status {response.status_code}")
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise DocumentError("compressed although not asked for")
+            content = bytearray()
+            # The read timeout is per piece and read1 hands out every piece: a server that drips is
+            # bounded here, where iter_content would wait for a full buffer.
+            while piece := response.raw.read1(8192, decode_content=False):
+                content += piece
+                if len(content) > MAX_BYTES:
+                    raise DocumentError(f"larger than {MAX_BYTES} bytes")
+                if self._clock() > until:
+                    raise DocumentError("too slow")
+        return bytes(content)
