@@ -66,7 +66,7 @@ class ResponseValidator:
         self._contract = contract
         # Keyed by content: a mutated block is another key. A Domain's array is one object for all
         # its Nodes, so its hash is computed once and the lookup compares identities.
-        self._valid: LRUCache[tuple[str, bytes], int] = LRUCache(
+        self._valid: LRUCache[tuple[Validator, bytes], int] = LRUCache(
             remembered_bytes, getsizeof=lambda size: size
         )
         self._lock = Lock()
@@ -134,7 +134,7 @@ class ResponseValidator:
 
     def _text_breach(self, validator: Validator, outgoing: Outgoing) -> Breach | None:
         """A text that comes again (it has an ETag), such as the page's script, is read once."""
-        key = (f"{outgoing.operation_id} {outgoing.media_type}", outgoing.body)
+        key = (validator, outgoing.body)
         if self._is_known(key):
             return None
         fault = validator.fault(outgoing.body.decode("utf-8"))
@@ -158,7 +158,8 @@ class ResponseValidator:
         return None
 
     def _block_breach(self, block: Block, validator: Validator) -> Breach | None:
-        key = (block.name, block.source)
+        # By its validator: two operations may have a block of one name and of two schemas.
+        key = (validator, block.source)
         if not self._is_known(key):
             fault = validator.fault(_decoded(block.source))
             if fault is not None:
@@ -167,11 +168,11 @@ class ResponseValidator:
                 self._remember(key)
         return _cut_breach(block)
 
-    def _is_known(self, key: tuple[str, bytes]) -> bool:
+    def _is_known(self, key: tuple[Validator, bytes]) -> bool:
         with self._lock:
             return self._valid.get(key) is not None  # and not `in`: what is in use is to stay
 
-    def _remember(self, key: tuple[str, bytes]) -> None:
+    def _remember(self, key: tuple[Validator, bytes]) -> None:
         size = len(key[1]) + ENTRY_BYTES
         if size <= self._valid.maxsize:
             with self._lock:

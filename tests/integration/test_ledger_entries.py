@@ -196,7 +196,8 @@ def test_a_report_under_way_holds_up_no_heartbeat_and_no_other_node(
             "SELECT FROM plexsphere.nodes WHERE id = %s FOR KEY SHARE", (str(home.nodes[0]),)
         )
         now = home.hand.run("SELECT clock_timestamp()")[0][0]
-        assert PostgresHeartbeats(writes).heartbeat(home.nodes[0], now, in_time())
+        heard = PostgresHeartbeats(writes).heartbeat(home.nodes[0], now, None, in_time())
+        assert heard.accepted_at is not None
         assert store.put(first(home, 1), a(REPORT), in_time())
         with pytest.raises(DatastoreUnavailable, match="55P03"):
             store.put(first(home), a(REPORT), in_time())

@@ -283,7 +283,8 @@ def test_heartbeats_while_sweeps_go_on_are_all_kept_and_never_judged_wrongly(
 
     def speak(node: UUID) -> None:
         for _ in range(25):
-            accepted[node] = heartbeats.heartbeat(node, datetime.now(UTC), in_time())
+            heard = heartbeats.heartbeat(node, datetime.now(UTC), None, in_time())
+            accepted[node] = heard.accepted_at
 
     wrong = []
     with ledger.evaluator() as sweep, ThreadPoolExecutor(4) as threads:

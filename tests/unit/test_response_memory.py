@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from composer.ports import NodeToken
+from composer.registry import Registered
 from handlers.wire import Block, SnapshotBody, SnapshotWire, json_bytes
+from handlers.wire_registry import registration_body
 from server.contract import Contract
 from server.response_validation import ENTRY_BYTES, Breach, Outgoing, ResponseValidator
 from server.schemas import Validator
-from tests.factories import EPOCH, domain_of, peer_row, reachability, snapshot
+from tests.factories import EPOCH, domain_of, node_id, peer_row, reachability, snapshot
 
 CONTRACT = Contract.packaged()
 HEADERS = {
@@ -22,6 +25,9 @@ HEADERS = {
     "x-correlation-id": "x",
 }
 PEERS = CONTRACT.operations["GetNodeState"].responses[200].media["application/json"].blocks
+REGISTRATION_PEERS = b"""\
+          description: Every other Node of the Domain, in the bytes of the Node's own pull.
+          type: array"""
 BLOCKS = ["peers", "reachability", "policy", "bridge", "state", "reports"]
 
 
@@ -53,7 +59,9 @@ def validated(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
 def test_a_cold_snapshot_is_validated_block_by_block(validated: list[object]) -> None:
     body = SnapshotWire().encode(snapshot())
     ResponseValidator(CONTRACT).breach(pulled(body))
-    assert validated == [json.loads(block.source) for block in body.blocks]
+    assert validated == [json.loads(block.source) for block in body.blocks[:-1]]
+    # `reports` are the bytes of `state`, under the same schema.
+    assert [block.source for block in body.blocks[-2:]] == [body.blocks[-1].source] * 2
 
 
 def test_an_unchanged_snapshot_is_not_validated_again(validated: list[object]) -> None:
@@ -117,6 +125,23 @@ def test_a_breach_is_not_remembered_as_sound() -> None:
     assert found == [Breach("body", "/policy", found[0].rule)] * 2  # type: ignore[union-attr]
 
 
+def test_a_block_is_known_under_the_schema_it_was_held_against_only() -> None:
+    """An edit of the file may give two operations a block of one name and of two schemas."""
+    no_peers = REGISTRATION_PEERS + b"\n          maxItems: 0"
+    strict = CONTRACT.raw.replace(REGISTRATION_PEERS, no_peers)
+    assert strict != CONTRACT.raw
+    validator, wire = ResponseValidator(Contract(strict)), SnapshotWire()
+    whole = snapshot(9, rows=[peer_row(1)])
+    assert validator.breach(pulled(wire.encode(whole))) is None
+    node = Registered(node_id(9), "10.42.0.9", "10.42.0.0/16", is_new=True)
+    body = registration_body(node, wire.domain(whole.peers.domain), NodeToken("a.b.c", EPOCH))
+    headers = {"cache-control": "no-store", "x-correlation-id": "x"}
+    made = Outgoing("RegisterNode", 201, "application/json", headers, body.to_bytes(), body)
+    assert ResponseValidator(CONTRACT).breach(made) is None
+    found = validator.breach(made)
+    assert found is not None and (found.pointer, found.rule[-9:]) == ("/peers", "/maxItems")
+
+
 def test_a_block_is_known_under_its_own_name_only() -> None:
     validator = ResponseValidator(CONTRACT)
     body = SnapshotWire().encode(snapshot())
@@ -166,7 +191,7 @@ def test_a_block_in_use_is_not_forgotten_for_blocks_that_pass(validated: list[ob
         heard = reachability(last_heartbeat_at=EPOCH.replace(second=second))
         validator.breach(pulled(wire.encode(snapshot(1, domain=domain, reachability=heard))))
     lists = [value for value in validated if isinstance(value, list)]
-    assert (len(lists), len(validated)) == (1, 5 + 60)
+    assert (len(lists), len(validated)) == (1, 4 + 60)
 
 
 def test_small_blocks_count_with_what_they_cost() -> None:
