@@ -29,7 +29,7 @@ from handlers.gates import known_principal
 from handlers.refusals import INTERNAL, RefusalKind, Refused
 from server import request_context
 from server.contract import Contract
-from server.doorkeeper import LARGE_BODY_BYTES, Doorkeeper
+from server.doorkeeper import LARGE_BODY_BYTES, Doorkeeper, last_word
 from server.history import BodyHistory
 from server.metrics import Metrics
 from server.operations import Handler, OperationResolver, is_unprovisioned, respond_problem
@@ -144,7 +144,14 @@ class _DecidedLater(ConnexionResponseValidator):  # type: ignore[misc]
 
 
 def _answer_error(contract: Contract, error: Exception) -> Response:
-    """The one bridge from exceptions to Problems."""
+    """The one bridge from exceptions to Problems. Never raises."""
+    try:
+        return _problem_of(contract, error)
+    except Exception as broken:  # the log, or the Problem itself
+        return last_word(broken)
+
+
+def _problem_of(contract: Contract, error: Exception) -> Response:
     if isinstance(error, Refused):
         return _refuse(error)
     kind = _framework_kind(error)

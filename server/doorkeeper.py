@@ -50,7 +50,7 @@ class Doorkeeper:
         try:
             response = self._checked(response)
         except Exception as error:  # what could not be checked does not leave
-            response = _last_word(error)
+            response = last_word(error)
         try:
             self._count(response)
         except Exception:  # and what was, is not lost to a counter
@@ -105,9 +105,11 @@ class Doorkeeper:
         return problem
 
 
-def _last_word(error: Exception) -> Response:
-    """A 500 that asks nothing of the request, the log or the counters: any of them has failed."""
+def last_word(error: Exception) -> Response:
+    """A 500 that relies on nothing: the request, the log or a counter has failed."""
     correlation_id = uuid4().hex
+    with suppress(Exception):
+        correlation_id = request_context.correlation_id()
     with suppress(Exception):
         _log.error("answer_not_checked", correlation_id=correlation_id, exc_info=error)
     answer = problem_answer(INTERNAL, "/", correlation_id)
@@ -133,6 +135,7 @@ def _outgoing(operation: str | None, response: Response) -> Outgoing:
         headers=headers,
         body=body,
         snapshot=request_context.kept_snapshot(body),
+        charset=response.mimetype_params.get("charset"),
         again=tuple(again),
     )
 

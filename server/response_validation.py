@@ -18,6 +18,7 @@ from handlers.answers import PROBLEM
 from handlers.wire import Block, SnapshotBody
 from server.authn.strict import json_value
 from server.contract import Contract, HeaderContract, MediaContract, ResponseContract
+from server.response_blocks import decoded, is_whole_cut
 from server.schemas import Fault, Validator
 
 CORRELATION, ALLOW = "X-Correlation-Id", "Allow"
@@ -39,7 +40,8 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An answer as it is about to leave. ``snapshot`` is set only while ``body`` is its bytes.
+    """An answer as it is about to leave. ``snapshot`` is set only while ``body`` is its bytes;
+    ``charset`` is what the media type names, if it names any.
 
     ``headers`` are by lower-case name; ``again`` holds the further values of those sent twice.
     """
@@ -50,6 +52,7 @@ class Outgoing:
     headers: Mapping[str, str]
     body: bytes
     snapshot: SnapshotBody | None = None
+    charset: str | None = None
     again: tuple[tuple[str, str], ...] = ()
 
     def values(self, header: str) -> tuple[str, ...]:
@@ -79,6 +82,8 @@ class ResponseValidator:
             return Breach("validation", "", type(error).__name__)
 
     def _breach(self, outgoing: Outgoing) -> Breach | None:
+        if outgoing.charset not in (None, "utf-8"):
+            return Breach("media type", "", "not UTF-8")
         if outgoing.operation_id is None:
             return self._problem_breach(outgoing)
         operation = self._contract.operations[outgoing.operation_id]
@@ -161,12 +166,14 @@ class ResponseValidator:
         # By its validator: two operations may have a block of one name and of two schemas.
         key = (validator, block.source)
         if not self._is_known(key):
-            fault = validator.fault(_decoded(block.source))
+            fault = validator.fault(decoded(block.source))
             if fault is not None:
                 return Breach("body", f"/{block.name}{fault.pointer}", fault.rule)
             if block.lasts:
                 self._remember(key)
-        return _cut_breach(block)
+        if is_whole_cut(block):
+            return None
+        return Breach("body", f"/{block.name}", "cut inside an element")
 
     def _is_known(self, key: tuple[Validator, bytes]) -> bool:
         with self._lock:
@@ -177,40 +184,6 @@ class ResponseValidator:
         if size <= self._valid.maxsize:
             with self._lock:
                 self._valid[key] = size
-
-
-def _cut_breach(block: Block) -> Breach | None:
-    """A valid array without one whole element and one comma is valid: look at the cut alone."""
-    if block.cut is None:
-        return None
-    start, end = block.cut
-    removed = block.source[start:end]
-    element = removed[1:] if removed[:1] == b"," else removed.removesuffix(b",")
-    lone = start == 1 and end == len(block.source) - 1
-    # what stands before an element of an array; before a member of an object it is a colon
-    array = block.source[:1] == b"[" and block.source[start - 1 : start] in (b"[", b",", b"}")
-    if array and (len(removed) == len(element)) == lone and isinstance(_parsed(element), dict):
-        return None
-    return Breach("body", f"/{block.name}", "cut inside an element")
-
-
-def _parsed(text: bytes) -> object:
-    try:
-        return _decoded(text)
-    except ValueError:
-        return None
-
-
-def _no_number(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
-
-
-_decode = json.JSONDecoder(parse_constant=_no_number).decode
-
-
-def _decoded(text: bytes) -> object:
-    """JSON of our own making, whose keys stand in its schema; ``json.loads`` also takes UTF-16."""
-    return _decode(text.decode("utf-8"))
 
 
 def _one_header_breach(header: HeaderContract, values: Sequence[str]) -> Breach | None:

@@ -268,6 +268,19 @@ def test_a_breach_that_cannot_be_told_does_not_leave_all_the_same(
     assert_last_word(at_the_door(service, b"{}"))
 
 
+@pytest.mark.parametrize("broken", ["respond_problem", "_log"])
+@pytest.mark.parametrize("port", ["nodes", "nobody"])
+def test_a_refusal_that_cannot_be_told_is_a_500_all_the_same(
+    broken: str, port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeService()
+    service.nodes.fails = KeyError("hunter2") if port == "nodes" else None
+    monkeypatch.setattr(f"server.app.{broken}", raising)
+    answer = service.pull(1, who=1 if port == "nodes" else None)
+    assert answer.status_code == 500
+    assert_last_word(answer)
+
+
 def test_a_grant_is_not_on_record_when_its_answer_could_not_be_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
