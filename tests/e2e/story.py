@@ -7,10 +7,11 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2
 
@@ -20,8 +21,19 @@ from tests.client import Reply, ask, bearer, pull_path
 from tests.oracle import expected_body
 
 OPERATOR, AUDITOR = "user:operator", "user:story-auditor"
-# A row of the audit but for when: correlation id, relation, outcome, subject, object.
-Row = tuple[str, str, str, str, str]
+# What the story itself leaves beside its requests: reading the audit, and the command that lets it.
+ASIDE = {"domain_audit.read", "role.grant"}
+
+
+class Row(NamedTuple):
+    """A row of the audit but for when; ``digest`` is that of the snapshot which was granted."""
+
+    mark: str
+    relation: str
+    outcome: str
+    subject: str
+    about: str
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,8 @@ class Story:
         if audit is not None:
             relation, outcome, subject, about = audit
             named = about.format_map(reply.json) if "{" in about else about
-            self.recorded.append((mark, relation, outcome, subject, named))
+            shown = reply.headers.get("etag", "").removeprefix("W/").strip('"') or None
+            self.recorded.append(Row(mark, relation, outcome, subject, named, shown))
         return reply
 
     def by_operator(
@@ -123,7 +136,7 @@ class Story:
         reply = self.tell("GET", pull_path(member.node_id), member.token)
         if reply.status == 403:
             mark = reply.headers["x-correlation-id"]
-            row = (mark, "node_state.pull", "insufficient_relation", subject, subject)
+            row = Row(mark, "node_state.pull", "insufficient_relation", subject, subject)
             self.recorded.append(row)
         return reply
 
@@ -144,9 +157,10 @@ class Story:
             check=False,
         )
 
-    def audited(self, domain_id: str, token: str) -> Sequence[Row]:
-        """Every row of the story that the auditor is shown, page by page in sequence order."""
-        rows: list[Row] = []
+    def audited(self, domain_id: str, token: str) -> list[Row]:
+        """Every row of the story that the auditor is shown, page by page in sequence order; by the
+        moment they are of. There are no others."""
+        rows: list[tuple[datetime, int, Row]] = []
         sequence: list[int] = []
         cursor = ""
         while True:
@@ -154,10 +168,12 @@ class Story:
             page = ask(self.stack.url, path, bearer(token)).json
             for one in page["items"]:
                 sequence.append(one["seq"])
-                if one["correlation_id"].startswith("story-"):
-                    names = ("correlation_id", "relation", "outcome", "subject", "object")
-                    rows.append(tuple(one[name] for name in names))  # type: ignore[arg-type]
+                if one["relation"] in ASIDE:
+                    continue
+                names = ("correlation_id", "relation", "outcome", "subject", "object")
+                row = Row(*(one[name] for name in names), one.get("digest"))
+                rows.append((datetime.fromisoformat(one["occurred_at"]), one["seq"], row))
             if "next_cursor" not in page:
                 assert sequence == sorted(set(sequence))
-                return rows
+                return [row for _, _, row in sorted(rows)]
             cursor = f"&cursor={page['next_cursor']}"
