@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import overload
 from uuid import UUID
 
@@ -114,6 +115,7 @@ def broken_invariant(row: PeerRow) -> str | None:
     return None
 
 
+@lru_cache(maxsize=131_072)  # a Domain's addresses stay when its revision does not
 def _is_usable_address(text: str | None) -> bool:
     if not text:
         return False

@@ -7,7 +7,6 @@ pull costs nothing per peer but the copy onto the socket.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
@@ -17,20 +16,19 @@ from composer.peers import DomainPeers
 from composer.snapshot import NodeStateSnapshot
 from handlers.wire_values import (
     bridge_value,
-    peer_value,
+    json_text,
+    peer_text,
     policy_value,
     reachability_value,
     reports_value,
 )
 
 _DIGEST_VERSION = b"plexsphere desired state v1\n"
-# NaN and infinities are no JSON: better no answer than one that agents cannot read
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def json_bytes(value: object) -> bytes:
     """Compact UTF-8 JSON, keys as they stand (D9)."""
-    return _encode(value).encode("utf-8")
+    return json_text(value).encode("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +137,7 @@ def encode_peers(peers: DomainPeers) -> EncodedPeers:
     fragments: list[bytes] = []
     position = 1  # behind the opening bracket
     for peer in peers.peers:
-        fragment = json_bytes(peer_value(peer))
+        fragment = peer_text(peer).encode("utf-8")
         spans[peer.node_id] = (position, position + len(fragment))
         position += len(fragment) + 1
         fragments.append(fragment)
@@ -148,8 +146,8 @@ def encode_peers(peers: DomainPeers) -> EncodedPeers:
 
 
 def peers_digest(peers: DomainPeers) -> bytes:
-    """``encode_peers(peers).digest``, for somebody who needs no bytes: four times as fast."""
-    return hashlib.sha256(json_bytes([peer_value(peer) for peer in peers.peers])).digest()
+    """``encode_peers(peers).digest``, for somebody who needs no bytes."""
+    return hashlib.sha256(f"[{','.join(map(peer_text, peers.peers))}]".encode()).digest()
 
 
 def block_digest(block: bytes) -> bytes:

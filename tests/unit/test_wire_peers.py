@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import json
 import weakref
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.wire import SnapshotWire, encode_peers
-from handlers.wire_values import peer_value
+from composer.peers import Peer
+from handlers.wire import SnapshotWire, encode_peers, peers_digest
+from handlers.wire_values import peer_text
 from tests.factories import domain_of, node_id, peer_row, snapshot
 
 RELAYED = {"relay_host": "},{", "relay_port": 1}
@@ -25,7 +28,18 @@ def written(numbers: list[int], number: int, **changes: Any) -> bytes:
 
 def by_hand(numbers: list[int], number: int, **changes: Any) -> bytes:
     others = [domain_of(peer_row(one, **changes)).peers[0] for one in numbers if one != number]
-    return json.dumps([peer_value(peer) for peer in others], separators=(",", ":")).encode()
+    return dumped([value_of(peer) for peer in others])
+
+
+def value_of(peer: Peer) -> dict[str, str]:
+    key = base64.b64encode(peer.public_key).decode()
+    value = {"node_id": str(peer.node_id), "mesh_ip": peer.mesh_ip, "public_key": key}
+    end = peer.fallback_endpoint
+    return value if end is None else value | {"fallback_endpoint": end}
+
+
+def dumped(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @pytest.mark.parametrize(
@@ -50,6 +64,23 @@ def test_a_nodes_peers_are_its_domains_without_itself(
     numbers: list[int], number: int, changes: dict[str, Any]
 ) -> None:
     assert written(numbers, number, **changes) == by_hand(numbers, number, **changes)
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@given(st.uuids(), TEXTS, st.binary(min_size=32, max_size=32), st.none() | TEXTS)
+@settings(deadline=None, database=None, max_examples=300)
+def test_a_peer_is_written_as_an_encoder_would(
+    node: UUID, address: str, key: bytes, end: str | None
+) -> None:
+    peer = Peer(node, address, key, end)
+    assert peer_text(peer).encode() == dumped(value_of(peer))
+
+
+def test_the_digest_alone_is_that_of_the_bytes() -> None:
+    domain = domain_of(*(peer_row(number, **RELAYED) for number in (1, 2, 3)))
+    assert peers_digest(domain) == encode_peers(domain).digest
 
 
 @given(st.sets(st.integers(0, 500), max_size=8), st.integers(0, 500))
