@@ -217,3 +217,17 @@ def table_complaints(
             if name not in operations
         ]
     return complaints
+
+
+def relation_complaints(
+    secured: Collection[str], relations: Mapping[str, str | None], refused: Collection[str]
+) -> list[str]:
+    """Operations that take a token and ask for no relation: any token would open them.
+
+    ``refused`` are those that nobody is granted, whoever asks.
+    """
+    return [
+        f"{name} takes a token and asks for no relation"
+        for name in secured
+        if relations.get(name) is None and name not in refused
+    ]

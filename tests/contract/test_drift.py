@@ -15,10 +15,12 @@ from server.contract import METHODS, Contract
 from server.settings import Settings
 from server.signatures import signature_complaints
 from server.wiring import wire
-from tests.contract.drift import route_complaints, table_complaints
-from tests.contract.tables import TABLES
+from tests.contract.attacked import NEVER_GRANTED
+from tests.contract.drift import relation_complaints, route_complaints, table_complaints
+from tests.contract.tables import AUTHZ, TABLES
 
 CONTRACT = Contract.packaged()
+SECURED = [name for name, operation in CONTRACT.operations.items() if operation.secured]
 
 
 def served_routes(app: flask.Flask) -> dict[str, set[str]]:
@@ -91,6 +93,23 @@ def test_an_operation_in_no_table_is_named() -> None:
     complaints = table_complaints([*CONTRACT.operations, "PostSurprise"], TABLES)
     assert [one for one in complaints if one not in before] == [
         f"PostSurprise is missing from the {title} table" for title in TABLES
+    ]
+
+
+def test_every_operation_that_takes_a_token_asks_for_a_relation() -> None:
+    assert relation_complaints(SECURED, AUTHZ, NEVER_GRANTED) == []
+
+
+@pytest.mark.parametrize("name", [one for one in SECURED if one not in NEVER_GRANTED])
+def test_an_operation_that_any_token_would_open_is_named(name: str) -> None:
+    complaint = f"{name} takes a token and asks for no relation"
+    assert relation_complaints(SECURED, {**AUTHZ, name: None}, NEVER_GRANTED) == [complaint]
+
+
+def test_of_those_that_ask_for_no_relation_only_the_events_are_excused() -> None:
+    assert relation_complaints([*SECURED, "PostSurprise"], AUTHZ, ()) == [
+        f"{name} takes a token and asks for no relation"
+        for name in ("GetNodeEvents", "PostSurprise")
     ]
 
 
