@@ -140,6 +140,10 @@ def scaffold(
 
     For spec authors: edit api/plexsphere-v1.yaml first, then this, then make it true.
     """
+    from handlers import OPERATIONS
+    from server.contract import packaged_contract
+    from server.contract_check import contract_complaints
+    from server.contract_errors import ContractError
     from server.dev.scaffold import ScaffoldError
     from server.dev.scaffold import scaffold as draft
 
@@ -147,3 +151,6 @@ def scaffold(
         typer.echo(draft(operation_id))
     except ScaffoldError as error:
         raise Failure(str(error), ExitCode.USAGE) from error
+    except ContractError as error:
+        complaints = contract_complaints(packaged_contract(), OPERATIONS)
+        raise Failure("\n".join(complaints) or str(error), ExitCode.USAGE) from error
