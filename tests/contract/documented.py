@@ -24,6 +24,22 @@ def documented(document: Mapping[str, Any]) -> Table:
     }
 
 
+def parameter_examples(document: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Operation -> its parameters, by name, each with the first of its examples."""
+    return {
+        operation["operationId"]: {
+            one["name"]: next((value for _, value in _examples(document, one)), None)
+            for one in (
+                _resolved(document, each)
+                for each in (*item.get("parameters", ()), *operation.get("parameters", ()))
+            )
+        }
+        for item in document["paths"].values()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
 def example_complaints(contract: Contract, table: Table) -> list[str]:
     """What lacks an example, and each that its schema refuses; a 304 and a 204 show nothing."""
     complaints: list[str] = []

@@ -63,7 +63,7 @@ if not structlog.is_configured():
     )
 
 
-# What the first Node has an entry of each kind under.
+# What the first Node has an entry of each kind under: the example that the contract has of a key.
 ENTRY_KEY = "disk.root"
 DOMAIN_ROW = Domain(DOMAIN, "Plant North", "plant-north", None, None, "10.42.0.0/16", EPOCH)
 

@@ -16,11 +16,11 @@ from handlers.service import HealthCheck, ServicePorts
 from server.contract import Contract
 from server.contract_errors import ContractError
 from server.operations import OperationResolver, bind, coverage_complaints
-from tests.attacks import filled
 from tests.bodies import JSON, body_now
 from tests.contract.attacked import ATTACKED, NEVER_GRANTED
-from tests.factories import DOMAIN, agent_of, node_id
-from tests.ports.in_process import ENTRY_KEY, FakeService
+from tests.factories import agent_of, node_id
+from tests.ports.asking import path_of, query_of
+from tests.ports.in_process import FakeService
 
 CONTRACT = Contract.packaged()
 
@@ -174,10 +174,9 @@ def test_metrics_count_answers_by_operation_and_status() -> None:
 def test_every_operation_but_the_events_reaches_its_2xx(name: str) -> None:
     operation, body = CONTRACT.operations[name], body_now(name)
     given = {} if body is None else {"data": body, "headers": JSON}
-    path = filled(
-        operation.path, {"id": str(node_id(1)), "domain_id": str(DOMAIN), "key": ENTRY_KEY}
+    answer = FakeService().ask(
+        path_of(name), who=1, method=operation.method, query_string=query_of(name), **given
     )
-    answer = FakeService().ask(path, who=1, method=operation.method, **given)
     assert answer.status_code == ATTACKED[name].granted
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import yaml
 from handlers.answers import Answer, Call
 from handlers.service import ServicePorts
 from server.contract import Contract
-from tests.factories import node_id
-from tests.ports.in_process import ENTRY_KEY, FakeService
+from tests.ports.asking import path_of, query_of
+from tests.ports.in_process import FakeService
 
 CONTRACT = Contract.packaged()
 UNDECLARED = ["x=1", "x", "=1", "id=1", "%00=%FF", "hunter2=hunter2", "a=1&a=2", "Limit=1"]
@@ -38,9 +37,9 @@ def service() -> FakeService:
 
 
 def asked(service: FakeService, name: str, query: str, who: int | None = 1, **given: Any) -> Any:
-    operation = CONTRACT.operations[name]
-    path = re.sub(r"\{\w+\}", str(node_id(1)), operation.path.replace("{key}", ENTRY_KEY))
-    return service.ask(path, who, method=operation.method, query_string=query, **given)
+    method = CONTRACT.operations[name].method
+    query = f"{query_of(name)}&{query}".removeprefix("&")
+    return service.ask(path_of(name), who, method=method, query_string=query, **given)
 
 
 def test_an_operation_is_strict_or_known_to_be_lax() -> None:

@@ -1,0 +1,27 @@
+"""A good request to the service on fakes: its first Node, its Domain, the contract's examples."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlencode
+
+from server.contract import Contract
+from tests.contract.answered import IN_DOMAIN, NODE
+from tests.contract.documented import parameter_examples
+
+CONTRACT = Contract.packaged()
+EXAMPLES = parameter_examples(CONTRACT.document)
+
+
+def path_of(name: str) -> str:
+    """The path of an operation, percent-decoded."""
+    path = CONTRACT.operations[name].path
+    path = path.replace("/v1/nodes/{id}", NODE).replace("/v1/domains/{domain_id}", IN_DOMAIN)
+    return path.format_map(EXAMPLES[name])
+
+
+def query_of(name: str) -> str:
+    """What an operation is never asked without."""
+    required = [one for one in CONTRACT.operations[name].parameters if one.required]
+    given = {one.name: EXAMPLES[name][one.name] for one in required if one.kind == "query"}
+    return urlencode({k: v if isinstance(v, str) else json.dumps(v) for k, v in given.items()})
