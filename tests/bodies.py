@@ -1,4 +1,7 @@
-"""A request body for each operation that declares one: the contract's first example, of now."""
+"""A request body for each operation that declares one: the contract's first example, of now.
+
+And of an answer that is JSON, for what stands in for a port.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,13 @@ def example_body(operation_id: str) -> dict[str, Any] | None:
     """The first example of the operation's body as it stands in the file; None without a body."""
     shown = _DOCUMENTED.get((operation_id, "body"), {}).get("application/json")
     return dict(next(iter(shown.values()))) if shown else None
+
+
+def example_answer(operation_id: str) -> dict[str, Any]:
+    """The first example of the operation's success."""
+    declared = Contract.packaged().operations[operation_id].responses
+    success = str(min(status for status in declared if status >= 200))
+    return dict(next(iter(_DOCUMENTED[operation_id, success]["application/json"].values())))
 
 
 def body_now(operation_id: str, **changes: Any) -> bytes | None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tests.ports.in_process import FakeService
 
 Asking = Callable[["FakeService"], object]
+Query = Mapping[str, str]
 NODE = f"/v1/nodes/{node_id(1)}"
 IN_DOMAIN = f"/v1/domains/{DOMAIN}"
 
@@ -44,18 +45,20 @@ def nothing(service: FakeService) -> None:
     """Texts, files and empty answers have no keys."""
 
 
-def got(path: str) -> Asking:
-    return lambda service: service.ask(path, 1)
+def got(path: str, query: Query | None = None) -> Asking:
+    return lambda service: service.ask(path, 1, query_string=query)
 
 
-def sent(operation_id: str, method: str, path: str, again: bool = False) -> Asking:
+def sent(
+    operation_id: str, method: str, path: str, again: bool = False, query: Query | None = None
+) -> Asking:
     """The contract's first example of a body; ``again`` with the key of the first time."""
 
     def ask(service: FakeService) -> None:
         headers = {**JSON, **({"Idempotency-Key": "once"} if again else {})}
         data = body_now(operation_id)
         for _ in range(1 + again):
-            service.ask(path, 1, method, data=data, headers=headers)
+            service.ask(path, 1, method, data=data, headers=headers, query_string=query)
 
     return ask
 

@@ -13,7 +13,7 @@ from handlers import OPERATIONS
 from handlers.answers import Answer
 from server.contract import Contract
 from tests.contract.answer_drift import Given, Recorded, answer_complaints, body_complaints
-from tests.contract.answered import ANSWERED
+from tests.contract.answered import ANSWERED, Asking
 from tests.contract.test_drift_values import WORDS
 from tests.ports.in_process import FakeService
 
@@ -32,10 +32,10 @@ Edit = Callable[[Any], object]
 class Recorder:
     """The real handlers in the service, on fakes; keeps what they give and what they read."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Mapping[str, Asking] = ANSWERED) -> None:
         self.given: list[Given] = []
         self.reads: dict[str, dict[str, bool]] = {}
-        for name, asking in ANSWERED.items():
+        for name, asking in rows.items():
             asking(FakeService(operations={name: self._heard(name, OPERATIONS[name])}))
 
     def _heard(self, name: str, handler: Callable[..., Answer]) -> Callable[..., Answer]:

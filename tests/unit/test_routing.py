@@ -60,7 +60,7 @@ def test_an_undeclared_method_is_a_405_that_names_the_declared_ones(
 ) -> None:
     declared = CONTRACT.methods_of(path)
     undeclared = [method for method in METHODS if method not in declared]
-    assert len(undeclared) >= len(METHODS) - 3
+    assert undeclared
     for method in undeclared:
         answer = service.ask(path.replace("{id}", str(node_id(1))), method=method)
         assert (answer.status_code, answer.headers["Allow"]) == (405, ", ".join(declared))
