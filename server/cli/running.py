@@ -136,7 +136,7 @@ def scaffold(
         str, typer.Argument(metavar="OPERATION_ID", help="An operation of the contract.")
     ],
 ) -> None:
-    """Print the handler, port and test that a declared operation needs, and where each goes.
+    """Print what a declared operation needs, piece by piece, and where each goes.
 
     For spec authors: edit api/plexsphere-v1.yaml first, then this, then make it true.
     """

@@ -8,63 +8,69 @@ from dataclasses import dataclass
 
 from server.contract import Contract, OperationContract
 from server.dev.breaking.documents import Document, Place
-from server.parameters import ParameterContract
-from server.signatures import annotation, python_name
+from server.dev.scaffold.declared import Parameter, body_members, parameter, varies
+from server.signatures import python_name
 
+JSON = "application/json"
 NODE_PATH = re.compile(r"/v1/nodes/\{id\}(/|$)")
 DOMAIN_PATH = re.compile(r"/v1/domains/\{domain_id\}(/|$)")
 FRAMEWORK_HEADERS = {"X-Correlation-Id"}
 NOT_PROVISIONED, AWAY = 501, 503
 
 
-class ScaffoldError(Exception):
-    """Why there is nothing to print, in one sentence for the author of the contract."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A declared path or query parameter; ``given`` when a value always arrives."""
-
-    name: str
-    annotation: str
-    given: bool
-
-    @property
-    def declared(self) -> str:
-        """As it stands in a signature."""
-        return f"{self.name}: {self.annotation}{'' if self.given else ' = None'}"
-
-
 @dataclass(frozen=True, slots=True)
 class Operation:
     """An operation, as far as its code depends on it; ``status`` is its success, if it has one.
 
-    ``about`` is the Node or the Domain that it addresses, so that the gates stand before it and
-    both outcomes leave an audit row; ``refusal`` is the code of its gate 0, empty where it has
-    none; ``may_be_away`` says that a dependency that cannot be reached is a declared answer.
+    ``about`` is the Node or the Domain that it addresses, else the platform where a token is asked
+    for: gates stand before it, and both outcomes leave an audit row. ``refusal`` is the code of its
+    gate 0, empty where it has none; ``may_be_away`` says that a dependency that cannot be reached
+    is a declared answer, ``varies`` that no one answer shows all it may say.
     """
 
     name: str
-    function: str
-    slice: str
-    noun: str
+    verb: str
+    words: tuple[str, ...]
     summary: str
-    secured: bool
     about: str
     method: str
     path: str
     refusal: str
     parameters: tuple[Parameter, ...]
+    takes_a_body: bool
+    members: tuple[Parameter, ...]
     status: int | None
     media: str | None
     headers: Mapping[str, str]
-    takes_a_body: bool
+    codes: Mapping[int, tuple[str, ...]]
     may_be_away: bool
+    varies: bool
 
     @property
-    def gated(self) -> bool:
-        """Whether a relation is asked for."""
-        return bool(self.about)
+    def function(self) -> str:
+        """Its handler."""
+        return "_".join(dict.fromkeys([self.verb, *self.words])).lower()
+
+    @property
+    def slice(self) -> str:
+        """What it is about, as a module is called."""
+        return "_".join(self.words).lower()
+
+    @property
+    def asks(self) -> str:
+        """The constant that says which relation it asks for."""
+        return self.function.upper()
+
+    @property
+    def does(self) -> str:
+        """What a port calls it."""
+        verb = {"get": "read", "list": "page"}.get(self.verb, self.verb)
+        return python_name(verb)
+
+    @property
+    def writes(self) -> bool:
+        """Whether something is other than before."""
+        return self.method != "GET"
 
     @property
     def id_parameter(self) -> str:
@@ -72,17 +78,21 @@ class Operation:
         return {"node": "id", "domain": "domain_id"}.get(self.about, "")
 
     @property
+    def further(self) -> tuple[Parameter, ...]:
+        """The other parameters."""
+        return tuple(one for one in self.parameters if one.name != self.id_parameter)
+
+    @property
     def relation(self) -> str:
-        """A Node's own agent, or whoever may look at a Domain or change it."""
-        if self.about == "node":
-            return "node-agent"
-        return "domain-view" if self.method == "GET" else "domain-edit"
+        """A Node's own agent, or whoever may look at a Domain, change it or manage them all."""
+        if self.about == "domain":
+            return "domain-edit" if self.writes else "domain-view"
+        return "node-agent" if self.about == "node" else "manage"
 
     @property
     def audit_relation(self) -> str:
         """What its audit rows call it."""
-        verb = self.function.partition("_")[0]
-        return f"{self.slice}.{'read' if verb in ('get', 'list') else verb}"
+        return f"{self.slice}.{'read' if self.verb == 'get' else self.verb}"
 
 
 def described(contract: Contract, declared: OperationContract) -> Operation:
@@ -93,30 +103,28 @@ def described(contract: Contract, declared: OperationContract) -> Operation:
     verb, *words = re.findall(r"[A-Z][a-z0-9]*", declared.operation_id) or [declared.operation_id]
     words = words or [verb]
     status = next((one for one in declared.responses if 200 <= one < 300), None)
-    success = declared.responses[status].media if status is not None else {}
+    success = document.mapping(document.mapping(members["responses"]).get(str(status)))
+    content = document.mapping(success.get("content"))
     about = _about(declared)
     summary = members["summary"].value if "summary" in members else declared.operation_id
     return Operation(
         name=declared.operation_id,
-        function="_".join(dict.fromkeys([verb, *words])).lower(),
-        slice="_".join(words).lower(),
-        noun="".join(words),
+        verb=verb.lower(),
+        words=tuple(words),
         summary=summary.rstrip("."),
-        secured=declared.secured,
         about=about,
         method=declared.method.upper(),
         path=declared.path,
         refusal=_refusal(declared, about, "_".join(words).lower()),
-        parameters=tuple(
-            _parameter(one)
-            for one in declared.parameters
-            if one.kind in ("path", "query")  # what it may know of the headers is in its Call
-        ),
-        status=status,
-        media=next(iter(success), None),
-        headers=_headers(document, document.mapping(members["responses"]).get(str(status))),
+        parameters=tuple(_parameters(document, declared, [item, members])),
         takes_a_body="requestBody" in members,
+        members=body_members(document, members.get("requestBody")),
+        status=status,
+        media=next(iter(content), None),
+        headers=_headers(document, success),
+        codes={one: response.problem_codes for one, response in declared.responses.items()},
         may_be_away=AWAY in declared.responses,
+        varies=varies(document, document.mapping(content.get(JSON)).get("schema")),
     )
 
 
@@ -125,7 +133,7 @@ def _about(declared: OperationContract) -> str:
         return ""
     if NODE_PATH.match(declared.path):
         return "node"
-    return "domain" if DOMAIN_PATH.match(declared.path) else ""
+    return "domain" if DOMAIN_PATH.match(declared.path) else "platform"
 
 
 def _refusal(declared: OperationContract, about: str, named: str) -> str:
@@ -136,19 +144,26 @@ def _refusal(declared: OperationContract, about: str, named: str) -> str:
     return f"{named}_not_provisioned" if about else ""
 
 
-def _parameter(declared: ParameterContract) -> Parameter:
-    if not declared.name.isidentifier():
-        raise ScaffoldError(f"parameter {declared.name} cannot be a name in Python.")
-    python = annotation(declared)
-    if python.startswith("no type"):
-        raise ScaffoldError(f"parameter {declared.name}: {python}.")
-    return Parameter(python_name(declared.name), python, declared.given)
+def _parameters(
+    document: Document, declared: OperationContract, holders: list[Mapping[str, Place]]
+) -> list[Parameter]:
+    """Those of the path and the query: what a handler may know of the headers is in its Call."""
+    written = {
+        str(document.mapping(one)["name"].value): one
+        for holder in holders
+        for one in document.listing(holder.get("parameters"))
+    }
+    return [
+        parameter(one, document, written.get(one.name))
+        for one in declared.parameters
+        if one.kind in ("path", "query")
+    ]
 
 
-def _headers(document: Document, response: Place | None) -> dict[str, str]:
+def _headers(document: Document, response: Mapping[str, Place]) -> dict[str, str]:
     """The headers an answer declares, with their examples, but for what the framework sets."""
     found: dict[str, str] = {}
-    for name, header in document.mapping(document.mapping(response).get("headers")).items():
+    for name, header in document.mapping(response.get("headers")).items():
         example = document.mapping(header).get("example")
         if name not in FRAMEWORK_HEADERS:
             found[name] = str(example.value) if example else ""

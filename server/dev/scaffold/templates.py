@@ -1,40 +1,40 @@
 """What the printed files look like; a name with a dollar stands for what differs."""
 
-HANDLER = '''\
-"""$name: $summary."""
+MODULE = '''\
+"""$title"""
 
 from __future__ import annotations
 
-${mapping}from dataclasses import $dataclasses
-from typing import $typing
+$imports
+$code'''
 
-from composer.deadline import Deadline
-${errors}${identity}${port_imports}from handlers.answers import Answer, Call
-$gate_imports$refusals$constants
-
-class ${noun}Source(Protocol):
+PORTS = '''\
+class $source(Protocol):
     """What is shown. SAY what a caller may rely on: order, bounds, units."""
 
 $method
-        """$raises"""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
-class ${noun}Ports:
+class $ports:
     """Everything the operation needs$bound"""
 
-${gates_field}    source: ${noun}Source
-$audit_field
+$fields'''
 
-$signature
+METHOD = '''\
+$head
+        """$raises"""
+        ...
+'''
+
+HANDLER = '''\
+$head
     """$summary."""
 $gates$asked
 $recorded$answer
-$refuse'''
+'''
 
-REFUSE = '''
-
+REFUSE = '''\
 def refuse_$slice() -> Answer:
     """Gate 0: nothing is asked further in while a load-bearing port is missing."""
 $raised
@@ -42,70 +42,78 @@ $raised
 
 FAKE = '''\
 @dataclass
-class Fake${noun}Source:
-    """Shows what it was given; ``fails`` is raised first."""
+class $fake:
+    """Shows the contract's examples; ``fails`` is raised first, ``calls`` is whom it was asked."""
 
-    shown: $shown
     fails: Exception | None = None
-    calls: int = 0
+    calls: list[object] = field(default_factory=list)
 
-$method
-        self.calls += 1
+$method'''
+
+FAKE_METHOD = """\
+$head
+        self.calls.append($asker)
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
-        return self.shown
+        return $shown
+"""
+
+ADAPTER = '''\
+class $adapter:
+    """Implements $port."""
+
+    def __init__(self, pool: $pool) -> None:
+        self._pool = pool
+
+$method'''
+
+ADAPTER_METHOD = '''\
+$head
+        """See $port."""
+        raise NotImplementedError
 '''
 
-TESTS = '''\
-"""$name: what its gates and its port make of a call."""
-
-from __future__ import annotations
-
-${pytest}${errors}from composer.identity import $identity
-from handlers.answers import Answer
-$handlers$factories$fakes
-AGENT = agent_of(1)
-${node}SHOWN = $shown
-
-
+TESTS = """\
 $ask
-$ports
-$call
+$arranged
+$called
 
 
-def test_what_the_port_shows_is_the_answer() -> None:
-    answer = ask(Fake${noun}Source(SHOWN))
-    assert (answer.status, answer.body) == ($status, SHOWN)
-$turned_away$on_record$away'''
+def test_${function}_answers_what_the_port_shows() -> None:
+    source = $fake()
+    answer = ask_$function(source)
+$expected
+$turned_away$on_record$away"""
 
 TURNED_AWAY = """
 
 $strangers
-def test_nothing_is_asked_for_whom_a_gate_turns_away(
-    who: Principal | None, kind: RefusalKind
-) -> None:
-    source = Fake${noun}Source()
+$head
+    source = $fake()
     with pytest.raises(Refused) as refused:
-        ask(source, who)
+        ask_$function(source, who)
     assert refused.value.kind is kind
-    assert source.calls == 0
+    assert not source.calls
 """
 
 ON_RECORD = """
 
-def test_both_outcomes_are_on_record() -> None:
-    sink = FakeAuditSink()
-    ask(Fake${noun}Source(SHOWN), AGENT, sink)
+def test_${function}_leaves_a_row_for_both_outcomes() -> None:
+    source, sink = $fake(), FakeAuditSink()
+    ask_$function(source, agent_of(1), sink)
     with pytest.raises(Refused):
-        ask(Fake${noun}Source(), agent_of(2), sink)
-    assert {row.relation for row in sink.rows} == {RELATION}
-    assert [row.outcome for row in sink.rows] == ["granted", "insufficient_relation"]
+        ask_$function(source, agent_of(2), sink)
+    assert [(row.relation, row.outcome) for row in sink.rows] == [
+        ("$audit", "granted"),
+        ("$audit", "insufficient_relation"),
+    ]
 """
 
 AWAY = """
 
-def test_a_port_that_is_away_is_a_503() -> None:
+def test_${function}_is_a_503_while_its_port_is_away() -> None:
+    source = $fake(fails=DatastoreUnavailable("away"))
     with pytest.raises(Refused) as refused:
-        ask(Fake${noun}Source(fails=DatastoreUnavailable("away")))
+        ask_$function(source)
     assert refused.value.kind is DATASTORE_UNAVAILABLE
 """
 
@@ -114,4 +122,28 @@ AUTHN: "$name": $authn,
 AUTHZ: "$name": $authz,
 AUDIT: "$name": $audit,
 REACHED: "$name": $reached,
+"""
+
+# A Problem code as the contract shows it, and an answer with the codes that it may carry.
+EXAMPLE = """\
+    $title:
+      summary: SAY when
+      value:
+$members
+
+"""
+
+RESPONSE = """\
+    $title:
+      description: SAY what is refused; of several faults, which is told.
+      x-problem-codes: [$codes]
+      headers:
+        X-Correlation-Id: { $$ref: '#/components/headers/CorrelationId' }
+      content:
+        application/problem+json:
+          schema:
+            $$ref: '#/components/schemas/Problem'
+          examples:
+$examples
+
 """

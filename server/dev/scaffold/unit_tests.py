@@ -1,102 +1,91 @@
-"""The tests that scaffold prints."""
+"""The tests that scaffold prints: a handler against the stand-in of its port."""
 
 from __future__ import annotations
 
-from server.dev.scaffold.code import body_of, filled, kind_of
-from server.dev.scaffold.layout import imported, wrapped
-from server.dev.scaffold.operations import Operation, Parameter
-from server.dev.scaffold.templates import AWAY, ON_RECORD, TESTS, TURNED_AWAY
+from collections.abc import Iterator
 
-# What may stand in a test for a value of each type.
-SAMPLES = {"str": '"a"', "int": "1", "bool": "True", "float": "1.5"}
+from server.dev.scaffold import templates
+from server.dev.scaffold.code import filled, shown
+from server.dev.scaffold.declared import Parameter
+from server.dev.scaffold.homes import CHECKER, SINK, Home
+from server.dev.scaffold.layout import exploded, literal, wrapped
+from server.dev.scaffold.operations import Operation
+
+OBJECTS = {
+    "node": 'f"node:{node_id(1)}"',
+    "domain": 'f"domain:{DOMAIN}"',
+    "platform": "PLATFORM",
+}
+IDS = {"node": "str(node_id(1))", "domain": "str(DOMAIN)"}
+# What a gate asks is there, where it is asked: a type of port, and how it stands in for one.
+HELD = {
+    ("node", "NodeRepo"): "FakeNodeRepo({node_id(1): addressed(1)})",
+    ("domain", "DomainRepo"): "FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)})",
+}
 
 
-def tests(operation: Operation) -> str:
-    """The handler against the fake."""
-    shown = {"None": "None", "bytes": 'b"shown"'}
-    kinds = ["DATASTORE_UNAVAILABLE"] if operation.may_be_away else []
-    fakes, factories = [f"Fake{operation.noun}Source"], ["agent_of", "call"]
-    strangers: list[str] = []
-    if operation.secured:
-        kinds += ["UNAUTHORIZED", "RefusalKind"]
-        strangers.append("(None, UNAUTHORIZED)")
-    if operation.gated:
-        kinds.append("INSUFFICIENT_RELATION")
-        strangers.append("(agent_of(2), INSUFFICIENT_RELATION)")
-        fakes += [f"Fake{kind_of(operation)}Repo", "FakeRelationChecker", "FakeAuditSink"]
-        factories += ["addressed", "node_id"] if operation.about == "node" else ["DOMAIN"]
-    if kinds:
-        kinds.append("Refused")
-    turned = wrapped("@pytest.mark.parametrize(", ['"who, kind"', f"[{', '.join(strangers)}]"], ")")
-    modules = {
-        "handlers.refusals": kinds,
-        f"handlers.{operation.slice}": [f"{operation.noun}Ports", operation.function],
+def tests(operation: Operation, home: Home) -> str:
+    """Every name in it has the operation's in it, so that it fits beside what is there."""
+    turned = ["(None, UNAUTHORIZED)", "(agent_of(2), INSUFFICIENT_RELATION)"]
+    strangers = wrapped("@pytest.mark.parametrize(", ['"who, kind"', f"[{', '.join(turned)}]"], ")")
+    head = wrapped(
+        f"def test_{operation.function}_asks_nothing_for_a_stranger(",
+        ["who: Principal | None", "kind: RefusalKind"],
+        ") -> None:",
+    )
+    given = {
+        "fake": home.fake,
+        "audit": operation.audit_relation,
+        "strangers": strangers,
+        "head": head,
     }
+    answer = [str(operation.status), shown(operation)]
     return filled(
-        TESTS,
+        templates.TESTS,
         operation,
-        handlers="".join(imported(module, modules[module]) for module in sorted(modules)),
-        factories=imported("tests.factories", factories),
-        fakes=imported("tests.fakes", fakes),
-        identity="AddressedDomain, Principal" if operation.about == "domain" else "Principal",
-        node=(
-            ("NODE = node_id(1)\n" if operation.about == "node" else "")
-            + (f'RELATION = "{operation.audit_relation}"\n' if operation.gated else "")
-        ),
-        on_record=filled(ON_RECORD, operation) if operation.gated else "",
-        shown=shown.get(body_of(operation), '{"shown": "by the port"}'),
-        ask=wrapped(
-            "def ask(",
-            [
-                f"source: Fake{operation.noun}Source",
-                "who: Principal | None = AGENT",
-                *(["sink: FakeAuditSink | None = None"] if operation.gated else []),
-            ],
-            ") -> Answer:",
-        ),
-        ports=_test_ports(operation),
-        call=wrapped(
-            f"    return {operation.function}(",
-            [
-                "ports",
-                "call(who)",
-                *(_argument(one) for one in operation.parameters),
-                *(["body={}"] if operation.takes_a_body else []),
-            ],
-            ")",
-        ),
-        turned_away=filled(TURNED_AWAY, operation, strangers=turned) if strangers else "",
-        away=filled(AWAY, operation) if operation.may_be_away else "",
-        pytest="import pytest\n\n" if kinds else "",
-        errors=(
-            "from composer.errors import DatastoreUnavailable\n" if operation.may_be_away else ""
-        ),
+        fake=home.fake,
+        expected=exploded("    assert (answer.status, answer.body) == (", answer, ")"),
+        ask=_ask(operation, home),
+        arranged="\n".join(_arranged(operation, home)),
+        called=_called(operation),
+        turned_away=filled(templates.TURNED_AWAY, operation, **given) if operation.about else "",
+        on_record=filled(templates.ON_RECORD, operation, **given) if operation.about else "",
+        away=filled(templates.AWAY, operation, **given) if operation.may_be_away else "",
     )
 
 
-def _test_ports(operation: Operation) -> str:
-    if not operation.gated:
-        return f"    ports = {operation.noun}Ports(source)"
-    about, held = "node:{NODE}", "nodes = FakeNodeRepo({NODE: addressed(1)})"
-    if operation.about == "domain":
-        about = "domain:{DOMAIN}"
-        held = "domains = FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)})"
-    return (
-        f'    granted = {{(AGENT.subject, "{operation.relation}", f"{about}")}}\n'
-        f"    relations = FakeRelationChecker(granted)\n"
-        f"    {held}\n"
-        + wrapped(
-            f"    ports = {operation.noun}Ports(",
-            ["relations", f"{operation.about}s", "source", "sink or FakeAuditSink()"],
-            ")",
-        )
-    )
+def _ask(operation: Operation, home: Home) -> str:
+    arguments = [f"source: {home.fake}", "who: Principal | None = agent_of(1)"]
+    arguments += ["sink: FakeAuditSink | None = None"] if operation.about else []
+    return wrapped(f"def ask_{operation.function}(", arguments, ") -> Answer:")
 
 
-def _argument(parameter: Parameter) -> str:
-    if parameter.name in ("id", "domain_id"):
-        return f"{parameter.name}=str({'NODE' if parameter.name == 'id' else 'DOMAIN'})"
-    bare = parameter.annotation.removesuffix(" | None")
-    item = bare.removeprefix("list[").removesuffix("]")
-    sample = SAMPLES[item] if item == bare else f"[{SAMPLES[item]}]"
-    return f"{parameter.name}={sample}"
+def _arranged(operation: Operation, home: Home) -> Iterator[str]:
+    if operation.about:
+        triple = ["agent_of(1).subject", literal(operation.relation), OBJECTS[operation.about]]
+        yield exploded("    granted = {(", triple, ")}")
+    yield wrapped(f"    ports = {home.ports}(", list(_ports(operation, home)), ")")
+
+
+def _ports(operation: Operation, home: Home) -> Iterator[str]:
+    stands_in = {CHECKER: "FakeRelationChecker(granted)", SINK: "sink or FakeAuditSink()"}
+    for name, kind in home.fields.items():
+        if name == home.asked:
+            yield "source"
+        else:
+            held = HELD.get((operation.about, kind), f"Fake{kind}()")
+            yield stands_in.get(kind, held) if operation.about else held
+
+
+def _called(operation: Operation) -> str:
+    arguments = ["ports", "call(who)"]
+    arguments += [_argument(operation, one) for one in operation.parameters]
+    if operation.takes_a_body:
+        given = (f"{literal(one.spelled)}: {one.sample}" for one in operation.members if one.given)
+        arguments.append(f"body={{{', '.join(given)}}}")
+    return wrapped(f"    return {operation.function}(", arguments, ")")
+
+
+def _argument(operation: Operation, one: Parameter) -> str:
+    is_the_id = one.name == operation.id_parameter
+    return f"{one.name}={IDS[operation.about] if is_the_id else one.sample}"
