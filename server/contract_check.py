@@ -171,7 +171,8 @@ def _coverage(
 
 def _at_handler(names: Sequence[str], sentence: str) -> Fault:
     """A handler nobody asks for stands in the index of the service, not in the contract."""
-    index = Path(handlers_room.__file__)
+    loader = handlers_room.__spec__.loader
+    index = Path(loader.get_code(handlers_room.__name__).co_filename)  # a frozen tree has no source
     for number, line in enumerate(index.read_text("utf-8").splitlines()):
         if any(line.lstrip().startswith(f'"{name}":') for name in names if name):
             return INDEX, number, len(line) - len(line.lstrip()), sentence

@@ -1,6 +1,7 @@
 """gunicorn's settings, all of them here (design.md 9 has what was measured)."""
 
 import gc
+import os
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,7 @@ try:
 except SettingsError:
     refuse_to_start(start_complaints())
 
+OURS = ("api", "composer", "db", "handlers", "server", "wsgi")
 # Two thirds of what a worker imports, imported before any is forked: each comes up in half the time
 # and shares the pages. Nothing of them runs by that; ours, a worker imports anew.
 _preloaded = (authzed.api.v1, connexion, jsonschema_rs, sqlalchemy.pool)
@@ -67,16 +69,16 @@ if METRICS_FOLDER not in _metrics:
     share_metrics(_metrics)
 
 
-def on_reload(server):  # type: ignore[no-untyped-def]
-    """Forget what this process has imported: new workers would have half of the old release."""
-    ours = ("composer", "db", "handlers", "server", "wsgi")
-    for name in list(sys.modules):
-        if name.partition(".")[0] in ours and name != __name__:
-            del sys.modules[name]
-
-
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
-    """Importing the application makes nothing but long-lived objects: collecting waits for that."""
+    """Read one release, even where the next one is put into its place while this worker starts.
+
+    What the master has imported is of the release before, or a link that may lead elsewhere soon.
+    """
+    sys.path[:] = map(os.path.realpath, sys.path)
+    for name in list(sys.modules):
+        if name.partition(".")[0] in OURS and name != __name__:
+            del sys.modules[name]
+    # Importing the application makes nothing but long-lived objects: collecting waits for that.
     gc.disable()
 
 

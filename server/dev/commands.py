@@ -161,5 +161,6 @@ def spicedb_library() -> Path:
 
 def plain_environment() -> dict[str, str]:
     """The shell's, without what would change a part behind our back."""
-    hostile = ("PLEXSPHERE_", "GUNICORN_", "PROMETHEUS_", "PYTHON", "GRPC_", "PG")
+    # gunicorn believes PWD where it is a link to its working folder, and imports from there.
+    hostile = ("PLEXSPHERE_", "GUNICORN_", "PROMETHEUS_", "PYTHON", "GRPC_", "PG", "PWD")
     return {k: v for k, v in os.environ.items() if not k.startswith(hostile)}

@@ -4,72 +4,89 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from .commands import REPOSITORY
+from .frozen import FrozenTrees, Stamps, import_path, saved
 
-WATCHED = (
-    ("api", "*.yaml"),
-    ("composer", "*.py"),
-    ("db", "**/*.py"),
-    ("db/queries", "*.sql"),
-    ("handlers", "*.py"),
-    ("server", "**/*.py"),
-)
 CHECK_SECONDS = 30
+# A look costs hundreds of system calls: each poll looks while somebody saves, later one in five.
+BUSY_POLLS = 300
+IDLE_POLLS = 5
+# What the ledger and SpiceDB were given when they started.
+AT_START = ("db/migrations/", "db/schema.sql", "server/authz/schema.zed")
 
 
 class Reloader:
-    """Looks at the files' times; a change that would boot becomes a HUP to gunicorn.
+    """Looks at the files' times; a tree that would boot is served, and gunicorn gets a HUP.
 
     The check runs in a process of its own with the service's settings, because a HUP to a tree that
-    does not import ends the master.
+    does not import ends the master. What it checks is a frozen copy, and that one is served.
     """
 
     def __init__(
         self,
+        trees: FrozenTrees,
         settings: Mapping[str, str],
         gunicorn_pid: Callable[[], int],
         say: Callable[[str], None],
     ) -> None:
+        self._trees = trees
         self._settings = settings
         self._gunicorn_pid = gunicorn_pid
         self._say = say
-        self._seen = self._settling = dict(_times())
+        self._seen = self._settling = trees.stamps
+        self._quiet = 0
 
     def poll(self) -> None:
         """Check and reload when something was saved since the last time, and nothing since then.
 
         An editor saves one file, a checkout hundreds: half of them is a tree that nobody wrote.
         """
-        times = dict(_times())
-        if times == self._seen:
+        self._quiet += 1
+        if self._quiet > BUSY_POLLS and self._quiet % IDLE_POLLS:
             return
-        if times != self._settling:
-            self._settling = times
-            return
-        complaints = check(self._settings)
-        if dict(_times()) != times:  # what was checked is not what would be served
-            return
-        self._seen = times
-        if complaints:
+        stamps = saved()
+        if stamps != self._settling:
+            self._settling, self._quiet = stamps, 0
+        elif stamps != self._seen:
+            self._reload(stamps)
+
+    def _reload(self, stamps: Stamps) -> None:
+        try:
+            tree = self._trees.take(stamps)
+            if saved() != stamps:  # half of it may be older than the rest
+                return
+            complaints = check(tree, self._settings)
+        except OSError as error:  # a file that nobody may read, a full disk
+            complaints = [str(error)]
+        if not complaints:
+            self._serve(tree, stamps)
+        elif saved() == stamps:  # else whoever saved again may have mended it
+            self._seen = stamps
             self._say("not reloaded, the old version goes on serving:")
             for line in complaints:
                 self._say(f"  {line}")
-            return
+
+    def _serve(self, tree: Path, stamps: Stamps) -> None:
+        before, self._seen = self._seen, stamps
+        self._trees.serve(tree)
         os.kill(self._gunicorn_pid(), signal.SIGHUP)
         self._say("what was saved would boot: new workers start with it and take over")
+        for name, stamp in stamps.items():
+            if name.startswith(AT_START) and before.get(name) != stamp:
+                self._say(f"  {name} is read at the start: stop make run, and start it again")
 
 
-def check(settings: Mapping[str, str]) -> list[str]:
-    """Why the tree as it stands would not boot, a line each; empty when it would."""
+def check(tree: Path, settings: Mapping[str, str]) -> list[str]:
+    """Why a frozen tree would not boot, a line each; empty when it would."""
     command = [sys.executable, "-m", "server.dev.check_boot"]
     try:
         done = subprocess.run(
             command,
             cwd=REPOSITORY,
-            env={**os.environ, **settings},
+            env={**os.environ, **settings, **import_path(tree)},
             capture_output=True,
             text=True,
             timeout=CHECK_SECONDS,
@@ -79,11 +96,3 @@ def check(settings: Mapping[str, str]) -> list[str]:
     if done.returncode == 0:
         return []
     return done.stdout.splitlines() or done.stderr.splitlines()[-1:] or ["it does not boot"]
-
-
-def _times() -> Iterator[tuple[str, int]]:
-    for folder, pattern in WATCHED:
-        for path in sorted((REPOSITORY / folder).glob(pattern)):
-            # an editor may be putting a new file in its place just now
-            with suppress(FileNotFoundError):
-                yield str(path), path.stat().st_mtime_ns

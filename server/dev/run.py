@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .commands import REPOSITORY
 from .failures import write_private
+from .frozen import FrozenTrees
 from .process import StackError
 from .reload import Reloader
 from .stack import Stack
@@ -31,6 +32,7 @@ def run_dev(
 ) -> int:
     """Runs until it is stopped; the exit status: 0 when someone stopped it, 1 when it failed."""
     steps = Steps()
+    trees = FrozenTrees(folder.absolute() / "served")
     stack = Stack(
         folder,
         port=port,
@@ -43,6 +45,7 @@ def run_dev(
         log_to_file=False,
         evaluator=True,
         relay=True,
+        tree=trees.begin,
         step=steps.done,
     )
     try:
@@ -50,7 +53,7 @@ def run_dev(
         with stopping_on_signals(), stack:
             write_env(folder / "env", {**stack.env, **stack.identities})
             steps.farewell(stack)
-            reloader = Reloader(stack.env, lambda: stack.gunicorn.pid, say)
+            reloader = Reloader(trees, stack.env, lambda: stack.gunicorn.pid, say)
             watch(stack, reloader.poll)
     except Stopped as reason:
         say(f"\nstopped ({reason}): nothing is left running.")

@@ -31,8 +31,8 @@ class Stack:
 
     `port` 0 takes a free one. `env` adds settings of the service; `external` are those of parts
     that run elsewhere. gunicorn logs to a file, or with `log_to_file` False to the starter's own
-    stdout. With `moved_time` the service goes by a clock that a test sets forward. `step` is told
-    what has just been done.
+    stdout. With `moved_time` the service goes by a clock that a test sets forward. `tree` is asked
+    at each start of gunicorn how it imports another tree than ours; `step` is told what was done.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Stack:
         moved_time: bool = False,
         evaluator: bool = False,
         relay: bool = False,
+        tree: Callable[[], Mapping[str, str]] = dict,
         step: Callable[[str], None] = lambda title: None,
     ) -> None:
         self.places = Places(folder.absolute())
@@ -64,6 +65,7 @@ class Stack:
             "PLEXSPHERE_THREADS": str(threads),
             **(env or {}),
         }
+        self._tree = tree
         self._log_to_file = log_to_file
         self._aside = ["evaluator"] * evaluator + ["relay"] * relay
         self._step = step
@@ -113,12 +115,10 @@ class Stack:
         env = self.env
         if "PLEXSPHERE_SIGNING_KEY" not in env:
             return self._external.get("PLEXSPHERE_TOKEN", "")
-        issued = {
-            "issuer": env["PLEXSPHERE_JWT_ISSUER"],
-            "audience": env["PLEXSPHERE_JWT_AUDIENCE"],
-        }
+        claims.setdefault("issuer", env["PLEXSPHERE_JWT_ISSUER"])
+        claims.setdefault("audience", env["PLEXSPHERE_JWT_AUDIENCE"])
         key = Path(env["PLEXSPHERE_SIGNING_KEY"])
-        return keys.mint(key, subject or f"node:{self.node_id}", **{**issued, **claims})
+        return keys.mint(key, subject or f"node:{self.node_id}", **claims)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -230,7 +230,7 @@ class Stack:
             self._add(assembly.postgres_part(self._cluster))
         if "PLEXSPHERE_SPICEDB_ENDPOINT" not in self._external:
             self._add(assembly.spicedb_part(self.places, spicedb, lambda: self.dsn))
-        self._add_gunicorn("gunicorn", port, lambda: self.env, "/readyz")
+        self._add_gunicorn("gunicorn", port, lambda: {**self.env, **self._tree()}, "/readyz")
 
     def _add_gunicorn(
         self, name: str, port: int, env: Callable[[], Mapping[str, str]], wait_for: str

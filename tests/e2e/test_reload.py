@@ -5,7 +5,9 @@ Works on a copy of the tree, because the tree itself is what the other tests rea
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from server.dev.ports import free_ports
+from server.dev.process import descendants
 from tests.client import ask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,12 +28,14 @@ ROOMS = ("api", "composer", "db", "handlers", "server", "wsgi.py", "setup.cfg")
 
 
 class Author:
-    """A copy of the tree, served from it, and what was said."""
+    """A copy of the tree, served from it, and what was said since the last save."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, run: subprocess.Popen[bytes]) -> None:
         self.contract = folder / "api" / "plexsphere-v1.yaml"
         self.log = folder / "run.log"
         self.url = url
+        self.run = run
+        self._heard = 0
 
     def file(self, path: str) -> Path:
         return self.contract.parents[1] / path
@@ -38,13 +43,20 @@ class Author:
     def save(self, old: str, new: str) -> None:
         text = self.contract.read_text()
         assert old in text
+        self._heard = len(self.log.read_text())
         self.contract.write_text(text.replace(old, new, 1))
+
+    def save_version(self) -> str:
+        """The file with another version."""
+        (saved,) = re.findall(r"^  version: (\S+)$", self.contract.read_text(), re.MULTILINE)
+        self.save(f"version: {saved}\n", f"version: {saved}1\n")
+        return f"{saved}1"
 
     def version(self) -> str:
         return str(ask(self.url, "/v1/version").json["contract_version"])
 
     def said(self, sentence: str) -> bool:
-        return sentence in self.log.read_text()
+        return sentence in self.log.read_text()[self._heard :]
 
 
 def eventually(happened: Callable[[], bool]) -> bool:
@@ -56,24 +68,25 @@ def eventually(happened: Callable[[], bool]) -> bool:
     return False
 
 
-@pytest.fixture
-def author(tmp_path: Path) -> Iterator[Author]:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Author]:
+    folder = tmp_path_factory.mktemp("tree")
     for name in ROOMS:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copy(source, tmp_path / name)
-    (tmp_path / ".dev").mkdir()
-    (tmp_path / ".dev" / "npm").symlink_to(ROOT / ".dev" / "npm")
+            shutil.copy(source, folder / name)
+    (folder / ".dev").mkdir()
+    (folder / ".dev" / "npm").symlink_to(ROOT / ".dev" / "npm")
     port = free_ports(1)[0]
     body = f"from server.dev.run import run_dev; run_dev(port={port}, nodes=2, workers=1)"
-    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    with (tmp_path / "run.log").open("wb") as log:
+    env = {**os.environ, "PYTHONPATH": str(folder)}
+    with (folder / "run.log").open("wb") as log:
         run = subprocess.Popen(
-            [sys.executable, "-c", body], cwd=tmp_path, env=env, stdout=log, stderr=log
+            [sys.executable, "-c", body], cwd=folder, env=env, stdout=log, stderr=log
         )
-    author = Author(tmp_path, f"http://127.0.0.1:{port}")
+    author = Author(folder, f"http://127.0.0.1:{port}", run)
     try:
         assert eventually(lambda: author.said("Ctrl-C stops everything")), author.log.read_text()
         yield author
@@ -82,28 +95,60 @@ def author(tmp_path: Path) -> Iterator[Author]:
         run.wait(timeout=30)
 
 
+@pytest.fixture
+def author(served: Author) -> Iterator[Author]:
+    """Each test leaves the tree as it found it, the version apart, and is still served by it."""
+    yield served
+    assert served.run.poll() is None, served.log.read_text()
+
+
 def test_files_that_need_each_other_are_served_together(author: Author) -> None:
     """The master has imported some of them already, and its workers are its copies."""
     with author.file("server/authn/documents.py").open("a") as documents:
         documents.write("\n\nSAVED = 1\n")
     with author.file("server/wiring.py").open("a") as wiring:
         wiring.write("\n\nfrom server.authn.documents import SAVED  # noqa\n")
-    author.save("version: 1.0.0", "version: 1.2.0")
-    assert eventually(lambda: author.version() == "1.2.0"), author.log.read_text()
+    version = author.save_version()
+    assert eventually(lambda: author.version() == version), author.log.read_text()
     assert not author.said("exited with code"), author.log.read_text()
 
 
-def test_a_saved_contract_is_served_and_a_broken_one_is_not(author: Author) -> None:
-    assert author.version() == "1.0.0"
-    author.save("version: 1.0.0", "version: 1.1.0")
-    assert eventually(lambda: author.version() == "1.1.0"), author.log.read_text()
-
+def test_a_broken_contract_is_told_with_its_place_and_the_old_one_goes_on(author: Author) -> None:
+    version = author.version()
     author.save("operationId: GetLivez", "operationId: GetLives")
     assert eventually(lambda: author.said("not reloaded")), author.log.read_text()
-    assert author.said("api/plexsphere-v1.yaml:")
+    assert author.said("  api/plexsphere-v1.yaml:")
     assert author.said("operation GetLives of the contract has no handler")
-    assert ask(author.url, "/livez").status == 200
+    assert author.said("  handlers/__init__.py:")
+    assert author.version() == version
 
     author.save("operationId: GetLives", "operationId: GetLivez")
-    author.save("version: 1.1.0", "version: 1.2.0")
-    assert eventually(lambda: author.version() == "1.2.0"), author.log.read_text()
+    version = author.save_version()
+    assert eventually(lambda: author.version() == version), author.log.read_text()
+
+
+def test_a_save_that_breaks_what_was_just_served_does_not_reach_its_workers(
+    author: Author,
+) -> None:
+    """They import for seconds: this one reads its contract long after the second save."""
+    wsgi = author.file("wsgi.py")
+    wsgi.write_text(f"import time\n\ntime.sleep(1)\n{wsgi.read_text()}")
+    version = author.save_version()
+    assert eventually(lambda: author.said("would boot")), author.log.read_text()
+    author.save("\ntags:\n", "\ntags: [mesh\n")
+    assert eventually(lambda: author.said("not reloaded")), author.log.read_text()
+    assert eventually(lambda: author.version() == version), author.log.read_text()
+    author.save("\ntags: [mesh\n", "\ntags:\n")
+
+
+def test_a_worker_that_dies_comes_back_with_what_is_served(author: Author) -> None:
+    """Whatever stands in the tree by then."""
+    version = author.version()
+    author.save("\ntags:\n", "\ntags: [mesh\n")
+    assert eventually(lambda: author.said("not reloaded")), author.log.read_text()
+    master = json.loads(author.file(".dev/pids.json").read_text())["gunicorn"]
+    (worker,) = descendants(master)
+    os.kill(worker, signal.SIGKILL)
+    assert eventually(lambda: author.said("Booting worker")), author.log.read_text()
+    assert eventually(lambda: author.version() == version), author.log.read_text()
+    author.save("\ntags: [mesh\n", "\ntags:\n")

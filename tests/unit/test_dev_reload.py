@@ -3,31 +3,60 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server.dev import reload
-from server.dev.reload import Reloader
+from server.dev.frozen import FrozenTrees, Stamps
+from server.dev.reload import BUSY_POLLS, IDLE_POLLS, Reloader
+
+WOULD_BOOT = "what was saved would boot: new workers start with it and take over"
+REFUSED = ["not reloaded, the old version goes on serving:", "  api/plexsphere-v1.yaml:1:1: wrong"]
 
 
-class Tree:
+class Trees(FrozenTrees):
+    """Takes nothing: a tree is named after what would be in it."""
+
+    def __init__(self, stamps: Stamps) -> None:
+        super().__init__(Path("unused"))
+        self.stamps = stamps
+        self.served: list[str] = []
+        self.fault: OSError | None = None
+
+    def take(self, stamps: Stamps) -> Path:
+        if self.fault:
+            raise self.fault
+        return Path(str(dict(stamps)))
+
+    def serve(self, tree: Path) -> None:
+        self.served.append(tree.name)
+
+
+class Author:
     """Files' times, what a check says of them, and what came of it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.times = {"api": 1, "handlers": 1}
         self.complaints: list[str] = []
         self.while_checking: dict[str, int] = {}
-        self.checks = 0
+        self.looks = 0
+        self.checked: list[str] = []
         self.signals: list[int] = []
         self.said: list[str] = []
-        monkeypatch.setattr(reload, "_times", lambda: self.times.items())
+        self.trees = Trees(self.times)
+        monkeypatch.setattr(reload, "saved", self._saved)
         monkeypatch.setattr(reload, "check", self._check)
         monkeypatch.setattr(os, "kill", lambda pid, number: self.signals.append(pid))
-        self.reloader = Reloader({}, lambda: 7, self.said.append)
+        self.reloader = Reloader(self.trees, {}, lambda: 7, self.said.append)
 
-    def _check(self, settings: Any) -> list[str]:
-        self.checks += 1
+    def _saved(self) -> dict[str, int]:
+        self.looks += 1
+        return self.times
+
+    def _check(self, tree: Path, settings: Any) -> list[str]:
+        self.checked.append(tree.name)
         self.times = {**self.times, **self.while_checking}
         self.while_checking = {}
         return self.complaints
@@ -35,44 +64,94 @@ class Tree:
     def poll(self, times: int = 1) -> tuple[int, list[int]]:
         for _ in range(times):
             self.reloader.poll()
-        return self.checks, self.signals
+        return len(self.checked), self.signals
 
 
 @pytest.fixture
-def tree(monkeypatch: pytest.MonkeyPatch) -> Tree:
-    return Tree(monkeypatch)
+def author(monkeypatch: pytest.MonkeyPatch) -> Author:
+    return Author(monkeypatch)
 
 
-def test_nothing_is_done_while_nothing_is_saved(tree: Tree) -> None:
-    assert tree.poll(3) == (0, [])
+def test_nothing_is_done_while_nothing_is_saved(author: Author) -> None:
+    assert author.poll(3) == (0, [])
 
 
-def test_what_was_saved_is_checked_once_and_served(tree: Tree) -> None:
-    tree.times = {"api": 2, "handlers": 1}
-    assert tree.poll(5) == (1, [7])
+def test_what_was_saved_is_checked_once_and_served(author: Author) -> None:
+    author.times = {"api": 2, "handlers": 1}
+    assert author.poll(5) == (1, [7])
+    assert author.trees.served == author.checked
     # the signal is sent, and nobody has answered yet
-    assert tree.said == ["what was saved would boot: new workers start with it and take over"]
+    assert author.said == [WOULD_BOOT]
 
 
-def test_nothing_is_checked_while_files_are_still_being_written(tree: Tree) -> None:
+def test_nothing_is_checked_while_files_are_still_being_written(author: Author) -> None:
     for number in range(2, 6):
-        tree.times = {"api": number, "handlers": 1}
-        assert tree.poll() == (0, [])
-    assert tree.poll() == (1, [7])
+        author.times = {"api": number, "handlers": 1}
+        assert author.poll() == (0, [])
+    assert author.poll() == (1, [7])
 
 
-def test_what_was_saved_during_a_check_is_checked_before_anything_is_served(tree: Tree) -> None:
-    tree.times = {"api": 2, "handlers": 1}
-    tree.while_checking = {"handlers": 2}
-    assert tree.poll(2) == (1, [])
-    assert tree.poll(2) == (2, [7])
+def test_what_was_saved_during_a_check_is_not_what_is_served(author: Author) -> None:
+    author.times = {"api": 2, "handlers": 1}
+    author.while_checking = {"handlers": 2}
+    author.poll(2)
+    assert author.trees.served == ["{'api': 2, 'handlers': 1}"]
+    author.poll(2)
+    assert author.trees.served[1:] == ["{'api': 2, 'handlers': 2}"]
 
 
-def test_what_would_not_start_is_told_once_and_the_old_version_goes_on(tree: Tree) -> None:
-    tree.complaints = ["api/plexsphere-v1.yaml:1:1: wrong"]
-    tree.times = {"api": 2, "handlers": 1}
-    assert tree.poll(5) == (1, [])
-    assert tree.said == [
-        "not reloaded, the old version goes on serving:",
-        "  api/plexsphere-v1.yaml:1:1: wrong",
-    ]
+def test_what_was_mended_during_a_check_is_not_complained_of(author: Author) -> None:
+    author.times = {"api": 2, "handlers": 1}
+    author.complaints, author.while_checking = ["wrong"], {"handlers": 2}
+    author.poll(2)
+    author.complaints = []
+    assert author.poll(2) == (2, [7])
+    assert author.said == [WOULD_BOOT]
+
+
+def test_what_would_not_start_is_told_once_and_the_old_version_goes_on(author: Author) -> None:
+    author.complaints = ["api/plexsphere-v1.yaml:1:1: wrong"]
+    author.times = {"api": 2, "handlers": 1}
+    assert author.poll(5) == (1, [])
+    assert (author.said, author.trees.served) == (REFUSED, [])
+
+
+def test_a_file_that_cannot_be_read_is_told_and_the_old_version_goes_on(author: Author) -> None:
+    author.trees.fault = PermissionError(13, "Permission denied", "handlers/x.py")
+    author.times = {"api": 2, "handlers": 1}
+    assert author.poll(5) == (0, [])
+    assert author.said[1:] == ["  [Errno 13] Permission denied: 'handlers/x.py'"]
+
+
+def test_what_was_saved_while_make_run_started_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    author = Author(monkeypatch)
+    author.times = {"api": 1, "handlers": 3}
+    author.reloader = Reloader(author.trees, {}, lambda: 7, author.said.append)
+    assert author.poll(3) == (1, [7])
+
+
+@pytest.mark.parametrize("name", ["db/migrations/0099_x.sql", "server/authz/schema.zed"])
+def test_what_a_reload_does_not_reach_is_said_to_wait_for_a_start(
+    author: Author, name: str
+) -> None:
+    author.times = {**author.times, name: 2}
+    author.poll(3)
+    assert author.said[1:] == [f"  {name} is read at the start: stop make run, and start it again"]
+    author.times = {**author.times, "api": 2}
+    author.poll(3)
+    assert author.said[2:] == [WOULD_BOOT]
+
+
+def test_while_nobody_saves_the_tree_is_looked_at_less(author: Author) -> None:
+    author.poll(BUSY_POLLS)
+    assert author.looks == BUSY_POLLS
+    author.poll(10 * IDLE_POLLS)
+    assert author.looks == BUSY_POLLS + 10
+
+
+def test_the_first_save_after_a_pause_is_noticed_and_the_next_ones_at_once(author: Author) -> None:
+    author.poll(BUSY_POLLS + IDLE_POLLS)
+    author.times = {"api": 2, "handlers": 1}
+    assert author.poll(IDLE_POLLS + 1) == (1, [7])
+    author.times = {"api": 3, "handlers": 1}
+    assert author.poll(2) == (2, [7, 7])
