@@ -18,6 +18,7 @@ from handlers import UNPROVISIONED
 from handlers.answers import PROBLEM, Answer
 from handlers.node_state import refuse_pull
 from handlers.refusals import NOT_ACCEPTABLE, PAYLOAD_TOO_LARGE, UNKNOWN_QUERY_PARAMETER, Refused
+from handlers.service import ServicePorts
 from handlers.wire import SnapshotBody, json_bytes
 from server import request_context
 from server.contract import Contract, OperationContract
@@ -48,7 +49,7 @@ def bind(handlers: Mapping[str, Handler], ports: Mapping[type, object]) -> dict[
         elif wanted in ports:
             bound[name] = _with_ports(handler, ports[wanted])
         else:
-            bound[name] = UNPROVISIONED.get(wanted, refuse_pull)
+            bound[name] = _refusal_without(wanted)
     return bound
 
 
@@ -58,9 +59,9 @@ def is_unprovisioned(handler: Handler) -> bool:
 
 
 def is_refused(handler: Handler, ports: Mapping[type, object]) -> bool:
-    """Whether an operation answers 501 where only these ports exist."""
-    wanted = _ports_of(handler)
-    return is_unprovisioned(handler) or (wanted in UNPROVISIONED and wanted not in ports)
+    """Whether an operation answers 501 where only these ports and the service's own exist."""
+    gate = gate_of(handler)
+    return gate is not None and (gate is handler or _ports_of(handler) not in ports)
 
 
 def gate_of(handler: Handler) -> Callable[[], Answer] | None:
@@ -68,7 +69,12 @@ def gate_of(handler: Handler) -> Callable[[], Answer] | None:
     if is_unprovisioned(handler):
         return handler
     wanted = _ports_of(handler)
-    return None if wanted is None else UNPROVISIONED.get(wanted)
+    return None if wanted in (None, ServicePorts) else _refusal_without(wanted)
+
+
+def _refusal_without(wanted: type) -> Callable[[], Answer]:
+    """Of ports that nobody has made a gate for, the pull's: they may not be wired anywhere."""
+    return UNPROVISIONED.get(wanted, refuse_pull)
 
 
 def _ports_of(handler: Handler) -> type | None:

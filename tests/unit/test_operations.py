@@ -15,7 +15,14 @@ from handlers.refusals import INTERNAL, Refused
 from handlers.service import HealthCheck, ServicePorts
 from server.contract import Contract
 from server.contract_errors import ContractError
-from server.operations import OperationResolver, bind, coverage_complaints
+from server.operations import (
+    OperationResolver,
+    bind,
+    coverage_complaints,
+    gate_of,
+    is_refused,
+)
+from server.problem_check import problem_complaints
 from tests.bodies import JSON, body_now
 from tests.contract.attacked import ATTACKED, NEVER_GRANTED
 from tests.factories import agent_of, node_id
@@ -70,6 +77,26 @@ def takes_pull(ports: PullPorts, call: Call, id: str) -> Answer:
 
 def takes_service(ports: ServicePorts, call: Call) -> Answer:
     raise AssertionError("not called here")
+
+
+class NewPorts:
+    """Of an operation that nobody has wired yet, nor given a gate."""
+
+
+def takes_new(ports: NewPorts, call: Call) -> Answer:
+    raise AssertionError("not called here")
+
+
+def test_ports_without_a_gate_of_their_own_are_refused_as_the_receipt_says() -> None:
+    assert bind({"A": takes_new}, {})["A"] is gate_of(takes_new) is refuse_pull
+    assert (is_refused(takes_new, {}), is_refused(takes_new, {NewPorts: object()})) == (True, False)
+    assert (is_refused(takes_service, {}), gate_of(takes_service)) == (False, None)
+
+
+def test_a_start_is_refused_where_such_a_refusal_is_not_declared() -> None:
+    complaints = problem_complaints(CONTRACT, {**OPERATIONS, "GetVersion": takes_new})
+    (complaint,) = (sentence for _, sentence in complaints)
+    assert complaint.startswith("GetVersion can answer 501 signed_event_bus_not_provisioned")
 
 
 def test_a_handler_whose_ports_do_not_exist_refuses() -> None:
