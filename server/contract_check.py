@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from connexion.exceptions import InvalidSpecification
-from connexion.spec import Specification
-from jsonschema import ValidationError
 
 import handlers as handlers_room
 from server.contract import CONTRACT_FILE, METHODS, Contract, OperationContract
 from server.contract_errors import ContractError
+from server.contract_nodes import Misread, find, find_key, mappings, read_nodes
+from server.contract_shape import shape_fault
 from server.operations import coverage_complaints
 from server.problem_check import problem_complaints
 from server.request_validation import missing_body_refusals
@@ -32,18 +31,12 @@ LONGEST_COMPLAINT = 200
 def contract_complaints(raw: bytes, handlers: Mapping[str, Callable[..., Any]]) -> list[str]:
     """Every reason why ``raw`` cannot be served by ``handlers``, in the order of the file."""
     try:
-        root = yaml.compose(raw, Loader=yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line, mark.column) if mark else (0, 0)
-        return [_complaint(PLACE, line, column, str(error.problem or error.context))]
-    except yaml.YAMLError as error:
-        return [_complaint(PLACE, 0, 0, str(error))]
-    if not isinstance(root, yaml.MappingNode):
-        return [_complaint(PLACE, 0, 0, "not an OpenAPI document")]
-    found = [*_duplicate_keys(root), *_dangling_references(root)]
+        root, document = read_nodes(raw)
+    except Misread as error:
+        return [_complaint(PLACE, error.line, error.column, str(error))]
+    found = [*_duplicate_keys(root), *_dangling_references(root), *_unknown_schemes(root)]
     if not found:
-        found = [*_specification(raw, root)]
+        found = [*_specification(document, root)]
     if not found:
         found = [*_operations(root)]
     if not found:
@@ -63,19 +56,9 @@ def _at(node: yaml.Node, sentence: str) -> Fault:
     return PLACE, node.start_mark.line, node.start_mark.column, sentence
 
 
-def _mappings(node: yaml.Node) -> Iterator[yaml.MappingNode]:
-    if isinstance(node, yaml.MappingNode):
-        yield node
-        for _, value in node.value:
-            yield from _mappings(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            yield from _mappings(value)
-
-
 def _duplicate_keys(root: yaml.Node) -> Iterator[Fault]:
     """YAML lets the last one win, which is never what was meant."""
-    for mapping in _mappings(root):
+    for mapping in mappings(root):
         seen: set[str] = set()
         for key, _ in mapping.value:
             if key.value in seen:
@@ -84,63 +67,57 @@ def _duplicate_keys(root: yaml.Node) -> Iterator[Fault]:
 
 
 def _dangling_references(root: yaml.Node) -> Iterator[Fault]:
-    for mapping in _mappings(root):
+    """One for each target: who renames a schema has to know its name, and how often it is used."""
+    broken: dict[str, list[yaml.Node]] = {}
+    for mapping in mappings(root):
         for key, value in mapping.value:
             if key.value != "$ref" or not isinstance(value, yaml.ScalarNode):
                 continue
             parts = value.value.removeprefix("#/").split("/")
-            if not value.value.startswith("#/") or _find(root, parts)[1] < len(parts):
-                yield _at(value, f"$ref {value.value} points to nothing in this file")
+            if not value.value.startswith("#/") or find(root, parts)[1] < len(parts):
+                broken.setdefault(value.value, []).append(value)
+    for target, (first, *others) in broken.items():
+        more = f"; {len(others)} more do" if others else ""
+        yield _at(first, f"$ref {target} points to nothing in this file{more}")
 
 
-def _find(root: yaml.Node, path: Sequence[object]) -> tuple[yaml.Node, int]:
-    """The deepest node on a path, and how much of the path leads there."""
-    node, depth = root, 0
-    for depth, part in enumerate(path):
-        if isinstance(node, yaml.MappingNode):
-            found = [value for key, value in node.value if key.value == str(part)]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            found = node.value[part : part + 1]
-        else:
-            found = []
-        if not found:
-            return node, depth
-        node = found[0]
-    return node, depth + 1 if path else 0
+def _unknown_schemes(root: yaml.Node) -> Iterator[Fault]:
+    """Connexion looks them up when it is built, and says only that a key is missing."""
+    schemes, depth = find(root, ["components", "securitySchemes"])
+    known = {key.value for key, _ in schemes.value} if depth == 2 else set()
+    for holder in (root, *(operation for _, _, operation in _declared(root))):
+        demands, depth = find(holder, ["security"])
+        for demand in demands.value if depth and isinstance(demands, yaml.SequenceNode) else ():
+            for name, _ in demand.value if isinstance(demand, yaml.MappingNode) else ():
+                if name.value not in known:
+                    yield _at(name, f"{name.value} is none of components/securitySchemes")
 
 
-def _specification(raw: bytes, root: yaml.Node) -> Iterator[Fault]:
-    try:
-        Specification.from_dict(yaml.load(raw, Loader=yaml.CSafeLoader))
-    except InvalidSpecification as error:
-        nearest = _nearest(error)
-        node, _ = _find(root, list(nearest.absolute_path))
-        yield _at(node, str(nearest.message))
-    except Exception as error:  # whatever the library stumbles over is the author's to know
-        yield _at(root, f"{type(error).__name__}: {error}")
+def _specification(document: dict[str, Any], root: yaml.Node) -> Iterator[Fault]:
+    fault = shape_fault(document)
+    if fault is not None:
+        yield _at((find_key if fault.key else find)(root, fault.path)[0], fault.sentence)
 
 
-def _nearest(error: ValidationError) -> ValidationError:
-    """The deepest reason behind an error: of alternatives, the one that came furthest."""
-    while error.context:
-        error = max(error.context, key=lambda one: len(one.absolute_path))
-    return error
+def _declared(root: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node, yaml.Node]]:
+    """Every operation, with the nodes of its path and its method; shapes may be wrong yet."""
+    paths, depth = find(root, ["paths"])
+    for path, item in paths.value if depth and isinstance(paths, yaml.MappingNode) else ():
+        for method, operation in item.value if isinstance(item, yaml.MappingNode) else ():
+            if method.value in METHODS:
+                yield path, method, operation
 
 
 def _operations(root: yaml.Node) -> Iterator[Fault]:
     seen: set[str] = set()
-    paths, _ = _find(root, ["paths"])
-    for path, item in paths.value:
-        for method, operation in item.value:
-            if method.value not in METHODS:
-                continue
-            named, depth = _find(operation, ["operationId"])
-            if depth == 0:
-                yield _at(method, f"{method.value} {path.value} has no operationId")
-            elif named.value in seen:
-                yield _at(named, f"the operationId {named.value} stands here a second time")
-            else:
-                seen.add(named.value)
+    for path, method, operation in _declared(root):
+        named, depth = find(operation, ["operationId"])
+        if depth == 0:
+            yield _at(method, f"{method.value} {path.value} has no operationId")
+        elif named.value in seen:
+            yield _at(named, f"the operationId {named.value} stands here a second time")
+        else:
+            seen.add(named.value)
 
 
 def _coverage(
@@ -149,7 +126,7 @@ def _coverage(
     try:
         contract = Contract(raw)
     except ContractError as error:  # a schema that does not compile, a format without a check
-        yield _at(_find(root, error.path)[0], str(error))
+        yield _at(find(root, error.path)[0], str(error))
         return
     sentences = coverage_complaints(contract, handlers)
     if not sentences:
@@ -159,12 +136,12 @@ def _coverage(
         sentences = [f"{name}: its body has no line in BODY_REFUSALS" for name in missing]
     if not sentences:
         for path, sentence in problem_complaints(contract, handlers):
-            yield _at(_find(root, path)[0], sentence)
+            yield _at(find(root, path)[0], sentence)
     for sentence in sentences:
         words = re.split(r"\W+", sentence)
         operation = next((one for name, one in contract.operations.items() if name in words), None)
         if operation is not None:
-            yield _at(_find(root, _whereabouts(operation))[0], sentence)
+            yield _at(find(root, _whereabouts(operation))[0], sentence)
         else:
             yield _at_handler(words, sentence)
 

@@ -19,6 +19,11 @@ RING = (
     "    About: { $ref: '#/components/responses/Round' }\n"
 )
 
+
+def nested(times: int) -> str:
+    return "[" * times + "]" * times
+
+
 # name: after this text, the next of this is replaced; what is told, and the text it is told at
 EDITS = {
     "format": ("headers:", "format: int32", "format: int33", "format 'int33' has no", "int33"),
@@ -42,6 +47,20 @@ EDITS = {
     "detail": ("        detail:", "maxLength: 256", "maxLength: 20", "/detail", "description: One"),
     "code": ("        code:", "            - node_not_found\n", "", "404 node_not_found", "desc"),
     "header": ("    RetryAfter:", "maximum: 3600", "maximum: 4", "503 authz_unavailable", "{ $ref"),
+    "scheme": ("/livez:", "security: []", "security: [nope: []]", "nope is none of", "nope: []"),
+    "document": ("servers:", "  - nodeAgentJWT: []", "  - jwt: []", "jwt is none of", "jwt: []"),
+    "place": ("    NodeId:", "in: path", "in: paht", "'paht' is not one of ['path', 'q", "paht"),
+    "style": ("    Limit:", "query\n", "query\n      style: x\n", "'x' is not one of ['form'", "x"),
+    "misspelled": ("    NodeId:", "name:", "nmae:", "the key nmae is unknown here", "nmae:"),
+    "default": ("    Limit:", "default: 50\n", "default: 5000\n", "maximum of 200", "5000"),
+    "of no type": ("    Limit:", "default: 50\n", "default: abc\n", "not of type 'integer'", "abc"),
+    "date": ("info:", "title: ", "title: 2026-13-45 #", "is no timestamp, and only", "2026"),
+    "tag": ("info:", "title: ", "title: !no ", "constructor for the tag '!no'", "!no"),
+    "key": ("info:", "  title:", "  {a: b}: c\n  title:", "unhashable key", "{a: b}: c"),
+    "bell": ("info:", "title: ", "title: Ä\a", "control characters are not allowed", "\a"),
+    "deep": ("info:", "title: ", f"title: {nested(200)} #", "nested more than 100 deep", "[["),
+    "deeper": ("info:", "title: ", f"title: {nested(3000)} #", "nested more than 100 deep", "[["),
+    "itself": ("info:", "title: ", "title: &a [*a] #", "or into itself", "&a"),
 }
 
 
@@ -61,6 +80,24 @@ def test_a_fault_inside_the_contract_is_told_at_its_line_and_column(name: str) -
     assert (file, complaint in sentence) == ("api/plexsphere-v1.yaml", True), said
     shown = text.splitlines()[int(line) - 1][int(column) - 1 :]
     assert shown.startswith(at), (said[0], shown)
+
+
+def test_bytes_that_are_no_text_are_told_at_their_line_and_column() -> None:
+    raw = edited("info:", "title: ", "title: Ä@@")[0].encode().replace(b"@@", b"\xff", 1)
+    line = raw[: raw.index(b"\xff")].count(b"\n") + 1
+    said = contract_complaints(raw, OPERATIONS)
+    assert said == [
+        f"api/plexsphere-v1.yaml:{line}:11: unacceptable character #xff: "
+        "invalid leading UTF-8 octet"
+    ]
+
+
+def test_a_schema_that_was_renamed_is_one_line_however_often_it_is_used() -> None:
+    (said,) = contract_complaints(
+        edited("  schemas:", "    Problem:\n", "    Problm:\n")[0].encode(), OPERATIONS
+    )
+    used = TEXT.count("'#/components/schemas/Problem'")
+    assert said.endswith(f"schemas/Problem points to nothing in this file; {used - 1} more do")
 
 
 def test_references_that_lead_to_each_other_are_told_and_do_not_hang() -> None:
