@@ -17,6 +17,7 @@ from server.contract_errors import (
     ContractError,
     placed_in,
     reading,
+    size,
     status_number,
     switch,
 )
@@ -25,8 +26,9 @@ from server.schemas import SchemaCompiler, Validator
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 CONTRACT_FILE = "plexsphere-v1.yaml"
+BODY_MAX = "x-max-body-bytes"
+DEFAULT_BODY_MAX = 8_192  # where it is not there
 LONGEST_CHAIN = 16  # references to references; more of them is a ring
-DEFAULT_BODY_MAX = 8_192  # bytes, where `x-max-body-bytes` says nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ class Contract:
                     media: self._schemas.compile(one["schema"])
                     for media, one in body["content"].items()
                 },
-                max_bytes=body.get("x-max-body-bytes", DEFAULT_BODY_MAX),
+                max_bytes=size(body, BODY_MAX, DEFAULT_BODY_MAX),
             )
 
     def _response(self, response: Mapping[str, Any]) -> ResponseContract:

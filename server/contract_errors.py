@@ -60,6 +60,14 @@ def switch(holder: Mapping[str, Any], key: str) -> bool:
     return value
 
 
+def size(holder: Mapping[str, Any], key: str, default: int) -> int:
+    """A key of ours that counts bytes."""
+    value = holder.get(key, default)
+    if type(value) is not int or value < 1:  # to Python, true is a number
+        raise ContractError(f"{key} is a whole number from 1, or is not there", holder, key)
+    return value
+
+
 def status_number(responses: Mapping[str, Any], status: str) -> int:
     """Each status on its own: a range or a default declares what nobody sends."""
     if not str(status).isdecimal():

@@ -25,6 +25,7 @@ PARAMETERS = (*STATE, "parameters")
 LIMIT = {"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 9, "default": 5}}
 BODY = (*STATE, "requestBody")
 CONTENT = (*BODY, "content", "application/json")
+SIZE = "x-max-body-bytes"
 VALUE = (*CONTENT, "schema")
 RULE = {
     "type": "object",
@@ -64,6 +65,10 @@ BREAKING = [
     Row("a value less", lose((*VALUE, PROPERTIES, "action", "enum"), "deny"), "loses", WITH_BODY),
     Row("a body is closed", put((*VALUE, "additionalProperties"), False), "unlisted keys",
         both(WITH_BODY, put((*VALUE, "additionalProperties"), True))),
+    Row("a shorter body", put((*BODY, SIZE), 100), "x-max-body-bytes 8192 -> 100", WITH_BODY),
+    Row("a default that is shorter", drop((*BODY, SIZE)), "x-max-body-bytes 9000 -> 8192",
+        both(WITH_BODY, put((*BODY, SIZE), 9000))),
+    Row("no number of bytes", put((*BODY, SIZE), "lots"), "8192 -> lots", WITH_BODY),
     Row("null is refused", drop((*VALUE, "nullable")), "null is no longer",
         both(WITH_BODY, put((*VALUE, "nullable"), True))),
     Row("a key is only read", put((*VALUE, PROPERTIES, "note", "readOnly"), True), "note is gone",
@@ -91,6 +96,8 @@ HARMLESS = [
         WITH_BODY),
     Row("a key need not be given", drop((*VALUE, "required")), "no longer required", WITH_BODY),
     Row("a value more", gain((*VALUE, PROPERTIES, "action", "enum"), "log"), "gains", WITH_BODY),
+    Row("a longer body", put((*BODY, SIZE), 9000), "x-max-body-bytes 8192 -> 9000", WITH_BODY),
+    Row("the default in words", put((*BODY, SIZE), 8192), "", WITH_BODY),
     Row("null is accepted", put((*VALUE, "nullable"), True), "null is now", WITH_BODY),
     Row("a body is opened", put((*VALUE, "additionalProperties"), True), "unlisted keys",
         WITH_BODY),

@@ -14,6 +14,7 @@ UNKNOWN = "        '400': { $ref: '#/components/responses/UnknownQueryParameter'
 NOT_FOUND = "        '404': { $ref: '#/components/responses/NodeNotFound' }\n"
 VERSION = "              schema:\n                $ref: '#/components/schemas/Version'\n"
 REQUIRED = "      required: [type, title, status, detail, instance, correlation_id"
+SIZE = "required: true\n        x-max-body-bytes"
 RING = (
     "    Round: { $ref: '#/components/responses/About' }\n"
     "    About: { $ref: '#/components/responses/Round' }\n"
@@ -31,6 +32,9 @@ EDITS = {
     "range": ("/events:", INTERNAL, INTERNAL.replace("500", "5XX"), "status 5XX is no", "{ $ref"),
     "switch": ("/livez:", "get:\n", "get:\n      x-strict-query: 'on'\n", "x-strict-q", "'on'"),
     "body": ("/heartbeat:", "        required: true\n", "", "needs required", "description: |"),
+    "size": ("/heartbeat:", "required: true\n", f"{SIZE}: lots\n", "x-max-body-bytes is a", "lots"),
+    "no size": ("/heartbeat:", "required: true\n", f"{SIZE}: 0\n", "a whole number from 1", "0"),
+    "yes": ("/heartbeat:", "required: true\n", f"{SIZE}: true\n", "a whole number from 1", "true"),
     "schema": ("/v1/version:", VERSION, "", "schema is missing here", "example:"),
     "nullable": ("enabled:", "type: boolean", "nullable: true", "nullable needs a type", "true"),
     "ring": ("  responses:\n    #", "    NotModified:\n", RING + "    NotModified:\n", "", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from server.contract import BODY_MAX, DEFAULT_BODY_MAX
 from server.dev.breaking.documents import Document, Place
 from server.dev.breaking.media import Pair, compare_content, said
 from server.dev.breaking.verdicts import ACCEPTED, Way
@@ -61,7 +62,26 @@ def compare_body(pair: Pair, old: Place | None, new: Place | None) -> None:
         at.breaking(pointer, "the body is now required", _REFUSED_WITHOUT)
     elif was and not required:
         at.harmless(pointer, "the body is no longer required", ACCEPTED)
+    _compare_size(at, pointer, before, after)
     compare_content(at, Way.TAKEN, before.get("content"), after.get("content"))
+
+
+def _compare_size(
+    pair: Pair, pointer: str, before: Mapping[str, Place], after: Mapping[str, Place]
+) -> None:
+    """``x-max-body-bytes``, which says something where it is not written, too."""
+    old, new = (
+        one[BODY_MAX].value if BODY_MAX in one else DEFAULT_BODY_MAX for one in (before, after)
+    )
+    if BODY_MAX in after:
+        pointer = after[BODY_MAX].pointer
+    if old == new:
+        return
+    change = f"{BODY_MAX} {old} -> {new}"
+    if isinstance(old, int) and isinstance(new, int) and old < new:
+        pair.harmless(pointer, change, ACCEPTED)
+    else:
+        pair.breaking(pointer, change, "a longer body that was right is now refused")
 
 
 def _by_key(
