@@ -51,6 +51,8 @@ def without(rule: str, after: str, old: str) -> Plant:
     return Plant(rule, after, old, f"# {old}")
 
 
+BODY = "description: x, content: { text/plain: { schema: { type: string }, example: x } }"
+SIZE = "x-max-body-bytes"
 PLANTS = [
     Plant("openapi-version", "openapi: ", "3.0.3", "3.0.2"),
     Plant("operation-id-pascal-case", "/livez:", "GetLivez", "getLivez"),
@@ -78,7 +80,14 @@ PLANTS = [
     Plant("no-code-in-the-contract", "/v1/openapi.yaml:", "# No type:", "x-module:"),
     Plant("strict-query-is-true", "/v1/health:", "query: true", "query: yes please"),
     Plant("no-python-path", "/v1/version:", "What is running", "handlers.service is"),
-    Plant("no-invalid-media-type-examples", "    NodeNotFound:\n      summary", ": 404", ": 200"),
+    Plant("oas3-valid-media-example", "    NodeNotFound:\n      summary", ": 404", ": 200"),
+    Plant("oas3-valid-media-example", "    RetryAfter:", "example: 5", "example: soon"),
+    Plant("oas3-valid-media-example", "    NodeId:", "example: ", "example: x"),
+    Plant("oas3-valid-schema-example", "    Limit:", "default: 50", "default: 5000"),
+    Plant("oas3-valid-schema-example", "    Reachability:", "description: The", "default: x #"),
+    Plant("body-means-something", "/livez:", "security: []", f"requestBody: {{ {BODY} }}"),
+    Plant("max-body-bytes-is-a-number", "/public-key:", "description: At", f"{SIZE}: lots # At"),
+    Plant("max-body-bytes-is-a-number", "/docs:", "security: []", f"{SIZE}: 100"),
     Plant("no-unresolved-refs", "plain_node:", "SnapshotOfAPlainNode", "Nowhere"),
     without("path-parameters-defined", "/events:", "- $ref: '#/components/parameters/NodeId'"),
 ]
@@ -123,6 +132,15 @@ def test_every_rule_of_our_own_is_planted() -> None:
     own = {name for name, rule in rules.items() if isinstance(rule, dict)}
     assert len(own) > 20
     assert own <= {plant.rule for plant in PLANTS}
+
+
+def test_the_verbs_of_an_operation_id_are_those_that_the_docs_list() -> None:
+    rules = yaml.safe_load((ROOT / ".spectral.yaml").read_text())["rules"]
+    match = rules["operation-id-pascal-case"]["then"]["functionOptions"]["match"]
+    (line,) = re.findall(
+        r"An operationId is (.+) and a noun", (ROOT / "docs" / "spec-authors.md").read_text()
+    )
+    assert re.findall(r"`(\w+)`", line) == match[2 : match.index(")")].split("|")
 
 
 def test_the_committed_contract_has_no_fault() -> None:
