@@ -24,6 +24,40 @@ OPERATION = f"""{HEAD}
       responses:
         '200': {{content: {{application/json: {{schema: {{$ref: '#/components/schemas/A'}}}}}}}}
 """
+# What edits are made of: the real file changes, and no edit of it is about this command.
+SMALL = f"""{HEAD}
+  /nodes/{{id}}/state:
+    get:
+      operationId: GetNodeState
+      responses:
+        '200': {{content: {{application/json: {{schema: {{$ref: '#/components/schemas/State'}}}}}}}}
+        '400': {{$ref: '#/components/responses/Refused'}}
+  /nodes/{{id}}/reachability:
+    get:
+      operationId: GetNodeReachability
+      responses:
+        '400': {{$ref: '#/components/responses/Refused'}}
+components:
+  responses:
+    Refused:
+      content: {{application/problem+json: {{schema: {{$ref: '#/components/schemas/Problem'}}}}}}
+  schemas:
+    State:
+      type: object
+      required: [key, value]
+      properties:
+        key: {{type: string}}
+        value: {{type: string}}
+        reachability:
+          description: The verdict.
+          type: string
+          enum: [healthy, stale, unreachable]
+        workload_tag: {{type: string}}
+    Problem:
+      type: object
+      required: [title, status, detail]
+      properties: {{title: {{}}, status: {{}}, detail: {{}}}}
+"""
 ANY = "components: {schemas: {A: {}}}\n"
 AUTHOR = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
 
@@ -32,9 +66,9 @@ AUTHOR = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.g
 def repository(tmp_path: Path) -> Path:
     """A clone that holds the contract alone, committed once as ``v1``."""
     (tmp_path / "api").mkdir()
-    (tmp_path / "api" / CONTRACT.name).write_bytes(CONTRACT.read_bytes())
+    (tmp_path / "api" / CONTRACT.name).write_text(SMALL, encoding="utf-8")
     for command in (
-        ["init", "--quiet"],
+        ["init", "--quiet", "--initial-branch=work"],
         ["add", "api"],
         [*AUTHOR, "commit", "--quiet", "-m", "api: the contract"],
         ["tag", "v1"],
@@ -66,6 +100,13 @@ def edit(repository: Path, old: str, new: str) -> int:
     return text[: text.index(old)].count("\n") + 1
 
 
+def git(repository: Path, *command: str) -> str:
+    done = subprocess.run(
+        ["git", *AUTHOR, *command], cwd=repository, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
 def test_an_untouched_file_breaks_nobody(breaking: Run) -> None:
     done = breaking("v1")
     assert (done.returncode, done.stderr) == (0, "")
@@ -73,15 +114,13 @@ def test_an_untouched_file_breaks_nobody(breaking: Run) -> None:
 
 
 def test_a_breaking_edit_is_named_with_its_line_and_fails(breaking: Run, repository: Path) -> None:
-    line = edit(
-        repository, "enum: [healthy, stale, unreachable, '']", "enum: [healthy, stale, '', x]"
-    )
+    line = edit(repository, "enum: [healthy, stale, unreachable]", "enum: [healthy, stale, x]")
     done = breaking("HEAD")
     assert done.returncode == 1
     first, second, last = done.stdout.splitlines()
-    # The enum itself is a line below its schema's key and the description between them.
+    # The enum itself is below its schema's key, with the description and the type between them.
     assert first.startswith(f"breaking  api/{CONTRACT.name}:{line - 3}  GetNodeState 200 reach")
-    assert '#/components/schemas/Reachability/properties/state: enum gains "x"; ' in first
+    assert '#/components/schemas/State/properties/reachability: enum gains "x"; ' in first
     assert second.startswith("harmless") and 'enum loses "unreachable"' in second
     assert last.endswith("against HEAD: 1 breaking, 1 harmless")
 
@@ -89,10 +128,10 @@ def test_a_breaking_edit_is_named_with_its_line_and_fails(breaking: Run, reposit
 def test_a_shared_schema_is_named_once_with_all_that_meet_it(
     breaking: Run, repository: Path
 ) -> None:
-    edit(repository, "required: [type, title, status, detail, instance,", "required: [type, title,")
+    edit(repository, "required: [title, status, detail]", "required: [title]")
     lines = breaking("v1").stdout.splitlines()
-    assert [line.split("  ")[0] for line in lines[:-1]] == ["breaking"] * 3
-    assert all("GetNodeState 400" in line and " more  #/" in line for line in lines[:-1])
+    assert [line.split("  ")[0] for line in lines[:-1]] == ["breaking"] * 2
+    assert all("GetNodeState 400" in line and " and 1 more  #/" in line for line in lines[:-1])
 
 
 def test_a_harmless_edit_passes(breaking: Run, repository: Path) -> None:
@@ -100,6 +139,29 @@ def test_a_harmless_edit_passes(breaking: Run, repository: Path) -> None:
     done = breaking("v1")
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1].endswith("1 harmless")
+
+
+def test_what_the_base_has_gained_since_then_is_not_missed(breaking: Run, repository: Path) -> None:
+    git(repository, "checkout", "-q", "-b", "main")
+    edit(repository, "paths:\n", "paths:\n  /new: {get: {operationId: GetNew, responses: {}}}\n")
+    git(repository, "commit", "-qam", "api: more")
+    git(repository, "checkout", "-q", "work")
+    edit(repository, "required: [key, value]", "required: [key]")
+    done = breaking("main")
+    assert done.stdout.splitlines()[1:] == [
+        f"api/{CONTRACT.name} against main as of {git(repository, 'rev-parse', 'v1')[:12]}, "
+        "where HEAD left it: 1 breaking"
+    ]
+
+
+def test_a_base_without_a_common_past_is_one_sentence(breaking: Run, repository: Path) -> None:
+    git(repository, "checkout", "-q", "--orphan", "elsewhere")
+    git(repository, "commit", "-qam", "api: anew")
+    done = breaking("v1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "plexsphere-state: v1 and HEAD have no commit in common: fetch more of their history.\n"
+    )
 
 
 @pytest.mark.parametrize(

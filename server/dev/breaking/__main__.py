@@ -1,5 +1,6 @@
 """python -m server.dev.breaking BASE: is the contract of the working tree safe for BASE's clients?
 
+BASE as it was when HEAD left it: what BASE has gained since then, nobody here has taken away.
 Exit code 0 when no edit breaks a client, 1 when one does, 2 when there is nothing to compare.
 """
 
@@ -25,8 +26,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if len(arguments) != 1 or not arguments[0].strip():
             raise Unreadable("name the version to compare with: make breaking BASE=<git ref>.")
-        base = arguments[0]
-        old = Document.parse(show(base), f"{CONTRACT} at {base}")
+        commit, base = fork(arguments[0])
+        old = Document.parse(show(commit, base), f"{CONTRACT} at {base}")
         new = Document.parse(working_copy(), CONTRACT)
         report = compare(old, new)
     except Unreadable as reason:
@@ -38,13 +39,23 @@ def main(arguments: Sequence[str]) -> int:
     return BROKEN if report.breaks else SAFE
 
 
-def show(base: str) -> bytes:
-    """The contract as it stood at a commit. Raises Unreadable."""
-    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
-    if commit.returncode:
-        reason = commit.stderr.decode(errors="replace").strip().splitlines()
+def fork(base: str) -> tuple[str, str]:
+    """The commit at which HEAD left a base, and what to call it. Raises Unreadable."""
+    tip = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
+    if tip.returncode:
+        reason = tip.stderr.decode(errors="replace").strip().splitlines()
         raise Unreadable(reason[0] if reason else f"git knows no commit {base}.")
-    shown = _git("show", f"{commit.stdout.decode().strip()}:./{CONTRACT}")
+    left = _git("merge-base", tip.stdout.decode().strip(), "HEAD")
+    if left.returncode:
+        raise Unreadable(f"{base} and HEAD have no commit in common: fetch more of their history.")
+    commit = left.stdout.decode().strip()
+    moved_on = left.stdout != tip.stdout
+    return commit, f"{base} as of {commit[:12]}, where HEAD left it" if moved_on else base
+
+
+def show(commit: str, base: str) -> bytes:
+    """The contract as it stood at a commit. Raises Unreadable."""
+    shown = _git("show", f"{commit}:./{CONTRACT}")
     if shown.returncode:
         raise Unreadable(f"there is no {CONTRACT} at {base}.")
     return shown.stdout
