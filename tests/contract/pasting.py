@@ -98,13 +98,16 @@ def _in_each_table(text: str, code: str) -> str:
 
 
 def _in_operation(text: str, code: str, name: str, status: str) -> str:
-    """In place of an answer, or before the first one of a greater status."""
+    """In place of an answer, or before the first one of a greater status, or behind them all."""
     head, tail = text.split(f"operationId: {name}\n")
     lines = tail.splitlines(keepends=True)
     own = f"        '{status}':"
-    at = next(n for n, line in enumerate(lines) if re.match(r"        '\d", line) and line >= own)
+    statuses = [n for n, line in enumerate(lines) if re.match(r"        '\d", line)]
+    first = statuses[0]
+    last = next(n for n, line in enumerate(lines[first:], first) if not line.startswith(" " * 8))
+    at = next((n for n in statuses if n < last and lines[n] >= own), last)
     end = at + lines[at].startswith(own)
-    assert "{ $ref" in lines[at]
+    assert at == last or "{ $ref" in lines[at]
     return head + f"operationId: {name}\n" + "".join([*lines[:at], code, *lines[end:]])
 
 

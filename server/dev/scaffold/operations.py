@@ -115,7 +115,7 @@ def described(contract: Contract, declared: OperationContract) -> Operation:
         about=about,
         method=declared.method.upper(),
         path=declared.path,
-        refusal=_refusal(declared, about, "_".join(words).lower()),
+        refusal=_refusal(declared, "_".join(words).lower()),
         parameters=tuple(_parameters(document, declared, [item, members])),
         takes_a_body="requestBody" in members,
         members=body_members(document, members.get("requestBody")),
@@ -136,12 +136,13 @@ def _about(declared: OperationContract) -> str:
     return "domain" if DOMAIN_PATH.match(declared.path) else "platform"
 
 
-def _refusal(declared: OperationContract, about: str, named: str) -> str:
-    """The declared code of gate 0; one of its own where none is declared yet."""
+def _refusal(declared: OperationContract, named: str) -> str:
+    """The declared code of gate 0; one of its own where none is declared yet: what asks a port of
+    its own can be without it, whoever may ask."""
     response = declared.responses.get(NOT_PROVISIONED)
     if response is not None and response.problem_codes:
         return response.problem_codes[0]
-    return f"{named}_not_provisioned" if about else ""
+    return f"{named}_not_provisioned"
 
 
 def _parameters(
