@@ -225,10 +225,19 @@ class Contract:
         return node
 
 
+class _OnceEach(yaml.CSafeLoader):
+    """YAML lets the last of two equal keys win, which is never what was meant."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        found = super().construct_mapping(node, deep)
+        if len(found) < len(node.value):
+            raise yaml.constructor.ConstructorError(problem="a key stands twice in one mapping")
+        return found
+
+
 def _parse(raw: bytes) -> dict[str, Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        document = yaml.load(raw, Loader=loader)
+        document = yaml.load(raw, Loader=_OnceEach)
     except yaml.YAMLError as error:
         raise ContractError(f"{CONTRACT_FILE}: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict) or "paths" not in document:

@@ -45,6 +45,7 @@ from server.probes import keys_probe, ledger_probe, spicedb_probe, wiring_probe
 from server.problem_check import problem_complaints
 from server.receipt import WiringReceipt
 from server.settings import Settings
+from server.signatures import signature_complaints
 from server.wiring_ports import ADAPTERS, Shared, operation_ports
 
 DISTRIBUTION = "plexsphere-state"
@@ -83,6 +84,8 @@ def wire(settings: Settings) -> Service:
     """Build the service. Raises ContractError naming every operation that cannot be bound."""
     contract = Contract.packaged()
     complaints = coverage_complaints(contract, OPERATIONS)
+    if not complaints:
+        complaints = signature_complaints(contract.operations, OPERATIONS)
     if not complaints:
         complaints = [sentence for _, sentence in problem_complaints(contract, OPERATIONS)]
     if complaints:

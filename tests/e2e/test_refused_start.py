@@ -35,16 +35,25 @@ CONTRACT = (
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tree")
+    folder = copied(tmp_path_factory.mktemp("tree"))
+    contract = folder / "api" / "plexsphere-v1.yaml"
+    text = contract.read_text()
+    contract.write_text(text.replace("operationId: GetLivez", "operationId: GetLives", 1))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied(tmp_path_factory.mktemp("sound"))
+
+
+def copied(folder: Path) -> Path:
     for name in ROOMS:
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, folder / name)
-    contract = folder / "api" / "plexsphere-v1.yaml"
-    text = contract.read_text()
-    contract.write_text(text.replace("operationId: GetLivez", "operationId: GetLives", 1))
     return folder
 
 
@@ -73,6 +82,40 @@ def test_a_contract_alone_is_complained_of_once_for_all_workers(tree: Path, how:
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert [said.count(one) for one in CONTRACT] == [1, 1], said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "expected"),
+    [
+        (
+            "handlers/domains.py",
+            "call: Call, domain_id: str)",
+            "call: Call, domain: str, domain_id: str = '')",
+            "GetDomain: the handler takes",
+        ),
+        (
+            "api/plexsphere-v1.yaml",
+            "      operationId: GetDomain\n",
+            "      operationId: GetDomain\n      operationId: GetDomain\n",
+            "the key operationId stands here a second time",
+        ),
+    ],
+    ids=["a handler that takes something else", "a key twice"],
+)
+def test_what_would_only_show_in_a_request_refuses_the_start(
+    sound: Path, path: str, old: str, new: str, expected: str
+) -> None:
+    file = sound / path
+    whole = file.read_text()
+    assert old in whole
+    file.write_text(whole.replace(old, new, 1))
+    try:
+        done = started(sound, "bare gunicorn")
+    finally:
+        file.write_text(whole)
+    said = done.stdout + done.stderr
+    assert (done.returncode != 0, said.count(expected)) == (True, 1), said
     assert "Traceback" not in said
 
 
