@@ -124,13 +124,13 @@ BROKEN: list[tuple[str, Any]] = [
 ]
 
 
-@FORMS
-@pytest.mark.parametrize("value", [BRIDGE_NODE, PLAIN_NODE], ids=["bridge", "plain"])
 def test_a_charset_other_than_utf_8_may_not_leave() -> None:
     assert breach(pulled(charset="utf-8")) is None
     assert breach(pulled(charset="latin-1")) == Breach("media type", "", "not UTF-8")
 
 
+@FORMS
+@pytest.mark.parametrize("value", [BRIDGE_NODE, PLAIN_NODE], ids=["bridge", "plain"])
 def test_a_sound_snapshot_may_leave(form: Form, value: dict[str, Any]) -> None:
     assert breach(form(value)) is None
 
