@@ -9,14 +9,21 @@
 
   // An optional parameter starts empty: its example would be sent with every request.
   const startEmpty = (parameter) => {
-    if (parameter.required || !("example" in parameter)) return parameter;
-    const { example, description = "", ...rest } = parameter;
-    return { ...rest, description: `${description.trimEnd()}\nFor example \`${example}\`.` };
+    const { required, example, examples = {}, description = "" } = parameter;
+    if (required) return;
+    delete parameter.example;
+    delete parameter.examples;
+    const shown = example ?? Object.values(examples)[0]?.value;
+    if (shown === undefined) return;
+    parameter.description = `${description.trimEnd()}\nFor example \`${shown}\`.`;
   };
-  const withEmptyStarts = (spec) => {
-    const parameters = Object.entries(spec.components?.parameters ?? {});
-    const changed = Object.fromEntries(parameters.map(([name, one]) => [name, startEmpty(one)]));
-    return { ...spec, components: { ...spec.components, parameters: changed } };
+  const withEmptyStarts = (given) => {
+    const spec = structuredClone(given);
+    const paths = Object.values(spec.paths ?? {});
+    const holders = [...paths, ...paths.flatMap((path) => Object.values(path))];
+    const inline = holders.flatMap((one) => one.parameters ?? []);
+    [...Object.values(spec.components?.parameters ?? {}), ...inline].forEach(startEmpty);
+    return spec;
   };
 
   // An agent's token names its Node: fill it in where a Node is asked for.
@@ -29,14 +36,24 @@
     }
   };
   const fillIn = (system, node) => {
-    for (const path of Object.keys(system.specSelectors.specJson().toJS().paths)) {
-      if (path.startsWith("/v1/nodes/{id}")) {
-        system.specActions.changeParam([path, "get"], "id", "path", node, false);
+    for (const [path, item] of Object.entries(system.specSelectors.specJson().toJS().paths)) {
+      const methods = path.startsWith("/v1/nodes/{id}") ? Object.keys(item) : [];
+      for (const method of methods.filter((one) => item[one].operationId)) {
+        system.specActions.changeParam([path, method], "id", "path", node, false);
       }
     }
   };
 
+  // A read is ready to be sent; what changes something asks for "Try it out" first.
+  const readsAreReady = (Original) => class extends Original {
+    mapStateToProps(state, props) {
+      const getConfigs = () => ({ ...props.getConfigs(), tryItOutEnabled: props.method === "get" });
+      return super.mapStateToProps(state, { ...props, getConfigs });
+    }
+  };
+
   const ours = () => ({
+    wrapComponents: { OperationContainer: readsAreReady },
     statePlugins: {
       spec: { wrapActions: { updateJsonSpec: (go) => (spec) => go(withEmptyStarts(spec)) } },
       auth: {
@@ -57,11 +74,9 @@
     plugins: [ours],
     validatorUrl: null,
     persistAuthorization: false,
-    tryItOutEnabled: true,
     displayRequestDuration: true,
     deepLinking: true,
     defaultModelsExpandDepth: 0,
-    supportedSubmitMethods: ["get"],
   });
 
   // The token box as a dialog: it takes the focus, keeps it, and gives it back.

@@ -24,13 +24,15 @@ export function dimTexts() {
     }
     return known.get(element);
   };
+  // What stands in a form's controls is no text of the document.
+  const found = [...document.querySelectorAll("input, select, textarea")].map((one) => [one, one.value]);
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) found.push([texts.currentNode.parentElement, texts.currentNode.data]);
   const dim = new Set();
   let seen = 0;
-  while (texts.nextNode()) {
-    const element = texts.currentNode.parentElement;
+  for (const [element, text] of found) {
     const style = getComputedStyle(element);
-    if (!texts.currentNode.data.trim() || style.visibility === "hidden") continue;
+    if (!text.trim() || style.visibility === "hidden") continue;
     if (!element.getClientRects().length || element.closest("option, noscript")) continue;
     const { ground, opacity } = standing(element);
     const [r, g, b, a] = rgba(style.color);

@@ -1,7 +1,8 @@
 // Uses the docs page as people do and prints what was seen; `tests/e2e/test_docs_page.py` judges.
 import { dimTexts } from "./contrast.mjs";
-import { authorize, execute, expandEverything, expandPull, inBrowser, PULL } from "./page.mjs";
+import { authorize, execute, expand, expandEverything, inBrowser, PULL } from "./page.mjs";
 
+const CREATE = "#operations-registry-CreateDomain";
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
 await inBrowser(async (open, given) => {
@@ -26,20 +27,20 @@ await inBrowser(async (open, given) => {
 
 async function pull(page, { token }) {
   await authorize(page, token);
-  await expandPull(page);
+  await expand(page);
   const id = await page.inputValue(`${PULL} input[placeholder="id"]`);
   const empty = await page.inputValue(`${PULL} input[placeholder="X-Correlation-Id"]`);
   const answer = await execute(page);
   const kept = await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie]);
   await page.reload();
-  await expandPull(page);
+  await expand(page);
   await page.fill(`${PULL} input[placeholder="id"]`, id);
   const reloaded = await execute(page);
   return { id, empty, answer, kept, reloaded };
 }
 
 async function refusals(page, { stranger, node }) {
-  await expandPull(page);
+  await expand(page);
   await page.fill(`${PULL} input[placeholder="id"]`, node);
   const nobody = await execute(page);
   await authorize(page, stranger);
@@ -64,6 +65,7 @@ async function looks(page) {
   await look("dialog");
   await page.keyboard.press("Escape");
   await expandEverything(page);
+  await page.click("#operations-registry-DeleteDomain .try-out__btn.cancel");
   await execute(page);
   await look("open");
   return found;
@@ -93,6 +95,8 @@ async function widths(page, { token }) {
   await page.keyboard.press("Escape");
   await authorize(page, token);
   await expandEverything(page);
+  // What was edited can be reset: another button.
+  await page.fill(`${CREATE} textarea.body-param__text`, "{}");
   await execute(page);
   await measure("open");
   return found;
@@ -128,7 +132,7 @@ async function keyboardOnly(page, { token }) {
   await page.waitForSelector(`${PULL} .execute`);
   await tabTo("execute");
   // Until the answer is there the button is out of order and cannot hold the focus.
-  const answer = await execute(page, () => page.keyboard.press("Enter"));
+  const answer = await execute(page, PULL, () => page.keyboard.press("Enter"));
   await page.waitForSelector(`${PULL} .execute:enabled`);
   stops.push(await page.evaluate(focused));
   const after = stops.at(-1);

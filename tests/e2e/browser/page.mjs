@@ -6,7 +6,11 @@ import { join } from "node:path";
 const { chromium } = createRequire(join(process.env.BROWSER_HOME, "from-here.js"))("playwright-core");
 
 export const PULL = "#operations-mesh-GetNodeState";
+const CLOSED = ".try-out__btn:not(.cancel)";
+const READY = `:is(.execute, ${CLOSED})`;
 const STEP_MS = 15_000;
+// The references of every operation, on a busy machine.
+const ALL_MS = 60_000;
 
 /** Runs `work(open)` and prints what it returns as JSON; `open` gives a page with a journal. */
 export async function inBrowser(work) {
@@ -56,39 +60,63 @@ export async function authorize(page, token) {
   await page.click(".dialog-ux .btn-done");
 }
 
-export async function expandPull(page) {
-  const control = page.locator(`${PULL} .opblock-summary-control`);
+/** Opens an operation, and its form where that wants a click of its own. */
+export async function expand(page, operation = PULL) {
+  const control = page.locator(`${operation} .opblock-summary-control`);
   // A reload finds it as the address says.
   if ((await control.getAttribute("aria-expanded")) === "false") await control.click();
-  await page.waitForSelector(`${PULL} .execute`);
+  await page.waitForSelector(`${operation} ${READY}`);
+  const closed = page.locator(`${operation} ${CLOSED}`);
+  if (await closed.count()) await closed.click();
+  await page.waitForSelector(`${operation} .execute`);
 }
 
-/** Sends what the pull's form holds; what the page then shows. */
-export async function execute(page, act = () => page.click(`${PULL} .execute`)) {
+/** Sends what an operation's form holds; what the page then shows. */
+export async function execute(page, operation = PULL, act = () => page.click(`${operation} .execute`)) {
   const [response] = await Promise.all([
-    page.waitForResponse((one) => new URL(one.url()).pathname.endsWith("/state")), act(),
+    page.waitForResponse((one) => new URL(one.url()).pathname.startsWith("/v1/")), act(),
   ]);
-  const row = page.locator(`${PULL} .live-responses-table > tbody > tr`);
+  const row = page.locator(`${operation} .live-responses-table > tbody > tr`);
   const correlation = response.headers()["x-correlation-id"];
   // The answer before this one may still stand there; no two have the same correlation id.
   await row.filter({ hasText: correlation }).waitFor();
   const status = Number.parseInt(await row.locator(".response-col_status").textContent(), 10);
-  const body = JSON.parse(await row.locator(".highlight-code code").first().textContent());
-  return { status, body, sent: response.status() };
+  const shown = row.locator(".highlight-code code");
+  const body = (await shown.count()) ? JSON.parse(await shown.first().textContent()) : null;
+  const request = response.request();
+  return { status, body, sent: response.status(), asked: request.headers(), posted: request.postData() };
 }
 
-/** Opens every operation, every response's schema and every model. */
+/** Clicks all there are of something; how many there were. */
+const clickAll = (page, selector) => page.evaluate((all) => {
+  const found = [...document.querySelectorAll(all)];
+  found.forEach((one) => one.click());
+  return found.length;
+}, selector);
+const openAll = (page, selector) => clickAll(page, `${selector}[aria-expanded="false"]`);
+
+/** Opens every operation; no form that wants a click of its own. */
+export async function expandOperations(page) {
+  await openAll(page, ".opblock-summary-control");
+  await page.waitForFunction((ready) => {
+    const blocks = [...document.querySelectorAll(".opblock")];
+    return blocks.every((one) => one.querySelector(ready));
+  }, READY, { timeout: ALL_MS, polling: 200 });
+}
+
+/** Opens the form of everything that changes something. */
+export async function tryEverything(page) {
+  await clickAll(page, CLOSED);
+}
+
+/** Opens every operation, every form, every response's schema and every model. */
 export async function expandEverything(page) {
-  const openAll = (selector) => page.evaluate((all) => {
-    const closed = [...document.querySelectorAll(`${all}[aria-expanded="false"]`)];
-    closed.forEach((one) => one.click());
-    return closed.length;
-  }, selector);
-  await openAll(".opblock-summary-control");
-  await openAll(".models-control");
+  await expandOperations(page);
+  await openAll(page, ".models-control");
   await page.waitForSelector(".model-container");
   // What opens holds further ones.
-  for (let depth = 0; depth < 2 && (await openAll(".model-box-control")); depth += 1) {
+  for (let depth = 0; depth < 2 && (await openAll(page, ".model-box-control")); depth += 1) {
     await page.waitForTimeout(200);
   }
+  await tryEverything(page);
 }

@@ -1,5 +1,5 @@
 // Takes the pictures of the docs page that `make pictures` puts into `docs/pictures/`.
-import { authorize, execute, expandPull, inBrowser, PULL } from "./page.mjs";
+import { authorize, execute, expand, inBrowser, PULL } from "./page.mjs";
 
 const SHOTS = [
   { name: "docs-light.png", colorScheme: "light", viewport: { width: 1180, height: 1050 } },
@@ -11,7 +11,7 @@ await inBrowser(async (open, { token, folder }) => {
   for (const { name, top = "body", ...options } of SHOTS) {
     const { page, context } = await open(options);
     await authorize(page, token);
-    await expandPull(page);
+    await expand(page);
     await execute(page);
     // Nothing that has the focus or the mouse over it.
     await page.evaluate((selector) => {
