@@ -23,14 +23,19 @@ def filled(path: str, parameters: Object) -> str:
 
 
 def send(
-    stack: Stack, name: str, parameters: Object, headers: Mapping[str, str], url: str = ""
+    stack: Stack,
+    name: str,
+    parameters: Object,
+    headers: Mapping[str, str],
+    url: str = "",
+    method: str = "",
 ) -> Reply:
     """A request that is good in all but its object and, among its headers, its credential."""
     operation, row = OPERATIONS[name], ATTACKED[name]
     body = row.body() if row.body else body_now(name)
     sent = {**(JSON if body is not None else {}), **row.headers(), **headers}
     path = filled(operation.path, parameters)
-    return ask(url or stack.url, path, sent, method=operation.method, body=body)
+    return ask(url or stack.url, path, sent, method=method or operation.method, body=body)
 
 
 def permitted(stack: Stack, name: str, there: Object) -> dict[str, str]:

@@ -52,6 +52,16 @@ class Reply:
         shared = {**self.headers, "date": "", "x-correlation-id": "", "content-length": str(length)}
         return self.status, self.blanked(), list(shared.items())
 
+    def outline(self) -> tuple[int, list[tuple[str, str]]]:
+        """What an answer with a body and one without share: status, and headers in their order.
+
+        Left out are the date, the correlation id, and how long a body is that may have grown.
+        """
+        shared = {**self.headers, "date": "", "x-correlation-id": ""}
+        if self.status < 400 and "content-length" in shared:
+            shared["content-length"] = ""
+        return self.status, list(shared.items())
+
 
 def ask(
     url: str,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Path parameters by name.
 Object = Mapping[str, str]
+# Objects that are not there, each with the status that who may gets.
+Missing = tuple[tuple[Object, int], ...]
 # A well-formed id that no ledger has.
 UNREAL = "0190ffff-0000-7000-8000-00000000ffff"
 
@@ -28,7 +30,7 @@ def nothing(stack: Stack) -> Object:
     return {}
 
 
-def no_objects(stack: Stack) -> tuple[tuple[Object, int], ...]:
+def no_objects(there: Object) -> Missing:
     """A path without parameters can name nothing that is not there."""
     return ()
 
@@ -37,17 +39,17 @@ def addressed_node(stack: Stack) -> Object:
     return {"id": stack.node_id}
 
 
-def no_such_node(stack: Stack) -> tuple[tuple[Object, int], ...]:
+def no_such_node(there: Object) -> Missing:
     """The agent of another Node holds no relation there, so it is a stranger too."""
-    return (({"id": UNREAL}, 403),)
+    return (({**there, "id": UNREAL}, 403),)
 
 
-def no_node_to_remove(stack: Stack) -> tuple[tuple[Object, int], ...]:
-    """For the platform's manager, who may know."""
-    return (({"id": UNREAL}, 404),)
+def no_node_for_a_manager(there: Object) -> Missing:
+    """The platform's manager may know."""
+    return (({**there, "id": UNREAL}, 404),)
 
 
-def no_such_stream(stack: Stack) -> tuple[tuple[Object, int], ...]:
+def no_such_stream(there: Object) -> Missing:
     return (({"id": UNREAL}, 501),)
 
 
@@ -55,12 +57,12 @@ def sample_domain(stack: Stack) -> Object:
     return {"domain_id": str(stack.sample.domain_id)}
 
 
-def no_such_domain(stack: Stack) -> tuple[tuple[Object, int], ...]:
+def no_such_domain(there: Object) -> Missing:
     """The role is the platform's, or implied by it, so its manager may know."""
     return (({"domain_id": UNREAL}, 404),)
 
 
-def no_such_trail(stack: Stack) -> tuple[tuple[Object, int], ...]:
+def no_such_trail(there: Object) -> Missing:
     """An auditor's role is in one Domain, and nothing implies it."""
     return (({"domain_id": UNREAL}, 403),)
 
@@ -78,20 +80,9 @@ def entry_of_a_node(stack: Stack) -> Object:
     return scratch.entries(stack)
 
 
-def no_such_report(stack: Stack) -> tuple[tuple[Object, int], ...]:
-    """An agent has no relation to a Node that is not there."""
-    return (({"id": UNREAL, "key": scratch.HELD_KEY}, 403),)
-
-
-def no_such_entry(stack: Stack) -> tuple[tuple[Object, int], ...]:
-    """A manager of the platform learns that the Node is not there."""
-    return (({"id": UNREAL, "key": scratch.HELD_KEY}, 404),)
-
-
-def no_such_entry_of_a_node(stack: Stack) -> tuple[tuple[Object, int], ...]:
-    """And that an entry is not there; a stranger does not."""
-    there = {**entry_of_a_node(stack), "key": "not.there"}
-    return ((there, 404), *no_such_entry(stack))
+def none_of_the_key(there: Object) -> Missing:
+    """The Node is there, and has no such entry."""
+    return (({**there, "key": "not.there"}, 404),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +90,9 @@ class Attacked:
     """One operation.
 
     ``caller`` is the subject that gets ``granted`` on what ``existing`` gives, written with its
-    path parameters. ``missing`` are objects that are not there, or only in part, each with the
-    status that this same caller gets; every stranger must get what it gets on the existing one.
-    ``body`` and ``headers`` are those of a good request; without ``body`` it is the contract's
+    path parameters. ``missing`` are objects beside it that are not there, or only in part, each
+    with the status that this same caller gets; every stranger must get what it gets on the existing
+    one. ``body`` and ``headers`` are those of a good request; without ``body`` it is the contract's
     first example, as of now. ``audit_relation`` and ``audit_object`` are what an audit row says,
     where the audit table has one; ``made_object`` that of a grant which makes an object, by the
     members of its answer. ``varies`` is for what anyone may ask, where two
@@ -110,7 +101,7 @@ class Attacked:
 
     caller: str
     existing: Callable[[Stack], Object] = nothing
-    missing: Callable[[Stack], tuple[tuple[Object, int], ...]] = no_objects
+    missing: Callable[[Object], Missing] = no_objects
     granted: int = 200
     body: Callable[[], bytes] | None = None
     headers: Callable[[], Mapping[str, str]] = dict
@@ -128,7 +119,7 @@ def of_a_node(audit_relation: str) -> Attacked:
 def of_a_domain(
     audit_relation: str,
     caller: str = "user:operator",
-    missing: Callable[[Stack], tuple[tuple[Object, int], ...]] = no_such_domain,
+    missing: Callable[[Object], Missing] = no_such_domain,
 ) -> Attacked:
     """An operation on the sample Domain; by default of the platform's manager."""
     return Attacked(
@@ -142,18 +133,18 @@ def of_a_domain(
 
 def of_a_scratch_node(audit_relation: str, caller: str, granted: int = 200) -> Attacked:
     """An operation that changes its Node or takes it away."""
-    missing = no_such_node if caller == "node:{id}" else no_node_to_remove
+    missing = no_such_node if caller == "node:{id}" else no_node_for_a_manager
     return Attacked(caller, scratch_node, missing, granted=granted, audit_relation=audit_relation)
 
 
 def of_an_entry(audit_relation: str, caller: str = "user:operator") -> Attacked:
     """A write of a Node's entry; by default the platform's, of a manager."""
     removes = audit_relation.endswith(".delete")
-    of_the_platform = no_such_entry_of_a_node if removes else no_such_entry
+    no_node = no_such_node if caller == "node:{id}" else no_node_for_a_manager
     return Attacked(
         caller,
         entry_of_a_node,
-        of_the_platform if caller == "user:operator" else no_such_report,
+        lambda there: (*no_node(there), *(none_of_the_key(there) if removes else ())),
         granted=204 if removes else 200,
         audit_relation=audit_relation,
     )

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from server.dev.stack import Stack
-from tests.attacks import permitted, send
+from tests.attacks import OPERATIONS, permitted, send
 from tests.client import Reply, ask, bearer, pull_path
 from tests.contract.attacked import ATTACKED, NEVER_GRANTED, Object
 from tests.contract.tables import AUDIT, AUTHZ
@@ -16,6 +16,7 @@ from tests.ledger_sql import audit_rows
 
 STRANGER = "user:stranger"
 GRANTED, REFUSED = "granted", "insufficient_relation"
+READS = [name for name, outcomes in AUDIT.items() if outcomes and OPERATIONS[name].method == "GET"]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_a_stranger_leaves_the_row_of_its_table_and_no_other(
     stack: Stack, one_worker: str, name: str
 ) -> None:
     there = ATTACKED[name].existing(stack)
-    objects = [there, *(parameters for parameters, _ in ATTACKED[name].missing(stack))]
+    objects = [there, *(parameters for parameters, _ in ATTACKED[name].missing(there))]
     for parameters in objects:
         mark = f"stranger-{uuid4().hex}"
         headers = marked(bearer(stack.token(STRANGER)), mark)
@@ -76,6 +77,17 @@ def test_a_stranger_leaves_the_row_of_its_table_and_no_other(
         assert (reply.status == 403) == (AUTHZ[name] is not None)
         expected = expected_row(name, REFUSED, STRANGER, parameters)
         assert rows_of(stack, one_worker, mark) == expected
+
+
+@pytest.mark.parametrize("name", READS)
+def test_head_leaves_the_rows_that_get_does(stack: Stack, one_worker: str, name: str) -> None:
+    there = ATTACKED[name].existing(stack)
+    caller = ATTACKED[name].caller.format_map(there)
+    for subject, outcome in ((caller, GRANTED), (STRANGER, REFUSED)):
+        mark = f"head-{uuid4().hex}"
+        headers = marked(bearer(stack.token(subject)), mark)
+        send(stack, name, there, headers, one_worker, method="HEAD")
+        assert rows_of(stack, one_worker, mark) == expected_row(name, outcome, subject, there)
 
 
 @pytest.mark.parametrize("name", AUDIT)

@@ -59,7 +59,7 @@ def others(stack: Stack, name: str, there: Object) -> list[str]:
 
 def objects(stack: Stack, name: str, there: Object) -> list[Object]:
     """The existing one first. A path with parameters has one that is not there as well."""
-    found = [there, *(parameters for parameters, _ in ATTACKED[name].missing(stack))]
+    found = [there, *(parameters for parameters, _ in ATTACKED[name].missing(there))]
     assert len(found) >= 2 or "{" not in OPERATIONS[name].path
     return found
 
@@ -90,7 +90,7 @@ def test_a_stranger_cannot_tell_a_real_object_from_an_unreal_one(stack: Stack, n
     ]
     assert {reply.status for reply in replies} == {403}
     assert all(reply.alike() == replies[0].alike() for reply in replies)
-    for parameters, expected in ATTACKED[name].missing(stack):
+    for parameters, expected in ATTACKED[name].missing(there):
         caller = permitted(stack, name, there)
         assert send(stack, name, parameters, caller).status == expected
     assert_granted(stack, name, there)
@@ -107,6 +107,21 @@ def test_an_operation_without_a_relation_is_the_same_for_everyone(stack: Stack, 
             assert reply.alike() == granted.alike()
         elif not ATTACKED[name].varies:
             assert reply.body == granted.body
+
+
+@pytest.mark.parametrize("name", [name for name, one in OPERATIONS.items() if one.method == "GET"])
+def test_head_tells_anyone_what_get_does_of_any_object_and_shows_nothing(
+    stack: Stack, name: str
+) -> None:
+    """So that what holds of the reads above holds of HEAD, which no contract declares."""
+    there = ATTACKED[name].existing(stack)
+    known = [bearer(stack.token(other)) for other in others(stack, name, there)]
+    credentials = [*no_principals(stack).values(), *known, permitted(stack, name, there)]
+    for parameters in objects(stack, name, there):
+        for credential in credentials:
+            head = send(stack, name, parameters, credential, method="HEAD")
+            get = send(stack, name, parameters, credential)
+            assert (head.body, head.outline()) == (b"", get.outline())
 
 
 @pytest.mark.parametrize("path", CONTRACT.document["paths"])
