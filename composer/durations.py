@@ -1,43 +1,45 @@
-"""Durations as Go writes them (``1m30s``), which is how the sibling surfaces do."""
+"""Durations as Go reads and writes them (``1m30s``), which is how the sibling surfaces do."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 
-_PART = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?(h|ms|m|s|us|ns)", re.ASCII)
+_PART = re.compile(r"(?=\.?[0-9])([0-9]*)\.?([0-9]*)(h|ms|m|s|us|\u00b5s|\u03bcs|ns)", re.ASCII)
 _NANOSECONDS = {
     "h": 3_600_000_000_000,
     "m": 60_000_000_000,
     "s": 1_000_000_000,
     "ms": 1_000_000,
     "us": 1_000,
+    "\u00b5s": 1_000,  # the micro sign
+    "\u03bcs": 1_000,  # the Greek letter
     "ns": 1,
 }
+_MOST = 2**63 - 1  # nanoseconds; Go counts them in an int64
 
 
 def duration(text: str) -> timedelta:
     """What ``text`` says, to the microsecond below it; ``0`` needs no unit.
 
-    Raises ValueError for what Go would not read, for a sign, and for more than a calendar holds.
+    Raises ValueError for what Go's ParseDuration would not read, and for a minus sign.
     """
-    if text == "0":
+    unsigned = text.removeprefix("+")
+    if unsigned == "0":
         return timedelta(0)
     total, position = 0, 0
-    while position < len(text) or not text:
-        part = _PART.match(text, position)
+    while position < len(unsigned) or not unsigned:
+        part = _PART.match(unsigned, position)
         if part is None:
             raise ValueError("no duration")
         whole, fraction, unit = part.groups()
         scale = _NANOSECONDS[unit]
-        total += int(whole) * scale
-        if fraction:
-            total += int(fraction) * scale // 10 ** len(fraction)
+        total += int(whole or "0") * scale
+        total += int(fraction or "0") * scale // 10 ** len(fraction)
         position = part.end()
-    try:
-        return timedelta(microseconds=total // 1_000)
-    except OverflowError:
-        raise ValueError("longer than a calendar") from None
+    if total > _MOST:
+        raise ValueError("longer than Go can count")
+    return timedelta(microseconds=total // 1_000)
 
 
 def duration_text(value: timedelta) -> str:

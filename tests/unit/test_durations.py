@@ -24,6 +24,16 @@ from composer.durations import duration, duration_text
         ("10us", 0.00001, "0.00001s"),
         ("1999ns", 0.000001, "0.000001s"),
         ("1h1s1m", 3661, "1h1m1s"),
+        ("+30s", 30, "30s"),
+        ("+0", 0, "0s"),
+        (".5m", 30, "30s"),
+        ("1.s", 1, "1s"),
+        ("1.m.5s", 60.5, "1m0.5s"),
+        ("30000000\u00b5s", 30, "30s"),
+        ("30000000\u03bcs", 30, "30s"),
+        ("00000000000000000000030s", 30, "30s"),
+        ("1.0000000000000000000001s", 1, "1s"),
+        ("2562047h47m16s", 9223372036, "2562047h47m16s"),
     ],
 )
 def test_a_duration_is_read_and_printed(text: str, seconds: float, printed: str) -> None:
@@ -34,8 +44,9 @@ def test_a_duration_is_read_and_printed(text: str, seconds: float, printed: str)
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "30", "s", "-30s", "+30s", "30 s", "30S", "30s ", "30s\n", "1d", "１s", ".5s", "1.s"),
-        "9" * 12 + "h",
+        *("", "30", "s", "-30s", "-0", "30 s", "30S", "30s ", "30s\n", "1d", "１s", "1mss"),
+        *("+", "++1s", "+-1s", "1s+1s", ".", ".s", "1..s", "1.2.3s", ".0", "0.", "00", "1h30"),
+        *("2562047h47m16.854775808s", "9" * 12 + "h", "9" * 5000 + "s"),
     ],
 )
 def test_what_is_no_duration_is_refused(text: str) -> None:
