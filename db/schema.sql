@@ -695,17 +695,19 @@ CREATE TABLE plexsphere.outbox (
     --  {"operation": "purge", "resource": ..} for every tuple of a resource, in this order]
     tuples jsonb NOT NULL DEFAULT '[]',
     created_at timestamptz NOT NULL DEFAULT now(),
-    -- When SpiceDB had taken the tuples; null is "not yet". Rows without tuples never wait.
+    -- When SpiceDB had taken the tuples; null is "not yet". A row without tuples has nothing to wait
+    -- for, so it is written as drained.
     drained_at timestamptz,
     -- Set when SpiceDB called the row's tuples invalid, which no repetition mends: it waits no longer
     -- and blocks nobody. Null is "never".
     parked_at timestamptz,
     parked_because text,
-    CONSTRAINT outbox_tuples_are_a_list CHECK (jsonb_typeof(tuples) = 'array')
+    CONSTRAINT outbox_tuples_are_a_list CHECK (jsonb_typeof(tuples) = 'array'),
+    CONSTRAINT outbox_waits_with_tuples CHECK (drained_at IS NOT NULL OR tuples <> '[]')
 );
 
 CREATE INDEX outbox_waiting ON plexsphere.outbox (object, seq)
-    WHERE drained_at IS NULL AND tuples <> '[]';
+    WHERE drained_at IS NULL;
 CREATE INDEX outbox_by_domain ON plexsphere.outbox (domain_id, seq);
 
 -- When the reachability evaluator last looked, and since when it has done so without a pause: one
@@ -721,7 +723,7 @@ CREATE TABLE plexsphere.evaluator_watch (
 
 -- The relays take the oldest rows of all objects first, and tell how long the oldest one waits.
 CREATE INDEX outbox_waiting_by_age ON plexsphere.outbox (seq)
-    WHERE drained_at IS NULL AND parked_at IS NULL AND tuples <> '[]';
+    WHERE drained_at IS NULL AND parked_at IS NULL;
 
 -- Tuples that the rows of the ledger imply and that an operator took back all the same: a Node that
 -- is kept, and may not act.
@@ -1054,12 +1056,13 @@ BEGIN
         UPDATE plexsphere.nodes AS n
         SET public_key = wanted_key
         WHERE n.id = node;
-        INSERT INTO plexsphere.outbox (domain_id, type, object, payload)
+        INSERT INTO plexsphere.outbox (domain_id, type, object, payload, drained_at)
         VALUES (
             home,
             'peer_key_rotated',
             'node:' || node,
-            plexsphere.peer_event(node, address, wanted_key));
+            plexsphere.peer_event(node, address, wanted_key),
+            statement_timestamp());
         outcome := 'rotated';
     END IF;
 END;

@@ -81,6 +81,6 @@ def waiting(dsn: str) -> list[int]:
     """The seq of every row that waits."""
     sql = (
         "SELECT seq FROM plexsphere.outbox WHERE drained_at IS NULL AND parked_at IS NULL"
-        " AND tuples <> '[]' ORDER BY seq"
+        " ORDER BY seq"
     )
     return [row[0] for row in run_sql(dsn, sql)]

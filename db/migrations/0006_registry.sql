@@ -98,11 +98,13 @@ CREATE TABLE plexsphere.outbox (
     --  {"operation": "purge", "resource": ..} for every tuple of a resource, in this order]
     tuples jsonb NOT NULL DEFAULT '[]',
     created_at timestamptz NOT NULL DEFAULT now(),
-    -- When SpiceDB had taken the tuples; null is "not yet". Rows without tuples never wait.
+    -- When SpiceDB had taken the tuples; null is "not yet". A row without tuples has nothing to wait
+    -- for, so it is written as drained.
     drained_at timestamptz,
-    CONSTRAINT outbox_tuples_are_a_list CHECK (jsonb_typeof(tuples) = 'array')
+    CONSTRAINT outbox_tuples_are_a_list CHECK (jsonb_typeof(tuples) = 'array'),
+    CONSTRAINT outbox_waits_with_tuples CHECK (drained_at IS NOT NULL OR tuples <> '[]')
 );
 
 CREATE INDEX outbox_waiting ON plexsphere.outbox (object, seq)
-    WHERE drained_at IS NULL AND tuples <> '[]';
+    WHERE drained_at IS NULL;
 CREATE INDEX outbox_by_domain ON plexsphere.outbox (domain_id, seq);

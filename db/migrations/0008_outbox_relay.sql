@@ -8,7 +8,7 @@ ALTER TABLE plexsphere.outbox ADD COLUMN parked_because text;
 
 -- The relays take the oldest rows of all objects first, and tell how long the oldest one waits.
 CREATE INDEX outbox_waiting_by_age ON plexsphere.outbox (seq)
-    WHERE drained_at IS NULL AND parked_at IS NULL AND tuples <> '[]';
+    WHERE drained_at IS NULL AND parked_at IS NULL;
 
 -- Tuples that the rows of the ledger imply and that an operator took back all the same: a Node that
 -- is kept, and may not act.

@@ -271,12 +271,13 @@ BEGIN
         UPDATE plexsphere.nodes AS n
         SET public_key = wanted_key
         WHERE n.id = node;
-        INSERT INTO plexsphere.outbox (domain_id, type, object, payload)
+        INSERT INTO plexsphere.outbox (domain_id, type, object, payload, drained_at)
         VALUES (
             home,
             'peer_key_rotated',
             'node:' || node,
-            plexsphere.peer_event(node, address, wanted_key));
+            plexsphere.peer_event(node, address, wanted_key),
+            statement_timestamp());
         outcome := 'rotated';
     END IF;
 END;

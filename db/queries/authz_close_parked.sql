@@ -4,6 +4,5 @@ UPDATE plexsphere.outbox AS o
 SET drained_at = clock_timestamp()
 WHERE o.drained_at IS NULL
     AND o.parked_at IS NOT NULL
-    AND o.tuples <> '[]'
     AND o.object <> ALL (%(differing)s::text[])
 RETURNING o.seq;

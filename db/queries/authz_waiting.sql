@@ -2,5 +2,4 @@
 SELECT DISTINCT o.object
 FROM plexsphere.outbox AS o
 WHERE o.drained_at IS NULL
-    AND o.parked_at IS NULL
-    AND o.tuples <> '[]';
+    AND o.parked_at IS NULL;

@@ -1,7 +1,7 @@
 -- db/entries.py, PostgresEntries.put, of metadata and data. $1 Node, $2 Domain, $3 kind, $4 key,
 -- $5 value, $6 workload tag, $7 how many entries of a kind a Node may hold.
 -- Indexes: nodes_pkey, node_state_entries_pkey. As report_put.sql, behind the Domain's row and with
--- an event for what did change; without tuples it waits for no relay, so it is drained at once.
+-- an event for what did change, which says all of the entry.
 PREPARE entry_put (uuid, uuid, text, text, text, text, integer) AS
 WITH node AS MATERIALIZED (
     SELECT n.id
@@ -34,7 +34,9 @@ event AS (
         $2,
         'node_state_updated',
         'node:' || w.node_id,
-        jsonb_build_object('kind', $3, 'key', $4, 'removed', false),
+        jsonb_strip_nulls(jsonb_build_object(
+            'kind', $3, 'key', $4, 'removed', false, 'value', $5, 'workload_tag', $6
+        )),
         now()
     FROM written AS w
 )

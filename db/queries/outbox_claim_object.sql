@@ -10,6 +10,5 @@ SELECT
 FROM plexsphere.outbox AS o
 WHERE o.object = %(object)s
     AND o.drained_at IS NULL
-    AND o.tuples <> '[]'
 ORDER BY o.seq
 FOR UPDATE;

@@ -7,7 +7,6 @@ WITH heads AS MATERIALIZED (
     FROM plexsphere.outbox AS o
     WHERE o.drained_at IS NULL
         AND o.parked_at IS NULL
-        AND o.tuples <> '[]'
         AND o.object <> ALL (%(not_these)s::text[])
         AND NOT EXISTS (
             SELECT FROM plexsphere.outbox AS e
@@ -15,7 +14,6 @@ WITH heads AS MATERIALIZED (
                 AND e.seq < o.seq
                 AND e.drained_at IS NULL
                 AND e.parked_at IS NULL
-                AND e.tuples <> '[]'
         )
     ORDER BY o.seq
     LIMIT %(limit)s
@@ -30,5 +28,4 @@ FROM heads AS h
 JOIN plexsphere.outbox AS o ON o.object = h.object
 WHERE o.drained_at IS NULL
     AND o.parked_at IS NULL
-    AND o.tuples <> '[]'
 ORDER BY o.seq;

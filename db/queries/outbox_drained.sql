@@ -29,5 +29,4 @@ UPDATE plexsphere.outbox AS o
 SET drained_at = clock_timestamp()
 WHERE o.object = ANY (%(purged)s::text[])
     AND o.seq < %(last)s
-    AND o.drained_at IS NULL
-    AND o.tuples <> '[]';
+    AND o.drained_at IS NULL;

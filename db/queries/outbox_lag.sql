@@ -12,12 +12,10 @@ FROM (
     FROM plexsphere.outbox AS o
     WHERE o.drained_at IS NULL
         AND o.parked_at IS NULL
-        AND o.tuples <> '[]'
 ) AS w
 CROSS JOIN (
     SELECT count(*) AS number
     FROM plexsphere.outbox AS o
     WHERE o.drained_at IS NULL
         AND o.parked_at IS NOT NULL
-        AND o.tuples <> '[]'
 ) AS p;

@@ -168,10 +168,7 @@ AGREED: Mapping[str, Any] = {"missing": [], "surplus": [], "on_their_way": 0}
 
 def waiting(service: Service, object: str) -> int:
     """How many of an object's rows SpiceDB has not taken."""
-    sql = (
-        "SELECT count(*) FROM plexsphere.outbox"
-        " WHERE object = %s AND drained_at IS NULL AND tuples <> '[]'"
-    )
+    sql = "SELECT count(*) FROM plexsphere.outbox WHERE object = %s AND drained_at IS NULL"
     return int(service.rows(sql, object)[0][0])
 
 

@@ -109,7 +109,8 @@ def test_only_the_platforms_entries_are_events_and_none_is_a_new_revision(
         assert send(stack, own, kind).status == 200
     assert send(stack, own, kind, method="DELETE").status == 204
     assert run_sql(stack.dsn, sql, (own,)) == before
-    told = [{"kind": kind, "key": "a", "removed": removed} for removed in (False, True)]
+    named = {"kind": kind, "key": "a"}
+    told = [{**named, "removed": False, "value": "1"}, {**named, "removed": True}]
     assert events(stack, own) == ([] if kind == "reports" else told)
 
 

@@ -161,7 +161,7 @@ def test_an_event_waits_for_no_relay_and_names_its_domain(home: Home, writes: Wr
         " FROM plexsphere.outbox WHERE object = %s",
         f"node:{home.nodes[0]}",
     )
-    payload = {"kind": "metadata", "key": "rack", "removed": False}
+    payload = {"kind": "metadata", "key": "rack", "removed": False, "value": "1"}
     object_ = f"node:{home.nodes[0]}"
     assert rows == [(str(home.domain), "node_state_updated", object_, payload, [], True)]
 
