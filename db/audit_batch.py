@@ -121,8 +121,8 @@ class AuditBatchWriter:
             "batch": batch.number,
             "now": now,
             "age": [since - recorded.at for recorded in batch.rows],
-            "node_id": [_id_behind("node:", row.object) for row in rows],
-            "domain_id": [_id_behind("domain:", row.object) for row in rows],
+            "node_id": [id_behind("node:", row.object) for row in rows],
+            "domain_id": [id_behind("domain:", row.object) for row in rows],
             "relation": [_storable(row.relation) for row in rows],
             "outcome": [_storable(row.outcome) for row in rows],
             "subject": [_storable(row.subject) for row in rows],
@@ -132,7 +132,7 @@ class AuditBatchWriter:
         }
 
 
-def _id_behind(kind: str, name: str) -> str | None:
+def id_behind(kind: str, name: str) -> str | None:
     """The id in ``node:<id>`` or ``domain:<id>``; None for an object of another kind."""
     if not name.startswith(kind):
         return None

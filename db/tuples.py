@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from composer.deadline import Deadline
-from composer.identity import parse_canonical_uuid
+from db.audit_batch import TURN as AUDIT_TURN
+from db.audit_batch import id_behind
 from db.grants import PLATFORM_LOCK
 from db.pool import ReadPool
 from db.statements import statement
@@ -47,18 +48,25 @@ class TupleLedger:
         """The objects whose last changes are still on their way."""
         return {row[0] for row in self._run("authz_waiting", {})}
 
-    def mend(self, differing: Iterable[LedgerTuple]) -> None:
-        """Write what is to become of each tuple, by a second look at the ledger, to the outbox."""
-        tuples = sorted(differing)
+    def mend(
+        self, differing: Sequence[LedgerTuple], relationships: Sequence[str], operator: str
+    ) -> None:
+        """Write what is to become of each tuple, by a second look at the ledger, to the outbox.
+
+        The audit says ``operator`` for who did it, and one of ``relationships`` for each tuple.
+        """
         self._run(
             "authz_mend",
             {
-                "key": PLATFORM_LOCK,
-                "objects": [one.object for one in tuples],
-                "relations": [one.relation for one in tuples],
-                "subjects": [one.subject for one in tuples],
-                "domains": _ids("domain:", tuples),
-                "nodes": _ids("node:", tuples),
+                "platform_lock": PLATFORM_LOCK,
+                "audit_turn": AUDIT_TURN,
+                "objects": [one.object for one in differing],
+                "relations": [one.relation for one in differing],
+                "subjects": [one.subject for one in differing],
+                "domains": [id_behind("domain:", one.object) for one in differing],
+                "nodes": [id_behind("node:", one.object) for one in differing],
+                "relationships": list(relationships),
+                "operator": operator,
             },
         )
 
@@ -73,8 +81,3 @@ class TupleLedger:
     def _run(self, name: str, arguments: dict[str, object]) -> list[tuple[str, ...]]:
         with self._pool.connection(Deadline.after(STATEMENT_SECONDS, self._clock)) as reading:
             return reading.run(statement(name), arguments)
-
-
-def _ids(kind: str, tuples: Sequence[LedgerTuple]) -> list[str]:
-    named = {one.object.removeprefix(kind) for one in tuples if one.object.startswith(kind)}
-    return sorted(one for one in named if parse_canonical_uuid(one) is not None)

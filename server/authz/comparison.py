@@ -10,6 +10,7 @@ from composer.deadline import Deadline
 from db.tuples import LedgerTuple, TupleLedger
 from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.reader import TupleReader
+from server.authz.roles import relationship
 
 READ_SECONDS = 60.0  # for every tuple there is
 # Above this many objects reading all is quicker than reading each.
@@ -64,21 +65,21 @@ class Comparison:
         surplus = sorted(sure & held - implied)
         return Difference(tuple(missing), tuple(surplus), len(implied), len(waiting))
 
-    def mend(self, found: Difference, on_mended: Callable[[int], None]) -> None:
-        """Bring what differs in line through the outbox; ``on_mended`` is told of each batch.
+    def mend(self, found: Difference, operator: str) -> None:
+        """Bring what differs in line through the outbox; the audit says ``operator`` did.
 
         The ledger is looked at again behind its writers' locks, so what changed since ``found`` is
         not undone.
         """
         for batch in batches(found.all, MENDED_AT_ONCE):
-            self._ledger.mend(batch)
+            said = [relationship(one.object, one.relation, one.subject) for one in batch]
+            self._ledger.mend(batch, said, operator)
             deadline = Deadline.after(DRAIN_SECONDS, self._clock)
             while self._relay.drain(DRAINED_AT_ONCE, deadline):
                 pass
             # Another relay may have some of them in hand.
             for one in sorted({tuple.object for tuple in batch} & self._ledger.waiting()):
                 self._relay.settle(one, deadline)
-            on_mended(len(batch))
 
     def close_parked(self, left: Difference) -> int:
         """After a mending: rows that were parked, of objects that agree now; how many."""

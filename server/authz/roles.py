@@ -74,6 +74,11 @@ def permission_of(relation: str) -> str:
     return next((one.permission for one in ROLES if one.relation == relation), relation)
 
 
+def relationship(object: str, relation: str, subject: str) -> str:
+    """A stored relationship as audit rows say it: ``domain:<id>#domain-edit@user:ann``."""
+    return f"{object}#{permission_of(relation)}@{subject}"
+
+
 def _kind(name: str) -> str:
     kind, _, id = name.partition(":")
     is_known = kind in ("node", "domain") and parse_canonical_uuid(id) is not None

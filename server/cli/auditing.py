@@ -21,6 +21,9 @@ def audit(
     subject: Annotated[
         str, typer.Option(help="Rows of this caller, such as user:ada.", show_default=False)
     ] = "",
+    relation: Annotated[
+        str, typer.Option(help="node_state.pull, role.grant, ...", show_default=False)
+    ] = "",
     outcome: Annotated[
         str, typer.Option(help="granted or insufficient_relation.", show_default=False)
     ] = "",
@@ -37,6 +40,7 @@ def audit(
         domain_id=domain_id(domain, "--domain") if domain else None,
         object=f"node:{node_id(node, '--node')}" if node else None,
         subject=subject or None,
+        relation=relation or None,
         outcome=outcome or None,
     )
     show(usable_dsn(dsn), where, limit, follow, as_json)

@@ -11,6 +11,7 @@ import typer
 
 from server.cli.failures import ExitCode
 from server.cli.groups import Example
+from server.cli.operators import operator
 from server.cli.options import AsJson
 from server.cli.screens import Screen, plain, write_json
 from server.cli.text import counted
@@ -42,12 +43,13 @@ def repair(as_json: AsJson = False) -> None:
     """Bring SpiceDB in line with the ledger: add what is missing, delete what is too much.
 
     Each object is looked at again before it is changed, so that what happens meanwhile is not
-    undone. Definitions that are not ours are left alone. Rows of the outbox that SpiceDB refused
-    are closed where nothing differs any more. Exit code 1 when something still differs.
+    undone; the audit has a row for each change. Definitions that are not ours are left alone. Rows
+    of the outbox that SpiceDB refused are closed where nothing differs any more. Exit code 1 when
+    something still differs.
     """
     with _comparison() as comparison:
         found = comparison.difference()
-        comparison.mend(found, lambda mended: None)
+        comparison.mend(found, operator())
         left = comparison.difference() if found.all else found
         closed = comparison.close_parked(left)
     if as_json:

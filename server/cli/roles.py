@@ -38,23 +38,35 @@ Object = Annotated[
 def grant(subject: Subject, relation: Relation, object: Object, as_json: AsJson = False) -> None:
     """Give somebody a role; harmless to repeat. It ends with its Domain or Node.
 
-    It is in the ledger when this ends, and holds at once, or within a second for somebody who was
-    just refused. Exit code 1 when SpiceDB is away: the
-    relay grants it when SpiceDB is back.
+    It is in the ledger and its audit when this ends, and holds at once, or within a second for
+    somebody who was just refused. Exit code 1 when SpiceDB is away: the relay grants it when
+    SpiceDB is back.
     """
     _change(subject, relation, object, True, as_json)
 
 
-def revoke(subject: Subject, relation: Relation, object: Object, as_json: AsJson = False) -> None:
+def revoke(
+    subject: Subject,
+    relation: Relation,
+    object: Object,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even when nobody could manage the platform any more.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Take a role back; harmless to repeat. A Node can be kept from being its own agent.
 
     No request that begins after this ended is answered by that role. Exit code 1 when SpiceDB is
     away: the role holds until the relay has revoked it, which it does when SpiceDB is back.
+
+    The last one who manages the platform stays, with exit code 3, unless --force is given.
     """
-    _change(subject, relation, object, False, as_json)
+    _change(subject, relation, object, False, as_json, force)
 
 
-def _change(subject: str, relation: str, object: str, granted: bool, as_json: bool) -> None:
+def _change(
+    subject: str, relation: str, object: str, granted: bool, as_json: bool, force: bool = False
+) -> None:
     from composer.deadline import Deadline
     from composer.errors import AuthzUnavailable
     from server.authz.following import following
@@ -68,7 +80,7 @@ def _change(subject: str, relation: str, object: str, granted: bool, as_json: bo
         raise Failure(str(wrong), ExitCode.USAGE) from wrong
     settings = read_settings(tokenless=True)
     with following(settings, "roles", say_parked) as parts:
-        changed, held = _record(parts, role, granted)
+        changed, held = _record(parts, role, granted, force)
         deadline = Deadline.after(SECONDS, time.monotonic)
         try:
             parts.relay.settle(role.object, deadline)
@@ -86,19 +98,32 @@ def _change(subject: str, relation: str, object: str, granted: bool, as_json: bo
 
 
 def _record(
-    parts: Following, role: Given, granted: bool
+    parts: Following, role: Given, granted: bool, force: bool
 ) -> tuple[bool, list[tuple[str, str, datetime]]]:
     """Whether the ledger changed, and who has a role on the object now."""
     from composer.deadline import Deadline
     from composer.errors import DomainNotFound, NodeNotFound
-    from db.grants import RoleGrants
+    from composer.identity import PLATFORM
+    from db.grants import LastOfItsRole, RoleChange, RoleGrants
+    from server.authz.roles import relationship
+    from server.cli.operators import operator
 
     grants = RoleGrants(parts.dsn)
     deadline = Deadline.after(SECONDS, time.monotonic)
     one = role.tuple
+    names = (one.resource, one.relation, one.subject)
+    wanted = RoleChange(*names, granted, operator(), relationship(*names))
+    # Only a manager creates Domains, and only this command makes one.
+    keep_last = role.object == PLATFORM and not granted and not force
     try:
-        changed = grants.change(one.resource, one.relation, one.subject, granted, deadline)
+        changed = grants.change(wanted, deadline, keep_last=keep_last)
         return changed, grants.on(one.resource, deadline)
+    except LastOfItsRole as last:
+        sentence = (
+            f"{one.subject} is the last who may {role.role.permission} the platform; nothing was "
+            "changed: grant it to somebody else first, or add --force."
+        )
+        raise Failure(sentence) from last
     except (NodeNotFound, DomainNotFound) as gone:
         kind = "Node" if isinstance(gone, NodeNotFound) else "Domain"
         sentence = f"the ledger has no {kind} {one.resource.partition(':')[2]}; nothing was changed"
@@ -115,6 +140,7 @@ def _show(
     granted: bool,
     as_json: bool,
 ) -> None:
+    from composer.identity import PLATFORM
     from server.authz.roles import permission_of
 
     subject, permission, object = role.principal.subject, role.role.permission, role.object
@@ -130,4 +156,5 @@ def _show(
     for what, who, since in held:
         screen.print(plain(f"  {who} {permission_of(what)} since {since:%Y-%m-%d %H:%M}Z"))
     if not held:
-        screen.print(plain(f"  no role is given on {object}."))
+        left = ": nobody can create Domains" if object == PLATFORM else ""
+        screen.print(plain(f"  nobody has a role on {object}{left}.", "yellow" if left else ""))

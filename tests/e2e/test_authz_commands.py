@@ -13,6 +13,7 @@ from composer.identity import PLATFORM, domain_object, node_object
 from server.authz.channel import SpiceDbChannel
 from server.authz.endpoint import SpiceDbEndpoint
 from server.authz.writer import RelationTuple, TupleWriter
+from server.cli.operators import operator
 from server.dev.ports import HOST
 from server.dev.stack import Stack
 from tests.fakes import Triple
@@ -72,6 +73,13 @@ def test_what_is_missing_and_what_is_too_much_is_named_and_mended(
     mended = command(own, "authz", "repair")
     assert (mended.exit_code, "mended: 4 relationships; left: 0" in mended.output) == (0, True)
     assert missing_and_surplus(own) == ([], [])
+    said = command(own, "audit", "--json", "--relation", "relationship.remove")
+    rows = [json.loads(line) for line in said.output.splitlines()]
+    removed = [f"{one[0]}#node-agent@user:mallory" for one in (stranger, unreal)]
+    removed.append(f"{PLATFORM}#manage@user:mallory")
+    assert {(row["subject"], row["object"]) for row in rows} == {
+        (operator(), one) for one in removed
+    }
     # Who had the surplus is refused at once: the gates ask at these.
     assert token_of(own.dsn, "nodes", node)
     assert token_of(own.dsn, "domains", own.sample.domain_id)

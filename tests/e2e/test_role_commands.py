@@ -14,7 +14,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from composer.identity import domain_object, node_object
+from server.cli.operators import operator
 from server.dev.commands import REPOSITORY, plain_environment
+from server.dev.sample import AUDITOR, OPERATOR
 from server.dev.stack import Stack
 from tests.client import ask, bearer, pull_path
 from tests.ledger_sql import run_sql
@@ -72,6 +74,44 @@ def test_a_manager_of_the_platform_reads_every_domain(own: Stack) -> None:
     assert may_read_domain(own, "service:ci")
     assert change_role(own, "revoke", "service:ci", "manage", "platform:plexsphere").exit_code == 0
     assert not may_read_domain(own, "service:ci")
+
+
+def role_rows(stack: Stack, object: str) -> list[tuple[str, str]]:
+    """Operation and who did it, of every role row about one relationship, the oldest first."""
+    said = command(stack, "audit", "--json", "--limit", "10000")
+    rows = [json.loads(line) for line in said.output.splitlines()]
+    return [(row["relation"], row["subject"]) for row in rows if row["object"] == object]
+
+
+def test_who_gave_a_role_and_took_it_is_in_the_domains_audit(own: Stack) -> None:
+    domain = f"domain:{own.sample.domain_id}"
+    for word in ("grant", "revoke"):
+        change_role(own, word, "user:seen", "domain-edit", domain)
+    said = f"{domain}#domain-edit@user:seen"
+    assert role_rows(own, said) == [("role.grant", operator()), ("role.revoke", operator())]
+    path = f"/v1/domains/{own.sample.domain_id}/audit?relation=role.revoke&limit=200"
+    page = ask(own.url, path, bearer(own.token(AUDITOR))).json
+    assert said in {row["object"] for row in page["items"]}
+
+
+def test_the_last_manager_stays_unless_it_is_forced(own: Stack) -> None:
+    revoke = ("revoke", OPERATOR, "manage", "platform")
+    said = command(own, *revoke)
+    assert said.exit_code == 3
+    assert f"{OPERATOR} is the last who may manage the platform" in said.output
+    assert may_read_domain(own, OPERATOR)
+    forced = command(own, *revoke, "--force")
+    assert (forced.exit_code, "nobody can create Domains" in forced.output) == (0, True)
+    assert not may_read_domain(own, OPERATOR)
+    assert change_role(own, "grant", OPERATOR, "manage", "platform").exit_code == 0
+
+
+def test_a_nodes_own_agent_is_listed_when_it_is_back(own: Stack) -> None:
+    node = f"node:{own.sample.node_id(4)}"
+    taken = change_role(own, "revoke", node, "node-agent", node)
+    assert f"nobody has a role on {node}." in taken.output
+    given = change_role(own, "grant", node, "node-agent", node)
+    assert f"  {node} node-agent since " in given.output
 
 
 WRONG = {

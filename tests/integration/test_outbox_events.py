@@ -15,7 +15,7 @@ from composer.entries import DATA, METADATA, EntryRow
 from composer.identity import PLATFORM, AddressedNode, domain_object, node_object
 from composer.registry import NewDomain, NewNode
 from db.entries import PostgresEntries
-from db.grants import RoleGrants
+from db.grants import RoleChange, RoleGrants
 from db.tuples import LedgerTuple, TupleLedger
 from tests.factories import key_bytes
 from tests.integration.ledger_rows import Hand
@@ -24,6 +24,7 @@ from tests.ports.deadlines import in_time
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
+OPERATOR = "operator:ann@desk"
 # Of each type, whether its rows wait for SpiceDB.
 WAITS = {
     "domain_created": True,
@@ -66,9 +67,11 @@ def everything_happens(made: Registries, dsn: str) -> None:
     entries.remove(node, METADATA, "rack", in_time())
     with closing(RoleGrants(dsn)) as grants, closing(TupleLedger(dsn)) as ledger:
         for object, relation in ((PLATFORM, "manager"), (domain_object(node.domain_id), "viewer")):
-            grants.change(object, relation, "user:ann", True, in_time())
-            grants.change(object, relation, "user:ann", False, in_time())
-        ledger.mend([LedgerTuple(node_object(node.id), "agent", "user:mallory")])
+            for granted in (True, False):
+                names = (object, relation, "user:ann")
+                grants.change(RoleChange(*names, granted, OPERATOR, "what"), in_time())
+        mallory = LedgerTuple(node_object(node.id), "agent", "user:mallory")
+        ledger.mend([mallory], ["what"], OPERATOR)
     made.nodes.deregister(node.id, in_time())
     made.domains.delete(node.domain_id, in_time())
 

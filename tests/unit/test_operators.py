@@ -1,0 +1,44 @@
+"""Who gives a command, as the audit calls them."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+from pathlib import Path
+
+import pytest
+
+from server.authn.claims import read_principal
+from server.authn.refusal import Refused
+from server.cli.operators import NOBODY, operator
+
+MACHINE = socket.gethostname()
+
+
+def test_it_is_who_logged_in_whoever_they_became_since(tmp_path: Path) -> None:
+    login = tmp_path / "loginuid"
+    other = next(one for one in pwd.getpwall() if one.pw_uid != os.getuid())
+    login.write_text(f"{other.pw_uid}\n")
+    assert operator(login) == f"operator:{other.pw_name}@{MACHINE}"
+
+
+@pytest.mark.parametrize("text", [str(NOBODY), "", None], ids=["nobody", "empty", "no such file"])
+def test_where_nobody_logged_in_it_is_the_account_of_the_process(
+    tmp_path: Path, text: str | None
+) -> None:
+    login = tmp_path / "loginuid"
+    if text is not None:
+        login.write_text(text)
+    assert operator(login) == f"operator:{pwd.getpwuid(os.getuid()).pw_name}@{MACHINE}"
+
+
+def test_an_account_without_a_name_is_its_number(tmp_path: Path) -> None:
+    login = tmp_path / "loginuid"
+    login.write_text("3999999999")
+    assert operator(login) == f"operator:3999999999@{MACHINE}"
+
+
+def test_no_token_can_say_so() -> None:
+    with pytest.raises(Refused):
+        read_principal({"sub": operator()})
