@@ -15,6 +15,7 @@ from server.cli import (
     fleet,
     inspection,
     keygen,
+    outbox,
     relaying,
     roles,
     running,
@@ -83,6 +84,7 @@ def build_app() -> typer.Typer:
     add_commands(app, _EXAMPLES)
     app.add_typer(build_group(auditing.COMMANDS, "", _AUDIT), name="audit")
     app.add_typer(build_group(comparing.COMMANDS, comparing.WORDS), name="authz")
+    app.add_typer(build_group(outbox.COMMANDS, outbox.WORDS), name="outbox")
     app.add_typer(build_group(fleet.COMMANDS, fleet.WORDS), name="fleet")
     return app
 

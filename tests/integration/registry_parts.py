@@ -40,8 +40,8 @@ class Registries:
 
 
 @contextmanager
-def registries(dsn: str) -> Iterator[Registries]:
-    made = Registries(dsn)
+def registries(dsn: str, lock_timeout: float = 20.0) -> Iterator[Registries]:
+    made = Registries(dsn, lock_timeout)
     try:
         yield made
     finally:
