@@ -38,10 +38,10 @@ class HealthProbe(Protocol):
 
 
 class MetricsSource(Protocol):
-    """Exposes the counters of all workers together."""
+    """Exposes the counters of all workers together, and what the ledger says of its followers."""
 
-    def exposition(self) -> tuple[bytes, str]:
-        """Body and media type, in Prometheus' text format."""
+    def exposition(self, deadline: Deadline) -> tuple[bytes, str]:
+        """Body and media type, in Prometheus' text format; never raises."""
         ...
 
 
@@ -121,8 +121,8 @@ def get_version(ports: ServicePorts, call: Call) -> Answer:
 
 
 def get_metrics(ports: ServicePorts, call: Call) -> Answer:
-    """Counters and histograms."""
-    body, media_type = ports.metrics.exposition()
+    """Counters, histograms and gauges."""
+    body, media_type = ports.metrics.exposition(call.deadline)
     return Answer(200, body, media_type=media_type)
 
 

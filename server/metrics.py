@@ -8,7 +8,6 @@ no id ever becomes a label.
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from server.settings import metrics_directory
@@ -58,11 +57,6 @@ class Metrics:
             ("reason",),
             registry=self._registry,
         )
-        self.outbox_parked = Counter(
-            "plexsphere_outbox_rows_parked",
-            "Rows of the outbox that SpiceDB will never take.",
-            registry=self._registry,
-        )
         self.breaches = Counter(
             "plexsphere_contract_breaches",
             "Answers withheld because the contract does not declare them.",
@@ -75,11 +69,11 @@ class Metrics:
             registry=self._registry,
         )
 
-    def exposition(self) -> tuple[bytes, str]:
-        """Body and media type, in Prometheus' text format."""
+    def exposition(self) -> bytes:
+        """All of them, in Prometheus' text format."""
         registry = self._registry
         directory = metrics_directory()
         if directory is not None:
             registry = CollectorRegistry()
             MultiProcessCollector(registry, path=directory)
-        return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
+        return generate_latest(registry)

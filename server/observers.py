@@ -63,18 +63,6 @@ class HistoryObserver:
         _log.warning("history_bodies_lost", count=count, reason=reason)
 
 
-class OutboxObserver:
-    """Told of rows of the outbox that SpiceDB will never take."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def parked(self, row: OutboxRow, because: str) -> None:
-        """Count and log: the ledger and SpiceDB differ until somebody runs authz repair."""
-        self._metrics.outbox_parked.inc()
-        _log.error("outbox_row_parked", seq=row.seq, object=row.object, cause=because)
-
-
 class TokenObserver:
     """Told why a request has no Principal; the caller never is."""
 
@@ -85,6 +73,11 @@ class TokenObserver:
         """Count by reason; a debug line for the one who is looking."""
         self._metrics.refused_tokens.labels(reason).inc()
         _log.debug("token_refused", reason=reason)
+
+
+def outbox_row_parked(row: OutboxRow, because: str) -> None:
+    """The ledger and SpiceDB differ until somebody runs authz repair (server/gauges.py counts)."""
+    _log.error("outbox_row_parked", seq=row.seq, object=row.object, cause=because)
 
 
 def warn(event: str, **fields: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 import flask
@@ -15,9 +16,8 @@ import flask
 from composer.ports import AuditSink, SilentAudit, TokenMint
 from db.audit import PostgresAuditSink
 from db.body_queue import BodyQueue
-from db.outbox import PostgresOutbox
+from db.followers import followers
 from db.pool import ReadPool
-from db.write_pool import WritePool
 from handlers import OPERATIONS
 from handlers.service import NoPublishedKeys, ServicePorts
 from server.app import Authenticate, build_app
@@ -36,16 +36,24 @@ from server.authz.writer import TupleWriter
 from server.contract import Contract
 from server.contract_errors import ContractError
 from server.docs_page import docs_page
+from server.gauges import Exposition, ReadFollowers
 from server.health import DependencyProbes, Probe
 from server.history import BodyHistory
 from server.metrics import Metrics
-from server.observers import AuditObserver, HistoryObserver, OutboxObserver, TokenObserver, warn
+from server.observers import (
+    AuditObserver,
+    HistoryObserver,
+    TokenObserver,
+    outbox_row_parked,
+    warn,
+)
 from server.operations import bind, coverage_complaints, is_refused
 from server.probes import keys_probe, ledger_probe, spicedb_probe, wiring_probe
 from server.problem_check import problem_complaints
 from server.receipt import WiringReceipt
 from server.settings import Settings
 from server.signatures import signature_complaints
+from server.wiring_pools import postgres_outbox, scrape_pool, write_pool
 from server.wiring_ports import ADAPTERS, Shared, operation_ports
 
 DISTRIBUTION = "plexsphere-state"
@@ -77,6 +85,7 @@ class LivePull:
     audit: AuditSink
     history: BodyHistory | None
     probes: dict[str, Probe]
+    followers: ReadFollowers
     close: Callable[[], None]
 
 
@@ -98,7 +107,7 @@ def wire(settings: Settings) -> Service:
     receipt = wiring_receipt(live, settings.test_clock)
     service = ServicePorts(
         health=DependencyProbes({"wiring": wiring_probe(receipt), **(live.probes if live else {})}),
-        metrics=metrics,
+        metrics=Exposition(metrics, live.followers if live else None),
         contract=contract.raw,
         docs_page=docs_page(contract),
         version=version(DISTRIBUTION),
@@ -147,7 +156,8 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
         on_refused=TokenObserver(metrics).refused,
     )
     outbox = postgres_outbox(settings)
-    relay = SpiceDbOutboxRelay(outbox, TupleWriter(channel), OutboxObserver(metrics).parked)
+    relay = SpiceDbOutboxRelay(outbox, TupleWriter(channel), outbox_row_parked)
+    scrapes = scrape_pool(settings)
     shared = Shared(
         *(settings, metrics, pool, writes, heartbeats, relations, HeldAudit(), relay, mint)
     )
@@ -159,6 +169,7 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
         writes.close()
         heartbeats.close()
         outbox.close()
+        scrapes.close()
         channel.close()
 
     probes = {
@@ -167,26 +178,10 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
         "jwks": keys_probe(others, own),
     }
     audit = sink or SilentAudit()
-    return LivePull(operation_ports(shared), mint, verifier.principal, audit, bodies, probes, close)
-
-
-def write_pool(settings: Settings) -> WritePool:
-    """One of two: of the registry's writers, who wait for each other, and of the heartbeats."""
-    return WritePool(
-        settings.dsn,
-        size=settings.write_pool_size,
-        statement_timeout=settings.statement_timeout,
-        lock_timeout=settings.lock_timeout,
-    )
-
-
-def postgres_outbox(settings: Settings) -> PostgresOutbox:
-    """As many drainers as there are writers, beside them."""
-    return PostgresOutbox(
-        settings.dsn,
-        size=settings.write_pool_size,
-        statement_timeout=settings.statement_timeout,
-        lock_timeout=settings.lock_timeout,
+    return LivePull(
+        *(operation_ports(shared), mint, verifier.principal, audit, bodies, probes),
+        followers=partial(followers, scrapes),
+        close=close,
     )
 
 

@@ -14,6 +14,7 @@ from server.dev.commands import gunicorn_command
 from server.dev.ports import HOST, answers, free_ports
 from server.dev.process import Process, StackError, wait_until
 from server.dev.stack import Stack
+from tests.ledger_sql import run_sql
 
 # A data folder knows its Postgres: make matrix has another one.
 PLACE = "matrix" if "POSTGRES_BIN" in os.environ else "test"
@@ -46,6 +47,15 @@ def running_stack(name: str, **options: Any) -> Iterator[Stack]:
 def made_anew_next_time(stack: Stack) -> None:
     """For a test that does not leave the ledger as it was, however it ends."""
     stack.places.sample_stamp.unlink(missing_ok=True)
+
+
+def as_if_an_evaluator_had_swept(stack: Stack) -> None:
+    """For doctor, in a stack where none runs. It moves no Node."""
+    run_sql(
+        stack.dsn,
+        "INSERT INTO plexsphere.evaluator_watch (watching_since, swept_at)"
+        " VALUES ('-infinity', now()) ON CONFLICT (is_only) DO UPDATE SET swept_at = now()",
+    )
 
 
 @contextmanager

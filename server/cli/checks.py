@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, ComposerError
+from composer.reachability_policy import DEAF_AFTER
 from db.explain import clock_ahead
+from db.followers import followers
 from db.health import schema_version
 from db.migrate import expected_version
-from db.outbox import Lag, PostgresOutbox
+from db.outbox import Lag
 from db.pool import ReadPool
 from server.authn.sources import key_source
 from server.authz.admin import SpiceDbAdmin
@@ -56,7 +58,7 @@ def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
     yield Check("settings", True, "complete and well-formed")
     yield from ledger_checks(settings)
     yield from spicedb_checks(settings)
-    yield from outbox_checks(settings)
+    yield from follower_checks(settings)
     yield keys_check(settings)
 
 
@@ -118,15 +120,18 @@ def spicedb_checks(settings: Settings) -> Iterator[Check]:
         channel.close()
 
 
-def outbox_checks(settings: Settings) -> Iterator[Check]:
-    """SpiceDB is where the ledger is; nothing is said where the ledger cannot tell."""
-    outbox = PostgresOutbox(settings.dsn, 1, CHECK_SECONDS, CHECK_SECONDS)
+def follower_checks(settings: Settings) -> Iterator[Check]:
+    """SpiceDB is where the ledger is, and somebody sweeps; nothing is said where the ledger cannot
+    tell."""
+    pool = ReadPool(settings.dsn, size=1, statement_timeout=CHECK_SECONDS)
     try:
-        yield outbox_check(outbox.lag(_deadline()))
+        found = followers(pool, _deadline())
     except ComposerError:
         return
     finally:
-        outbox.close()
+        pool.close()
+    yield outbox_check(found.lag)
+    yield evaluator_check(found.swept)
 
 
 def outbox_check(lag: Lag) -> Check:
@@ -138,6 +143,17 @@ def outbox_check(lag: Lag) -> Check:
     if lag.seconds > LATE_SECONDS:
         return Check("outbox", False, detail, "see that a `plexsphere-state relay` runs")
     return Check("outbox", True, detail if lag.waiting else "SpiceDB has taken every row")
+
+
+def evaluator_check(swept: float | None) -> Check:
+    """The last sweep is at most as long ago as no evaluator takes (``swept`` in seconds)."""
+    mend = "see that a `plexsphere-state evaluator` runs: Nodes stay as reachable as they were"
+    if swept is None:
+        return Check("evaluator", False, "none has ever swept", mend)
+    detail = f"swept {swept:.1f} s ago"
+    if swept > DEAF_AFTER.total_seconds():
+        return Check("evaluator", False, detail, mend)
+    return Check("evaluator", True, detail)
 
 
 def _spicedb_schema(text: str | None, admin: SpiceDbAdmin) -> Check:

@@ -36,7 +36,8 @@ def receipt(as_json: AsJson = False) -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check settings, Postgres, its schema and clock, SpiceDB and its schema, and the JWKS.
+    """Check settings, Postgres, its schema and clock, SpiceDB and its schema, and the JWKS; that a
+    relay and an evaluator keep up with the ledger.
 
     Every line says ok or bad, and how to mend what is bad. Exit code 1 when anything is.
     """

@@ -40,12 +40,11 @@ def relay(
     With --once exit code 1 says that rows still wait or are parked: SpiceDB calls those invalid.
     """
     from server.authz.following import following
-    from server.metrics import Metrics
-    from server.observers import OutboxObserver
+    from server.observers import outbox_row_parked
     from server.settings import read_settings
 
     settings = read_settings(tokenless=True)
-    on_parked = say_parked if once else OutboxObserver(Metrics()).parked
+    on_parked = say_parked if once else outbox_row_parked
     with following(settings, "relay", on_parked) as parts:
         if once:
             _once(parts, as_json)

@@ -118,6 +118,34 @@ def test_a_frozen_dependency_never_stops_livez_and_every_request_ends(
     until_granted(broken)
 
 
+def shows_the_outbox(stack: Stack) -> bool:
+    reply = ask(stack.url, "/metrics")
+    assert reply.status == 200
+    assert b"plexsphere_http_requests_total" in reply.body
+    return b"plexsphere_outbox_rows_waiting 0.0" in reply.body
+
+
+@pytest.mark.parametrize("way", ["stopped", "frozen"])
+def test_metrics_of_a_ledger_that_is_away_are_those_of_the_service(broken: Stack, way: str) -> None:
+    """For a crowd too, and no thread is held for longer than a second."""
+    until_granted(broken)
+    assert shows_the_outbox(broken)
+    part = broken.postgres
+    part.stop() if way == "stopped" else part.freeze()
+    try:
+        with ThreadPoolExecutor(32) as pool:
+            assert not any(pool.map(lambda _: shows_the_outbox(broken), range(48)))
+        assert ask(broken.url, "/livez").status == 200
+    finally:
+        part.start() if way == "stopped" else part.thaw()
+    until_granted(broken)
+    for _ in range(200):
+        if shows_the_outbox(broken):
+            return
+        time.sleep(0.05)
+    pytest.fail("the gauges did not come back")
+
+
 def test_a_service_started_while_both_are_down_recovers_without_a_restart(broken: Stack) -> None:
     until_granted(broken)
     broken.postgres.stop()

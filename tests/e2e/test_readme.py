@@ -18,6 +18,7 @@ from server.dev.postgres import binary
 from server.dev.stack import Stack
 from tests.bodies import JSON
 from tests.client import ask, bearer, pull_path
+from tests.stacks import as_if_an_evaluator_had_swept
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -129,5 +130,6 @@ def test_every_step_of_the_runbook_is_a_command_that_works(
 ) -> None:
     start, *steps = blocks(RUNBOOK, "sh")
     script = steps[step - 1].replace("/tmp/before.json", "before.json")
+    as_if_an_evaluator_had_swept(stack)
     done = shell(stack, start + script, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

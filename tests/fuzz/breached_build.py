@@ -27,6 +27,7 @@ from handlers.service import HealthCheck, ServicePorts
 from server.app import build_app
 from server.audit import HeldAudit
 from server.docs_page import docs_page
+from server.gauges import Exposition
 from server.metrics import Metrics
 from server.operations import bind
 from server.response_validation import Outgoing, ResponseValidator
@@ -101,7 +102,7 @@ class Build:
         metrics = Metrics()
         service = ServicePorts(
             health=self.health,
-            metrics=metrics,
+            metrics=Exposition(metrics),
             contract=CONTRACT.raw,
             docs_page=docs_page(CONTRACT),
             version="0.1.0",
@@ -151,7 +152,7 @@ def unprovisioned() -> Wsgi:
     metrics = Metrics()
     service = ServicePorts(
         health=FakeHealthProbe([HealthCheck("wiring", "down", "not provisioned")]),
-        metrics=metrics,
+        metrics=Exposition(metrics),
         contract=CONTRACT.raw,
         docs_page=docs_page(CONTRACT),
         version="0.1.0",

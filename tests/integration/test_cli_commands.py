@@ -9,6 +9,7 @@ import pytest
 
 from server.dev.stack import Stack
 from tests.integration.cli_script import Run, pulled
+from tests.stacks import as_if_an_evaluator_had_swept
 
 pytest_plugins = "tests.integration.cli_script"
 
@@ -107,14 +108,15 @@ def test_the_receipt_is_complete(run: Run) -> None:
     assert json.loads(result.stdout)["complete"] is True
 
 
-def test_doctor_finds_everything_well(run: Run) -> None:
+def test_doctor_finds_everything_well(run: Run, stack: Stack) -> None:
+    as_if_an_evaluator_had_swept(stack)
     result = run("doctor", "--json")
     found = json.loads(result.stdout)
     assert (result.returncode, found["ok"]) == (0, True), found
     names = [check["name"] for check in found["checks"]]
     assert names == [
         *("settings", "postgres", "ledger schema", "clock"),
-        *("spicedb", "spicedb schema", "outbox", "jwks"),
+        *("spicedb", "spicedb schema", "outbox", "evaluator", "jwks"),
     ]
 
 
@@ -129,8 +131,9 @@ def test_doctor_finds_everything_well(run: Run) -> None:
     ],
 )
 def test_doctor_says_what_is_wrong_and_how_to_mend_it(
-    run: Run, broken: dict[str, str], name: str
+    run: Run, stack: Stack, broken: dict[str, str], name: str
 ) -> None:
+    as_if_an_evaluator_had_swept(stack)
     result = run("doctor", "--json", env=broken)
     bad = [check for check in json.loads(result.stdout)["checks"] if not check["ok"]]
     assert result.returncode == 1

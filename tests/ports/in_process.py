@@ -33,6 +33,7 @@ from handlers.service import Asset, DocsPage, ServicePorts
 from server.app import build_app
 from server.audit import HeldAudit
 from server.contract import Contract
+from server.gauges import Exposition
 from server.metrics import Metrics
 from server.operations import Handler, bind
 from tests.factories import DOMAIN, EPOCH, addressed, agent_of, entry, node_id, peer_row
@@ -147,7 +148,7 @@ class FakeService:
         )
         page = DocsPage(b"<p>", _asset("text/javascript"), _asset("text/css"))
         meta = ServicePorts(
-            *(self.health, self.metrics, contract.raw, page, "0.1.0", contract.version),
+            *(self.health, Exposition(self.metrics), contract.raw, page, "0.1.0", contract.version),
             keys=self.published,
         )
         wired: dict[type, object] = {ServicePorts: meta}

@@ -13,6 +13,7 @@ from server.cli.checks import (
     MAX_SKEW_SECONDS,
     all_checks,
     clock_check,
+    evaluator_check,
     keys_check,
     ledger_checks,
     outbox_check,
@@ -118,3 +119,15 @@ def test_the_receipt_of_a_service_without_ports() -> None:
 def test_an_outbox_that_nobody_drains_or_that_holds_parked_rows_is_bad(lag: Lag, mend: str) -> None:
     check = outbox_check(lag)
     assert (check.ok, mend in check.mend) == (not mend, True)
+
+
+@pytest.mark.parametrize(
+    ("swept", "ok", "said"),
+    [(4.9, True, "4.9 s ago"), (20.5, False, "20.5 s ago"), (None, False, "none has ever swept")],
+)
+def test_an_evaluator_that_sweeps_no_more_or_never_did_is_bad(
+    swept: float | None, ok: bool, said: str
+) -> None:
+    check = evaluator_check(swept)
+    assert (check.ok, said in check.detail) == (ok, True)
+    assert ("plexsphere-state evaluator" in check.mend) is not ok

@@ -6,14 +6,21 @@ import re
 
 import structlog
 
+from db.outbox import OutboxRow
 from server.metrics import Metrics
-from server.observers import AuditObserver, DropObserver, HistoryObserver, TokenObserver
+from server.observers import (
+    AuditObserver,
+    DropObserver,
+    HistoryObserver,
+    TokenObserver,
+    outbox_row_parked,
+)
 from tests.factories import DOMAIN, node_id
 
 
 def counted(metrics: Metrics, name: str) -> dict[str, float]:
     """The samples of one counter, by their labels."""
-    text = metrics.exposition()[0].decode()
+    text = metrics.exposition().decode()
     found = re.findall(rf"^{name}_total(\{{.*\}})? (\S+)$", text, re.M)
     return {labels: float(value) for labels, value in found}
 
@@ -72,5 +79,15 @@ def test_two_services_of_a_process_count_apart() -> None:
     assert counted(other, "plexsphere_refused_tokens") == {}
 
 
-def test_the_exposition_names_its_format() -> None:
-    assert Metrics().exposition()[1] == "text/plain; version=0.0.4; charset=utf-8"
+def test_a_parked_row_is_an_error_with_its_object_and_the_reason() -> None:
+    with structlog.testing.capture_logs() as lines:
+        outbox_row_parked(OutboxRow(7, "node:x", [], None), "INVALID_ARGUMENT")
+    assert lines == [
+        {
+            "event": "outbox_row_parked",
+            "log_level": "error",
+            "seq": 7,
+            "object": "node:x",
+            "cause": "INVALID_ARGUMENT",
+        }
+    ]

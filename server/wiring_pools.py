@@ -1,0 +1,40 @@
+"""The connections to Postgres beside the pulls' own, each bounded for its own reason."""
+
+from __future__ import annotations
+
+from db.outbox import PostgresOutbox
+from db.pool import ReadPool
+from db.write_pool import WritePool
+from server.settings import Settings
+
+
+def write_pool(settings: Settings) -> WritePool:
+    """One of two: of the registry's writers, who wait for each other, and of the heartbeats."""
+    return WritePool(
+        settings.dsn,
+        size=settings.write_pool_size,
+        statement_timeout=settings.statement_timeout,
+        lock_timeout=settings.lock_timeout,
+    )
+
+
+def postgres_outbox(settings: Settings) -> PostgresOutbox:
+    """As many drainers as there are writers, beside them."""
+    return PostgresOutbox(
+        settings.dsn,
+        size=settings.write_pool_size,
+        statement_timeout=settings.statement_timeout,
+        lock_timeout=settings.lock_timeout,
+    )
+
+
+def scrape_pool(settings: Settings) -> ReadPool:
+    """One connection, and who comes while it is in use goes without: a crowd on /metrics takes
+    no place from the pulls, and no thread from anybody while Postgres is frozen."""
+    return ReadPool(
+        settings.dsn,
+        size=1,
+        statement_timeout=settings.statement_timeout,
+        pool_wait=0.1,
+        application_name="plexsphere-state metrics",
+    )

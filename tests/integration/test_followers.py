@@ -1,0 +1,71 @@
+"""How far SpiceDB and the evaluator are behind, as the ledger tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from composer.errors import ComposerError
+from composer.identity import node_object
+from db.followers import Followers, followers
+from db.pool import ReadPool
+from db.sweeps import PostgresSweeps
+from tests.integration.ledger_rows import Hand
+from tests.outboxes import own_tuple, touch, write_row
+from tests.ports.deadlines import in_time
+
+if TYPE_CHECKING:
+    from tests.integration.ledger_fixtures import FreshDatabase
+
+pytest_plugins = "tests.integration.ledger_fixtures"
+
+
+@pytest.fixture
+def pool(hand: Hand) -> Iterator[ReadPool]:
+    for table in ("outbox", "evaluator_watch"):
+        hand.run(f"DELETE FROM plexsphere.{table}")
+    with closing(ReadPool(hand.dsn, 1, 5.0)) as made:
+        yield made
+
+
+def found(pool: ReadPool) -> Followers:
+    return followers(pool, in_time())
+
+
+def test_where_nothing_waits_and_nobody_ever_swept(pool: ReadPool) -> None:
+    now = found(pool)
+    assert (now.lag.waiting, now.lag.seconds, now.lag.parked, now.swept) == (0, 0.0, 0, None)
+
+
+def test_what_waits_and_what_is_parked_is_counted(pool: ReadPool, hand: Hand) -> None:
+    for age in ("1 hour", "1 minute", "2 hours"):
+        node = uuid4()
+        seq = write_row(hand.dsn, node_object(node), *touch(own_tuple(node)))
+        hand.run(
+            "UPDATE plexsphere.outbox SET created_at = now() - %s::interval WHERE seq = %s",
+            age,
+            seq,
+        )
+    hand.run("UPDATE plexsphere.outbox SET parked_at = now() WHERE seq = %s", seq)
+    now = found(pool)
+    assert (now.lag.waiting, now.lag.parked) == (2, 1)
+    assert 3600 <= now.lag.seconds < 3700
+
+
+def test_a_sweep_is_as_long_ago_as_it_is(pool: ReadPool, hand: Hand) -> None:
+    with closing(PostgresSweeps(hand.dsn, 5.0)) as sweeps:
+        assert sweeps.sweep(in_time()) is not None
+    swept = found(pool).swept
+    assert swept is not None and swept < 60
+    hand.run("UPDATE plexsphere.evaluator_watch SET swept_at = swept_at - interval '1 hour'")
+    later = found(pool).swept
+    assert later is not None and 3600 <= later < 3700
+
+
+def test_a_ledger_without_the_tables_cannot_tell(fresh_database: FreshDatabase) -> None:
+    with closing(ReadPool(fresh_database(), 1, 5.0)) as pool, pytest.raises(ComposerError):
+        found(pool)

@@ -1,0 +1,88 @@
+"""What a scrape shows of the ledger, and that it shows the counters whatever the ledger does."""
+
+from __future__ import annotations
+
+import pytest
+import structlog
+
+from composer.deadline import Deadline
+from composer.errors import ComposerError, DatastoreUnavailable
+from db.followers import Followers
+from db.outbox import Lag
+from server.gauges import READ_SECONDS, Exposition
+from server.metrics import Metrics
+from tests.fakes import FakeClock
+
+COUNTER = "plexsphere_large_snapshots_total 0.0"
+
+
+def scraped(exposition: Exposition, seconds: float = 3.0) -> str:
+    body, media_type = exposition.exposition(Deadline.after(seconds, FakeClock()))
+    assert media_type == "text/plain; version=0.0.4; charset=utf-8"
+    return body.decode()
+
+
+def samples(text: str) -> dict[str, float]:
+    """By name, of those without a label."""
+    lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in lines if "{" not in name}
+
+
+@pytest.mark.parametrize(
+    ("swept", "shown"), [(4.5, 4.5), (None, float("inf"))], ids=["swept", "never"]
+)
+def test_what_waits_and_when_somebody_swept_is_shown_beside_the_counters(
+    swept: float | None, shown: float
+) -> None:
+    text = scraped(Exposition(Metrics(), lambda deadline: Followers(Lag(3, 61.5, 2), swept)))
+    assert COUNTER in text
+    found = samples(text)
+    assert {name: found.get(f"plexsphere_{name}") for name in NAMES} == dict(
+        zip(NAMES, (3, 61.5, 2, shown), strict=True)
+    )
+    for name in NAMES:
+        assert text.count(f"# TYPE plexsphere_{name} gauge\n") == 1
+
+
+NAMES = (
+    "outbox_rows_waiting",
+    "outbox_oldest_row_age_seconds",
+    "outbox_rows_parked",
+    "evaluator_last_sweep_age_seconds",
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "lines"),
+    [
+        (DatastoreUnavailable("away"), ["ledger_gauges_left_out"]),
+        (ComposerError("of another schema"), ["ledger_gauges_left_out"]),
+        (KeyError("a bug"), ["ledger_gauges_failed"]),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_a_ledger_that_cannot_tell_leaves_the_counters(error: Exception, lines: list[str]) -> None:
+    def read(deadline: Deadline) -> Followers:
+        raise error
+
+    with structlog.testing.capture_logs() as logged:
+        text = scraped(Exposition(Metrics(), read))
+    assert COUNTER in text and "outbox" not in text
+    assert [line["event"] for line in logged] == lines
+
+
+def test_without_a_ledger_there_are_the_counters() -> None:
+    text = scraped(Exposition(Metrics()))
+    assert COUNTER in text and "outbox" not in text
+
+
+@pytest.mark.parametrize(("budget", "share"), [(3.0, READ_SECONDS), (0.25, 0.25)])
+def test_the_ledger_has_a_second_and_no_more_than_the_request(budget: float, share: float) -> None:
+    given: list[float] = []
+
+    def read(deadline: Deadline) -> Followers:
+        given.append(deadline.remaining())
+        return Followers(Lag(0, 0.0, 0), None)
+
+    scraped(Exposition(Metrics(), read), budget)
+    assert given == [share]
