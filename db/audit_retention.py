@@ -13,6 +13,7 @@ from psycopg2.extensions import connection
 from composer.deadline import Deadline
 from db.connections import Row, connect, fetch, with_defaults
 from db.errors import ledger_errors
+from db.holders import AUDIT_ROWS, Holder
 from db.statements import statement
 
 STATEMENT_SECONDS = 600.0  # counting a day of 10,000 Nodes takes seconds
@@ -37,15 +38,6 @@ class Old:
     since: datetime
     days: tuple[OldDay, ...]
     stray: int
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """A session that keeps a day from being dropped, and for how long (seconds)."""
-
-    pid: int
-    application_name: str
-    seconds: int
 
 
 class AuditRetention:
@@ -76,7 +68,7 @@ class AuditRetention:
 
     def holders(self) -> list[Holder]:
         """Who reads or writes audit rows just now, the longest first."""
-        return [Holder(*row) for row in self._run("audit_day_holders")]
+        return [Holder(*row) for row in self._run("table_holders", **AUDIT_ROWS)]
 
     def delete_stray(self, old: Old) -> int:
         """The rows that lie in no day, some at a time; how many."""

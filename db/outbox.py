@@ -18,6 +18,7 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, DatastoreUnavailable
 from composer.identity import PLATFORM, parse_canonical_uuid
 from db.errors import NoFreeConnection
+from db.holders import OUTBOX_CLAIMS, Holder
 from db.pool import Reading, ReadPool
 from db.statements import statement
 
@@ -134,6 +135,12 @@ class PostgresOutbox:
         """How far SpiceDB is behind the ledger. Raises DatastoreUnavailable."""
         with self._pool.connection(deadline) as reading:
             return Lag(*reading.run(statement("outbox_lag"))[0])
+
+    def holders(self, deadline: Deadline) -> list[Holder]:
+        """Other drainers that have rows in hand now, the longest first. As lag."""
+        with self._pool.connection(deadline) as reading:
+            found = reading.run(statement("table_holders"), OUTBOX_CLAIMS)
+        return [Holder(*row) for row in found]
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back."""

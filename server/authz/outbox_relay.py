@@ -35,7 +35,12 @@ class SpiceDbOutboxRelay:
         self._writer = writer
         self._on_parked = on_parked
         self._clock = clock
-        self._deferred: dict[str, float] = {}
+        self._deferred: dict[str, tuple[float, str]] = {}
+
+    @property
+    def deferred(self) -> dict[str, str]:
+        """Objects that wait for a schema which knows their tuples, and what SpiceDB said."""
+        return {one: because for one, (_, because) in self._deferred.items()}
 
     def settle(self, object: str, deadline: Deadline) -> None:
         """See composer.ports.OutboxRelay; also raises AuthzUnavailable for an object with a parked
@@ -45,8 +50,8 @@ class SpiceDbOutboxRelay:
             left = self._bring(claim, waiting, deadline)
             was_parked = len(waiting) < len(claim.rows) and not _purged(waiting)
         # Only now: what could be brought is committed.
-        if left.refused is not None:
-            raise left.refused
+        for refused in left.deferred.values():
+            raise refused
         if was_parked or left.parked:
             raise AuthzUnavailable(f"a row about {object} is parked: see authz verify and repair")
 
@@ -57,10 +62,11 @@ class SpiceDbOutboxRelay:
         is away, DatastoreUnavailable.
         """
         now = self._clock()
-        self._deferred = {one: until for one, until in self._deferred.items() if until > now}
+        self._deferred = {one: why for one, why in self._deferred.items() if why[0] > now}
         with self._outbox.claim_oldest(limit, list(self._deferred), deadline) as claim:
             left = self._bring(claim, claim.rows, deadline)
-        self._deferred |= dict.fromkeys(left.deferred, now + DEFERRED_S)
+        for one, refused in left.deferred.items():
+            self._deferred[one] = now + DEFERRED_S, str(refused)
         return len(claim.rows) - left.rows
 
     def _bring(self, claim: Claim, rows: Sequence[OutboxRow], deadline: Deadline) -> _Left:
@@ -90,8 +96,7 @@ class SpiceDbOutboxRelay:
             except (Malformed, TuplesRefused) as refused:
                 left.rows += 1
                 if isinstance(refused, TuplesRefused) and not refused.for_good:
-                    left.deferred.add(row.object)
-                    left.refused = refused
+                    left.deferred[row.object] = refused
                 else:
                     left.parked = True
                     claim.parked(row, str(refused))
@@ -116,11 +121,10 @@ class SpiceDbOutboxRelay:
 @dataclass(slots=True)
 class _Left:
     """What could not be brought: ``rows`` in all, of them those of ``deferred`` objects go on
-    waiting, for the reason ``refused``; the others were ``parked``."""
+    waiting, for the reason given; the others were ``parked``."""
 
     rows: int = 0
-    deferred: set[str] = field(default_factory=set)
-    refused: TuplesRefused | None = None
+    deferred: dict[str, TuplesRefused] = field(default_factory=dict)
     parked: bool = False
 
 

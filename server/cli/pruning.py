@@ -10,7 +10,8 @@ from datetime import timedelta
 import typer
 
 from composer.deadline import Deadline
-from db.audit_retention import AuditRetention, Holder, Old, OldDay, retention
+from db.audit_retention import AuditRetention, Old, OldDay, retention
+from db.holders import Holder
 from server.cli.failures import ExitCode, Failure
 from server.cli.screens import Screen, plain, table, write_json
 from server.cli.text import counted
@@ -88,10 +89,7 @@ def _show(done: Pruned, yes: bool) -> None:
     if not yes and total + len(old.days):
         screen.print(plain("Nothing was removed: add --yes to do it.", "yellow"))
     for one in done.holders:
-        text = (
-            f"in use by {one.application_name or 'a session'} (pid {one.pid}) for {one.seconds} s"
-        )
-        screen.print(plain(f"{text}: run this again later.", "yellow"))
+        screen.print(plain(f"in use by {one}: run this again later.", "yellow"))
 
 
 def _fate(day: OldDay, done: Pruned, yes: bool) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,11 +17,13 @@ from server.cli.screens import write_json
 from server.cli.text import counted, printable
 
 if TYPE_CHECKING:
-    from db.outbox import OutboxRow
+    from db.holders import Holder
+    from db.outbox import Lag, OutboxRow
     from server.authz.following import Following
     from server.settings import Settings
 
 ONCE_SECONDS = 5.0
+SHOWN = 5  # objects that wait for a schema; --json has all
 
 
 class Stopped(BaseException):
@@ -37,7 +41,8 @@ def relay(
     Requests bring their own rows before they answer; the relay brings those of a request that found
     SpiceDB away, or was killed. Any number may run. It logs to stdout.
 
-    With --once exit code 1 says that rows still wait or are parked: SpiceDB calls those invalid.
+    With --once exit code 1 says that rows still wait, and why, or are parked: SpiceDB calls those
+    invalid.
     """
     from server.authz.following import following
     from server.observers import outbox_row_parked
@@ -73,14 +78,38 @@ def _once(parts: Following, as_json: bool) -> None:
         raise Failure(
             f"{counted(rows, 'row')} drained, then SpiceDB was away ({error})."
         ) from error
-    lag = parts.outbox.lag(Deadline.after(ONCE_SECONDS, time.monotonic))
+    deadline = Deadline.after(ONCE_SECONDS, time.monotonic)
+    lag = parts.outbox.lag(deadline)
+    holders = parts.outbox.holders(deadline) if lag.waiting else []
+    deferred = parts.relay.deferred
     if as_json:
-        write_json({"drained": rows, "waiting": lag.waiting, "parked": lag.parked}, indent=None)
+        left: dict[str, object] = {"waiting": lag.waiting, "parked": lag.parked}
+        why = {"held_by": [asdict(one) for one in holders], "deferred": deferred}
+        write_json({"drained": rows, **left, **why}, indent=None)
+    elif lag.waiting or lag.parked:
+        said = (
+            f"{counted(rows, 'row')} drained; {lag.waiting:,} still waiting, {lag.parked:,} parked"
+        )
+        typer.echo("\n".join([said, *reasons(lag, holders, deferred)]))
     else:
-        left = f"; {lag.waiting:,} still waiting, {lag.parked:,} parked"
-        typer.echo(f"{counted(rows, 'row')} drained{left if lag.waiting or lag.parked else ''}")
+        typer.echo(f"{counted(rows, 'row')} drained")
     if lag.waiting or lag.parked:
         raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def reasons(lag: Lag, holders: Sequence[Holder], deferred: Mapping[str, str]) -> list[str]:
+    """Why rows are left, a line each; a drainer keeps an object for as long as SpiceDB takes."""
+    lines = [f"  in the hands of {one}, which waits for SpiceDB" for one in holders]
+    for object, because in list(deferred.items())[:SHOWN]:
+        schema = f"waits for SpiceDB's schema ({because}): write server/authz/schema.zed to it"
+        lines.append(f"  {object} {schema}")
+    if len(deferred) > SHOWN:
+        lines.append(f"  and {len(deferred) - SHOWN:,} objects more")
+    if lag.waiting and not lines:
+        lines.append("  written meanwhile: run this again")
+    if lag.parked:
+        lines.append("  parked rows are closed by `plexsphere-state authz repair`")
+    return [printable(line) for line in lines]
 
 
 def _until_stopped(parts: Following, settings: Settings) -> None:

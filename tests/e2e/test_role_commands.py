@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from uuid import UUID, uuid4
 
+import psycopg2
 import pytest
 
 from composer.identity import domain_object, node_object
@@ -217,6 +219,37 @@ def test_a_relay_that_leaves_rows_behind_says_so(own: Stack) -> None:
     assert "0 rows drained; 0 still waiting, 1 parked" in said.output
     write_row(own.dsn, sick, purge(sick))
     assert relay_once(own).exit_code == 0
+
+
+def test_a_relay_names_another_that_has_the_rows_in_hand(own: Stack) -> None:
+    """As one has while SpiceDB is frozen: this one passes them over."""
+    held = node_object(uuid4())
+    write_row(own.dsn, held, *touch((held, "agent", held)))
+    with closing(psycopg2.connect(own.dsn, application_name="plexsphere-state relay")) as other:
+        other.cursor().execute(
+            "SELECT FROM plexsphere.outbox WHERE object = %s FOR UPDATE", (held,)
+        )
+        pid = other.info.backend_pid
+        said = relay_once(own)
+        assert said.exit_code == 1
+        assert "0 rows drained; 1 still waiting, 0 parked" in said.output
+        assert f"in the hands of plexsphere-state relay (pid {pid}) for " in said.output
+        found = json.loads(command(own, "relay", "--once", "--json").output)
+        assert [one["pid"] for one in found["held_by"]] == [pid]
+    write_row(own.dsn, held, purge(held))
+    assert relay_once(own).output == "2 rows drained\n"
+
+
+def test_a_relay_says_what_spicedb_does_not_know_yet(own: Stack) -> None:
+    early = node_object(uuid4())
+    write_row(own.dsn, early, *touch((early, "operator", "user:ed")))
+    said = relay_once(own)
+    assert (said.exit_code, "0 rows drained; 1 still waiting" in said.output) == (1, True)
+    assert f"{early} waits for SpiceDB's schema" in said.output
+    assert "FAILED_PRECONDITION" in said.output
+    found = json.loads(command(own, "relay", "--once", "--json").output)
+    assert list(found["deferred"]) == [early]
+    run_sql(own.dsn, "DELETE FROM plexsphere.outbox WHERE object = %s", (early,))
 
 
 def test_a_relay_outlives_spicedb_and_postgres_and_ends_at_once_when_told_to(own: Stack) -> None:
