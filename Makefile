@@ -5,6 +5,7 @@ SHELL := /bin/sh
 
 PORT ?= 8080
 NODES ?= 64
+HISTORY ?= 0
 SEED ?= 1
 CASES ?= 200
 EXTERNAL ?=
@@ -33,9 +34,10 @@ MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-run: ## embedded Postgres and SpiceDB, a sample Domain, the real gunicorn (PORT=8080 NODES=64 EXTERNAL=1)
+run: ## embedded Postgres and SpiceDB, a sample Domain, the real gunicorn (PORT=8080 NODES=64 HISTORY=3 EXTERNAL=1)
 	$(INSTALL) run $(ELSEWHERE)
-	@exec $(VENV)/python -m server.dev --port $(PORT) --nodes $(NODES) --seed $(SEED) $(ELSEWHERE)
+	@exec $(VENV)/python -m server.dev --port $(PORT) --nodes $(NODES) --history $(HISTORY) \
+	  --seed $(SEED) $(ELSEWHERE)
 
 test: ## every test, on its own stack under .dev/test/ (ARGS='-k name' passes options to pytest)
 	$(INSTALL) test

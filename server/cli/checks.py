@@ -147,7 +147,7 @@ def outbox_check(lag: Lag) -> Check:
 
 def evaluator_check(swept: float | None) -> Check:
     """The last sweep is at most as long ago as no evaluator takes (``swept`` in seconds)."""
-    mend = "see that a `plexsphere-state evaluator` runs: Nodes stay as reachable as they were"
+    mend = "see that a `plexsphere-state evaluator` runs: no Node changes state until one does"
     if swept is None:
         return Check("evaluator", False, "none has ever swept", mend)
     detail = f"swept {swept:.1f} s ago"

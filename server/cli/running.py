@@ -22,6 +22,9 @@ def dev(
     external: Annotated[
         bool, typer.Option("--external", help="Use the Postgres and SpiceDB of PLEXSPHERE_*.")
     ] = False,
+    history: Annotated[
+        int, typer.Option(min=0, max=100, help="Bodies kept of each Node, for fleet history.")
+    ] = 0,
 ) -> None:
     """Run everything on this machine: Postgres, SpiceDB, a sample Domain and the service.
 
@@ -35,7 +38,7 @@ def dev(
         )
     from server.dev.run import run_dev
 
-    raise typer.Exit(run_dev(port=port, nodes=nodes, seed=seed, external=external))
+    raise typer.Exit(run_dev(port, nodes, seed, external, history))
 
 
 def serve() -> None:

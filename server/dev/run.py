@@ -20,6 +20,8 @@ from .supervisor import PartEnded, Stopped, stopping_on_signals, watch
 FOLDER = (REPOSITORY if (REPOSITORY / "Makefile").exists() else Path.cwd()) / ".dev"
 # What the wider of the sample's networks has room for.
 MAX_NODES = 2_000_000
+# Bodies of each Node, as server/settings.py has it.
+MAX_HISTORY = 100
 
 
 def run_dev(
@@ -27,6 +29,7 @@ def run_dev(
     nodes: int = 64,
     seed: int = 1,
     external: bool = False,
+    history: int = 0,
     workers: int = 0,
     folder: Path = FOLDER,
 ) -> int:
@@ -40,7 +43,7 @@ def run_dev(
         seed=seed,
         # Importing is what a start waits for, and two cores are busy with one worker and the rest.
         workers=workers or (2 if (os.cpu_count() or 1) > 2 else 1),
-        env={"PLEXSPHERE_LOG_FORMAT": "console"},
+        env={"PLEXSPHERE_LOG_FORMAT": "console", "PLEXSPHERE_HISTORY": str(history)},
         external=_external_settings() if external else {},
         log_to_file=False,
         evaluator=True,
@@ -49,7 +52,7 @@ def run_dev(
         step=steps.done,
     )
     try:
-        _check(port, nodes)
+        _check(port, nodes, history)
         with stopping_on_signals(), stack:
             write_env(folder / "env", {**stack.env, **stack.identities})
             steps.farewell(stack)
@@ -63,11 +66,13 @@ def run_dev(
         return 1
 
 
-def _check(port: int, nodes: int) -> None:
+def _check(port: int, nodes: int, history: int) -> None:
     if not 1 <= port <= 65535:
         raise StackError(f"PORT is to be a number from 1 to 65535, not {port}.")
     if not 1 <= nodes <= MAX_NODES:
         raise StackError(f"NODES is to be a number from 1 to {MAX_NODES}, not {nodes}.")
+    if not 0 <= history <= MAX_HISTORY:
+        raise StackError(f"HISTORY is to be a number from 0 to {MAX_HISTORY}, not {history}.")
 
 
 def _external_settings() -> dict[str, str]:

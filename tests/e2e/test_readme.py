@@ -124,6 +124,17 @@ def test_every_link_into_the_repository_leads_somewhere(text: str) -> None:
     assert [link for link in inside if not (base / link).exists()] == []
 
 
+@pytest.mark.parametrize("part", ["supervisor", "postgres", "relay"])
+def test_the_runbook_finds_the_pid_of_a_part_to_freeze(tmp_path: Path, part: str) -> None:
+    (found,) = re.findall(r"^    (pid\(\) .*)$", RUNBOOK, re.MULTILINE)
+    pids = {"supervisor": 7, "postgres": 812, "gunicorn": 81, "spicedb": 8, "relay": 4194304}
+    (tmp_path / ".dev").mkdir()
+    (tmp_path / ".dev" / "pids.json").write_text(json.dumps(pids))
+    script = f"{found}; pid {part}"
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip() == str(pids[part])
+
+
 @pytest.mark.parametrize("step", range(1, len(blocks(RUNBOOK, "sh"))))
 def test_every_step_of_the_runbook_is_a_command_that_works(
     stack: Stack, tmp_path: Path, step: int
