@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +52,6 @@ def test_more_than_the_service_keeps_is_a_sentence(
         read_settings({"PLEXSPHERE_HISTORY": str(history)})
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
 def test_make_run_hands_on_what_make_help_says_it_takes() -> None:
     def make(*arguments: str) -> str:
         done = subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True)
