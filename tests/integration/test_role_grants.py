@@ -80,6 +80,7 @@ def test_a_role_on_a_node_is_on_its_domains_record_and_the_platforms_on_nobodys(
 @pytest.mark.parametrize(
     ("object", "error"),
     [(domain_object(uuid4()), DomainNotFound), (node_object(uuid4()), NodeNotFound)],
+    ids=["domain", "node"],
 )
 def test_nothing_is_written_about_what_is_not_there(
     hand: Hand, grants: RoleGrants, object: str, error: type[ComposerError]
