@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,30 +51,55 @@ class Outcome:
 
 
 def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcome:
-    """Raises StackError where the parts do not start. Call from the main thread."""
+    """Raises StackError where the parts do not start; any other fault is a complaint.
+
+    Call from the main thread.
+    """
     run.folder.mkdir(parents=True, exist_ok=True)
-    with Stack(run.folder / "stack", nodes=run.nodes, workers=2) as stack:
+    faults: list[str] = []
+    stack = Stack(run.folder / "stack", nodes=run.nodes, workers=2)
+    stack.start()
+    try:
         world = world_of(stack)
         world.save(run.folder)
         judge = Judge(world)
         say(f"{stack.url}, {len(world.node_ids)} Nodes, seed {run.seed}")
-        code, seconds = schemathesis(run, stack.url)
-        judge.tally.merge(run.folder / "tally.json")
+        started = time.monotonic()
+        with told("Schemathesis", faults):
+            faults += schemathesis(run, stack.url)
+        seconds = max(time.monotonic() - started, 0.001)
+        with told("its counts", faults):
+            judge.tally.merge(run.folder / "tally.json")
         fuzzed = sum(n for (_, _, source), n in judge.tally.seen.items() if source == FUZZED)
         say(f"{fuzzed} cases in {seconds:.0f} s; now the directed ones")
-        audit = missing_audit(stack.dsn, judge.tally)
-        complaints = [*audit, *send_all(stack, judge)]
-        complaints += missing_audit(stack.dsn, judge.tally)
-    complaints = list(dict.fromkeys([*judge.tally.complaints(), *complaints]))
-    complaints += junit_failures(run.folder / "junit.xml")
-    complaints += lost_workers((run.folder / "schemathesis.txt").read_text())
-    if code and not complaints:
-        complaints.append(f"Schemathesis ended with {code}: {run.folder / 'schemathesis.txt'}")
+        with told("audit rows", faults):
+            faults += missing_audit(stack.dsn, judge.tally)
+        with told("directed cases", faults):
+            faults += send_all(stack, judge)
+        with told("audit rows", faults):
+            faults += missing_audit(stack.dsn, judge.tally)
+    finally:
+        with told("the end of the stack", faults):
+            stack.stop()
+    complaints = list(dict.fromkeys([*judge.tally.complaints(), *faults]))
     return Outcome(judge.tally, complaints, fuzzed / seconds)
 
 
-def schemathesis(run: Run, url: str) -> tuple[int, float]:
-    """Its command line over the file; exit status and seconds. Raises TimeoutExpired."""
+@contextmanager
+def told(what: str, faults: list[str]) -> Iterator[None]:
+    """A fault of the run itself is one more complaint, so that the others are told as well."""
+    try:
+        yield
+    except Exception as error:
+        faults.append(fault(what, error))
+
+
+def fault(what: str, error: Exception) -> str:
+    return f"{what}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def schemathesis(run: Run, url: str) -> list[str]:
+    """Its command line over the file, and what it complains about. Raises TimeoutExpired."""
     options = {
         "--url": url,
         "--seed": str(run.seed),
@@ -95,40 +121,54 @@ def schemathesis(run: Run, url: str) -> tuple[int, float]:
         "FUZZ_FOLDER": str(run.folder),
         "PYTHONPATH": str(ROOT),
     }
-    (run.folder / "tally.json").unlink(missing_ok=True)
-    started = time.monotonic()
-    with (run.folder / "schemathesis.txt").open("wb") as output:
+    for name in ("tally.json", "junit.xml"):
+        (run.folder / name).unlink(missing_ok=True)
+    said = run.folder / "schemathesis.txt"
+    with said.open("wb") as output:
         # its own bound on time would stretch a short run to it as well
         code = subprocess.run(
             command, env=env, cwd=run.folder, stdout=output, stderr=output, timeout=run.max_seconds
         ).returncode
-    return code, max(time.monotonic() - started, 0.001)
+    found = lost_workers(said.read_text())
+    with told("its JUnit file", found):
+        found += junit_failures(run.folder / "junit.xml")
+    if code and not found:
+        found.append(f"Schemathesis ended with {code}: {said}")
+    return found
 
 
 def send_all(stack: Stack, judge: Judge) -> Iterator[str]:
     """The directed cases, service by service; a complaint for each that is answered otherwise."""
     every = list(cases.directed(judge.world))
     for name in dict.fromkeys(case.service for case in every):
-        with SERVICES[name](stack, judge.world.node_ids[0]) as url:
-            for case in every:
-                if case.service == name:
-                    yield from send(url, case, judge)
+        try:
+            with SERVICES[name](stack, judge.world.node_ids[0]) as url:
+                for case in every:
+                    if case.service == name:
+                        yield from send(url, case, judge)
+        except Exception as error:  # the other services are asked all the same
+            yield fault(f"the service {name}", error)
 
 
 def send(url: str, case: cases.Directed, judge: Judge) -> Iterator[str]:
     """One directed case; asked again while a stopped part may not have been noticed."""
     until = time.monotonic() + PATIENCE_S
-    reply = reply_to(url, case)
-    while (
-        case.service in (cases.NO_POSTGRES, cases.NO_SPICEDB)
-        and reply.status != case.status
-        and time.monotonic() < until
-    ):
-        time.sleep(0.1)
+    named = f"{case.operation_id} {case.method} {case.service}"
+    try:
         reply = reply_to(url, case)
-    judge.take(Exchange.of(case.method, case.path, case.headers, reply))
+        while (
+            case.service in (cases.NO_POSTGRES, cases.NO_SPICEDB)
+            and reply.status != case.status
+            and time.monotonic() < until
+        ):
+            time.sleep(0.1)
+            reply = reply_to(url, case)
+        judge.take(Exchange.of(case.method, case.path, case.headers, reply))
+    except Exception as error:
+        yield fault(named, error)
+        return
     if reply.status != case.status:
-        yield f"{case.operation_id} {case.method} {case.service}: {reply.status}, not {case.status}"
+        yield f"{named}: {reply.status}, not {case.status}"
 
 
 def reply_to(url: str, case: cases.Directed) -> Reply:

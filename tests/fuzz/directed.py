@@ -17,10 +17,9 @@ from tests.contract.tables import AUTHZ
 from tests.fuzz.directed_writes import Directed, written
 from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.scratch import KEYS, PUTS, REMOVALS, WRITES
-from tests.fuzz.world import GHOST, GHOST_DOMAIN, World
+from tests.fuzz.world import GHOST, GHOST_DOMAIN, NOWHERE, World
 
 LARGE = b"x" * 100_000
-UNREAL = "0190ffff-0000-7000-8000-00000000ffff"
 # Where a case is sent; campaign.py starts each.
 LIVE, UNPROVISIONED, FAULTY = "live", "unprovisioned", "faulty"
 NO_POSTGRES, NO_SPICEDB, CORRUPT = "without postgres", "without spicedb", "corrupt rule set"
@@ -133,7 +132,7 @@ def _of(operation: OperationContract, status: int, world: World) -> Iterator[Dir
     elif status == 403:
         yield case(headers=bearer(world.stranger))
         if AUTHZ[name] in ("node-agent", "node-view"):
-            yield case(object_id=UNREAL)
+            yield case(object_id=NOWHERE)
             yield case(object_id=objects[1])
     elif status == 404:
         yield case(object_id=ghost, headers=_permitted(world, ghost, operation))

@@ -101,6 +101,7 @@ def plug_in(current: Callable[[], Judge]) -> None:
             case.headers["Authorization"] = f"Bearer {data}"
 
     latest, writing = _Latest(), _Writing()
+    spoilt: set[str] = set()  # cases that have nothing left to write to
 
     @schemathesis.hook
     def before_call(
@@ -108,7 +109,9 @@ def plug_in(current: Callable[[], Judge]) -> None:
     ) -> None:
         """A moment made from a schema is never now, and what is not now is refused at the end."""
         name = str(case.operation.definition.raw.get("operationId"))
-        writing.of(current().world).prepare(name, case, is_valid(case))
+        own, url = writing.of(current().world), case.operation.schema.get_base_url()
+        if not own.prepare(name, case, is_valid(case), url):
+            spoilt.add(case.id)
         if is_valid(case) and isinstance(case.body, dict):
             for member in MOMENTS.get(name, ()):
                 case.body[member] = moment()
@@ -119,7 +122,10 @@ def plug_in(current: Callable[[], Judge]) -> None:
     ) -> None:
         exchange = latest.of(response)
         tally = current().tally
-        tally.add(exchange, FUZZED, is_valid(case), response.elapsed)
+        valid = is_valid(case) and case.id not in spoilt
+        spoilt.discard(case.id)
+        tally.add(exchange, FUZZED, valid, response.elapsed)
+        writing.of(current().world).supply.answered(exchange)
         if case.meta is not None:
             tally.phases[exchange.name, case.meta.phase.name.value] += 1
 

@@ -14,10 +14,8 @@ from server.authz.writer import RelationTuple
 from server.dev.stack import Stack
 from tests.ledger_sql import run_sql
 
-# More than a long run asks for; one that runs out of them gets 404s, and says so by its share.
-REMOVABLE = 2_000
-# The first of them are for the directed cases.
-DIRECTED = 8
+# Nodes and Domains for the directed cases; what Schemathesis removes, `supply.py` makes.
+REMOVABLE = 8
 PUTS = ("PutNodeStateReport", "PutNodeMetadata", "PutNodeData")
 REMOVALS = ("DeleteNodeStateReport", "DeleteNodeMetadata", "DeleteNodeData")
 WRITES = ("DeleteNode", "RotateNodeKey", "RegisterNode", "DeleteDomain", *PUTS, *REMOVALS)
@@ -30,7 +28,7 @@ QUOTA = 128
 class Scratch:
     """``home`` takes registrations, ``full`` has no address left; ``keys`` are of ``rotating``, the
     last of which keeps its own. Entries are put on the first two of ``holding``, removed from
-    the third, which has one of each kind under each of ``held``, and do not fit on the last.
+    the third, which has one of each kind under the first of ``held``, and do not fit on the last.
     ``mark`` is of this run alone."""
 
     home: str = ""
@@ -56,7 +54,7 @@ class Scratch:
             return self.rotating[:-1]
         if name in (*PUTS, *REMOVALS):
             return self.holding[:2] if name in PUTS else self.holding[2:]
-        return (self.nodes if name == "DeleteNode" else self.domains)[:DIRECTED]
+        return self.nodes if name == "DeleteNode" else self.domains
 
 
 def _id(kind: int, number: int) -> str:
@@ -102,14 +100,14 @@ def scratch_of(stack: Stack) -> tuple[Scratch, Iterator[RelationTuple]]:
         " WHERE id = ANY (%s::uuid[])",
         (rotating,),
     )
-    held = [f"held.{number}" for number in range(REMOVABLE)]
+    held = [f"held.{number}" for number in range(QUOTA)]
     # a stack's ledger outlives a run, and what was put then would count now
     run_sql(
         stack.dsn,
         "DELETE FROM plexsphere.node_state_entries WHERE node_id = ANY (%s::uuid[])",
         (holding,),
     )
-    for node, under in ((holding[2], held), (holding[3], held[:QUOTA])):
+    for node, under in ((holding[2], held[:REMOVABLE]), (holding[3], held)):
         run_sql(
             stack.dsn,
             "INSERT INTO plexsphere.node_state_entries (node_id, kind, key, value)"

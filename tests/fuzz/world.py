@@ -23,14 +23,20 @@ from tests.client import ask, bearer, pull_path
 from tests.contract.tables import AUTHZ
 from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.scratch import KEYS, Scratch, scratch_of
+from tests.ledger_sql import run_sql
 from tests.oracle import expected_value
 from tests.oracle_rows import NoBodyError
 
 # Its agent has the relation and the ledger has no such Node: the one way to a 404.
 GHOST = "0190ffff-0000-7000-8000-00000000dead"
 GHOST_DOMAIN = "0190ffff-0000-7000-8000-0000000d0e1f"
+# In no ledger.
+NOWHERE = "0190ffff-0000-7000-8000-00000000ffff"
 # Has a token and no relation to anything.
 STRANGER = "user:stranger"
+# A run of a hundred thousand cases for each operation takes days, and a token is good for one.
+TOKENS_S = 60 * 24 * 3600
+EVERYTHING = "SELECT id::text FROM plexsphere.nodes UNION SELECT id::text FROM plexsphere.domains"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,8 @@ class World:
     """Handed to the process that fuzzes as a file.
 
     `tokens` are of each Node's own agent, the ghost's included; `digests` are of the snapshots an
-    agent must get; `etags` by request path. `operator` holds every role but the auditor's.
+    agent must get; `etags` by request path. `operator` holds every role but the auditor's. `kept`
+    is whatever stands in the ledger before the run: no case may write to it.
     """
 
     tokens: Mapping[str, str]
@@ -49,21 +56,23 @@ class World:
     domain_ids: Sequence[str] = ()
     etags: Mapping[str, str] = field(default_factory=dict)
     scratch: Scratch = field(default_factory=Scratch)
+    kept: Sequence[str] = ()
 
     @property
     def node_ids(self) -> list[str]:
         return list(self.digests)
 
     def permitted(self, name: str, object_id: str) -> str | None:
-        """The token of who may do an operation on an object; None where nobody may."""
+        """The token of who may do an operation on an object; None where nobody may.
+
+        The operator may whatever the object is, also where a case has made it.
+        """
         relation = AUTHZ.get(name)
-        if relation in ("node-agent", "node-view"):
+        if relation == "node-agent" or (relation == "node-view" and object_id in self.tokens):
             return self.tokens.get(object_id)
-        if relation == "manage":  # of the platform, whatever the object
-            return self.operator
-        known = {*self.domain_ids, GHOST_DOMAIN, *self.tokens, *self.scratch.known}
-        holder = self.auditor if relation == "auditor" else self.operator
-        return holder if relation and (object_id in known or not object_id) else None
+        if relation == "auditor":
+            return self.auditor or None
+        return (relation and self.operator) or None
 
     def save(self, folder: Path) -> None:
         """With the dictionaries that schemathesis.toml names, one quoted text a line."""
@@ -117,16 +126,15 @@ def world_of(stack: Stack) -> World:
     finally:
         connection.close()
     named = (*digests, GHOST, *scratch.rotating, *scratch.holding)
-    tokens = {one: stack.token(f"node:{one}") for one in named}
+    tokens = {one: stack.token(f"node:{one}", ttl=TOKENS_S) for one in named}
     return World(
         tokens,
         digests,
-        stack.token(STRANGER),
-        stack.token(OPERATOR),
-        stack.token(AUDITOR),
+        *(stack.token(subject, ttl=TOKENS_S) for subject in (STRANGER, OPERATOR, AUDITOR)),
         [documented_domain, str(stack.sample.domain_id), str(stack.sample.ipv6_domain_id)],
         etags_of(stack, digests, tokens),
         scratch,
+        [one for (one,) in run_sql(stack.dsn, EVERYTHING)],
     )
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from secrets import token_hex
 from typing import Any, Protocol
 from uuid import UUID
 
 from composer.registry import cursor_after
 from tests.bodies import FRESH
-from tests.fuzz.scratch import DIRECTED, PUTS, REMOVALS, WRITES
-from tests.fuzz.world import World
+from tests.fuzz.scratch import PUTS, WRITES
+from tests.fuzz.supply import Object, Supply
+from tests.fuzz.world import NOWHERE, World
 
 
 class Case(Protocol):
@@ -23,43 +23,46 @@ class Case(Protocol):
 
 
 class Writing:
-    """Hands out each removable object once; for one process."""
+    """Aims what writes at objects of its own; for one process."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, supply: Supply | None = None) -> None:
         self._world = world
-        self._nodes = iter(world.scratch.nodes[DIRECTED:])
-        self._domains = iter(world.scratch.domains[DIRECTED:])
-        held = world.scratch.held[DIRECTED:]
-        self._held = {name: iter(held) for name in REMOVALS}
-        self._real = {*world.tokens, *world.domain_ids}
+        self.supply = supply or Supply(world)
+        self._kept = {*world.kept, *world.tokens, *world.domain_ids}
 
-    def prepare(self, name: str, case: Case, valid: bool) -> None:
-        """``case`` is about to be sent."""
+    def prepare(self, name: str, case: Case, valid: bool, url: str) -> bool:
+        """``case`` is about to be sent; whether it can still end as it was meant to."""
         given = case.path_parameters or {}
-        if name in WRITES:
-            for parameter, value in given.items():
-                if value in self._real:
-                    self._redirect(name, case, parameter)
+        found: Object | None = {}
+        if name in WRITES and not self._kept.isdisjoint(map(str, given.values())):
+            found = self._own(name, url)
+            self._redirect(name, case, found or dict.fromkeys(given, NOWHERE), valid)
         if valid:
             self._mend(name, case, given)
+        return found is not None
 
-    def _redirect(self, name: str, case: Case, parameter: str) -> None:
+    def _own(self, name: str, url: str) -> Object | None:
+        """An object that may be written to, by path parameter; None where there is none left."""
         scratch = self._world.scratch
-        supply: Iterator[str] = {
-            "DeleteNode": self._nodes,
-            "DeleteDomain": self._domains,
-            "RotateNodeKey": iter(scratch.rotating[:1]),
-            **dict.fromkeys(PUTS, iter(scratch.holding[:1])),
-            **dict.fromkeys(REMOVALS, iter(scratch.holding[2:3])),
-        }.get(name, iter((scratch.home,)))
-        found = next(supply, None)
-        if found is None:
-            return
-        meant = f"Bearer {self._world.permitted(name, case.path_parameters[parameter])}"
-        case.path_parameters[parameter] = found
+        if name == "RegisterNode":
+            return {"domain_id": self.supply.home(url)}
+        if name == "RotateNodeKey":
+            return {"id": scratch.rotating[0]}
+        if name in PUTS:
+            return {"id": scratch.holding[0]}
+        return self.supply.removable(name, url)
+
+    def _redirect(self, name: str, case: Case, found: Object, valid: bool) -> None:
+        """The key of an entry is the case's own where it may be what is wrong with it."""
+        meant = self._token(name, case.path_parameters)
+        case.path_parameters |= found if valid else {k: found[k] for k in found.keys() - {"key"}}
+        token = self._token(name, found)
         # a stranger's stays, and one that was made to be refused
-        if case.headers.get("Authorization") == meant:
-            case.headers["Authorization"] = f"Bearer {self._world.permitted(name, found)}"
+        if token and case.headers.get("Authorization") == f"Bearer {meant}":
+            case.headers["Authorization"] = f"Bearer {token}"
+
+    def _token(self, name: str, there: Object) -> str | None:
+        return self._world.permitted(name, there.get("id", there.get("domain_id", "")))
 
     def _mend(self, name: str, case: Case, given: Any) -> None:
         """What no schema can say: what is free, and what a list has given."""
@@ -67,8 +70,6 @@ class Writing:
             case.body |= FRESH.get(name, dict)()
         if case.headers and "Idempotency-Key" in case.headers:
             case.headers["Idempotency-Key"] = token_hex(16)
-        if name in REMOVALS and "key" in given:
-            case.path_parameters["key"] = next(self._held[name], given["key"])
         if name == "ListDomainNodes" and case.query and "cursor" in case.query:
             try:
                 domain = UUID(given["domain_id"])
