@@ -37,8 +37,8 @@ def written(name: str, status: int, world: World, case: Make) -> Iterator[Direct
         holding, held = world.scratch.holding, world.scratch.held
         return iter([case(object_id=holding[2], key=one) for one in held[:2]])
     if status == 204:
-        of = {"DeleteNode": world.scratch.nodes, "DeleteDomain": world.scratch.domains}[name]
-        return iter([case(object_id=of[1]), case(object_id=of[2])])
+        of = {"DeleteNode": world.scratch.nodes, "DeleteDomain": world.scratch.domains}
+        return iter([case(object_id=one) for one in of.get(name, ())[1:3]])
     if status == 409:
         return _conflicts(name, world, case)
     return None

@@ -110,7 +110,9 @@ class Tally:
             if not any(self.seen[name, status, FUZZED] for status in operation.responses):
                 found.append(f"{name}: never fuzzed")
             found += [f"{name}: no case of {one}" for one in PHASES if not self.phases[name, one]]
-            least, share = REACHED[name], self.share(name)
+            least, share = REACHED.get(name), self.share(name)
+            if name not in REACHED:
+                found.append(f"{name} is in no fuzz table")
             if least is not None and (share is None or share < least):
                 shown = "none" if share is None else f"{share:.0%}"
                 found.append(f"{name}: {shown} of the valid cases reach a 2xx, not {least:.0%}")
