@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from server.dev.stack import Stack
 from tests.client import Reply, ask, send_raw
 from tests.fuzz import directed as cases
 from tests.fuzz.aftermath import junit_failures, lost_workers, missing_audit
+from tests.fuzz.directed_links import Request, followed
 from tests.fuzz.exchange import Exchange
 from tests.fuzz.judge import Judge
 from tests.fuzz.services import SERVICES
@@ -146,6 +148,8 @@ def send_all(stack: Stack, judge: Judge) -> Iterator[str]:
                 for case in every:
                     if case.service == name:
                         yield from send(url, case, judge)
+                if name == cases.LIVE:
+                    yield from followed(judge.world, partial(exchanged, url, judge), judge.tally)
         except Exception as error:  # the other services are asked all the same
             yield fault(f"the service {name}", error)
 
@@ -169,6 +173,14 @@ def send(url: str, case: cases.Directed, judge: Judge) -> Iterator[str]:
         return
     if reply.status != case.status:
         yield f"{named}: {reply.status}, not {case.status}"
+
+
+def exchanged(url: str, judge: Judge, request: Request) -> Exchange:
+    """One request that a link leads to, or starts at, judged as a directed case is."""
+    method, path, headers, body = request
+    exchange = Exchange.of(method, path, headers, ask(url, path, dict(headers), method, body))
+    judge.take(exchange)
+    return exchange
 
 
 def reply_to(url: str, case: cases.Directed) -> Reply:

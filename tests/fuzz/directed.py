@@ -67,7 +67,7 @@ def directed(world: World) -> Iterator[Directed]:
     """For every operation and every status it declares, HEAD beside GET."""
     for operation in CONTRACT.operations.values():
         for status in operation.responses:
-            for case in _of(operation, status, world):
+            for case in of_status(operation, status, world):
                 yield case
                 if case.method == "GET" and case.body is None:
                     yield Directed(
@@ -76,7 +76,8 @@ def directed(world: World) -> Iterator[Directed]:
                     )
 
 
-def _of(operation: OperationContract, status: int, world: World) -> Iterator[Directed]:
+def of_status(operation: OperationContract, status: int, world: World) -> Iterator[Directed]:
+    """The cases of one status of one operation."""
     name = operation.operation_id
     of_domain = "{domain_id}" in operation.path
     objects = world.domain_ids if of_domain else world.node_ids

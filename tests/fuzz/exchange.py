@@ -67,6 +67,11 @@ class Exchange:
         return None if operation is None else operation.responses.get(self.status)
 
     @property
+    def succeeded(self) -> bool:
+        """With what was asked for, or with the word that it is unchanged."""
+        return self.status // 100 == 2 or self.status == 304
+
+    @property
     def media_type(self) -> str:
         return self.received.get("content-type", "").partition(";")[0].strip().lower()
 

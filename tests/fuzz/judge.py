@@ -29,6 +29,7 @@ class Judge:
     def take(self, exchange: Exchange) -> None:
         """A directed case: counted, and held against every own check and its declaration."""
         self.tally.add(exchange, DIRECTED)
+        self.world.learn(exchange.name, exchange.value)
         for check in self.checks:
             self.complaint(check, exchange)
         if self._declared is None:

@@ -86,7 +86,8 @@ def snapshot_is_the_ledgers(exchange: Exchange, world: World) -> str | None:
     But for those that the run itself writes to.
     """
     snapshot = exchange.snapshot
-    if snapshot is None or exchange.node_id in world.scratch.known:
+    written = exchange.node_id in world.scratch.known or exchange.node_id in world.made
+    if snapshot is None or written:
         return None
     expected = world.digests.get(exchange.node_id)
     if expected is None:
@@ -118,7 +119,7 @@ def tag_decides_between_200_and_304(exchange: Exchange, world: World) -> str | N
 class TagStandsForOneState:
     """Two states never share a tag, and one Node's unchanged state keeps its own.
 
-    Holds over a run in which nobody writes to the ledger.
+    Of the Nodes that nobody writes to in a run, which are few enough to be remembered.
     """
 
     def __init__(self) -> None:
@@ -127,7 +128,9 @@ class TagStandsForOneState:
 
     def __call__(self, exchange: Exchange, world: World) -> str | None:
         snapshot, tag = exchange.snapshot, exchange.received.get("etag", "")
-        if snapshot is None or not isinstance(snapshot.get("reachability"), dict):
+        if snapshot is None or exchange.node_id not in world.digests:
+            return None
+        if not isinstance(snapshot.get("reachability"), dict):
             return None
         reach = str(snapshot["reachability"].get("state"))
         state = f"{exchange.node_id} {reach} {snapshot_digest(snapshot)}"

@@ -126,6 +126,7 @@ def plug_in(current: Callable[[], Judge]) -> None:
         spoilt.discard(case.id)
         tally.add(exchange, FUZZED, valid, response.elapsed)
         writing.of(current().world).supply.answered(exchange)
+        current().world.learn(exchange.name, exchange.value)
         if case.meta is not None:
             tally.phases[exchange.name, case.meta.phase.name.value] += 1
 
@@ -137,6 +138,18 @@ def plug_in(current: Callable[[], Judge]) -> None:
         no operation answers, so that none's declarations hold. `status_is_declared` still looks.
         """
         return latest.of(response).is_ours
+
+    @schemathesis.check
+    def links_are_counted(
+        ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
+    ) -> None:
+        """No check: it alone is told by which link of the file a case was led here."""
+        recorder = ctx.internals.recorder
+        step = recorder.cases[case.id] if recorder is not None else None
+        if step is None or step.transition is None or not step.is_transition_applied:
+            return
+        if latest.of(response).succeeded:
+            current().tally.links[step.transition.id, FUZZED] += 1
 
     for name in current().checks:
         schemathesis.check(_adapted(name, current, latest))

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from server.contract import METHODS
 from tests.contract.tables import AUDIT, REACHED
 from tests.fuzz.exchange import CONTRACT, Exchange
+from tests.fuzz.links import declared_links
 
 FUZZED, DIRECTED = "fuzzed", "directed"
 NO_OPERATION = "-"
@@ -24,26 +22,18 @@ AUDITED = {
     403: "insufficient_relation",
 }
 SAMPLED = 400
-# Schemathesis' phases. Every operation has a case in each of the first three, and in the last every
-# operation that a link of the file leads from or to.
+# Schemathesis' phases. Every operation has a case in each of the first three; the last follows the
+# links of the file.
 PHASES = ("examples", "coverage", "fuzzing")
-STATEFUL = "stateful"
-
-
-def linked_operations(document: Mapping[str, Any]) -> list[str]:
-    """Where a link of the file starts or ends, in the file's order; it says `operationId`."""
-    found = []
-    for item in document["paths"].values():
-        for operation in (item[method] for method in item if method in METHODS):
-            for response in operation.get("responses", {}).values():
-                for link in response.get("links", {}).values():
-                    found += [operation["operationId"], link["operationId"]]
-    return list(dict.fromkeys(found))
+STATEFUL, MADE = "stateful", " -> [201] "
 
 
 @dataclass
 class Tally:
-    """Counts by (operation, status, source); `valid` and `reached` of Schemathesis' valid cases."""
+    """Counts by (operation, status, source); `valid` and `reached` of Schemathesis' valid cases.
+
+    `links` are steps that a link led to a 2xx or 304, by (link, source).
+    """
 
     seen: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     codes: Counter[tuple[str, int, str]] = field(default_factory=Counter)
@@ -52,6 +42,7 @@ class Tally:
     seconds: dict[str, float] = field(default_factory=dict)
     audited: Counter[tuple[str, str]] = field(default_factory=Counter)
     phases: Counter[tuple[str, str]] = field(default_factory=Counter)
+    links: Counter[tuple[str, str]] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
 
     def add(
@@ -66,7 +57,7 @@ class Tally:
             self.codes[name, exchange.status, str(code)] += 1
         if valid:
             self.valid[name] += 1
-            self.reached[name] += exchange.status // 100 == 2 or exchange.status == 304
+            self.reached[name] += exchange.succeeded
         outcome = AUDITED.get(exchange.status, "")
         if outcome not in AUDIT.get(name, ()):
             return
@@ -123,12 +114,20 @@ class Tally:
         return list(dict.fromkeys([*found, *self._unlinked()]))
 
     def _unlinked(self) -> list[str]:
-        """Links that the stateful phase did not walk; without any it would have nothing to do."""
-        linked = linked_operations(CONTRACT.document)
+        """Links of the file that lead nowhere, and a stateful phase that stays outside.
+
+        Schemathesis draws by chance which links it follows, and infers some; one of them at least
+        has to lead to what a case has made.
+        """
+        links = [one.label for one in declared_links(CONTRACT.document)]
         idle = [
-            f"{name}: no case of {STATEFUL}" for name in linked if not self.phases[name, STATEFUL]
+            f"{one}: never followed to a 2xx"
+            for one in links
+            if not any(self.links[one, source] for source in (FUZZED, DIRECTED))
         ]
-        return idle if linked else [f"no link in the contract: no case of {STATEFUL}"]
+        if not any(MADE in one for one, source in self.links if source == FUZZED):
+            idle.append(f"{STATEFUL}: no case reached what another had made")
+        return idle if links else [f"no link in the contract: no case of {STATEFUL}"]
 
     def save(self, file: Path) -> None:
         file.write_text(
@@ -136,7 +135,7 @@ class Tally:
                 {
                     **{
                         name: [[*key, times] for key, times in getattr(self, name).items()]
-                        for name in ("seen", "codes", "audited", "phases")
+                        for name in ("seen", "codes", "audited", "phases", "links")
                     },
                     **{name: dict(getattr(self, name)) for name in ("valid", "reached")},
                     "seconds": self.seconds,
@@ -148,7 +147,7 @@ class Tally:
     def merge(self, file: Path) -> None:
         """What another process counted."""
         found = json.loads(file.read_text())
-        for name in ("seen", "codes", "audited", "phases"):
+        for name in ("seen", "codes", "audited", "phases", "links"):
             getattr(self, name).update({tuple(row[:-1]): row[-1] for row in found[name]})
         for name in ("valid", "reached"):
             getattr(self, name).update(found[name])

@@ -13,10 +13,12 @@ from tests.contract.tables import REACHED
 from tests.fuzz.aftermath import junit_failures, lost_workers
 from tests.fuzz.campaign import SHORT_CASES, SHORT_SECONDS, Outcome, Run, campaign
 from tests.fuzz.exchange import CONTRACT, Exchange, operation_at
-from tests.fuzz.tally import DIRECTED, FUZZED, PHASES, STATEFUL, Tally, linked_operations
+from tests.fuzz.links import declared_links
+from tests.fuzz.tally import DIRECTED, FUZZED, PHASES, Tally
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 20261123
+LINKS = [one.label for one in declared_links(CONTRACT.document)]
 # The run is in the set-up of whichever test asks for it first.
 pytestmark = pytest.mark.timeout(240)
 
@@ -52,10 +54,11 @@ def full() -> Tally:
     for name, operation in CONTRACT.operations.items():
         tally.valid[name], tally.reached[name] = 10, 10
         tally.seen[name, min(operation.responses), FUZZED] = 1
-        tally.phases.update((name, phase) for phase in (*PHASES, STATEFUL))
+        tally.phases.update((name, phase) for phase in PHASES)
         for status, declared in operation.responses.items():
             tally.seen[name, status, DIRECTED] = 1
             tally.codes.update(Counter((name, status, code) for code in declared.problem_codes))
+    tally.links.update((one, source) for one in LINKS for source in (FUZZED, DIRECTED))
     return tally
 
 
@@ -92,17 +95,29 @@ def test_a_phase_without_a_case_of_an_operation_is_named(name: str) -> None:
         assert tally.complaints() == [f"{name}: no case of {phase}"]
 
 
-def test_a_stateful_phase_that_ran_no_case_is_named() -> None:
-    linked = linked_operations(CONTRACT.document)
-    assert "GetNodeState" in linked
+@pytest.mark.parametrize("link", LINKS)
+def test_a_link_that_leads_nowhere_is_named(link: str) -> None:
     tally = full()
-    for name in CONTRACT.operations:
-        del tally.phases[name, STATEFUL]
-    assert tally.complaints() == [f"{name}: no case of stateful" for name in linked]
+    for source in (FUZZED, DIRECTED):
+        del tally.links[link, source]
+    assert tally.complaints() == [f"{link}: never followed to a 2xx"]
+
+
+def test_a_stateful_phase_that_stays_outside_is_named() -> None:
+    tally = full()
+    for link in LINKS:
+        if "[201]" in link:
+            del tally.links[link, FUZZED]
+    assert tally.complaints() == ["stateful: no case reached what another had made"]
+
+
+def test_links_are_found_where_a_response_is_referred_to() -> None:
+    assert "GET /v1/nodes/{id}/state -> [200] Revalidate -> GET /v1/nodes/{id}/state" in LINKS
+    assert "POST /v1/domains -> [201] Read -> GET /v1/domains/{domain_id}" in LINKS
 
 
 def test_a_contract_that_lost_its_links_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.fuzz.tally.linked_operations", lambda document: [])
+    monkeypatch.setattr("tests.fuzz.tally.declared_links", lambda document: [])
     assert full().complaints() == ["no link in the contract: no case of stateful"]
 
 

@@ -36,6 +36,7 @@ NOWHERE = "0190ffff-0000-7000-8000-00000000ffff"
 STRANGER = "user:stranger"
 # A run of a hundred thousand cases for each operation takes days, and a token is good for one.
 TOKENS_S = 60 * 24 * 3600
+REMEMBERED = 1_000
 EVERYTHING = "SELECT id::text FROM plexsphere.nodes UNION SELECT id::text FROM plexsphere.domains"
 
 
@@ -45,7 +46,8 @@ class World:
 
     `tokens` are of each Node's own agent, the ghost's included; `digests` are of the snapshots an
     agent must get; `etags` by request path. `operator` holds every role but the auditor's. `kept`
-    is whatever stands in the ledger before the run: no case may write to it.
+    is whatever stands in the ledger before the run: no case may write to it. `made` are the tokens
+    of the Nodes that this run's registrations were answered with, the latest of them.
     """
 
     tokens: Mapping[str, str]
@@ -57,6 +59,7 @@ class World:
     etags: Mapping[str, str] = field(default_factory=dict)
     scratch: Scratch = field(default_factory=Scratch)
     kept: Sequence[str] = ()
+    made: dict[str, str] = field(default_factory=dict)
 
     @property
     def node_ids(self) -> list[str]:
@@ -68,11 +71,19 @@ class World:
         The operator may whatever the object is, also where a case has made it.
         """
         relation = AUTHZ.get(name)
-        if relation == "node-agent" or (relation == "node-view" and object_id in self.tokens):
-            return self.tokens.get(object_id)
+        own = self.tokens.get(object_id) or self.made.get(object_id)
+        if relation == "node-agent" or (relation == "node-view" and own):
+            return own
         if relation == "auditor":
             return self.auditor or None
         return (relation and self.operator) or None
+
+    def learn(self, name: str, answer: Mapping[str, Any] | None) -> None:
+        """To be told of every answer: a registration's has the Node's token."""
+        if name == "RegisterNode" and answer and {"node_id", "token"} <= answer.keys():
+            self.made[str(answer["node_id"])] = str(answer["token"])
+            if len(self.made) > REMEMBERED:
+                del self.made[next(iter(self.made))]
 
     def save(self, folder: Path) -> None:
         """With the dictionaries that schemathesis.toml names, one quoted text a line."""
