@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -30,16 +31,20 @@ def lost_workers(output: str) -> list[str]:
     return [f"Schemathesis lost {lost} workers: see its output"] if lost else []
 
 
-def missing_audit(dsn: str, tally: Tally) -> list[str]:
-    """Each sampled 200, 304 and 403 of the pull has its row, within the time rows may take."""
+def missing_audit(dsn: str, tally: Tally, since: datetime) -> list[str]:
+    """Each sampled answer that the audit table speaks of has its row, in the time rows may take.
+
+    Rows from before ``since`` are an earlier run's, which may have sent the same correlation ids.
+    """
     marks = sorted({mark for mark, _ in tally.audited})
     until = time.monotonic() + AUDIT_S
     while True:
         rows = run_sql(
             dsn,
             "SELECT correlation_id, outcome, count(*) FROM plexsphere.audit_rows"
-            " WHERE correlation_id = ANY(%s) GROUP BY correlation_id, outcome",
-            (marks,),
+            " WHERE correlation_id = ANY(%s) AND occurred_at >= %s"
+            " GROUP BY correlation_id, outcome",
+            (marks, since),
         )
         found = {(mark, outcome): times for mark, outcome, times in rows}
         missing = [

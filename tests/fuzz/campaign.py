@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
         world.save(run.folder)
         judge = Judge(world)
         say(f"{stack.url}, {len(world.node_ids)} Nodes, seed {run.seed}")
-        started = time.monotonic()
+        started, since = time.monotonic(), datetime.now(UTC)
         with told("Schemathesis", faults):
             faults += schemathesis(run, stack.url)
         seconds = max(time.monotonic() - started, 0.001)
@@ -75,11 +76,11 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
         fuzzed = sum(n for (_, _, source), n in judge.tally.seen.items() if source == FUZZED)
         say(f"{fuzzed} cases in {seconds:.0f} s; now the directed ones")
         with told("audit rows", faults):
-            faults += missing_audit(stack.dsn, judge.tally)
+            faults += missing_audit(stack.dsn, judge.tally, since)
         with told("directed cases", faults):
             faults += send_all(stack, judge)
         with told("audit rows", faults):
-            faults += missing_audit(stack.dsn, judge.tally)
+            faults += missing_audit(stack.dsn, judge.tally, since)
     finally:
         with told("the end of the stack", faults):
             stack.stop()

@@ -21,10 +21,12 @@ AUDITED = {
     304: "granted",
     403: "insufficient_relation",
 }
-SAMPLED = 400
+# Of each operation, outcome and source, whose audit rows are looked for.
+SAMPLED = 16
 # Schemathesis' phases. Every operation has a case in each of the first three; the last follows the
 # links of the file.
 PHASES = ("examples", "coverage", "fuzzing")
+COUNTED = ("seen", "codes", "audited", "sampled", "phases", "links")
 STATEFUL, MADE = "stateful", " -> [201] "
 
 
@@ -41,6 +43,7 @@ class Tally:
     reached: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     audited: Counter[tuple[str, str]] = field(default_factory=Counter)
+    sampled: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     phases: Counter[tuple[str, str]] = field(default_factory=Counter)
     links: Counter[tuple[str, str]] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
@@ -61,11 +64,12 @@ class Tally:
         outcome = AUDITED.get(exchange.status, "")
         if outcome not in AUDIT.get(name, ()):
             return
-        mark = exchange.received.get("x-correlation-id", "")
-        if (mark, outcome) in self.audited:
+        mark, sample = exchange.received.get("x-correlation-id", ""), (name, outcome, source)
+        if (mark, outcome) in self.audited:  # needs as many rows as it came times
             self.audited[mark, outcome] += 1
-        elif len(self.audited) < SAMPLED:
+        elif self.sampled[sample] < SAMPLED:
             self.audited[mark, outcome] = 1
+            self.sampled[sample] += 1
 
     def fail(self, check: str, complaint: str, exchange: Exchange) -> None:
         """The first of each check is kept with where it happened."""
@@ -135,7 +139,7 @@ class Tally:
                 {
                     **{
                         name: [[*key, times] for key, times in getattr(self, name).items()]
-                        for name in ("seen", "codes", "audited", "phases", "links")
+                        for name in COUNTED
                     },
                     **{name: dict(getattr(self, name)) for name in ("valid", "reached")},
                     "seconds": self.seconds,
@@ -147,7 +151,7 @@ class Tally:
     def merge(self, file: Path) -> None:
         """What another process counted."""
         found = json.loads(file.read_text())
-        for name in ("seen", "codes", "audited", "phases", "links"):
+        for name in COUNTED:
             getattr(self, name).update({tuple(row[:-1]): row[-1] for row in found[name]})
         for name in ("valid", "reached"):
             getattr(self, name).update(found[name])

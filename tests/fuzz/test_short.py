@@ -14,7 +14,7 @@ from tests.fuzz.aftermath import junit_failures, lost_workers
 from tests.fuzz.campaign import SHORT_CASES, SHORT_SECONDS, Outcome, Run, campaign
 from tests.fuzz.exchange import CONTRACT, Exchange, operation_at
 from tests.fuzz.links import declared_links
-from tests.fuzz.tally import DIRECTED, FUZZED, PHASES, Tally
+from tests.fuzz.tally import DIRECTED, FUZZED, PHASES, SAMPLED, Tally
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 20261123
@@ -131,6 +131,26 @@ def test_what_schemathesis_keeps_to_itself_is_named(tmp_path: Path) -> None:
         '</testcase><testcase name="GET /docs"/></testsuites>'
     )
     assert junit_failures(report) == ["GET /livez: 1. Undocumented status"]
+
+
+def test_answers_of_every_operation_outcome_and_source_have_their_audit_rows_looked_for() -> None:
+    """However many others came before."""
+    tally = Tally()
+    for source in (FUZZED, DIRECTED):
+        for path in ("/v1/nodes/a/state", "/v1/nodes/a/reachability"):
+            for status in (403, 200):
+                for number in range(1_000):
+                    mark = {"x-correlation-id": f"{source} {path} {number}"}
+                    tally.add(Exchange("GET", path, {}, status, mark, b""), source)
+    assert len(tally.audited) == 2 * 2 * 2 * SAMPLED
+
+
+def test_a_correlation_id_that_came_twice_needs_two_rows() -> None:
+    tally = Tally()
+    for mark in ("a", "a", "b"):
+        given = {"x-correlation-id": mark}
+        tally.add(Exchange("GET", "/v1/nodes/a/state", {}, 200, given, b""), FUZZED)
+    assert tally.audited == {("a", "granted"): 2, ("b", "granted"): 1}
 
 
 def test_an_undeclared_status_is_named() -> None:
