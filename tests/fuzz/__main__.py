@@ -1,6 +1,7 @@
 """The fuzz suite by hand: ``make fuzz``, ``make fuzz CASES=100000 SEED=7``.
 
-JUnit, HAR and Schemathesis' own output are below .dev/fuzz/. Exit status 1 with any complaint.
+JUnit, HAR, the tables and Schemathesis' own output are below .dev/fuzz/. Exit status 1 with any
+complaint.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from server.dev.process import StackError
 from tests.fuzz.campaign import SHORT_CASES, Run, campaign
-from tests.fuzz.report import status_table
+from tests.fuzz.report import link_table, status_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +37,7 @@ def main() -> int:
     except StackError as error:
         console.print(str(error))
         return 1
-    console.print(status_table(outcome))
+    console.print(status_table(outcome), link_table(outcome))
     for complaint in outcome.complaints:
         console.print(f"FAILED {complaint}", highlight=False, markup=False)
     console.print(f"seed {seed}: make fuzz CASES={run.cases} SEED={seed}; files: {run.folder}")

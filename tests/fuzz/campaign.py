@@ -21,8 +21,10 @@ from tests.fuzz.aftermath import junit_failures, lost_workers, missing_audit
 from tests.fuzz.directed_links import Request, followed
 from tests.fuzz.exchange import Exchange
 from tests.fuzz.judge import Judge
+from tests.fuzz.outcome import Outcome
+from tests.fuzz.records import record
 from tests.fuzz.services import SERVICES
-from tests.fuzz.tally import FUZZED, Tally
+from tests.fuzz.tally import FUZZED
 from tests.fuzz.world import world_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,15 +44,6 @@ class Run:
     seed: int
     max_seconds: float | None = None
     nodes: int = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What was seen, what is to complain about, and how fast it went."""
-
-    tally: Tally
-    complaints: list[str]
-    cases_per_second: float
 
 
 def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcome:
@@ -85,7 +78,10 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
         with told("the end of the stack", faults):
             stack.stop()
     complaints = list(dict.fromkeys([*judge.tally.complaints(), *faults]))
-    return Outcome(judge.tally, complaints, fuzzed / seconds)
+    outcome = Outcome(judge.tally, complaints, fuzzed / seconds, judge.directed)
+    with told("the records", complaints):
+        record(run.folder, outcome, run.seed)
+    return outcome
 
 
 @contextmanager

@@ -16,6 +16,7 @@ class Judge:
     def __init__(self, world: World, declared: Declared | None = None) -> None:
         self.world = world
         self.tally = Tally()
+        self.directed: list[Exchange] = []
         self._declared = declared
         self.checks: dict[str, Check] = {**answer_checks(), **snapshot_checks()}
 
@@ -28,6 +29,7 @@ class Judge:
 
     def take(self, exchange: Exchange) -> None:
         """A directed case: counted, and held against every own check and its declaration."""
+        self.directed.append(exchange)
         self.tally.add(exchange, DIRECTED)
         self.world.learn(exchange.name, exchange.value)
         for check in self.checks:

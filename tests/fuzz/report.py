@@ -1,12 +1,13 @@
-"""The status table: operation x status x times seen."""
+"""What a person reads: operation x status x times seen, and the links that were followed."""
 
 from __future__ import annotations
 
 from rich.table import Table
 
 from tests.contract.tables import REACHED
-from tests.fuzz.campaign import Outcome
 from tests.fuzz.exchange import CONTRACT
+from tests.fuzz.links import declared_links
+from tests.fuzz.outcome import Outcome
 from tests.fuzz.tally import DIRECTED, FUZZED, NO_OPERATION, Tally
 
 HEADINGS = ("operation", "status", "fuzzed", "directed", "2xx or 304 of valid", "answers/s")
@@ -21,6 +22,18 @@ def status_table(outcome: Outcome) -> Table:
         for row in _rows(outcome.tally, name):
             table.add_row(*row)
         table.add_section()
+    return table
+
+
+def link_table(outcome: Outcome) -> Table:
+    """The links of the file, and those that Schemathesis has inferred and followed."""
+    table = Table(title="links followed to a 2xx or 304")
+    for heading in ("link", FUZZED, DIRECTED):
+        table.add_column(heading, justify="left" if heading == "link" else "right")
+    followed = outcome.tally.links
+    declared = [one.label for one in declared_links(CONTRACT.document)]
+    for link in dict.fromkeys([*declared, *sorted(one for one, _ in followed)]):
+        table.add_row(link, *(str(followed[link, source]) for source in (FUZZED, DIRECTED)))
     return table
 
 

@@ -11,9 +11,10 @@ import pytest
 
 from tests.contract.tables import REACHED
 from tests.fuzz.aftermath import junit_failures, lost_workers
-from tests.fuzz.campaign import SHORT_CASES, SHORT_SECONDS, Outcome, Run, campaign
+from tests.fuzz.campaign import SHORT_CASES, SHORT_SECONDS, Run, campaign
 from tests.fuzz.exchange import CONTRACT, Exchange, operation_at
 from tests.fuzz.links import declared_links
+from tests.fuzz.outcome import Outcome
 from tests.fuzz.tally import DIRECTED, FUZZED, PHASES, SAMPLED, Tally
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,8 +45,9 @@ def test_junit_and_har_are_written(outcome: Outcome) -> None:
     folder = ROOT / ".dev" / "test" / "fuzz"
     tests = {case.get("name") for case in ElementTree.parse(folder / "junit.xml").iter("testcase")}
     assert {f"{one.method} {one.path}" for one in CONTRACT.operations.values()} <= tests
-    entries = json.loads((folder / "requests.har").read_text())["log"]["entries"]
-    assert len(entries) > 200
+    for name, least in (("requests.har", 200), ("directed.har", 300)):
+        entries = json.loads((folder / name).read_text())["log"]["entries"]
+        assert len(entries) > least
 
 
 def full() -> Tally:
