@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.fuzz import breach_edits as lie
+from tests.fuzz import breach_writes as write
 from tests.fuzz.breach_edits import SwitchOn
 
 PULL, EVENTS = "GetNodeState", "GetNodeEvents"
@@ -23,7 +24,10 @@ TEXTS = "texts_are_the_contracts"
 CODE = "code_is_declared_for_the_status"
 COMPACT = "json_is_compact"
 MARK = "correlation_id_is_one"
-DIRECTED = "directed_status"
+DIRECTED, AUDIT = "directed_status", "audit"
+GRANTED, AUTH = "granted_to_its_agent_alone", "ignored_auth"
+GONE, TOKEN = "removed_stays_gone", "token_is_of_the_node"
+ONE, CURSOR = "one_key_makes_one_object", "cursor_is_of_the_domain"
 TAG, TAGS = "tag_stands_for_one_state", "tag_decides_between_200_and_304"
 LEAK = "relation plexsphere.nodes does not exist at 10.0.0.7:5432"
 
@@ -36,6 +40,11 @@ class Planted:
     by: str
     switch_on: SwitchOn
     operation: str = PULL
+
+    @property
+    def coverage(self) -> bool:
+        """Whether it takes the phase that alone sends methods that are not declared."""
+        return self.by == METHOD
 
 
 PLANTED = (
@@ -113,15 +122,28 @@ PLANTED = (
     Planted("200 although the tag matches", TAGS, lie.tags_ignored),
     Planted("a body on HEAD", "bodyless_answers_have_no_body", lie.a_body_on_head),
     # the gates
-    Planted("200 without an audit row", "audit", lie.audit_lost),
-    Planted("audit sink that raises", "audit", lie.audit_breaks),
+    Planted("200 without an audit row", AUDIT, lie.audit_lost),
+    Planted("audit sink that raises", AUDIT, lie.audit_breaks),
     Planted("401 before the 501", DIRECTED, lie.credential_asked_first),
     Planted("501 of another operation", CODE, lie.problem(501, code="heartbeat_not_provisioned")),
     Planted(
         "404 for what does not exist yet", DIRECTED, lie.on_answer(501, lie.to_status(404)), EVENTS
     ),
-    Planted("auth ignored", "ignored_auth", lie.auth_ignored),
-    Planted("relation ignored", "granted_to_its_agent_alone", lie.relation_ignored),
+    Planted("auth ignored", AUTH, lie.auth_ignored),
+    Planted("relation ignored", GRANTED, lie.relation_ignored),
     Planted("ids in any case", DIRECTED, lie.ids_in_any_case),
     Planted("queries passed over", DIRECTED, lie.queries_passed_over, "GetVersion"),
+    # the writes, and pages that go on
+    Planted("write without an audit row", AUDIT, write.only_refusals_audited, "RotateNodeKey"),
+    Planted("204 that keeps the entry", GONE, write.entries_kept, "DeleteNodeData"),
+    Planted("204 that keeps the Node", GONE, write.nodes_kept, "DeleteNode"),
+    Planted("201 with another Node's token", TOKEN, write.another_nodes_token, "RegisterNode"),
+    Planted("renewal of another Node's token", TOKEN, write.another_nodes_token, "RenewNodeToken"),
+    Planted("200 for a 201", DIRECTED, lie.on_answer(201, lie.to_status(200)), "CreateDomain"),
+    Planted("idempotency key passed over", ONE, write.keys_passed_over, "RegisterNode"),
+    Planted("another Node's relation", GRANTED, lie.relation_ignored, "RotateNodeKey"),
+    Planted("auth of a write ignored", AUTH, lie.auth_ignored, "RotateNodeKey"),
+    Planted("leaking 409", TEXTS, lie.problem(409, detail=LEAK), "CreateDomain"),
+    Planted("extra key in a 201", SCHEMA, lie.on_value(201, lie.add_a_key), "CreateDomain"),
+    Planted("cursor of another Domain", CURSOR, write.cursors_of_any_domain, "ListDomainNodes"),
 )

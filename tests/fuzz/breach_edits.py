@@ -16,7 +16,8 @@ from handlers.refusals import UNAUTHORIZED
 from handlers.wire import json_bytes
 from server.problems import problem_answer
 from tests.client import bearer, pull_path
-from tests.fuzz.breached_build import Build, Edit, Shown, ask
+from tests.fuzz.breached_build import Build
+from tests.fuzz.breached_service import Edit, Shown, ask
 
 Change = Callable[[dict[str, Any]], None]
 SwitchOn = Callable[[Build], None]
@@ -39,7 +40,7 @@ def on_value(status: int, change: Change) -> SwitchOn:
     """Edits the JSON of every answer with this status; compact again afterwards."""
 
     def edit(shown: Shown) -> None:
-        if shown.status == status and shown.body and shown.request.method == "GET":
+        if shown.status == status and shown.body:
             value = json.loads(shown.body)
             change(value)
             text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -85,10 +86,8 @@ def self_among_peers(build: Build) -> None:
 
 def another_nodes_data(build: Build) -> None:
     """The first Node's agent is shown the second Node's snapshot, tag included."""
-    sound = Build()
-    application = sound.application()
-    other = sound.ids[1]
-    reply = ask(application, pull_path(other), bearer(f"agent-{other}"))
+    other = build.ids[1]
+    reply = ask(build.application(), pull_path(other), bearer(f"agent-{other}"))
 
     def edit(shown: Shown) -> None:
         if (
@@ -170,8 +169,10 @@ def auth_ignored(build: Build) -> None:
 
 
 def relation_ignored(build: Build) -> None:
-    for caller in ("user:stranger", f"node:{build.ids[0]}"):
-        build.relations.grants |= {(caller, "node-agent", f"node:{one}") for one in build.ids}
+    """Of a Node: a stranger's, and another Node's."""
+    nodes = [f"node:{one}" for one in (*build.ids, *build.scratch.rotating)]
+    for caller in ("user:stranger", nodes[0], f"node:{build.scratch.rotating[0]}"):
+        build.relations.lax |= {(caller, node) for node in nodes}
 
 
 def audit_lost(build: Build) -> None:
@@ -218,6 +219,10 @@ def body(change: Callable[[bytes], bytes]) -> SwitchOn:
             shown.body = change(shown.body)
 
     return editing(edit)
+
+
+def add_a_key(value: dict[str, Any]) -> None:
+    value["revision"] = 1
 
 
 def duplicate_the_first_peer(value: dict[str, Any]) -> None:

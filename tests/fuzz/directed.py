@@ -10,7 +10,9 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
+from uuid import UUID
 
+from composer.registry import cursor_after
 from server.contract import OperationContract
 from tests.bodies import JSON, body_now, moment
 from tests.client import bearer
@@ -128,7 +130,9 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
         if name in ("CreateDomain", "RegisterNode"):
             yield case(headers={**own, "Idempotency-Key": "with space"})
         if name == "ListDomainNodes":
-            yield from (case(query=query) for query in ("?limit=201", "?cursor=nonsense"))
+            others = [cursor_after(UUID(one), UUID(int=0)) for one in objects[1:2]]
+            for query in ("?limit=201", *(f"?cursor={one}" for one in ("nonsense", *others))):
+                yield case(query=query)
     elif status == 401:
         for headers in ({}, {"Authorization": "Basic eDp5"}, bearer("not.a.token")):
             yield case(headers=headers)

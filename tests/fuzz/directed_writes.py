@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.bodies import body_now
@@ -35,13 +35,20 @@ def written(name: str, status: int, world: World, case: Make) -> Iterator[Direct
         return _made(name, status, world, case)
     if status == 204 and name in REMOVALS:
         holding, held = world.scratch.holding, world.scratch.held
-        return iter([case(object_id=holding[2], key=one) for one in held[:2]])
+        return _removed(case(object_id=holding[2], key=one) for one in held[:2])
     if status == 204:
         of = {"DeleteNode": world.scratch.nodes, "DeleteDomain": world.scratch.domains}
-        return iter([case(object_id=one) for one in of.get(name, ())[1:3]])
+        return _removed(case(object_id=one) for one in of.get(name, ())[1:3])
     if status == 409:
         return _conflicts(name, world, case)
     return None
+
+
+def _removed(every: Iterable[Directed]) -> Iterator[Directed]:
+    """What is gone is not found a second time."""
+    for case in every:
+        yield case
+        yield _expecting(case, 404)
 
 
 def _made(name: str, status: int, world: World, case: Make) -> Iterator[Directed]:

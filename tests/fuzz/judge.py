@@ -8,6 +8,7 @@ from tests.fuzz.own_checks import Check, snapshot_checks
 from tests.fuzz.problem_checks import answer_checks
 from tests.fuzz.tally import DIRECTED, Tally
 from tests.fuzz.world import World
+from tests.fuzz.write_checks import write_checks
 
 
 class Judge:
@@ -18,7 +19,11 @@ class Judge:
         self.tally = Tally()
         self.directed: list[Exchange] = []
         self._declared = declared
-        self.checks: dict[str, Check] = {**answer_checks(), **snapshot_checks()}
+        self.checks: dict[str, Check] = {
+            **answer_checks(),
+            **snapshot_checks(),
+            **write_checks(),
+        }
 
     def complaint(self, check: str, exchange: Exchange) -> str | None:
         """What one check says, kept for the report."""

@@ -18,7 +18,8 @@ from schemathesis.engine import events, from_schema
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.fuzz import directed as cases
-from tests.fuzz.breached_build import Build, Wsgi, ask
+from tests.fuzz.breached_build import Build
+from tests.fuzz.breached_service import Wsgi, ask
 from tests.fuzz.campaign import CONFIGURATION
 from tests.fuzz.declared import Declared
 from tests.fuzz.exchange import CONTRACT, Exchange
@@ -43,7 +44,7 @@ class SmallSuite:
         plug_in(lambda: self._judge)
 
     def run(
-        self, build: Build, application: Wsgi, operation_id: str, coverage: bool = True
+        self, build: Build, application: Wsgi, operation_id: str, coverage: bool
     ) -> dict[str, str]:
         """The failed checks of one operation, each with its first complaint.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from http.client import HTTPException
+from itertools import count
 
 from tests.bodies import JSON, body_now
 from tests.client import Reply, ask, bearer
@@ -18,7 +19,6 @@ from tests.fuzz.scratch import PUTS, REMOVALS
 from tests.fuzz.world import World
 
 ROOM = 64
-KEY = "made"  # of the entries that are removed
 # Refusals behind which the object is as it was.
 SPARED = (400, 401, 403, 413)
 # Path parameters by name.
@@ -33,6 +33,7 @@ class Supply:
         self._world = world
         self._send = send
         self._standing: dict[str, Object] = {}
+        self._numbers = count()
         self._home, self._room = world.scratch.home, ROOM
 
     def removable(self, name: str, url: str) -> Object | None:
@@ -61,7 +62,8 @@ class Supply:
 
     def _made(self, name: str, url: str) -> Object | None:
         if name in REMOVALS:
-            there = {"id": self._world.scratch.holding[2], "key": KEY}
+            # never one that was removed before
+            there = {"id": self._world.scratch.holding[2], "key": f"made.{next(self._numbers)}"}
             put = PUTS[REMOVALS.index(name)]
             return None if self._sent(url, put, there) is None else there
         if name == "DeleteNode":

@@ -36,7 +36,8 @@ class Writing:
         found: Object | None = {}
         if name in WRITES and not self._kept.isdisjoint(map(str, given.values())):
             found = self._own(name, url)
-            self._redirect(name, case, found or dict.fromkeys(given, NOWHERE), valid)
+            nothing = dict.fromkeys(given.keys() - {"key"}, NOWHERE)
+            self._redirect(name, case, found or nothing, valid)
         if valid:
             self._mend(name, case, given)
         return found is not None

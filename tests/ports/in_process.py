@@ -19,16 +19,7 @@ from composer.identity import PLATFORM, AddressedDomain, Principal
 from composer.reachability import ReachabilityRow
 from composer.snapshot_composer import SnapshotComposer
 from handlers import OPERATIONS
-from handlers.domain_audit import DomainAuditPorts
-from handlers.domain_nodes import DomainNodesPorts
-from handlers.domain_registry import DomainRegistryPorts
-from handlers.domains import DomainPorts
-from handlers.entries import EntryPorts, ReportPorts
-from handlers.heartbeat import HeartbeatPorts
-from handlers.node_registry import NodeRegistryPorts, RegistrationPorts
 from handlers.node_state import PullPorts
-from handlers.node_token import NodeTokenPorts
-from handlers.reachability import ReachabilityPorts
 from handlers.service import Asset, DocsPage, ServicePorts
 from server.app import build_app
 from server.audit import HeldAudit
@@ -54,6 +45,7 @@ from tests.fakes import (
     FakeRelationChecker,
     FakeTokenMint,
 )
+from tests.ports.wired import wired
 from tests.registry_fakes import FakeDomainNodes, FakeDomainRegistry, FakeNodeRegistry
 
 if not structlog.is_configured():
@@ -151,37 +143,10 @@ class FakeService:
             *(self.health, Exposition(self.metrics), contract.raw, page, "0.1.0", contract.version),
             keys=self.published,
         )
-        wired: dict[type, object] = {ServicePorts: meta}
+        given: dict[type, object] = {ServicePorts: meta}
         if provisioned:
-            wired[PullPorts] = replace(pull, **ports)
-            asked = (self.relations, self.nodes)
-            wired[HeartbeatPorts] = HeartbeatPorts(self.relations, self.heartbeats, self.audit)
-            wired[ReachabilityPorts] = ReachabilityPorts(
-                *asked, self.domains, self.verdicts, self.audit
-            )
-            wired[NodeTokenPorts] = NodeTokenPorts(*asked, self.mint, self.audit)
-            for one in (
-                DomainNodesPorts(self.relations, self.domains, self.listed, self.audit),
-                DomainRegistryPorts(
-                    *(self.relations, self.domains, self.domain_registry, self.outbox),
-                    *(self.domain_rows, self.audit),
-                ),
-                NodeRegistryPorts(*asked, self.domains, self.registry, self.outbox, self.audit),
-                RegistrationPorts(
-                    *(self.relations, self.domains, self.registry, self.outbox),
-                    *(pull.snapshots, self.mint, pull.wire, self.audit),
-                ),
-            ):
-                wired[type(one)] = one
-            wired[ReportPorts] = ReportPorts(*asked, self.entries, self.audit)
-            wired[EntryPorts] = EntryPorts(*asked, self.domains, self.entries, self.audit)
-            wired[DomainPorts] = DomainPorts(
-                self.relations, self.domains, self.domain_rows, self.audit
-            )
-            wired[DomainAuditPorts] = DomainAuditPorts(
-                self.relations, self.domains, self.trail, self.audit
-            )
-        bound = bind({**OPERATIONS, **(operations or {})}, wired)
+            given |= wired(self, replace(pull, **ports), self.audit)
+        bound = bind({**OPERATIONS, **(operations or {})}, given)
         with _judged_once(contract):
             self.app = build_app(
                 contract,
