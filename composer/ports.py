@@ -180,10 +180,10 @@ class OutboxRelay(Protocol):
 class NodeToken:
     """A node-agent JWT and the moment, in UTC, from which it is refused.
 
-    ``text`` is a credential: no log, metric or audit row shows it, nor does the ``repr``.
+    ``token`` is a credential: no log, metric or audit row shows it, nor does the ``repr``.
     """
 
-    text: str = field(repr=False)
+    token: str = field(repr=False)
     expires_at: datetime
 
 

@@ -63,7 +63,7 @@ def renew_node_token(ports: NodeTokenPorts, call: Call, id: str) -> Answer:
 
 def token_value(token: NodeToken) -> dict[str, object]:
     """A token as an answer shows it: ``token`` and the moment it expires."""
-    return {"token": token.text, "expires_at": instant(token.expires_at)}
+    return {"token": token.token, "expires_at": instant(token.expires_at)}
 
 
 def refuse_node_token() -> Answer:

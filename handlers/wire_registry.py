@@ -46,7 +46,7 @@ def registration_body(node: Registered, peers: EncodedPeers, token: NodeToken) -
         "mesh_ip": node.mesh_ip,
         "domain_mesh_cidr": node.domain_mesh_cidr,
     }
-    after = {"token": token.text, "expires_at": instant(token.expires_at)}
+    after = {"token": token.token, "expires_at": instant(token.expires_at)}
     return SnapshotBody((*_own(before), peers.without(node.node_id), *_own(after)))
 
 

@@ -10,6 +10,7 @@ import re
 import types
 import typing
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -36,14 +37,35 @@ FORMAT: Mapping[object, str] = {
 }
 
 
-def value_complaints(
-    schemas: Mapping[str, Any], values: Mapping[str, type], schema_name: str
-) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """One object of several values, or of one that it does not share everything with.
+
+    ``elsewhere`` are properties that are in none of the values, ``unsent`` are fields that are not
+    on the wire, ``empty`` texts that are left out where they are empty.
+    """
+
+    values: tuple[type, ...]
+    elsewhere: tuple[str, ...] = ()
+    unsent: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+
+
+Values = Mapping[str, "type | Composed"]
+
+
+def value_complaints(schemas: Mapping[str, Any], values: Values, schema_name: str) -> list[str]:
     """One schema against its value: fields, order, types, optionality, both ways."""
-    schema, value = schemas[schema_name], values[schema_name]
-    hints = typing.get_type_hints(value)
-    fields = {RESPELLED.get(f.name, f.name): hints[f.name] for f in dataclasses.fields(value)}
-    properties: Mapping[str, Any] = schema["properties"]
+    schema, found = schemas[schema_name], values[schema_name]
+    composed = found if isinstance(found, Composed) else Composed((found,))
+    fields = {
+        RESPELLED.get(name, name): hint | None if name in composed.empty else hint
+        for value in composed.values
+        for name, hint in _fields(value).items()
+        if name not in composed.unsent
+    }
+    every: Mapping[str, Any] = schema["properties"]
+    properties = {name: one for name, one in every.items() if name not in composed.elsewhere}
     complaints = [f"{schema_name}.{name} is in no value" for name in properties.keys() - fields]
     complaints += [f"{schema_name} has no property {name}" for name in fields.keys() - properties]
     if not complaints and list(fields) != list(properties):
@@ -56,9 +78,14 @@ def value_complaints(
     return complaints
 
 
+def _fields(value: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(value)
+    return {one.name: hints[one.name] for one in dataclasses.fields(value)}
+
+
 def _field_complaints(
     schemas: Mapping[str, Any],
-    values: Mapping[str, type],
+    values: Values,
     where: str,
     hint: Any,
     declared: Mapping[str, Any],
@@ -75,15 +102,16 @@ def _field_complaints(
 
 def _type_complaints(
     schemas: Mapping[str, Any],
-    values: Mapping[str, type],
+    values: Values,
     where: str,
     hint: Any,
     declared: Mapping[str, Any],
 ) -> list[str]:
     """Type, format and, of an array, the same of its items."""
     target = declared.get("$ref", "").rpartition("/")[2]
-    if target in values:
-        return [] if hint is values[target] else [f"{where}: not a {values[target].__name__}"]
+    value = values.get(target)
+    if isinstance(value, type):
+        return [] if hint is value else [f"{where}: not a {value.__name__}"]
     resolved = schemas[target] if target else declared
     found = _json_type(hint)
     if found != resolved.get("type"):

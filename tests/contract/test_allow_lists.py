@@ -20,8 +20,10 @@ import yaml
 
 from tests.contract import drift
 from tests.contract.attacked import ATTACKED, NEVER_GRANTED
+from tests.contract.drift import Composed
 from tests.contract.tables import REACHED
 from tests.contract.test_drift_answers import NOT_KEPT
+from tests.contract.test_drift_values import PUT_TOGETHER, VALUES
 from tests.contract.test_yaml_examples import TITLES, UNCHECKED_FORMATS
 from tests.contract.test_yaml_shape import FREE_FORM
 from tests.e2e.test_readme import NO_SETTINGS
@@ -104,6 +106,15 @@ def mypy_excuses() -> Iterable[str]:
             yield from (section,) if section != "mypy" else ()
 
 
+def not_shared() -> Iterable[str]:
+    """What a schema does not have of its values, or they of it."""
+    for name, found in VALUES.items():
+        if isinstance(found, Composed):
+            yield from (f"{name}.{one} from elsewhere" for one in found.elsewhere)
+            yield from (f"{name}.{one} unsent" for one in found.unsent)
+            yield from (f"{name}.{one} left out where empty" for one in found.empty)
+
+
 SOURCES = ("composer", "handlers", "db", "server", "deploy", "docs", "tests")
 NOQA = r"# noqa: (\w+)"
 SKIPS = r"pytest\.(?:mark\.)?(skipif|skip|xfail|importorskip)\("
@@ -122,6 +133,8 @@ LISTS: Mapping[str, Callable[[], Iterable[Any]]] = {
     "operations never granted": lambda: NEVER_GRANTED,
     "operations whose answers vary": lambda: (name for name, row in ATTACKED.items() if row.varies),
     "names of a value spelled otherwise": lambda: drift.RESPELLED,
+    "schemas that a handler puts together": lambda: PUT_TOGETHER,
+    "what a schema and its values do not share": not_shared,
     "members of a body that nothing reads": lambda: NOT_KEPT,
     "objects with free keys": lambda: FREE_FORM,
     "formats that no validator checks": lambda: UNCHECKED_FORMATS,

@@ -12,20 +12,30 @@ from typing import Any
 
 import pytest
 
+import handlers
 from composer import policy, reachability
 from composer import snapshot as values
 from composer.audit_trail import AuditRecord
 from composer.domain import Domain
 from composer.peers import Peer
+from composer.ports import NodeToken
 from composer.reachability_policy import ReachabilityPolicy
+from composer.registry import NodeSummary, Registered
 from server.contract import Contract
-from tests.contract.drift import checked_words, enum_complaints, value_complaints
+from tests.contract.drift import Composed, checked_words, enum_complaints, value_complaints
+from tests.contract.pairing import (
+    object_schemas,
+    serialised,
+    unheld_complaints,
+    unpaired_complaints,
+)
 
-SCHEMAS: dict[str, Any] = Contract.packaged().document["components"]["schemas"]
+DOCUMENT: dict[str, Any] = Contract.packaged().document
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 LEDGER = (Path(__file__).resolve().parents[2] / "db" / "schema.sql").read_text()
 
-# schema -> value; a schema of the snapshot that is not here fails a test below.
-VALUES: dict[str, type] = {
+# schema -> value; a schema of an answer that is in neither of these fails a test below.
+VALUES: dict[str, type | Composed] = {
     "NodeStateSnapshot": values.NodeStateSnapshot,
     "NodeStatePeer": Peer,
     "Reachability": values.Reachability,
@@ -46,19 +56,25 @@ VALUES: dict[str, type] = {
     "Domain": Domain,
     "DomainReachabilityPolicy": ReachabilityPolicy,
     "AuditEntry": AuditRecord,
+    "NodeSummary": Composed((NodeSummary,), elsewhere=("domain_id",), empty=("name",)),
+    "NodeToken": NodeToken,
+    "NodeRegistration": Composed((Registered, NodeToken), elsewhere=("peers",), unsent=("is_new",)),
 }
-
-
-def schemas_below(name: str) -> set[str]:
-    """Object schemas reachable from one schema."""
-    found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        current = waiting.pop()
-        if current not in found:
-            found.add(current)
-            waiting += [one.rpartition("/")[2] for one in references(SCHEMAS[current])]
-    return {one for one in found if SCHEMAS[one].get("type") == "object"}
+# Of no value: `test_drift_answers.py` holds them. `test_allow_lists.py` lets it shrink only.
+PUT_TOGETHER = frozenset(
+    {
+        "AuditPage",
+        "HealthCheck",
+        "HealthStatus",
+        "Jwk",
+        "JwkSet",
+        "NodeHeartbeatResponse",
+        "NodeKey",
+        "NodePage",
+        "StateEntryAccepted",
+        "Version",
+    }
+)
 
 
 def ref(name: str) -> dict[str, str]:
@@ -75,19 +91,62 @@ def replaced(name: str, **rules: Any) -> Callable[[dict[str, Any]], None]:
     return lambda schema: schema["properties"].update({name: {"type": "string", **rules}})
 
 
-def references(node: Any) -> list[str]:
-    if isinstance(node, dict):
-        own = [node["$ref"]] if "$ref" in node else []
-        return own + [one for value in node.values() for one in references(value)]
-    if isinstance(node, list):
-        return [one for value in node for one in references(value)]
-    return []
+def test_every_object_of_an_answer_has_a_value_or_is_put_together() -> None:
+    assert len(set(object_schemas(DOCUMENT))) > 30
+    assert unpaired_complaints(DOCUMENT, VALUES, PUT_TOGETHER) == []
 
 
-def test_every_schema_of_the_snapshot_has_a_value() -> None:
-    below = schemas_below("NodeStateSnapshot")
-    assert len(below) > 10
-    assert below <= VALUES.keys()
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("NodeSummary", "NodeSummary is answered, and has no value"),
+        ("NodeStatePeer", "NodeStatePeer is answered, and has no value"),
+        ("Version", "Version is answered, and has no value"),
+    ],
+)
+def test_an_object_without_a_value_is_named(name: str, complaint: str) -> None:
+    values = {one: value for one, value in VALUES.items() if one != name}
+    assert unpaired_complaints(DOCUMENT, values, PUT_TOGETHER - {name}) == [complaint]
+
+
+def test_an_object_of_tomorrow_is_named_wherever_it_is() -> None:
+    edited = copy.deepcopy(DOCUMENT)
+    schemas = edited["components"]["schemas"]
+    schemas["Surprise"] = {"type": "object", "properties": {}}
+    schemas["Version"]["properties"]["surprises"] = {"type": "array", "items": ref("Surprise")}
+    inline = {"type": "object", "properties": {}}
+    schemas["Version"]["properties"]["inline"] = inline
+    assert unpaired_complaints(edited, VALUES, PUT_TOGETHER) == [
+        "Surprise is answered, and has no value",
+        "Version.inline is answered, and has no value",
+    ]
+
+
+def test_a_pair_of_no_answer_is_named() -> None:
+    more = {**VALUES, "Nothing": Domain, "Version": Domain}
+    assert unpaired_complaints(DOCUMENT, more, PUT_TOGETHER | {"Gone"}) == [
+        "Gone is put together, and is in no answer",
+        "Nothing has a value, and is in no answer",
+        "Version has a value, and is put together",
+    ]
+
+
+SENT = serialised(handlers, "composer")
+
+
+def test_every_value_that_a_handler_sends_is_held_against_a_schema() -> None:
+    assert len(SENT) > 15
+    assert unheld_complaints(SENT, VALUES) == []
+
+
+@pytest.mark.parametrize("value", [Registered, NodeSummary, NodeToken, Domain, Peer])
+def test_a_value_that_is_sent_and_in_no_pair_is_named(value: type) -> None:
+    left = {one: found for one, found in VALUES.items() if value not in _of(found)}
+    assert f"{value.__name__} is sent, and no schema" in unheld_complaints(SENT, left)
+
+
+def _of(found: type | Composed) -> tuple[type, ...]:
+    return found.values if isinstance(found, Composed) else (found,)
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -104,6 +163,11 @@ def test_a_schema_and_its_value_agree(name: str) -> None:
         ("Domain", lambda s: s["properties"].update(owner={"type": "string"}), "in no value"),
         ("Domain", lambda s: s["required"].remove("created_at"), "Domain.created_at: None in"),
         ("AuditEntry", keyed("seq", type="string"), "AuditEntry.seq: integer, not string"),
+        ("NodeSummary", lambda s: s["required"].append("name"), "NodeSummary.name: None in"),
+        ("NodeSummary", lambda s: s["required"].append("mesh_ip"), "NodeSummary.mesh_ip: None in"),
+        ("NodeToken", lambda s: s["properties"].pop("expires_at"), "no property expires_at"),
+        ("NodeRegistration", lambda s: s["properties"].update(id={}), "id is in no value"),
+        ("NodeRegistration", lambda s: s["required"].remove("mesh_ip"), "mesh_ip: None in"),
         ("StateEntry", lambda s: s["properties"]["value"].update(type="integer"), "not integer"),
         ("NodeStatePolicy", lambda s: s["properties"]["rules"].update(type="object"), "rules"),
         ("NodeStateSnapshot", lambda s: s["required"].remove("reachability"), "reachability"),
@@ -124,6 +188,7 @@ def test_a_schema_and_its_value_agree(name: str) -> None:
     ],
     ids=[
         *("removed", "added", "required", "of a Domain", "always there", "of the audit"),
+        *("of a list", "of a list too", "of a token", "registered", "of a registration"),
         *("type", "array", "optional"),
         *("items", "items of a Sequence", "plain items", "format more", "format less", "format"),
     ],
