@@ -42,37 +42,56 @@ def test_every_handler_takes_the_declared_parameters_in_order() -> None:
     assert signature_complaints(CONTRACT.operations, OPERATIONS) == []
 
 
-def test_a_handler_with_another_parameter_is_named() -> None:
-    def renamed(ports: object, call: Call, node_id: str) -> Answer:
-        raise NotImplementedError
-
-    handlers = {**OPERATIONS, "GetNodeState": renamed}
-    complaints = signature_complaints(CONTRACT.operations, handlers)
-    assert len(complaints) == 1 and complaints[0].startswith("GetNodeState:")
+def renamed(ports: object, call: Call, node_id: str) -> Answer:
+    raise NotImplementedError
 
 
-def test_a_handler_that_leaves_out_a_declared_body_is_named() -> None:
-    def bodiless(ports: object, call: Call, id: str) -> Answer:
-        raise NotImplementedError
-
-    handlers = {**OPERATIONS, "PostNodeHeartbeat": bodiless}
-    complaints = signature_complaints(CONTRACT.operations, handlers)
-    assert len(complaints) == 1 and complaints[0].startswith("PostNodeHeartbeat:")
+def retyped(ports: object, call: Call, id: int) -> Answer:
+    raise NotImplementedError
 
 
-def test_a_handler_that_takes_a_body_nobody_declares_is_named() -> None:
-    def embodied(ports: object, call: Call, id: str, body: Mapping[str, Any]) -> Answer:
-        raise NotImplementedError
-
-    handlers = {**OPERATIONS, "GetNodeState": embodied}
-    complaints = signature_complaints(CONTRACT.operations, handlers)
-    assert len(complaints) == 1 and complaints[0].startswith("GetNodeState:")
+def optional(ports: object, call: Call, id: str | None = None) -> Answer:
+    raise NotImplementedError
 
 
-def test_a_handler_that_takes_nothing_is_named() -> None:
-    handlers = {**OPERATIONS, "GetNodeState": lambda: None}
-    complaints = signature_complaints(CONTRACT.operations, handlers)
-    assert [one.split(":")[0] for one in complaints] == ["GetNodeState"]
+def swapped(ports: object, call: Call, key: str, id: str, body: Mapping[str, Any]) -> Answer:
+    raise NotImplementedError
+
+
+def bodiless(ports: object, call: Call, id: str) -> Answer:
+    raise NotImplementedError
+
+
+def embodied(ports: object, call: Call, id: str, body: Mapping[str, Any]) -> Answer:
+    raise NotImplementedError
+
+
+def with_another_body(ports: object, call: Call, id: str, body: dict[str, Any]) -> Answer:
+    raise NotImplementedError
+
+
+def with_one_more(ports: object, call: Call, id: str, limit: int) -> Answer:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("operation", "handler"),
+    [
+        ("GetNodeState", renamed),
+        ("GetNodeState", retyped),
+        ("GetNodeState", optional),
+        ("PutNodeStateReport", swapped),
+        ("PostNodeHeartbeat", bodiless),
+        ("PostNodeHeartbeat", with_another_body),
+        ("GetNodeState", embodied),
+        ("GetNodeState", with_one_more),
+        ("GetNodeState", lambda: None),
+    ],
+    ids=lambda one: getattr(one, "__name__", one),
+)
+def test_a_handler_that_takes_anything_else_is_named(operation: str, handler: Any) -> None:
+    complaints = signature_complaints(CONTRACT.operations, {**OPERATIONS, operation: handler})
+    assert len(complaints) == 1 and complaints[0].startswith(f"{operation}:")
 
 
 def test_what_is_served_is_what_is_declared() -> None:
