@@ -60,13 +60,14 @@ lock: ## write the lock files anew from setup.cfg and package.json
 	@cd tests/e2e/browser && npm install --package-lock-only --ignore-scripts \
 		--omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error
 
-bench: ## requests per second, a table and .dev/bench.json
+bench: ## requests per second, a table and .dev/bench.json (SECONDS=4 CONNECTIONS=16 SIZES=64,1000,10000)
 	$(INSTALL) test --tools
-	@exec $(VENV)/python -m tests.bench
+	@exec $(VENV)/python -m tests.bench $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(SIZES),--sizes $(SIZES))
 
-bench-validation: ## what validating a pull costs, beside jsonschema (about a minute)
+bench-validation: ## what validating a pull costs, beside jsonschema (a minute; SIZES=64,1000,10000)
 	$(INSTALL) test
-	@exec $(VENV)/python -m tests.bench.validation
+	@exec $(VENV)/python -m tests.bench.validation $(if $(SIZES),--sizes $(SIZES))
 
 breaking: ## which edits of the contract since BASE break a client (BASE=<git ref>)
 	$(INSTALL) run $(ELSEWHERE)

@@ -1,0 +1,33 @@
+"""What a target's help says of its variables, it does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HELP = (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("target", ["bench", "bench-validation", "fuzz"])
+def test_the_variables_of_a_target_reach_its_command(target: str) -> None:
+    """And none is given where none is set, so that the command's own defaults hold."""
+    (said,) = re.findall(rf"^{target}: ## (.*)", HELP, re.MULTILINE)
+    names = re.findall(r"([A-Z]+)=", said)
+    assert names
+    given = {name: f"7{number}" for number, name in enumerate(names)}
+    command = dry_run(target, *(f"{name}={value}" for name, value in given.items()))
+    for name, value in given.items():
+        assert f"--{name.lower()} {value}" in command
+    assert not re.search(r"--(sizes|seconds|connections|seed)\b", dry_run(target))
+
+
+def dry_run(*arguments: str) -> str:
+    done = subprocess.run(
+        ["make", "--dry-run", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
