@@ -67,7 +67,7 @@ def serialised(package: ModuleType, room: str) -> set[type]:
         part
         for function in _functions(package)
         for hints in (typing.get_type_hints(function),)
-        if any(_is_json(one) for one in _parts(hints.pop("return", None)))
+        if _makes_json(hints.pop("return", None))
         for hint in hints.values()
         for part in _parts(hint)
         if dataclasses.is_dataclass(part) and part.__module__.partition(".")[0] == room
@@ -91,8 +91,11 @@ def _parts(hint: Any) -> Iterator[Any]:
         yield from _parts(one)
 
 
-def _is_json(hint: Any) -> bool:
-    return hint is SnapshotBody or typing.get_origin(hint) is dict
+def _makes_json(hint: Any) -> bool:
+    """A text is JSON too: what there are thousands of is written without an encoder for each."""
+    return hint is str or any(
+        one is SnapshotBody or typing.get_origin(one) is dict for one in _parts(hint)
+    )
 
 
 def _values(found: type | Composed) -> tuple[type, ...]:

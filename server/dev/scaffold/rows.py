@@ -125,7 +125,7 @@ def wired_in_process(home: Home) -> str:
     """Among what it wires."""
     named = {home.asked: home.stand_in}
     fields = [f"self.{named.get(name, name)}" for name in home.fields]
-    return wrapped(f"            wired[{home.ports}] = {home.ports}(", fields, ")") + "\n"
+    return wrapped(f"            given[{home.ports}] = {home.ports}(", fields, ")") + "\n"
 
 
 def wired(operation: Operation, home: Home) -> str:
