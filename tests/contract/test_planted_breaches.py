@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from structlog.testing import capture_logs
 
 from tests.contract.breaches import PLANTED, Planted
 from tests.fuzz.breached_build import Build
+from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.small_suite import SmallSuite
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +52,11 @@ def test_the_sound_build_passes(suite: SmallSuite, operation: str) -> None:
     build, coverage = Build(), any(one.coverage for one in PLANTED if one.operation == operation)
     assert suite.run(build, build.application(), operation, coverage) == {}
     assert build.at_runtime == set()
+
+
+def test_a_run_leaves_the_contract_of_the_process_as_it_is(suite: SmallSuite) -> None:
+    suite.run(build := Build(), build.application(), "ListDomainNodes", coverage=False)
+    assert yaml.safe_load(CONTRACT.raw) == CONTRACT.document
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import requests
@@ -27,7 +28,7 @@ class Declared:
     def __init__(self) -> None:
         load_all_checks()
         self._schema = schemathesis.openapi.from_dict(
-            CONTRACT.document, config=schemathesis.Config()
+            copy.deepcopy(CONTRACT.document), config=schemathesis.Config()
         )
 
     def complaints(self, exchange: Exchange) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ Schemathesis' engine runs in this process over one operation; failures are kept 
 
 from __future__ import annotations
 
+import copy
 import itertools
 import shutil
 import threading
@@ -37,6 +38,7 @@ class SmallSuite:
     def __init__(self, folder: Path, world: World) -> None:
         self._folder = folder
         self._world = world
+        self._document = copy.deepcopy(CONTRACT.document)  # Schemathesis writes into what it reads
         self._declared = Declared()
         self._judge = Judge(world, self._declared)
         world.save(folder)
@@ -70,7 +72,7 @@ class SmallSuite:
         phases = ["examples", *(["coverage"] if coverage else []), "fuzzing"]
         override.phases.update(phases=phases)
         path = CONTRACT.operations[operation_id].path
-        alone = {**CONTRACT.document, "paths": {path: CONTRACT.document["paths"][path]}}
+        alone = {**self._document, "paths": {path: self._document["paths"][path]}}
         with serving(application) as url:
             override.update(base_url=url)
             schema = schemathesis.openapi.from_dict(alone, config=config)
