@@ -6,14 +6,16 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from http.client import HTTPException
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from server.dev.commands import gunicorn_command
-from server.dev.ports import HOST, answers, free_ports
+from server.dev.ports import HOST, free_ports
 from server.dev.process import Process, StackError, wait_until
 from server.dev.stack import Stack
+from tests.client import ask
 from tests.ledger_sql import run_sql
 
 # A data folder knows its Postgres: make matrix has another one.
@@ -64,15 +66,24 @@ def another_build(
 ) -> Iterator[str]:
     """The URL of a test build beside the stack's own gunicorn, on the same parts.
 
-    ``application`` is ``module:name``. It is awaited by its port: a build may answer no 200 at all.
+    ``application`` is ``module:name``. Any answer will do: a build may give no 200 at all, and its
+    port listens before a worker is there, or is known not to come.
     """
     port = free_ports(1)[0]
+    url = f"http://{HOST}:{port}"
     settings = {**stack.env, **env, "PLEXSPHERE_BIND": f"{HOST}:{port}"}
     (stack.places.gunicorn / name).mkdir(parents=True, exist_ok=True)
     command = gunicorn_command(stack.places, name, settings, log_to_file=True)
     process = Process(replace(command, argv=[*command.argv[:-1], application]))
     try:
-        wait_until(lambda: answers(port), process, 60.0, "listening")
-        yield f"http://{HOST}:{port}"
+        wait_until(lambda: _has_answered(url), process, 60.0, "answering")
+        yield url
     finally:
         process.end(command.death_signal, 15.0)
+
+
+def _has_answered(url: str) -> bool:
+    try:
+        return ask(url, "/livez").status > 0
+    except (OSError, HTTPException):
+        return False

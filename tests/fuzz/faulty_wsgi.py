@@ -28,7 +28,9 @@ def _faulty(handler: Callable[..., Answer]) -> Callable[..., Answer]:
 
 
 server.wiring.OPERATIONS = {name: _faulty(one) for name, one in OPERATIONS.items()}
-# GetNodeEvents is gate 0 alone, and declares no refusal of the gates that a fault stands behind.
+# GetNodeEvents is gate 0 alone: it takes nothing, and declares no refusal of the gates that a fault
+# stands behind.
+server.wiring.signature_complaints = lambda operations, handlers: []
 server.wiring.problem_complaints = lambda contract, handlers: []
 
 import wsgi  # noqa: E402  only now: it wires the service

@@ -72,13 +72,12 @@ def scratch_of(stack: Stack) -> tuple[Scratch, Iterator[RelationTuple]]:
     run_sql(
         stack.dsn,
         "INSERT INTO plexsphere.domains (id, name, mesh_cidr) VALUES"
-        " (%s, 'Home', 'fd00:f::/64'), (%s, 'Full', '10.201.0.0/30') ON CONFLICT DO NOTHING",
+        " (%s, 'Home', 'fd00:f::/64'), (%s, 'Full', '10.201.0.0/30')",
         (home, full),
     )
     run_sql(
         stack.dsn,
-        "INSERT INTO plexsphere.domains (id, name)"
-        " SELECT unnest(%s::uuid[]), 'Scratch' ON CONFLICT DO NOTHING",
+        "INSERT INTO plexsphere.domains (id, name) SELECT unnest(%s::uuid[]), 'Scratch'",
         (domains,),
     )
     for of_nodes, domain, first in (
@@ -91,7 +90,7 @@ def scratch_of(stack: Stack) -> tuple[Scratch, Iterator[RelationTuple]]:
             stack.dsn,
             "INSERT INTO plexsphere.nodes (id, domain_id, mesh_ip, public_key)"
             " SELECT u.id, %s, %s::inet + (u.n - 1), sha256(u.id::text::bytea)"
-            " FROM unnest(%s::uuid[]) WITH ORDINALITY AS u (id, n) ON CONFLICT DO NOTHING",
+            " FROM unnest(%s::uuid[]) WITH ORDINALITY AS u (id, n)",
             (domain, first, of_nodes),
         )
     keys = run_sql(
@@ -101,18 +100,11 @@ def scratch_of(stack: Stack) -> tuple[Scratch, Iterator[RelationTuple]]:
         (rotating,),
     )
     held = [f"held.{number}" for number in range(QUOTA)]
-    # a stack's ledger outlives a run, and what was put then would count now
-    run_sql(
-        stack.dsn,
-        "DELETE FROM plexsphere.node_state_entries WHERE node_id = ANY (%s::uuid[])",
-        (holding,),
-    )
     for node, under in ((holding[2], held[:REMOVABLE]), (holding[3], held)):
         run_sql(
             stack.dsn,
             "INSERT INTO plexsphere.node_state_entries (node_id, kind, key, value)"
-            " SELECT %s, kind, key, 'held' FROM unnest(%s) AS kind, unnest(%s) AS key"
-            " ON CONFLICT DO NOTHING",
+            " SELECT %s, kind, key, 'held' FROM unnest(%s) AS kind, unnest(%s) AS key",
             (node, list(KINDS), under),
         )
     mark = token_hex(8)

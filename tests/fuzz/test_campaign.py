@@ -50,7 +50,8 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Puts stand-ins into the campaign; what is not given does nothing."""
 
     def put(**given: object) -> None:
-        ours = dict.fromkeys(("schemathesis", "missing_audit", "send_all"), silent)
+        still = ("made_anew_next_time", "schemathesis", "missing_audit", "send_all")
+        ours = dict.fromkeys(still, silent)
         ours |= {"Stack": NoStack, "world_of": lambda stack: WORLD}
         for name, part in {**ours, **given}.items():
             monkeypatch.setattr(tried, name, part)
@@ -67,6 +68,16 @@ def test_a_part_of_the_run_that_breaks_is_a_complaint_beside_the_others(
     assert any("OSError: the disk is full" in one for one in outcome.complaints)
     assert NEVER_SEEN in outcome.complaints
     Console(quiet=True).print(status_table(outcome))
+
+
+def test_every_run_meets_a_ledger_made_anew(
+    parts: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(NoStack, "start", lambda stack: told.append("started"))
+    parts(made_anew_next_time=lambda stack: told.append("anew"))
+    campaign(Run(tmp_path, 1, 1))
+    assert told == ["anew", "started"]
 
 
 def test_counts_that_were_never_written_are_a_complaint(

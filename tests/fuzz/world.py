@@ -166,13 +166,13 @@ def document_examples(stack: Stack) -> tuple[str, str]:
         with connection, connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO plexsphere.nodes (id, domain_id, name, mesh_ip, public_key)"
-                " VALUES (%s, %s, 'documented', '10.42.250.1', %s) ON CONFLICT DO NOTHING",
+                " VALUES (%s, %s, 'documented', '10.42.250.1', %s)",
                 (node, str(stack.sample.domain_id), hashlib.sha256(b"documented").digest()),
             )
             cursor.execute(
                 "INSERT INTO plexsphere.domains (id, name, slug, description, region, mesh_cidr)"
                 " VALUES (%s, 'Documented', 'documented', 'As in the contract.', 'eu-central',"
-                " '10.200.0.0/16') ON CONFLICT DO NOTHING",
+                " '10.200.0.0/16')",
                 (domain,),
             )
     finally:
