@@ -12,7 +12,7 @@ from tests.stacks import another_build
 def test_a_build_whose_worker_does_not_come_up_is_named_with_its_last_words(stack: Stack) -> None:
     """Its port listens meanwhile, and resets whoever connects when it is given up."""
     with (
-        pytest.raises(StackError, match="(?s)stillborn ended with .*No module named 'stillborn'"),
+        pytest.raises(StackError, match=r"(?s)stillborn ended with .*No module named 'stillborn'"),
         another_build(stack, "stillborn", "stillborn:application", {"PLEXSPHERE_WORKERS": "1"}),
     ):
         pass
