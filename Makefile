@@ -17,6 +17,9 @@ PYTHON := $(or $(wildcard .venv/bin/python),$(shell \
 	  && echo $$p && exit; done; echo python3))
 endif
 ELSEWHERE = $(if $(filter-out 0 no false,$(EXTERNAL)),--external)
+# An option of a bench for each of its variables that is set: --sizes 64 for SIZES=64.
+upper = $(shell echo $(1) | tr a-z A-Z)
+given = $(foreach one,$(1),$(if $($(call upper,$(one))),--$(one) $($(call upper,$(one)))))
 # Colons and spaces in the path of a clone must not matter, so everything is relative to it.
 VENV := .venv/bin
 INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
@@ -29,10 +32,10 @@ MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py
   tests/integration/test_ledger_statement.py tests/integration/test_ledger_revision.py \
   tests/integration/test_audit_days.py tests/integration/test_node_pulls.py
 
-.PHONY: help run test lint fmt lock bench bench-validation fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
+.PHONY: help run test lint fmt lock bench bench-validation bench-registry fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 
 run: ## embedded Postgres and SpiceDB, a sample Domain, the real gunicorn (PORT=8080 NODES=64 HISTORY=3 EXTERNAL=1)
 	$(INSTALL) run $(ELSEWHERE)
@@ -62,12 +65,15 @@ lock: ## write the lock files anew from setup.cfg and package.json
 
 bench: ## requests per second, a table and .dev/bench.json (SECONDS=4 CONNECTIONS=16 SIZES=64,1000,10000)
 	$(INSTALL) test --tools
-	@exec $(VENV)/python -m tests.bench $(if $(SECONDS),--seconds $(SECONDS)) \
-		$(if $(CONNECTIONS),--connections $(CONNECTIONS)) $(if $(SIZES),--sizes $(SIZES))
+	@exec $(VENV)/python -m tests.bench $(call given,seconds connections sizes)
 
-bench-validation: ## what validating a pull costs, beside jsonschema (a minute; SIZES=64,1000,10000)
+bench-validation: ## what validating a pull costs, beside jsonschema (about a minute; SIZES=64,1000,10000)
 	$(INSTALL) test
-	@exec $(VENV)/python -m tests.bench.validation $(if $(SIZES),--sizes $(SIZES))
+	@exec $(VENV)/python -m tests.bench.validation $(call given,sizes)
+
+bench-registry: ## registrations, heartbeats, sweeps, the relay, fleet status (SIZES=0,10000 CLIENTS=1,32 SECONDS=4)
+	$(INSTALL) test
+	@exec $(VENV)/python -m tests.bench.registry $(call given,sizes clients seconds)
 
 breaking: ## which edits of the contract since BASE break a client (BASE=<git ref>)
 	$(INSTALL) run $(ELSEWHERE)

@@ -13,19 +13,15 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from server.dev.ports import free_ports
 from server.dev.stack import Stack
 from tests.bench.load import Measured, Request, load
+from tests.bench.naive_server import naive_server
 from tests.bodies import JSON, body_now
 from tests.client import ask, bearer, pull_path
 from tests.heartbeats import OPERATION, heartbeat_path
@@ -64,26 +60,6 @@ def heartbeats(stack: Stack, count: int) -> list[Request]:
         )
         for node in map(stack.sample.node_id, range(count))
     ]
-
-
-@contextmanager
-def naive_server(stack: Stack) -> Iterator[str]:
-    """The naive application under the same gunicorn with the same settings."""
-    port = free_ports(1)[0]
-    env = {**os.environ, **stack.env, "PLEXSPHERE_BIND": f"127.0.0.1:{port}"}
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:server.gunicorn_conf"]
-    server = subprocess.Popen([*command, "tests.bench.naive_wsgi:application"], env=env, cwd=ROOT)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        for _ in range(200):
-            with suppress(OSError):
-                if ask(url, "/").status == 200:
-                    break
-            time.sleep(0.05)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
 
 
 def main() -> None:

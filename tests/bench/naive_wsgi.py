@@ -1,4 +1,4 @@
-"""The naive pull, for comparison: separate queries and ``json.dumps`` for every request.
+"""The naive way, for comparison: separate queries and ``json`` for every request.
 
 No token, no SpiceDB, no validation, no audit: less work than the service does, done without what
 the service remembers. Run by the same gunicorn with the same settings.
@@ -6,6 +6,7 @@ the service remembers. Run by the same gunicorn with the same settings.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,16 +21,35 @@ _dsn = read_settings().dsn
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """``/v1/nodes/{id}/state`` and nothing else."""
-    path = environ["PATH_INFO"]
-    if not path.endswith("/state"):
+    """``/v1/nodes/{id}/state`` and ``.../heartbeat``, and nothing else."""
+    _, _, _, node_id, what = [*environ["PATH_INFO"].split("/"), *[""] * 5][:5]
+    if what not in ("state", "heartbeat"):
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"ok"]
     if not hasattr(_held, "connection"):
         _held.connection = psycopg2.connect(_dsn)
         _held.connection.autocommit = True
-    body = expected_body(_held.connection, path.split("/")[3])
+    if what == "state":
+        body = expected_body(_held.connection, node_id)
+    else:
+        body = heartbeat(_held.connection, node_id, environ)
     start_response(
         "200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
     )
     return [body]
+
+
+def heartbeat(connection: Any, node_id: str, environ: dict[str, Any]) -> bytes:
+    """Look the Node up, then write; a transaction each."""
+    told = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT domain_id FROM plexsphere.nodes WHERE id = %s", (node_id,))
+        assert cursor.fetchone(), "no such Node"
+        cursor.execute(
+            "UPDATE plexsphere.nodes SET last_heartbeat_at = now() WHERE id = %s"
+            " RETURNING last_heartbeat_at",
+            (node_id,),
+        )
+        written = cursor.fetchone()[0]
+    answer = {"client_now": told["client_now"], "last_heartbeat_at": written.isoformat()}
+    return json.dumps(answer).encode()

@@ -1,6 +1,6 @@
-"""How long a sweep of the evaluator takes: ``python -m tests.bench.sweeps`` (milliseconds).
+"""How long a sweep of the evaluator takes, in milliseconds, and the plan it has.
 
-On an embedded Postgres of its own, 10,000 Nodes in ten Domains, through the evaluator's connection.
+On an embedded Postgres of its own, the Nodes in ten Domains, through the evaluator's connection.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from uuid import UUID
 
-from rich.console import Console
 from rich.table import Table
 
 from db.bulk import TableRows, copy_rows
@@ -25,14 +24,13 @@ from tests.integration.ledger_rows import Hand
 from tests.integration.sweep_places import AS_EVERYWHERE
 from tests.ports.deadlines import in_time
 
-NODES = 10_000
 DOMAINS = 10
 ROUNDS = 15
 COLUMNS = ("id", "domain_id", "mesh_ip", "public_key", "last_heartbeat_at")
 
 
-def rows(domains: list[UUID]) -> Iterator[tuple[object, ...]]:
-    for number in range(NODES):
+def rows(nodes: int, domains: list[UUID]) -> Iterator[tuple[object, ...]]:
+    for number in range(nodes):
         yield (
             UUID(int=node_id(1).int + number),
             domains[number % DOMAINS],
@@ -82,39 +80,40 @@ def plan(hand: Hand) -> list[str]:
     return [line.strip(" ->") for line in found if " on nodes" in line or " on domains" in line]
 
 
-def main() -> None:
-    """Print the table and the plan."""
-    table = Table("sweep of 10,000 Nodes", "median", "fastest", "slowest")
+def sweeps_table(nodes: int) -> tuple[Table, list[str]]:
+    """The table and the plan."""
     with own_postgres() as postgres:
         dsn = postgres.fresh_database()
         migrate(dsn)
         with closing(Hand(dsn)) as hand, closing(PostgresSweeps(dsn, 5.0)) as sweeps:
-            copy_rows(dsn, [TableRows("nodes", COLUMNS, rows([hand.domain() for _ in range(10)]))])
+            domains = [hand.domain() for _ in range(DOMAINS)]
+            copy_rows(dsn, [TableRows("nodes", COLUMNS, rows(nodes, domains))])
             hand.run("ANALYZE plexsphere.nodes")
             sweeps.sweep(in_time())
-            hundredth = hand.run(
-                "SELECT count(*) FROM plexsphere.nodes WHERE hashtext(id::text) %% 100 = 0"
-                " AND %s", True
-            )[0][0]  # fmt: skip
-            everybody(hand, 0)
-            sweeps.sweep(in_time())
-            measured = {
-                "nothing changes": times(sweeps, 0, lambda number: None),
-                "all change": times(sweeps, NODES, lambda number: everybody(hand, number + 1)),
-            }
-            one_percent(hand, 1)
-            sweeps.sweep(in_time())
-            measured["1 % changes"] = times(
-                sweeps, hundredth, lambda number: one_percent(hand, number)
-            )
-            read = plan(hand)
+            measured = kinds_of_sweep(hand, sweeps, nodes)
+            return sweep_rows(nodes, measured), plan(hand)
+
+
+def kinds_of_sweep(hand: Hand, sweeps: PostgresSweeps, nodes: int) -> dict[str, list[float]]:
+    """The times of each."""
+    everybody(hand, 0)
+    sweeps.sweep(in_time())
+    measured = {
+        "nothing changes": times(sweeps, 0, lambda number: None),
+        "all change": times(sweeps, nodes, lambda number: everybody(hand, number + 1)),
+    }
+    one_percent(hand, 1)
+    sweeps.sweep(in_time())
+    changing = hand.run(
+        "SELECT count(*) FROM plexsphere.nodes WHERE hashtext(id::text) %% 100 = 0 AND %s", True
+    )[0][0]
+    measured["1 % changes"] = times(sweeps, changing, lambda number: one_percent(hand, number))
+    return measured
+
+
+def sweep_rows(nodes: int, measured: Mapping[str, Sequence[float]]) -> Table:
+    table = Table(f"sweep of {nodes:,} Nodes, ms", "median", "fastest", "slowest")
     for name, taken in measured.items():
         cells = (statistics.median(taken), min(taken), max(taken))
         table.add_row(name, *(f"{one:.1f}" for one in cells))
-    console = Console()
-    console.print(table)
-    console.print("\n".join(read))
-
-
-if __name__ == "__main__":
-    main()
+    return table
