@@ -88,13 +88,14 @@ def _change(
                 role.principal, role.role.permission, role.object, deadline
             )
         except AuthzUnavailable as error:
-            word = "granted" if granted else "revoked, and holds until then,"
-            sentence = (
-                f"recorded; SpiceDB is away ({error}): "
-                f"it will be {word} by the relay when SpiceDB is back."
-            )
-            raise Failure(sentence, ExitCode.DIFFERENT) from error
+            raise Failure(not_taken_yet(granted, error), ExitCode.DIFFERENT) from error
     _show(role, changed, holds, held, granted, as_json)
+
+
+def not_taken_yet(granted: bool, error: Exception) -> str:
+    """SpiceDB may be away, or somebody else be about to bring the row."""
+    then = "it will be granted" if granted else "the role holds until it is revoked"
+    return f"recorded; SpiceDB has not taken it yet ({error}): {then} by the relay."
 
 
 def _record(

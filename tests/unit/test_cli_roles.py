@@ -1,0 +1,19 @@
+"""What ``grant`` and ``revoke`` say of a change that is recorded and not in force."""
+
+from __future__ import annotations
+
+from composer.errors import AuthzUnavailable
+from server.cli.roles import not_taken_yet
+
+
+def test_a_row_in_another_hand_does_not_make_spicedb_one_that_is_away() -> None:
+    said = not_taken_yet(True, AuthzUnavailable("another drainer holds the object"))
+    assert said == (
+        "recorded; SpiceDB has not taken it yet (another drainer holds the object): "
+        "it will be granted by the relay."
+    )
+
+
+def test_a_role_that_is_to_go_is_said_to_hold_until_then() -> None:
+    said = not_taken_yet(False, AuthzUnavailable("SpiceDB: UNAVAILABLE"))
+    assert said.endswith("(SpiceDB: UNAVAILABLE): the role holds until it is revoked by the relay.")
