@@ -56,7 +56,7 @@ def rates_table(rates: Iterable[Rate]) -> Table:
             rate.what,
             str(rate.clients),
             f"{found.per_second:,.1f}",
-            f"{found.per_second / of:.2f}" if of else "-",
+            f"{found.per_second / of:.3f}" if of else "-",
             f"{found.milliseconds(0.5):,.0f}",
             f"{found.milliseconds(0.99):,.0f}",
             found.refused,

@@ -1,6 +1,6 @@
 """All that is measured of the ledger's writers and of what follows them, in one run.
 
-    make bench-registry      (about four minutes; SIZES=0,10000 CLIENTS=1,32 SECONDS=4)
+    make bench-registry      (about five minutes; SIZES=0,10000 CLIENTS=1,32 SECONDS=4)
 
 The largest size is also that of the sweep, the relay's Domain and the fleet. Figures of different
 runs or machines do not compare: the machine's load is printed with each table, and what stands in
@@ -53,7 +53,8 @@ def main() -> None:
     parser.add_argument("--clients", type=numbers(1, 64), default="1,32")
     parser.add_argument("--seconds", type=numbers(1, 60), default="4")
     options = parser.parse_args()
-    largest, console = max(max(options.sizes), 100), Console()
+    largest = max(max(options.sizes), 100)
+    console = Console(width=max(Console().width, 96))
 
     def show(*printed: object) -> None:
         load = ", ".join(f"{one:.2f}" for one in os.getloadavg())

@@ -108,7 +108,7 @@ def test_each_row_is_beside_the_floor_of_as_many_clients() -> None:
     rates += [Rate("floor", 32, many), Rate("y", 32, driven(*[0.1] * 10))]
     table = shown(rates_table(rates))
     rows = [[cell.strip() for cell in line.split("│")[1:5]] for line in table.splitlines()[3:7]]
-    assert [row[3] for row in rows] == ["1.00", "0.50", "1.00", "0.25"]
+    assert [row[3] for row in rows] == ["1.000", "0.500", "1.000", "0.250"]
 
 
 def test_a_head_says_status_and_length_or_is_refused() -> None:
