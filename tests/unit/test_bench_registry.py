@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,7 +21,6 @@ from tests.bench import registrations
 from tests.bench.driver import Driven, drive, read_head, request_bytes
 from tests.bench.fleet_status import Ran, median_run, run
 from tests.bench.load import of_autocannon
-from tests.bench.naive_server import ROOT
 from tests.bench.rates import Rate, rates_table
 from tests.bench.registry import numbers
 from tests.bench.sweeps import sweep_rows
@@ -162,12 +160,6 @@ def test_a_304_is_no_refusal_and_a_missing_answer_is_one() -> None:
     told = {"requests": {"average": 9.5}, "latency": {"p99": 3}, "non2xx": 8}
     found = of_autocannon(told | {"3xx": 7, "4xx": 0, "5xx": 1, "errors": 2})
     assert (found.per_second, found.p99_ms, found.refused) == (9.5, 3, 3)
-
-
-def test_make_hands_on_the_variables_that_are_set() -> None:
-    asked = ["make", "-n", "bench-registry", "SIZES=0,5", "SECONDS=3"]
-    told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert " ".join(told.splitlines()[-1].split()).endswith(".registry --sizes 0,5 --seconds 3")
 
 
 @pytest.mark.parametrize("text", ["-1", "5,50001"])

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HELP = (ROOT / "Makefile").read_text()
 
 
-@pytest.mark.parametrize("target", ["bench", "bench-validation", "fuzz"])
+@pytest.mark.parametrize("target", ["bench", "bench-validation", "bench-registry", "fuzz"])
 def test_the_variables_of_a_target_reach_its_command(target: str) -> None:
     """And none is given where none is set, so that the command's own defaults hold."""
     (said,) = re.findall(rf"^{target}: ## (.*)", HELP, re.MULTILINE)
@@ -23,7 +23,7 @@ def test_the_variables_of_a_target_reach_its_command(target: str) -> None:
     command = dry_run(target, *(f"{name}={value}" for name, value in given.items()))
     for name, value in given.items():
         assert f"--{name.lower()} {value}" in command
-    assert not re.search(r"--(sizes|seconds|connections|seed)\b", dry_run(target))
+    assert not re.search(r"--(sizes|seconds|connections|clients|seed)\b", dry_run(target))
 
 
 def dry_run(*arguments: str) -> str:
