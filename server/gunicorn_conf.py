@@ -32,7 +32,7 @@ _preloaded = (authzed.api.v1, connexion, jsonschema_rs, sqlalchemy.pool)
 
 bind = _settings.bind
 workers = _settings.workers
-worker_class = "gthread"
+worker_class = "server.gunicorn_worker.Worker"
 threads = _settings.threads
 # An idle keep-alive connection counts; agents keep one each, and 1,000 is the default.
 worker_connections = 20_000
