@@ -8,7 +8,7 @@ const { chromium } = createRequire(join(process.env.BROWSER_HOME, "from-here.js"
 export const PULL = "#operations-mesh-GetNodeState";
 const CLOSED = ".try-out__btn:not(.cancel)";
 const READY = `:is(.execute, ${CLOSED})`;
-const STEP_MS = 15_000;
+const STEP_MS = 30_000;
 // The references of every operation, on a busy machine.
 const ALL_MS = 60_000;
 
