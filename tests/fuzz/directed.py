@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from uuid import UUID
 
@@ -65,17 +66,21 @@ def misused(name: str, **changes: object) -> Iterator[bytes]:
     yield body_now(name, **changes) or b""
 
 
-def directed(world: World) -> Iterator[Directed]:
-    """For every operation and every status it declares, HEAD beside GET."""
+def directed(world: World, only: str | None = None) -> Iterator[Directed]:
+    """For every operation, or one, and every status it declares; HEAD beside the first GET of it.
+
+    That HEAD and GET agree is one piece of code's work, whatever is asked for.
+    """
     for operation in CONTRACT.operations.values():
+        if only not in (None, operation.operation_id):
+            continue
         for status in operation.responses:
+            shown = set()  # services at which HEAD was asked for this status
             for case in of_status(operation, status, world):
                 yield case
-                if case.method == "GET" and case.body is None:
-                    yield Directed(
-                        *(case.operation_id, case.service, case.status, case.path, case.headers),
-                        method="HEAD",
-                    )
+                if case.method == "GET" and case.body is None and case.service not in shown:
+                    shown.add(case.service)
+                    yield replace(case, method="HEAD")
 
 
 def of_status(operation: OperationContract, status: int, world: World) -> Iterator[Directed]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -119,6 +119,7 @@ class Exchange:
         return self.parameters.get("id") or self.parameters.get("domain_id", "")
 
 
+@lru_cache(maxsize=10_000)
 def operation_at(path: str, method: str = "") -> OperationContract | None:
     """The operation a path is routed to, as the service decodes it: `%2F` makes two segments.
 
