@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from server.cli.failures import ExitCode, Failure
+from server.cli.fleet_report import check_plot, draw_plot, report
 from server.cli.options import AsJson, Dsn, Url, usable_dsn
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def simulate(
             "PLEXSPHERE_OPERATOR_TOKEN is not set: export it (`. .dev/env` beside `make run`)."
         )
         raise Failure(sentence, ExitCode.USAGE)
-    if plot is not None and plot.suffix not in (".svg", ".png"):
-        raise Failure(f"--plot {plot} is to end in .svg or .png.", ExitCode.USAGE)
+    if plot is not None:
+        check_plot(plot)
     ledger = usable_dsn(dsn)
     from server.fleet.simulation import Run
 
@@ -84,9 +84,9 @@ def simulate(
     simulation = _tick(agents, run)
     silent = simulation.settle()
     wrong = _proof([agent for i, agent in enumerate(agents) if i not in set(silent)], ledger)
-    _report(simulation, len(agents), len(silent), wrong, as_json)
+    report(simulation.tally, len(agents), len(silent), wrong, as_json)
     if plot is not None:
-        _draw(simulation, f"{nodes} agents in {domains} Domains", plot)
+        draw_plot(simulation.tally, f"{nodes} agents in {domains} Domains", plot)
     if silent or wrong:
         raise typer.Exit(ExitCode.DIFFERENT)
 
@@ -148,51 +148,3 @@ def _proof(agents: Sequence[Agent], dsn: str) -> list[str]:
         return unequal(agents, dsn)
     except ComposerError as error:
         raise Failure(f"the ledger could not be read for the proof: {error}.") from error
-
-
-def _report(
-    simulation: Simulation, agents: int, silent: int, wrong: list[str], as_json: bool
-) -> None:
-    from server.fleet.tally import QUANTILES, status_name
-
-    lines = simulation.tally.lines()
-    if as_json:
-        kinds = {
-            line.kind: {
-                "answers": line.count,
-                "statuses": {status_name(k): v for k, v in sorted(line.statuses.items())},
-                "seconds": dict(zip(map(str, QUANTILES), line.latencies, strict=True)),
-                "latest_start": line.latest_start,
-            }
-            for line in lines
-        }
-        found = {"agents": agents, "silent": silent, "unequal": wrong, "kinds": kinds}
-        typer.echo(json.dumps(found))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("", "answers", "statuses", "p50 ms", "p90", "p99", "p99.9", "max", "latest start")
-    for line in lines:
-        statuses = ", ".join(f"{status_name(k)}: {v}" for k, v in sorted(line.statuses.items()))
-        shown = [f"{1000 * one:.1f}" for one in line.latencies]
-        late = f"{1000 * line.latest_start:.0f} ms"
-        table.add_row(line.kind, str(line.count), statuses, *shown, late)
-    Console().print(table)
-    for sentence in wrong[:20]:
-        typer.echo(f"  {sentence}")
-    equal = agents - silent - len(wrong)
-    typer.echo(
-        f"{equal} of {agents} pictures equal the ledger; {silent} agents got no last answer."
-    )
-
-
-def _draw(simulation: Simulation, title: str, plot: Path) -> None:
-    from server.fleet.plot import draw
-
-    try:
-        draw(simulation.tally, title, plot)
-    except ImportError as error:
-        sentence = "the plot needs matplotlib: install plexsphere-state[fleet]."
-        raise Failure(sentence) from error
-    typer.echo(f"plot: {plot}", err=True)

