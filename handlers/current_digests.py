@@ -23,7 +23,7 @@ from composer.ports import (
     PolicySource,
     ReachabilitySource,
 )
-from composer.reachability import reachability
+from composer.reachability import STATES, reachability
 from handlers.wire import block_digest, desired_state_digest, json_bytes, peers_digest
 from handlers.wire_values import bridge_value, policy_value, reports_value
 
@@ -47,15 +47,25 @@ class CurrentDigests:
             raise ZeroNodeId("digest of the nil Node")
         # Its timestamps are no part of the digest, but of what can be composed at all.
         verdict = reachability(sources.reachability())
+        return desired_state_digest(self._peers, node_id, verdict.state, self._blocks(sources))
+
+    def is_desired(self, digest: str, node_id: UUID, sources: NodeSources) -> bool:
+        """Whether ``digest`` is of the Node's desired state, whatever its verdict was at that time.
+
+        The verdict's word is in every digest and says nothing about what the Node should run.
+        Raises as ``of``.
+        """
+        blocks = self._blocks(sources)
+        return any(
+            desired_state_digest(self._peers, node_id, word, blocks) == digest for word in STATES
+        )
+
+    def _blocks(self, sources: NodeSources) -> tuple[bytes, ...]:
+        """Digests of policy, bridge, state and reports."""
         rule_sets, entries = tuple(sources.policies()), tuple(sources.entries())
         state = self._once("state", entries, lambda: reports_value(reports(entries)))
-        blocks = (
-            self._once("policy", rule_sets, lambda: policy_value(policy(rule_sets))),
-            self._bridge(sources),
-            state,
-            state,
-        )
-        return desired_state_digest(self._peers, node_id, verdict.state, blocks)
+        policies = self._once("policy", rule_sets, lambda: policy_value(policy(rule_sets)))
+        return (policies, self._bridge(sources), state, state)
 
     def _bridge(self, sources: NodeSources) -> bytes:
         """Every bridge Resource is another one, so only its absence is worth remembering."""

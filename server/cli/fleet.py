@@ -43,8 +43,9 @@ def status(
 ) -> None:
     """Show who runs the desired state: for every Node what it was last granted.
 
-    A Node is current when that is what a pull would give it now, and behind when not; never when it
-    was granted nothing yet, and corrupt when its rows make no snapshot. How long it is without its
+    A Node is current when that is what a pull would give it now, but for the verdict on its own
+    reachability, and behind when not; never when it was granted nothing yet, and corrupt when its
+    rows make no snapshot. How long it is without its
     desired state is known as "at most": since its last grant, or its registration. An agent that
     pulls every 60 s is behind for a minute at most.
 

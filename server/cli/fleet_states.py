@@ -74,29 +74,16 @@ class FleetStatus:
 def fleet_status(moment: FleetMoment, max_age: float) -> FleetStatus:
     """Every Node of the moment; ``max_age`` is in seconds."""
     digests = CurrentDigests(moment.peer_table)
-    nodes = [_status(node, _current(digests, node), moment.at) for node in moment.nodes]
+    nodes = [_status(node, digests, moment.at) for node in moment.nodes]
     return FleetStatus(
         str(moment.domain_id), moment.at, max_age, tuple(sorted(nodes, key=_worst_first))
     )
 
 
-def _current(digests: CurrentDigests, node: FleetNode) -> str | None:
-    """None where the ledger's rows make no snapshot: every pull of the Node ends in a 500."""
-    try:
-        return digests.of(node.id, node)
-    except ComposerError:
-        return None
-
-
-def _status(node: FleetNode, current: str | None, at: datetime) -> NodeStatus:
+def _status(node: FleetNode, digests: CurrentDigests, at: datetime) -> NodeStatus:
     pull = node.last_pull
+    state, current = _state(node, digests)
     silent = None if pull is None else _seconds(at, pull.granted_at)
-    if current is None:
-        state = CORRUPT
-    elif pull is None:
-        state = NEVER
-    else:
-        state = CURRENT if pull.digest == current else BEHIND
     unheard = _seconds(at, node.registered_at) if silent is None else silent
     return NodeStatus(
         str(node.id),
@@ -109,6 +96,19 @@ def _status(node: FleetNode, current: str | None, at: datetime) -> NodeStatus:
         silent,
         None if state == CURRENT else unheard,
     )
+
+
+def _state(node: FleetNode, digests: CurrentDigests) -> tuple[str, str | None]:
+    """The state, and the digest of a pull of now: none where every pull of the Node ends in 500."""
+    try:
+        current = digests.of(node.id, node)
+        if node.last_pull is None:
+            return NEVER, current
+        granted = node.last_pull.digest
+        same = granted == current or digests.is_desired(granted, node.id, node)
+        return (CURRENT if same else BEHIND), current
+    except ComposerError:
+        return CORRUPT, None
 
 
 def _worst_first(node: NodeStatus) -> tuple[int, int, str]:

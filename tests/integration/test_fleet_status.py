@@ -101,15 +101,26 @@ def test_a_node_is_current_from_its_pull_until_something_changes(fleet: Fleet) -
     assert fleet.states() == ["behind", "current", "behind", "current", "behind"]
 
 
-def test_a_heartbeat_puts_nobody_behind_and_a_verdict_does(fleet: Fleet) -> None:
-    fleet.pull(0, 1)
+@pytest.mark.parametrize("word", ["healthy", "stale", "unreachable"])
+def test_neither_a_heartbeat_nor_a_verdict_puts_anybody_behind(fleet: Fleet, word: str) -> None:
+    """The word is in the digest, and is no part of what the Node should run."""
+    fleet.pull(0, 1, 2, 3, 4)
     fleet.hand.run(
-        "UPDATE plexsphere.nodes SET last_heartbeat_at = now() WHERE id = %s", fleet.nodes[0]
+        "UPDATE plexsphere.nodes SET last_heartbeat_at = now(), reachability_state = %s", word
     )
-    fleet.hand.run(
-        "UPDATE plexsphere.nodes SET reachability_state = 'stale' WHERE id = %s", fleet.nodes[1]
-    )
-    assert fleet.states()[:2] == ["current", "behind"]
+    code, found = fleet.status("--max-age", "0")
+    assert (code, found["summary"]["current"], found["summary"]["late"]) == (0, 5, 0)
+    assert all(node["digest"] != node["current_digest"] for node in found["nodes"])
+    fleet.pull(0)
+    fleet.hand.run("UPDATE plexsphere.nodes SET reachability_state = ''")
+    assert fleet.states()[0] == "current"
+
+
+def test_a_verdict_hides_no_change(fleet: Fleet) -> None:
+    fleet.pull(0, 1, 2, 3, 4)
+    fleet.hand.run("UPDATE plexsphere.nodes SET reachability_state = 'stale'")
+    fleet.changes()
+    assert fleet.states() == ["behind"] * 5
 
 
 def test_a_node_whose_rows_make_no_snapshot_is_corrupt(fleet: Fleet) -> None:
