@@ -35,60 +35,76 @@ class LastPull:
     since: datetime
 
 
-class Decoding:
-    """Decodes a text once: most Nodes have the same policies, and no entries."""
+class RuleSets:
+    """The numbered rule sets of a Domain, each decoded when it is first asked for."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str | None], object] = {}
+    def __init__(self, lines: Sequence[str]) -> None:
+        """A line each: its number SP what ``rows.rule_set_line`` reads."""
+        self._lines = dict(line.split(" ", 1) for line in lines)
+        self._known: dict[str, RuleSetRow] = {}
 
-    def once(
-        self, node_id: UUID, row_set: str, decode: Callable[[str | None], T], text: str | None
-    ) -> T:
-        """The same value again for the same text."""
-        found = self._known.get((row_set, text))
+    def of(self, text: str | None) -> tuple[RuleSetRow, ...]:
+        """A line each: a number, or the rule set itself."""
+        return tuple(map(self._one, text.split("\n"))) if text else ()
+
+    def _one(self, line: str) -> RuleSetRow:
+        found = self._known.get(line)
         if found is None:
-            found = self._known[row_set, text] = self.read(node_id, row_set, decode, text)
-        return found  # type: ignore[return-value]
-
-    def read(self, node_id: UUID, row_set: str, decode: Callable[..., T], text: str | None) -> T:
-        """Raises CorruptLedger."""
-        try:
-            return decode(text)
-        except rows.UNDECODABLE as cause:
-            # Not chained: the cause quotes what it could not decode.
-            reason = type(cause).__name__
-            raise CorruptLedger(f"node_id={node_id} row_set={row_set} reason={reason}") from None
+            found = self._known[line] = rows.rule_set_line(self._lines.get(line, line))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class FleetNode:
     """One Node; implements handlers.current_digests.NodeSources, which raise CorruptLedger.
 
-    Its row sets are texts until they are asked for.
+    ``row`` is its row of the statement, of which nothing is decoded before it is asked for.
     """
 
     id: UUID
-    name: str
-    registered_at: datetime
-    last_pull: LastPull | None
-    texts: tuple[str, str | None, str | None, str | None]
-    decoding: Decoding
+    row: Row
+    rule_sets: RuleSets
+
+    @property
+    def keys(self) -> tuple[str | None, ...]:
+        """NodeSources."""
+        return self.row[5:8]
+
+    @property
+    def name(self) -> str:
+        return str(self.row[8])
+
+    @property
+    def registered_at(self) -> datetime:
+        return self.row[9]  # type: ignore[no-any-return]
+
+    @property
+    def last_pull(self) -> LastPull | None:
+        return None if self.row[10] is None else LastPull(*self.row[10:13])
 
     def reachability(self) -> ReachabilityRow:
         """ReachabilitySource."""
-        return self.decoding.read(self.id, "reachability", rows.reachability_row, self.texts[0])
+        return self._read("reachability", rows.reachability_columns, *self.row[2:5])
 
     def policies(self) -> tuple[RuleSetRow, ...]:
         """PolicySource."""
-        return self.decoding.once(self.id, "policies", rows.rule_set_lines, self.texts[1])
+        return self._read("policies", self.rule_sets.of, self.row[5])
 
     def entries(self) -> tuple[EntryRow, ...]:
         """EntriesSource."""
-        return self.decoding.once(self.id, "entries", rows.entry_rows, self.texts[2])
+        return self._read("entries", rows.entry_rows, self.row[6])
 
     def bridge(self) -> BridgeRows | None:
         """BridgeSource."""
-        return self.decoding.read(self.id, "bridge", rows.bridge_rows, self.texts[3])
+        return self._read("bridge", rows.bridge_rows, self.row[7])
+
+    def _read(self, row_set: str, decode: Callable[..., T], *columns: str | None) -> T:
+        try:
+            return decode(*columns)
+        except rows.UNDECODABLE as cause:
+            # Not chained: the cause quotes what it could not decode.
+            reason = type(cause).__name__
+            raise CorruptLedger(f"node_id={self.id} row_set={row_set} reason={reason}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +144,6 @@ class PostgresFleet:
             reason = type(cause).__name__
             raise CorruptLedger(f"domain_id={domain_id} row_set=peers reason={reason}") from None
         table = PeerTable(domain_id, NO_REVISION, tuple(peers.values()))
-        decoding = Decoding()
-        nodes = [_node(peers[row[1]].node_id, row, decoding) for row in members]
+        rule_sets = RuleSets([line for row in found if row[13] for line in row[13].split("\n")])
+        nodes = [FleetNode(peers[row[1]].node_id, row, rule_sets) for row in members]
         return FleetMoment(domain_id, found[0][0], table, nodes)
-
-
-def _node(node_id: UUID, row: Row, decoding: Decoding) -> FleetNode:
-    reachability, policies, entries, bridge, name, created_at, *pull = row[2:]
-    last_pull = None if pull[0] is None else LastPull(*pull)
-    texts = (reachability, policies, entries, bridge)
-    return FleetNode(node_id, name, created_at, last_pull, texts, decoding)

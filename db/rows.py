@@ -46,8 +46,15 @@ def _peer_row(line: str) -> PeerRow:
 def reachability_row(text: str) -> ReachabilityRow:
     """[state, last_heartbeat_at, changed_at]"""
     state, last_heartbeat_at, changed_at = json.loads(text)
+    return reachability_columns(_text(state), last_heartbeat_at, changed_at)
+
+
+def reachability_columns(
+    state: str, last_heartbeat_at: str | None, changed_at: str
+) -> ReachabilityRow:
+    """The columns themselves, moments as texts in UTC."""
     return ReachabilityRow(
-        _text(state),
+        state,
         None if last_heartbeat_at is None else _moment(last_heartbeat_at),
         _moment(changed_at),
     )
@@ -63,14 +70,11 @@ def rule_set_rows(text: str | None) -> tuple[RuleSetRow, ...]:
     )
 
 
-def rule_set_lines(text: str | None) -> tuple[RuleSetRow, ...]:
-    """policy_id SP revision_id SP rule_payload in hex SP fingerprint in hex, a line each."""
-    split = [line.split(" ") for line in (text or "").split("\n") if line]
-    return tuple(
-        RuleSetRow(
-            UUID(policy_id), UUID(revision_id), bytes.fromhex(payload), bytes.fromhex(print_)
-        )
-        for policy_id, revision_id, payload, print_ in split
+def rule_set_line(line: str) -> RuleSetRow:
+    """policy_id SP revision_id SP rule_payload in hex SP fingerprint in hex"""
+    policy_id, revision_id, payload, print_ = line.split(" ")
+    return RuleSetRow(
+        UUID(policy_id), UUID(revision_id), bytes.fromhex(payload), bytes.fromhex(print_)
     )
 
 

@@ -25,11 +25,16 @@ from composer.ports import (
 )
 from composer.reachability import STATES, reachability
 from handlers.wire import block_digest, desired_state_digest, json_bytes, peers_digest
-from handlers.wire_values import bridge_value, policy_value, reports_value
+from handlers.wire_values import Json, bridge_value, policy_value, reports_value
 
 
 class NodeSources(ReachabilitySource, PolicySource, BridgeSource, EntriesSource, Protocol):
     """A LedgerView's row sets but for the peers, which are the Domain's."""
+
+    @property
+    def keys(self) -> tuple[Hashable, ...]:
+        """Of policies, entries and bridge. Nodes with the same key have the same rows, which most
+        then need not read."""
 
 
 class CurrentDigests:
@@ -62,21 +67,21 @@ class CurrentDigests:
 
     def _blocks(self, sources: NodeSources) -> tuple[bytes, ...]:
         """Digests of policy, bridge, state and reports."""
-        rule_sets, entries = tuple(sources.policies()), tuple(sources.entries())
-        state = self._once("state", entries, lambda: reports_value(reports(entries)))
-        policies = self._once("policy", rule_sets, lambda: policy_value(policy(rule_sets)))
-        return (policies, self._bridge(sources), state, state)
+        policies, entries, bridge = sources.keys
+        state = self._once("state", entries, lambda: reports_value(reports(sources.entries())))
+        return (
+            self._once("policy", policies, lambda: policy_value(policy(sources.policies()))),
+            self._once("bridge", bridge, lambda: self._bridge(sources)),
+            state,
+            state,
+        )
 
-    def _bridge(self, sources: NodeSources) -> bytes:
-        """Every bridge Resource is another one, so only its absence is worth remembering."""
+    def _bridge(self, sources: NodeSources) -> Json | None:
         rows = sources.bridge()
-        if rows is None:
-            return self._once("bridge", None, lambda: None)
-        return block_digest(json_bytes(bridge_value(self._bridges.build(rows))))
+        return None if rows is None else bridge_value(self._bridges.build(rows))
 
-    def _once(self, block: str, rows: Hashable, value: Callable[[], object]) -> bytes:
-        key = (block, rows)
-        found = self._known.get(key)
+    def _once(self, block: str, key: Hashable, value: Callable[[], object]) -> bytes:
+        found = self._known.get((block, key))
         if found is None:
-            found = self._known[key] = block_digest(json_bytes(value()))
+            found = self._known[block, key] = block_digest(json_bytes(value()))
         return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -165,10 +166,11 @@ def desired_state_digest(
 
     ``block_digests`` are those of policy, bridge, state and reports.
     """
-    digest = hashlib.sha256(_DIGEST_VERSION)
-    digest.update(domain_digest)
-    digest.update(addressed_node_id.bytes)
-    digest.update(block_digest(reachability_state.encode("utf-8")))
-    for one in block_digests:
-        digest.update(one)
-    return digest.hexdigest()
+    verdict = _verdict_digest(reachability_state)
+    parts = (_DIGEST_VERSION, domain_digest, addressed_node_id.bytes, verdict, *block_digests)
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+@lru_cache(8)
+def _verdict_digest(state: str) -> bytes:
+    return block_digest(state.encode("utf-8"))

@@ -1,7 +1,8 @@
 -- db/fleet.py, PostgresFleet.of_domain: what a pull of each Node of a Domain would read, and what the
 -- Node was last granted, all from one MVCC moment; columns as in snapshot_for_node.sql, a row a Node,
--- but policies, a line each (JSON would look at every digit): policy_id SP revision_id SP rule_payload
--- in hex SP fingerprint in hex.
+-- but reachability in three columns, and policies a line each (JSON would look at every digit): the
+-- number of a rule set, or policy_id SP revision_id SP rule_payload in hex SP fingerprint in hex. What
+-- a number stands for is in the last column of one row.
 -- $1 Domain. No row: no such Domain; one with a NULL peer: it has no Nodes.
 -- No ORDER BY: rows are sorted where they are composed. The sets are read whole and joined, at the
 -- cost of a look-up less a Node and set. Indexes: domains_pkey, nodes_by_domain, the primary keys of
@@ -23,18 +24,56 @@ fallbacks AS MATERIALIZED (
     JOIN plexsphere.bridge_relay_assignments AS a ON a.bridge_resource_id = b.id
     ORDER BY a.peer_node_id, a.bridge_resource_id
 ),
+-- Most Nodes share their rule sets, and the same kilobytes 10,000 times over are most of what would
+-- be sent: one of those that agree in all but the payload is numbered, for all that have its payload.
+rule_sets AS MATERIALIZED (
+    SELECT
+        (row_number() OVER ())::text AS number,
+        f.*
+    FROM (
+        SELECT DISTINCT ON (c.policy_id, c.revision_id, c.fingerprint)
+            c.node_id,
+            c.policy_id,
+            c.revision_id,
+            c.fingerprint,
+            c.rule_payload
+        FROM members AS h
+        JOIN plexsphere.policy_compiled_ruleset AS c ON c.node_id = h.id
+    ) AS f
+),
+named_rule_sets AS (
+    SELECT
+        r.node_id,
+        string_agg(
+            r.number
+            || ' ' || r.policy_id::text
+            || ' ' || r.revision_id::text
+            || ' ' || encode(r.rule_payload, 'hex')
+            || ' ' || encode(r.fingerprint, 'hex'),
+            E'\n'
+        ) AS rows
+    FROM rule_sets AS r
+    GROUP BY r.node_id
+),
 policies AS (
     SELECT
         c.node_id,
         string_agg(
-            c.policy_id::text
-            || ' ' || c.revision_id::text
-            || ' ' || encode(c.rule_payload, 'hex')
-            || ' ' || encode(c.fingerprint, 'hex'),
+            CASE
+                WHEN c.rule_payload = r.rule_payload THEN r.number
+                ELSE c.policy_id::text
+                    || ' ' || c.revision_id::text
+                    || ' ' || encode(c.rule_payload, 'hex')
+                    || ' ' || encode(c.fingerprint, 'hex')
+            END,
             E'\n'
         ) AS rows
     FROM members AS h
     JOIN plexsphere.policy_compiled_ruleset AS c ON c.node_id = h.id
+    JOIN rule_sets AS r
+        ON r.policy_id = c.policy_id
+        AND r.revision_id = c.revision_id
+        AND r.fingerprint = c.fingerprint
     GROUP BY c.node_id
 ),
 entries AS (
@@ -124,11 +163,9 @@ SELECT
     || ' ' || coalesce(encode(p.public_key, 'hex'), '-')
     || coalesce(
         ' ' || f.fallback_endpoint_port || ' ' || to_json(f.fallback_endpoint), '') AS peer,
-    json_build_array(
-        p.reachability_state,
-        p.last_heartbeat_at AT TIME ZONE 'UTC',
-        p.changed_at AT TIME ZONE 'UTC'
-    )::text AS reachability,
+    p.reachability_state,
+    (p.last_heartbeat_at AT TIME ZONE 'UTC')::text AS last_heartbeat_at,
+    (p.changed_at AT TIME ZONE 'UTC')::text AS changed_at,
     c.rows AS policies,
     e.rows AS entries,
     b.rows AS bridge,
@@ -136,11 +173,13 @@ SELECT
     p.created_at,
     g.digest,
     g.granted_at,
-    g.since
+    g.since,
+    s.rows AS rule_sets
 FROM plexsphere.domains AS d
 LEFT JOIN plexsphere.nodes AS p ON p.domain_id = d.id
 LEFT JOIN fallbacks AS f ON f.peer_node_id = p.id
 LEFT JOIN policies AS c ON c.node_id = p.id
+LEFT JOIN named_rule_sets AS s ON s.node_id = p.id
 LEFT JOIN entries AS e ON e.node_id = p.id
 LEFT JOIN bridges AS b ON b.node_id = p.id
 LEFT JOIN plexsphere.node_pulls AS g ON g.node_id = p.id

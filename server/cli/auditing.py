@@ -69,4 +69,5 @@ def prune(
 
 
 # A subcommand is a line.
+WORDS = ""  # those of the command itself
 COMMANDS: tuple[Example, ...] = ((prune, "plexsphere-state audit prune --older-than 30d --yes"),)

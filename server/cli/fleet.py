@@ -59,7 +59,8 @@ def status(
     addressed, age = domain_id(domain, "--domain"), seconds_of(max_age)
     reader = OneReader(usable_dsn(dsn), "plexsphere-state fleet")
     deadline = Deadline.after(READ_SECONDS, time.monotonic)
-    # A Domain is a hundred thousand small values at once, and none of them is a cycle.
+    # A Domain is a hundred thousand small values at once, and none of them is a cycle: neither now
+    # nor later is there anything to collect.
     gc.disable()
     try:
         found_at = PostgresFleet(reader).of_domain(UUID(addressed), deadline)
@@ -67,6 +68,7 @@ def status(
     except DomainNotFound as error:
         raise Failure(f"the ledger has no Domain {addressed}.") from error
     finally:
+        gc.freeze()
         gc.enable()
     if as_json:
         write_json(found.to_json())

@@ -13,9 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from composer.deadline import Deadline
-from server.cli.bodies import parse_snapshot
-from server.cli.difference_tables import OVER_TIME, render
-from server.cli.differences import Difference, differences
 from server.cli.failures import ExitCode, Failure
 from server.cli.options import AsJson, Dsn, node_id, usable_dsn
 from server.cli.screens import Screen, line, plain, table, write_json
@@ -23,6 +20,7 @@ from server.cli.text import counted, moment
 
 if TYPE_CHECKING:
     from db.node_history import KeptBody, Served
+    from server.cli.differences import Difference
 
 EXAMPLE = "plexsphere-state fleet history $PLEXSPHERE_NODE_ID --last"
 READ_SECONDS = 30.0
@@ -43,6 +41,8 @@ class Step:
 
     def parts(self) -> Iterator[Text | Table]:
         """For people."""
+        from server.cli.difference_tables import OVER_TIME, render
+
         yield line("From", f"{self.before[:SHORT]} to {self.after[:SHORT]}")
         yield from render(self.difference, OVER_TIME)
 
@@ -113,10 +113,14 @@ def _named(text: str, kept: Mapping[str, KeptBody]) -> KeptBody:
 
 
 def _step(before: KeptBody, after: KeptBody) -> Step:
+    from server.cli.differences import differences
+
     return Step(before.digest, after.digest, differences(_snapshot(before), _snapshot(after)))
 
 
 def _snapshot(kept: KeptBody) -> dict[str, Any]:
+    from server.cli.bodies import parse_snapshot
+
     if kept.packed is None:
         raise Failure(f"the body of {kept.digest} was too large to be kept: {kept.size:,} bytes.")
     try:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from composer.errors import ComposerError
-from db.fleet import FleetMoment, FleetNode
+from db.fleet import FleetMoment, FleetNode, LastPull
 from handlers.current_digests import CurrentDigests
 
 CURRENT, BEHIND, NEVER, CORRUPT = "current", "behind", "never", "corrupt"
@@ -82,7 +82,7 @@ def fleet_status(moment: FleetMoment, max_age: float) -> FleetStatus:
 
 def _status(node: FleetNode, digests: CurrentDigests, at: datetime) -> NodeStatus:
     pull = node.last_pull
-    state, current = _state(node, digests)
+    state, current = _state(node, pull, digests)
     silent = None if pull is None else _seconds(at, pull.granted_at)
     unheard = _seconds(at, node.registered_at) if silent is None else silent
     return NodeStatus(
@@ -98,14 +98,15 @@ def _status(node: FleetNode, digests: CurrentDigests, at: datetime) -> NodeStatu
     )
 
 
-def _state(node: FleetNode, digests: CurrentDigests) -> tuple[str, str | None]:
+def _state(
+    node: FleetNode, pull: LastPull | None, digests: CurrentDigests
+) -> tuple[str, str | None]:
     """The state, and the digest of a pull of now: none where every pull of the Node ends in 500."""
     try:
         current = digests.of(node.id, node)
-        if node.last_pull is None:
+        if pull is None:
             return NEVER, current
-        granted = node.last_pull.digest
-        same = granted == current or digests.is_desired(granted, node.id, node)
+        same = pull.digest == current or digests.is_desired(pull.digest, node.id, node)
         return (CURRENT if same else BEHIND), current
     except ComposerError:
         return CORRUPT, None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 import server.cli
 from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable
@@ -63,13 +66,12 @@ def test_errors_of_the_inner_rooms_have_sentences_too() -> None:
 
 
 def test_every_command_has_an_example_in_its_help() -> None:
-    app = server.cli.build_app()
-    commands = [one.name or one.callback.__name__ for one in app.registered_commands]
-    for group in app.registered_groups:
-        commands += [
-            f"{group.name} {one.name or one.callback.__name__}"
-            for one in group.typer_instance.registered_commands
-        ]
+    app = typer.main.get_command(server.cli.build_app())
+    commands = [
+        f"{name} {sub}".strip()
+        for name, one in app.commands.items()
+        for sub in getattr(one, "commands", ("",))
+    ]
     assert sorted([*commands, "audit"]) == sorted(
         [
             "dev",
@@ -101,6 +103,21 @@ def test_every_command_has_an_example_in_its_help() -> None:
         assert result.exit_code == 0
         assert "Example:" in result.output
         assert f"plexsphere-state {command}" in result.output.partition("Example:")[2]
+
+
+def test_a_command_starts_without_importing_the_others() -> None:
+    program = (
+        "import sys, server.cli\n"
+        "sys.argv = ['plexsphere-state', 'fleet', 'status', '--help']\n"
+        "try: server.cli.main()\n"
+        "finally: print(sorted(name for name in sys.modules if name.startswith('server.cli.')))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert "'server.cli.fleet'" in found
+    for module in ("running", "snapshots", "auditing", "comparing", "roles"):
+        assert f"'server.cli.{module}'" not in found
 
 
 def test_the_exit_codes_are_documented() -> None:
