@@ -1,7 +1,11 @@
-"""What ``fleet status`` takes for a Node's current digest is what a pull of that Node is given."""
+"""What ``fleet`` makes of the ledger is what a pull is given, for every kind of Node.
+
+``fleet status`` calculates digests; the proof of ``fleet simulate`` has a statement of its own.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import closing
 from uuid import UUID
@@ -12,6 +16,8 @@ from composer.policy import RuleSetRow
 from db.fleet import PostgresFleet
 from db.pool import ReadPool
 from server.cli.fleet_states import fleet_status
+from server.fleet.agents import Agent
+from server.fleet.proof import unequal
 from tests.factories import ALLOW_HTTPS, rule_set
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
@@ -110,3 +116,33 @@ def test_it_is_the_digest_of_a_pull_for_every_kind_of_node(
         pulled = {kind: puller.pull(str(node)).digest for kind, node in nodes.items()}
     assert found == {kind: digest or None for kind, digest in pulled.items()}
     assert [kind for kind, digest in found.items() if digest is None] == ["a forged policy"]
+
+
+def test_the_proof_accepts_the_picture_of_a_pull_and_no_other(
+    ledger_dsn: str, fleet: tuple[UUID, dict[str, UUID]]
+) -> None:
+    domain, nodes = fleet
+    pulled = [kind for kind in KINDS if kind != "a forged policy"]
+    agents = {kind: Agent("", str(nodes[kind]), str(domain), "") for kind in pulled}
+    with closing(ReadPool(ledger_dsn, 1, 5.0)) as pool:
+        puller = Puller(pool)
+        for agent in agents.values():
+            agent.picture.apply(json.loads(puller.pull(agent.node_id).body))
+    assert unequal(list(agents.values()), ledger_dsn) == []
+    mixed = [agents[kind] for kind in ("no rows", "a shared policy", "a bridge", "entries")]
+    pictures = [agent.picture for agent in mixed]
+    swapped = [
+        Agent("", agent.node_id, str(domain), "", picture=picture)
+        for agent, picture in zip(mixed, pictures[1:] + pictures[:1], strict=True)
+    ]
+    found = [one.partition(": ")[2] for one in unequal(swapped, ledger_dsn)]
+    assert sorted(found) == sorted(
+        [
+            "peers, policy differ",
+            "peers, policy, bridge differ",
+            "peers, bridge, state differ",
+            "peers, state differ",
+        ]
+    )
+    departed = Agent("", str(UUID(int=7)), str(domain), "", picture=pictures[0])
+    assert unequal([departed], ledger_dsn) == [f"{UUID(int=7)}: the ledger does not have it"]
