@@ -13,6 +13,7 @@ import typer
 from server.cli.failures import ExitCode, Failure
 from server.cli.fleet_report import check_plot, draw_plot, report
 from server.cli.options import AsJson, Dsn, Url, usable_dsn
+from server.cli.text import counted
 
 if TYPE_CHECKING:
     from server.fleet.agents import Agent
@@ -36,15 +37,21 @@ def simulate(
         bool, typer.Option("--conditional", help="Pull with If-None-Match.")
     ] = False,
     herd: Annotated[
-        bool, typer.Option("--herd", help="All start at once, as after an outage.")
+        bool,
+        typer.Option("--herd", help="All at once, on a connection each, as after an outage."),
     ] = False,
-    clients: Annotated[int, typer.Option(min=1, max=512, help="Requests at once, at most.")] = 48,
+    clients: Annotated[
+        int, typer.Option(min=1, max=512, help="Requests at once, at most; not of a herd.")
+    ] = 48,
     name: Annotated[
         str, typer.Option(help="Of the fleet; the same name adopts it again.")
     ] = "fleet",
     plot: Annotated[
         Path | None, typer.Option(help="Where the plot goes, .svg or .png.", show_default=False)
     ] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="In the end deregister the fleet, and its Domains.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of when each agent starts.")] = 1,
     anywhere: Annotated[
         bool, typer.Option("--anywhere", help="Allow a service that is not on this machine.")
@@ -64,7 +71,13 @@ def simulate(
 ) -> None:
     """Register or adopt a fleet, let it tick as plexd does, and prove every agent's picture.
 
-    Heartbeats each 30 s and pulls each 60 s; exit code 1 when a picture is not the ledger's.
+    Heartbeats each 30 s, pulls each 60 s, a report each 5 min, tokens renewed in time. Latencies
+    count from when a request was due. The proof asks the ledger itself (--dsn), not the service.
+
+    The fleet stays registered, and the same --name adopts it again; with --remove it goes in the
+    end, whichever run registered it, and so do the Domains --name made unless others are in them.
+
+    Exit code 1 when a picture is not the ledger's.
     """
     if urlsplit(url).hostname not in LOOPBACK and not anywhere:
         sentence = f"{url} is not on this machine: give --anywhere if the load is meant for it."
@@ -79,16 +92,49 @@ def simulate(
     ledger = usable_dsn(dsn)
     from server.fleet.simulation import Run
 
-    agents = _enrol(url, operator, name, nodes, domains, clients, conditional)
     run = Run(seconds=seconds, clients=clients, jitter=jitter, herd=herd, seed=seed)
+    _make_room(run.threads(nodes), nodes)
+    agents = _enrol(url, operator, name, nodes, domains, clients, conditional)
     simulation = _tick(agents, run)
     silent = simulation.settle()
     wrong = _proof([agent for i, agent in enumerate(agents) if i not in set(silent)], ledger)
     report(simulation.tally, len(agents), len(silent), wrong, as_json)
     if plot is not None:
         draw_plot(simulation.tally, f"{nodes} agents in {domains} Domains", plot)
+    if remove:
+        _remove(agents, operator, clients)
     if silent or wrong:
         raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def _make_room(connections: int, nodes: int) -> None:
+    from server.fleet.descriptors import room_for
+
+    room = room_for(connections)
+    if room < connections:
+        raise Failure(
+            f"{nodes} Nodes at once are {connections:,} connections, and this process may have "
+            f"{room:,}: raise the limit of open files (`ulimit -n`), or take fewer "
+            f"{'Nodes' if connections > nodes else 'clients'}.",
+            ExitCode.USAGE,
+        )
+
+
+def _remove(agents: Sequence[Agent], operator: str, clients: int) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from server.fleet.removal import remove
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("removing", total=len(agents))
+        left = remove(agents, operator, min(clients, 8), lambda: progress.advance(task))
+    for sentence in left[:20]:
+        typer.echo(f"left: {sentence}", err=True)
+    if left:
+        raise Failure(f"{len(left)} of the fleet's Nodes and Domains could not be removed.")
+    domains = len({agent.domain_id for agent in agents})
+    typer.echo(f"removed: {counted(len(agents), 'Node')}, {counted(domains, 'Domain')}", err=True)
 
 
 def _enrol(
@@ -135,6 +181,9 @@ def _tick(agents: Sequence[Agent], run: Any) -> Simulation:
                 progress.update(task, completed=now, words=words)
 
             simulation.run(look, lambda: bool(stops[0]))
+    except RuntimeError as error:
+        sentence = f"a herd of {len(agents)} Nodes is more threads than this machine lets it have."
+        raise Failure(sentence) from error
     finally:
         signal.signal(signal.SIGINT, earlier)
     return simulation

@@ -11,10 +11,16 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from server.fleet.agents import Agent
-from server.fleet.wire import Answered, send
+from server.fleet.wire import NO_ANSWER, Answered, send
 
 # One /16 a Domain, beside the range of the sample.
-RANGES = list(IPv4Network("10.96.0.0/11").subnets(new_prefix=16))
+RANGES = [
+    str(range_)
+    for wide in ("10.96.0.0/11", "100.64.0.0/10")
+    for range_ in IPv4Network(wide).subnets(new_prefix=16)
+]
+# The range belongs to another Domain; the Domain is there, with another range.
+ELSEWHERE = ("mesh_cidr_overlap", "domain_slug_conflict")
 ATTEMPTS = 5
 
 
@@ -31,28 +37,37 @@ class Enrolment:
     name: str = "fleet"
 
     def domain(self, number: int) -> str:
-        """The id of the ``number``-th Domain."""
+        """The id of the ``number``-th Domain, on the first range that is free or its own.
+
+        The key goes with the range, as the same key with another body would be refused.
+        """
         slug = f"{self.name}-{number}"
-        value = {"name": slug, "slug": slug, "mesh_cidr": str(RANGES[number])}
-        return str(self._post("/v1/domains", value, slug)["id"])
+        for mesh_cidr in RANGES[number:] + RANGES[:number]:
+            value = {"name": slug, "slug": slug, "mesh_cidr": mesh_cidr}
+            answered = self._post("/v1/domains", value, f"{slug}@{mesh_cidr}")
+            if answered.code not in ELSEWHERE:
+                return str(_granted("/v1/domains", answered)["id"])
+        raise EnrolmentError(
+            f"no range is left for the Domain {slug}: all {len(RANGES)} of a simulation's own "
+            "belong to other Domains. Remove an earlier fleet (--name, --remove)."
+        )
 
     def agent(self, domain_id: str, domain: int, number: int, conditional: bool) -> Agent:
         """Registered by a key that only depends on its name, so that it is adopted next time."""
         name = f"{self.name}-{domain}-{number}"
         key = hashlib.sha256(f"simulated key {name}".encode()).digest()
         value = {"public_key": base64.b64encode(key).decode(), "name": name}
-        found = self._post(f"/v1/domains/{domain_id}/nodes", value, name)
+        path = f"/v1/domains/{domain_id}/nodes"
+        found = _granted(path, self._post(path, value, name))
         return Agent(self.url, str(found["node_id"]), domain_id, str(found["token"]), conditional)
 
-    def _post(self, path: str, value: dict[str, Any], key: str) -> dict[str, Any]:
+    def _post(self, path: str, value: dict[str, Any], key: str) -> Answered:
         """A retry of what met a dependency that was away finds what the first attempt wrote."""
         for _ in range(ATTEMPTS):
             answered = send(self.url, "POST", path, self.operator, value, {"Idempotency-Key": key})
-            if answered.status in (200, 201):
-                return dict(answered.json)
-            if answered.status not in (0, 503):
+            if answered.status not in (NO_ANSWER, 503):
                 break
-        raise EnrolmentError(_sentence(path, answered))
+        return answered
 
 
 def enrol(
@@ -76,7 +91,9 @@ def enrol(
         return list(pool.map(one, range(nodes)))
 
 
-def _sentence(path: str, answered: Answered) -> str:
-    if answered.status == 0:
-        return f"POST {path} was not answered: is the service up?"
-    return f"POST {path} was refused with {answered.status} {answered.code}."
+def _granted(path: str, answered: Answered) -> dict[str, Any]:
+    if answered.status in (200, 201):
+        return dict(answered.json)
+    if answered.status == NO_ANSWER:
+        raise EnrolmentError(f"POST {path} was not answered: is the service up?")
+    raise EnrolmentError(f"POST {path} was refused with {answered.status} {answered.code}.")

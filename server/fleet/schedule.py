@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 HEARTBEAT_SECONDS, PULL_SECONDS = 30.0, 60.0
+# Of a report that changed (not plexd's number: it sends what there is to say).
+REPORT_SECONDS = 300.0
 
 
 @dataclass(order=True, frozen=True, slots=True)
@@ -22,21 +24,18 @@ class Due:
 class Schedule:
     """A heap of ticks. Not for several threads.
 
-    ``herd`` starts every agent in the same instant, as after a restart of the control plane; else
-    they start spread over one interval. ``jitter`` moves each tick by up to that share of its
-    interval, either way.
+    ``jitter`` moves each tick by up to that share of its interval, either way.
     """
 
-    def __init__(self, random: Random, jitter: float = 0.0, herd: bool = False) -> None:
+    def __init__(self, random: Random, jitter: float = 0.0) -> None:
         self._random = random
         self._jitter = jitter
-        self._herd = herd
         self._heap: list[Due] = []
         self._count = 0
 
-    def start(self, agent: int, kind: str, interval: float) -> None:
-        """The first tick: at once under ``herd``, else within the first interval."""
-        self._push(0.0 if self._herd else self._random.uniform(0.0, interval), agent, kind)
+    def start(self, agent: int, kind: str, within: float) -> None:
+        """The first tick, at some moment of the first ``within`` seconds."""
+        self._push(self._random.uniform(0.0, within), agent, kind)
 
     def again(self, due: Due, interval: float, now: float) -> None:
         """The tick after ``due``; what passed meanwhile is dropped, not made up."""

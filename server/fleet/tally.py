@@ -8,15 +8,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from server.fleet.wire import NO_ANSWER
+from server.fleet.wire import NO_ANSWER, UNREADABLE
 
-PULL, HEARTBEAT = "pull", "heartbeat"
+PULL, HEARTBEAT, REPORT, TOKEN = "pull", "heartbeat", "report", "token"
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One kind of exchange, summed up; in seconds, ``latencies`` in the order of QUANTILES."""
+    """One kind of exchange, summed up; in seconds, ``latencies`` in the order of QUANTILES.
+
+    They count from the moment the exchange was due: a simulator that is late must not make a slow
+    service look fast. ``latest_start`` says how much of them may be the simulator's own.
+    """
 
     kind: str
     count: int
@@ -47,13 +51,13 @@ class Tally:
         self._late = array("d")
         self.failed = 0  # exchanges that were neither a 2xx nor a 304
 
-    def add(self, kind: str, at: float, late: float, status: int, seconds: float) -> None:
-        """``late`` is how long after its tick the request was begun: the simulator's own lag."""
+    def add(self, kind: str, due: float, late: float, status: int, seconds: float) -> None:
+        """Due then, begun ``late`` seconds after that, answered ``seconds`` after it was begun."""
         with self._lock:
             self._kinds.append(kind)
             self._statuses.append(status)
-            self._at.append(at + seconds)
-            self._seconds.append(seconds)
+            self._at.append(due + late + seconds)
+            self._seconds.append(late + seconds)
             self._late.append(late)
             self.failed += not is_served(status)
 
@@ -92,7 +96,7 @@ def is_served(status: int) -> bool:
 
 
 def status_name(status: int) -> str:
-    return "no answer" if status == NO_ANSWER else str(status)
+    return {NO_ANSWER: "no answer", UNREADABLE: "unreadable"}.get(status, str(status))
 
 
 def quantiles(values: Iterable[float], wanted: Sequence[float] = QUANTILES) -> tuple[float, ...]:

@@ -15,6 +15,7 @@ from server.dev.stack import Stack
 from server.fleet.agents import Agent
 from server.fleet.enrolment import Enrolment, EnrolmentError, enrol
 from server.fleet.proof import unequal
+from server.fleet.removal import remove
 from tests.client import ask, bearer
 from tests.stacks import running_stack
 
@@ -58,10 +59,8 @@ def test_a_herd_is_served_and_every_picture_is_the_ledgers(
     plot = tmp_path / "fleet.svg"
     found = simulated(fleet_stack, "--herd", "--plot", str(plot))
     assert (found["agents"], found["silent"], found["unequal"]) == (NODES, 0, [])
-    assert {kind: one["statuses"] for kind, one in found["kinds"].items()} == {
-        "pull": {"200": NODES},
-        "heartbeat": {"200": NODES},
-    }
+    for kind in ("pull", "heartbeat"):
+        assert found["kinds"][kind]["statuses"] == {"200": NODES}
     assert "</svg>" in plot.read_text()
 
 
@@ -84,10 +83,49 @@ def test_a_picture_that_is_not_the_ledgers_is_named(fleet_stack: Stack) -> None:
     assert {one.pull().status for one in agents} == {200}
     assert {one.pull().status for one in agents} == {304}
     assert unequal(agents, fleet_stack.dsn) == []
+    assert [agents[0].renew().status, agents[0].report().status] == [200, 200]
+    assert agents[0].renews_in() == pytest.approx(0.75 * 86_400, abs=60)
+    assert unequal(agents, fleet_stack.dsn) == [f"{agents[0].node_id}: state differ"]
+    assert agents[0].pull().status == 200
+    assert unequal(agents, fleet_stack.dsn) == []
     snapshot = json.loads(json.dumps(agents[3].picture.desired_state))
     snapshot["peers"].pop()
     agents[3].picture.apply(snapshot)
     assert unequal(agents, fleet_stack.dsn) == [f"{agents[3].node_id}: peers differ"]
+
+
+def test_a_fleet_of_another_name_takes_ranges_that_are_free_and_can_be_removed(
+    fleet_stack: Stack,
+) -> None:
+    mine = {one.domain_id for one in enrolled(fleet_stack)}
+    operator = fleet_stack.identities["PLEXSPHERE_OPERATOR_TOKEN"]
+    other = Enrolment(fleet_stack.url, operator, "other")
+    first = enrol(other, 3, 2, 2, False, lambda: None)
+    again = enrol(other, 3, 2, 2, False, lambda: None)
+    assert [one.node_id for one in first] == [one.node_id for one in again]
+    theirs = {one.domain_id for one in first}
+    assert len(theirs) == 2
+    assert theirs.isdisjoint(mine)
+    stays = first[0].domain_id
+    kept = other.agent(stays, 0, 99, False)
+    left = remove(first, operator, 2, lambda: None)
+    assert left == [f"DELETE /v1/domains/{stays}: 409 domain_not_empty"]
+    assert [one.pull().status for one in first] == [403] * 3
+    assert kept.pull().status == 200
+    assert remove([*first, kept], operator, 2, lambda: None) == []
+    statuses = {
+        ask(fleet_stack.url, f"/v1/domains/{one}", bearer(operator)).status for one in theirs
+    }
+    assert statuses == {404}
+
+
+def test_a_run_removes_its_fleet_when_it_is_told_to(fleet_stack: Stack) -> None:
+    for _ in range(2):
+        result = simulate(
+            fleet_stack, "--nodes", "2", "--seconds", "1", "--name", "brief", "--remove"
+        )
+        assert result.returncode == 0, result.stderr
+        assert result.stderr.splitlines()[-1] == "removed: 2 Nodes, 1 Domain"
 
 
 def test_a_refused_registration_ends_in_one_sentence(fleet_stack: Stack) -> None:

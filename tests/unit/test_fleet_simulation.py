@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import threading
 from random import Random
-from threading import Thread
 from typing import Any
 
 import pytest
 
+from server.cli.failures import Failure
+from server.cli.fleet_simulate import _make_room
 from server.fleet.agents import Agent
+from server.fleet.descriptors import room_for
 from server.fleet.picture import Picture
 from server.fleet.schedule import HEARTBEAT_SECONDS, Schedule
 from server.fleet.simulation import Run, Simulation
 from server.fleet.tally import HEARTBEAT, PULL, Tally, quantiles
-from server.fleet.wire import NO_ANSWER, send
+from server.fleet.wire import Answered
+from tests.control_plane import control_plane
 from tests.golden.pull import kept
 
 BODIES = {name: json.loads(body) for name, body in kept().items()}
@@ -49,9 +49,9 @@ def test_the_same_snapshot_twice_corrects_nothing() -> None:
 
 
 def test_a_herd_starts_in_one_instant_and_others_within_their_interval() -> None:
-    herd, spread = Schedule(Random(1), herd=True), Schedule(Random(1))
+    herd, spread = Schedule(Random(1)), Schedule(Random(1))
     for agent in range(100):
-        herd.start(agent, HEARTBEAT, HEARTBEAT_SECONDS)
+        herd.start(agent, HEARTBEAT, 0.0)
         spread.start(agent, HEARTBEAT, HEARTBEAT_SECONDS)
     assert len([due for _ in range(100) if (due := herd.pop(0.0))]) == 100
     starts = [due.at for _ in range(100) if (due := spread.pop(HEARTBEAT_SECONDS))]
@@ -61,8 +61,8 @@ def test_a_herd_starts_in_one_instant_and_others_within_their_interval() -> None
 
 
 def test_ticks_keep_their_interval_and_those_that_passed_are_dropped() -> None:
-    schedule = Schedule(Random(1), herd=True)
-    schedule.start(0, PULL, 60.0)
+    schedule = Schedule(Random(1))
+    schedule.start(0, PULL, 0.0)
     first = schedule.pop(0.0)
     assert first is not None
     schedule.again(first, 60.0, now=1.0)
@@ -74,8 +74,8 @@ def test_ticks_keep_their_interval_and_those_that_passed_are_dropped() -> None:
 
 
 def test_jitter_moves_a_tick_by_its_share_at_most() -> None:
-    schedule = Schedule(Random(1), jitter=0.1, herd=True)
-    schedule.start(0, PULL, 60.0)
+    schedule = Schedule(Random(1), jitter=0.1)
+    schedule.start(0, PULL, 0.0)
     due = schedule.pop(0.0)
     moments = []
     for _ in range(50):
@@ -94,81 +94,46 @@ def test_quantiles_are_by_rank() -> None:
     assert quantiles(range(1, 1001), (0.5, 0.99, 1.0)) == (501, 991, 1000)
 
 
-class Control(BaseHTTPRequestHandler):
-    """A control plane of one snapshot, which keeps what it was sent."""
+def test_a_herd_is_as_many_connections_at_once_as_it_has_agents() -> None:
+    """Nobody is answered before all of them are there."""
+    agents = [Agent("http://127.0.0.1:9", f"n-{number}", "d-1", "t") for number in range(40)]
+    there = threading.Barrier(2 * len(agents))
 
-    body = json.dumps(BODIES["everything/full.body.json"]).encode()
-    seen: list[tuple[str, str, dict[str, str], bytes]]
+    def exchange(agent: Agent) -> Answered:
+        there.wait(10.0)
+        return Answered(200, {}, b"{}", 0.0)
 
-    def do_GET(self) -> None:
-        self._answer(200, gzip.compress(self.body), {"ETag": 'W/"x"', "Content-Encoding": "gzip"})
-
-    def do_POST(self) -> None:
-        self._answer(200, b"{}", {})
-
-    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        type(self).seen.append((self.command, self.path, dict(self.headers), sent))
-        held = self.headers.get("If-None-Match") == 'W/"x"'
-        self.send_response(304 if held else status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", "0" if held else str(len(body)))
-        self.end_headers()
-        self.wfile.write(b"" if held else body)
-
-    def log_message(self, *words: Any) -> None:
-        """Say nothing."""
+    run = Run(seconds=0.1, clients=2, jitter=0.0, herd=True, seed=1)
+    simulation = Simulation(agents, run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Agent, "pull", exchange)
+        patch.setattr(Agent, "heartbeat", exchange)
+        simulation.run(lambda now: None, lambda: False)
+    assert [line.count for line in simulation.tally.lines()] == [40, 40]
+    assert run.threads(40) == 80
 
 
-@contextmanager
-def control_plane() -> Iterator[str]:
-    Control.seen = []
-    with HTTPServer(("127.0.0.1", 0), Control) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def test_more_connections_than_files_may_be_open_are_told_from_those_that_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = [(1_024, 2_048)]
+    monkeypatch.setattr("resource.getrlimit", lambda which: limits[-1])
+    monkeypatch.setattr("resource.setrlimit", lambda which, value: limits.append(value))
+    assert room_for(960) == 960
+    assert len(limits) == 1
+    assert room_for(1_000) == 1_000
+    assert limits[-1] == (1_064, 2_048)
+    assert room_for(5_000) == 2_048 - 64
+    with pytest.raises(Failure, match=r"ulimit -n"):
+        _make_room(5_000, 2_500)
 
 
-def test_an_agent_pulls_and_beats_as_plexd_does() -> None:
-    with control_plane() as url:
-        agent = Agent(url, "n-1", "d-1", "secret", conditional=True)
-        assert [agent.heartbeat().status, agent.pull().status, agent.pull().status] == [
-            200,
-            200,
-            304,
-        ]
-    beat, pull, again = Control.seen
-    assert beat[:2] == ("POST", "/v1/nodes/n-1/heartbeat")
-    assert set(json.loads(beat[3])) == {
-        "client_now",
-        "binary_checksum",
-        "binary_version",
-        "nat_summary",
-    }
-    assert pull[2]["Accept-Encoding"] == "gzip"
-    assert pull[2]["Authorization"] == "Bearer secret"
-    assert pull[2]["User-Agent"].startswith("plexd/")
-    assert ("If-None-Match" in pull[2], again[2]["If-None-Match"]) == (False, 'W/"x"')
-    assert agent.picture.desired_state["bridge"] is not None
-
-
-@pytest.mark.parametrize(("size", "coding"), [(900, None), (2_000, "gzip")])
-def test_only_a_large_body_is_sent_compressed(size: int, coding: str | None) -> None:
-    with control_plane() as url:
-        send(url, "POST", "/v1/x", "t", {"value": "x" * size})
-    _, _, headers, body = Control.seen[0]
-    assert headers.get("Content-Encoding") == coding
-    sent = gzip.decompress(body) if coding else body
-    assert json.loads(sent) == {"value": "x" * size}
-
-
-def test_where_nothing_listens_there_is_no_answer_and_no_exception() -> None:
-    with control_plane() as url:
-        pass
-    assert send(url, "GET", "/v1/x", "t").status == NO_ANSWER
+def test_latencies_count_from_when_the_exchange_was_due() -> None:
+    tally = Tally()
+    tally.add(PULL, 1.0, 0.5, 200, 0.25)
+    assert tally.lines()[0].latencies == (0.75,) * 5
+    assert tally.lines()[0].latest_start == 0.5
+    assert [(one.at, one.p99) for one in tally.seconds()] == [(1, 0.75)]
 
 
 def test_a_run_ticks_every_agent_and_tells_who_got_no_last_answer() -> None:
