@@ -82,6 +82,14 @@ class FleetNode:
     def last_pull(self) -> LastPull | None:
         return None if self.row[10] is None else LastPull(*self.row[10:13])
 
+    @property
+    def heartbeat_at(self) -> datetime | None:
+        """None also where it is no moment, which makes every pull of the Node a 500."""
+        try:
+            return self.reachability().last_heartbeat_at
+        except CorruptLedger:
+            return None
+
     def reachability(self) -> ReachabilityRow:
         """ReachabilitySource."""
         return self._read("reachability", rows.reachability_columns, *self.row[2:5])

@@ -45,11 +45,16 @@ def status(
 
     A Node is current when that is what a pull would give it now, but for the verdict on its own
     reachability, and behind when not; never when it was granted nothing yet, and corrupt when its
-    rows make no snapshot. How long it is without its
-    desired state is known as "at most": since its last grant, or its registration. An agent that
-    pulls every 60 s is behind for a minute at most.
+    rows make no snapshot.
 
-    Exit code 1 when any Node is without it for longer than --max-age.
+    How long it is without its desired state is known as "at most": since its last grant, or its
+    registration. An agent that pulls every 60 s is behind for a minute at most.
+
+    --max-age is for that "at most", not for silence: a Node that is current is never too late,
+    whenever it was last heard of. The exit code is 1 when any Node is without its desired state
+    for longer. Below the interval of the pulls (60 s) healthy Nodes count too.
+
+    Grants are known from the audit: a service with PLEXSPHERE_AUDIT=0 leaves nothing to go by.
     """
     from db.connections import OneReader
     from db.fleet import PostgresFleet

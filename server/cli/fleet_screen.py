@@ -27,7 +27,17 @@ _CELLS = {
     NEVER: ("░", "blue"),
     CORRUPT: ("×", "red"),
 }
-_COLUMNS = ("node", "state", "without it for", "silent for", "runs", "since", "current", "name")
+_COLUMNS = (
+    "node",
+    "state",
+    "without it for",
+    "last grant",
+    "last heartbeat",
+    "runs",
+    "since",
+    "current",
+    "name",
+)
 
 
 def render(status: FleetStatus, limit: int) -> Iterator[Text | Table]:
@@ -37,6 +47,8 @@ def render(status: FleetStatus, limit: int) -> Iterator[Text | Table]:
         return
     yield _bar(status)
     yield _sentence(status)
+    if status.gap:
+        yield plain(f"{status.gap} See PLEXSPHERE_AUDIT of the service.", "yellow")
     rows = [_row(node, status.max_age) for node in shown(status.nodes, limit)]
     yield table("", _COLUMNS, rows)
     if len(rows) < len(status.nodes):
@@ -68,7 +80,8 @@ def _row(node: NodeStatus, max_age: float) -> tuple[object, ...]:
         node.node_id,
         plain(node.state, style),
         _duration(node.behind_seconds, "≤ "),
-        _duration(node.silent_seconds),
+        _ago(node.silent_seconds),
+        _ago(node.unheard_seconds),
         _digest(node.digest),
         "never" if node.since is None else moment(node.since),
         _digest(node.current_digest),
@@ -78,6 +91,10 @@ def _row(node: NodeStatus, max_age: float) -> tuple[object, ...]:
 
 def _duration(seconds: int | None, before: str = "") -> str:
     return "-" if seconds is None else before + lasting(seconds)
+
+
+def _ago(seconds: int | None) -> str:
+    return "never" if seconds is None else f"{lasting(seconds)} ago"
 
 
 def _digest(digest: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from composer.errors import ComposerError
@@ -14,6 +14,8 @@ from handlers.current_digests import CurrentDigests
 
 CURRENT, BEHIND, NEVER, CORRUPT = "current", "behind", "never", "corrupt"
 STATES = (CURRENT, BEHIND, NEVER, CORRUPT)
+# Of the newest grant behind the newest heartbeat: five pulls of a healthy agent.
+GAP = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,8 @@ class NodeStatus:
 
     ``behind_seconds`` is at most how long the Node has been without its current desired state: it
     had that at its last grant, so whatever changed did so later. A Node that was never granted any
-    counts from its registration.
+    counts from its registration. ``silent_seconds`` is since its last grant, ``unheard_seconds``
+    since its last heartbeat.
     """
 
     node_id: str
@@ -34,6 +37,8 @@ class NodeStatus:
     granted_at: datetime | None
     silent_seconds: int | None
     behind_seconds: int | None
+    heartbeat_at: datetime | None
+    unheard_seconds: int | None
 
     def is_late(self, max_age: float) -> bool:
         """Whether it is without its desired state for longer than ``max_age`` seconds."""
@@ -54,6 +59,20 @@ class FleetStatus:
         """How many are without their desired state for too long."""
         return sum(node.is_late(self.max_age) for node in self.nodes)
 
+    @property
+    def gap(self) -> str | None:
+        """Why nothing, or nothing new, is known of what the Nodes were granted; None where it is.
+
+        Grants are known from the audit, and who beats also pulls: each minute, if it is plexd.
+        """
+        grants = [node.granted_at for node in self.nodes if node.granted_at is not None]
+        beats = [node.heartbeat_at for node in self.nodes if node.heartbeat_at is not None]
+        if not grants:
+            return "No grant is recorded of any Node: none has pulled yet, or the audit is off."
+        if beats and max(beats) - max(grants) > GAP:
+            return "Nodes beat, and no grant was recorded since: the audit is off, or lags."
+        return None
+
     def counts(self) -> dict[str, int]:
         """Nodes by state, every state named."""
         found = Counter(node.state for node in self.nodes)
@@ -67,6 +86,7 @@ class FleetStatus:
             "at": self.at.isoformat(),
             "max_age_seconds": self.max_age,
             "summary": summary,
+            "gap": self.gap,
             "nodes": [_json(node, self.max_age) for node in self.nodes],
         }
 
@@ -84,7 +104,8 @@ def _status(node: FleetNode, digests: CurrentDigests, at: datetime) -> NodeStatu
     pull = node.last_pull
     state, current = _state(node, pull, digests)
     silent = None if pull is None else _seconds(at, pull.granted_at)
-    unheard = _seconds(at, node.registered_at) if silent is None else silent
+    without = _seconds(at, node.registered_at) if silent is None else silent
+    heartbeat_at = node.heartbeat_at
     return NodeStatus(
         str(node.id),
         node.name,
@@ -94,7 +115,9 @@ def _status(node: FleetNode, digests: CurrentDigests, at: datetime) -> NodeStatu
         pull and pull.since,
         pull and pull.granted_at,
         silent,
-        None if state == CURRENT else unheard,
+        None if state == CURRENT else without,
+        heartbeat_at,
+        None if heartbeat_at is None else _seconds(at, heartbeat_at),
     )
 
 
@@ -134,6 +157,8 @@ def _json(node: NodeStatus, max_age: float) -> dict[str, Any]:
         "granted_at": node.granted_at and node.granted_at.isoformat(),
         "silent_seconds": node.silent_seconds,
         "behind_seconds": node.behind_seconds,
+        "heartbeat_at": node.heartbeat_at and node.heartbeat_at.isoformat(),
+        "unheard_seconds": node.unheard_seconds,
     }
 
 

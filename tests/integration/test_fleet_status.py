@@ -162,6 +162,37 @@ def test_since_when_and_silent_for_how_long_are_told(fleet: Fleet) -> None:
     assert node["since"] < node["granted_at"]
 
 
+def test_the_last_heartbeat_is_told_beside_the_last_grant(fleet: Fleet) -> None:
+    fleet.pull(0, ago=60)
+    fleet.hand.run(
+        "UPDATE plexsphere.nodes SET last_heartbeat_at = now() - interval '2 hours' WHERE id = %s",
+        fleet.nodes[0],
+    )
+    nodes = {one["node_id"]: one for one in fleet.status()[1]["nodes"]}
+    node, other = nodes[str(fleet.nodes[0])], nodes[str(fleet.nodes[1])]
+    assert (node["unheard_seconds"] // 60, node["silent_seconds"] // 60) == (120, 1)
+    assert (other["heartbeat_at"], other["unheard_seconds"]) == (None, None)
+    result = run(
+        "fleet", "status", PLEXSPHERE_DSN=fleet.dsn, PLEXSPHERE_DOMAIN_ID=str(fleet.domain),
+        COLUMNS="250",
+    )  # fmt: skip
+    assert "2 h ago" in result.stdout
+
+
+def test_where_no_grants_are_recorded_it_says_why_nothing_is_known(fleet: Fleet) -> None:
+    """As where the service runs with PLEXSPHERE_AUDIT=0, from the start or from some day on."""
+    assert "none has pulled yet, or the audit is off" in fleet.status()[1]["gap"]
+    result = run(
+        "fleet", "status", PLEXSPHERE_DSN=fleet.dsn, PLEXSPHERE_DOMAIN_ID=str(fleet.domain)
+    )
+    assert "PLEXSPHERE_AUDIT" in result.stdout
+    fleet.pull(0, ago=240)
+    fleet.hand.run("UPDATE plexsphere.nodes SET last_heartbeat_at = now()")
+    assert fleet.status()[1]["gap"] is None
+    fleet.hand.run("UPDATE plexsphere.nodes SET last_heartbeat_at = now() + interval '2 minutes'")
+    assert "no grant was recorded since" in fleet.status()[1]["gap"]
+
+
 def test_a_node_that_is_silent_and_current_is_not_late(fleet: Fleet) -> None:
     fleet.pull(0, 1, 2, 3, 4, ago=86_400)
     code, found = fleet.status()
