@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from server.cli.failures import ExitCode, Failure
+from server.cli.screens import Screen, plain, table
+from server.cli.text import counted
 
 if TYPE_CHECKING:
     from server.fleet.tally import Tally
+
+_LATENCIES = (
+    "From when each was due to its last byte. How much of it was the simulator's own is at most "
+    '"begun late by", the longest time between due and begun.'
+)
 
 
 def report(tally: Tally, agents: int, silent: int, wrong: list[str], as_json: bool) -> None:
@@ -33,22 +40,32 @@ def report(tally: Tally, agents: int, silent: int, wrong: list[str], as_json: bo
         found = {"agents": agents, "silent": silent, "unequal": wrong, "kinds": kinds}
         typer.echo(json.dumps(found))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("", "answers", "statuses", "p50 ms", "p90", "p99", "p99.9", "max", "latest start")
-    for line in lines:
-        statuses = ", ".join(f"{status_name(k)}: {v}" for k, v in sorted(line.statuses.items()))
-        shown = [f"{1000 * one:.1f}" for one in line.latencies]
-        late = f"{1000 * line.latest_start:.0f} ms"
-        table.add_row(line.kind, str(line.count), statuses, *shown, late)
-    Console().print(table)
+    names = ("", "answers", "p50", "p90", "p99", "p99.9", "max", "begun late by", "by status")
+    rows = [
+        (line.kind, f"{line.count:,}", *map(lasted, (*line.latencies, line.latest_start)), statuses)
+        for line in lines
+        for statuses in [
+            ", ".join(f"{status_name(k)}: {v:,}" for k, v in sorted(line.statuses.items()))
+        ]
+    ]
+    screen = Screen()
+    screen.print(table("", names, rows))
+    screen.print(plain(_LATENCIES, "dim"))
     for sentence in wrong[:20]:
         typer.echo(f"  {sentence}")
+    if len(wrong) > 20:
+        typer.echo(f"  and {len(wrong) - 20:,} more: --json has all.")
     equal = agents - silent - len(wrong)
-    typer.echo(
-        f"{equal} of {agents} pictures equal the ledger; {silent} agents got no last answer."
-    )
+    typer.echo(f"{equal:,} of {counted(agents, 'picture')} equal the ledger.")
+    if silent:
+        typer.echo(f"{counted(silent, 'agent')} got no last answer: of those nothing is proven.")
+
+
+def lasted(seconds: float) -> str:
+    """``7.4 ms``, ``740 ms``, ``7.4 s``."""
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{1000 * seconds:.{1 if seconds < 0.1 else 0}f} ms"
 
 
 def check_plot(file: Path) -> None:

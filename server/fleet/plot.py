@@ -17,7 +17,7 @@ GRID, GREY = "#e0e0e0", "#424242"
 P50, P99 = "#1565c0", "#c62828"
 # By the first digit of the status: served, unchanged, refused, failed.
 STATUS = {2: "#2e7d32", 3: "#66bb6a", 4: "#f9a825", 5: "#c62828"}
-DOT = 3  # pixels
+DOT = 4  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def _latencies(made: Canvas, seconds: list[Second], time: Axis) -> None:
         for value, colour in ((one.p99, P99), (one.p50, P50)):
             y = axis.at(math.log10(max(1e-4, value)))
             made.box(time.at(one.at) - DOT / 2, y - DOT / 2, DOT, DOT, colour)
-    made.words(LEFT, 50, "latency")
+    made.words(LEFT, 50, "latency from when due, at the second of the answer")
     _legend(made, 50, (("p50", P50), ("p99", P99)))
 
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from server.cli.failures import Failure
-from server.cli.fleet_report import check_plot
+from server.cli.fleet_report import check_plot, report
 from server.fleet.plot import draw
 from server.fleet.tally import PULL, Tally
 from tests.unit.test_cli_pulling import failed, run
@@ -95,3 +95,16 @@ def test_what_cannot_be_simulated_is_said_before_anything_is_asked(
     }
     result = run("fleet", "simulate", *words, **{**usable, **env})
     assert sentence in failed(result, 2)
+
+
+def test_the_summary_says_what_was_proven_and_of_whom_nothing_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report(tally(), 1_200, 3, ["n-1: peers differ"], as_json=False)
+    said = capsys.readouterr().out
+    assert "0: 1" not in said
+    assert "no answer: 1, 200: 2, 304: 1, 503: 1" in said
+    assert "20.0 ms" in said
+    assert "n-1: peers differ" in said
+    assert "1,196 of 1,200 pictures equal the ledger." in said
+    assert "3 agents got no last answer: of those nothing is proven." in said
