@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,12 +77,9 @@ def check_plot(file: Path) -> None:
         raise Failure(f"--plot {file}: there is no folder {file.parent}.", ExitCode.USAGE)
     if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
         raise Failure(f"--plot {file} cannot be written.", ExitCode.USAGE)
-    if file.suffix == ".png":
-        try:
-            import PIL  # noqa: F401
-        except ImportError as error:
-            sentence = "a PNG needs Pillow: install plexsphere-state[plot], or name an .svg."
-            raise Failure(sentence, ExitCode.USAGE) from error
+    if file.suffix == ".png" and find_spec("PIL") is None:
+        sentence = "a PNG needs Pillow: install plexsphere-state[plot], or name an .svg."
+        raise Failure(sentence, ExitCode.USAGE)
 
 
 def draw_plot(tally: Tally, title: str, file: Path) -> None:
