@@ -21,7 +21,7 @@ from connexion.lifecycle import ConnexionRequest
 from connexion.security import FlaskSecurityHandlerFactory
 from flask import Response
 from flask.globals import request_ctx
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, default_exceptions
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, default_exceptions
 
 from composer.identity import Principal
 from composer.ports import AuditSink, SilentAudit
@@ -61,7 +61,7 @@ def build_app(
     app: flask.Flask = front.app
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.before_request(lambda: request_context.start(deadline_s))
+    app.before_request(lambda: _begin(deadline_s))
     front.add_api(
         contract.document,
         resolver=OperationResolver(contract, bound),
@@ -80,6 +80,15 @@ def build_app(
         Doorkeeper(contract, metrics, audit or SilentAudit(), large_body_bytes, history).let_out
     )
     return app
+
+
+def _begin(deadline_s: float) -> None:
+    """Werkzeug routes `//livez` as `/livez`; the file has no such URL, so it is nobody's."""
+    request_context.start(deadline_s)
+    path = flask.request.environ["PATH_INFO"]
+    if not path.startswith("/") or path.startswith("//"):
+        flask.request.url_rule = None
+        raise NotFound
 
 
 def _api_class(bound: Mapping[str, Handler], authenticate: Authenticate) -> type[FlaskApi]:

@@ -48,7 +48,8 @@ backlog = 4096
 graceful_timeout = 10
 # gthread workers notify from their main loop: this ends a worker whose loop hangs.
 timeout = 30
-# The sizes the service answers for; above them gunicorn answers by itself (414, 431).
+# The sizes the service answers for; above them gunicorn answers by itself (414, 431), as it does
+# to what is no HTTP (400), an unknown `Expect` (417) and an unknown `Transfer-Encoding` (501).
 limit_request_line = 8_190
 limit_request_fields = 100
 limit_request_field_size = 8_190

@@ -141,6 +141,18 @@ def test_broken_http_is_the_servers_own_4xx(stack: Stack, request_bytes: bytes) 
 
 
 @pytest.mark.parametrize(
+    ("header", "status"),
+    [("Expect: nonsense", 417), ("Transfer-Encoding: nonsense", 501), ("X y: z", 400)],
+)
+def test_what_the_server_does_not_know_is_its_own_refusal(
+    stack: Stack, header: str, status: int
+) -> None:
+    answer = send_raw(stack.url, f"GET /livez HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n".encode())
+    assert answer.split(b" ", 2)[1] == str(status).encode()
+    assert b"x-correlation-id" not in answer.lower()
+
+
+@pytest.mark.parametrize(
     ("path", "status"),
     [("/livez", 200), ("/public/metrics", 404), ("/v1/nodes/x/state", 401)],
 )
