@@ -28,6 +28,7 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 CONTRACT_FILE = "plexsphere-v1.yaml"
 BODY_MAX = "x-max-body-bytes"
 DEFAULT_BODY_MAX = 8_192  # where it is not there
+HEADER_TYPES = ("string", "integer")  # what server/response_validation.py reads of a text
 LONGEST_CHAIN = 16  # references to references; more of them is a ring
 
 
@@ -191,10 +192,14 @@ class Contract:
 
     def _header(self, name: str, header: Mapping[str, Any]) -> HeaderContract:
         with reading(header):
+            schema_type = self._resolve(header["schema"]).get("type", "string")
+            if schema_type not in HEADER_TYPES:
+                sentence = f"a header of type {schema_type} has no check"
+                raise ContractError(sentence, header, "schema")
             return HeaderContract(
                 name=name,
                 required=header.get("required", False),
-                schema_type=self._resolve(header["schema"]).get("type", "string"),
+                schema_type=schema_type,
                 validator=self._schemas.compile(header["schema"]),
             )
 

@@ -16,8 +16,9 @@ import yaml
 import handlers as handlers_room
 from server.contract import CONTRACT_FILE, METHODS, Contract, OperationContract
 from server.contract_errors import ContractError
+from server.contract_limits import limit_faults
 from server.contract_nodes import Misread, find, find_key, mappings, read_nodes
-from server.contract_shape import shape_fault
+from server.contract_shape import ShapeFault, shape_fault
 from server.operations import coverage_complaints
 from server.problem_check import problem_complaints
 from server.request_validation import missing_body_refusals
@@ -39,6 +40,8 @@ def contract_complaints(raw: bytes, handlers: Mapping[str, Callable[..., Any]]) 
         found = [*_specification(document, root)]
     if not found:
         found = [*_operations(root)]
+    if not found:
+        found = [_told(root, fault) for fault in limit_faults(document)]
     if not found:
         found = [*_coverage(raw, root, handlers)]
     return [_complaint(*one) for one in sorted(found)]
@@ -96,7 +99,11 @@ def _unknown_schemes(root: yaml.Node) -> Iterator[Fault]:
 def _specification(document: dict[str, Any], root: yaml.Node) -> Iterator[Fault]:
     fault = shape_fault(document)
     if fault is not None:
-        yield _at((find_key if fault.key else find)(root, fault.path)[0], fault.sentence)
+        yield _told(root, fault)
+
+
+def _told(root: yaml.Node, fault: ShapeFault) -> Fault:
+    return _at((find_key if fault.key else find)(root, fault.path)[0], fault.sentence)
 
 
 def _declared(root: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node, yaml.Node]]:

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from server.contract_errors import ContractError
 from server.schemas import Validator
 
+# OpenAPI's defaults, and all that is read here: repeated names in a query, else commas.
+STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
 # As many digits as an int64 has: Python refuses to read thousands of them.
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
@@ -43,9 +46,20 @@ def described(
     items: Mapping[str, Any],
     validator: Validator,
 ) -> ParameterContract:
-    """A parameter of the file, its schema and that of its items with references followed."""
+    """A parameter of the file, its schema and that of its items with references followed.
+
+    Raises ContractError for one whose texts ``value_of`` would read otherwise than they are meant.
+    """
     required = parameter.get("required", False)
     schema_type = schema.get("type", "string")
+    explode = parameter.get("explode", parameter["in"] in ("query", "cookie"))
+    usual = STYLES[parameter["in"]]
+    if parameter.get("style", usual) != usual:
+        raise ContractError(f"in {parameter['in']}, only style {usual} is read", parameter, "style")
+    if schema_type == "object" or items.get("type") in ("object", "array"):
+        raise ContractError("no text is read as an object, or as items of items", parameter)
+    if schema_type == "array" and explode and parameter["in"] != "query":
+        raise ContractError("only in query an array is exploded", parameter, "explode")
     return ParameterContract(
         name=parameter["name"],
         kind=parameter["in"],
@@ -54,7 +68,7 @@ def described(
         validator=validator,
         given=required or "default" in schema,
         item_type=items.get("type", "string") if schema_type == "array" else None,
-        explode=parameter.get("explode", parameter["in"] in ("query", "cookie")),
+        explode=explode,
     )
 
 

@@ -55,6 +55,44 @@ EDITS = {
     "document": ("servers:", "  - nodeAgentJWT: []", "  - jwt: []", "jwt is none of", "jwt: []"),
     "place": ("    NodeId:", "in: path", "in: paht", "'paht' is not one of ['path', 'q", "paht"),
     "style": ("    Limit:", "query\n", "query\n      style: x\n", "'x' is not one of ['form'", "x"),
+    "deep object": (
+        "    Cursor:",
+        "query\n",
+        "query\n      style: deepObject\n",
+        "in query, only style form is read",
+        "deepObject",
+    ),
+    "matrix": (
+        "    EntryKey:",
+        "in: path\n",
+        "in: path\n      style: matrix\n",
+        "in path, only style simple is read",
+        "matrix",
+    ),
+    "exploded": (
+        "    IfNoneMatch:",
+        "      schema:\n        type: string\n",
+        "      explode: true\n      schema: { type: array, items: { type: string } }\n",
+        "only in query an array is exploded",
+        "true",
+    ),
+    "of objects": (
+        "    CorrelationId:",
+        "        type: string",
+        "        type: object",
+        "no text is read as an object",
+        "name: X-C",
+    ),
+    **{
+        f"header of type {kind}": (
+            "    RetryAfter:",
+            "type: integer\n        format: int32\n        minimum: 1\n        maximum: 3600\n",
+            f"type: {kind}\n        items: {{ type: integer }}\n",
+            f"a header of type {kind} has no check",
+            f"type: {kind}",
+        )
+        for kind in ("number", "boolean", "array")
+    },
     "misspelled": ("    NodeId:", "name:", "nmae:", "the key nmae is unknown here", "nmae:"),
     "default": ("    Limit:", "default: 50\n", "default: 5000\n", "maximum of 200", "5000"),
     "of no type": ("    Limit:", "default: 50\n", "default: abc\n", "not of type 'integer'", "abc"),

@@ -1,0 +1,102 @@
+"""What OpenAPI has words for and the service does not do is told at its line and column.
+
+All edits are made in one file, because all of them are told at once.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from handlers import OPERATIONS
+from server.contract_check import contract_complaints
+from tests.contract.test_contract_places import TEXT
+
+SCHEMES = "  securitySchemes:\n"
+API_KEY = "    key: { type: apiKey, in: header, name: X-Key }\n"
+BASIC = "    basic: { type: http, scheme: basic }\n"
+LOWER, JSON = "in lower case and without parameters", "            application/json:\n"
+NOWHERE = "no operation of this file"
+AT_ROOT, ELSEWHERE = "the service serves at the root", "servers: [{ url: 'https://a.example/api' }]"
+
+AT_THE_ROOT = ("/", "", "https://a.example", "{scheme}://a.example:{port}/", "//a.example/")
+GET_DOMAIN = "#/paths/~1v1~1domains~1{domain_id}/get"
+# name: after this text, the next of this is replaced; what is told, and the text it is told at
+EDITS = {
+    "base path": ("servers:", "url: /\n", "url: /api\n", AT_ROOT, "/api"),
+    "of a path": ("/events:", "    get:\n", f"    {ELSEWHERE}\n    get:\n", AT_ROOT, "'https:"),
+    "of a method": ("/livez:", "get:\n", f"get:\n      {ELSEWHERE}\n", AT_ROOT, "'https:"),
+    "apiKey": ("components:", SCHEMES, SCHEMES + API_KEY, "key: no way of being", "key: {"),
+    "basic": ("  sec", "    nodeAgent", BASIC + "    nodeAgent", "but bearer is there", "basic: {"),
+    "anyone": ("/token:", "post:\n", "post:\n      security: [{}]\n", "names one scheme", "{}"),
+    "charset": (
+        "/v1/version:",
+        JSON,
+        JSON.replace("json:", "json; charset=utf-8:"),
+        LOWER,
+        "application/json; charset=utf-8",
+    ),
+    "range": ("/v1/openapi.yaml:", "application/yaml", "application/*", LOWER, "application/*"),
+    "of a body": ("/heartbeat:", "application/json", "application/JSON", LOWER, "application/JSON"),
+    "shared": ("    Healthy:", "application/json", "a/b;c=d", LOWER, "a/b;c=d"),
+    "link": ("Revalidate:", "GetNodeState", "GetNodeStates", f"GetNodeStates, {NOWHERE}", "GetN"),
+    "reference": (
+        "    DomainCreated:",
+        "operationId: GetDomain\n",
+        "operationRef: '#/paths/~1v1~1domains/get'\n",
+        NOWHERE,
+        "'#/paths",
+    ),
+    "to nowhere": (
+        "    NodeRegistered:",
+        "operationId: GetNodeState\n",
+        "x-later: GetNodeState\n",
+        "the link leads to no operation",
+        "Pull:",
+    ),
+}
+
+
+@pytest.fixture(scope="module", name="text")
+def edited() -> str:
+    text = TEXT
+    for after, old, new, *_ in EDITS.values():
+        at = text.index(old, text.index(after))
+        text = text[:at] + new + text[at + len(old) :]
+    return text
+
+
+@pytest.fixture(scope="module")
+def said(text: str) -> list[str]:
+    return contract_complaints(text.encode(), OPERATIONS)
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_what_the_service_would_not_do_is_told_where_it_is_said(
+    said: list[str], text: str, name: str
+) -> None:
+    after, _, new, complaint, at = EDITS[name]
+    edited_at = text[: text.index(new, text.index(after))].count("\n")
+    shown = [
+        text.splitlines()[int(line) - 1][int(column) - 1 :]
+        for file, line, column, told in (one.split(":", 3) for one in said)
+        if file == "api/plexsphere-v1.yaml" and complaint in told
+        if edited_at <= int(line) <= edited_at + 3
+    ]
+    assert [one for one in shown if one.startswith(at)], said
+
+
+def test_each_is_told_once(said: list[str]) -> None:
+    assert len(said) == len(EDITS)
+
+
+def test_what_the_service_does_is_not_told() -> None:
+    text = TEXT
+    for old, new in [
+        ("  - url: /\n", "".join(f"  - url: '{url}'\n" for url in AT_THE_ROOT)),
+        ("operationId: GetDomain\n          desc", f"operationRef: '{GET_DOMAIN}'\n          desc"),
+        ("    Healthy:\n", "    Healthy:\n      x-more: { content: { 'A;b': 1 } }\n"),
+        ("\ncomponents:\n", "\n  x-more: {}\n\ncomponents:\n"),
+    ]:
+        assert old in text
+        text = text.replace(old, new, 1)
+    assert contract_complaints(text.encode(), OPERATIONS) == []
