@@ -19,6 +19,7 @@ from server.contract_errors import ContractError
 from server.contract_limits import limit_faults
 from server.contract_nodes import Misread, find, find_key, mappings, read_nodes
 from server.contract_shape import ShapeFault, shape_fault
+from server.handler_check import handler_complaints
 from server.operations import coverage_complaints
 from server.problem_check import problem_complaints
 from server.request_validation import missing_body_refusals
@@ -142,7 +143,8 @@ def _coverage(
         missing = missing_body_refusals(contract)
         sentences = [f"{name}: its body has no line in BODY_REFUSALS" for name in missing]
     if not sentences:
-        for path, sentence in problem_complaints(contract, handlers):
+        told = [*problem_complaints(contract, handlers), *handler_complaints(contract, handlers)]
+        for path, sentence in told:
             yield _at(find(root, path)[0], sentence)
     for sentence in sentences:
         words = re.split(r"\W+", sentence)

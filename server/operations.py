@@ -15,7 +15,7 @@ from connexion.resolver import Resolution, Resolver
 from flask import Response
 
 from handlers import UNPROVISIONED
-from handlers.answers import PROBLEM, Answer
+from handlers.answers import JSON, PROBLEM, Answer
 from handlers.node_state import refuse_pull
 from handlers.refusals import NOT_ACCEPTABLE, PAYLOAD_TOO_LARGE, UNKNOWN_QUERY_PARAMETER, Refused
 from handlers.service import ServicePorts
@@ -143,11 +143,16 @@ def check_body_size() -> None:
 
 def check_accept(operation: OperationContract) -> None:
     """406 where the operation's one JSON form is ruled out by ``Accept``."""
-    if 406 not in operation.responses:
+    if not negotiates(operation):
         return
     accepted = list(flask.request.accept_mimetypes)
     if accepted and not any(_quality(accepted, media) > 0 for media in operation.produces):
         raise Refused(NOT_ACCEPTABLE, "Accept rules out every declared media type")
+
+
+def negotiates(operation: OperationContract) -> bool:
+    """Whether ``Accept`` is looked at: for JSON always, for other forms where the file says so."""
+    return JSON in operation.produces or NOT_ACCEPTABLE.status in operation.responses
 
 
 def _quality(accepted: list[tuple[str, float]], media: str) -> float:

@@ -24,7 +24,8 @@ from handlers.refusals import (
 from handlers.wire import json_bytes
 from server.contract import Contract, OperationContract
 from server.contract_errors import Path
-from server.operations import gate_of, is_unprovisioned
+from server.handler_check import gate_refusals
+from server.operations import gate_of, is_unprovisioned, negotiates
 from server.problems import FRAMEWORK, METHOD_NOT_ALLOWED, problem_answer
 from server.request_refusals import BODY_REFUSALS
 from server.request_validation import parameter_refusals
@@ -49,15 +50,17 @@ def problem_complaints(contract: Contract, handlers: Handlers) -> list[Complaint
         return list(anywhere.values())
     found = []
     for name, operation in contract.operations.items():
+        undeclared: set[int] = set()  # told once, however many codes the status has
         for kind in dict.fromkeys(_given(operation, handlers[name])):
             breach = validator.breach(_outgoing(kind, name, operation.path))
-            if breach is not None:
+            if breach is not None and kind.status not in undeclared:
                 found.append((_place(operation, kind), _sentence(name, kind, breach)))
+                undeclared |= {kind.status} - operation.responses.keys()
     return found
 
 
 def _given(operation: OperationContract, handler: Callable[..., Any]) -> Iterator[RefusalKind]:
-    """What an operation can answer before its handler, and what it declares beyond that."""
+    """What an operation can answer before its handler, at its gates, and declares beyond that."""
     yield INTERNAL
     gate = gate_of(handler)
     if gate is not None:
@@ -72,8 +75,9 @@ def _given(operation: OperationContract, handler: Callable[..., Any]) -> Iterato
         yield UNKNOWN_QUERY_PARAMETER
     if operation.body is not None:
         yield UNSUPPORTED_MEDIA_TYPE
-    if 406 in operation.responses:  # else `Accept` is not negotiated
+    if negotiates(operation):
         yield NOT_ACCEPTABLE
+    yield from (kind for kind in gate_refusals(handler) if kind is not UNAUTHORIZED)
     for parameter in operation.parameters:
         yield from parameter_refusals(operation.operation_id, parameter)
     if refusals:

@@ -122,6 +122,8 @@ class Sample:
         of_path = (f"        - $ref: '{one}'\n" for one, at in shared if self.path.startswith(at))
         parameters = "".join([*of_path, self.parameters]) or "        []\n"
         answers = dict(STATUSES) | {"400": self.bad, "501": self.gate, "413": self.large}
+        if self.path.startswith("/v1/domains/"):
+            answers["404"] = "DomainNotFound"
         left_out = {"401", "403", "404", "501"} if self.is_open else set()
         left_out |= set() if self.body else {"415"}
         left_out |= set() if self.away else {"503"}

@@ -1,0 +1,104 @@
+"""What handlers can answer is read off their code: taken out of the file, it is told by name."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from handlers import OPERATIONS
+from server.contract import Contract
+from server.contract_check import contract_complaints
+from tests.contract.tables import AUTHZ
+from tests.contract.test_contract_places import TEXT
+
+CONTRACT = Contract.packaged()
+ASKING = [name for name, relation in AUTHZ.items() if relation is not None]
+# Operation by status, of those that can answer it.
+CAN_ANSWER = {
+    201: ["CreateDomain", "RegisterNode"],
+    304: ["GetNodeState", "GetDocsScript", "GetDocsStyle"],
+    401: ASKING,
+    403: ASKING,
+    404: [name for name in ASKING if "{" in CONTRACT.operations[name].path],
+    406: [name for name, one in CONTRACT.operations.items() if "application/json" in one.produces],
+    503: [*ASKING, "GetReadyz", "GetHealth"],
+}
+
+
+def told_without(edit: str, instead: str = "") -> list[str]:
+    """The complaints about a file in which every match of a pattern is something else."""
+    text, times = re.subn(edit, instead, TEXT)
+    assert times
+    return contract_complaints(text.encode(), OPERATIONS)
+
+
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    """Of a file that declares none of these statuses anywhere."""
+    return told_without(rf"        '({'|'.join(map(str, CAN_ANSWER))})': \{{ \$ref: '.*' \}}\n")
+
+
+@pytest.mark.parametrize("status", CAN_ANSWER)
+def test_a_status_is_told_of_every_operation_that_can_answer_it(
+    said: list[str], status: int
+) -> None:
+    told = [line.split(": ", 1)[1] for line in said if f" can answer {status}" in line]
+    assert sorted(line.split()[0] for line in told) == sorted(CAN_ANSWER[status])
+
+
+def test_nothing_else_is_told_of_such_a_file(said: list[str]) -> None:
+    assert len(said) == sum(map(len, CAN_ANSWER.values()))
+
+
+def test_it_is_told_at_the_responses_of_its_operation() -> None:
+    (pulled,) = told_without(r"(GetNodeState\n(?:.*\n)*?)        '403': .*\n", r"\1")
+    line = TEXT[: TEXT.index("  '200':", TEXT.index("operationId: GetNodeState\n"))].count("\n") + 1
+    assert pulled == (
+        f"api/plexsphere-v1.yaml:{line}:9: GetNodeState can answer 403 insufficient_relation,"
+        " and the file would not let it out: status 403 is not declared"
+    )
+
+
+def test_a_code_of_a_gate_is_told_where_its_status_stays() -> None:
+    edit = "insufficient_relation", "unauthorized"
+    said = told_without(rf"x-problem-codes: \[{edit[0]}\]", f"x-problem-codes: [{edit[1]}]")
+    told = [line for line in said if "can answer 403 insufficient_relation" in line]
+    assert len(told) == len(said) == len(ASKING)
+
+
+def test_an_operation_that_asks_who_calls_and_lets_nobody_say_is_told() -> None:
+    (said,) = told_without("(operationId: GetNodeState\n)(?=      x-)", r"\1      security: []\n")
+    line = TEXT[: TEXT.index("operationId: GetNodeState\n")].count("\n") + 2
+    assert said == (
+        f"api/plexsphere-v1.yaml:{line}:17:"
+        " GetNodeState asks who calls: without security all would be 401"
+    )
+
+
+def test_a_contract_without_security_is_told_of_every_operation_that_asks() -> None:
+    said = told_without("security:\n  - nodeAgentJWT: .*\n")
+    assert [line.split()[1] for line in said if "asks who calls" in line] == [
+        name for name in CONTRACT.operations if name in ASKING
+    ]
+
+
+TAGGED = "            ETag: { $ref: '#/components/headers/ETag' }\n"
+
+
+def test_a_required_header_that_nobody_sends_is_told() -> None:
+    """One that some other handler sends is no better than one that none does."""
+    (said,) = told_without(
+        "(operationId: GetVersion\n(?:.*\n)*?          headers:\n)", rf"\1{TAGGED}"
+    )
+    text = TEXT[: TEXT.index("headers:", TEXT.index("operationId: GetVersion\n"))]
+    assert said == (
+        f"api/plexsphere-v1.yaml:{text.count(chr(10)) + 2}:19:"
+        " GetVersion 200: ETag is required, and nobody sends it"
+    )
+
+
+def test_a_header_that_may_be_left_out_is_not_told() -> None:
+    header = "            X-Rate: { schema: { type: integer }, description: What is left. }\n"
+    edit = "(operationId: GetVersion\n(?:.*\n)*?          headers:\n)"
+    assert told_without(edit, rf"\1{header}") == []
