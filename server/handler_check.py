@@ -43,7 +43,6 @@ GATES: Mapping[Handler, tuple[RefusalKind, ...]] = {
 }
 # What an answer has whatever its handler says (server/doorkeeper.py, server/operations.py).
 ALWAYS_SENT = {CORRELATION.lower(), "content-type", "content-length"}
-CONSTANTS = {"LOAD_CONST", "LOAD_SMALL_INT"}  # Python 3.14 has the second one
 
 
 def gate_refusals(handler: Handler) -> Iterator[RefusalKind]:
@@ -84,13 +83,13 @@ def _called(handler: Handler) -> set[Handler]:
     return found
 
 
-def _globals(function: FunctionType) -> list[object]:
-    names = function.__code__.co_names
-    return [function.__globals__[name] for name in names if name in function.__globals__]
-
-
 def _is_of_handlers(value: object) -> bool:
-    return getattr(value, "__module__", "").partition(".")[0] == "handlers"
+    return isinstance(value, FunctionType) and value.__module__.partition(".")[0] == "handlers"
+
+
+def _globals(function: FunctionType) -> list[object]:
+    names = _loaded(function, "LOAD_GLOBAL")
+    return [function.__globals__[name] for name in names if name in function.__globals__]
 
 
 def _statuses(handler: Handler) -> set[int]:
@@ -115,7 +114,12 @@ def _texts(function: FunctionType) -> Iterator[str]:
     yield from (one for one in [*_constants(function), *keys] if isinstance(one, str))
 
 
-@cache
 def _constants(function: FunctionType) -> tuple[object, ...]:
-    loads = (one.argval for one in dis.get_instructions(function) if one.opname in CONSTANTS)
-    return tuple(part for one in loads for part in (one if isinstance(one, tuple) else (one,)))
+    loaded = _loaded(function, "LOAD_CONST", "LOAD_SMALL_INT")  # Python 3.14 has the second one
+    return tuple(part for one in loaded for part in (one if isinstance(one, tuple) else (one,)))
+
+
+@cache
+def _loaded(function: FunctionType, *instructions: str) -> tuple[Any, ...]:
+    found = [one.argval for one in dis.get_instructions(function) if one.opname in instructions]
+    return tuple(dict.fromkeys(found))
