@@ -9,7 +9,6 @@ from __future__ import annotations
 import dis
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from http import HTTPStatus
 from types import FunctionType
 from typing import Any
 
@@ -41,6 +40,8 @@ GATES: Mapping[Handler, tuple[RefusalKind, ...]] = {
     canonical_domain_id: (INVALID_DOMAIN_ID, DOMAIN_NOT_FOUND),
     insufficient: (INSUFFICIENT_RELATION, AUTHZ_UNAVAILABLE, DATASTORE_UNAVAILABLE),
 }
+# The statuses that a handler names itself: any other number in its code may be a limit or a size.
+OWN_STATUSES = {200, 201, 202, 204, 304, 503}
 # What an answer has whatever its handler says (server/doorkeeper.py, server/operations.py).
 ALWAYS_SENT = {CORRELATION.lower(), "content-type", "content-length"}
 
@@ -95,8 +96,7 @@ def _globals(function: FunctionType) -> list[object]:
 def _statuses(handler: Handler) -> set[int]:
     """Of the answers that it makes."""
     makers = [one for one in _called(handler) if Answer in _globals(one)]
-    known = set(HTTPStatus)
-    return {one for maker in makers for one in _constants(maker) if type(one) is int} & known
+    return OWN_STATUSES & {one for maker in makers for one in _constants(maker) if type(one) is int}
 
 
 def _unsent(operation: OperationContract, handler: Handler) -> Iterator[tuple[int, str]]:
