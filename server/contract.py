@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from server.contract_blocks import BlockContract, taken_apart
 from server.contract_errors import (
     ContractError,
     placed_in,
@@ -43,16 +44,8 @@ class HeaderContract:
 
 
 @dataclass(frozen=True, slots=True)
-class BlockContract:
-    """A JSON object schema taken apart: one validator a property, to check blocks on their own."""
-
-    required: frozenset[str]
-    properties: Mapping[str, Validator]
-
-
-@dataclass(frozen=True, slots=True)
 class MediaContract:
-    """What may stand in a body of one media type; ``blocks`` where the schema is a plain object."""
+    """What may stand in a body of one media type; ``blocks`` where its schema comes apart."""
 
     validator: Validator
     blocks: BlockContract | None
@@ -206,16 +199,7 @@ class Contract:
     def _media(self, media: Mapping[str, Any]) -> MediaContract:
         with reading(media):
             schema = media["schema"]
-            resolved = self._resolve(schema)
-            blocks = None
-            if resolved.get("type") == "object" and resolved.get("additionalProperties") is False:
-                blocks = BlockContract(
-                    required=frozenset(resolved.get("required", ())),
-                    properties={
-                        name: self._schemas.compile(one)
-                        for name, one in resolved.get("properties", {}).items()
-                    },
-                )
+            blocks = taken_apart(schema, self._resolve, self._schemas.compile)
             return MediaContract(self._schemas.compile(schema), blocks)
 
     def _resolve(self, node: Mapping[str, Any]) -> Mapping[str, Any]:

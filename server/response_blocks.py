@@ -21,6 +21,11 @@ def is_whole_cut(block: Block) -> bool:
     return array and (len(removed) == len(element)) == lone and isinstance(_parsed(element), dict)
 
 
+def as_sent(block: Block) -> Block:
+    """What leaves as a block of its own, for a schema that speaks of the whole of it."""
+    return block if block.cut is None else Block(block.name, b"".join(block.chunks()), lasts=False)
+
+
 def decoded(text: bytes) -> object:
     """JSON of our own making, whose keys stand in its schema; ``json.loads`` also takes UTF-16."""
     return _decode(text.decode("utf-8"))

@@ -18,7 +18,7 @@ from handlers.answers import PROBLEM
 from handlers.wire import Block, SnapshotBody
 from server.authn.strict import json_value
 from server.contract import Contract, HeaderContract, MediaContract, ResponseContract
-from server.response_blocks import decoded, is_whole_cut
+from server.response_blocks import as_sent, decoded, is_whole_cut
 from server.schemas import Fault, Validator
 
 CORRELATION, ALLOW = "X-Correlation-Id", "Allow"
@@ -124,7 +124,7 @@ class ResponseValidator:
             return _value_breach(media.validator, outgoing) or _problem_agreement(
                 declared, outgoing
             )
-        if outgoing.snapshot is not None and media.blocks is not None:
+        if outgoing.snapshot is not None:
             return self._snapshot_breach(media, outgoing.snapshot)
         if outgoing.media_type is not None and outgoing.media_type.endswith(JSON_SUFFIXES):
             return _value_breach(media.validator, outgoing)
@@ -148,7 +148,8 @@ class ResponseValidator:
         return _from_fault("body", fault)
 
     def _snapshot_breach(self, media: MediaContract, body: SnapshotBody) -> Breach | None:
-        assert media.blocks is not None
+        if media.blocks is None:
+            return _from_fault("body", media.validator.fault(decoded(body.to_bytes())))
         names = [block.name for block in body.blocks]
         missing = media.blocks.required - set(names)
         if missing or len(set(names)) != len(names):
@@ -157,12 +158,17 @@ class ResponseValidator:
             validator = media.blocks.properties.get(block.name)
             if validator is None:
                 return Breach("body", f"/{block.name}", "/additionalProperties")
-            breach = self._block_breach(block, validator)
+            by_element = block.name in media.blocks.by_element
+            breach = self._block_breach(block, validator, by_element)
             if breach is not None:
                 return breach
         return None
 
-    def _block_breach(self, block: Block, validator: Validator) -> Breach | None:
+    def _block_breach(self, block: Block, validator: Validator, by_element: bool) -> Breach | None:
+        if not is_whole_cut(block):
+            return Breach("body", f"/{block.name}", "cut inside an element")
+        if not by_element:
+            block = as_sent(block)
         # By its validator: two operations may have a block of one name and of two schemas.
         key = (validator, block.source)
         if not self._is_known(key):
@@ -171,9 +177,7 @@ class ResponseValidator:
                 return Breach("body", f"/{block.name}{fault.pointer}", fault.rule)
             if block.lasts:
                 self._remember(key)
-        if is_whole_cut(block):
-            return None
-        return Breach("body", f"/{block.name}", "cut inside an element")
+        return None
 
     def _is_known(self, key: tuple[Validator, bytes]) -> bool:
         with self._lock:

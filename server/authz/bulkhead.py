@@ -3,6 +3,7 @@ of them and ``/livez`` answers all the while (design.md 9)."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +14,8 @@ from composer.errors import AuthzUnavailable
 
 
 class Bulkhead:
-    """``limit`` permits. Who finds none waits ``patience_s`` at most, and not at all while there is
-    trouble: a permit holder failed within the last ``trouble_s`` seconds.
+    """``limit`` permits. Who finds none waits while calls succeed; ``patience_s`` without any, and
+    not at all while there is trouble: a permit holder failed within the last ``trouble_s`` seconds.
 
     ``clock`` is monotonic seconds.
     """
@@ -33,6 +34,7 @@ class Bulkhead:
         self._trouble_s = trouble_s
         self._clock = clock
         self._failed_at: float | None = None
+        self._succeeded_at = -math.inf
 
     @contextmanager
     def permit(self, deadline: Deadline) -> Iterator[None]:
@@ -46,18 +48,21 @@ class Bulkhead:
             raise
         else:
             self._failed_at = None
+            self._succeeded_at = self._clock()
         finally:
             self._permits.release()
 
     def _wait(self, deadline: Deadline) -> None:
         if self.in_trouble():
             raise AuthzUnavailable("SpiceDB is in trouble and every permit is taken")
-        patience = min(self._patience_s, deadline.remaining())
-        if patience <= 0 or not self._permits.acquire(timeout=patience):
-            # Permits that do not come free this long are the first sign of a frozen SpiceDB; the
-            # calls that hold them have not failed yet.
-            self._failed_at = self._clock()
-            raise AuthzUnavailable(f"no permit to ask SpiceDB within {patience} s")
+        while not self._permits.acquire(timeout=min(self._patience_s, deadline.remaining())):
+            in_time = deadline.remaining() > 0
+            # Many callers are no trouble. A success this long ago is the first sign of a frozen
+            # SpiceDB: the calls that hold the permits have not failed yet.
+            if in_time and self._clock() - self._succeeded_at < self._patience_s:
+                continue
+            self._failed_at = self._clock() if in_time else self._failed_at
+            raise AuthzUnavailable("no permit to ask SpiceDB in time")
 
     def in_trouble(self) -> bool:
         """Whether a call failed within the last ``trouble_s`` seconds and none succeeded since."""

@@ -14,14 +14,14 @@ from .process import Command, Process, Seen, StackError, end_strays, wait_until
 from .unprivileged import Identity, identity_for
 
 SUPERUSER = DATABASE = "plexsphere"
-# A development ledger may be lost with the machine's power, so nothing waits for the disk.
+# A development ledger may be lost with the machine's power, so nothing waits for the disk; what was
+# acknowledged outlives a crash of Postgres, as elsewhere.
 SETTINGS = {
     "listen_addresses": HOST,
     # Paths of Unix sockets end at 107 bytes, and a clone may lie deeper.
     "unix_socket_directories": "",
     "max_connections": "200",
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "autovacuum_naptime": "10s",
     "timezone": "UTC",

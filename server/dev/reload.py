@@ -10,7 +10,7 @@ from pathlib import Path
 from .commands import REPOSITORY
 from .frozen import FrozenTrees, Stamps, import_path, saved
 
-CHECK_SECONDS = 30
+CHECK_SECONDS = 120
 # A look costs hundreds of system calls: each poll looks while somebody saves, later one in five.
 BUSY_POLLS = 300
 IDLE_POLLS = 5

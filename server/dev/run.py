@@ -11,6 +11,7 @@ from pathlib import Path
 from .commands import REPOSITORY
 from .failures import write_private
 from .frozen import FrozenTrees
+from .postgres import binary
 from .process import StackError
 from .reload import Reloader
 from .stack import Stack
@@ -54,7 +55,7 @@ def run_dev(
     try:
         _check(port, nodes, history)
         with stopping_on_signals(), stack:
-            write_env(folder / "env", {**stack.env, **stack.identities})
+            write_env(folder / "env", {**stack.env, **stack.identities}, not external)
             steps.farewell(stack)
             reloader = Reloader(trees, stack.env, lambda: stack.gunicorn.pid, say)
             watch(stack, reloader.poll)
@@ -105,10 +106,15 @@ class Steps:
         )
 
 
-def write_env(path: Path, values: Mapping[str, str]) -> None:
-    """Shell `export` lines. They hold passwords, so they are for their owner alone."""
+def write_env(path: Path, values: Mapping[str, str], own_postgres: bool = True) -> None:
+    """Shell `export` lines. They hold passwords, so they are for their owner alone.
+
+    The command is found behind them, and our Postgres' psql where the machine has none.
+    """
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in values.items()]
-    write_private(path, "".join(lines))
+    command = shlex.quote(str(Path(sys.executable).parent))
+    psql = f":{shlex.quote(str(binary('psql').parent))}" if own_postgres else ""
+    write_private(path, "".join([*lines, f'export PATH={command}:"$PATH"{psql}\n']))
 
 
 def say(text: str, error: bool = False) -> None:

@@ -6,15 +6,13 @@ import copy
 import json
 import os
 import re
-import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.dev.postgres import binary
+from server.dev.run import write_env
 from server.dev.stack import Stack
 from tests.bodies import JSON
 from tests.client import ask, bearer, pull_path
@@ -37,15 +35,12 @@ def blocks(text: str, language: str) -> list[str]:
 
 def shell(stack: Stack, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """A script as a person pastes it, where ``. .dev/env`` is this stack's."""
-    exports = [f"export {k}={shlex.quote(v)}" for k, v in (stack.env | stack.identities).items()]
     (folder / ".dev").mkdir(exist_ok=True)
-    (folder / ".dev" / "env").write_text("\n".join(exports) + "\n")
-    # the embedded Postgres brings psql along: a bare machine has none
-    places = [Path(sys.executable).parent, binary("psql").parent, os.environ["PATH"]]
+    write_env(folder / ".dev" / "env", stack.env | stack.identities)
     return subprocess.run(
         ["bash", "-eu", "-o", "pipefail", "-c", script],
         cwd=folder,
-        env={"PATH": ":".join(map(str, places)), "HOME": str(folder), "TERM": "dumb"},
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "dumb"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -18,6 +18,7 @@ from server.dev.stack import Stack
 from tests.client import ask, pull_path
 from tests.contract.drift import byte_complaints
 from tests.e2e.conftest import Wheel
+from tests.stacks import as_if_an_evaluator_had_swept
 from tests.wheels import ROOMS, ROOT, canonical, served_from
 
 # Where the page's files are from: for who reads the tree.
@@ -143,6 +144,7 @@ def test_its_command_migrates_and_knows_its_files(
     wheel: Wheel, stack: Stack, tmp_path: Path, command: str
 ) -> None:
     script = str(wheel.python.with_name("plexsphere-state"))
+    as_if_an_evaluator_had_swept(stack)
     done = run([script, command], tmp_path, stack.env)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from server.dev.process import StackError
 from tests.fuzz.campaign import SHORT_CASES, Run, campaign
+from tests.fuzz.records import WIDTH
 from tests.fuzz.report import link_table, status_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +32,7 @@ def main() -> int:
     run = Run(ROOT / ".dev" / "fuzz", given.cases, seed)
     if given.short:
         run = replace(run, cases=SHORT_CASES)
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     try:
         outcome = campaign(run, console.print)
     except StackError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from server.dev.commands import REPOSITORY, Places
 from server.dev.process import processes
 
-SECONDS = 60.0
+SECONDS = 100.0
 SCRIPT = """
 import sys
 from pathlib import Path

@@ -84,11 +84,44 @@ def test_trouble_ends_after_a_second_or_with_a_success() -> None:
 def test_patience_that_ran_out_is_trouble_for_the_next() -> None:
     ship = Ship(patience_s=0.01)
     with ship.bulkhead.permit(ship.deadline()), ship.bulkhead.permit(ship.deadline()):
-        with pytest.raises(AuthzUnavailable, match="within"):
+        with pytest.raises(AuthzUnavailable, match="no permit"):
             ship.enter()
         assert ship.bulkhead.in_trouble()
         with pytest.raises(AuthzUnavailable, match="in trouble"):
             ship.enter()
+
+
+def test_who_waits_while_calls_succeed_goes_on_waiting_and_is_no_trouble() -> None:
+    """The clock stands still: the last success is never longer ago than the patience."""
+    ship = Ship(patience_s=0.01)
+    ship.enter()
+    done = threading.Event()
+    with ship.bulkhead.permit(ship.deadline()), ExitStack() as held:
+        held.enter_context(ship.bulkhead.permit(ship.deadline()))
+
+        def wait() -> None:
+            ship.enter()
+            done.set()
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        assert not done.wait(0.2)
+        held.close()
+        assert done.wait(10)
+        thread.join(10)
+    assert not ship.bulkhead.in_trouble()
+
+
+def test_a_crowd_that_outlasts_the_deadline_of_one_is_no_trouble_for_the_next() -> None:
+    ship = Ship(patience_s=0.01)
+    ship.enter()
+    with (
+        ship.bulkhead.permit(ship.deadline()),
+        ship.bulkhead.permit(ship.deadline()),
+        pytest.raises(AuthzUnavailable, match="no permit"),
+    ):
+        ship.enter(seconds=0.0)
+    assert not ship.bulkhead.in_trouble()
 
 
 def test_nobody_waits_beyond_the_deadline() -> None:

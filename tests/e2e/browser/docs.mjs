@@ -17,8 +17,8 @@ await inBrowser(async (open, given) => {
   return {
     pull: await visit("pull", {}, (page) => pull(page, given)),
     refusals: await visit("refusals", {}, (page) => refusals(page, given)),
-    looks: await visit("looks", { colorScheme: "light" }, looks),
-    widths: await visit("phone", PHONE, (page) => widths(page, given)),
+    widths: await visit("phone", PHONE, widths),
+    open: await visit("open", { colorScheme: "light" }, (page) => everythingOpen(page, given)),
     keyboard: await visit("keyboard", {}, (page) => keyboardOnly(page, given)),
     attack: await visit("attack", {}, attack),
     journals,
@@ -48,27 +48,33 @@ async function refusals(page, { stranger, node }) {
   return { nobody, stranger: unrelated };
 }
 
-/** Everything there is to read, in both schemes of the system, which changes under the open page. */
+/** What there is to read, in both schemes of the system, which changes under the page. */
 async function looks(page) {
-  const found = { light: {}, dark: {} };
-  const look = async (name) => {
-    for (const scheme of ["light", "dark"]) {
-      await page.emulateMedia({ colorScheme: scheme });
-      await page.waitForFunction((dark) =>
-        document.documentElement.classList.contains("dark-mode") === dark, scheme === "dark");
-      await page.evaluate(colorsAtRest);
-      found[scheme][name] = await page.evaluate(dimTexts);
-    }
-  };
-  await look("start");
+  const found = {};
+  for (const scheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.waitForFunction((dark) =>
+      document.documentElement.classList.contains("dark-mode") === dark, scheme === "dark");
+    await page.evaluate(colorsAtRest);
+    found[scheme] = await page.evaluate(dimTexts);
+  }
+  return found;
+}
+
+/** Everything that can be opened stands open: to open it is most of what all of this takes. */
+async function everythingOpen(page, { token }) {
+  const found = { start: await looks(page) };
   await page.click(".scheme-container .authorize");
-  await look("dialog");
+  found.dialog = await looks(page);
   await page.keyboard.press("Escape");
+  await authorize(page, token);
   await expandEverything(page);
+  // What was edited can be reset: another button.
+  await page.fill(`${CREATE} textarea.body-param__text`, "{}");
   await page.click("#operations-registry-DeleteDomain .try-out__btn.cancel");
   await execute(page);
-  await look("open");
-  return found;
+  found.open = await looks(page);
+  return { looks: found, widths: await widthsOf(page) };
 }
 
 /** Runs in the page: the end of every transition, however slow the machine. */
@@ -81,25 +87,19 @@ async function colorsAtRest() {
 }
 
 /** How far the page reaches beyond its window, as [width of the page, width of the window]. */
-async function widths(page, { token }) {
-  const found = {};
-  const measure = async (name) => {
-    for (const width of [390, 320]) {
-      await page.setViewportSize({ width, height: 844 });
-      found[`${name} at ${width}`] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-    }
-  };
-  await measure("start");
-  await page.click(".scheme-container .authorize");
-  await measure("dialog");
-  await page.keyboard.press("Escape");
-  await authorize(page, token);
-  await expandEverything(page);
-  // What was edited can be reset: another button.
-  await page.fill(`${CREATE} textarea.body-param__text`, "{}");
-  await execute(page);
-  await measure("open");
+async function widthsOf(page) {
+  const found = [];
+  for (const width of [390, 320]) {
+    await page.setViewportSize({ width, height: 844 });
+    found.push(await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]));
+  }
   return found;
+}
+
+async function widths(page) {
+  const start = await widthsOf(page);
+  await page.click(".scheme-container .authorize");
+  return { start, dialog: await widthsOf(page) };
 }
 
 async function keyboardOnly(page, { token }) {
