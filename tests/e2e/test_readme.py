@@ -107,7 +107,7 @@ def test_the_commands_for_production_exist(stack: Stack, tmp_path: Path) -> None
     commands = [line.split("#")[0] for line in block.splitlines()]
     assert len(commands) == 7
     for command in commands:
-        done = shell(stack, f"{command} --help", tmp_path)
+        done = shell(stack, f". .dev/env; {command} --help", tmp_path)
         assert done.returncode == 0, done.stderr
 
 

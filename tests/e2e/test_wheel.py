@@ -24,7 +24,7 @@ from tests.wheels import ROOMS, ROOT, canonical, served_from
 # Where the page's files are from: for who reads the tree.
 NOT_PACKAGED = {"server/docs/README.md", "server/docs/.gitattributes"}
 # What may import the requirements of an extra as well: only a person's own machine needs them.
-EXTRAS = {"server/dev/": "dev", "server/fleet/plot.py": "fleet"}
+EXTRAS = {"server/dev/": "dev", "server/fleet/canvas.py": "plot"}
 
 
 def tree() -> dict[str, bytes]:
