@@ -18,13 +18,15 @@ class Call:
     """One request, as far as a handler may know it.
 
     ``principal`` is None when authentication found none; ``holds`` tells whether ``If-None-Match``
-    names the given opaque tag; ``idempotency_key`` is the header's, where an operation declares it.
+    names the given opaque tag; ``takes_body`` is false of a HEAD; ``idempotency_key`` is the
+    header's, where an operation declares it.
     """
 
     principal: Principal | None
     correlation_id: str
     deadline: Deadline
     holds: Callable[[str], bool] = field(default=lambda tag: False)
+    takes_body: bool = True
     idempotency_key: str | None = None
 
 

@@ -23,13 +23,14 @@ class BodyHistory(Protocol):
 
 
 def keep_served(history: BodyHistory, body: bytes) -> None:
-    """Keep the body of a 200 that leaves, where it is the snapshot a Node was granted.
+    """Keep the body of a 200 that leaves, where it is the snapshot a Node's own agent was granted.
 
     A 304 has no body, a refused or withheld answer another one. Never raises.
     """
     snapshot = request_context.kept_snapshot(body)
     for row in request_context.held_audit():
-        if snapshot is not None and row.outcome == GRANTED and row.digest == snapshot.digest:
+        own = row.outcome == GRANTED and row.subject == row.object
+        if own and snapshot is not None and row.digest == snapshot.digest:
             try:
                 history.keep(row.object, row.digest, body)
             except Exception:

@@ -74,6 +74,7 @@ def current_call() -> Call:
         correlation_id=correlation_id(),
         deadline=flask.g.deadline,
         holds=tags.contains_weak,
+        takes_body=flask.request.method != "HEAD",
         idempotency_key=flask.request.headers.get("Idempotency-Key"),
     )
 

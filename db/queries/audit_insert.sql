@@ -60,13 +60,15 @@ written AS (
     FROM sent AS s
     ORDER BY s.position
 ),
--- What each Node was granted, by time: workers write their batches in any order.
+-- What each Node's own agent was granted, by time: workers write their batches in any order. Whoever
+-- else may pull it applies nothing, and a HEAD, whose row has no digest, brings nothing to apply.
 pulls AS (
     SELECT s.node_id, s.digest, s.at, s.position
     FROM sent AS s
     WHERE s.node_id IS NOT NULL
         AND s.relation = 'node_state.pull'
         AND s.outcome = 'granted'
+        AND s.subject = s.object
         AND s.digest IS NOT NULL
 ),
 points AS (

@@ -1,4 +1,4 @@
--- db/node_history.py: what a Node was granted, a row for each run of one digest, the newest first.
+-- db/node_history.py: what a Node's own agent was granted, a row for each run of one digest, the newest first.
 -- Index: audit_rows_by_object, of every day merged.
 SELECT
     r.digest,
@@ -21,6 +21,7 @@ FROM (
         WHERE a.object = %(object)s
             AND a.relation = 'node_state.pull'
             AND a.outcome = 'granted'
+            AND a.subject = a.object
             AND a.digest IS NOT NULL
             AND isfinite(a.occurred_at)
     ) AS g

@@ -54,6 +54,9 @@ def status(
     whenever it was last heard of. The exit code is 1 when any Node is without its desired state
     for longer. Below the interval of the pulls (60 s) healthy Nodes count too.
 
+    A grant is what the Node's own agent pulled: what anybody else pulls in its place, and what a
+    HEAD asks, tells nothing of what it runs.
+
     Grants are known from the audit: a service with PLEXSPHERE_AUDIT=0 leaves nothing to go by.
     """
     from db.connections import OneReader

@@ -65,9 +65,10 @@ def history(
 ) -> None:
     """Show the digests a Node was granted, when, and what changed between them, the newest last.
 
-    From its audit rows, so as far back as those are kept. A digest that came back has a line again.
-    What changed is told where the service keeps bodies (PLEXSPHERE_HISTORY), from each kept one to
-    the next; with --last from the newest but one to the newest, with --diff between any two.
+    What its own agent pulled, not what somebody else did in its place, from its audit rows: as far
+    back as those are kept. A digest that came back has a line again. What changed is told where the
+    service keeps bodies (PLEXSPHERE_HISTORY), from each kept one to the next; with --last from the
+    newest but one to the newest, with --diff between any two.
 
     With --last and --diff the exit code is 1 when something changed.
     """

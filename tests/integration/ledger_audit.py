@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from typing import Any
+from uuid import UUID
 
 from composer.ports import AuditRow
 from db.audit import PostgresAuditSink
@@ -21,6 +22,12 @@ def row(number: int, **fields: Any) -> AuditRow:
         "digest": "ab" * 32,
     }
     return AuditRow(**(given | fields))
+
+
+def own_pull(node: UUID, digest: str, /, **fields: Any) -> AuditRow:
+    """A Node's agent is granted its pull."""
+    name = f"node:{node}"
+    return row(1, **{"subject": name, "object": name, "digest": digest} | fields)
 
 
 def emptied(dsn: str) -> str:

@@ -13,23 +13,25 @@ from tests.unit.test_cli_pulling import run
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
-A, B = "aa" * 32, "bb" * 32
+A, B, C = "aa" * 32, "bb" * 32, "cc" * 32
 INSERT = """
 INSERT INTO plexsphere.audit_rows (occurred_at, relation, outcome, subject, object, digest)
-VALUES (%s, %s, %s, 'user:ann', %s, %s)
+VALUES (%s, %s, %s, %s, %s, %s)
 """
 
 
 @pytest.fixture
 def node(hand: Hand) -> UUID:
-    """Granted A twice, B once and A again, with rows between them that are no grant of a pull."""
-    granted = uuid4()
+    """Granted A twice, B once and A again, with rows between them that are no pull of its own."""
+    granted = hand.node(hand.domain())
+    own, other = f"node:{granted}", f"node:{uuid4()}"
     for minute, digest in ((1, A), (2, A), (4, B), (6, A)):
         at = f"2026-11-23 08:0{minute}:00+00"
-        hand.run(INSERT, at, "node_state.pull", "granted", f"node:{granted}", digest)
-        hand.run(INSERT, at, "node_state.pull", "granted", f"node:{uuid4()}", B)
-        hand.run(INSERT, at, "node_state.pull", "insufficient_relation", f"node:{granted}", None)
-        hand.run(INSERT, at, "node_reachability.read", "granted", f"node:{granted}", None)
+        hand.run(INSERT, at, "node_state.pull", "granted", own, own, digest)
+        hand.run(INSERT, at, "node_state.pull", "granted", other, other, B)
+        hand.run(INSERT, at, "node_state.pull", "granted", "user:ann", own, C)
+        hand.run(INSERT, at, "node_state.pull", "insufficient_relation", own, own, None)
+        hand.run(INSERT, at, "node_reachability.read", "granted", own, own, None)
     return granted
 
 

@@ -21,7 +21,7 @@ A, B, C, UNKEPT = "aa" * 32, "ab" * 32, "cc" * 32, "dd" * 32
 PEER = {"node_id": str(uuid4()), "mesh_ip": "10.42.9.9", "public_key": "bmV3" * 10 + "bmV="}
 GRANT = """
 INSERT INTO plexsphere.audit_rows (occurred_at, relation, outcome, subject, object, digest)
-VALUES (%s, 'node_state.pull', 'granted', 'user:ann', %s, %s)
+VALUES (%s, 'node_state.pull', 'granted', %s, %s, %s)
 """
 
 
@@ -43,7 +43,8 @@ def node(hand: Hand) -> UUID:
     """Granted A, one that is not kept, B with a peer more, and A again."""
     granted = hand.node(hand.domain())
     for minute, digest in ((1, A), (2, UNKEPT), (4, B), (6, A)):
-        hand.run(GRANT, f"2026-11-23 08:0{minute}:00+00", f"node:{granted}", digest)
+        own = f"node:{granted}"
+        hand.run(GRANT, f"2026-11-23 08:0{minute}:00+00", own, own, digest)
     keep(hand, granted, 4, B, body(PEER))
     keep(hand, granted, 6, A, body())
     return granted

@@ -15,7 +15,7 @@ from db.pool import ReadPool
 from server.cli.failures import Failure
 from server.cli.fleet import seconds_of
 from tests.factories import key_bytes
-from tests.integration.ledger_audit import row
+from tests.integration.ledger_audit import own_pull
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 from tests.pulls import Puller
@@ -36,16 +36,14 @@ class Fleet:
         self._puller = Puller(self.pool)
         self._writer = AuditBatchWriter(dsn, "test", time.monotonic)
 
-    def pull(self, *numbers: int, ago: float = 0.0) -> None:
-        """A real pull each, recorded as the service records it."""
+    def pull(self, *numbers: int, ago: float = 0.0, **fields: Any) -> None:
+        """A real pull each, recorded as the service records it, but for ``fields``."""
         rows = []
         for number in numbers:
             node = self.nodes[number]
             digest = self._puller.pull(str(node)).digest
             assert digest
-            rows.append(
-                Recorded(time.monotonic() - ago, row(1, object=f"node:{node}", digest=digest))
-            )
+            rows.append(Recorded(time.monotonic() - ago, own_pull(node, digest, **fields)))
         self._writer.write(self._writer.batch(rows), in_time())
 
     def registered(self, ago: str) -> None:
@@ -99,6 +97,15 @@ def test_a_node_is_current_from_its_pull_until_something_changes(fleet: Fleet) -
     assert fleet.states() == ["behind"] * 5
     fleet.pull(1, 3)
     assert fleet.states() == ["behind", "current", "behind", "current", "behind"]
+
+
+def test_what_a_stand_in_pulls_and_what_a_head_asks_leave_a_node_behind(fleet: Fleet) -> None:
+    fleet.pull(0, 1, 2, 3, 4)
+    fleet.changes()
+    fleet.pull(0, subject="user:ann")
+    fleet.pull(1, digest=None)
+    fleet.pull(2)
+    assert fleet.states() == ["behind", "behind", "current", "behind", "behind"]
 
 
 @pytest.mark.parametrize("word", ["healthy", "stale", "unreachable"])

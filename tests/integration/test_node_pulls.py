@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from db.audit_batch import AuditBatchWriter, Recorded
-from tests.integration.ledger_audit import Watched, row
+from tests.integration.ledger_audit import Watched, own_pull
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 
@@ -37,10 +37,7 @@ class Pulls:
     ) -> None:
         """One batch of grants: how many seconds before this test began, and the digest."""
         rows = [
-            Recorded(
-                self._began - ago,
-                row(1, **{"object": f"node:{node or self.node}", "digest": digest} | fields),
-            )
+            Recorded(self._began - ago, own_pull(node or self.node, digest, **fields))
             for ago, digest in grants
         ]
         self.writers[writer].write(self.writers[writer].batch(rows), in_time())
@@ -109,9 +106,7 @@ def test_a_batch_that_comes_late_may_break_a_run(pulls: Pulls) -> None:
 
 
 def test_a_batch_sent_again_changes_nothing(pulls: Pulls) -> None:
-    batch = pulls.writers[0].batch(
-        [Recorded(time.monotonic() - 600, row(1, object=f"node:{pulls.node}", digest=A))]
-    )
+    batch = pulls.writers[0].batch([Recorded(time.monotonic() - 600, own_pull(pulls.node, A))])
     pulls.writers[0].write(batch, in_time())
     pulls.granted((300, B), writer=1)
     pulls.writers[0].write(batch, in_time())
@@ -125,10 +120,14 @@ def test_a_batch_sent_again_changes_nothing(pulls: Pulls) -> None:
         {"relation": "node_reachability.read", "digest": None},
         {"relation": "node_reachability.read"},
         {"digest": None},
+        {"subject": "user:ann"},
+        {"subject": f"node:{UUID(int=7)}"},
     ],
     ids=str,
 )
-def test_only_a_granted_pull_counts(pulls: Pulls, fields: dict[str, Any]) -> None:
+def test_only_a_pull_that_the_nodes_own_agent_was_granted_counts(
+    pulls: Pulls, fields: dict[str, Any]
+) -> None:
     pulls.granted((300, A))
     pulls.granted((200, B), **fields)
     assert pulls.known() == (A, 300, 300)
@@ -153,7 +152,7 @@ def test_workers_that_write_of_the_same_nodes_never_fail_each_other(
     def write(index: int) -> bool:
         for turn in range(10):
             for node in nodes[:: 1 if (index + turn) % 2 else -1]:
-                sinks[index].sink.record(row(turn, object=f"node:{node}", digest=A))
+                sinks[index].sink.record(own_pull(node, A))
         return sinks[index].sink.flush(30.0)
 
     with ThreadPoolExecutor(len(sinks)) as threads:

@@ -37,6 +37,15 @@ def test_a_served_grant_is_on_record_once(method: str) -> None:
     assert outcomes(service) == ["granted"]
 
 
+def test_a_digest_is_on_record_where_the_caller_then_has_what_it_is_of() -> None:
+    service = FakeService()
+    tag = service.pull().headers["ETag"]
+    replies = [service.pull(method="HEAD"), service.pull(headers={"If-None-Match": tag})]
+    assert [reply.headers["ETag"] for reply in replies] == [tag, tag]
+    digests = [row.digest and f'W/"{row.digest}"' for row in service.audit.rows]
+    assert digests == [tag, None, tag]
+
+
 def test_a_304_is_a_served_grant() -> None:
     service = FakeService()
     service.pull(headers={"If-None-Match": "*"})

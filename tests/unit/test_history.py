@@ -9,7 +9,7 @@ import pytest
 
 from handlers.answers import Answer, Call
 from handlers.node_state import PullPorts, get_node_state
-from tests.factories import node_id
+from tests.factories import agent_of, node_id
 from tests.fakes import FakeBodyHistory
 from tests.ports.in_process import FakeService
 
@@ -45,6 +45,14 @@ def test_what_has_no_body_of_its_own_keeps_nothing() -> None:
         service.ask(f"/v1/nodes/{node_id(1)}/reachability", 1),
     ]
     assert [reply.status_code for reply in replies] == [200, 304, 403, 401, 200]
+    assert history.bodies == []
+
+
+def test_what_a_stand_in_pulled_is_not_kept() -> None:
+    history = FakeBodyHistory()
+    service = FakeService(history=history)
+    service.relations.grants.add((agent_of(3).subject, "node-agent", f"node:{node_id(1)}"))
+    assert service.pull(1, who=3).status_code == 200
     assert history.bodies == []
 
 
