@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,17 +16,20 @@ from server.cli.screens import Screen, plain, table
 from server.cli.text import counted
 
 if TYPE_CHECKING:
+    from server.fleet.proof import Proof
     from server.fleet.tally import Tally
 
+LISTED = 20
 _LATENCIES = (
     "From when each was due to its last byte. How much of it was the simulator's own is at most "
     '"begun late by", the longest time between due and begun.'
 )
 
 
-def report(tally: Tally, agents: int, silent: int, wrong: list[str], as_json: bool) -> None:
-    """On stdout. ``silent`` agents got no last answer; ``wrong`` says which pictures are."""
-    from server.fleet.tally import QUANTILES, status_name
+def report(tally: Tally, agents: int, proof: Proof, as_json: bool) -> None:
+    """On stdout."""
+    from server.fleet.tally import QUANTILES
+    from server.fleet.wire import status_name
 
     lines = tally.lines()
     if as_json:
@@ -38,8 +42,8 @@ def report(tally: Tally, agents: int, silent: int, wrong: list[str], as_json: bo
             }
             for line in lines
         }
-        found = {"agents": agents, "silent": silent, "unequal": wrong, "kinds": kinds}
-        typer.echo(json.dumps(found))
+        unproven = {"silent": dict(proof.silent), "unequal": dict(proof.unequal)}
+        typer.echo(json.dumps({"agents": agents, **unproven, "kinds": kinds}))
         return
     names = ("", "answers", "p50", "p90", "p99", "p99.9", "max", "begun late by", "by status")
     rows = [
@@ -52,14 +56,20 @@ def report(tally: Tally, agents: int, silent: int, wrong: list[str], as_json: bo
     screen = Screen()
     screen.print(table("", names, rows))
     screen.print(plain(_LATENCIES, "dim"))
-    for sentence in wrong[:20]:
-        typer.echo(f"  {sentence}")
-    if len(wrong) > 20:
-        typer.echo(f"  and {len(wrong) - 20:,} more: --json has all.")
-    equal = agents - silent - len(wrong)
+    _list(proof.unequal)
+    equal = agents - len(proof.silent) - len(proof.unequal)
     typer.echo(f"{equal:,} of {counted(agents, 'picture')} equal the ledger.")
-    if silent:
-        typer.echo(f"{counted(silent, 'agent')} got no last answer: of those nothing is proven.")
+    if proof.silent:
+        silent = counted(len(proof.silent), "agent")
+        typer.echo(f"{silent} got no last answer, and of those nothing is proven:")
+        _list(proof.silent)
+
+
+def _list(reasons: Mapping[str, str]) -> None:
+    for node_id, reason in list(reasons.items())[:LISTED]:
+        typer.echo(f"  {node_id}: {reason}")
+    if len(reasons) > LISTED:
+        typer.echo(f"  and {len(reasons) - LISTED:,} more: --json has all.")
 
 
 def lasted(seconds: float) -> str:

@@ -17,6 +17,7 @@ from server.cli.text import counted
 
 if TYPE_CHECKING:
     from server.fleet.agents import Agent
+    from server.fleet.proof import Proof
     from server.fleet.simulation import Simulation
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -77,7 +78,8 @@ def simulate(
     The fleet stays registered, and the same --name adopts it again; with --remove it goes in the
     end, whichever run registered it, and so do the Domains --name made unless others are in them.
 
-    Exit code 1 when a picture is not the ledger's.
+    Who differs there pulls again, three times at most, as others may write meanwhile. Exit code 1
+    when a picture is not the ledger's, or an agent got no last answer.
     """
     if urlsplit(url).hostname not in LOOPBACK and not anywhere:
         sentence = f"{url} is not on this machine: give --anywhere if the load is meant for it."
@@ -96,14 +98,13 @@ def simulate(
     _make_room(run.threads(nodes), nodes)
     agents = _enrol(url, operator, name, nodes, domains, clients, conditional)
     simulation = _tick(agents, run)
-    silent = simulation.settle()
-    wrong = _proof([agent for i, agent in enumerate(agents) if i not in set(silent)], ledger)
-    report(simulation.tally, len(agents), len(silent), wrong, as_json)
+    proof = _proof(agents, clients, ledger)
+    report(simulation.tally, len(agents), proof, as_json)
     if plot is not None:
         draw_plot(simulation.tally, f"{nodes} agents in {domains} Domains", plot)
     if remove:
         _remove(agents, operator, clients)
-    if silent or wrong:
+    if proof.silent or proof.unequal:
         raise typer.Exit(ExitCode.DIFFERENT)
 
 
@@ -189,11 +190,11 @@ def _tick(agents: Sequence[Agent], run: Any) -> Simulation:
     return simulation
 
 
-def _proof(agents: Sequence[Agent], dsn: str) -> list[str]:
+def _proof(agents: Sequence[Agent], clients: int, dsn: str) -> Proof:
     from composer.errors import ComposerError
-    from server.fleet.proof import unequal
+    from server.fleet.proof import prove, unequal
 
     try:
-        return unequal(agents, dsn)
+        return prove(agents, clients, lambda some: unequal(some, dsn))
     except ComposerError as error:
         raise Failure(f"the ledger could not be read for the proof: {error}.") from error

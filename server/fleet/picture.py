@@ -14,7 +14,8 @@ class Picture:
     def __init__(self) -> None:
         self._peers: dict[str, Value] = {}
         self._whole: dict[str, Any] = {}
-        self._entries: dict[str, dict[str, Value]] = {}
+        # By block and bucket; each block is held as it came, whatever the other one says.
+        self._entries: dict[str, dict[str, dict[str, Value]]] = {"state": {}, "reports": {}}
 
     def apply(self, snapshot: Value) -> int:
         """Take a whole snapshot over; how many things had to be changed."""
@@ -23,15 +24,21 @@ class Picture:
             if name not in self._whole or self._whole[name] != snapshot[name]:
                 self._whole[name] = snapshot[name]
                 corrections += 1
-        for bucket, entries in snapshot["state"].items():
-            corrections += _reconcile(self._entries.setdefault(bucket, {}), entries, "key")
+        for block, held in self._entries.items():
+            for bucket in held.keys() - snapshot[block].keys():
+                corrections += len(held.pop(bucket))
+            for bucket, entries in snapshot[block].items():
+                corrections += _reconcile(held.setdefault(bucket, {}), entries, "key")
         return corrections
 
     @property
     def desired_state(self) -> Value:
         """As the six-key envelope spells it, without ``reachability``: that is no desired state."""
-        state = {bucket: _sorted(held) for bucket, held in self._entries.items()}
-        return {"peers": _sorted(self._peers), **self._whole, "state": state, "reports": state}
+        entries = {
+            block: {bucket: _sorted(one) for bucket, one in held.items()}
+            for block, held in self._entries.items()
+        }
+        return {"peers": _sorted(self._peers), **self._whole, **entries}
 
 
 def _reconcile(held: dict[str, Value], wanted: Sequence[Value], key: str) -> int:

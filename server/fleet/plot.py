@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.fleet.canvas import LETTER, LINE, Canvas, canvas
-from server.fleet.tally import Second, Tally, status_name
-from server.fleet.wire import NO_ANSWER
+from server.fleet.tally import Second, Tally
+from server.fleet.wire import NO_ANSWER, status_name
 
 WIDTH, HEIGHT = 1_100, 640
 LEFT, RIGHT = 80, 1_060

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from server.fleet.agents import Agent
 from server.fleet.enrolment import ATTEMPTS
-from server.fleet.wire import NO_ANSWER, Answered, send
+from server.fleet.wire import NO_ANSWER, send
 
 # What is gone already is as good as removed.
 REMOVED = (200, 204, 404)
@@ -38,8 +38,4 @@ def _delete(url: str, path: str, operator: str) -> str | None:
         answered = send(url, "DELETE", path, operator)
         if answered.status not in (NO_ANSWER, 503):
             break
-    return None if answered.status in REMOVED else f"DELETE {path}: {_reason(answered)}"
-
-
-def _reason(answered: Answered) -> str:
-    return "no answer" if answered.status == NO_ANSWER else f"{answered.status} {answered.code}"
+    return None if answered.status in REMOVED else f"DELETE {path}: {answered.refusal}"

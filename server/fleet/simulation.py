@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
 
@@ -17,7 +17,7 @@ from server.fleet.schedule import (
     Due,
     Schedule,
 )
-from server.fleet.tally import HEARTBEAT, PULL, REPORT, TOKEN, Tally, is_served
+from server.fleet.tally import HEARTBEAT, PULL, REPORT, TOKEN, Tally
 from server.fleet.wire import Answered
 
 INTERVALS = {HEARTBEAT: HEARTBEAT_SECONDS, PULL: PULL_SECONDS, REPORT: REPORT_SECONDS}
@@ -80,19 +80,6 @@ class Simulation:
                 next_at = self._schedule.next_at
                 wait = LOOK if next_at is None else min(LOOK, max(0.0, next_at - now))
                 time.sleep(wait)
-
-    def settle(self) -> list[int]:
-        """One more pull of every agent, so that each picture is of now; who got none."""
-
-        def last(number: int) -> int | None:
-            return None if is_served(self._agents[number].pull().status) else number
-
-        with ThreadPoolExecutor(self._run.clients) as pool:
-            futures: list[Future[int | None]] = [
-                pool.submit(last, number) for number in range(len(self._agents))
-            ]
-            found = [future.result() for future in futures]
-        return [number for number in found if number is not None]
 
     def _release(self, pool: ThreadPoolExecutor) -> None:
         """The first ticks, each in a thread that stands ready before the run begins for all."""

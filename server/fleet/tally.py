@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from server.fleet.wire import NO_ANSWER, UNREADABLE
-
 PULL, HEARTBEAT, REPORT, TOKEN = "pull", "heartbeat", "report", "token"
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
@@ -93,10 +91,6 @@ class Tally:
 
 def is_served(status: int) -> bool:
     return 200 <= status < 300 or status == 304
-
-
-def status_name(status: int) -> str:
-    return {NO_ANSWER: "no answer", UNREADABLE: "unreadable"}.get(status, str(status))
 
 
 def quantiles(values: Iterable[float], wanted: Sequence[float] = QUANTILES) -> tuple[float, ...]:

@@ -47,6 +47,16 @@ class Answered:
         except (ValueError, KeyError, TypeError):
             return str(self.status)
 
+    @property
+    def refusal(self) -> str:
+        """For people: ``503 dependency_unavailable``, ``502``, ``no answer``."""
+        named = status_name(self.status)
+        return named if self.code == str(self.status) else f"{named} {self.code}"
+
+
+def status_name(status: int) -> str:
+    return {NO_ANSWER: "no answer", UNREADABLE: "unreadable"}.get(status, str(status))
+
 
 def send(
     url: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from server.dev.stack import Stack
 from server.fleet.agents import Agent
 from server.fleet.enrolment import Enrolment, EnrolmentError, enrol
-from server.fleet.proof import unequal
+from server.fleet.proof import Proof, prove, unequal
 from server.fleet.removal import remove
 from tests.client import ask, bearer
 from tests.stacks import running_stack
@@ -58,7 +58,7 @@ def test_a_herd_is_served_and_every_picture_is_the_ledgers(
 ) -> None:
     plot = tmp_path / "fleet.svg"
     found = simulated(fleet_stack, "--herd", "--plot", str(plot))
-    assert (found["agents"], found["silent"], found["unequal"]) == (NODES, 0, [])
+    assert (found["agents"], found["silent"], found["unequal"]) == (NODES, {}, {})
     for kind in ("pull", "heartbeat"):
         assert found["kinds"][kind]["statuses"] == {"200": NODES}
     assert "</svg>" in plot.read_text()
@@ -82,16 +82,29 @@ def test_a_picture_that_is_not_the_ledgers_is_named(fleet_stack: Stack) -> None:
     agents = enrolled(fleet_stack, conditional=True)
     assert {one.pull().status for one in agents} == {200}
     assert {one.pull().status for one in agents} == {304}
-    assert unequal(agents, fleet_stack.dsn) == []
+    assert unequal(agents, fleet_stack.dsn) == {}
     assert [agents[0].renew().status, agents[0].report().status] == [200, 200]
     assert agents[0].renews_in() == pytest.approx(0.75 * 86_400, abs=60)
-    assert unequal(agents, fleet_stack.dsn) == [f"{agents[0].node_id}: state differ"]
+    assert unequal(agents, fleet_stack.dsn) == {agents[0].node_id: "state, reports differ"}
     assert agents[0].pull().status == 200
-    assert unequal(agents, fleet_stack.dsn) == []
+    assert unequal(agents, fleet_stack.dsn) == {}
     snapshot = json.loads(json.dumps(agents[3].picture.desired_state))
     snapshot["peers"].pop()
     agents[3].picture.apply(snapshot)
-    assert unequal(agents, fleet_stack.dsn) == [f"{agents[3].node_id}: peers differ"]
+    assert unequal(agents, fleet_stack.dsn) == {agents[3].node_id: "peers differ"}
+
+
+def test_what_others_write_during_the_proof_is_no_difference(fleet_stack: Stack) -> None:
+    agents, differed = enrolled(fleet_stack), []
+
+    def compare(some: Sequence[Agent]) -> dict[str, str]:
+        if not differed:
+            agents[0].report()
+        differed.append(list(unequal(some, fleet_stack.dsn)))
+        return dict.fromkeys(differed[-1], "differ")
+
+    assert prove(agents, 4, compare) == Proof({}, {})
+    assert differed == [[agents[0].node_id], []]
 
 
 def test_a_fleet_of_another_name_takes_ranges_that_are_free_and_can_be_removed(

@@ -128,21 +128,20 @@ def test_the_proof_accepts_the_picture_of_a_pull_and_no_other(
         puller = Puller(pool)
         for agent in agents.values():
             agent.picture.apply(json.loads(puller.pull(agent.node_id).body))
-    assert unequal(list(agents.values()), ledger_dsn) == []
+    assert unequal(list(agents.values()), ledger_dsn) == {}
     mixed = [agents[kind] for kind in ("no rows", "a shared policy", "a bridge", "entries")]
     pictures = [agent.picture for agent in mixed]
     swapped = [
         Agent("", agent.node_id, str(domain), "", picture=picture)
         for agent, picture in zip(mixed, pictures[1:] + pictures[:1], strict=True)
     ]
-    found = [one.partition(": ")[2] for one in unequal(swapped, ledger_dsn)]
-    assert sorted(found) == sorted(
+    assert sorted(unequal(swapped, ledger_dsn).values()) == sorted(
         [
             "peers, policy differ",
             "peers, policy, bridge differ",
-            "peers, bridge, state differ",
-            "peers, state differ",
+            "peers, bridge, state, reports differ",
+            "peers, state, reports differ",
         ]
     )
     departed = Agent("", str(UUID(int=7)), str(domain), "", picture=pictures[0])
-    assert unequal([departed], ledger_dsn) == [f"{UUID(int=7)}: the ledger does not have it"]
+    assert unequal([departed], ledger_dsn) == {str(UUID(int=7)): "the ledger does not have it"}

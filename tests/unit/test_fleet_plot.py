@@ -11,6 +11,7 @@ import pytest
 from server.cli.failures import Failure
 from server.cli.fleet_report import check_plot, report
 from server.fleet.plot import draw
+from server.fleet.proof import Proof
 from server.fleet.tally import PULL, Tally
 from tests.unit.test_cli_pulling import failed, run
 
@@ -100,11 +101,14 @@ def test_what_cannot_be_simulated_is_said_before_anything_is_asked(
 def test_the_summary_says_what_was_proven_and_of_whom_nothing_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    report(tally(), 1_200, 3, ["n-1: peers differ"], as_json=False)
+    silent = {f"n-{number}": "503 dependency_unavailable" for number in range(2, 24)}
+    report(tally(), 1_200, Proof({"n-1": "peers differ"}, silent), as_json=False)
     said = capsys.readouterr().out
     assert "0: 1" not in said
     assert "no answer: 1, 200: 2, 304: 1, 503: 1" in said
     assert "20.0 ms" in said
-    assert "n-1: peers differ" in said
-    assert "1,196 of 1,200 pictures equal the ledger." in said
-    assert "3 agents got no last answer: of those nothing is proven." in said
+    assert "  n-1: peers differ" in said
+    assert "1,177 of 1,200 pictures equal the ledger." in said
+    assert "22 agents got no last answer, and of those nothing is proven:" in said
+    assert said.count(": 503 dependency_unavailable\n") == 20
+    assert "  and 2 more: --json has all." in said
