@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +17,17 @@ from server.cli.options import AsJson, Dsn, Url, usable_dsn
 from server.cli.text import counted
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+
     from server.fleet.agents import Agent
+    from server.fleet.enrolment import Enrolment
     from server.fleet.proof import Proof
     from server.fleet.simulation import Simulation
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# A slug, of 64 characters at most, without the number of its Domain.
+NAME = re.compile(r"(?=.{1,60}\Z)[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+REMOVAL = "`plexsphere-state fleet simulate --name {} --nodes 1 --seconds 1 --remove`"
 EXAMPLE = (
     "plexsphere-state fleet simulate --nodes 200 --domains 2 --seconds 120 --plot fleet.svg\n\n"
     "plexsphere-state fleet simulate --nodes 500 --seconds 180 --herd --conditional"
@@ -75,12 +82,19 @@ def simulate(
     Heartbeats each 30 s, pulls each 60 s, a report each 5 min, tokens renewed in time. Latencies
     count from when a request was due. The proof asks the ledger itself (--dsn), not the service.
 
-    The fleet stays registered, and the same --name adopts it again; with --remove it goes in the
-    end, whichever run registered it, and so do the Domains --name made unless others are in them.
+    The fleet stays registered, and the same --name adopts it again; with --remove all of that name
+    goes in the end, whichever runs registered it, also after Ctrl-C, and so do the Domains --name
+    made unless others are in them.
 
     Who differs there pulls again, three times at most, as others may write meanwhile. Exit code 1
     when a picture is not the ledger's, or an agent got no last answer.
     """
+    if NAME.fullmatch(name) is None:
+        sentence = (
+            "--name is to be of small letters and digits, with single hyphens between them and 60 "
+            f"characters at most, and is {name!r}."
+        )
+        raise Failure(sentence, ExitCode.USAGE)
     if urlsplit(url).hostname not in LOOPBACK and not anywhere:
         sentence = f"{url} is not on this machine: give --anywhere if the load is meant for it."
         raise Failure(sentence, ExitCode.USAGE)
@@ -92,20 +106,38 @@ def simulate(
     if plot is not None:
         check_plot(plot)
     ledger = usable_dsn(dsn)
+    from server.fleet.enrolment import Enrolment
     from server.fleet.simulation import Run
 
     run = Run(seconds=seconds, clients=clients, jitter=jitter, herd=herd, seed=seed)
     _make_room(run.threads(nodes), nodes)
-    agents = _enrol(url, operator, name, nodes, domains, clients, conditional)
-    simulation = _tick(agents, run)
-    proof = _proof(agents, clients, ledger)
-    report(simulation.tally, len(agents), proof, as_json)
-    if plot is not None:
-        draw_plot(simulation.tally, f"{nodes} agents in {domains} Domains", plot)
-    if remove:
-        _remove(agents, operator, clients)
+    enrolment = Enrolment(url, operator, name)
+    try:
+        agents = _enrol(enrolment, nodes, domains, clients, conditional)
+        simulation = _tick(agents, run)
+        proof = _proof(agents, clients, ledger)
+        report(simulation.tally, len(agents), proof, as_json)
+        if plot is not None:
+            draw_plot(simulation.tally, f"{nodes} agents in {domains} Domains", plot)
+    except KeyboardInterrupt as error:
+        stopped = "stopped before the proof."
+        if not remove:
+            stopped += f" What was registered stays; {REMOVAL.format(name)} removes it."
+        raise Failure(stopped) from error
+    finally:
+        if remove:
+            _remove(enrolment, clients, ledger)
     if proof.silent or proof.unequal:
         raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    """On a terminal; elsewhere nothing at all."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _make_room(connections: int, nodes: int) -> None:
@@ -121,36 +153,31 @@ def _make_room(connections: int, nodes: int) -> None:
         )
 
 
-def _remove(agents: Sequence[Agent], operator: str, clients: int) -> None:
-    from rich.console import Console
-    from rich.progress import Progress
+def _remove(enrolment: Enrolment, clients: int, dsn: str) -> None:
+    from server.fleet.removal import members_of, remove
 
-    from server.fleet.removal import remove
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("removing", total=len(agents))
-        left = remove(agents, operator, min(clients, 8), lambda: progress.advance(task))
+    members = members_of(enrolment, dsn)
+    with _progress() as progress:
+        task = progress.add_task("removing", total=len(members.nodes))
+        left = remove(enrolment, members, min(clients, 8), lambda: progress.advance(task))
     for sentence in left[:20]:
         typer.echo(f"left: {sentence}", err=True)
     if left:
         raise Failure(f"{len(left)} of the fleet's Nodes and Domains could not be removed.")
-    domains = len({agent.domain_id for agent in agents})
-    typer.echo(f"removed: {counted(len(agents), 'Node')}, {counted(domains, 'Domain')}", err=True)
+    nodes, domains = counted(len(members.nodes), "Node"), counted(len(members.domains), "Domain")
+    typer.echo(f"removed: {nodes}, {domains}", err=True)
 
 
 def _enrol(
-    url: str, operator: str, name: str, nodes: int, domains: int, clients: int, conditional: bool
+    enrolment: Enrolment, nodes: int, domains: int, clients: int, conditional: bool
 ) -> list[Agent]:
-    from rich.console import Console
-    from rich.progress import Progress
+    from server.fleet.enrolment import EnrolmentError, enrol
 
-    from server.fleet.enrolment import Enrolment, EnrolmentError, enrol
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with _progress() as progress:
         task = progress.add_task("registering", total=nodes)
         try:
             return enrol(
-                Enrolment(url, operator, name),
+                enrolment,
                 nodes,
                 domains,
                 min(clients, 8),
@@ -163,7 +190,6 @@ def _enrol(
 
 def _tick(agents: Sequence[Agent], run: Any) -> Simulation:
     """Ctrl-C ends the ticks early; the proof comes all the same."""
-    from rich.console import Console
     from rich.progress import Progress, TextColumn
 
     from server.fleet.simulation import Simulation
@@ -173,7 +199,7 @@ def _tick(agents: Sequence[Agent], run: Any) -> Simulation:
     words = TextColumn("{task.fields[words]}")
     columns = (*Progress.get_default_columns()[:3], words)
     try:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        with _progress(*columns) as progress:
             task = progress.add_task("ticking", total=run.seconds, words="")
 
             def look(now: float) -> None:

@@ -36,12 +36,16 @@ class Enrolment:
     operator: str = field(repr=False)
     name: str = "fleet"
 
+    def slug(self, number: int) -> str:
+        """Of the ``number``-th Domain; also how its Nodes' names begin."""
+        return f"{self.name}-{number}"
+
     def domain(self, number: int) -> str:
         """The id of the ``number``-th Domain, on the first range that is free or its own.
 
         The key goes with the range, as the same key with another body would be refused.
         """
-        slug = f"{self.name}-{number}"
+        slug = self.slug(number)
         for mesh_cidr in RANGES[number:] + RANGES[:number]:
             value = {"name": slug, "slug": slug, "mesh_cidr": mesh_cidr}
             answered = self._post("/v1/domains", value, f"{slug}@{mesh_cidr}")
@@ -54,9 +58,8 @@ class Enrolment:
 
     def agent(self, domain_id: str, domain: int, number: int, conditional: bool) -> Agent:
         """Registered by a key that only depends on its name, so that it is adopted next time."""
-        name = f"{self.name}-{domain}-{number}"
-        key = hashlib.sha256(f"simulated key {name}".encode()).digest()
-        value = {"public_key": base64.b64encode(key).decode(), "name": name}
+        name = f"{self.slug(domain)}-{number}"
+        value = {"public_key": base64.b64encode(simulated_key(name)).decode(), "name": name}
         path = f"/v1/domains/{domain_id}/nodes"
         found = _granted(path, self._post(path, value, name))
         return Agent(self.url, str(found["node_id"]), domain_id, str(found["token"]), conditional)
@@ -88,7 +91,16 @@ def enrol(
         return agent
 
     with ThreadPoolExecutor(clients) as pool:
-        return list(pool.map(one, range(nodes)))
+        try:
+            return list(pool.map(one, range(nodes)))
+        except BaseException:  # Ctrl-C among them: what has not begun is let go
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def simulated_key(name: str) -> bytes:
+    """The public key of a simulated Node, by its name; nobody has the private one."""
+    return hashlib.sha256(f"simulated key {name}".encode()).digest()
 
 
 def _granted(path: str, answered: Answered) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,19 @@ from server.dev.stack import Stack
 from server.fleet.agents import Agent
 from server.fleet.enrolment import Enrolment, EnrolmentError, enrol
 from server.fleet.proof import Proof, prove, unequal
-from server.fleet.removal import remove
+from server.fleet.removal import Members, members_of, remove
+from tests.bodies import JSON, body_now
 from tests.client import ask, bearer
 from tests.stacks import running_stack
 
 NODES, DOMAINS = 12, 2
+# Where the tests run in the background Ctrl-C is ignored, and a child inherits that.
+CODE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from server.cli import main
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +39,8 @@ def fleet_stack() -> Iterator[Stack]:
 
 
 def simulate(stack: Stack, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    code = "from server.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", code, "fleet", "simulate", *words],
+        [sys.executable, "-c", CODE, "fleet", "simulate", *words],
         env={"PATH": "/usr/bin:/bin", **stack.env, **stack.identities, **env},
         capture_output=True,
         text=True,
@@ -120,25 +129,53 @@ def test_a_fleet_of_another_name_takes_ranges_that_are_free_and_can_be_removed(
     assert len(theirs) == 2
     assert theirs.isdisjoint(mine)
     stays = first[0].domain_id
-    kept = other.agent(stays, 0, 99, False)
-    left = remove(first, operator, 2, lambda: None)
+    path, headers = f"/v1/domains/{stays}/nodes", {**JSON, **bearer(operator)}
+    made = ask(fleet_stack.url, path, headers, method="POST", body=body_now("RegisterNode"))
+    kept = Agent(fleet_stack.url, made.json["node_id"], stays, made.json["token"])
+    left = remove(other, members_of(other, fleet_stack.dsn), 2, lambda: None)
     assert left == [f"DELETE /v1/domains/{stays}: 409 domain_not_empty"]
     assert [one.pull().status for one in first] == [403] * 3
     assert kept.pull().status == 200
-    assert remove([*first, kept], operator, 2, lambda: None) == []
+    assert members_of(other, fleet_stack.dsn) == Members([], [stays])
+    assert remove(other, Members([kept.node_id], [stays]), 2, lambda: None) == []
     statuses = {
         ask(fleet_stack.url, f"/v1/domains/{one}", bearer(operator)).status for one in theirs
     }
     assert statuses == {404}
 
 
-def test_a_run_removes_its_fleet_when_it_is_told_to(fleet_stack: Stack) -> None:
+def test_a_run_removes_all_of_its_name_when_it_is_told_to(fleet_stack: Stack) -> None:
+    operator = fleet_stack.identities["PLEXSPHERE_OPERATOR_TOKEN"]
+    brief = Enrolment(fleet_stack.url, operator, "brief")
     for _ in range(2):
+        enrol(brief, 5, 2, 4, False, lambda: None)
         result = simulate(
             fleet_stack, "--nodes", "2", "--seconds", "1", "--name", "brief", "--remove"
         )
         assert result.returncode == 0, result.stderr
-        assert result.stderr.splitlines()[-1] == "removed: 2 Nodes, 1 Domain"
+        assert result.stderr.splitlines()[-1] == "removed: 5 Nodes, 2 Domains"
+        assert members_of(brief, fleet_stack.dsn) == Members([], [])
+
+
+def test_a_fleet_is_removed_even_where_its_registration_is_stopped(fleet_stack: Stack) -> None:
+    stopped = Enrolment(
+        fleet_stack.url, fleet_stack.identities["PLEXSPHERE_OPERATOR_TOKEN"], "stopped"
+    )
+    words = ("--nodes", "20000", "--name", stopped.name, "--remove")
+    with subprocess.Popen(
+        [sys.executable, "-c", CODE, "fleet", "simulate", *words],
+        env={"PATH": "/usr/bin:/bin", **fleet_stack.env, **fleet_stack.identities},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        while len(members_of(stopped, fleet_stack.dsn).nodes) < 5:
+            assert running.poll() is None
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        said = running.communicate(timeout=60)[1]
+    assert (running.returncode, said.splitlines()[-1]) == (3, "error: stopped before the proof.")
+    assert "removed: " in said
+    assert members_of(stopped, fleet_stack.dsn) == Members([], [])
 
 
 def test_a_refused_registration_ends_in_one_sentence(fleet_stack: Stack) -> None:

@@ -77,6 +77,9 @@ def test_an_empty_tally_can_be_drawn(tmp_path: Path, ending: str) -> None:
         (("--plot", "no/such/folder/fleet.svg"), {}, "there is no folder no/such/folder"),
         (("--plot", "folder.svg"), {}, "folder.svg cannot be written"),
         ((), {"PLEXSPHERE_DSN": "nonsense"}, "PLEXSPHERE_DSN is malformed"),
+        (("--name", "Bad Name"), {}, "small letters and digits"),
+        (("--name", "fleet-"), {}, "small letters and digits"),
+        (("--name", "f" * 61), {}, "60 characters at most"),
     ],
 )
 def test_what_cannot_be_simulated_is_said_before_anything_is_asked(
@@ -112,3 +115,19 @@ def test_the_summary_says_what_was_proven_and_of_whom_nothing_is(
     assert "22 agents got no last answer, and of those nothing is proven:" in said
     assert said.count(": 503 dependency_unavailable\n") == 20
     assert "  and 2 more: --json has all." in said
+
+
+def test_who_stops_a_registration_is_told_what_removes_what_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*words: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("server.fleet.enrolment.enrol", interrupted)
+    usable = {
+        "PLEXSPHERE_OPERATOR_TOKEN": "t",
+        "PLEXSPHERE_DSN": "postgresql://127.0.0.1:1/x",
+        "PLEXSPHERE_URL": "http://127.0.0.1:1",
+    }
+    result = run("fleet", "simulate", "--name", "outage", **usable)
+    assert "simulate --name outage --nodes 1 --seconds 1 --remove` removes it" in failed(result, 3)
