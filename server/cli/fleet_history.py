@@ -70,19 +70,23 @@ def history(
     service keeps bodies (PLEXSPHERE_HISTORY), from each kept one to the next; with --last from the
     newest but one to the newest, with --diff between any two.
 
-    With --last and --diff the exit code is 1 when something changed.
+    With --last and --diff the exit code is 1 when something changed; always when there is no such
+    Node and none of its audit rows.
     """
-    from db.node_history import node_bodies, node_history
+    from db.node_history import is_there, node_bodies, node_history
 
     if last and any(diff):
         raise Failure("choose one of --last and --diff.", ExitCode.USAGE)
     addressed, ledger = node_id(node), usable_dsn(dsn)
     deadline = Deadline.after(READ_SECONDS, time.monotonic)
     kept = {one.digest: one for one in node_bodies(ledger, addressed, deadline)}
+    served = node_history(ledger, addressed, limit, deadline)[::-1]
+    # Of one that was deregistered the audit rows stay.
+    if not served and not kept and not is_there(ledger, addressed, deadline):
+        raise Failure(f"the ledger has no Node {addressed}.", ExitCode.DIFFERENT)
     if any(diff):
         _show_step(_step(_named(diff[0], kept), _named(diff[1], kept)), addressed, as_json)
         return
-    served = node_history(ledger, addressed, limit, deadline)[::-1]
     known = [kept[one.digest] for one in served if one.digest in kept]
     pairs = list(pairwise(one for one in known if one.packed is not None))
     if last:

@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from server.cli.failures import ExitCode
 from tests.integration.ledger_rows import Hand
-from tests.unit.test_cli_pulling import run
+from tests.unit.test_cli_pulling import failed, run
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
@@ -22,8 +23,8 @@ VALUES (%s, %s, %s, %s, %s, %s)
 
 @pytest.fixture
 def node(hand: Hand) -> UUID:
-    """Granted A twice, B once and A again, with rows between them that are no pull of its own."""
-    granted = hand.node(hand.domain())
+    """Granted A twice, B once and A again, deregistered since; between them no pulls of its own."""
+    granted = uuid4()
     own, other = f"node:{granted}", f"node:{uuid4()}"
     for minute, digest in ((1, A), (2, A), (4, B), (6, A)):
         at = f"2026-11-23 08:0{minute}:00+00"
@@ -66,4 +67,11 @@ def test_people_see_a_table_in_utc(hand: Hand, node: UUID) -> None:
 
 
 def test_a_node_that_was_never_granted_anything_has_no_history(hand: Hand) -> None:
-    assert served(hand, str(uuid4())) == []
+    assert served(hand, str(hand.node(hand.domain()))) == []
+
+
+@pytest.mark.parametrize("more", [(), ("--json",), ("--last",), ("--diff", A, B)], ids=str)
+def test_a_node_that_is_none_is_said_to_be_none(hand: Hand, more: tuple[str, ...]) -> None:
+    unreal = uuid4()
+    result = run("fleet", "history", str(unreal), *more, PLEXSPHERE_DSN=hand.dsn)
+    assert f"the ledger has no Node {unreal}" in failed(result, ExitCode.DIFFERENT)
