@@ -44,7 +44,7 @@ run: ## embedded Postgres and SpiceDB, a sample Domain, the real gunicorn (PORT=
 
 test: ## every test, on its own stack under .dev/test/ (ARGS='-k name' passes options to pytest)
 	$(INSTALL) test
-	@unset PYTHONDONTWRITEBYTECODE; exec $(VENV)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@unset PYTHONDONTWRITEBYTECODE; exec $(VENV)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: ## ruff, its format, and mypy --strict composer handlers
 	$(INSTALL) test
