@@ -22,6 +22,11 @@ sys.exit(run_dev(port=int(sys.argv[2]), nodes=3, workers=1, folder=Path(sys.argv
 """
 
 
+def _hear_hangups() -> None:
+    """Below nohup SIGHUP is ignored, which is inherited."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Run:
     """One start of the dev command; its output goes to a file beside the folder."""
 
@@ -37,6 +42,7 @@ class Run:
                 cwd=REPOSITORY,
                 stdin=subprocess.DEVNULL,
                 env={k: v for k, v in os.environ.items() if k != "MAKELEVEL"},
+                preexec_fn=_hear_hangups,
                 **arguments,  # type: ignore[call-overload]
             )
 
