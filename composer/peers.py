@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +13,9 @@ from uuid import UUID
 from composer.identity import NIL
 
 PUBLIC_KEY_BYTES = 32
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+# Exactly the addresses that ipaddress takes as IPv4, which takes ten times as long to say so.
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,8 @@ def broken_invariant(row: PeerRow) -> str | None:
 def _is_usable_address(text: str | None) -> bool:
     if not text:
         return False
+    if _IPV4.fullmatch(text):
+        return text != "0.0.0.0"
     try:
         return not ipaddress.ip_address(text).is_unspecified
     except ValueError:

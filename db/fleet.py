@@ -86,8 +86,8 @@ class FleetNode:
     def heartbeat_at(self) -> datetime | None:
         """None also where it is no moment, which makes every pull of the Node a 500."""
         try:
-            return self.reachability().last_heartbeat_at
-        except CorruptLedger:
+            return None if self.row[3] is None else rows.moment(self.row[3])
+        except rows.UNDECODABLE:
             return None
 
     def reachability(self) -> ReachabilityRow:

@@ -55,8 +55,8 @@ def reachability_columns(
     """The columns themselves, moments as texts in UTC."""
     return ReachabilityRow(
         state,
-        None if last_heartbeat_at is None else _moment(last_heartbeat_at),
-        _moment(changed_at),
+        None if last_heartbeat_at is None else moment(last_heartbeat_at),
+        moment(changed_at),
     )
 
 
@@ -110,8 +110,8 @@ def _provider(row: list[Any]) -> UserAccessProvider:
         peers,
         secret_ref,
         routing,
-        _moment(created_at),
-        _moment(updated_at),
+        moment(created_at),
+        moment(updated_at),
     )
 
 
@@ -123,8 +123,8 @@ def _rule(row: list[Any]) -> IngressRule:
         sni_host,
         UUID(target_node_id),
         target_port,
-        _moment(created_at),
-        _moment(updated_at),
+        moment(created_at),
+        moment(updated_at),
         acme,
     )
 
@@ -140,8 +140,8 @@ def _tunnel(row: list[Any]) -> SiteToSiteTunnel:
         secret_ref,
         tuple(_text(subnet) for subnet in subnets),
         routing,
-        _moment(created_at),
-        _moment(updated_at),
+        moment(created_at),
+        moment(updated_at),
     )
 
 
@@ -150,7 +150,7 @@ def _array(text: str | None) -> list[Any]:
     return [] if text is None else json.loads(text)
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
     """UTC, exact to the microsecond; ``infinity`` and years past 9999 are no moments."""
     return datetime.fromisoformat(text + "+00:00")
 

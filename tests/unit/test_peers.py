@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import FrozenInstanceError
+from ipaddress import IPv4Address
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,9 @@ from composer.identity import NIL
 from composer.peers import DroppedPeer, Peer, PeerRow, Peers, broken_invariant, domain_peers
 from tests.factories import DOMAIN, REVISION, domain_of, key_bytes, node_id, peer_row
 
+OCTETS = st.sampled_from(
+    ["0", "00", "01", "9", "10", "99", "100", "199", "249", "255", "256", "1000", "", "x"]
+)
 BROKEN = {
     "invalid_node_id": [{"node_id": NIL}],
     "invalid_mesh_ip": [
@@ -196,3 +200,12 @@ def test_every_row_is_kept_or_named_whatever_the_order_of_rows(rows: list[PeerRo
     seen = [peer.node_id for peer in one.peers] + [drop.peer_node_id for drop in one.dropped]
     assert sorted(seen) == sorted(row.node_id for row in rows)
     assert (one.peers, one.dropped) == (other.peers, other.dropped)
+
+
+@given(st.lists(OCTETS, min_size=3, max_size=5).map(".".join))
+def test_an_ipv4_address_is_what_the_standard_library_reads_as_one(text: str) -> None:
+    try:
+        usable = not IPv4Address(text).is_unspecified
+    except ValueError:
+        usable = False
+    assert (broken_invariant(peer_row(1, mesh_ip=text)) is None) is usable
