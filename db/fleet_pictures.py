@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from composer.deadline import Deadline
 from db.connections import Row
+from db.fleet import Reader
 from db.statements import Prepared
 
 FLEET_PICTURES = Prepared("fleet_pictures")
@@ -30,15 +31,6 @@ class LedgerPicture:
     policy: Value | None
     hosts_a_bridge: bool
     state: Value
-
-
-class Reader(Protocol):
-    """A pool's or a single connection's reads."""
-
-    def fetch(
-        self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline
-    ) -> list[Row]:
-        """All rows of one autocommit statement."""
 
 
 class LedgerPictures:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from server.authn.strict import base64url, json_object
 from server.fleet.picture import Picture
 from server.fleet.wire import UNREADABLE, Answered, send
 
@@ -83,8 +83,7 @@ class Agent:
 def _lifetime(token: str) -> tuple[float, float]:
     """When it was issued and when it expires (Unix seconds); an opaque one never does."""
     try:
-        middle = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+        claims = json_object(base64url(token.split(".")[1]))
         return float(claims["iat"]), float(claims["exp"])
     except (IndexError, ValueError, KeyError, TypeError):
         return 0.0, 1e12

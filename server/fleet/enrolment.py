@@ -48,7 +48,7 @@ class Enrolment:
         slug = self.slug(number)
         for mesh_cidr in RANGES[number:] + RANGES[:number]:
             value = {"name": slug, "slug": slug, "mesh_cidr": mesh_cidr}
-            answered = self._post("/v1/domains", value, f"{slug}@{mesh_cidr}")
+            answered = self.ask("POST", "/v1/domains", value, f"{slug}@{mesh_cidr}")
             if answered.code not in ELSEWHERE:
                 return str(_granted("/v1/domains", answered)["id"])
         raise EnrolmentError(
@@ -61,13 +61,17 @@ class Enrolment:
         name = f"{self.slug(domain)}-{number}"
         value = {"public_key": base64.b64encode(simulated_key(name)).decode(), "name": name}
         path = f"/v1/domains/{domain_id}/nodes"
-        found = _granted(path, self._post(path, value, name))
+        found = _granted(path, self.ask("POST", path, value, name))
         return Agent(self.url, str(found["node_id"]), domain_id, str(found["token"]), conditional)
 
-    def _post(self, path: str, value: dict[str, Any], key: str) -> Answered:
-        """A retry of what met a dependency that was away finds what the first attempt wrote."""
+    def ask(
+        self, method: str, path: str, value: dict[str, Any] | None = None, key: str = ""
+    ) -> Answered:
+        """As the operator. A retry of what met a dependency that was away finds what the first
+        attempt wrote."""
+        headers = {"Idempotency-Key": key} if key else {}
         for _ in range(ATTEMPTS):
-            answered = send(self.url, "POST", path, self.operator, value, {"Idempotency-Key": key})
+            answered = send(self.url, method, path, self.operator, value, headers)
             if answered.status not in (NO_ANSWER, 503):
                 break
         return answered

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from composer.deadline import Deadline
 from db.connections import OneReader
 from db.fleet_members import fleet_members
-from server.fleet.enrolment import ATTEMPTS, RANGES, Enrolment, simulated_key
-from server.fleet.wire import NO_ANSWER, send
+from server.fleet.enrolment import RANGES, Enrolment, simulated_key
 
 # What is gone already is as good as removed.
 REMOVED = (200, 204, 404)
@@ -60,8 +59,5 @@ def remove(
 
 
 def _delete(enrolment: Enrolment, path: str) -> str | None:
-    for _ in range(ATTEMPTS):
-        answered = send(enrolment.url, "DELETE", path, enrolment.operator)
-        if answered.status not in (NO_ANSWER, 503):
-            break
+    answered = enrolment.ask("DELETE", path)
     return None if answered.status in REMOVED else f"DELETE {path}: {answered.refusal}"

@@ -20,11 +20,12 @@ from rich.console import Console
 from rich.table import Table
 
 from server.dev.stack import Stack
+from tests.bench import NAIVE
 from tests.bench.load import Measured, Request, load
-from tests.bench.naive_server import naive_server
 from tests.bodies import JSON, body_now
 from tests.client import ask, bearer, pull_path
 from tests.heartbeats import OPERATION, heartbeat_path
+from tests.stacks import another_build
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2
@@ -37,7 +38,7 @@ def measured(nodes: int, seconds: int, connections: int) -> Iterator[tuple[str, 
         pull = pull_path(stack.node_id)
         etag = ask(stack.url, pull, stack.headers).headers["etag"]
         held = stack.headers | {"If-None-Match": etag}
-        with naive_server(stack) as naive_url:
+        with another_build(stack, "naive", NAIVE, {}) as naive_url:
             for name, requests in (
                 ("floor", [Request(f"{stack.url}/v1/version")]),
                 ("pull", [Request(stack.url + pull, stack.headers)]),

@@ -10,19 +10,20 @@ from collections.abc import Iterator
 from itertools import cycle
 
 from server.dev.stack import Stack
+from tests.bench import NAIVE
 from tests.bench.driver import Source, request_bytes
-from tests.bench.naive_server import naive_server
 from tests.bench.rates import Rate, floor, warm
 from tests.bodies import JSON, body_now
 from tests.client import bearer
 from tests.heartbeats import OPERATION, heartbeat_path
+from tests.stacks import another_build
 
 
 def measured(stack: Stack, clients: int, seconds: float) -> Iterator[Rate]:
     yield floor(stack, clients, seconds)
     ours = warm(stack.url, in_turn(stack, stack.url), 200, clients, seconds)
     yield Rate("heartbeat", clients, ours)
-    with naive_server(stack) as url:
+    with another_build(stack, "naive", NAIVE, {}) as url:
         naive = warm(url, in_turn(stack, url), 200, clients, seconds)
         yield Rate("naive heartbeat", clients, naive)
 

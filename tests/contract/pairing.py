@@ -13,7 +13,7 @@ from typing import Any
 
 from handlers.wire import SnapshotBody
 from tests.contract.answer_drift import json_answers, referred
-from tests.contract.drift import Composed, Values
+from tests.contract.drift_values import Composed, Values
 
 
 def unpaired_complaints(

@@ -20,9 +20,9 @@ import pytest
 import yaml
 
 from server.contract import Contract
-from tests.contract import drift
+from tests.contract import drift_values
 from tests.contract.attacked import ATTACKED, NEVER_GRANTED
-from tests.contract.drift import Composed
+from tests.contract.drift_values import Composed
 from tests.contract.pins import DECIDED
 from tests.contract.tables import REACHED
 from tests.contract.test_drift_answers import NOT_KEPT
@@ -145,7 +145,7 @@ LISTS: Mapping[str, Callable[[], Iterable[Any]]] = {
     "Problems of no operation": lambda: problem_checks.FOREIGN,
     "operations never granted": lambda: NEVER_GRANTED,
     "operations whose answers vary": lambda: (name for name, row in ATTACKED.items() if row.varies),
-    "names of a value spelled otherwise": lambda: drift.RESPELLED,
+    "names of a value spelled otherwise": lambda: drift_values.RESPELLED,
     "schemas that a handler puts together": lambda: PUT_TOGETHER,
     "what a schema and its values do not share": not_shared,
     "members of a body that nothing reads": lambda: NOT_KEPT,

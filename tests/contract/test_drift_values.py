@@ -22,7 +22,7 @@ from composer.ports import NodeToken
 from composer.reachability_policy import ReachabilityPolicy
 from composer.registry import NodeSummary, Registered
 from server.contract import Contract
-from tests.contract.drift import Composed, checked_words, enum_complaints, value_complaints
+from tests.contract.drift_values import Composed, checked_words, enum_complaints, value_complaints
 from tests.contract.pairing import (
     object_schemas,
     serialised,

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import psycopg2
 from psycopg2.extensions import connection, cursor
 
+from composer.policy import RuleSetRow
 from tests.factories import key_bytes
 
 
@@ -57,6 +58,17 @@ class Hand:
             "bridge_relays", bridge_resource_id=resource, enabled=enabled, listen_port=51821
         )
         return resource
+
+    def rule_set(self, node: UUID, rules: RuleSetRow) -> None:
+        """The Node has it."""
+        self.insert(
+            "policy_compiled_ruleset",
+            node_id=node,
+            policy_id=rules.policy_id,
+            revision_id=rules.revision_id,
+            rule_payload=rules.rule_payload,
+            fingerprint=rules.fingerprint,
+        )
 
     def assign(
         self, resource: UUID, peer: UUID, host: str = "relay.example", port: int = 1

@@ -40,14 +40,7 @@ def applies(*rules: RuleSetRow) -> Kind:
 
     def apply(hand: Hand, node: UUID, other: UUID) -> None:
         for one in rules:
-            hand.insert(
-                "policy_compiled_ruleset",
-                node_id=node,
-                policy_id=one.policy_id,
-                revision_id=one.revision_id,
-                rule_payload=one.rule_payload,
-                fingerprint=one.fingerprint,
-            )
+            hand.rule_set(node, one)
 
     return apply
 

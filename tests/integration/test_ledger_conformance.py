@@ -79,14 +79,7 @@ class PostgresLedgerFacts:
             ADDRESSED,
         )
         for rules in contents.rule_sets:
-            self._hand.insert(
-                "policy_compiled_ruleset",
-                node_id=ADDRESSED,
-                policy_id=rules.policy_id,
-                revision_id=rules.revision_id,
-                rule_payload=rules.rule_payload,
-                fingerprint=rules.fingerprint,
-            )
+            self._hand.rule_set(ADDRESSED, rules)
         for entry in contents.entries:
             self._hand.insert(
                 "node_state_entries",
