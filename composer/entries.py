@@ -17,7 +17,7 @@ from composer.snapshot import Reports, StateEntry
 
 METADATA, DATA, REPORT = "metadata", "data", "report"
 KINDS = (METADATA, DATA, REPORT)
-# Of a value, in bytes of UTF-8: a JSON schema counts characters (contract.md 2.3).
+# Of a value, in bytes of UTF-8: a JSON schema counts characters, agents count bytes.
 VALUE_MAX_BYTES = 4_096
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from composer.errors import ClockSkew
 
-# How far a client's clock may be from the ledger's, either way (contract.md 2.2).
+# How far a client's clock may be from the ledger's, either way.
 MAX_CLOCK_SKEW = timedelta(seconds=60)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 NIL = UUID(int=0)
 
-# Canonical lower-case text only: upper case, braces and the urn form name no Node (design.md 4).
+# Canonical lower-case text only: upper case, braces and the urn form name no Node.
 _CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -47,7 +47,7 @@ class AddressedNode:
     """The Node on the request path, as gate 3 finds it.
 
     ``authz_token`` is the ZedToken of the Node's last relationship write, or None when none was
-    recorded (design.md 4).
+    recorded (docs/design.md, Relationships).
     """
 
     id: UUID

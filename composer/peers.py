@@ -45,7 +45,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class DroppedPeer:
-    """A row that breaks a per-peer invariant; ``outcome`` is the seed's word for which."""
+    """A row that breaks a per-peer invariant; ``outcome`` names the invariant in logs."""
 
     peer_node_id: UUID
     outcome: str
@@ -55,7 +55,7 @@ class DroppedPeer:
 class DomainPeers:
     """All servable peers of one Domain at one revision, ascending by ``node_id``.
 
-    Shared by every snapshot of the Domain until the ledger names another revision (D7), so what is
+    Shared by every snapshot of the Domain until the ledger names another revision, so what is
     derived from it (bytes, digest, validity) is derived once. Compared by identity.
     """
 
@@ -107,7 +107,7 @@ def domain_peers(domain_id: UUID, revision: UUID, rows: Sequence[PeerRow]) -> Do
 
 
 def broken_invariant(row: PeerRow) -> str | None:
-    """The first invariant the row breaks (the seed's three, D12's ``malformed_public_key``)."""
+    """The first invariant that the row breaks (docs/design.md, The envelope), or None."""
     if row.node_id == NIL:
         return "invalid_node_id"
     if not _is_usable_address(row.mesh_ip):
@@ -137,7 +137,7 @@ def _peer(row: PeerRow) -> Peer:
 
 
 def _fallback_endpoint(row: PeerRow) -> str | None:
-    """``host:port`` of the assigned relay, an IPv6 host in brackets (design.md 5)."""
+    """``host:port`` of the assigned relay, an IPv6 host in brackets."""
     if row.relay_host is None or row.relay_port is None:
         return None
     host = f"[{row.relay_host}]" if ":" in row.relay_host else row.relay_host

@@ -1,4 +1,4 @@
-"""The ``policy`` block: one merged rule set out of a Node's compiled rows (D11).
+"""The ``policy`` block: one merged rule set out of a Node's compiled rows.
 
 A compiled row's payload is a stream of rules, each one canonical JSON object on a line of its own,
 so payloads can be concatenated and the concatenation is again a rule stream.
@@ -24,7 +24,7 @@ PROTOCOLS = frozenset(("tcp", "udp", "icmp", "any"))
 PORTED = frozenset(("tcp", "udp"))
 MAX_PORT = 65535
 _REQUIRED = {"action", "protocol", "source_cidr", "destination_cidr"}
-# contract.md 1.2: no bare address, no dotted IPv4-mapped IPv6.
+# As the contract's pattern: no bare address, no dotted IPv4-mapped IPv6.
 _CIDR = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}/[0-9]{1,2}|[0-9a-fA-F:]+/[0-9]{1,3}", re.ASCII)
 _CIDR_MAX = 49
 

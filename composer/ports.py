@@ -68,7 +68,7 @@ class EntriesSource(Protocol):
 class LedgerView(
     PeerSource, ReachabilitySource, PolicySource, BridgeSource, EntriesSource, Protocol
 ):
-    """All five row sets, read in one statement: they are of one moment of the ledger (D6)."""
+    """All five row sets, read in one statement: they are of one moment of the ledger."""
 
 
 class Ledger(Protocol):
@@ -202,7 +202,7 @@ class TokenMint(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One outcome of the gate table (design.md 4).
+    """One outcome of the gates (docs/design.md, Gates).
 
     ``digest`` is the desired-state digest that was served (hex), on ``granted`` only. ``is_done``:
     the ledger has changed, so the row stands whatever answer leaves. The sink stamps the time.
@@ -224,7 +224,7 @@ class AuditSink(Protocol):
 
 
 class SilentAudit:
-    """The nil sink: no rows, no error, no 501 (seed, gate order)."""
+    """The nil sink: no rows, no error, no 501, because the audit is no load-bearing port."""
 
     def record(self, row: AuditRow) -> None:
         """Forget ``row``."""

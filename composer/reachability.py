@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from composer.errors import CorruptLedger
 from composer.snapshot import Reachability
 
-# "" is "not yet evaluated" (D14).
+# "" means that the Node was never evaluated.
 STATES = ("healthy", "stale", "unreachable", "")
 
-# Go's zero time, which the seed puts where no heartbeat was ever accepted (D14).
+# Go's zero time, which agents expect where no heartbeat was ever accepted.
 ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -25,7 +25,7 @@ class ReachabilityRow:
 
 
 def reachability(row: ReachabilityRow) -> Reachability:
-    """Project the columns. Raises CorruptLedger for a state that is not in the seed's set."""
+    """Project the columns. Raises CorruptLedger for a state that is not in ``STATES``."""
     if row.state not in STATES:
         raise CorruptLedger("reachability_state is none of healthy, stale, unreachable, ''")
     return Reachability(

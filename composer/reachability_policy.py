@@ -1,7 +1,4 @@
-"""How long a Node may be silent: the service's own numbers, and what a Domain may choose instead.
-
-The state machine and its numbers are those of the contract's siblings (contract.md 6).
-"""
+"""How long a Node may be silent: the service's own numbers, or those of its Domain."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """NodeStateSnapshot and its six blocks: the composer's values, field for field the wire's schemas.
 
-Field names and optionality follow design.md 5 and contract.md 1.2; a test holds them against
-``api/plexsphere-v1.yaml`` both ways. Timestamps are aware datetimes in UTC.
+A test holds field names and optionality against ``api/plexsphere-v1.yaml``, both ways.
+Timestamps are aware datetimes in UTC.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from composer.peers import Peers
 
 @dataclass(frozen=True, slots=True)
 class Reachability:
-    """The addressed Node's liveness verdict; ``state`` is ``""`` until first evaluated (D14)."""
+    """The addressed Node's liveness verdict; ``state`` is ``""`` until first evaluated."""
 
     state: str
     last_heartbeat_at: datetime
@@ -45,7 +45,7 @@ class CompiledRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The merged rule set; ``fingerprint`` is the SHA-256 (32 bytes) of the merged stream (D11)."""
+    """The merged rule set; ``fingerprint`` is the SHA-256 (32 bytes) of the merged stream."""
 
     revision_id: UUID
     fingerprint: bytes
@@ -167,7 +167,7 @@ class Reports:
 
 @dataclass(frozen=True, slots=True)
 class NodeStateSnapshot:
-    """The pull's envelope. ``reports`` is the same value as ``state`` (design.md 5)."""
+    """The pull's envelope. ``reports`` is the same value as ``state``."""
 
     peers: Peers
     reachability: Reachability

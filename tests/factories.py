@@ -91,7 +91,7 @@ def call(principal: Principal | None = None, holds: str | None = None) -> Call:
 
 
 def payload(*rules: dict[str, Any]) -> bytes:
-    """Newline-framed canonical rules (D11)."""
+    """Newline-framed canonical rules."""
     return b"".join(json.dumps(rule, separators=(",", ":")).encode() + b"\n" for rule in rules)
 
 

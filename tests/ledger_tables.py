@@ -76,7 +76,7 @@ def load(cursor: Any, tables: Mapping[str, Sequence[Row]]) -> None:
 
 
 def framed(*rules: Mapping[str, Any]) -> bytes:
-    """Rules as a compiled row's payload (D11)."""
+    """Rules as a compiled row's payload."""
     return b"".join(line(rule).encode() + b"\n" for rule in rules)
 
 

@@ -1,4 +1,4 @@
-"""The second implementation: what a pull must answer, from the seed's and the design's text alone.
+"""The second implementation: what a pull must answer, from the text of docs/design.md alone.
 
 It shares no code with `composer`, `db` or `handlers.wire`. One naive query for each row set, then
 sorting and merging in Python, and `json.dumps` at the end. Where it and the service differ, one of
@@ -37,7 +37,7 @@ def expected_body(connection: Connection, node_id: str) -> bytes:
 
 
 def dumps(value: object) -> bytes:
-    """D9: compact, UTF-8, escaped as little as JSON allows. NaN and Infinity are not JSON."""
+    """Compact, UTF-8, escaped as little as JSON allows. NaN and Infinity are not JSON."""
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except ValueError as error:
@@ -107,7 +107,7 @@ def _peer_rows(connection: Connection, node_id: str, domain_id: str) -> list[Row
 
 
 def _flaw(peer_id: str, mesh_ip: str | None, public_key: bytes | None) -> str | None:
-    """The first invariant a row breaks, in the seed's order; the last is D12's."""
+    """The first invariant a row breaks, in the order of docs/design.md, The envelope."""
     if peer_id == NIL:
         return "invalid_node_id"
     if mesh_ip is None or mesh_ip in UNSPECIFIED:
@@ -180,7 +180,7 @@ def state(connection: Connection, node_id: str) -> dict[str, list[dict[str, Any]
     # Python compares text by code point.
     for kind, key, value, workload_tag in sorted(rows, key=lambda row: row[1]):
         entry = {"key": key, "value": value}
-        if workload_tag:  # absent or empty: attributed to none (contract.md 1.2)
+        if workload_tag:  # absent or empty: attributed to no workload
             entry["workload_tag"] = workload_tag
         buckets[ENTRY_BUCKETS[kind]].append(entry)
     return buckets

@@ -23,7 +23,7 @@ Row = tuple[Any, ...]
 
 
 def timestamp(microseconds: Any) -> str:
-    """D14: a fraction of a second without trailing zeros, and absent when it is zero."""
+    """A fraction of a second without trailing zeros, and absent when it is zero."""
     try:
         when = EPOCH + dt.timedelta(microseconds=int(microseconds))
     except (OverflowError, ValueError) as error:  # infinity, BC, or past the year 9999

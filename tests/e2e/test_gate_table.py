@@ -204,7 +204,7 @@ def test_two_pulls_are_byte_equal_also_across_processes(stack: Stack) -> None:
 
 
 def test_the_runbooks_sql_agrees_with_the_pull(stack: Stack) -> None:
-    """The seed's query, verbatim but for the driver's placeholders."""
+    """The runbook's query, verbatim but for the driver's placeholders."""
     rows = run_sql(
         stack.dsn,
         "PREPARE runbook (uuid, uuid) AS SELECT node_id, mesh_ip, public_key FROM"

@@ -1,4 +1,4 @@
-"""With an empty DSN the service boots, and the pull is 501 whoever asks and however (D16)."""
+"""With an empty DSN the service boots, and the pull is 501 whoever asks and however."""
 
 from __future__ import annotations
 

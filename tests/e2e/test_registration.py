@@ -73,7 +73,7 @@ def test_a_deregistered_nodes_token_is_good_for_nothing_and_its_peers_see_it_go(
     path = f"/v1/nodes/{gone['node_id']}"
     assert ask(stack.url, path, operator, method="DELETE").status == 204
     pull = ask(stack.url, pull_path(gone["node_id"]), bearer(gone["token"]))
-    # 404 where SpiceDB's own pace still shows the relation: the row is gone (design.md 4)
+    # 404 where SpiceDB's own pace still shows the relation: the row is gone
     assert pull.status in (403, 404)
     left = ask(stack.url, pull_path(stays["node_id"]), bearer(stays["token"]))
     assert value(left, 200)["peers"] == []

@@ -14,7 +14,7 @@ from tests.client import Reply
 
 CONTRACT = Contract.packaged()
 PROBLEM = "application/problem+json"
-# What the HTTP server may refuse before the service sees it (design.md 4).
+# What the HTTP server may refuse before the service sees it (docs/design.md, Order of refusals).
 HTTP_SERVER_REFUSES = (400, 414, 431)
 
 

@@ -69,7 +69,7 @@ def state_equals_reports(exchange: Exchange, world: World) -> str | None:
 
 
 def fingerprint_is_of_the_rules(exchange: Exchange, world: World) -> str | None:
-    """D11, from the wire alone: our ledgers hold their rules in the wire's own spelling."""
+    """From the wire alone: our ledgers hold their rules in the spelling of the wire."""
     policy = (exchange.snapshot or {}).get("policy")
     if not policy:
         return None

@@ -113,7 +113,7 @@ def correlation_id_is_one(exchange: Exchange, world: World) -> str | None:
 
 
 def json_is_compact(exchange: Exchange, world: World) -> str | None:
-    """D9: the bytes of `json.dumps` without spaces; a duplicate key shows here as well."""
+    """The bytes of `json.dumps` without spaces; a duplicate key shows here as well."""
     value = exchange.value
     if value is None:
         return None

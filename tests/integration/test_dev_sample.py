@@ -1,4 +1,4 @@
-"""The sample Domain holds what design.md 7 promises, the same for the same seed."""
+"""The sample Domain holds every kind of Node, and is the same for the same SEED."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network

@@ -1,4 +1,4 @@
-"""One moment (D6): a view mixes no two versions of the ledger, where separate statements do."""
+"""One moment: a view mixes no two versions of the ledger, where separate statements do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""peers_revision (D7): changes with whatever the peers of a Domain show, and with nothing else."""
+"""peers_revision: changes with whatever the peers of a Domain show, and with nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The snapshot's statement (D6): one, of one moment, by index, and what the runbook's says too."""
+"""The snapshot's statement: one, of one moment, by index, and what the runbook's says too."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytest_plugins = "tests.integration.ledger_fixtures"
 READS = [SNAPSHOT_FOR_NODE, NODE_BY_ID]
 NAMES = [read.name for read in READS]
 
-# The seed's runbook, word for word.
+# The query of docs/runbook.md, word for word.
 RUNBOOK = (
     "SELECT node_id, mesh_ip, public_key FROM plexsphere.tenancy_nodes"
     " WHERE domain_id = $1 AND id <> $2 ORDER BY node_id ASC"

@@ -1,4 +1,4 @@
-"""Writers at once: no deadlock, and no change of the peers that keeps its old revision (D7)."""
+"""Writers at once: no deadlock, and no change of the peers that keeps its old revision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One moment (D6): no body mixes two versions of the ledger, however many are written meanwhile.
+"""One moment: no body mixes two versions of the ledger, however many are written meanwhile.
 
 A writer inside Postgres commits one version after another; each touches every row set, and each
 block says somewhere which version it is of. First a reader that asks several times, to show that

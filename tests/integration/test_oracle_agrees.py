@@ -141,7 +141,7 @@ def features(body: bytes) -> set[str]:
 def check_digests(
     changes: Sequence[Change], before: dict[str, Answered], after: dict[str, Answered]
 ) -> None:
-    """A digest stands for everything but the two timestamps of `reachability` (D10)."""
+    """A digest stands for everything but the two timestamps of `reachability`."""
     for node_id, answer in after.items():
         earlier = before[node_id]
         if answer.status == earlier.status == 200:

@@ -115,7 +115,7 @@ def test_the_token_of_a_platform_role_is_on_every_domain(drained: Following, way
 
 
 def test_neither_token_moves_the_domains_revision(drained: Following) -> None:
-    """It decides whether peers are read again (D7)."""
+    """It decides whether peers are read again."""
     domain = new_domain(drained.dsn)
     registered(drained, domain)
     drained.write(PLATFORM, *touch((PLATFORM, "manager", EDITOR)))

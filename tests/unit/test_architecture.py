@@ -1,4 +1,4 @@
-"""The house's rules about rooms (house.md) as an allow-list over every module, and a proof of each.
+"""The house's rules about rooms as an allow-list over every module, and a proof of each.
 
 A checker takes a tree and returns complaints by name; the tree is ours, or one with a planted
 violation.

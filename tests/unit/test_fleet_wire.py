@@ -1,4 +1,4 @@
-"""What a simulated agent sends, and what it makes of answers: as plexd does (contract.md 3.4)."""
+"""What a simulated agent sends, and what it makes of answers: as plexd does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gates as a table: every combination of port outcomes against what design.md 4 says of it."""
+"""The gates as a table: every combination of port outcomes (docs/design.md, Gates)."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Expected:
 
 
 def expected(principal: str, node: str, check: str, lookup: str, composition: str) -> Expected:
-    """The gate table of design.md 4, read from top to bottom."""
+    """The gate table of docs/design.md, read from top to bottom."""
     if principal == "none":
         return Expected(UNAUTHORIZED, ())
     if node != "canonical":

@@ -1,4 +1,4 @@
-"""Operations and their handlers: coverage by name, both ways, and ports put inside (D3)."""
+"""Operations and their handlers: coverage by name, both ways, and ports put inside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``reachability`` block: the Addressed Node's own liveness columns (D14)."""
+"""The ``reachability`` block: the Addressed Node's own liveness columns."""
 
 from __future__ import annotations
 

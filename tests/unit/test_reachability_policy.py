@@ -1,4 +1,4 @@
-"""A Domain's own reachability policy: contract.md 6, and nothing in between."""
+"""A Domain's own reachability policy: three durations that agree, or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of breach is caught before an answer leaves, and nothing here raises (D8)."""
+"""Every kind of breach is caught before an answer leaves, and nothing here raises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: read once, complained about all together and by name (D16)."""
+"""Settings: read once, complained about all together and by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wire bytes: those of Python's ``json`` over dicts written here, by hand, from design.md 5."""
+"""Wire bytes: those of Python's ``json`` over dicts written here by hand."""
 
 from __future__ import annotations
 

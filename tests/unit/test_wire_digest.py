@@ -1,4 +1,4 @@
-"""The desired-state digest (D10): everything but reachability's two timestamps."""
+"""The desired-state digest: everything but reachability's two timestamps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a moment, a number and a key are written on the wire (D9, D14)."""
+"""How a moment, a number and a key are written on the wire."""
 
 from __future__ import annotations
 
