@@ -77,7 +77,7 @@ bench-registry: ## registrations, heartbeats, sweeps, the relay, fleet status (S
 
 breaking: ## which edits of the contract since BASE break a client (BASE=<git ref>)
 	$(INSTALL) run $(ELSEWHERE)
-	@exec $(VENV)/python -m server.dev.breaking "$(BASE)"
+	@exec $(VENV)/python -m deploy.breaking "$(BASE)"
 
 lint-api: ## the contract's style and correctness: Spectral, Redocly's CLI and the rules of the house
 	$(INSTALL) run $(ELSEWHERE)
@@ -98,7 +98,7 @@ fuzz: ## Schemathesis and directed cases against the real service (CASES=200 an 
 	$(INSTALL) test
 	@exec $(VENV)/python -m tests.fuzz --cases $(CASES) $(if $(filter-out file,$(origin SEED)),--seed $(SEED))
 
-docs-assets: ## the docs page's pinned files from npm into server/docs/
+docs-assets: ## the docs page's pinned files from npm into server/http/docs/
 	$(INSTALL) test
 	@exec $(VENV)/python -m tests.e2e.browser.headless assets
 

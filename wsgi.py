@@ -1,6 +1,6 @@
-"""The WSGI entry point: ``gunicorn -c python:server.gunicorn_conf wsgi:application``."""
+"""The WSGI entry point: ``gunicorn -c python:server.gunicorn.conf wsgi:application``."""
 
-from server.start_check import start
+from server.start import start
 
 service = start()
 application = service.app

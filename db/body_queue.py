@@ -20,7 +20,7 @@ OVERHEAD = 1_024  # bytes that a waiting body costs beside its own
 
 
 class BodyQueue:
-    """Implements server.history.BodyHistory."""
+    """Implements server.http.body_history.BodyHistory."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ STATEMENT_TIMEOUT_MS = 10_000
 
 
 class PostgresSweeps:
-    """Implements server.evaluator.Sweeps, over one connection. Not for several threads."""
+    """Implements server.workers.evaluator.Sweeps, over one connection. Not for several threads."""
 
     def __init__(
         self,
@@ -51,13 +51,13 @@ class PostgresSweeps:
         self._elected = False
 
     def sweep(self, deadline: Deadline) -> Sweep | None:
-        """See server.evaluator.Sweeps."""
+        """See server.workers.evaluator.Sweeps."""
         if not self._elected:
             self._elected = bool(self._run("evaluator_elect", {"turn": TURN}, deadline)[0][0])
         return self._sweep(deadline) if self._elected else None
 
     def sweep_once(self, deadline: Deadline) -> Sweep:
-        """See server.evaluator.Sweeps."""
+        """See server.workers.evaluator.Sweeps."""
         return self._sweep(deadline)
 
     def close(self) -> None:

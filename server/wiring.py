@@ -20,12 +20,12 @@ from db.followers import followers
 from db.pool import ReadPool
 from handlers import OPERATIONS
 from handlers.service import NoPublishedKeys, ServicePorts
-from server.app import Authenticate, build_app
-from server.audit import HeldAudit
 from server.authn.minting import JwtMint
 from server.authn.own_keys import JoinedKeys, OwnKeys
 from server.authn.sources import key_source, own_keys
 from server.authn.tokens import TokenVerifier
+from server.authoring.problem_check import problem_complaints
+from server.authoring.signatures import signature_complaints
 from server.authz.admin import SpiceDbAdmin
 from server.authz.bulkhead import Bulkhead
 from server.authz.channel import SpiceDbChannel
@@ -33,26 +33,26 @@ from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.readiness import SpiceDbReadiness
 from server.authz.spicedb import SpiceDbChecker
 from server.authz.writer import TupleWriter
-from server.contract import Contract
-from server.contract_errors import ContractError
-from server.docs_page import docs_page
-from server.gauges import Exposition, ReadFollowers
-from server.health import DependencyProbes, Probe
-from server.history import BodyHistory
-from server.metrics import Metrics
-from server.observers import (
+from server.contract.document import Contract
+from server.contract.errors import ContractError
+from server.http.app import Authenticate, build_app
+from server.http.body_history import BodyHistory
+from server.http.docs_page import docs_page
+from server.http.held_audit import HeldAudit
+from server.http.operations import bind, coverage_complaints, is_refused
+from server.receipt import WiringReceipt
+from server.settings import Settings
+from server.telemetry.gauges import Exposition, ReadFollowers
+from server.telemetry.health import DependencyProbes, Probe
+from server.telemetry.metrics import Metrics
+from server.telemetry.observers import (
     AuditObserver,
     HistoryObserver,
     TokenObserver,
     outbox_row_parked,
     warn,
 )
-from server.operations import bind, coverage_complaints, is_refused
-from server.probes import keys_probe, ledger_probe, spicedb_probe, wiring_probe
-from server.problem_check import problem_complaints
-from server.receipt import WiringReceipt
-from server.settings import Settings
-from server.signatures import signature_complaints
+from server.telemetry.probes import keys_probe, ledger_probe, spicedb_probe, wiring_probe
 from server.wiring_pools import postgres_outbox, scrape_pool, write_pool
 from server.wiring_ports import ADAPTERS, Shared, operation_ports
 

@@ -35,10 +35,10 @@ from handlers.node_token import NodeTokenPorts
 from handlers.reachability import ReachabilityPorts
 from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.spicedb import SpiceDbChecker
-from server.metrics import Metrics
 from server.moved_time import moved_time
-from server.observers import DropObserver
 from server.settings import Settings
+from server.telemetry.metrics import Metrics
+from server.telemetry.observers import DropObserver
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from server.contract import Contract
+from server.contract.document import Contract
 from server.dev.stack import Stack
 from tests.bodies import JSON, body_now
 from tests.client import Reply, ask, bearer

@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from secrets import token_bytes, token_hex
 from typing import Any
 
-from server.contract import Contract
+from server.contract.document import Contract
 from tests.contract.documented import documented
 
 JSON = {"Content-Type": "application/json"}

@@ -27,8 +27,8 @@ from handlers.answers import Call
 from handlers.node_state import PullPorts, get_node_state
 from handlers.refusals import Refused
 from handlers.wire import SnapshotBody
-from server.contract import Contract
-from server.response_validation import Outgoing, ResponseValidator
+from server.contract.document import Contract
+from server.http.response_validation import Outgoing, ResponseValidator
 from tests.fakes import FakeDropReporter
 
 CALLER = Principal(PrincipalKind.USER, "reader")

@@ -12,9 +12,9 @@ from handlers.refusals import (
     RefusalKind,
     Refused,
 )
-from server.contract import Contract
-from server.request_refusals import BODY_REFUSALS
-from server.request_validation import checked_body
+from server.contract.document import Contract
+from server.http.request_refusals import BODY_REFUSALS
+from server.http.request_validation import checked_body
 from tests.bodies import example_body
 
 CONTRACT = Contract.packaged()

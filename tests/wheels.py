@@ -89,7 +89,7 @@ def served_from(
     """A gunicorn of that python in an empty folder, logging to ``gunicorn.log`` there."""
     port = free_ports(1)[0]
     folder.mkdir(parents=True, exist_ok=True)
-    command = [str(python), "-m", "gunicorn", "-c", "python:server.gunicorn_conf"]
+    command = [str(python), "-m", "gunicorn", "-c", "python:server.gunicorn.conf"]
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PLEXSPHERE_"))}
     with (folder / "gunicorn.log").open("wb") as log:
         server = subprocess.Popen(

@@ -43,7 +43,6 @@ _EXAMPLES = {
     "diff": "plexsphere-state diff $A $B --token-b $(plexsphere-state token node:$B)",
     "receipt": "plexsphere-state receipt --json",
     "doctor": "plexsphere-state doctor",
-    "scaffold": "plexsphere-state scaffold GetNodeMetrics",
 }
 _AUDIT = "plexsphere-state audit --follow --outcome insufficient_relation"
 # Their subcommands and words are in their modules.
@@ -75,7 +74,7 @@ def _made(name: str) -> Made:
 def _module(name: str) -> Any:
     """Imports no other."""
     match name:
-        case "dev" | "serve" | "migrate" | "token" | "scaffold":
+        case "dev" | "serve" | "migrate" | "token":
             from server.cli import running as found
         case "evaluator":
             from server.cli import evaluating as found

@@ -20,8 +20,8 @@ from server.authz.admin import SpiceDbAdmin
 from server.authz.channel import SpiceDbChannel
 from server.authz.schema import missing_from
 from server.cli.failures import innermost
-from server.relay import LATE_SECONDS
 from server.settings import Settings, SettingsError, read_settings
+from server.workers.relay import LATE_SECONDS
 
 CHECK_SECONDS = 3.0
 # Tokens are judged by our clock with a leeway of 30 s, liveness by Postgres' against 60 s and more:

@@ -53,7 +53,7 @@ def evaluator(
 
 def _once(sweeps: PostgresSweeps, as_json: bool) -> None:
     from composer.deadline import Deadline
-    from server.evaluator import as_fields
+    from server.workers.evaluator import as_fields
 
     sweep = sweeps.sweep_once(Deadline.after(ONCE_SECONDS, time.monotonic))
     sweeps.close()
@@ -78,8 +78,8 @@ def _transition_in_words(one: Transition) -> str:
 def _until_stopped(sweeps: PostgresSweeps, settings: Settings) -> None:
     import structlog
 
-    from server.evaluator import Evaluator
-    from server.logs import configure
+    from server.telemetry.logs import configure
+    from server.workers.evaluator import Evaluator
 
     configure(settings.log_format, settings.log_level)
     log = structlog.stdlib.get_logger("plexsphere")

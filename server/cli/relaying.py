@@ -45,8 +45,8 @@ def relay(
     invalid.
     """
     from server.authz.following import following
-    from server.observers import outbox_row_parked
     from server.settings import read_settings
+    from server.telemetry.observers import outbox_row_parked
 
     settings = read_settings(tokenless=True)
     on_parked = say_parked if once else outbox_row_parked
@@ -67,7 +67,7 @@ def say_parked(row: OutboxRow, because: str) -> None:
 def _once(parts: Following, as_json: bool) -> None:
     from composer.deadline import Deadline
     from composer.errors import AuthzUnavailable
-    from server.relay import Relay
+    from server.workers.relay import Relay
 
     run = Relay(parts.relay, parts.outbox.lag)
     rows = 0
@@ -115,8 +115,8 @@ def reasons(lag: Lag, holders: Sequence[Holder], deferred: Mapping[str, str]) ->
 def _until_stopped(parts: Following, settings: Settings) -> None:
     import structlog
 
-    from server.logs import configure
-    from server.relay import Relay
+    from server.telemetry.logs import configure
+    from server.workers.relay import Relay
 
     configure(settings.log_format, settings.log_level)
     log = structlog.stdlib.get_logger("plexsphere")

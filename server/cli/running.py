@@ -48,14 +48,14 @@ def serve() -> None:
     be reached does not: /readyz says which is down.
     """
     from server.settings import read_settings
-    from server.start_check import start_complaints
+    from server.start import start_complaints
 
     complaints = start_complaints()
     if complaints:
         raise Failure("\n".join(complaints), ExitCode.USAGE)
     if not read_settings().provisioned:
         typer.echo("PLEXSPHERE_DSN is not set: every pull will be answered 501.", err=True)
-    gunicorn = ["-m", "gunicorn", "-c", "python:server.gunicorn_conf", "wsgi:application"]
+    gunicorn = ["-m", "gunicorn", "-c", "python:server.gunicorn.conf", "wsgi:application"]
     # The same process goes on as gunicorn, so that a supervisor's signals reach it.
     os.execv(sys.executable, [sys.executable, *gunicorn])
 
@@ -132,28 +132,3 @@ def token(
     except NotASigningKey as error:
         raise Failure(f"{error}.", ExitCode.USAGE) from error
     typer.echo(minted)
-
-
-def scaffold(
-    operation_id: Annotated[
-        str, typer.Argument(metavar="OPERATION_ID", help="An operation of the contract.")
-    ],
-) -> None:
-    """Print what a declared operation needs, piece by piece, and where each goes.
-
-    For spec authors: edit api/plexsphere-v1.yaml first, then this, then make it true.
-    """
-    from handlers import OPERATIONS
-    from server.contract import packaged_contract
-    from server.contract_check import contract_complaints
-    from server.contract_errors import ContractError
-    from server.dev.scaffold import ScaffoldError
-    from server.dev.scaffold import scaffold as draft
-
-    try:
-        typer.echo(draft(operation_id))
-    except ScaffoldError as error:
-        raise Failure(str(error), ExitCode.USAGE) from error
-    except ContractError as error:
-        complaints = contract_complaints(packaged_contract(), OPERATIONS)
-        raise Failure("\n".join(complaints) or str(error), ExitCode.USAGE) from error

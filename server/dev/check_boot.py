@@ -2,7 +2,7 @@
 
 import sys
 
-from server.start_check import start_complaints, whereabouts
+from server.start import start_complaints, whereabouts
 
 
 def main() -> int:

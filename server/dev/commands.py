@@ -119,7 +119,7 @@ def gunicorn_command(
         name=name,
         argv=[
             *(sys.executable, "-m", "gunicorn"),
-            *("-c", "python:server.gunicorn_conf"),
+            *("-c", "python:server.gunicorn.conf"),
             # Also what a later start knows its strays by.
             *("--pid", str(places.gunicorn / f"{name}.pid")),
             "wsgi:application",

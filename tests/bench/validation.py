@@ -26,8 +26,8 @@ from rich.table import Table
 
 from composer.snapshot import Peers
 from handlers.wire import SnapshotBody, SnapshotWire
-from server.contract import Contract
-from server.response_validation import Outgoing, ResponseValidator
+from server.contract.document import Contract
+from server.http.response_validation import Outgoing, ResponseValidator
 from tests.factories import domain_of, node_id, peer_row, snapshot
 
 SIZES = "64,1000,10000"

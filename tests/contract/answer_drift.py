@@ -13,7 +13,7 @@ from typing import Any
 
 from handlers.answers import JSON, Answer
 from handlers.wire import SnapshotBody
-from server.contract import METHODS
+from server.contract.document import METHODS
 
 Schema = Mapping[str, Any]
 Words = Collection[tuple[str, str]]

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from server.dev.breaking.documents import Document
-from server.dev.breaking.findings import Finding, Severity
-from server.dev.breaking.operations import compare
+from deploy.breaking.documents import Document
+from deploy.breaking.findings import Finding, Severity
+from deploy.breaking.operations import compare
 
 CONTRACT = Path(__file__).resolve().parents[2] / "api" / "plexsphere-v1.yaml"
 REAL: dict[str, Any] = yaml.load(CONTRACT.read_bytes(), yaml.CSafeLoader)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from server.contract import METHODS, Contract
+from server.contract.document import METHODS, Contract
 
 Table = Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
-from server.contract import Contract
+from server.contract.document import Contract
 from tests.contract import drift_values
 from tests.contract.attacked import ATTACKED, NEVER_GRANTED
 from tests.contract.drift_values import Composed

@@ -5,7 +5,7 @@ Every row is an edit of the real file.
 
 import pytest
 
-from server.dev.breaking.findings import Severity
+from deploy.breaking.findings import Severity
 from tests.contract.breaking_edits import (
     PROPERTIES,
     STATE,

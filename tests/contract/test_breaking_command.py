@@ -1,4 +1,4 @@
-"""``python -m server.dev.breaking BASE`` in a repository of its own; documents that go round."""
+"""``python -m deploy.breaking BASE`` in a repository of its own; documents that go round."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from server.dev.breaking.documents import Document, Unreadable
-from server.dev.breaking.operations import compare
+from deploy.breaking.documents import Document, Unreadable
+from deploy.breaking.operations import compare
 from tests.contract.breaking_edits import CONTRACT
 
 ROOT = CONTRACT.parents[1]
@@ -81,7 +81,7 @@ def repository(tmp_path: Path) -> Path:
 def breaking(repository: Path) -> Run:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "server.dev.breaking", *arguments],
+            [sys.executable, "-m", "deploy.breaking", *arguments],
             cwd=repository,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from handlers import OPERATIONS
-from server.contract import Contract
-from server.contract_check import contract_complaints
+from server.authoring.contract_check import contract_complaints
+from server.contract.document import Contract
 
 ROOT = Path(__file__).resolve().parents[2]
 RAW = Contract.packaged().raw

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from handlers import OPERATIONS
-from server.contract_check import contract_complaints
+from server.authoring.contract_check import contract_complaints
 from tests.contract.test_contract_places import TEXT
 
 SCHEMES = "  securitySchemes:\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from handlers import OPERATIONS
-from server.contract import Contract
-from server.contract_check import contract_complaints
+from server.authoring.contract_check import contract_complaints
+from server.contract.document import Contract
 
 TEXT = Contract.packaged().raw.decode()
 INTERNAL = "        '500': { $ref: '#/components/responses/InternalServerError' }\n"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.contract import Contract
+from server.contract.document import Contract
 from tests.contract.documented import documented, example_complaints
 
 CONTRACT = Contract.packaged()

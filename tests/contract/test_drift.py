@@ -11,9 +11,9 @@ import pytest
 
 from handlers import OPERATIONS
 from handlers.answers import Answer, Call
-from server.contract import METHODS, Contract
+from server.authoring.signatures import signature_complaints
+from server.contract.document import METHODS, Contract
 from server.settings import Settings
-from server.signatures import signature_complaints
 from server.wiring import wire
 from tests.contract.attacked import NEVER_GRANTED
 from tests.contract.drift import relation_complaints, route_complaints, table_complaints

@@ -11,7 +11,7 @@ import pytest
 
 from handlers import OPERATIONS
 from handlers.answers import Answer
-from server.contract import Contract
+from server.contract.document import Contract
 from tests.contract.answer_drift import Given, Recorded, answer_complaints, body_complaints
 from tests.contract.answered import ANSWERED, Asking
 from tests.contract.test_drift_values import WORDS

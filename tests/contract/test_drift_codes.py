@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from handlers.refusals import CATALOGUE, RefusalKind
-from server.contract import Contract
+from server.contract.document import Contract
 from tests.contract.drift import byte_complaints, code_complaints, status_complaints
 
 CONTRACT = Contract.packaged()

@@ -21,7 +21,7 @@ from composer.peers import Peer
 from composer.ports import NodeToken
 from composer.reachability_policy import ReachabilityPolicy
 from composer.registry import NodeSummary, Registered
-from server.contract import Contract
+from server.contract.document import Contract
 from tests.contract.drift_values import Composed, checked_words, enum_complaints, value_complaints
 from tests.contract.pairing import (
     object_schemas,

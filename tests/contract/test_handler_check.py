@@ -7,8 +7,8 @@ import re
 import pytest
 
 from handlers import OPERATIONS
-from server.contract import Contract
-from server.contract_check import contract_complaints
+from server.authoring.contract_check import contract_complaints
+from server.contract.document import Contract
 from tests.contract.tables import AUTHZ
 from tests.contract.test_contract_places import TEXT
 

@@ -1,6 +1,6 @@
 """A test build: the production application whose worker a test kills, or holds, between two steps.
 
-    CRASH_FOLDER=... gunicorn -c python:server.gunicorn_conf tests.e2e.crashing_wsgi:application
+    CRASH_FOLDER=... gunicorn -c python:server.gunicorn.conf tests.e2e.crashing_wsgi:application
 
 Nothing of the service is replaced: the adapters tell where a write is, and a trap may be laid there
 (crash_steps.py). A worker that dies does so by SIGKILL: no hook, no flush, no goodbye.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from server.contract import Contract
+from server.contract.document import Contract
 from server.dev.sample import OPERATOR
 from server.dev.stack import Stack
 from tests import scratch

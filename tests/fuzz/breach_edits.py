@@ -14,7 +14,7 @@ import flask
 from composer.identity import Principal, PrincipalKind
 from handlers.refusals import UNAUTHORIZED
 from handlers.wire import json_bytes
-from server.problems import problem_answer
+from server.http.problems import problem_answer
 from tests.client import bearer, pull_path
 from tests.fuzz.breached_build import Build
 from tests.fuzz.breached_service import Edit, Shown, ask

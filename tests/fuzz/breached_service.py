@@ -20,13 +20,13 @@ from composer.snapshot_composer import SnapshotComposer
 from handlers import OPERATIONS
 from handlers.node_state import PullPorts
 from handlers.service import HealthCheck, ServicePorts
-from server.app import build_app
-from server.audit import HeldAudit
-from server.docs_page import docs_page
-from server.gauges import Exposition
-from server.metrics import Metrics
-from server.operations import bind
-from server.response_validation import Outgoing, ResponseValidator
+from server.http.app import build_app
+from server.http.docs_page import docs_page
+from server.http.held_audit import HeldAudit
+from server.http.operations import bind
+from server.http.response_validation import Outgoing, ResponseValidator
+from server.telemetry.gauges import Exposition
+from server.telemetry.metrics import Metrics
 from tests.client import Reply
 from tests.fakes import FakeDropReporter, FakeHealthProbe
 from tests.fuzz.exchange import CONTRACT, operation_at

@@ -14,7 +14,7 @@ from itertools import chain
 from uuid import UUID
 
 from composer.registry import cursor_after
-from server.contract import OperationContract
+from server.contract.document import OperationContract
 from tests.bodies import JSON, body_now, moment
 from tests.client import bearer
 from tests.contract.tables import AUTHZ

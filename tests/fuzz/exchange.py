@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from server.contract import Contract, OperationContract, ResponseContract
+from server.contract.document import Contract, OperationContract, ResponseContract
 from tests.client import Reply
 
 CONTRACT = Contract.packaged()

@@ -1,6 +1,6 @@
 """A test build: the production application with a fault behind every operation.
 
-    gunicorn -c python:server.gunicorn_conf tests.fuzz.faulty_wsgi:application
+    gunicorn -c python:server.gunicorn.conf tests.fuzz.faulty_wsgi:application
 
 Each handler raises where it would ask its ports, so that the 500 takes the way of a real fault
 through the error handler and the doorkeeper.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.contract import METHODS
+from server.contract.document import METHODS
 
 
 @dataclass(frozen=True, slots=True)

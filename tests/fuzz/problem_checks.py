@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from server.contract import METHODS
+from server.contract.document import METHODS
 from tests.fuzz.exchange import CONTRACT, PROBLEM, Exchange
 from tests.fuzz.own_checks import Check
 from tests.fuzz.world import World

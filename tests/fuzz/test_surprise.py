@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from server.contract import METHODS, Contract
+from server.contract.document import METHODS, Contract
 from tests.factories import node_id
 from tests.fuzz import directed as cases
 from tests.fuzz import tally

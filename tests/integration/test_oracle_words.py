@@ -11,8 +11,8 @@ import pytest
 from psycopg2.extensions import connection
 from structlog.testing import capture_logs
 
-from server.metrics import Metrics
-from server.observers import DropObserver
+from server.telemetry.metrics import Metrics
+from server.telemetry.observers import DropObserver
 from tests.ledger_tables import NIL, Row, Tables, framed, load
 from tests.ledger_words import (
     ADDRESSES,

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from server.contract import Contract
-from server.schemas import Validator
+from server.contract.document import Contract
+from server.contract.schemas import Validator
 from tests.golden.pull import kept
 
 BODIES = {name: json.loads(body) for name, body in kept().items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import urlencode
 
-from server.contract import Contract
+from server.contract.document import Contract
 from tests.contract.answered import IN_DOMAIN, NODE
 from tests.contract.documented import parameter_examples
 

@@ -1,4 +1,4 @@
-"""What every BodyHistory promises (``server.history.BodyHistory``)."""
+"""What every BodyHistory promises (``server.http.body_history.BodyHistory``)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 
-from server.history import BodyHistory
+from server.http.body_history import BodyHistory
 from tests.factories import node_id
 
 A, B = "aa" * 32, "bb" * 32

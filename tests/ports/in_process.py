@@ -21,12 +21,12 @@ from composer.snapshot_composer import SnapshotComposer
 from handlers import OPERATIONS
 from handlers.node_state import PullPorts
 from handlers.service import Asset, DocsPage, ServicePorts
-from server.app import build_app
-from server.audit import HeldAudit
-from server.contract import Contract
-from server.gauges import Exposition
-from server.metrics import Metrics
-from server.operations import Handler, bind
+from server.contract.document import Contract
+from server.http.app import build_app
+from server.http.held_audit import HeldAudit
+from server.http.operations import Handler, bind
+from server.telemetry.gauges import Exposition
+from server.telemetry.metrics import Metrics
 from tests.factories import DOMAIN, EPOCH, addressed, agent_of, entry, node_id, peer_row
 from tests.fakes import (
     FakeAuditSink,

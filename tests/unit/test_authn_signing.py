@@ -15,8 +15,8 @@ from server.authn.keys import NO_KEYS, KeySet, parse_key_set, unheard
 from server.authn.own_keys import JoinedKeys, OwnKeys, check_signing_setting, signing_document
 from server.authn.signing import parse_signing_keys, thumbprint
 from server.authn.sources import own_keys
-from server.health import Degraded, Down
-from server.probes import keys_probe
+from server.telemetry.health import Degraded, Down
+from server.telemetry.probes import keys_probe
 from tests.fakes import FakeClock
 from tests.ports.deadlines import in_time
 from tests.tokens import FixedKeys, SigningKey, ed25519_key, es256_key, jwks, rs256_key

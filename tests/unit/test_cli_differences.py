@@ -11,7 +11,7 @@ import pytest
 from server.cli.bodies import parse_snapshot
 from server.cli.differences import Change, Difference, differences
 from server.cli.records import rule_line
-from server.contract import Contract
+from server.contract.document import Contract
 
 Body = dict[str, Any]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ import typer
 import server.cli
 from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable
 from server.cli.failures import ExitCode, Failure, failure_of
-from server.contract import Contract
 from server.settings import SettingsError
 from tests.unit.test_cli_pulling import NODE, failed, run
 
@@ -95,7 +93,6 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "fleet history",
             "fleet status",
             "doctor",
-            "scaffold",
         ]
     )
     for command in [*commands, "audit"]:
@@ -122,28 +119,6 @@ def test_a_command_starts_without_importing_the_others() -> None:
 
 def test_the_exit_codes_are_documented() -> None:
     assert "Exit codes: 0 fine" in " ".join(run("--help", COLUMNS="200").output.split())
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "complaint"),
-    [
-        ("paths:\n", "paths: }\n", "did not find expected node content"),
-        ("format: int64\n", "format: int65\n", "format 'int65' has no check in server/schemas.py"),
-    ],
-    ids=["no YAML", "no such format"],
-)
-def test_a_contract_that_scaffold_cannot_read_is_told_with_its_place(
-    monkeypatch: pytest.MonkeyPatch, before: str, after: str, complaint: str
-) -> None:
-    lines = Contract.packaged().raw.decode().splitlines(keepends=True)
-    at = next(number for number, line in enumerate(lines) if line.endswith(before))
-    lines[at] = lines[at].replace(before, after)
-    raw = "".join(lines).encode()
-    monkeypatch.setattr("server.contract.packaged_contract", lambda: raw)
-    monkeypatch.setattr(Contract, "packaged", classmethod(lambda cls: cls(raw)))
-    said = failed(run("scaffold", "GetDomain"), ExitCode.USAGE)
-    place = rf"error: api/plexsphere-v1\.yaml:{at + 1}:\d+: "
-    assert re.sub(place, "", said) == f"{complaint}\n"
 
 
 def test_unknown_options_are_a_usage_error() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from server.contract import Contract
-from server.schemas import Validator
+from server.contract.document import Contract
+from server.contract.schemas import Validator
 from tests.factories import node_id
 from tests.ports.in_process import FakeService
 

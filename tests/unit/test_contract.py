@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from server.contract import Contract
-from server.contract_errors import ContractError
+from server.contract.document import Contract
+from server.contract.errors import ContractError
 
 CONTRACT = Contract.packaged()
 

@@ -118,8 +118,8 @@ def test_every_kind_of_file_that_a_worker_reads_is_watched() -> None:
     assert {
         *("api/plexsphere-v1.yaml", "composer/peers.py", "db/queries/ping.sql", "wsgi.py"),
         *("db/migrations/0004_audit.sql", "handlers/wire.py", "server/authn/tokens.py"),
-        *("server/authz/schema.zed", "server/docs/page.js", "server/docs/page.css"),
-        *("server/docs/index.html", "server/docs/swagger-ui.css"),
+        *("server/authz/schema.zed", "server/http/docs/page.js", "server/http/docs/page.css"),
+        *("server/http/docs/index.html", "server/http/docs/swagger-ui.css"),
     } <= found.keys()
     files = [one for room in ROOMS for one in (REPOSITORY / room).rglob("*") if one.is_file()]
     left = {one.suffix for one in files if str(one.relative_to(REPOSITORY)) not in found}

@@ -17,7 +17,7 @@ from handlers.answers import Answer, Call
 from handlers.node_state import PullPorts, get_node_state
 from handlers.service import ServicePorts
 from handlers.wire import Block, SnapshotBody
-from server.doorkeeper import _outgoing
+from server.http.doorkeeper import _outgoing
 from tests.factories import DOMAIN, entry, peer_row
 from tests.fakes import FakeDropReporter, FakeLedger
 from tests.ports.in_process import FakeService
@@ -222,12 +222,12 @@ def test_a_body_near_what_agents_take_is_served_and_warned_of(size: int, warned:
 
 # What breaks at the door, and the status that leaves then.
 FAULTS = {
-    "server.request_context.operation_id": 500,
-    "server.request_context.correlation_id": 500,
-    "server.request_context.kept_snapshot": 500,
-    "server.doorkeeper.ResponseValidator.breach": 500,
-    "server.doorkeeper.settle": 200,
-    "server.request_context.elapsed": 200,
+    "server.http.request_context.operation_id": 500,
+    "server.http.request_context.correlation_id": 500,
+    "server.http.request_context.kept_snapshot": 500,
+    "server.http.doorkeeper.ResponseValidator.breach": 500,
+    "server.http.doorkeeper.settle": 200,
+    "server.http.request_context.elapsed": 200,
 }
 
 
@@ -264,7 +264,7 @@ def test_a_breach_that_cannot_be_told_does_not_leave_all_the_same(
     broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = FakeService()
-    monkeypatch.setattr(f"server.doorkeeper.{broken}", raising)
+    monkeypatch.setattr(f"server.http.doorkeeper.{broken}", raising)
     assert_last_word(at_the_door(service, b"{}"))
 
 
@@ -275,7 +275,7 @@ def test_a_refusal_that_cannot_be_told_is_a_500_all_the_same(
 ) -> None:
     service = FakeService()
     service.nodes.fails = KeyError("hunter2") if port == "nodes" else None
-    monkeypatch.setattr(f"server.app.{broken}", raising)
+    monkeypatch.setattr(f"server.http.app.{broken}", raising)
     answer = service.pull(1, who=1 if port == "nodes" else None)
     assert answer.status_code == 500
     assert_last_word(answer)
@@ -285,7 +285,7 @@ def test_a_grant_is_not_on_record_when_its_answer_could_not_be_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     service = FakeService()
-    monkeypatch.setattr("server.doorkeeper.ResponseValidator.breach", raising)
+    monkeypatch.setattr("server.http.doorkeeper.ResponseValidator.breach", raising)
     assert (service.pull().status_code, service.audit.rows) == (500, [])
 
 

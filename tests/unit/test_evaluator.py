@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from composer.deadline import Deadline
 from composer.errors import ComposerError, DatastoreUnavailable
 from composer.sweep import Sweep, Transition
-from server.evaluator import LONGEST_BACKOFF, Evaluator
+from server.workers.evaluator import LONGEST_BACKOFF, Evaluator
 
 NOTHING = Sweep((), resumed=False)
 MOVED = Sweep((Transition("healthy", "stale", 2, ("a", "b")),), resumed=False)

@@ -14,8 +14,8 @@ from composer.errors import AuthzUnavailable, DatastoreUnavailable
 from composer.identity import AddressedDomain, AddressedNode, Principal, node_object
 from composer.ports import AuditRow, PeerTable, SilentAudit
 from composer.snapshot_composer import SnapshotComposer
-from server.metrics import Metrics
-from server.observers import DropObserver
+from server.telemetry.metrics import Metrics
+from server.telemetry.observers import DropObserver
 from tests.factories import ALLOW_HTTPS, DOMAIN, bridge_rows, entry, node_id, peer_row, rule_set
 from tests.fakes import (
     FakeAuditSink,

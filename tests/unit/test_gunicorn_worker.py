@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from server import gunicorn_worker
-from server.gunicorn_worker import part_from
+from server.gunicorn import worker as gunicorn_worker
+from server.gunicorn.worker import part_from
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -13,7 +13,7 @@ from handlers.refusals import (
     MALFORMED_HEARTBEAT_REQUEST,
     RefusalKind,
 )
-from server.contract import DEFAULT_BODY_MAX
+from server.contract.document import DEFAULT_BODY_MAX
 from tests.sent_bodies import GOOD, body_of, with_member
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 import structlog
 
-from server.logs import configure
+from server.telemetry.logs import configure
 
 
 @pytest.fixture(autouse=True)

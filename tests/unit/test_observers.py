@@ -7,8 +7,8 @@ import re
 import structlog
 
 from db.outbox import OutboxRow
-from server.metrics import Metrics
-from server.observers import (
+from server.telemetry.metrics import Metrics
+from server.telemetry.observers import (
     AuditObserver,
     DropObserver,
     HistoryObserver,

@@ -18,7 +18,7 @@ def place(release):
 
 place("old")
 import handlers
-from server.gunicorn_conf import post_fork
+from server.gunicorn.conf import post_fork
 place("new")
 post_fork(None, None)
 place("newer")

@@ -13,16 +13,16 @@ from handlers.answers import Answer, Call
 from handlers.node_state import PullPorts, refuse_pull
 from handlers.refusals import INTERNAL, Refused
 from handlers.service import HealthCheck, ServicePorts
-from server.contract import Contract
-from server.contract_errors import ContractError
-from server.operations import (
+from server.authoring.problem_check import problem_complaints
+from server.contract.document import Contract
+from server.contract.errors import ContractError
+from server.http.operations import (
     OperationResolver,
     bind,
     coverage_complaints,
     gate_of,
     is_refused,
 )
-from server.problem_check import problem_complaints
 from tests.bodies import JSON, body_now
 from tests.contract.attacked import ATTACKED, NEVER_GRANTED
 from tests.factories import agent_of, node_id

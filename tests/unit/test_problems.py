@@ -9,8 +9,8 @@ import pytest
 from composer import errors
 from composer.errors import ComposerError
 from handlers.refusals import CATALOGUE, INTERNAL, RefusalKind, Refused, refusal_for
-from server.contract import Contract
-from server.problems import (
+from server.contract.document import Contract
+from server.http.problems import (
     FRAMEWORK,
     INSTANCE_MAX,
     TITLES,

@@ -10,7 +10,7 @@ import structlog
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, DatastoreUnavailable
 from db.outbox import Lag
-from server.relay import FIRST_BACKOFF, LAG_EVERY, LONGEST_BACKOFF, POLL_SECONDS, Relay
+from server.workers.relay import FIRST_BACKOFF, LAG_EVERY, LONGEST_BACKOFF, POLL_SECONDS, Relay
 from tests.fakes import FakeClock
 
 

@@ -16,12 +16,12 @@ from handlers.refusals import (
     UNSUPPORTED_MEDIA_TYPE,
     Refused,
 )
-from server import request_validation
-from server.contract import DEFAULT_BODY_MAX, Contract
-from server.contract_errors import ContractError
-from server.request_bodies import inflated
-from server.request_refusals import BODY_REFUSALS
-from server.request_validation import checked_body
+from server.contract.document import DEFAULT_BODY_MAX, Contract
+from server.contract.errors import ContractError
+from server.http import request_validation
+from server.http.request_bodies import inflated
+from server.http.request_refusals import BODY_REFUSALS
+from server.http.request_validation import checked_body
 from tests.sent_bodies import APP, CONTRACT, EXAMPLE, GOOD, OPERATION, body_of, of_size, with_member
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from handlers.answers import Answer, Call
 from handlers.service import ServicePorts
-from server.contract import Contract
+from server.contract.document import Contract
 from tests.ports.in_process import FakeService
 
 PARAMETERS: list[dict[str, Any]] = [

@@ -12,9 +12,9 @@ from composer.ports import NodeToken
 from composer.registry import Registered
 from handlers.wire import Block, SnapshotBody, SnapshotWire, json_bytes
 from handlers.wire_registry import registration_body
-from server.contract import Contract
-from server.response_validation import ENTRY_BYTES, Breach, Outgoing, ResponseValidator
-from server.schemas import Validator
+from server.contract.document import Contract
+from server.contract.schemas import Validator
+from server.http.response_validation import ENTRY_BYTES, Breach, Outgoing, ResponseValidator
 from tests.factories import EPOCH, domain_of, node_id, peer_row, reachability, snapshot
 
 CONTRACT = Contract.packaged()

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from handlers.refusals import CATALOGUE
 from handlers.wire import Block, SnapshotBody, json_bytes
-from server.contract import Contract
-from server.problems import FRAMEWORK, problem_answer
-from server.response_validation import Breach, Outgoing, ResponseValidator
+from server.contract.document import Contract
+from server.http.problems import FRAMEWORK, problem_answer
+from server.http.response_validation import Breach, Outgoing, ResponseValidator
 from tests.factories import CORRELATION, node_id
 
 CONTRACT = Contract.packaged()

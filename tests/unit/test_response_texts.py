@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from server.contract import Contract
-from server.response_validation import Outgoing, ResponseValidator
-from server.schemas import Validator
+from server.contract.document import Contract
+from server.contract.schemas import Validator
+from server.http.response_validation import Outgoing, ResponseValidator
 
 CONTRACT = Contract.packaged()
 HEADERS = {

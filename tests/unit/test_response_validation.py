@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from handlers.wire import Block, SnapshotBody, SnapshotWire, json_bytes
-from server.contract import Contract
-from server.response_validation import Breach, Outgoing, ResponseValidator
+from server.contract.document import Contract
+from server.http.response_validation import Breach, Outgoing, ResponseValidator
 from tests.factories import CORRELATION, snapshot
 
 CONTRACT = Contract.packaged()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from handlers.wire import SnapshotBody, SnapshotWire
-from server.contract import Contract
-from server.response_validation import Breach, Outgoing, ResponseValidator
+from server.contract.document import Contract
+from server.http.response_validation import Breach, Outgoing, ResponseValidator
 from tests.factories import domain_of, peer_row, snapshot
 from tests.unit.test_response_memory import CONTRACT, HEADERS, pulled
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.contract import Contract
+from server.contract.document import Contract
 from tests.factories import node_id
 from tests.ports.in_process import FakeService
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from server.contract_errors import ContractError
-from server.schemas import Fault, SchemaCompiler, translate
+from server.contract.errors import ContractError
+from server.contract.schemas import Fault, SchemaCompiler, translate
 
 UUID_TEXT = "0190b2c4-8d5e-7a10-9c3f-5b6e7f8091a2"
 COMPONENTS: dict[str, Any] = {

@@ -11,7 +11,7 @@ import yaml
 
 from handlers.answers import Answer, Call
 from handlers.service import ServicePorts
-from server.contract import Contract
+from server.contract.document import Contract
 from tests.ports.asking import path_of, query_of
 from tests.ports.in_process import FakeService
 

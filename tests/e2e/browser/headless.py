@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 HOME = ROOT / ".dev" / "browser"
 PACKAGE = HOME / "node_modules" / "swagger-ui-dist"
-PAGE = ROOT / "server" / "docs"
+PAGE = ROOT / "server" / "http" / "docs"
 ASSETS = (
     "swagger-ui-bundle.js",
     "swagger-ui-bundle.js.LICENSE.txt",
@@ -149,11 +149,11 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def copy_assets() -> None:
-    """The pinned package's files into ``server/docs/``."""
+    """The pinned package's files into ``server/http/docs/``."""
     install()
     for name in ASSETS:
         shutil.copyfile(PACKAGE / name, PAGE / name)
-        print(f"server/docs/{name}: {(PAGE / name).stat().st_size} bytes")
+        print(f"server/http/docs/{name}: {(PAGE / name).stat().st_size} bytes")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What an author of the contract is told before a start."""

@@ -1,0 +1,169 @@
+"""What is wrong with a contract, for its author: one line each, with file, line and column.
+
+Asked before the service starts and before it reloads, so that a slip of the pen never takes down
+what is running.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import handlers as handlers_room
+from server.authoring.handler_check import handler_complaints
+from server.authoring.limits import limit_faults
+from server.authoring.nodes import Misread, find, find_key, mappings, read_nodes
+from server.authoring.problem_check import problem_complaints
+from server.authoring.shape import ShapeFault, shape_fault
+from server.authoring.signatures import signature_complaints
+from server.contract.document import CONTRACT_FILE, METHODS, Contract, OperationContract
+from server.contract.errors import ContractError
+from server.http.operations import coverage_complaints
+from server.http.request_validation import missing_body_refusals
+
+PLACE = f"api/{CONTRACT_FILE}"
+INDEX = "handlers/__init__.py"
+LONGEST_COMPLAINT = 200
+
+
+def contract_complaints(raw: bytes, handlers: Mapping[str, Callable[..., Any]]) -> list[str]:
+    """Every reason why ``raw`` cannot be served by ``handlers``, in the order of the file."""
+    try:
+        root, document = read_nodes(raw)
+    except Misread as error:
+        return [_complaint(PLACE, error.line, error.column, str(error))]
+    found = [*_duplicate_keys(root), *_dangling_references(root), *_unknown_schemes(root)]
+    if not found:
+        found = [*_specification(document, root)]
+    if not found:
+        found = [*_operations(root)]
+    if not found:
+        found = [_told(root, fault) for fault in limit_faults(document)]
+    if not found:
+        found = [*_coverage(raw, root, handlers)]
+    return [_complaint(*one) for one in sorted(found)]
+
+
+Fault = tuple[str, int, int, str]
+
+
+def _complaint(file: str, line: int, column: int, sentence: str) -> str:
+    text = " ".join(sentence.split())[:LONGEST_COMPLAINT]
+    return f"{file}:{line + 1}:{column + 1}: {text}"
+
+
+def _at(node: yaml.Node, sentence: str) -> Fault:
+    return PLACE, node.start_mark.line, node.start_mark.column, sentence
+
+
+def _duplicate_keys(root: yaml.Node) -> Iterator[Fault]:
+    """YAML lets the last one win, which is never what was meant."""
+    for mapping in mappings(root):
+        seen: set[str] = set()
+        for key, _ in mapping.value:
+            if key.value in seen:
+                yield _at(key, f"the key {key.value} stands here a second time")
+            seen.add(key.value)
+
+
+def _dangling_references(root: yaml.Node) -> Iterator[Fault]:
+    """One for each target: who renames a schema has to know its name, and how often it is used."""
+    broken: dict[str, list[yaml.Node]] = {}
+    for mapping in mappings(root):
+        for key, value in mapping.value:
+            if key.value != "$ref" or not isinstance(value, yaml.ScalarNode):
+                continue
+            parts = value.value.removeprefix("#/").split("/")
+            if not value.value.startswith("#/") or find(root, parts)[1] < len(parts):
+                broken.setdefault(value.value, []).append(value)
+    for target, (first, *others) in broken.items():
+        more = f"; {len(others)} more do" if others else ""
+        yield _at(first, f"$ref {target} points to nothing in this file{more}")
+
+
+def _unknown_schemes(root: yaml.Node) -> Iterator[Fault]:
+    """Connexion looks them up when it is built, and says only that a key is missing."""
+    schemes, depth = find(root, ["components", "securitySchemes"])
+    known = {key.value for key, _ in schemes.value} if depth == 2 else set()
+    for holder in (root, *(operation for _, _, operation in _declared(root))):
+        demands, depth = find(holder, ["security"])
+        for demand in demands.value if depth and isinstance(demands, yaml.SequenceNode) else ():
+            for name, _ in demand.value if isinstance(demand, yaml.MappingNode) else ():
+                if name.value not in known:
+                    yield _at(name, f"{name.value} is none of components/securitySchemes")
+
+
+def _specification(document: dict[str, Any], root: yaml.Node) -> Iterator[Fault]:
+    fault = shape_fault(document)
+    if fault is not None:
+        yield _told(root, fault)
+
+
+def _told(root: yaml.Node, fault: ShapeFault) -> Fault:
+    return _at((find_key if fault.key else find)(root, fault.path)[0], fault.sentence)
+
+
+def _declared(root: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node, yaml.Node]]:
+    """Every operation, with the nodes of its path and its method; shapes may be wrong yet."""
+    paths, depth = find(root, ["paths"])
+    for path, item in paths.value if depth and isinstance(paths, yaml.MappingNode) else ():
+        for method, operation in item.value if isinstance(item, yaml.MappingNode) else ():
+            if method.value in METHODS:
+                yield path, method, operation
+
+
+def _operations(root: yaml.Node) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for path, method, operation in _declared(root):
+        named, depth = find(operation, ["operationId"])
+        if depth == 0:
+            yield _at(method, f"{method.value} {path.value} has no operationId")
+        elif named.value in seen:
+            yield _at(named, f"the operationId {named.value} stands here a second time")
+        else:
+            seen.add(named.value)
+
+
+def _coverage(
+    raw: bytes, root: yaml.Node, handlers: Mapping[str, Callable[..., Any]]
+) -> Iterator[Fault]:
+    try:
+        contract = Contract(raw)
+    except ContractError as error:  # a schema that does not compile, a format without a check
+        yield _at(find(root, error.path)[0], str(error))
+        return
+    sentences = coverage_complaints(contract, handlers)
+    if not sentences:
+        sentences = signature_complaints(contract.operations, handlers)
+    if not sentences:
+        missing = missing_body_refusals(contract)
+        sentences = [f"{name}: its body has no line in BODY_REFUSALS" for name in missing]
+    if not sentences:
+        told = [*problem_complaints(contract, handlers), *handler_complaints(contract, handlers)]
+        for path, sentence in told:
+            yield _at(find(root, path)[0], sentence)
+    for sentence in sentences:
+        words = re.split(r"\W+", sentence)
+        operation = next((one for name, one in contract.operations.items() if name in words), None)
+        if operation is not None:
+            yield _at(find(root, _whereabouts(operation))[0], sentence)
+        else:
+            yield _at_handler(words, sentence)
+
+
+def _at_handler(names: Sequence[str], sentence: str) -> Fault:
+    """A handler nobody asks for stands in the index of the service, not in the contract."""
+    loader = handlers_room.__spec__.loader
+    index = Path(loader.get_code(handlers_room.__name__).co_filename)  # a frozen tree has no source
+    for number, line in enumerate(index.read_text("utf-8").splitlines()):
+        if any(line.lstrip().startswith(f'"{name}":') for name in names if name):
+            return INDEX, number, len(line) - len(line.lstrip()), sentence
+    return INDEX, 0, 0, sentence
+
+
+def _whereabouts(operation: OperationContract) -> list[str]:
+    return ["paths", operation.path, operation.method.lower(), "operationId"]

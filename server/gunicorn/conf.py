@@ -1,0 +1,112 @@
+"""gunicorn's settings, all of them here (design.md 9 has what was measured)."""
+
+import gc
+import os
+import shutil
+import sys
+import tempfile
+
+import authzed.api.v1
+import connexion
+import jsonschema_rs
+import sqlalchemy.pool
+
+from server.settings import (
+    METRICS_FOLDER,
+    SettingsError,
+    metrics_directory,
+    read_settings,
+    share_metrics,
+)
+from server.start import refuse_to_start, start_complaints
+
+try:
+    _settings = read_settings()
+except SettingsError:
+    refuse_to_start(start_complaints())
+
+OURS = ("api", "composer", "db", "handlers", "server", "wsgi")
+# Two thirds of what a worker imports, imported before any is forked: each comes up in half the time
+# and shares the pages. Nothing of them runs by that; ours, a worker imports anew.
+_preloaded = (authzed.api.v1, connexion, jsonschema_rs, sqlalchemy.pool)
+
+bind = _settings.bind
+workers = _settings.workers
+worker_class = "server.gunicorn.worker.Worker"
+threads = _settings.threads
+# An idle keep-alive connection counts; agents keep one each, and 1,000 is the default.
+worker_connections = 20_000
+# Longer than an agent's 60 s tick, so that a pull finds its connection open.
+keepalive = 75
+# A second stack on the machine would meet this one there.
+control_socket_disable = True
+# With it a reload loses connections that wait in the dying worker's queue.
+reuse_port = False
+# The listener's queue; a fleet without jitter arrives at once.
+backlog = 4096
+# Requests in flight get this long after SIGTERM; audit rows are flushed behind them.
+graceful_timeout = 10
+# gthread workers notify from their main loop: this ends a worker whose loop hangs.
+timeout = 30
+# The sizes the service answers for; above them gunicorn answers by itself (414, 431), as it does
+# to what is no HTTP (400), an unknown `Expect` (417) and an unknown `Transfer-Encoding` (501).
+limit_request_line = 8_190
+limit_request_fields = 100
+limit_request_field_size = 8_190
+# No header of a client's names our paths or our scheme, whoever sends it: gunicorn would let a
+# SCRIPT_NAME from loopback rewrite the routing.
+forwarder_headers = ""
+secure_scheme_headers = {}  # type: ignore[var-annotated]
+# Worker heartbeat files in memory: a slow disk must not look like a hung worker.
+worker_tmp_dir = "/dev/shm"
+accesslog = None
+logger_class = "server.gunicorn.logs.PipelineLogger"
+proc_name = "plexsphere-state"
+
+# Made once and kept over reloads, which read this file again: counts go on.
+_metrics = metrics_directory() or ""
+if METRICS_FOLDER not in _metrics:
+    _metrics = tempfile.mkdtemp(prefix=METRICS_FOLDER)
+    share_metrics(_metrics)
+
+
+def post_fork(server, worker):  # type: ignore[no-untyped-def]
+    """Read one release, even where the next one is put into its place while this worker starts.
+
+    What the master has imported is of the release before, or a link that may lead elsewhere soon.
+    """
+    sys.path[:] = map(os.path.realpath, sys.path)
+    for name in list(sys.modules):
+        if name.partition(".")[0] in OURS and name != __name__:
+            del sys.modules[name]
+    # Importing the application makes nothing but long-lived objects: collecting waits for that.
+    gc.disable()
+
+
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
+    """Print the wiring receipt at boot, once for all workers, which are alike (D15)."""
+    gc.freeze()
+    gc.enable()
+    if worker.age == 1:
+        import wsgi
+
+        wsgi.service.receipt.log()
+
+
+def child_exit(server, worker):  # type: ignore[no-untyped-def]
+    """Forget a dead worker's gauges; its counts stay."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)
+
+
+def worker_exit(server, worker):  # type: ignore[no-untyped-def]
+    """Flush what the worker still holds: audit rows. One that did not start holds nothing."""
+    wsgi = sys.modules.get("wsgi")
+    if wsgi is not None:
+        wsgi.service.close()
+
+
+def on_exit(server):  # type: ignore[no-untyped-def]
+    """Leave nothing behind."""
+    shutil.rmtree(_metrics, ignore_errors=True)

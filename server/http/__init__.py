@@ -1,0 +1,1 @@
+"""The service as seen from the network: requests in, Problems and answers out."""

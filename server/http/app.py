@@ -1,0 +1,210 @@
+"""The WSGI application: Connexion from the contract, and our answers at every seam.
+
+design.md 9 has what was tried: security runs before parameter validation, so gates 0 and 1 stand in
+Connexion's security seam; framework errors take the Problem shape in one error handler; one
+``after_request`` decides whether an answer may leave.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import connexion
+import flask
+import structlog
+from connexion.apis.flask_api import FlaskApi
+from connexion.decorators.response import ResponseValidator as ConnexionResponseValidator
+from connexion.exceptions import ProblemException
+from connexion.lifecycle import ConnexionRequest
+from connexion.security import FlaskSecurityHandlerFactory
+from flask import Response
+from flask.globals import request_ctx
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, default_exceptions
+
+from composer.identity import Principal
+from composer.ports import AuditSink, SilentAudit
+from handlers.gates import known_principal
+from handlers.refusals import INTERNAL, RefusalKind, Refused
+from server.contract.document import Contract
+from server.http import request_context
+from server.http.body_history import BodyHistory
+from server.http.doorkeeper import LARGE_BODY_BYTES, Doorkeeper, last_word
+from server.http.operations import Handler, OperationResolver, is_unprovisioned, respond_problem
+from server.http.problems import FRAMEWORK
+from server.http.request_validation import body_validator, parameter_validator
+from server.telemetry.metrics import Metrics
+
+_log = structlog.stdlib.get_logger("plexsphere.http")
+
+Authenticate = Callable[[list[str]], Principal | None]
+
+
+def build_app(
+    contract: Contract,
+    bound: Mapping[str, Handler],
+    authenticate: Authenticate,
+    metrics: Metrics,
+    deadline_s: float,
+    audit: AuditSink | None = None,
+    large_body_bytes: int = LARGE_BODY_BYTES,
+    history: BodyHistory | None = None,
+) -> flask.Flask:
+    """One application of one contract. Nothing is asked of the outside here."""
+    front = connexion.FlaskApp(
+        "plexsphere",
+        options={"swagger_ui": False, "serve_spec": False},
+        server_args={"static_folder": None},
+    )
+    front.api_cls = _api_class(bound, authenticate)  # type: ignore[assignment]
+    app: flask.Flask = front.app
+    app.url_map.merge_slashes = False
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.before_request(lambda: _begin(deadline_s))
+    front.add_api(
+        contract.document,
+        resolver=OperationResolver(contract, bound),
+        validate_responses=True,
+        validator_map={
+            "parameter": parameter_validator(contract),
+            "body": body_validator(contract),
+            "response": _DecidedLater,
+        },
+    )
+    answer_error = functools.partial(_answer_error, contract)
+    # by status too: Connexion registers its own for each, and the nearer one wins
+    for error in (Exception, ProblemException, *default_exceptions):
+        app.register_error_handler(error, answer_error)
+    app.after_request(
+        Doorkeeper(contract, metrics, audit or SilentAudit(), large_body_bytes, history).let_out
+    )
+    return app
+
+
+def _begin(deadline_s: float) -> None:
+    """Werkzeug routes `//livez` as `/livez`; the file has no such URL, so it is nobody's."""
+    request_context.start(deadline_s)
+    path = flask.request.environ["PATH_INFO"]
+    if not path.startswith("/") or path.startswith("//"):
+        flask.request.url_rule = None
+        raise NotFound
+
+
+def _api_class(bound: Mapping[str, Handler], authenticate: Authenticate) -> type[FlaskApi]:
+    class GatedSecurity(FlaskSecurityHandlerFactory):  # type: ignore[misc]
+        def get_bearerinfo_func(self, security_definition: object) -> Callable[..., object]:
+            """Connexion asks for one, or answers 401 with its own body; never called."""
+            return lambda token: None
+
+        def verify_security(
+            self, auth_funcs: object, function: Callable[[ConnexionRequest], Response]
+        ) -> Callable[[ConnexionRequest], Response]:
+            @functools.wraps(function)
+            def gated(request: ConnexionRequest) -> Response:
+                handler = bound[request_context.operation_id() or ""]
+                if is_unprovisioned(handler):
+                    handler()  # gate 0 before gate 1: whoever asks
+                headers = flask.request.headers.getlist("Authorization")
+                request_context.admit(known_principal(authenticate(headers)))
+                return function(request)
+
+            return gated
+
+    class GatedApi(FlaskApi):  # type: ignore[misc]
+        @staticmethod
+        def make_security_handler_factory(pass_context_arg_name: object) -> GatedSecurity:
+            return GatedSecurity(pass_context_arg_name)
+
+        @classmethod
+        def get_request(cls, *args: Any, **params: Any) -> ConnexionRequest:
+            return _unread_request(params)
+
+    return GatedApi
+
+
+def _unread_request(path_params: Mapping[str, Any]) -> ConnexionRequest:
+    """A request whose body is not read here: 413 must not precede 401.
+
+    Where the contract declares one, ``body_validator`` reads it after security.
+    """
+    context: dict[str, Any] = {}
+    request_ctx.connexion_context = context  # type: ignore[attr-defined]
+    return ConnexionRequest(
+        flask.request.url,
+        flask.request.method,
+        headers=flask.request.headers,
+        form={},
+        query=flask.request.args,
+        body=b"",
+        json_getter=lambda: None,
+        files={},
+        path_params=path_params,
+        context=context,
+        cookies=flask.request.cookies,
+    )
+
+
+class _DecidedLater(ConnexionResponseValidator):  # type: ignore[misc]
+    """Connexion's hook, bound; ``Doorkeeper`` decides for all answers."""
+
+    def validate_response(self, *args: object) -> bool:
+        return True
+
+
+def _answer_error(contract: Contract, error: Exception) -> Response:
+    """The one bridge from exceptions to Problems. Never raises."""
+    try:
+        return _problem_of(contract, error)
+    except Exception as broken:  # the log, or the Problem itself
+        return last_word(broken)
+
+
+def _problem_of(contract: Contract, error: Exception) -> Response:
+    if isinstance(error, Refused):
+        return _refuse(error)
+    kind = _framework_kind(error)
+    if kind is not None:
+        allow = _allowed(contract) if isinstance(error, MethodNotAllowed) else ()
+        return respond_problem(Refused(kind, type(error).__name__), allow)
+    _log.error(
+        "request_failed",
+        operation=request_context.operation_id(),
+        correlation_id=request_context.correlation_id(),
+        exc_info=error,
+    )
+    return respond_problem(Refused(INTERNAL, type(error).__name__))
+
+
+def _framework_kind(error: Exception) -> RefusalKind | None:
+    if isinstance(error, HTTPException):
+        return FRAMEWORK.get(error.code or INTERNAL.status)
+    if isinstance(error, ProblemException):
+        return FRAMEWORK.get(error.status)
+    return None
+
+
+def _refuse(refused: Refused) -> Response:
+    kind = refused.kind
+    log = _log.error if kind is INTERNAL else _log.warning if kind.retry_after else _log.info
+    log(
+        "request_refused",
+        operation=request_context.operation_id(),
+        status=kind.status,
+        code=kind.code,
+        cause=refused.inside,
+        correlation_id=request_context.correlation_id(),
+    )
+    return respond_problem(refused)
+
+
+def _allowed(contract: Contract) -> tuple[str, ...]:
+    """The declared methods of the path: Werkzeug's own list changes order with the hash seed."""
+    asked = flask.request.path.split("/")
+    for path in contract.document["paths"]:
+        parts = path.split("/")
+        if len(parts) == len(asked) and all(
+            one.startswith("{") or one == other for one, other in zip(parts, asked, strict=True)
+        ):
+            return contract.methods_of(path)
+    return ()

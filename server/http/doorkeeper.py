@@ -1,0 +1,153 @@
+"""Nothing leaves unchecked: every answer is held against the contract, counted, or withheld."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from http import HTTPStatus
+from uuid import uuid4
+
+import flask
+import structlog
+from flask import Response
+
+from composer.ports import AuditSink
+from handlers.refusals import INTERNAL, Refused
+from handlers.wire import json_bytes
+from server.contract.document import Contract
+from server.http import request_context
+from server.http.body_history import BodyHistory, keep_served
+from server.http.held_audit import settle
+from server.http.operations import is_problem, respond_problem
+from server.http.problems import problem_answer
+from server.http.response_validation import Breach, Outgoing, ResponseValidator
+from server.telemetry.metrics import Metrics
+
+LARGE_BODY_BYTES = 8_388_608  # 80 % of the agents' 10 MiB
+
+_log = structlog.stdlib.get_logger("plexsphere.http")
+
+
+class Doorkeeper:
+    """Decides whether an answer may leave, and counts it."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        metrics: Metrics,
+        audit: AuditSink,
+        large_body_bytes: int,
+        history: BodyHistory | None = None,
+    ) -> None:
+        """``history`` is None where no bodies are kept."""
+        self._validator = ResponseValidator(contract)
+        self._metrics = metrics
+        self._audit = audit
+        self._large_body_bytes = large_body_bytes
+        self._history = history
+
+    def let_out(self, response: Response) -> Response:
+        """The answer itself, or a 500 in its place. Never raises."""
+        try:
+            response = self._checked(response)
+        except Exception as error:  # what could not be checked does not leave
+            response = last_word(error)
+        try:
+            self._count(response)
+        except Exception:  # and what was, is not lost to a counter
+            with suppress(Exception):
+                _log.exception("answer_not_counted")
+        return response
+
+    def _checked(self, response: Response) -> Response:
+        operation = request_context.operation_id()
+        response.headers[request_context.CORRELATION_HEADER] = request_context.correlation_id()
+        outgoing = _outgoing(operation, response)
+        breach = self._validator.breach(outgoing)
+        if breach is not None:
+            response = self._withhold(operation, response, breach)
+        elif outgoing.snapshot is not None and len(outgoing.body) >= self._large_body_bytes:
+            self._warn_of_size(len(outgoing.body))
+        return response
+
+    def _count(self, response: Response) -> None:
+        # before the rows, because they are what wakes the writer of both
+        if self._history is not None and _is_whole(response):
+            keep_served(self._history, _body(response))
+        settle(self._audit, served=not is_problem(response))
+        operation = request_context.operation_id() or "none"
+        self._metrics.requests.labels(operation, response.status_code).inc()
+        self._metrics.seconds.labels(operation).observe(request_context.elapsed())
+
+    def _warn_of_size(self, size: int) -> None:
+        """Agents cut an inflated body off at 10 MiB, and then have none."""
+        _log.warning(
+            "snapshot_large",
+            bytes=size,
+            path=flask.request.path,
+            correlation_id=request_context.correlation_id(),
+        )
+        self._metrics.large_bodies.inc()
+
+    def _withhold(self, operation: str | None, response: Response, breach: Breach) -> Response:
+        _log.error(
+            "contract_breach",
+            operation=operation,
+            path=flask.request.path,
+            status=response.status_code,
+            part=breach.part,
+            pointer=breach.pointer,
+            rule=breach.rule,
+            correlation_id=request_context.correlation_id(),
+        )
+        self._metrics.breaches.labels(operation or "none").inc()
+        problem = respond_problem(Refused(INTERNAL, "contract breach"))
+        problem.headers[request_context.CORRELATION_HEADER] = request_context.correlation_id()
+        return problem
+
+
+def last_word(error: Exception) -> Response:
+    """A 500 that relies on nothing: the request, the log or a counter has failed."""
+    correlation_id = uuid4().hex
+    with suppress(Exception):
+        correlation_id = request_context.correlation_id()
+    with suppress(Exception):
+        _log.error("answer_not_checked", correlation_id=correlation_id, exc_info=error)
+    answer = problem_answer(INTERNAL, "/", correlation_id)
+    headers = {**answer.headers, request_context.CORRELATION_HEADER: correlation_id}
+    return Response(
+        json_bytes(answer.body), answer.status, headers=headers, content_type=answer.media_type
+    )
+
+
+def _outgoing(operation: str | None, response: Response) -> Outgoing:
+    body = _body(response)
+    headers: dict[str, str] = {}
+    again: list[tuple[str, str]] = []
+    for name, value in response.headers.items():
+        if name.lower() in headers:
+            again.append((name.lower(), value))
+        else:
+            headers[name.lower()] = value
+    return Outgoing(
+        operation_id=operation,
+        status=response.status_code,
+        media_type=response.mimetype or None,
+        headers=headers,
+        body=body,
+        snapshot=request_context.kept_snapshot(body),
+        charset=response.mimetype_params.get("charset"),
+        again=tuple(again),
+    )
+
+
+def _body(response: Response) -> bytes:
+    """The very bytes that were put in, where there is one piece of them."""
+    parts = response.response
+    single = isinstance(parts, list) and len(parts) == 1
+    found: bytes = parts[0] if single else response.get_data()
+    return found
+
+
+def _is_whole(response: Response) -> bool:
+    """Whether the body leaves: a HEAD's does not."""
+    return response.status_code == HTTPStatus.OK and flask.request.method != "HEAD"

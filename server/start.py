@@ -1,0 +1,90 @@
+"""The start of the service, or every reason against it at once: settings, contract and code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from server.settings import (
+    METRICS_FOLDER,
+    SettingsError,
+    metrics_directory,
+    read_settings,
+)
+
+if TYPE_CHECKING:
+    from server.wiring import Service
+
+# gunicorn's own: its master ends, instead of starting the same worker for ever.
+WORKER_BOOT_ERROR = 3
+
+
+def start() -> Service:
+    """The wired service of this shell's settings. Ends the process where there is none."""
+    try:
+        from server.wiring import wire  # here, because a handler may not import
+
+        return wire(read_settings())
+    except Exception:
+        complaints = start_complaints()
+        if not complaints:  # a fault of ours, whose trace is wanted
+            raise
+    refuse_to_start(complaints)
+
+
+def start_complaints() -> list[str]:
+    """A line for each reason; whoever mends the one sees the others. Empty when it would start."""
+    return [*_settings(), *_contract()]
+
+
+def refuse_to_start(complaints: list[str]) -> NoReturn:
+    """Say why on stderr, once for all workers, and end with the status that ends the master.
+
+    One worker ends so: of two, the master would show the trace of its own surprise.
+    """
+    if not _first_to_tell():
+        raise SystemExit(1)
+    print("\n".join(complaints), file=sys.stderr, flush=True)
+    raise SystemExit(WORKER_BOOT_ERROR)
+
+
+def whereabouts(error: BaseException) -> str:
+    """``file:line: what``, for an error of an import."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}:{error.offset}: {error.msg}"
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}: " if trace else ""
+    return f"{place}{type(error).__name__}: {error}"
+
+
+def _settings() -> list[str]:
+    try:
+        read_settings()
+    except SettingsError as error:
+        return error.complaints
+    return []
+
+
+def _contract() -> list[str]:
+    try:
+        from handlers import OPERATIONS
+        from server.authoring.contract_check import contract_complaints
+        from server.contract.document import packaged_contract
+    except Exception as error:  # a handler that does not import
+        return [whereabouts(error)]
+    return contract_complaints(packaged_contract(), OPERATIONS)
+
+
+def _first_to_tell() -> bool:
+    """Workers that start together fail together; they share the folder of their metrics."""
+    folder = metrics_directory() or ""
+    if METRICS_FOLDER not in folder:
+        return True
+    try:
+        os.close(os.open(f"{folder}/not-started", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The processes beside the service: the evaluator and the outbox relay."""
