@@ -1,4 +1,4 @@
-"""The digests that pulls of a whole Domain would give now, without composing their bodies (D10).
+"""The digests that pulls of a whole Domain would give now, without composing their bodies.
 
 The parts are those of ``handlers/wire.py``: the Domain's peers are encoded once, and a block once
 for all Nodes that have the same rows.

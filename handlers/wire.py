@@ -1,4 +1,4 @@
-"""Domain values to wire bytes (D9), block by block, with the desired-state digest (D10).
+"""Domain values to wire bytes, block by block, with the desired-state digest.
 
 A Domain's peers are encoded once per revision and each Node's block is cut out of those bytes: a
 pull costs nothing per peer but the copy onto the socket.
@@ -28,7 +28,7 @@ _DIGEST_VERSION = b"plexsphere desired state v1\n"
 
 
 def json_bytes(value: object) -> bytes:
-    """Compact UTF-8 JSON, keys as they stand (D9)."""
+    """Compact UTF-8 JSON, keys as they stand (docs/design.md, Bytes on the wire)."""
     return json_text(value).encode("utf-8")
 
 
@@ -162,7 +162,7 @@ def desired_state_digest(
     reachability_state: str,
     block_digests: tuple[bytes, ...],
 ) -> str:
-    """A hash of parts: everything but reachability's two timestamps, at no cost per peer (D10).
+    """A hash of parts: everything but reachability's two timestamps, at no cost per peer.
 
     ``block_digests`` are those of policy, bridge, state and reports.
     """

@@ -1,4 +1,4 @@
-"""Domain values to JSON values: keys in schema order, absent keys absent (design.md 5)."""
+"""Domain values to JSON values: keys in schema order, absent keys absent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from composer.snapshot import (
 
 Json = dict[str, Any]
 
-# Compact JSON with keys as they stand and little escaped (D9). NaN and infinities are no JSON:
+# Compact JSON with keys as they stand and little escaped. NaN and infinities are no JSON:
 # better no answer than one that agents cannot read.
 json_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -35,7 +35,7 @@ def base64_text(value: bytes) -> str:
 
 
 def instant(value: datetime) -> str:
-    """RFC 3339 in UTC with ``Z``; the fraction without trailing zeros, absent when zero (D14)."""
+    """RFC 3339 in UTC with ``Z``; the fraction without trailing zeros, absent when zero."""
     text = value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
     return text.rstrip("0").rstrip(".") + "Z"
 

@@ -1,4 +1,4 @@
-"""The wiring receipt: which load-bearing ports exist in this process, as a value (D15)."""
+"""The wiring receipt: which load-bearing ports exist in this process, as a value."""
 
 from __future__ import annotations
 

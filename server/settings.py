@@ -1,7 +1,7 @@
 """The environment, read once into one frozen value. No other module reads it.
 
-Every bad setting is reported together with all the others, by variable name, with what was expected
-(D16). With ``PLEXSPHERE_DSN`` empty the pull is not provisioned and nothing else is required.
+Every bad setting is reported together with all the others, by variable name, with what was
+expected. With ``PLEXSPHERE_DSN`` empty the pull is not provisioned and nothing else is required.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The composition root: where concrete adapters meet ports, in a straight line.
 
-``wire(settings)`` is the only way to a running service; its receipt says what it wired (D15).
+``wire(settings)`` is the only way to a running service; its receipt says what it wired.
 Nothing is asked of Postgres, SpiceDB or the JWKS here: unreachable is not malformed.
 """
 

@@ -1,4 +1,4 @@
-"""Base64url and JSON, read more strictly than PyJWT reads them (design.md 9).
+"""Base64url and JSON, read more strictly than PyJWT reads them.
 
 One token has one reading: what two parsers could understand differently is refused before any
 signature is looked at. Every failure is a ValueError that quotes nothing of the input.

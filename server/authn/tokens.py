@@ -23,8 +23,8 @@ ALGORITHMS = ("EdDSA", "ES256", "RS256")
 class TokenVerifier:
     """Turns ``Authorization`` headers into a Principal, or into None for every other form.
 
-    A caller learns nothing of why it was refused (design.md 4: all hostile forms get the same
-    bytes); ``on_refused`` is told a word of ``Refusal``. ``clock`` is Unix seconds. Thread-safe.
+    A caller learns nothing of why it was refused: all hostile forms get the same bytes.
+    ``on_refused`` gets a word of ``Refusal``. ``clock`` is Unix seconds. Thread-safe.
     """
 
     def __init__(

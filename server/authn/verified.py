@@ -1,4 +1,4 @@
-"""Tokens already verified: an agent pulls once a minute with the same one (design.md 1)."""
+"""Tokens already verified: an agent pulls once a minute with the same one."""
 
 from __future__ import annotations
 

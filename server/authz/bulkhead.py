@@ -1,5 +1,5 @@
 """Caps concurrent checks below the number of request threads, so a frozen SpiceDB keeps only some
-of them and ``/livez`` answers all the while (design.md 9)."""
+of them and ``/livez`` answers all the while."""
 
 from __future__ import annotations
 

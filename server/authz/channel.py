@@ -17,7 +17,7 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from server.authz.endpoint import SpiceDbEndpoint
 
-# Without these a client waits 5 s and more after an outage of 20 s (design.md 9).
+# Without these a client waits 5 s and more after an outage of 20 s.
 _RECONNECT = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),

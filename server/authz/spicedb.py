@@ -1,4 +1,4 @@
-"""The RelationChecker on real SpiceDB: gate 2 of design.md 4."""
+"""The RelationChecker on real SpiceDB: gate 2 (docs/design.md, Relationships)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How two snapshots differ, as values: what is added, removed, changed or moved, block by block.
 
 Pure functions over parsed bodies. The two timestamps of ``reachability`` are no difference: they
-move with every heartbeat while the desired state stands (design.md D10).
+move with every heartbeat while the desired state stands.
 """
 
 from __future__ import annotations

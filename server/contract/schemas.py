@@ -1,7 +1,7 @@
-"""OpenAPI 3.0 schemas compiled for jsonschema-rs, with every format asserted (D8).
+"""OpenAPI 3.0 schemas compiled for jsonschema-rs, with every format asserted.
 
-OpenAPI 3.0 is Draft 4 with extras; design.md 9 names what has to be translated: ``nullable``, and
-the formats that Draft 4 or the library leave unchecked, rewritten as rules it does check.
+OpenAPI 3.0 is Draft 4 with extras. Translated are ``nullable``, and the formats that Draft 4 or the
+library leave unchecked: they become rules that the library does check.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def rule(
 
 
 def rule_set(node_id: UUID, policy: str, rules: Sequence[Rule]) -> tuple[object, ...]:
-    # Newline-framed canonical JSON, and the digest of exactly these bytes (D11).
+    # Newline-framed canonical JSON, and the digest of exactly these bytes.
     payload = b"".join(json.dumps(rule, separators=(",", ":")).encode() + b"\n" for rule in rules)
     policy_id = uuid5(NAMESPACE_URL, f"policy {policy}")
     revision_id = uuid5(policy_id, payload.decode())

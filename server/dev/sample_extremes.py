@@ -12,7 +12,7 @@ from .sample_blocks import ENTRY_COLUMNS, RULE_SET_COLUMNS, rule, rule_set
 
 # Numbers of Nodes in the first Domain.
 MANY_RULES, LARGEST_ENTRIES = 15, 16
-RULES = 1024  # of one revision, the most there may be (contract.md 6)
+RULES = 1024  # of one revision, the most that the control plane compiles
 VALUE_BYTES = 4096  # of one report value, the most there may be
 KEY_CHARACTERS = 128
 IPV6_NETWORK = IPv6Network("fd42:0:0:1::/64")

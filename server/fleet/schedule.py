@@ -1,4 +1,4 @@
-"""When each agent is due: plexd's ticks, without jitter unless asked for (contract.md 7)."""
+"""When each agent is due: plexd's ticks, without jitter unless asked for."""
 
 from __future__ import annotations
 

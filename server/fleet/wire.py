@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-# contract.md 3.4: connecting, and the whole request (seconds).
+# plexd's own limits: connecting, and the whole request (seconds).
 CONNECT_SECONDS, WHOLE_SECONDS = 10.0, 30.0
 # Request bodies above this are sent compressed; of a compressed answer no more is read (bytes).
 GZIP_ABOVE, INFLATED_MAX = 1_024, 10 * 1024 * 1024

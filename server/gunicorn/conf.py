@@ -1,4 +1,4 @@
-"""gunicorn's settings, all of them here (design.md 9 has what was measured)."""
+"""gunicorn's settings, all of them here (docs/design.md, Library facts)."""
 
 import gc
 import os
@@ -84,7 +84,7 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
-    """Print the wiring receipt at boot, once for all workers, which are alike (D15)."""
+    """Print the wiring receipt at boot, once for all workers, which are alike."""
     gc.freeze()
     gc.enable()
     if worker.age == 1:

@@ -1,8 +1,8 @@
 """The WSGI application: Connexion from the contract, and our answers at every seam.
 
-design.md 9 has what was tried: security runs before parameter validation, so gates 0 and 1 stand in
-Connexion's security seam; framework errors take the Problem shape in one error handler; one
-``after_request`` decides whether an answer may leave.
+Security runs before parameter validation, so gates 0 and 1 stand in Connexion's security seam.
+Framework errors take the Problem shape in one error handler. One ``after_request`` decides whether
+an answer may leave. docs/design.md, Library facts, says what was tried.
 """
 
 from __future__ import annotations

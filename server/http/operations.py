@@ -1,6 +1,6 @@
 """Operations bound to their ports, and the way from an Answer to a Flask response.
 
-Handlers arrive with their ports inside (D3): Connexion is given plain functions of the declared
+Handlers arrive with their ports inside: Connexion is given plain functions of the declared
 parameters, and nothing is global.
 """
 

@@ -1,4 +1,4 @@
-"""Problems: the outside of every refusal, RFC 9457 (design.md 4).
+"""Problems: the outside of every refusal, RFC 9457 (docs/design.md, Problems).
 
 One table turns a refusal into a Problem; framework errors take the same shape, titles from our own
 table.

@@ -1,7 +1,7 @@
 """From the bytes of a request to a JSON object, never holding more of them than allowed.
 
 Connexion's own reading is not used: it comes before security, and a chunked body past
-``MAX_CONTENT_LENGTH`` is silently cut (design.md 9). Here the stream itself is read, one byte
+``MAX_CONTENT_LENGTH`` is silently cut. Here the stream itself is read, one byte
 further than allowed at most, so that a body is whole or refused however it was sent.
 """
 

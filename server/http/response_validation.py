@@ -1,4 +1,4 @@
-"""Every answer against the contract, before it leaves (D8).
+"""Every answer against the contract, before it leaves.
 
 One place decides status, media type, header values and body for *all* answers, the framework's own
 included. A block that was valid once and has not changed is not validated again; nothing is served

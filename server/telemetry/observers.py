@@ -1,6 +1,6 @@
 """What the inner rooms report, turned into log lines and counters.
 
-Field names and outcomes of a dropped peer are the seed's, spelled here once.
+Operators search for the field names and outcomes of a dropped peer, so they are spelled here once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class DropObserver:
     def dropped(
         self, outcome: str, domain_id: UUID, addressed_node_id: UUID, peer_node_id: UUID
     ) -> None:
-        """Warn, with the seed's fields."""
+        """Warn, with the fields that operators search for."""
         _log.warning(
             "peer_dropped",
             outcome=outcome,
