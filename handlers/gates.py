@@ -1,4 +1,4 @@
-"""The gates of the reconciliation pull and its siblings, in the order of design.md 4.
+"""The gates of the reconciliation pull and its siblings, in the order of docs/design.md, Gates.
 
 Each returns what the next one needs or raises Refused. The order is for security: existence must
 not leak to a stranger, and a refusal costs nothing further in.
