@@ -47,12 +47,14 @@ class FakeRelationChecker:
     """Allows exactly the granted (subject, relation, resource) triples; ``fails`` is raised first.
 
     ``revoked_at_least`` are triples still granted to ``check`` and no longer at their token;
-    ``fails_at_least`` is raised by ``check_at_least`` and ``check_now`` alone. ``calls`` and its
-    siblings keep who asked what, ``calls_at_least`` with the token.
+    ``revoked_at`` are tokens at which nothing is granted; ``fails_at_least`` is raised by
+    ``check_at_least`` and ``check_now`` alone. ``calls`` and its siblings keep who asked what,
+    ``calls_at_least`` with the token.
     """
 
     grants: set[Triple] = field(default_factory=set)
     revoked_at_least: set[Triple] = field(default_factory=set)
+    revoked_at: set[str] = field(default_factory=set)
     fails: Exception | None = None
     fails_at_least: Exception | None = None
     calls: list[Triple] = field(default_factory=list)
@@ -72,7 +74,7 @@ class FakeRelationChecker:
         triple = (principal.subject, relation, resource)
         self.calls_at_least.append((*triple, token))
         _in_time(deadline, AuthzUnavailable("no time left"), self.fails_at_least or self.fails)
-        allowed = triple in self.grants - self.revoked_at_least
+        allowed = triple in self.grants - self.revoked_at_least and token not in self.revoked_at
         if allowed:
             self.yes_at[triple] = token
         else:

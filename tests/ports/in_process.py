@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from composer.domain import Domain
 from composer.entries import KINDS
-from composer.identity import PLATFORM, AddressedDomain, Principal
+from composer.identity import PLATFORM, AddressedDomain, Principal, PrincipalKind
 from composer.reachability import ReachabilityRow
 from composer.snapshot_composer import SnapshotComposer
 from handlers import OPERATIONS
@@ -79,8 +79,9 @@ def _judged_once(contract: Contract) -> AbstractContextManager[object]:
 class FakeService:
     """The real application in this process, on fakes: a Domain of three Nodes, each its own agent.
 
-    ``Authorization: Bearer <n>`` is the agent of the ``n``-th Node; any other header is nobody. The
-    first one's may do with the Domain whatever can be done.
+    ``Authorization: Bearer <n>`` is the agent of the ``n``-th Node, ``Bearer user:<id>`` a person;
+    any other header is nobody. The first Node's agent may do with the Domain whatever can be done.
+    Without ``has_signing_key`` there is no mint.
     ``operations`` takes the place of some handlers, ``ports`` of some of the pull's ports; an
     ``audit`` among them is the sink behind the rows that a request holds, a ``history`` where the
     bodies go that left.
@@ -91,6 +92,7 @@ class FakeService:
     def __init__(
         self,
         provisioned: bool = True,
+        has_signing_key: bool = True,
         operations: Mapping[str, Handler] | None = None,
         contract: Contract | None = None,
         large_body_bytes: int = 2**30,
@@ -122,7 +124,7 @@ class FakeService:
         self.entries = FakeEntryStore({node_id(n): DOMAIN for n in (1, 2, 3)}, rows=held)
         self.health = FakeHealthProbe()
         self.published = FakePublishedKeys()
-        self.mint = FakeTokenMint()
+        self.mint = FakeTokenMint() if has_signing_key else None
         self.outbox = FakeOutboxRelay()
         self.listed = FakeDomainNodes()
         self.domain_registry = FakeDomainRegistry(self.domain_rows)
@@ -162,10 +164,12 @@ class FakeService:
     def _principal(self, headers: list[str]) -> Principal | None:
         self.seen.append(headers)
         scheme, _, given = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
+        if scheme == "Bearer" and given.startswith("user:"):
+            return Principal(PrincipalKind.USER, given.removeprefix("user:"))
         return agent_of(int(given)) if scheme == "Bearer" and given.isdigit() else None
 
     def ask(
-        self, path: str, who: int | None = None, method: str = "GET", **given: Any
+        self, path: str, who: int | str | None = None, method: str = "GET", **given: Any
     ) -> TestResponse:
         """One request; ``path`` is what the HTTP server hands on, percent-decoded."""
         headers = {**given.pop("headers", {})}

@@ -41,4 +41,7 @@ def wired(parts: Any, pull: PullPorts, audit: AuditSink) -> dict[type, object]:
         DomainPorts(parts.relations, domains, parts.domain_rows, audit),
         DomainAuditPorts(parts.relations, domains, parts.trail, audit),
     )
-    return {type(one): one for one in given}
+    minting = (NodeTokenPorts, RegistrationPorts)
+    return {
+        type(one): one for one in given if parts.mint is not None or not isinstance(one, minting)
+    }

@@ -1,0 +1,140 @@
+"""Asks every case, and says what came of it in a form that can be kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from werkzeug.test import TestResponse
+
+from composer.ports import AuditRow
+from server.contract import Contract
+from tests.factories import CORRELATION
+from tests.golden.operations.callers import AGENT, MOST, Caller
+from tests.golden.operations.service import UNPROVISIONED, UNSIGNED, WHOLE, Resettable
+from tests.golden.operations.variants import HELD_TAG, VARIANTS, Variant
+from tests.golden.operations.worlds import WORLDS, World
+from tests.ports.in_process import FakeService
+
+# Stands for the caller: a refusal is the same for all of them but for who it is.
+CALLER = "{caller}"
+# Of a body, in bytes; of a longer one the SHA-256 is kept.
+LONGEST_KEPT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One request of one caller in one world."""
+
+    operation: str
+    world: World
+    variant: Variant
+    caller: Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What left (``answer``: status, headers, body, audit rows) and what was asked further in."""
+
+    answer: dict[str, Any]
+    calls: list[str]
+
+
+def is_gated(operation: str) -> bool:
+    """Whether the contract asks for a Principal; of the others only the status is kept."""
+    return Contract.packaged().operations[operation].secured
+
+
+def cases(operation: str) -> Iterator[Case]:
+    """All of an operation, in a fixed order."""
+    gated = is_gated(operation)
+    for world in WORLDS:
+        if not gated and not world.every_variant:
+            continue
+        for variant in VARIANTS[operation]:
+            if variant.everywhere or world.every_variant:
+                callers = world.callers if variant.everywhere else _most(world)
+                for caller in callers if gated else callers[:1]:
+                    yield Case(operation, world, variant, caller)
+
+
+def _most(world: World) -> tuple[Caller, ...]:
+    return tuple(caller for caller in world.callers if caller in MOST)
+
+
+class Asker:
+    """Services of every kind, made once: a case takes about a millisecond."""
+
+    def __init__(self) -> None:
+        self._services = {kind: Resettable.of(kind) for kind in (WHOLE, UNSIGNED, UNPROVISIONED)}
+        sound = self._services[WHOLE].reset()
+        sound.relations.grants = AGENT.triples()
+        self._etag = sound.pull().headers["ETag"]
+
+    def outcome(self, case: Case) -> Outcome:
+        """Ask, in a world that is as new."""
+        resettable = self._services[case.world.service]
+        service = resettable.reset()
+        service.relations.grants = case.caller.triples()
+        case.world.arrange(service)
+        case.variant.arrange(service)
+        response = self._ask(service, case)
+        if not is_gated(case.operation):
+            return Outcome({"status": response.status_code}, [])
+        rows = [_row(row, case.caller) for row in service.audit.rows]
+        answer = {
+            "status": response.status_code,
+            "headers": _headers(response),
+            "body": _body(response, case.variant.path),
+            "audit": rows,
+        }
+        return Outcome(answer, _calls(resettable.calls, case.caller))
+
+    def _ask(self, service: FakeService, case: Case) -> TestResponse:
+        variant = case.variant
+        headers = {
+            name: value.replace(HELD_TAG, self._etag) for name, value in variant.headers.items()
+        }
+        return service.ask(
+            variant.path,
+            case.caller.bearer,
+            method=variant.method,
+            headers={"X-Correlation-Id": CORRELATION, **headers},
+            data=variant.body,
+            environ={"QUERY_STRING": variant.query},
+        )
+
+
+def _headers(response: TestResponse) -> dict[str, str]:
+    return dict(sorted((name.lower(), value) for name, value in response.headers))
+
+
+def _body(response: TestResponse, path: str) -> str:
+    """The text; a Problem's ``instance`` is masked where it is the path of the request."""
+    if len(response.data) > LONGEST_KEPT:
+        return f"sha256 {hashlib.sha256(response.data).hexdigest()}"
+    text = response.data.decode("utf-8")
+    return text.replace(f'"instance":{json.dumps(path)}', '"instance":"{path}"')
+
+
+def _row(row: AuditRow, caller: Caller) -> str:
+    subject = CALLER if row.subject == caller.subject else row.subject
+    told = [row.relation, row.outcome, subject, row.object]
+    if row.correlation_id != CORRELATION:
+        told.append(f"correlation_id={row.correlation_id}")
+    if row.digest is not None:
+        told.append(f"digest={row.digest}")
+    return " ".join([*told, *(["done"] if row.is_done else [])])
+
+
+def _calls(calls: list[str], caller: Caller) -> list[str]:
+    return [call.replace(f"({caller.subject}, ", f"({CALLER}, ") for call in calls]
+
+
+def code_of(answer: Mapping[str, Any]) -> str:
+    """The code of a Problem; empty for any other answer."""
+    body = answer.get("body", "")
+    return str(json.loads(body).get("code", "")) if '"code":' in body else ""

@@ -1,0 +1,136 @@
+"""The service that is asked: ``FakeService``, its world put back before every case.
+
+Everything that depends on how ``FakeService`` is made stands in ``fake_service`` and ``PORTS``.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from composer.audit_trail import AuditRecord
+from composer.deadline import Deadline
+from composer.identity import AddressedDomain, AddressedNode, Principal
+from composer.ports import AuditRow
+from tests.factories import (
+    ALLOW_HTTPS,
+    DOMAIN,
+    EPOCH,
+    addressed,
+    entry,
+    node_id,
+    rule_set,
+)
+from tests.ports.in_process import FakeService
+
+NODE_TOKEN, DOMAIN_TOKEN = "token-of-the-node", "token-of-the-domain"
+# Attribute of FakeService -> the methods of its port whose calls are recorded.
+PORTS: Mapping[str, tuple[str, ...]] = {
+    "relations": ("check", "check_at_least", "check_now", "decided_at"),
+    "nodes": ("get_by_id",),
+    "domains": ("get_by_id",),
+    "domain_rows": ("read",),
+    "trail": ("page",),
+    "ledger": ("view",),
+    "drops": ("dropped",),
+    "heartbeats": ("heartbeat",),
+    "verdicts": ("of_node",),
+    "entries": ("put", "remove"),
+    "listed": ("page",),
+    "domain_registry": ("create", "delete"),
+    "registry": ("register", "deregister", "rotate_key"),
+    "outbox": ("settle",),
+    "mint": ("mint",),
+    "audit": ("record",),
+}
+# What a service can be: with everything, without a key to sign tokens with, without a ledger.
+WHOLE, UNSIGNED, UNPROVISIONED = "whole", "without a signing key", "not provisioned"
+
+
+def fake_service(kind: str) -> FakeService:
+    """A service of one of the three kinds, as ``FakeService`` makes it."""
+    return FakeService(provisioned=kind != UNPROVISIONED, has_signing_key=kind == WHOLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Resettable:
+    """A service, the calls to its ports, and the state that each case begins with."""
+
+    service: FakeService
+    calls: list[str]
+    state: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, kind: str) -> Resettable:
+        """A sound world: tokens on every row, three audit rows, three Nodes in the list."""
+        service = fake_service(kind)
+        _furnish(service)
+        ports = {name: port for name in PORTS if (port := getattr(service, name)) is not None}
+        state = {name: dict(vars(port)) for name, port in ports.items()}
+        calls: list[str] = []
+        for name, port in ports.items():
+            for method in PORTS[name]:
+                setattr(port, method, _recorded(f"{name}.{method}", getattr(port, method), calls))
+        return cls(service, calls, state)
+
+    def reset(self) -> FakeService:
+        """The service in a sound world, with no calls."""
+        self.calls.clear()
+        for name, fields in self.state.items():
+            port = getattr(self.service, name)
+            for field, value in fields.items():
+                is_container = isinstance(value, (dict, list, set))
+                setattr(port, field, copy.copy(value) if is_container else value)
+        return self.service
+
+
+def _furnish(service: FakeService) -> None:
+    service.relations.grants = set()
+    service.nodes.nodes = {node_id(n): addressed(n, NODE_TOKEN) for n in (1, 2, 3)}
+    service.domains.domains = {DOMAIN: AddressedDomain(DOMAIN, DOMAIN_TOKEN)}
+    service.heartbeats.now = EPOCH
+    service.heartbeats.tokens = {node_id(n): NODE_TOKEN for n in (1, 2, 3)}
+    service.ledger.shown = replace(
+        service.ledger.shown,
+        rule_sets=(rule_set(1, ALLOW_HTTPS),),
+        entry_rows=(entry("metadata", "rack", "7"),),
+    )
+    service.trail.rows = {
+        DOMAIN: [
+            AuditRecord(seq, EPOCH, relation, outcome, "user:ada", about, "c-1", digest)
+            for seq, relation, outcome, about, digest in (
+                (1, "domain.read", "granted", f"domain:{DOMAIN}", None),
+                (2, "node_state.pull", "granted", f"node:{node_id(1)}", "ab" * 32),
+                (5, "node.register", "insufficient_relation", f"domain:{DOMAIN}", None),
+            )
+        ]
+    }
+    for number in (1, 2, 3):
+        service.listed.put(DOMAIN, node_id(number), f"10.42.0.{number}")
+
+
+def _recorded(name: str, method: Callable[..., Any], calls: list[str]) -> Callable[..., Any]:
+    signature = inspect.signature(method)
+
+    def record(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs).arguments.values()
+        told = (_told(value) for value in given if not isinstance(value, Deadline))
+        calls.append(f"{name}({', '.join(told)})")
+        return method(*args, **kwargs)
+
+    return record
+
+
+def _told(value: object) -> str:
+    """An argument as text that is the same in every run and says what matters."""
+    if isinstance(value, Principal):
+        return value.subject
+    if isinstance(value, (AddressedNode, AddressedDomain)):
+        return str(value.id)
+    if isinstance(value, AuditRow):
+        return f"{value.relation} {value.outcome}"
+    return str(value) if isinstance(value, (str, UUID)) else repr(value)
