@@ -12,7 +12,7 @@ from functools import cache
 
 import pytest
 
-from server.contract import Contract
+from server.contract.document import Contract
 from tests.golden.operations.asking import Asker, Case, Outcome, cases, code_of, is_gated
 from tests.golden.operations.recording import ANSWERS, CALLS, Kept, Recording
 from tests.golden.operations.variants import VARIANTS

@@ -11,7 +11,7 @@ from typing import Any
 from werkzeug.test import TestResponse
 
 from composer.ports import AuditRow
-from server.contract import Contract
+from server.contract.document import Contract
 from tests.factories import CORRELATION
 from tests.golden.operations.callers import AGENT, MOST, Caller
 from tests.golden.operations.service import UNPROVISIONED, UNSIGNED, WHOLE, Resettable
