@@ -116,7 +116,7 @@ class AuditBatchWriter:
         since = self._clock()
         rows = [recorded.row for recorded in batch.rows]
         return {
-            "turn": TURN,
+            "lock": TURN,
             "writer": str(self._id),
             "batch": batch.number,
             "now": now,

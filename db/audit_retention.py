@@ -68,18 +68,18 @@ class AuditRetention:
 
     def holders(self) -> list[Holder]:
         """Who reads or writes audit rows just now, the longest first."""
-        return [Holder(*row) for row in self._run("table_holders", **AUDIT_ROWS)]
+        return [Holder(*row) for row in self._run("lock_holders", **AUDIT_ROWS)]
 
     def delete_stray(self, old: Old) -> int:
         """The rows that lie in no day, some at a time; how many."""
         deleted = 0
-        while rows := self._run("audit_delete_stray", since=old.since, limit=STRAY_ROWS):
+        while rows := self._run("audit_delete_default", since=old.since, limit=STRAY_ROWS):
             deleted += len(rows)
         return deleted
 
     def forget(self, old: Old) -> None:
         """What is remembered of Nodes and Domains that were gone by then."""
-        self._run("audit_forget_departed", since=old.since)
+        self._run("audit_delete_departed", since=old.since)
 
     def _run(self, name: str, **arguments: object) -> list[Row]:
         deadline = Deadline.after(STATEMENT_SECONDS, time.monotonic)

@@ -59,12 +59,12 @@ def keep_bodies(
             "body": [None if body is None else Binary(body) for body in packed],
             "per_node": per_node,
         }
-        run("node_bodies_keep", {**_columns(fresh, now, since), **more}, deadline)
+        run("node_bodies_write", {**_columns(fresh, now, since), **more}, deadline)
 
 
 def _columns(batch: Sequence[ServedBody], now: datetime, since: float) -> dict[str, object]:
     return {
-        "turn": TURN,
+        "lock": TURN,
         "now": now,
         "age": [since - one.at for one in batch],
         "node_id": [one.node_id for one in batch],

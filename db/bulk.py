@@ -48,7 +48,7 @@ def node_ids(dsn: str) -> list[str]:
 def implied_tuples(dsn: str) -> list[tuple[str, str, str]]:
     """Every (resource, relation, subject) that SpiceDB should hold by what the ledger says."""
     with _transaction(dsn, "reading what SpiceDB should hold") as opened:
-        opened.execute(statement("authz_tuples"))
+        opened.execute(statement("implied_tuples"))
         return [(row[0], row[1], row[2]) for row in opened.fetchall()]
 
 

@@ -54,7 +54,7 @@ class PostgresDomainRegistry:
             # space in it
             "request_key": key or f"once {uuid4()}",
             "request_meaning": wanted.meaning,
-            "ahead": self._ahead(),
+            "time_offset": self._ahead(),
         }
         outcome, domain_id = self._pool.repeatable(CREATE_DOMAIN, arguments, deadline)[0]
         error = _REFUSED.get(outcome)

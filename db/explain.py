@@ -144,7 +144,7 @@ def clock_ahead(
     deadline = Deadline.after(seconds, clock)
     with ledger_errors("reading the clock"), closing(_open(dsn, deadline)) as opened:
         before = wall()
-        theirs = fetch(opened, statement("explain_clock"), None, deadline)[0][0]
+        theirs = fetch(opened, statement("clock"), None, deadline)[0][0]
         return float(theirs) - (before + wall()) / 2
 
 

@@ -13,7 +13,7 @@ from db.connections import Row
 from db.fleet import Reader
 from db.statements import Prepared
 
-FLEET_PICTURES = Prepared("fleet_pictures")
+FLEET_PICTURES = Prepared("expected_nodes")
 UNUSABLE = (None, "", "0.0.0.0", "::")
 
 Value = Mapping[str, Any]

@@ -22,5 +22,5 @@ def followers(pool: ReadPool, deadline: Deadline) -> Followers:
     """As of now. Raises DatastoreUnavailable, or ComposerError for a ledger of another schema."""
     with pool.connection(deadline) as reading:
         lag = Lag(*reading.run(statement("outbox_lag"))[0])
-        swept = reading.run(statement("evaluator_swept"))
+        swept = reading.run(statement("evaluator_age"))
     return Followers(lag, swept[0][0] if swept else None)

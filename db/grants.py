@@ -62,7 +62,7 @@ class RoleGrants:
             arguments = {
                 **_place(wanted.object),
                 "platform_lock": PLATFORM_LOCK,
-                "audit_turn": AUDIT_TURN,
+                "audit_lock": AUDIT_TURN,
                 "relation": wanted.relation,
                 "subject": wanted.subject,
                 "granted": wanted.granted,

@@ -31,7 +31,7 @@ class PostgresHeartbeats:
             "node_id": str(node_id),
             "client_now": client_now.isoformat(),
             "max_skew": MAX_CLOCK_SKEW,
-            "ahead": self._ahead(),
+            "time_offset": self._ahead(),
             "decided_at": decided_at,
         }
         found = self._pool.repeatable(NODE_HEARTBEAT, arguments, deadline)

@@ -131,7 +131,7 @@ def _connect(dsn: str) -> psycopg2.extensions.connection:
 
 def _take_turn(connection: psycopg2.extensions.connection) -> None:
     with connection, connection.cursor() as cursor:
-        cursor.execute(statement("migrations_lock"), {"key": LOCK_KEY})
+        cursor.execute(statement("migrations_lock"), {"lock": LOCK_KEY})
         cursor.execute(statement("migrations_encoding"))
         row = cursor.fetchone()
         if row is None or row[0] != "UTF8":

@@ -56,7 +56,7 @@ def node_bodies(dsn: str, node_id: str, deadline: Deadline) -> list[KeptBody]:
 
 def is_there(dsn: str, node_id: str, deadline: Deadline) -> bool:
     """Whether the Node is registered. Raises DatastoreUnavailable."""
-    return bool(_read(dsn, "node_is_there", {"node_id": node_id}, deadline))
+    return bool(_read(dsn, "node_exists", {"node_id": node_id}, deadline))
 
 
 def _read(dsn: str, name: str, arguments: dict[str, object], deadline: Deadline) -> list[Row]:

@@ -64,7 +64,7 @@ class PostgresNodeRegistry:
             "request_key": key,
             "request_meaning": wanted.meaning,
             "hold_off": self._hold_off,
-            "ahead": self._ahead(),
+            "time_offset": self._ahead(),
         }
         found = self._pool.repeatable(REGISTER_NODE, arguments, deadline)
         outcome, node_id, mesh_ip, mesh_cidr = found[0]
@@ -75,7 +75,7 @@ class PostgresNodeRegistry:
 
     def deregister(self, node_id: UUID, deadline: Deadline) -> None:
         """See composer.registry_ports.NodeRegistry."""
-        arguments = {"node_id": str(node_id), "ahead": self._ahead()}
+        arguments = {"node_id": str(node_id), "time_offset": self._ahead()}
         self._pool.repeatable(DEREGISTER_NODE, arguments, deadline)
 
     def rotate_key(self, node_id: UUID, public_key: bytes, deadline: Deadline) -> bool:

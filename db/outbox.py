@@ -22,7 +22,7 @@ from db.holders import OUTBOX_CLAIMS, Holder
 from db.pool import Reading, ReadPool
 from db.statements import statement
 
-# The advisory lock of outbox_turn.sql: "outboxtk" in ASCII.
+# The advisory lock of outbox_lock_roles: "outboxtk" in ASCII.
 TURN = 0x6F7574626F78746B
 # A drainer that was stopped in mid-drain loses its rows to the others after this long (seconds).
 HELD_AT_MOST = 15
@@ -64,7 +64,7 @@ class Claim:
             statement("outbox_drained"),
             {
                 "token": token,
-                "everywhere": PLATFORM in objects,
+                "all_domains": PLATFORM in objects,
                 "domains": _ids("domain:", objects),
                 "nodes": _ids("node:", objects),
                 "seqs": [row.seq for row in rows],
@@ -125,7 +125,7 @@ class PostgresOutbox:
         self, limit: int, not_these: Sequence[str], deadline: Deadline
     ) -> Iterator[Claim]:
         """The waiting rows of ``limit`` objects in nobody's hands, but ``not_these``; see claim."""
-        arguments = {"limit": limit, "not_these": list(not_these)}
+        arguments = {"limit": limit, "excluded": list(not_these)}
         with self._pool.connection(deadline) as reading:
             found = reading.run(statement("outbox_claim_oldest"), arguments)
             yield self._claim([OutboxRow(*row) for row in found], reading)
@@ -139,7 +139,7 @@ class PostgresOutbox:
     def holders(self, deadline: Deadline) -> list[Holder]:
         """Other drainers that have rows in hand now, the longest first. As lag."""
         with self._pool.connection(deadline) as reading:
-            found = reading.run(statement("table_holders"), OUTBOX_CLAIMS)
+            found = reading.run(statement("lock_holders"), OUTBOX_CLAIMS)
         return [Holder(*row) for row in found]
 
     def close(self) -> None:
@@ -151,7 +151,7 @@ class PostgresOutbox:
         alone = PLATFORM in objects
         if alone or any(one.startswith("domain:") for one in objects):
             with _waiting_for_spicedb():
-                reading.run(statement("outbox_turn"), {"alone": alone, "key": TURN})
+                reading.run(statement("outbox_lock_roles"), {"exclusive": alone, "lock": TURN})
         return Claim(rows, reading)
 
 

@@ -53,7 +53,7 @@ class PostgresSweeps:
     def sweep(self, deadline: Deadline) -> Sweep | None:
         """See server.workers.evaluator.Sweeps."""
         if not self._elected:
-            self._elected = bool(self._run("evaluator_elect", {"turn": TURN}, deadline)[0][0])
+            self._elected = bool(self._run("evaluator_elect", {"lock": TURN}, deadline)[0][0])
         return self._sweep(deadline) if self._elected else None
 
     def sweep_once(self, deadline: Deadline) -> Sweep:
@@ -69,8 +69,8 @@ class PostgresSweeps:
 
     def _sweep(self, deadline: Deadline) -> Sweep:
         arguments = {
-            "ahead": self._ahead(),
-            "deaf_after": DEAF_AFTER,
+            "time_offset": self._ahead(),
+            "longest_pause": DEAF_AFTER,
             "stale_after": DEFAULT_POLICY.stale_after,
             "unreachable_after": DEFAULT_POLICY.unreachable_after,
             "elected": self._elected,

@@ -42,11 +42,11 @@ class TupleLedger:
 
     def implied(self) -> set[LedgerTuple]:
         """Every relationship that the rows of this moment imply."""
-        return {LedgerTuple(*row) for row in self._run("authz_tuples", {})}
+        return {LedgerTuple(*row) for row in self._run("implied_tuples", {})}
 
     def waiting(self) -> set[str]:
         """The objects whose last changes are still on their way."""
-        return {row[0] for row in self._run("authz_waiting", {})}
+        return {row[0] for row in self._run("objects_waiting", {})}
 
     def mend(
         self, differing: Sequence[LedgerTuple], relationships: Sequence[str], operator: str
@@ -56,10 +56,10 @@ class TupleLedger:
         The audit says ``operator`` for who did it, and one of ``relationships`` for each tuple.
         """
         self._run(
-            "authz_mend",
+            "mend_tuples",
             {
                 "platform_lock": PLATFORM_LOCK,
-                "audit_turn": AUDIT_TURN,
+                "audit_lock": AUDIT_TURN,
                 "objects": [one.object for one in differing],
                 "relations": [one.relation for one in differing],
                 "subjects": [one.subject for one in differing],
@@ -72,7 +72,7 @@ class TupleLedger:
 
     def close_parked(self, differing: set[str]) -> int:
         """Parked rows of all objects but ``differing`` are done with; how many."""
-        return len(self._run("authz_close_parked", {"differing": sorted(differing)}))
+        return len(self._run("close_parked", {"differing": sorted(differing)}))
 
     def close(self) -> None:
         """Close the connection."""

@@ -109,7 +109,7 @@ def statement(reading: Reading, subject: Subject, held: str | None) -> tuple[flo
 
 def indexes(reading: Reading, subject: Subject) -> list[str]:
     """The indexes of the plan that is used."""
-    sql = "EXPLAIN (COSTS OFF) " + re.sub(r"--[^\n]*", "", SNAPSHOT_FOR_NODE.execute).strip()
+    sql = "EXPLAIN (COSTS OFF) " + SNAPSHOT_FOR_NODE.execute
     arguments = {"node_id": str(subject.node), "domain_id": str(subject.domain)}
     plan = "\n".join(row[0] for row in reading.run(sql, {**arguments, "held_revision": None}))
     return sorted(set(re.findall(r"Index(?: Only)? Scan (?:using|on) (\w+)", plan)))

@@ -17,8 +17,8 @@ from tests.ports.deadlines import in_time
 INTERVAL = 5.0
 # What the statement is run with, for tests that run it by themselves.
 AS_EVERYWHERE = {
-    "ahead": timedelta(0),
-    "deaf_after": DEAF_AFTER,
+    "time_offset": timedelta(0),
+    "longest_pause": DEAF_AFTER,
     "stale_after": DEFAULT_POLICY.stale_after,
     "unreachable_after": DEFAULT_POLICY.unreachable_after,
     "elected": True,

@@ -12,7 +12,7 @@ import db.pool
 from db.ledger import SNAPSHOT_FOR_NODE, PostgresLedger
 from db.nodes import NODE_BY_ID, PostgresNodeRepo
 from db.pool import ReadPool
-from db.statements import Prepared
+from db.statements import Prepared, statement
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 
@@ -66,10 +66,10 @@ def functions_of(hand: Hand, query: str) -> list[tuple[str, str]]:
 
 def body_of(read: Prepared) -> str:
     """The query, with its parameters unknown."""
-    text = re.sub(r"--[^\n]*", "", read.prepare)
-    body = re.fullmatch(r"\s*PREPARE \w+ \([a-z, ]+\) AS\s+(SELECT.*);\s*", text, re.DOTALL)
+    text = re.sub(r"--[^\n]*", "", statement(read.name))
+    body = re.fullmatch(r"(SELECT.*);\s*", text, re.DOTALL)
     assert body is not None and ";" not in body[1]
-    return re.sub(r"\$\d", "NULL::uuid", body[1])
+    return re.sub(r"%\(\w+\)s", "NULL::uuid", body[1])
 
 
 @pytest.mark.parametrize("read", READS, ids=NAMES)
@@ -123,7 +123,7 @@ def test_every_table_is_read_by_index(
         "held_revision": held and str(hand.revision(domain)),
     }
     with pool.connection(in_time()) as reading:
-        rows = reading.run("EXPLAIN (COSTS OFF) " + _without_comments(SNAPSHOT_FOR_NODE), arguments)
+        rows = reading.run("EXPLAIN (COSTS OFF) " + SNAPSHOT_FOR_NODE.execute, arguments)
     plan = "\n".join(row[0] for row in rows)
     assert "nodes_by_domain" in plan
     assert "Seq Scan" not in plan
@@ -132,9 +132,7 @@ def test_every_table_is_read_by_index(
 def test_the_node_is_looked_up_by_index(pool: ReadPool, node: tuple[UUID, UUID]) -> None:
     PostgresNodeRepo(pool).get_by_id(node[0], in_time())
     with pool.connection(in_time()) as reading:
-        rows = reading.run(
-            "EXPLAIN (COSTS OFF) " + _without_comments(NODE_BY_ID), {"node_id": str(node[0])}
-        )
+        rows = reading.run("EXPLAIN (COSTS OFF) " + NODE_BY_ID.execute, {"node_id": str(node[0])})
     assert "nodes_pkey" in rows[0][0]
 
 
@@ -149,7 +147,3 @@ def test_the_runbooks_query_runs_verbatim_and_agrees(
         (UUID(other), mesh_ip, None if key is None else bytes(key)) for other, mesh_ip, key in found
     ] == [(row.node_id, row.mesh_ip, row.public_key) for row in shown if row.node_id != node_id]
     assert len(found) == 4
-
-
-def _without_comments(read: Prepared) -> str:
-    return re.sub(r"--[^\n]*", "", read.execute).strip()

@@ -211,7 +211,7 @@ def test_a_clock_that_was_set_back_makes_nobody_worse(ledger: Silences) -> None:
 def test_a_heartbeat_that_commits_before_the_update_wins(ledger: Silences) -> None:
     """The statement has its snapshot with the old heartbeats, and then the service writes one."""
     late, silent = ledger.node(100, "healthy"), ledger.node(100, "healthy")
-    began = "statement_timestamp() AS by_the_wall"
+    began = "statement_timestamp() AS real_time"
     sql = statement("evaluator_sweep")
     assert began in sql
     slow = sql.replace(began, f"{began}, pg_advisory_xact_lock({HOLD})::text AS held")

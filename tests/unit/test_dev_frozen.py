@@ -116,7 +116,7 @@ def test_few_of_them_are_kept(clone: Clone) -> None:
 def test_every_kind_of_file_that_a_worker_reads_is_watched() -> None:
     found = saved()
     assert {
-        *("api/plexsphere-v1.yaml", "composer/peers.py", "db/queries/ping.sql", "wsgi.py"),
+        *("api/plexsphere-v1.yaml", "composer/peers.py", "db/queries/nodes.sql", "wsgi.py"),
         *("db/migrations/0004_audit.sql", "handlers/wire.py", "server/authn/tokens.py"),
         *("server/authz/schema.zed", "server/http/docs/page.js", "server/http/docs/page.css"),
         *("server/http/docs/index.html", "server/http/docs/swagger-ui.css"),

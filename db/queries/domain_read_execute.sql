@@ -1,2 +1,0 @@
--- db/domains.py, PostgresDomainReader.read. See domain_read.sql.
-EXECUTE domain_read (%(domain_id)s);

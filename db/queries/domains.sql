@@ -1,0 +1,62 @@
+-- Domains: looked up, read, created, deleted.
+
+-- name: domain_by_id
+-- prepare: domain_id uuid
+-- db/domains.py, PostgresDomainRepo.get_by_id (the gate that looks for the addressed Domain).
+-- Index: domains_pkey.
+SELECT d.authz_token
+FROM plexsphere.domains AS d
+WHERE d.id = %(domain_id)s;
+
+-- name: domain_read
+-- prepare: domain_id uuid
+-- db/domains.py, PostgresDomainReader.read.
+-- Index: domains_pkey.
+SELECT
+    d.id::text,
+    d.name,
+    d.slug,
+    d.description,
+    d.region,
+    d.mesh_cidr::text,
+    d.created_at,
+    d.heartbeat_interval,
+    d.stale_after,
+    d.unreachable_after
+FROM plexsphere.domains AS d
+WHERE d.id = %(domain_id)s;
+
+-- name: create_domain
+-- prepare: name text, slug text, mesh_cidr cidr, description text, region text
+-- prepare: heartbeat_interval interval, stale_after interval, unreachable_after interval
+-- prepare: request_key text, request_meaning bytea, time_offset interval
+-- db/domains.py, PostgresDomainRegistry.create. request_key is the Idempotency-Key and
+-- request_meaning the digest of the request that it came with; time_offset is zero in production.
+-- Indexes, used by the function (migration 0009): domains_slug_key, domains_by_range,
+-- idempotency_keys_pkey.
+SELECT
+    r.outcome,
+    r.domain::text
+FROM plexsphere.create_domain(
+    %(name)s,
+    %(slug)s,
+    %(mesh_cidr)s,
+    %(description)s,
+    %(region)s,
+    %(heartbeat_interval)s,
+    %(stale_after)s,
+    %(unreachable_after)s,
+    %(request_key)s,
+    %(request_meaning)s,
+    %(time_offset)s
+) AS r;
+
+-- name: delete_domain
+-- prepare: domain_id uuid
+-- db/domains.py, PostgresDomainRegistry.delete.
+-- Indexes, used by the function (migration 0009): domains_pkey, nodes_by_domain,
+-- idempotency_keys_by_object.
+SELECT
+    r.outcome,
+    r.nodes
+FROM plexsphere.delete_domain(%(domain_id)s) AS r;

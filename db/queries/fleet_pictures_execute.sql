@@ -1,2 +1,0 @@
--- db/fleet_pictures.py, LedgerPictures.of_domain. See fleet_pictures.sql.
-EXECUTE fleet_pictures (%(domain_id)s);

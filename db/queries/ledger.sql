@@ -1,0 +1,168 @@
+-- The snapshot of one Node, and the expressions that other statements about snapshots share.
+
+-- name: snapshot_for_node
+-- prepare: node_id uuid, domain_id uuid, held_revision uuid
+-- db/ledger.py, PostgresLedger.view: all five row sets of one Node, from one MVCC moment.
+-- It calls no VOLATILE function and takes no row lock: either would mix several moments. It has no
+-- ORDER BY: the composer sorts. held_revision is the peers_revision that the caller already has, or
+-- NULL. One row, or no row when the Node is not in the Domain. Its columns:
+--   peers_revision  text
+--   peers           NULL when held_revision is current, else one line a Node (peer_line)
+--   reachability    [state, last_heartbeat_at, changed_at]
+--   policies        [[policy_id, revision_id, rule_payload in hex, fingerprint in hex], ...]
+--   entries         [[kind, key, value, workload_tag], ...]
+--   bridge          NULL without a bridge Resource, else [relay, assignments, providers, rules, tunnels]
+-- Times are UTC in every time zone of the session, because the environment's PGTZ overrides what the
+-- pool sets, and because the first and the last day of the calendar have no text in another zone.
+-- Indexes: nodes_pkey and domains_pkey; nodes_by_domain for the peers; for the relays
+-- bridge_resources_node_id_key, bridge_relays_pkey and bridge_relay_assignments_pkey; the primary
+-- keys of policies and entries; the bridge_resource_id keys of the aggregates.
+SELECT
+    d.peers_revision::text,
+    CASE
+        WHEN d.peers_revision IS DISTINCT FROM %(held_revision)s THEN (
+            WITH fallbacks AS MATERIALIZED (
+                -- include: relay_fallbacks
+            )
+            SELECT
+                string_agg(
+                    -- include: peer_line
+                    ,
+                    E'\n'
+                )
+            FROM plexsphere.nodes AS p
+            LEFT JOIN fallbacks AS f ON f.peer_node_id = p.id
+            WHERE p.domain_id = %(domain_id)s
+        )
+    END AS peers,
+    -- include: reachability_as_json
+    AS reachability,
+    (
+        SELECT
+            json_agg(json_build_array(
+                c.policy_id,
+                c.revision_id,
+                encode(c.rule_payload, 'hex'),
+                encode(c.fingerprint, 'hex')
+            ))::text
+        FROM plexsphere.policy_compiled_ruleset AS c
+        WHERE c.node_id = %(node_id)s
+    ) AS policies,
+    (
+        SELECT
+            -- include: entries_as_json
+        FROM plexsphere.node_state_entries AS e
+        WHERE e.node_id = %(node_id)s
+    ) AS entries,
+    (
+        SELECT
+            -- include: bridge_as_json
+        FROM plexsphere.bridge_resources AS b
+        WHERE b.node_id = %(node_id)s
+    ) AS bridge
+FROM plexsphere.nodes AS n
+JOIN plexsphere.domains AS d ON d.id = n.domain_id
+WHERE n.id = %(node_id)s
+    AND n.domain_id = %(domain_id)s;
+
+-- fragment: relay_fallbacks
+-- The relay that serves each peer of a Domain when it cannot be reached directly: enabled, on a Node
+-- of the peer's own Domain, the lowest Resource id of these.
+SELECT DISTINCT ON (a.peer_node_id)
+    a.peer_node_id,
+    a.fallback_endpoint,
+    a.fallback_endpoint_port
+FROM plexsphere.nodes AS h
+JOIN plexsphere.bridge_resources AS b ON b.node_id = h.id
+JOIN plexsphere.bridge_relays AS r ON r.bridge_resource_id = b.id AND r.enabled
+JOIN plexsphere.bridge_relay_assignments AS a ON a.bridge_resource_id = b.id
+WHERE h.domain_id = %(domain_id)s
+ORDER BY a.peer_node_id, a.bridge_resource_id
+
+-- fragment: peer_line
+-- id SP address|- SP key in hex|- [SP relay port SP relay host as JSON], of a Node p and its fallback f.
+p.id::text
+|| ' ' || coalesce(host(p.mesh_ip), '-')
+|| ' ' || coalesce(encode(p.public_key, 'hex'), '-')
+|| coalesce(' ' || f.fallback_endpoint_port || ' ' || to_json(f.fallback_endpoint), '')
+
+-- fragment: reachability_as_json
+-- [state, last_heartbeat_at, changed_at] of a Node n.
+json_build_array(
+    n.reachability_state,
+    n.last_heartbeat_at AT TIME ZONE 'UTC',
+    n.changed_at AT TIME ZONE 'UTC'
+)::text
+
+-- fragment: entries_as_json
+-- [[kind, key, value, workload_tag], ...] of entries e.
+json_agg(json_build_array(e.kind, e.key, e.value, e.workload_tag))::text
+
+-- fragment: bridge_as_json
+-- [relay, assignments, providers, rules, tunnels] of a bridge Resource b.
+json_build_array(
+    (
+        SELECT json_build_array(r.enabled, r.listen_port)
+        FROM plexsphere.bridge_relays AS r
+        WHERE r.bridge_resource_id = b.id
+    ),
+    (
+        SELECT
+            json_agg(json_build_array(
+                a.peer_node_id,
+                a.fallback_endpoint,
+                a.fallback_endpoint_port
+            ))
+        FROM plexsphere.bridge_relay_assignments AS a
+        WHERE a.bridge_resource_id = b.id
+    ),
+    (
+        SELECT
+            json_agg(json_build_array(
+                u.id,
+                u.slug,
+                u.kind,
+                u.interface_name,
+                u.listen_port,
+                u.max_peers,
+                u.auth_secret_ref,
+                u.routing_policy,
+                u.created_at AT TIME ZONE 'UTC',
+                u.updated_at AT TIME ZONE 'UTC'
+            ))
+        FROM plexsphere.bridge_user_access_providers AS u
+        WHERE u.bridge_resource_id = b.id
+    ),
+    (
+        SELECT
+            json_agg(json_build_array(
+                i.id,
+                i.slug,
+                i.sni_host,
+                i.target_node_id,
+                i.target_port,
+                i.acme_account_ref,
+                i.created_at AT TIME ZONE 'UTC',
+                i.updated_at AT TIME ZONE 'UTC'
+            ))
+        FROM plexsphere.bridge_ingress_rules AS i
+        WHERE i.bridge_resource_id = b.id
+    ),
+    (
+        SELECT
+            json_agg(json_build_array(
+                t.id,
+                t.slug,
+                t.kind,
+                t.remote_host,
+                t.remote_port,
+                t.auth_secret_ref,
+                t.allowed_subnets,
+                t.routing_policy,
+                t.created_at AT TIME ZONE 'UTC',
+                t.updated_at AT TIME ZONE 'UTC'
+            ))
+        FROM plexsphere.bridge_site_to_site_tunnels AS t
+        WHERE t.bridge_resource_id = b.id
+    )
+)::text

@@ -1,0 +1,64 @@
+-- Nodes: looked up, listed, registered, deregistered.
+
+-- name: node_by_id
+-- prepare: node_id uuid
+-- db/nodes.py, PostgresNodeRepo.get_by_id (the gate that looks for the addressed Node).
+-- Index: nodes_pkey.
+SELECT
+    n.domain_id::text,
+    n.authz_token
+FROM plexsphere.nodes AS n
+WHERE n.id = %(node_id)s;
+
+-- name: domain_nodes
+-- prepare: domain_id uuid, after uuid, limit integer
+-- db/nodes.py, PostgresDomainNodes.page. The first page begins after the nil UUID.
+-- Index: nodes_by_domain.
+SELECT
+    n.id::text,
+    n.name,
+    host(n.mesh_ip),
+    n.created_at
+FROM plexsphere.nodes AS n
+WHERE n.domain_id = %(domain_id)s
+    AND n.id > %(after)s
+ORDER BY n.id
+LIMIT %(limit)s;
+
+-- name: register_node
+-- prepare: domain_id uuid, public_key bytea, name text, request_key text, request_meaning bytea
+-- prepare: hold_off interval, time_offset interval
+-- db/nodes.py, PostgresNodeRegistry.register. request_key is the Idempotency-Key and request_meaning
+-- the digest of the request that it came with; a released address is not given out again before
+-- hold_off has passed; time_offset is zero in production.
+-- Indexes, used by the function (migration 0009): domains_pkey, idempotency_keys_pkey, nodes_by_key,
+-- nodes_by_address, released_addresses_pkey, released_addresses_by_age.
+SELECT
+    r.outcome,
+    r.node::text,
+    host(r.address),
+    r.mesh_range::text
+FROM plexsphere.register_node(
+    %(domain_id)s,
+    %(public_key)s,
+    %(name)s,
+    %(request_key)s,
+    %(request_meaning)s,
+    %(hold_off)s,
+    %(time_offset)s
+) AS r;
+
+-- name: deregister_node
+-- prepare: node_id uuid, time_offset interval
+-- db/nodes.py, PostgresNodeRegistry.deregister. time_offset is zero in production.
+-- Indexes, used by the function (migration 0009): nodes_pkey, domains_pkey,
+-- idempotency_keys_by_object.
+SELECT r.outcome
+FROM plexsphere.deregister_node(%(node_id)s, %(time_offset)s) AS r (outcome);
+
+-- name: rotate_node_key
+-- prepare: node_id uuid, public_key bytea
+-- db/nodes.py, PostgresNodeRegistry.rotate_key.
+-- Indexes, used by the function (migration 0009): nodes_pkey, domains_pkey, nodes_by_key.
+SELECT r.outcome
+FROM plexsphere.rotate_node_key(%(node_id)s, %(public_key)s) AS r (outcome);

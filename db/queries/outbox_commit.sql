@@ -1,2 +1,0 @@
--- db/outbox.py, at the end of a claim.
-COMMIT;
