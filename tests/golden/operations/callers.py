@@ -54,6 +54,8 @@ EDITOR = Caller("a Domain editor", "user:editor", _EDIT)
 VIEWER = Caller("a Domain viewer", "user:viewer", _VIEW)
 AUDITOR = Caller("an auditor", "user:auditor", (("auditor", OF_DOMAIN),))
 MANAGER = Caller("a platform manager", "user:manager", (("manage", PLATFORM), *_EDIT))
+# SpiceDB has not heard yet of what the Domain and its Nodes have to do with the platform.
+EARLY_MANAGER = Caller("a manager before the relationships", "user:early", (("manage", PLATFORM),))
 STRANGER = Caller("a stranger", "user:stranger")
 
 EVERY_CALLER = (
@@ -65,6 +67,7 @@ EVERY_CALLER = (
     VIEWER,
     AUDITOR,
     MANAGER,
+    EARLY_MANAGER,
     STRANGER,
 )
 # One for each way into an operation, where the world differs only behind the relation.

@@ -20,6 +20,7 @@ from composer.reachability import ReachabilityRow
 from tests.factories import ALLOW_HTTPS, DOMAIN, EPOCH, addressed, node_id, peer_row, rule_set
 from tests.golden.operations.callers import (
     AGENT,
+    EARLY_MANAGER,
     EVERY_CALLER,
     GRANTED,
     MANAGER,
@@ -95,9 +96,13 @@ def _revoked_at(token: str) -> Arrange:
     return arrange
 
 
-def _manager_revoked(service: FakeService) -> None:
-    """No longer so, and this process still remembers a yes."""
-    service.relations.revoked_at_least = {(MANAGER.subject, "manage", PLATFORM)}
+def _managers_revoked(service: FakeService) -> None:
+    """This process still remembers a yes, and no row has a token to ask again at."""
+    _untokened(service)
+    managers = (MANAGER, EARLY_MANAGER)
+    service.relations.revoked_at_least = {
+        (manager.subject, "manage", PLATFORM) for manager in managers
+    }
 
 
 def _authz_away_for_fresh_questions(service: FakeService) -> None:
@@ -136,7 +141,7 @@ WORLDS: tuple[World, ...] = (
     World("no tokens on rows", _untokened, EVERY_CALLER),
     World("revoked at the Node's token", _revoked_at(NODE_TOKEN), EVERY_CALLER),
     World("revoked at the Domain's token", _revoked_at(DOMAIN_TOKEN), EVERY_CALLER),
-    World("the manager's role revoked just now", _manager_revoked, EVERY_CALLER),
+    World("the managers' role revoked, no tokens on rows", _managers_revoked, EVERY_CALLER),
     World("SpiceDB away", _fails(AuthzUnavailable("away"), "relations"), EVERY_CALLER),
     World("SpiceDB away for fresh questions", _authz_away_for_fresh_questions, EVERY_CALLER),
     World("SpiceDB answers oddly", _fails(ComposerError("odd"), "relations")),
