@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from composer.snapshot import (
     Bridge,
@@ -67,3 +68,9 @@ class EffectiveConfigBuilder:
     def _site_to_site(self, rows: BridgeRows) -> SiteToSite | None:
         tunnels = tuple(sorted(rows.tunnels, key=lambda row: row.slug))
         return SiteToSite(tunnels) if tunnels else None
+
+
+class BridgeSource(Protocol):
+    """The aggregate sets and relay assignments; None when the Node hosts no bridge Resource."""
+
+    def bridge(self) -> BridgeRows | None: ...

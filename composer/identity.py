@@ -1,11 +1,14 @@
-"""Who asks, and about which Node."""
+"""Who asks, about which Node or Domain, and the ports that gates 2 and 3 ask."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
+
+from composer.deadline import Deadline
 
 NIL = UUID(int=0)
 
@@ -79,3 +82,51 @@ def domain_object(domain_id: UUID) -> str:
 
 # The installation itself: the one object that stands above every Domain.
 PLATFORM = "platform:plexsphere"
+
+
+class RelationChecker(Protocol):
+    """Gate 2: ReBAC.
+
+    ``relation`` is the wire's spelling (``node-agent``), ``resource`` is ``node:<uuid>``,
+    ``domain:<uuid>`` or the platform. All methods answer True only for a clear *has permission* and
+    raise AuthzUnavailable when SpiceDB is unreachable, too slow or refuses to decide; nothing else
+    is raised.
+    """
+
+    def check(self, principal: Principal, relation: str, resource: str, deadline: Deadline) -> bool:
+        """Decide at the store's own pace (``minimize_latency``); a *no* is confirmed once fully
+        consistent, at most once a second per subject and resource."""
+        ...
+
+    def check_at_least(
+        self, principal: Principal, relation: str, resource: str, token: str, deadline: Deadline
+    ) -> bool:
+        """Decide at or after ``token``; free once this process has said yes there."""
+        ...
+
+    def decided_at(self, principal: Principal, relation: str, resource: str) -> str | None:
+        """The token of the last ``check_at_least`` that was a yes; None where there was none, or it
+        is forgotten. Asks nobody."""
+        ...
+
+    def check_now(
+        self, principal: Principal, relation: str, resource: str, deadline: Deadline
+    ) -> bool:
+        """Decide by everything written so far (``fully_consistent``); for rare questions."""
+        ...
+
+
+class NodeRepo(Protocol):
+    """Gate 3: the lookup that also yields the Domain."""
+
+    def get_by_id(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
+        """Raises NodeNotFound, DatastoreUnavailable."""
+        ...
+
+
+class DomainRepo(Protocol):
+    """Gate 3 of the operations on a Domain."""
+
+    def get_by_id(self, domain_id: UUID, deadline: Deadline) -> AddressedDomain:
+        """Raises DomainNotFound, DatastoreUnavailable."""
+        ...

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import overload
+from typing import Protocol, overload
 from uuid import UUID
 
 from composer.identity import NIL
@@ -142,3 +142,21 @@ def _fallback_endpoint(row: PeerRow) -> str | None:
         return None
     host = f"[{row.relay_host}]" if ":" in row.relay_host else row.relay_host
     return f"{host}:{row.relay_port}"
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class PeerTable:
+    """Every row of a Domain at one revision, the Addressed Node's and corrupt ones included.
+
+    While the ledger's revision stays the same, a source may hand out the very same object again.
+    """
+
+    domain_id: UUID
+    revision: UUID
+    rows: tuple[PeerRow, ...]
+
+
+class PeerSource(Protocol):
+    """The Domain's Nodes. MUST NOT drop a row: invariants are the composer's."""
+
+    def peers(self) -> PeerTable: ...

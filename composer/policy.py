@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from composer.errors import CorruptLedger
@@ -116,3 +116,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _corrupt(row: RuleSetRow, reason: str) -> CorruptLedger:
     return CorruptLedger(f"policy_id={row.policy_id} reason={reason}")
+
+
+class PolicySource(Protocol):
+    """The Addressed Node's compiled rule sets, one row a Policy, in any order."""
+
+    def policies(self) -> Sequence[RuleSetRow]: ...

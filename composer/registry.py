@@ -1,4 +1,4 @@
-"""What is asked of the registry of Domains and Nodes, and which of it can be granted at all."""
+"""The registry of Domains and Nodes: what is asked of it, what it grants, and its ports."""
 
 from __future__ import annotations
 
@@ -6,13 +6,35 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Protocol
 from uuid import UUID
 
+from composer.deadline import Deadline
 from composer.peers import PUBLIC_KEY_BYTES
-from composer.reachability_policy import ReachabilityPolicy
+from composer.reachability import ReachabilityPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """What its row says; ``mesh_cidr`` is canonical text, times are aware.
+
+    A Domain that an operator put into the ledger by hand may lack a slug and a range. Without a
+    policy of its own the service's numbers hold.
+    """
+
+    id: UUID
+    name: str
+    slug: str | None
+    description: str | None
+    region: str | None
+    mesh_cidr: str | None
+    created_at: datetime
+    reachability: ReachabilityPolicy | None = None
+
 
 # Prefix lengths, by IP version. The longest leaves room for two Nodes at least; the shortest is the
 # largest private range there is (RFC 1918's 10/8) and a provider's whole IPv6 allocation.
@@ -146,3 +168,94 @@ def _overlap(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Networ
 
 def _digest(*parts: str | None) -> bytes:
     return hashlib.sha256(json.dumps(parts).encode("ascii")).digest()
+
+
+class DomainReader(Protocol):
+    """A Domain's row."""
+
+    def read(self, domain_id: UUID, deadline: Deadline) -> Domain:
+        """Raises DomainNotFound, DatastoreUnavailable."""
+        ...
+
+
+class DomainRegistry(Protocol):
+    """Where Domains come to be and go. Each call is one transaction: done or not, never in part."""
+
+    def create(self, wanted: NewDomain, key: str | None, deadline: Deadline) -> Created:
+        """A new Domain, or the one that the same ``key`` (Idempotency-Key) made before.
+
+        Whatever two callers do at once, no two Domains share a slug or an address. Raises
+        IdempotencyKeyConflict when the key came with another wish, DomainSlugConflict,
+        MeshCidrOverlap, DatastoreUnavailable.
+        """
+        ...
+
+    def delete(self, domain_id: UUID, deadline: Deadline) -> None:
+        """The Domain and the roles in it are gone when this returns; it may have been gone before.
+
+        Raises DomainNotEmpty while it has Nodes, DatastoreUnavailable.
+        """
+        ...
+
+
+class NodeRegistry(Protocol):
+    """Where Nodes come to be and go. Each call is one transaction: done or not, never in part."""
+
+    def register(
+        self, domain_id: UUID, wanted: NewNode, key: str | None, deadline: Deadline
+    ) -> Registered:
+        """A new Node with the lowest free address of its Domain, or the one that the same ``key``
+        (Idempotency-Key) or the same public key made there before.
+
+        Free is what no Node has and none had within the hold-off. Whatever two callers do at once,
+        no two Nodes get one address. Raises DomainNotFound, IdempotencyKeyConflict when the key
+        came with another wish, PoolExhausted, DatastoreUnavailable.
+        """
+        ...
+
+    def deregister(self, node_id: UUID, deadline: Deadline) -> None:
+        """The Node and all that hangs on it are gone when this returns; it may have been before.
+
+        Its address is held off from then on. Raises DatastoreUnavailable.
+        """
+        ...
+
+    def rotate_key(self, node_id: UUID, public_key: bytes, deadline: Deadline) -> bool:
+        """The Node has that key when this returns; whether it had another one before.
+
+        Raises NodeNotFound, PublicKeyInUse when another Node of its Domain has it,
+        DatastoreUnavailable.
+        """
+        ...
+
+
+class DomainNodes(Protocol):
+    """A Domain's Nodes, for people."""
+
+    def page(
+        self, domain_id: UUID, after: UUID | None, limit: int, deadline: Deadline
+    ) -> Sequence[NodeSummary]:
+        """Up to ``limit`` Nodes by id, those above ``after`` or from the first one on.
+
+        A Domain that is not there has none. Raises DatastoreUnavailable.
+        """
+        ...
+
+
+class OutboxRelay(Protocol):
+    """Brings the relationships of ``plexsphere.outbox`` to SpiceDB.
+
+    Any number of relays and requests may settle at once. What was brought already may be brought
+    again: every operation of a row is idempotent.
+    """
+
+    def settle(self, object: str, deadline: Deadline) -> None:
+        """When this returns, SpiceDB has taken every row about ``object`` (``node:<id>``,
+        ``domain:<id>``) that was committed before the call, in the order of their ``seq``, and the
+        object's own row, where there still is one, carries the ZedToken of that.
+
+        Nothing waiting is no error, nor is an object that was never there. Raises AuthzUnavailable
+        when SpiceDB is unreachable or too slow, DatastoreUnavailable when Postgres is; what was
+        not taken then goes on waiting, for the next call or for a relay process.
+        """
+        ...

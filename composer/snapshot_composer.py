@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Protocol
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from composer.bridge import EffectiveConfigBuilder
+from composer.bridge import BridgeSource, EffectiveConfigBuilder
 from composer.deadline import Deadline
-from composer.entries import reports
+from composer.entries import EntriesSource, reports
 from composer.errors import CorruptLedger, ZeroDomainId, ZeroNodeId
 from composer.identity import NIL
-from composer.peers import DomainPeers, Peers, domain_peers
-from composer.policy import policy
-from composer.ports import DropReporter, Ledger, LedgerView, PeerTable
-from composer.reachability import reachability
+from composer.peers import DomainPeers, Peers, PeerSource, PeerTable, domain_peers
+from composer.policy import PolicySource, policy
+from composer.reachability import ReachabilitySource, reachability
 from composer.snapshot import NodeStateSnapshot
+
+
+class LedgerView(
+    PeerSource, ReachabilitySource, PolicySource, BridgeSource, EntriesSource, Protocol
+):
+    """All five row sets, read in one statement: they are of one moment of the ledger."""
+
+
+class Ledger(Protocol):
+    """Opens views."""
+
+    def view(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> LedgerView:
+        """One round trip.
+
+        Raises NodeNotFound when the Node is not (or no longer) in that Domain, DatastoreUnavailable
+        when Postgres does not answer in time, CorruptLedger for rows that cannot be decoded.
+        """
+        ...
+
+
+class DropReporter(Protocol):
+    """Told of every dropped row, once per composed snapshot."""
+
+    def dropped(
+        self, outcome: str, domain_id: UUID, addressed_node_id: UUID, peer_node_id: UUID
+    ) -> None: ...
+
+
+class SnapshotProvider(Protocol):
+    """Gate 4: composes the envelope."""
+
+    def snapshot_for_node(
+        self, node_id: UUID, domain_id: UUID, deadline: Deadline
+    ) -> NodeStateSnapshot:
+        """The whole snapshot or an error, never a part. Raises what ``Ledger.view`` raises."""
+        ...
 
 
 class SnapshotComposer:

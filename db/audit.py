@@ -14,8 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 
+from composer.audit import AuditRow
 from composer.deadline import Deadline
-from composer.ports import AuditRow
 from db.audit_batch import AuditBatchWriter, Recorded
 from db.body_queue import BodyQueue
 
@@ -28,7 +28,7 @@ LONGEST_BACKOFF = 1.0
 
 
 class PostgresAuditSink:
-    """Implements composer.ports.AuditSink."""
+    """Implements composer.audit.AuditSink."""
 
     def __init__(
         self,

@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 
 from psycopg2.extensions import connection
 
+from composer.audit import AuditRow
 from composer.deadline import Deadline
 from composer.errors import ComposerError
 from composer.identity import parse_canonical_uuid
-from composer.ports import AuditRow
 from db.body_batch import ServedBody, keep_bodies
 from db.connections import Row, connect, fetch, with_defaults
 from db.errors import ledger_errors

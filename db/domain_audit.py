@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from composer.audit_trail import AuditQuery, AuditRecord
+from composer.audit import AuditQuery, AuditRecord
 from composer.deadline import Deadline
 from db.pool import ReadPool
 from db.statements import Prepared
@@ -14,7 +14,7 @@ DOMAIN_AUDIT = Prepared("domain_audit")
 
 
 class PostgresDomainAuditReader:
-    """Implements composer.audit_trail.DomainAuditReader."""
+    """Implements composer.audit.DomainAuditReader."""
 
     def __init__(self, pool: ReadPool) -> None:
         self._pool = pool
@@ -22,7 +22,7 @@ class PostgresDomainAuditReader:
     def page(
         self, domain_id: UUID, query: AuditQuery, after: int, limit: int, deadline: Deadline
     ) -> Sequence[AuditRecord]:
-        """See composer.audit_trail.DomainAuditReader."""
+        """See composer.audit.DomainAuditReader."""
         arguments = {
             "domain_id": str(domain_id),
             "after": after,

@@ -15,7 +15,7 @@ DOMAIN_NODES = Prepared("domain_nodes")
 
 
 class PostgresDomainNodes:
-    """Implements composer.registry_ports.DomainNodes."""
+    """Implements composer.registry.DomainNodes."""
 
     def __init__(self, pool: ReadPool) -> None:
         self._pool = pool
@@ -23,7 +23,7 @@ class PostgresDomainNodes:
     def page(
         self, domain_id: UUID, after: UUID | None, limit: int, deadline: Deadline
     ) -> Sequence[NodeSummary]:
-        """See composer.registry_ports.DomainNodes."""
+        """See composer.registry.DomainNodes."""
         arguments = {"domain_id": str(domain_id), "after": str(after or NIL), "limit": limit}
         found = self._pool.fetch(DOMAIN_NODES, arguments, deadline)
         return [NodeSummary(UUID(row[0]), *row[1:]) for row in found]

@@ -31,7 +31,7 @@ _REFUSED: Mapping[str, type[ComposerError]] = {
 
 
 class PostgresDomainRegistry:
-    """Implements composer.registry_ports.DomainRegistry."""
+    """Implements composer.registry.DomainRegistry."""
 
     def __init__(self, pool: WritePool, ahead: Ahead = real_time) -> None:
         """``ahead`` is how far time is moved; only tests move it."""
@@ -39,7 +39,7 @@ class PostgresDomainRegistry:
         self._ahead = ahead
 
     def create(self, wanted: NewDomain, key: str | None, deadline: Deadline) -> Created:
-        """See composer.registry_ports.DomainRegistry."""
+        """See composer.registry.DomainRegistry."""
         policy = wanted.reachability
         arguments = {
             "name": wanted.name,
@@ -63,7 +63,7 @@ class PostgresDomainRegistry:
         return Created(UUID(domain_id), is_new=outcome == "created")
 
     def delete(self, domain_id: UUID, deadline: Deadline) -> None:
-        """See composer.registry_ports.DomainRegistry."""
+        """See composer.registry.DomainRegistry."""
         found = self._pool.repeatable(DELETE_DOMAIN, {"domain_id": str(domain_id)}, deadline)
         outcome, nodes = found[0]
         if outcome == "domain_not_empty":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from uuid import UUID
 
 from composer.deadline import Deadline
-from composer.domain import Domain
 from composer.errors import DomainNotFound
 from composer.identity import AddressedDomain
-from composer.reachability_policy import ReachabilityPolicy
+from composer.reachability import ReachabilityPolicy
+from composer.registry import Domain
 from db.pool import ReadPool
 from db.statements import Prepared
 
@@ -17,13 +17,13 @@ DOMAIN_READ = Prepared("domain_read")
 
 
 class PostgresDomainRepo:
-    """Implements composer.ports.DomainRepo."""
+    """Implements composer.identity.DomainRepo."""
 
     def __init__(self, pool: ReadPool) -> None:
         self._pool = pool
 
     def get_by_id(self, domain_id: UUID, deadline: Deadline) -> AddressedDomain:
-        """See composer.ports.DomainRepo."""
+        """See composer.identity.DomainRepo."""
         found = self._pool.fetch(DOMAIN_BY_ID, {"domain_id": str(domain_id)}, deadline)
         if not found:
             raise DomainNotFound(f"domain_id={domain_id}")
@@ -31,13 +31,13 @@ class PostgresDomainRepo:
 
 
 class PostgresDomainReader:
-    """Implements composer.ports.DomainReader."""
+    """Implements composer.registry.DomainReader."""
 
     def __init__(self, pool: ReadPool) -> None:
         self._pool = pool
 
     def read(self, domain_id: UUID, deadline: Deadline) -> Domain:
-        """See composer.ports.DomainReader."""
+        """See composer.registry.DomainReader."""
         found = self._pool.fetch(DOMAIN_READ, {"domain_id": str(domain_id)}, deadline)
         if not found:
             raise DomainNotFound(f"domain_id={domain_id}")

@@ -18,7 +18,7 @@ ENTRY_REMOVE = Prepared("entry_remove")
 
 
 class PostgresEntries:
-    """Implements composer.entry_store.EntryStore."""
+    """Implements composer.entries.EntryStore."""
 
     def __init__(self, pool: WritePool, report_quota: int, entry_quota: int) -> None:
         """How many a Node may hold: reports; metadata entries, and as many data entries."""
@@ -27,7 +27,7 @@ class PostgresEntries:
         self._entry_quota = entry_quota
 
     def put(self, node: AddressedNode, entry: EntryRow, deadline: Deadline) -> datetime:
-        """See composer.entry_store.EntryStore."""
+        """See composer.entries.EntryStore."""
         is_report = entry.kind == REPORT
         arguments = {
             **_named(node, entry.kind, entry.key),
@@ -44,7 +44,7 @@ class PostgresEntries:
         return accepted_at.astimezone(UTC)  # type: ignore[no-any-return]
 
     def remove(self, node: AddressedNode, kind: str, key: str, deadline: Deadline) -> None:
-        """See composer.entry_store.EntryStore."""
+        """See composer.entries.EntryStore."""
         statement = REPORT_REMOVE if kind == REPORT else ENTRY_REMOVE
         found = self._pool.repeatable(statement, _named(node, kind, key), deadline)
         is_there, is_removed = found[0]

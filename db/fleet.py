@@ -12,8 +12,8 @@ from composer.bridge import BridgeRows
 from composer.deadline import Deadline
 from composer.entries import EntryRow
 from composer.errors import CorruptLedger, DomainNotFound
+from composer.peers import PeerTable
 from composer.policy import RuleSetRow
-from composer.ports import PeerTable
 from composer.reachability import ReachabilityRow
 from db import rows
 from db.connections import Row

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from composer.deadline import Deadline
 from composer.errors import ClockSkew, NodeNotFound
-from composer.heartbeat import MAX_CLOCK_SKEW, Heard
+from composer.heartbeat import MAX_CLOCK_SKEW, HeartbeatResult
 from db.ahead import Ahead, real_time
 from db.statements import Prepared
 from db.write_pool import WritePool
@@ -16,7 +16,7 @@ NODE_HEARTBEAT = Prepared("node_heartbeat")
 
 
 class PostgresHeartbeats:
-    """Implements composer.liveness_ports.HeartbeatSink."""
+    """Implements composer.heartbeat.HeartbeatSink."""
 
     def __init__(self, pool: WritePool, ahead: Ahead = real_time) -> None:
         """``ahead`` is how far time is moved; only tests move it."""
@@ -25,8 +25,8 @@ class PostgresHeartbeats:
 
     def heartbeat(
         self, node_id: UUID, client_now: datetime, decided_at: str | None, deadline: Deadline
-    ) -> Heard:
-        """See composer.liveness_ports.HeartbeatSink."""
+    ) -> HeartbeatResult:
+        """See composer.heartbeat.HeartbeatSink."""
         arguments = {
             "node_id": str(node_id),
             "client_now": client_now.isoformat(),
@@ -40,4 +40,4 @@ class PostgresHeartbeats:
             raise NodeNotFound(f"node_id={node_id}")
         if not in_step and token in (None, decided_at):
             raise ClockSkew(f"node_id={node_id}")
-        return Heard(at.astimezone(UTC) if is_written else None, token)
+        return HeartbeatResult(at.astimezone(UTC) if is_written else None, token)

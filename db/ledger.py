@@ -12,8 +12,8 @@ from composer.bridge import BridgeRows
 from composer.deadline import Deadline
 from composer.entries import EntryRow
 from composer.errors import CorruptLedger, NodeNotFound
+from composer.peers import PeerTable
 from composer.policy import RuleSetRow
-from composer.ports import PeerTable
 from composer.reachability import ReachabilityRow
 from db import rows
 from db.peer_tables import HeldPeers, PeerTables
@@ -59,7 +59,7 @@ class PostgresLedgerView:
 
 
 class PostgresLedger:
-    """Implements composer.ports.Ledger."""
+    """Implements composer.snapshot_composer.Ledger."""
 
     def __init__(self, pool: ReadPool, *, held_rows: int = DEFAULT_HELD_ROWS) -> None:
         """``held_rows`` bounds the peer rows this process remembers, all Domains together."""
@@ -68,7 +68,7 @@ class PostgresLedger:
         self._decoding = threading.Lock()
 
     def view(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> PostgresLedgerView:
-        """See composer.ports.Ledger. All of it or an error: nothing is decoded later."""
+        """See ``Ledger``. All of it or an error: nothing is decoded later."""
         held = self._tables.held(domain_id)
         found = self._pool.fetch(
             SNAPSHOT_FOR_NODE,

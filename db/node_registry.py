@@ -37,7 +37,7 @@ _REFUSED: Mapping[str, type[ComposerError]] = {
 
 
 class PostgresNodeRegistry:
-    """Implements composer.registry_ports.NodeRegistry.
+    """Implements composer.registry.NodeRegistry.
 
     Every statement may run twice: what the first run did, the second finds.
     """
@@ -56,7 +56,7 @@ class PostgresNodeRegistry:
     def register(
         self, domain_id: UUID, wanted: NewNode, key: str | None, deadline: Deadline
     ) -> Registered:
-        """See composer.registry_ports.NodeRegistry."""
+        """See composer.registry.NodeRegistry."""
         arguments = {
             "domain_id": str(domain_id),
             "public_key": wanted.public_key,
@@ -74,12 +74,12 @@ class PostgresNodeRegistry:
         return Registered(UUID(node_id), mesh_ip, mesh_cidr, is_new=outcome == "registered")
 
     def deregister(self, node_id: UUID, deadline: Deadline) -> None:
-        """See composer.registry_ports.NodeRegistry."""
+        """See composer.registry.NodeRegistry."""
         arguments = {"node_id": str(node_id), "time_offset": self._ahead()}
         self._pool.repeatable(DEREGISTER_NODE, arguments, deadline)
 
     def rotate_key(self, node_id: UUID, public_key: bytes, deadline: Deadline) -> bool:
-        """See composer.registry_ports.NodeRegistry."""
+        """See composer.registry.NodeRegistry."""
         arguments = {"node_id": str(node_id), "public_key": public_key}
         outcome = self._pool.repeatable(ROTATE_NODE_KEY, arguments, deadline)[0][0]
         _refuse(outcome, f"node_id={node_id}")

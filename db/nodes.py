@@ -14,13 +14,13 @@ NODE_BY_ID = Prepared("node_by_id")
 
 
 class PostgresNodeRepo:
-    """Implements composer.ports.NodeRepo."""
+    """Implements composer.identity.NodeRepo."""
 
     def __init__(self, pool: ReadPool) -> None:
         self._pool = pool
 
     def get_by_id(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
-        """See composer.ports.NodeRepo."""
+        """See composer.identity.NodeRepo."""
         found = self._pool.fetch(NODE_BY_ID, {"node_id": str(node_id)}, deadline)
         if not found:
             raise NodeNotFound(f"node_id={node_id}")

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from composer.peers import PeerRow
-from composer.ports import PeerTable
+from composer.peers import PeerRow, PeerTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from psycopg2.extensions import connection
 
 from composer.deadline import Deadline
-from composer.reachability_policy import DEAF_AFTER, DEFAULT_POLICY
-from composer.sweep import Sweep, Transition
+from composer.reachability import DEFAULT_POLICY, PAUSE_AFTER, Sweep, Transition
 from db.ahead import Ahead, real_time
 from db.connections import Row, connect, fetch, with_defaults
 from db.errors import ledger_errors
@@ -70,7 +69,7 @@ class PostgresSweeps:
     def _sweep(self, deadline: Deadline) -> Sweep:
         arguments = {
             "time_offset": self._ahead(),
-            "longest_pause": DEAF_AFTER,
+            "longest_pause": PAUSE_AFTER,
             "stale_after": DEFAULT_POLICY.stale_after,
             "unreachable_after": DEFAULT_POLICY.unreachable_after,
             "elected": self._elected,

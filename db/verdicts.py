@@ -15,13 +15,13 @@ REACHABILITY_OF_NODE = Prepared("reachability_of_node")
 
 
 class PostgresReachabilityRepo:
-    """Implements composer.liveness_ports.ReachabilityRepo."""
+    """Implements composer.reachability.ReachabilityRepo."""
 
     def __init__(self, pool: ReadPool) -> None:
         self._pool = pool
 
     def of_node(self, node_id: UUID, deadline: Deadline) -> ReachabilityRow:
-        """See composer.liveness_ports.ReachabilityRepo."""
+        """See composer.reachability.ReachabilityRepo."""
         found = self._pool.fetch(REACHABILITY_OF_NODE, {"node_id": str(node_id)}, deadline)
         if not found:
             raise NodeNotFound(f"node_id={node_id}")

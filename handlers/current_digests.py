@@ -10,20 +10,13 @@ from collections.abc import Callable, Hashable
 from typing import Protocol
 from uuid import UUID
 
-from composer.bridge import EffectiveConfigBuilder
-from composer.entries import reports
+from composer.bridge import BridgeSource, EffectiveConfigBuilder
+from composer.entries import EntriesSource, reports
 from composer.errors import ZeroNodeId
 from composer.identity import NIL
-from composer.peers import domain_peers
-from composer.policy import policy
-from composer.ports import (
-    BridgeSource,
-    EntriesSource,
-    PeerTable,
-    PolicySource,
-    ReachabilitySource,
-)
-from composer.reachability import STATES, reachability
+from composer.peers import PeerTable, domain_peers
+from composer.policy import PolicySource, policy
+from composer.reachability import STATES, ReachabilitySource, reachability
 from handlers.wire import block_digest, desired_state_digest, json_bytes, peers_digest
 from handlers.wire_values import Json, bridge_value, policy_value, reports_value
 

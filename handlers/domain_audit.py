@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from composer.audit_trail import AuditQuery, AuditRecord, DomainAuditReader
+from composer.audit import AuditQuery, AuditRecord, AuditSink, DomainAuditReader, SilentAudit
 from composer.errors import ComposerError
-from composer.identity import domain_object
-from composer.ports import AuditSink, DomainRepo, RelationChecker, SilentAudit
+from composer.identity import DomainRepo, RelationChecker, domain_object
 from handlers.answers import Answer, Call
 from handlers.domain_gates import AUDITOR, canonical_domain_id, granted_domain
 from handlers.gates import GRANTED, Asked, audit, known_principal

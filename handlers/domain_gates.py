@@ -13,12 +13,12 @@ from composer.identity import (
     PLATFORM,
     AddressedDomain,
     AddressedNode,
+    DomainRepo,
     Principal,
     domain_object,
     node_object,
     parse_canonical_uuid,
 )
-from composer.ports import DomainRepo
 from handlers.answers import Call
 from handlers.gates import (
     NODE_VIEW,

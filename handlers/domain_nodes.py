@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from composer.audit import AuditSink, SilentAudit
 from composer.errors import ComposerError
-from composer.identity import domain_object
-from composer.ports import AuditSink, DomainRepo, RelationChecker, SilentAudit
-from composer.registry import cursor_after, position
-from composer.registry_ports import DomainNodes
+from composer.identity import DomainRepo, RelationChecker, domain_object
+from composer.registry import DomainNodes, cursor_after, position
 from handlers.answers import Answer, Call
 from handlers.domain_gates import DOMAIN_VIEW, canonical_domain_id, granted_domain
 from handlers.gates import GRANTED, Asked, audit, known_principal

@@ -6,20 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from composer.audit import AuditSink, SilentAudit
 from composer.durations import duration
 from composer.errors import ComposerError, InvalidReachabilityPolicy
-from composer.identity import domain_object
-from composer.ports import (
-    AuditSink,
-    DomainReader,
-    DomainRepo,
-    OutboxRelay,
-    RelationChecker,
-    SilentAudit,
-)
-from composer.reachability_policy import ReachabilityPolicy, reachability_policy
-from composer.registry import NewDomain, mesh_range
-from composer.registry_ports import DomainRegistry
+from composer.identity import DomainRepo, RelationChecker, domain_object
+from composer.reachability import ReachabilityPolicy, reachability_policy
+from composer.registry import DomainReader, DomainRegistry, NewDomain, OutboxRelay, mesh_range
 from handlers.answers import Answer, Call
 from handlers.domain_gates import MANAGE, canonical_domain_id, platform_role
 from handlers.gates import Asked, audit_done, known_principal

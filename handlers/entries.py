@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from composer.entries import DATA, METADATA, REPORT, EntryRow
-from composer.entry_store import EntryStore
+from composer.audit import AuditSink, SilentAudit
+from composer.entries import DATA, METADATA, REPORT, EntryRow, EntryStore
 from composer.errors import ComposerError
-from composer.identity import AddressedNode, Principal, node_object
-from composer.ports import (
-    AuditSink,
+from composer.identity import (
+    AddressedNode,
     DomainRepo,
     NodeRepo,
+    Principal,
     RelationChecker,
-    SilentAudit,
+    node_object,
 )
 from handlers.answers import Answer, Call
 from handlers.domain_gates import DOMAIN_EDIT, node_in_domain

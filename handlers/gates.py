@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
+from composer.audit import AuditRow, AuditSink, SilentAudit
 from composer.deadline import Deadline
 from composer.errors import ComposerError
-from composer.identity import AddressedNode, Principal, node_object, parse_canonical_uuid
-from composer.ports import (
-    AuditRow,
-    AuditSink,
+from composer.identity import (
+    AddressedNode,
     NodeRepo,
+    Principal,
     RelationChecker,
-    SilentAudit,
-    SnapshotProvider,
+    node_object,
+    parse_canonical_uuid,
 )
 from composer.snapshot import NodeStateSnapshot
+from composer.snapshot_composer import SnapshotProvider
 from handlers.answers import Call
 from handlers.refusals import (
     INSUFFICIENT_RELATION,

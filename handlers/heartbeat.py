@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from composer.audit import AuditSink, SilentAudit
 from composer.errors import ComposerError
-from composer.heartbeat import client_moment
-from composer.identity import node_object
-from composer.liveness_ports import HeartbeatSink
-from composer.ports import AuditSink, RelationChecker, SilentAudit
+from composer.heartbeat import HeartbeatSink, client_moment
+from composer.identity import RelationChecker, node_object
 from handlers.answers import Answer, Call
 from handlers.gates import (
     NODE_AGENT,

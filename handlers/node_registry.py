@@ -6,20 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from composer.audit import AuditSink, SilentAudit
 from composer.errors import ComposerError, NodeNotFound
-from composer.identity import node_object
-from composer.ports import (
-    AuditSink,
-    DomainRepo,
-    NodeRepo,
-    OutboxRelay,
-    RelationChecker,
-    SilentAudit,
-    SnapshotProvider,
-    TokenMint,
-)
-from composer.registry import NewNode, wireguard_key
-from composer.registry_ports import NodeRegistry
+from composer.identity import DomainRepo, NodeRepo, RelationChecker, node_object
+from composer.node_token import TokenMint
+from composer.registry import NewNode, NodeRegistry, OutboxRelay, wireguard_key
+from composer.snapshot_composer import SnapshotProvider
 from handlers.answers import Answer, Call
 from handlers.domain_gates import (
     DOMAIN_EDIT,

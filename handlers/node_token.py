@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from composer.audit import AuditSink, SilentAudit
 from composer.errors import ComposerError
-from composer.identity import node_object
-from composer.ports import (
-    AuditSink,
-    NodeRepo,
-    NodeToken,
-    RelationChecker,
-    SilentAudit,
-    TokenMint,
-)
+from composer.identity import NodeRepo, RelationChecker, node_object
+from composer.node_token import NodeToken, TokenMint
 from handlers.answers import Answer, Call
 from handlers.gates import (
     GRANTED,

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from composer.audit import AuditSink, SilentAudit
 from composer.errors import ComposerError
-from composer.identity import node_object
-from composer.liveness_ports import ReachabilityRepo
-from composer.ports import (
-    AuditSink,
-    DomainRepo,
-    NodeRepo,
-    RelationChecker,
-    SilentAudit,
-)
-from composer.reachability import reachability
+from composer.identity import DomainRepo, NodeRepo, RelationChecker, node_object
+from composer.reachability import ReachabilityRepo, reachability
 from handlers.answers import Answer, Call
 from handlers.domain_gates import node_viewed
 from handlers.gates import (

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from composer.domain import Domain
 from composer.durations import duration_text
-from composer.ports import NodeToken
-from composer.reachability_policy import ReachabilityPolicy
-from composer.registry import NodeSummary, Registered
+from composer.node_token import NodeToken
+from composer.reachability import ReachabilityPolicy
+from composer.registry import Domain, NodeSummary, Registered
 from handlers.wire import Block, EncodedPeers, SnapshotBody, json_bytes
 from handlers.wire_values import Json, instant
 

@@ -174,7 +174,7 @@ def read_settings(
         bind=reader.address("BIND", "127.0.0.1:8080"),
         workers=reader.count("WORKERS", 2, 1, 1024),
         threads=reader.count("THREADS", 16, 4, 1024),
-        # Longer, and a takeover would look like a pause (composer/reachability_policy.py).
+        # Longer, and a takeover would look like a pause (composer/reachability.py).
         evaluator_interval=reader.number("EVALUATOR_INTERVAL", 5.0, 0.1, 6),
         test_clock=_test_clock(reader),
     )

@@ -13,7 +13,8 @@ from importlib.metadata import version
 
 import flask
 
-from composer.ports import AuditSink, SilentAudit, TokenMint
+from composer.audit import AuditSink, SilentAudit
+from composer.node_token import TokenMint
 from db.audit import PostgresAuditSink
 from db.body_queue import BodyQueue
 from db.followers import followers

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from composer.ports import AuditSink, OutboxRelay, TokenMint
+from composer.audit import AuditSink
+from composer.node_token import TokenMint
+from composer.registry import OutboxRelay
 from composer.snapshot_composer import SnapshotComposer
 from db.domain_audit import PostgresDomainAuditReader
 from db.domain_nodes import PostgresDomainNodes

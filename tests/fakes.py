@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from composer.audit_trail import AuditQuery, AuditRecord
+from composer.audit import AuditQuery, AuditRecord, AuditRow
 from composer.bridge import BridgeRows
 from composer.deadline import Deadline
-from composer.domain import Domain
 from composer.entries import REPORT, EntryRow, missing, too_many
 from composer.errors import (
     AuthzUnavailable,
@@ -19,12 +18,13 @@ from composer.errors import (
     DomainNotFound,
     NodeNotFound,
 )
-from composer.heartbeat import MAX_CLOCK_SKEW, Heard
+from composer.heartbeat import MAX_CLOCK_SKEW, HeartbeatResult
 from composer.identity import AddressedDomain, AddressedNode, Principal
-from composer.peers import PeerRow
+from composer.node_token import NodeToken
+from composer.peers import PeerRow, PeerTable
 from composer.policy import RuleSetRow
-from composer.ports import AuditRow, NodeToken, PeerTable
 from composer.reachability import ReachabilityRow
+from composer.registry import Domain
 from composer.snapshot import NodeStateSnapshot
 from handlers.service import HealthCheck
 from tests.factories import EPOCH, REVISION
@@ -295,18 +295,18 @@ class FakeHeartbeatSink:
 
     def heartbeat(
         self, node_id: UUID, client_now: datetime, decided_at: str | None, deadline: Deadline
-    ) -> Heard:
+    ) -> HeartbeatResult:
         self.calls.append((node_id, client_now, decided_at))
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
         if node_id not in self.known:
             raise NodeNotFound(f"node_id={node_id}")
         token = self.tokens.get(node_id)
         if token not in (None, decided_at):
-            return Heard(None, token)
+            return HeartbeatResult(None, token)
         if abs(client_now - self.now) > MAX_CLOCK_SKEW:
             raise ClockSkew(f"node_id={node_id}")
         self.heard[node_id] = self.now
-        return Heard(self.now, token)
+        return HeartbeatResult(self.now, token)
 
 
 @dataclass

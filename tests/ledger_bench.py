@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from composer.deadline import Deadline
-from composer.ports import LedgerView
+from composer.snapshot_composer import LedgerView
 from db.bulk import TableRows, copy_rows
 from db.ledger import SNAPSHOT_FOR_NODE, PostgresLedger
 from db.migrate import migrate

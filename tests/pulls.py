@@ -15,8 +15,7 @@ from psycopg2.extensions import connection
 
 from composer.deadline import Deadline
 from composer.identity import Principal, PrincipalKind
-from composer.ports import DropReporter
-from composer.snapshot_composer import SnapshotComposer
+from composer.snapshot_composer import DropReporter, SnapshotComposer
 from db.connections import Row
 from db.errors import ledger_errors
 from db.ledger import PostgresLedger

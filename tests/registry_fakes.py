@@ -9,7 +9,6 @@ from ipaddress import ip_address, ip_network
 from uuid import UUID
 
 from composer.deadline import Deadline
-from composer.domain import Domain
 from composer.errors import (
     DatastoreUnavailable,
     DomainNotEmpty,
@@ -21,7 +20,7 @@ from composer.errors import (
     PoolExhausted,
     PublicKeyInUse,
 )
-from composer.registry import Created, NewDomain, NewNode, NodeSummary, Registered
+from composer.registry import Created, Domain, NewDomain, NewNode, NodeSummary, Registered
 from tests.factories import EPOCH
 from tests.fakes import FakeDomainReader
 

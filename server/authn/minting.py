@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import jwt
 
 from composer.identity import node_object
-from composer.ports import NodeToken
+from composer.node_token import NodeToken
 from server.authn.own_keys import OwnKeys
 
 # 24 h: long enough for an agent to renew through an outage of a night, short enough that what was
@@ -34,7 +34,7 @@ class JwtMint:
         self._clock = clock
 
     def mint(self, node_id: UUID) -> NodeToken:
-        """See ``composer.ports.TokenMint``."""
+        """See ``composer.node_token.TokenMint``."""
         key = self._keys.signer()
         now = int(self._clock())
         claims = {

@@ -18,7 +18,7 @@ Parked = Callable[[OutboxRow, str], None]
 
 
 class SpiceDbOutboxRelay:
-    """Implements ``composer.ports.OutboxRelay``. Thread-safe.
+    """Implements ``composer.registry.OutboxRelay``. Thread-safe.
 
     ``on_parked(row, because)`` is told of every row that SpiceDB will never take. ``clock`` is
     monotonic seconds.
@@ -43,7 +43,7 @@ class SpiceDbOutboxRelay:
         return {one: because for one, (_, because) in self._deferred.items()}
 
     def settle(self, object: str, deadline: Deadline) -> None:
-        """See composer.ports.OutboxRelay; also raises AuthzUnavailable for an object with a parked
+        """See ``OutboxRelay``; also raises AuthzUnavailable for an object with a parked
         row, because SpiceDB has not taken that one."""
         with self._outbox.claim(object, deadline) as claim:
             waiting = [row for row in claim.rows if row.parked_because is None]

@@ -30,7 +30,7 @@ _RELATION = re.compile(r"[a-z][a-z0-9_]{1,62}[a-z0-9]", re.ASCII)
 
 
 class SpiceDbChecker:
-    """Implements ``composer.ports.RelationChecker``. Thread-safe.
+    """Implements ``composer.identity.RelationChecker``. Thread-safe.
 
     ``confirm_every_s``: how long a confirmed no stands without being confirmed again. ``limit``:
     questions remembered, for noes and for yeses. ``clock`` is monotonic seconds.
@@ -83,7 +83,7 @@ class SpiceDbChecker:
         return answer
 
     def decided_at(self, principal: Principal, relation: str, resource: str) -> str | None:
-        """See composer.ports.RelationChecker."""
+        """See composer.identity.RelationChecker."""
         question = _question(principal, relation, resource)
         return None if question is None else self._yes_at.last(question)
 

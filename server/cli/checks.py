@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, ComposerError
-from composer.reachability_policy import DEAF_AFTER
+from composer.reachability import PAUSE_AFTER
 from db.explain import clock_ahead
 from db.followers import followers
 from db.health import schema_version
@@ -151,7 +151,7 @@ def evaluator_check(swept: float | None) -> Check:
     if swept is None:
         return Check("evaluator", False, "none has ever swept", mend)
     detail = f"swept {swept:.1f} s ago"
-    if swept > DEAF_AFTER.total_seconds():
+    if swept > PAUSE_AFTER.total_seconds():
         return Check("evaluator", False, detail, mend)
     return Check("evaluator", True, detail)
 

@@ -14,7 +14,7 @@ from server.cli.options import AsJson, Dsn, usable_dsn
 from server.cli.screens import write_json
 
 if TYPE_CHECKING:
-    from composer.sweep import Sweep, Transition
+    from composer.reachability import Sweep, Transition
     from db.sweeps import PostgresSweeps
     from server.settings import Settings
 

@@ -23,8 +23,8 @@ from flask import Response
 from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, default_exceptions
 
+from composer.audit import AuditSink, SilentAudit
 from composer.identity import Principal
-from composer.ports import AuditSink, SilentAudit
 from handlers.gates import known_principal
 from handlers.refusals import INTERNAL, RefusalKind, Refused
 from server.contract.document import Contract

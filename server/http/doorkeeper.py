@@ -10,7 +10,7 @@ import flask
 import structlog
 from flask import Response
 
-from composer.ports import AuditSink
+from composer.audit import AuditSink
 from handlers.refusals import INTERNAL, Refused
 from handlers.wire import json_bytes
 from server.contract.document import Contract

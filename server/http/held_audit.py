@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import structlog
 
-from composer.ports import AuditRow, AuditSink
+from composer.audit import AuditRow, AuditSink
 from handlers.gates import GRANTED
 from server.http import request_context
 

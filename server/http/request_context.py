@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import flask
 
+from composer.audit import AuditRow
 from composer.deadline import Deadline
 from composer.identity import Principal
-from composer.ports import AuditRow
 from handlers.answers import Call
 from handlers.wire import SnapshotBody
 

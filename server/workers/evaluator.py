@@ -13,7 +13,7 @@ import structlog
 
 from composer.deadline import Deadline
 from composer.errors import ComposerError
-from composer.sweep import Sweep, Transition
+from composer.reachability import Sweep, Transition
 
 SWEEP_SECONDS = 5.0
 FIRST_BACKOFF = 0.5  # seconds, doubled at every failure

@@ -21,7 +21,7 @@ from uuid import UUID, uuid4
 
 from rich.table import Table
 
-from composer.ports import AuditRow
+from composer.audit import AuditRow
 from db.audit_batch import AuditBatchWriter, Recorded
 from db.bulk import copy_rows
 from db.connections import OneReader

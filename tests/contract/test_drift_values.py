@@ -15,12 +15,11 @@ import pytest
 import handlers
 from composer import policy, reachability
 from composer import snapshot as values
-from composer.audit_trail import AuditRecord
-from composer.domain import Domain
+from composer.audit import AuditRecord
+from composer.node_token import NodeToken
 from composer.peers import Peer
-from composer.ports import NodeToken
-from composer.reachability_policy import ReachabilityPolicy
-from composer.registry import NodeSummary, Registered
+from composer.reachability import ReachabilityPolicy
+from composer.registry import Domain, NodeSummary, Registered
 from server.contract.document import Contract
 from tests.contract.drift_values import Composed, checked_words, enum_complaints, value_complaints
 from tests.contract.pairing import (

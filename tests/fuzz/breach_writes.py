@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 from uuid import UUID
 
-from composer.ports import AuditRow
+from composer.audit import AuditRow
 from composer.registry import cursor_after
 from tests.fuzz.breached_build import Build
 

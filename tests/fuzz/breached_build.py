@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from composer.domain import Domain
 from composer.entries import KINDS
 from composer.errors import AuthzUnavailable, CorruptLedger, DatastoreUnavailable
 from composer.identity import Principal, PrincipalKind
 from composer.reachability import ReachabilityRow
+from composer.registry import Domain
 from handlers.service import HealthCheck
 from tests import factories as make
 from tests.client import bearer, pull_path

@@ -14,8 +14,8 @@ from uuid import UUID
 from composer.deadline import Deadline
 from composer.errors import DomainNotFound, NodeNotFound
 from composer.identity import AddressedDomain, AddressedNode, Principal
-from composer.peers import PeerRow
-from composer.ports import NodeToken, PeerTable
+from composer.node_token import NodeToken
+from composer.peers import PeerRow, PeerTable
 from composer.registry import NodeSummary
 from tests.factories import EPOCH
 from tests.fakes import FakeDomainReader, FakeView

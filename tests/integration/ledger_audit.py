@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any
 from uuid import UUID
 
-from composer.ports import AuditRow
+from composer.audit import AuditRow
 from db.audit import PostgresAuditSink
 from tests.integration.ledger_rows import Hand
 

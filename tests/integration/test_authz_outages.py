@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from composer.errors import AuthzUnavailable
-from composer.identity import Principal
-from composer.ports import RelationChecker
+from composer.identity import Principal, RelationChecker
 from server.authz.readiness import SpiceDbReadiness
 from tests.integration.spicedb_parts import (
     PERMITS,

@@ -11,8 +11,7 @@ import pytest
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
-from composer.identity import Principal, PrincipalKind, node_object
-from composer.ports import RelationChecker
+from composer.identity import Principal, PrincipalKind, RelationChecker, node_object
 from server.authz.bulkhead import Bulkhead
 from server.authz.readiness import SpiceDbReadiness
 from server.authz.schema import missing_from, schema_text

@@ -11,9 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from composer.audit_trail import AuditRecord
+from composer.audit import AuditRecord, AuditRow
 from composer.identity import AddressedDomain, AddressedNode
-from composer.ports import AuditRow
 from composer.snapshot import SiteToSiteTunnel, UserAccessProvider
 from db.audit import PostgresAuditSink
 from db.body_queue import BodyQueue

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from composer.reachability_policy import reachability_policy
+from composer.reachability import reachability_policy
 from composer.registry import NewDomain, NewNode
 from db.domain_nodes import PostgresDomainNodes
 from db.domains import PostgresDomainReader

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from composer.errors import ComposerError, DatastoreUnavailable
-from composer.sweep import Sweep
+from composer.reachability import Sweep
 from db.heartbeats import PostgresHeartbeats
 from db.migrate import migrate
 from db.statements import statement

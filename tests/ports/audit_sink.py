@@ -1,4 +1,4 @@
-"""What every AuditSink that keeps rows promises (``composer.ports.AuditSink``)."""
+"""What every AuditSink that keeps rows promises (``composer.audit.AuditSink``)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 
-from composer.ports import AuditRow, AuditSink
+from composer.audit import AuditRow, AuditSink
 from tests.factories import node_id
 
 GRANTED = AuditRow(

@@ -1,4 +1,4 @@
-"""What every DomainAuditReader promises (``composer.audit_trail.DomainAuditReader``)."""
+"""What every DomainAuditReader promises (``composer.audit.DomainAuditReader``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from composer.audit_trail import AuditQuery, AuditRecord, DomainAuditReader
+from composer.audit import AuditQuery, AuditRecord, DomainAuditReader
 from composer.errors import DatastoreUnavailable
 from tests.factories import DOMAIN, EPOCH
 from tests.ports.deadlines import expired, in_time

@@ -1,4 +1,4 @@
-"""What every DomainNodes promises (``composer.registry_ports.DomainNodes``)."""
+"""What every DomainNodes promises (``composer.registry.DomainNodes``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from composer.errors import DatastoreUnavailable
-from composer.registry_ports import DomainNodes
+from composer.registry import DomainNodes
 from tests.factories import DOMAIN, node_id
 from tests.ports.deadlines import expired, in_time
 

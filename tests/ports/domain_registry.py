@@ -1,4 +1,4 @@
-"""What every DomainRegistry promises (``composer.registry_ports.DomainRegistry``)."""
+"""What every DomainRegistry promises (``composer.registry.DomainRegistry``)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from composer.errors import (
     IdempotencyKeyConflict,
     MeshCidrOverlap,
 )
-from composer.registry import NewDomain
-from composer.registry_ports import DomainRegistry
+from composer.registry import DomainRegistry, NewDomain
 from tests.factories import DOMAIN
 from tests.ports.deadlines import expired, in_time
 

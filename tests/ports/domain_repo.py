@@ -1,4 +1,4 @@
-"""What every DomainRepo promises (``composer.ports.DomainRepo``)."""
+"""What every DomainRepo promises (``composer.identity.DomainRepo``)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from uuid import UUID
 import pytest
 
 from composer.errors import DatastoreUnavailable, DomainNotFound
-from composer.identity import NIL, AddressedDomain
-from composer.ports import DomainRepo
+from composer.identity import NIL, AddressedDomain, DomainRepo
 from tests.factories import DOMAIN
 from tests.ports.deadlines import expired, in_time
 

@@ -1,4 +1,4 @@
-"""What every DropReporter promises (``composer.ports.DropReporter``)."""
+"""What every DropReporter promises (``composer.snapshot_composer.DropReporter``)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 
-from composer.ports import DropReporter
+from composer.snapshot_composer import DropReporter
 from tests.factories import DOMAIN, node_id
 
 OUTCOMES = ["invalid_node_id", "invalid_mesh_ip", "empty_public_key", "malformed_public_key"]

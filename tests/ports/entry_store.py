@@ -1,4 +1,4 @@
-"""What every EntryStore promises (``composer.entry_store.EntryStore``)."""
+"""What every EntryStore promises (``composer.entries.EntryStore``)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from composer.entries import DATA, KINDS, METADATA, REPORT, EntryRow
-from composer.entry_store import EntryStore
+from composer.entries import DATA, KINDS, METADATA, REPORT, EntryRow, EntryStore
 from composer.errors import (
     DatastoreUnavailable,
     EntryNotFound,

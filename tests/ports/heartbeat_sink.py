@@ -1,4 +1,4 @@
-"""What every HeartbeatSink promises (``composer.liveness_ports.HeartbeatSink``)."""
+"""What every HeartbeatSink promises (``composer.heartbeat.HeartbeatSink``)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from uuid import UUID
 import pytest
 
 from composer.errors import ClockSkew, DatastoreUnavailable, NodeNotFound
-from composer.heartbeat import MAX_CLOCK_SKEW, Heard
-from composer.liveness_ports import HeartbeatSink
+from composer.heartbeat import MAX_CLOCK_SKEW, HeartbeatResult, HeartbeatSink
 from tests.factories import node_id
 from tests.ports.deadlines import expired, in_time
 
@@ -97,12 +96,12 @@ class HeartbeatSinkSuite:
     ) -> None:
         facts.carry(NODE, "later")
         heard = facts.sink.heartbeat(NODE, facts.now(), decided_at, in_time())
-        assert (heard, facts.heard(NODE)) == (Heard(None, "later"), None)
+        assert (heard, facts.heard(NODE)) == (HeartbeatResult(None, "later"), None)
 
     def test_a_token_that_was_decided_at_is_as_good_as_none(self, facts: HeartbeatFacts) -> None:
         facts.carry(NODE, "later")
         heard = facts.sink.heartbeat(NODE, facts.now(), "later", in_time())
-        assert heard == Heard(facts.heard(NODE), "later")
+        assert heard == HeartbeatResult(facts.heard(NODE), "later")
         assert heard.accepted_at is not None
 
     def test_who_has_to_decide_again_learns_nothing_of_the_clock(
@@ -110,7 +109,7 @@ class HeartbeatSinkSuite:
     ) -> None:
         facts.carry(NODE, "later")
         heard = facts.sink.heartbeat(NODE, LAST, None, in_time())
-        assert heard == Heard(None, "later")
+        assert heard == HeartbeatResult(None, "later")
 
     def test_a_node_that_is_gone_is_not_found_whatever_the_clock(
         self, facts: HeartbeatFacts

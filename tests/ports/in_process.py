@@ -13,10 +13,10 @@ import structlog
 from connexion.spec import OpenAPISpecification
 from werkzeug.test import TestResponse
 
-from composer.domain import Domain
 from composer.entries import KINDS
 from composer.identity import PLATFORM, AddressedDomain, Principal, PrincipalKind
 from composer.reachability import ReachabilityRow
+from composer.registry import Domain
 from composer.snapshot_composer import SnapshotComposer
 from handlers import OPERATIONS
 from handlers.node_state import PullPorts

@@ -1,4 +1,4 @@
-"""What every Ledger and its views promise (``composer.ports``): the facts, then the suite."""
+"""What every Ledger and its views promise: the facts, then the suite."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from composer.entries import EntryRow
 from composer.errors import DatastoreUnavailable, NodeNotFound
 from composer.peers import PeerRow
 from composer.policy import RuleSetRow
-from composer.ports import Ledger, LedgerView
 from composer.reachability import ReachabilityRow
+from composer.snapshot_composer import Ledger, LedgerView
 from tests.factories import (
     ALLOW_HTTPS,
     DENY_ALL_6,

@@ -1,4 +1,4 @@
-"""What every NodeRegistry promises (``composer.registry_ports.NodeRegistry``)."""
+"""What every NodeRegistry promises (``composer.registry.NodeRegistry``)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from composer.errors import (
     PoolExhausted,
     PublicKeyInUse,
 )
-from composer.registry import NewNode, Registered
-from composer.registry_ports import NodeRegistry
+from composer.registry import NewNode, NodeRegistry, Registered
 from tests.factories import DOMAIN, key_bytes, node_id
 from tests.ports.deadlines import expired, in_time
 

@@ -1,4 +1,4 @@
-"""What every NodeRepo promises (``composer.ports.NodeRepo``)."""
+"""What every NodeRepo promises (``composer.identity.NodeRepo``)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from uuid import UUID
 import pytest
 
 from composer.errors import DatastoreUnavailable, NodeNotFound
-from composer.identity import NIL, AddressedNode
-from composer.ports import NodeRepo
+from composer.identity import NIL, AddressedNode, NodeRepo
 from tests.factories import addressed, node_id
 from tests.ports.deadlines import expired, in_time
 

@@ -1,4 +1,4 @@
-"""What every OutboxRelay promises (``composer.ports.OutboxRelay``)."""
+"""What every OutboxRelay promises (``composer.registry.OutboxRelay``)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from composer.errors import AuthzUnavailable, DatastoreUnavailable
 from composer.identity import domain_object, node_object
-from composer.ports import OutboxRelay
+from composer.registry import OutboxRelay
 from tests.factories import DOMAIN, node_id
 from tests.fakes import Triple, TupleUpdate
 from tests.ports.deadlines import expired, in_time

@@ -1,4 +1,4 @@
-"""What every ReachabilityRepo promises (``composer.liveness_ports.ReachabilityRepo``)."""
+"""What every ReachabilityRepo promises (``composer.reachability.ReachabilityRepo``)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from uuid import UUID
 import pytest
 
 from composer.errors import DatastoreUnavailable, NodeNotFound
-from composer.liveness_ports import ReachabilityRepo
-from composer.reachability import STATES, ReachabilityRow
+from composer.reachability import STATES, ReachabilityRepo, ReachabilityRow
 from tests.factories import EPOCH, node_id
 from tests.ports.deadlines import expired, in_time
 

@@ -1,4 +1,4 @@
-"""What every RelationChecker promises (``composer.ports.RelationChecker``)."""
+"""What every RelationChecker promises (``composer.identity.RelationChecker``)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from uuid import UUID
 import pytest
 
 from composer.errors import AuthzUnavailable
-from composer.identity import Principal, PrincipalKind, node_object
-from composer.ports import RelationChecker
+from composer.identity import Principal, PrincipalKind, RelationChecker, node_object
 from tests.factories import agent_of, node_id
 from tests.ports.deadlines import expired, in_time
 

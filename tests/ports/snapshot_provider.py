@@ -1,4 +1,4 @@
-"""What every SnapshotProvider promises (``composer.ports.SnapshotProvider``)."""
+"""What every SnapshotProvider promises (``composer.snapshot_composer.SnapshotProvider``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from composer.errors import DatastoreUnavailable, NodeNotFound
-from composer.ports import SnapshotProvider
+from composer.snapshot_composer import SnapshotProvider
 from tests.factories import DOMAIN, node_id
 from tests.ports.deadlines import expired, in_time
 

@@ -1,4 +1,4 @@
-"""What every TokenMint promises (``composer.ports.TokenMint``)."""
+"""What every TokenMint promises (``composer.node_token.TokenMint``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 
 from composer.errors import SigningUnavailable
-from composer.ports import TokenMint
+from composer.node_token import TokenMint
 from tests.factories import node_id
 
 NODE = node_id(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from composer.ports import AuditSink
+from composer.audit import AuditSink
 from handlers.domain_audit import DomainAuditPorts
 from handlers.domain_nodes import DomainNodesPorts
 from handlers.domain_registry import DomainRegistryPorts

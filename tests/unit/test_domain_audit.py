@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from composer.audit_trail import AuditQuery
+from composer.audit import AuditQuery
 from composer.errors import AuthzUnavailable, DatastoreUnavailable, DomainNotFound
 from composer.identity import AddressedDomain, Principal, PrincipalKind
 from handlers.answers import Answer

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from composer.domain import Domain
+from composer.audit import AuditRow
 from composer.errors import AuthzUnavailable, DatastoreUnavailable, DomainNotFound
 from composer.identity import AddressedDomain, Principal, PrincipalKind
-from composer.ports import AuditRow
+from composer.registry import Domain
 from handlers.answers import Answer
 from handlers.domains import DomainPorts, get_domain, refuse_domains
 from handlers.refusals import (

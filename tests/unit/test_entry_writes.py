@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from composer.audit import AuditRow
 from composer.entries import DATA, KINDS, METADATA, REPORT, EntryRow
 from composer.errors import (
     AuthzUnavailable,
@@ -16,7 +17,6 @@ from composer.errors import (
     NodeNotFound,
 )
 from composer.identity import AddressedDomain, Principal, PrincipalKind
-from composer.ports import AuditRow
 from handlers import entries
 from handlers.answers import Answer
 from handlers.entries import EntryPorts, ReportPorts, refuse_entries, refuse_reports

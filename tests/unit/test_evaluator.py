@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from composer.deadline import Deadline
 from composer.errors import ComposerError, DatastoreUnavailable
-from composer.sweep import Sweep, Transition
+from composer.reachability import Sweep, Transition
 from server.workers.evaluator import LONGEST_BACKOFF, Evaluator
 
 NOTHING = Sweep((), resumed=False)

@@ -10,9 +10,10 @@ from uuid import UUID, uuid4
 import pytest
 import structlog
 
+from composer.audit import AuditRow, SilentAudit
 from composer.errors import AuthzUnavailable, DatastoreUnavailable
 from composer.identity import AddressedDomain, AddressedNode, Principal, node_object
-from composer.ports import AuditRow, PeerTable, SilentAudit
+from composer.peers import PeerTable
 from composer.snapshot_composer import SnapshotComposer
 from server.telemetry.metrics import Metrics
 from server.telemetry.observers import DropObserver

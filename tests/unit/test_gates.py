@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from composer.audit import AuditRow
 from composer.errors import (
     AuthzUnavailable,
     ComposerError,
@@ -17,7 +18,6 @@ from composer.errors import (
     ZeroNodeId,
 )
 from composer.identity import Principal
-from composer.ports import AuditRow
 from handlers.answers import Answer
 from handlers.node_state import PullPorts, get_node_state
 from handlers.refusals import (

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from composer.audit import AuditRow
 from composer.errors import (
     AuthzUnavailable,
     ClockSkew,
@@ -17,7 +18,6 @@ from composer.errors import (
 )
 from composer.heartbeat import client_moment
 from composer.identity import Principal
-from composer.ports import AuditRow
 from handlers.answers import Answer
 from handlers.heartbeat import HeartbeatPorts, post_node_heartbeat, refuse_heartbeat
 from handlers.refusals import (

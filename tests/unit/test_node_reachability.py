@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from composer.audit import AuditRow
 from composer.errors import AuthzUnavailable, CorruptLedger, DatastoreUnavailable, NodeNotFound
 from composer.identity import AddressedDomain, Principal, PrincipalKind
-from composer.ports import AuditRow
 from composer.reachability import STATES, ZERO_TIME, ReachabilityRow
 from handlers.answers import Answer
 from handlers.node_state import PullPorts, get_node_state

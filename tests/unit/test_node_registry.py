@@ -9,7 +9,7 @@ import pytest
 
 from composer.errors import AuthzUnavailable, DatastoreUnavailable, NodeNotFound, SigningUnavailable
 from composer.identity import AddressedDomain, node_object
-from composer.ports import NodeToken
+from composer.node_token import NodeToken
 from composer.registry import Registered
 from handlers.wire import EncodedPeers
 from handlers.wire_registry import registration_body

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from composer.audit import AuditRow, AuditSink, SilentAudit
 from composer.identity import Principal, PrincipalKind
-from composer.ports import AuditRow, AuditSink, SilentAudit
 from composer.snapshot import NodeStateSnapshot
 from handlers.answers import Answer
 from handlers.gates import GatePorts

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from composer.audit import AuditRow
 from composer.errors import (
     AuthzUnavailable,
     DatastoreUnavailable,
@@ -13,7 +14,6 @@ from composer.errors import (
     SigningUnavailable,
 )
 from composer.identity import Principal, PrincipalKind
-from composer.ports import AuditRow
 from handlers.answers import Answer
 from handlers.node_token import NodeTokenPorts, refuse_node_token, renew_node_token
 from handlers.refusals import (

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from composer.audit import SilentAudit
 from composer.errors import AuthzUnavailable, CorruptLedger, DatastoreUnavailable, NodeNotFound
-from composer.ports import SilentAudit
 from composer.reachability import ReachabilityRow
 from composer.snapshot_composer import SnapshotComposer
 from tests.factories import (

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from composer.errors import InvalidReachabilityPolicy
-from composer.reachability_policy import (
-    DEAF_AFTER,
+from composer.reachability import (
     DEFAULT_POLICY,
     LONGEST,
+    PAUSE_AFTER,
     SHORTEST_INTERVAL,
     ReachabilityPolicy,
     reachability_policy,
@@ -60,5 +60,5 @@ def test_a_policy_that_contradicts_itself_is_refused(
 
 def test_no_policy_makes_a_node_worse_for_heartbeats_missed_in_an_unnoticed_pause() -> None:
     shortest_stale = 3 * SHORTEST_INTERVAL
-    assert shortest_stale - SHORTEST_INTERVAL >= DEAF_AFTER
+    assert shortest_stale - SHORTEST_INTERVAL >= PAUSE_AFTER
     assert shortest_stale < LONGEST

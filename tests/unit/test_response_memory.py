@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from composer.ports import NodeToken
+from composer.node_token import NodeToken
 from composer.registry import Registered
 from handlers.wire import Block, SnapshotBody, SnapshotWire, json_bytes
 from handlers.wire_registry import registration_body

@@ -21,8 +21,7 @@ from composer.errors import (
     ZeroNodeId,
 )
 from composer.identity import NIL
-from composer.peers import PeerRow
-from composer.ports import PeerTable
+from composer.peers import PeerRow, PeerTable
 from composer.reachability import ReachabilityRow
 from composer.snapshot import NodeStateSnapshot, Reports
 from composer.snapshot_composer import SnapshotComposer

@@ -10,7 +10,7 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from composer.ports import AuditRow
+from composer.audit import AuditRow
 from server.contract.document import Contract
 from tests.factories import CORRELATION
 from tests.golden.operations.callers import AGENT, MOST, Caller

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from composer.audit_trail import AuditRecord
+from composer.audit import AuditRecord, AuditRow
 from composer.deadline import Deadline
 from composer.identity import AddressedDomain, AddressedNode, Principal
-from composer.ports import AuditRow
 from tests.factories import (
     ALLOW_HTTPS,
     DOMAIN,

@@ -1,4 +1,4 @@
-"""A Domain's audit: what is asked for, and the rows as they are read back."""
+"""The audit: a row for each outcome of the gates, and a Domain's rows read back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,36 @@ from typing import Protocol
 from uuid import UUID
 
 from composer.deadline import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One outcome of the gates (docs/design.md, Gates).
+
+    ``digest`` is the desired-state digest that was served (hex), on ``granted`` only. ``is_done``:
+    the ledger has changed, so the row stands whatever answer leaves. The sink stamps the time.
+    """
+
+    relation: str
+    outcome: str
+    subject: str
+    object: str
+    correlation_id: str
+    digest: str | None = None
+    is_done: bool = False
+
+
+class AuditSink(Protocol):
+    """``record`` returns at once and never raises; what is lost is counted and logged."""
+
+    def record(self, row: AuditRow) -> None: ...
+
+
+class SilentAudit:
+    """The nil sink: no rows, no error, no 501, because the audit is no load-bearing port."""
+
+    def record(self, row: AuditRow) -> None:
+        """Forget ``row``."""
 
 
 @dataclass(frozen=True, slots=True)
