@@ -32,7 +32,7 @@ MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py
   tests/integration/test_ledger_statement.py tests/integration/test_ledger_revision.py \
   tests/integration/test_audit_days.py tests/integration/test_node_pulls.py
 
-.PHONY: help run test lint fmt lock bench bench-validation bench-registry fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
+.PHONY: help run settings test lint fmt lock bench bench-validation bench-registry fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -93,6 +93,10 @@ wheel: ## a wheel in dist/
 	$(INSTALL) test
 	@rm -rf build
 	@$(VENV)/python -m build --wheel --no-isolation --outdir dist
+
+settings: ## docs/settings.md anew from server/settings.py
+	$(INSTALL) test
+	@$(VENV)/plexsphere-state settings --markdown > docs/settings.md
 
 fuzz: ## Schemathesis and directed cases against the real service (CASES=200 an operation, SEED=...)
 	$(INSTALL) test

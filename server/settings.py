@@ -1,15 +1,17 @@
 """The environment, read once into one frozen value. No other module reads it.
 
-Every bad setting is reported together with all the others, by variable name, with what was
-expected. With ``PLEXSPHERE_DSN`` empty the pull is not provisioned and nothing else is required.
+Each setting is declared once, with its default, unit, bounds and meaning; docs/settings.md is made
+from the declarations. Every bad setting is reported together with all the others, by name, with
+what was expected. With ``PLEXSPHERE_DSN`` empty nothing else is required.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from db.dsn import is_dsn
 from server.authn.jwks import check_jwks_setting
@@ -18,48 +20,271 @@ from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
 from server.moved_time import is_readable
 
 PREFIX = "PLEXSPHERE_"
-METRICS_FOLDER = "plexsphere-metrics-"  # what the name of a folder of ours has in it
+METRICS_FOLDER = "plexsphere-metrics-"  # part of the name of a folder that the service makes
+_DECLARATION = "setting"
+_REFUSED_503 = "503 `datastore_unavailable`"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What one variable holds.
+
+    ``parse`` raises ValueError for a text that is not as ``expected`` says. ``at_limit`` is what
+    happens when the bound is reached, or what the value decides where there is no limit.
+    """
+
+    parse: Callable[[str], Any]
+    expected: str
+    unit: str
+    bound: str
+    meaning: str
+    at_limit: str
+
+
+def _text(meaning: str, at_limit: str, *, is_secret: bool = False) -> Any:
+    return _declare("", Setting(str, "text", "", "", meaning, at_limit), is_secret=is_secret)
+
+
+def _seconds(default: float, low: float, high: float, meaning: str, at_limit: str) -> Any:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    expected = f"a number of seconds from {low:g} to {high:.8g}"
+    bound = f"{low:g} to {high:.8g}"
+    return _declare(default, Setting(parse, expected, "seconds", bound, meaning, at_limit))
+
+
+def _count(default: int, low: int, high: int, unit: str, meaning: str, at_limit: str) -> Any:
+    def parse(text: str) -> int:
+        value = _whole(text)
+        if value is None or not low <= value <= high:
+            raise ValueError
+        return value
+
+    expected = f"a whole number from {low} to {high}"
+    bound = f"{low} to {high}"
+    return _declare(default, Setting(parse, expected, unit, bound, meaning, at_limit))
+
+
+def _choice(default: str, choices: tuple[str, ...], meaning: str, at_limit: str) -> Any:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError
+        return text
+
+    listed = ", ".join(choices)
+    return _declare(default, Setting(parse, f"one of {listed}", "", listed, meaning, at_limit))
+
+
+def _switch(default: bool, meaning: str, at_limit: str) -> Any:
+    def parse(text: str) -> bool:
+        if text not in ("0", "1"):
+            raise ValueError
+        return text == "1"
+
+    return _declare(default, Setting(parse, "one of 0, 1", "", "0, 1", meaning, at_limit))
+
+
+def _address(default: str, meaning: str, at_limit: str) -> Any:
+    def parse(text: str) -> str:
+        host, _, port = text.rpartition(":")
+        number = _whole(port)
+        if text.startswith("unix:/") or (host and number is not None and number < 65_536):
+            return text
+        raise ValueError
+
+    expected = "host:port or unix:/path"
+    return _declare(default, Setting(parse, expected, "", expected, meaning, at_limit))
+
+
+def _clock_file(meaning: str, at_limit: str) -> Any:
+    def parse(text: str) -> str:
+        if not is_readable(text):
+            raise ValueError
+        return text
+
+    expected = "a file that holds seconds; for tests only"
+    return _declare("", Setting(parse, expected, "", "a file", meaning, at_limit))
+
+
+def _declare(default: Any, setting: Setting, *, is_secret: bool = False) -> Any:
+    return field(default=default, repr=not is_secret, metadata={_DECLARATION: setting})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings. Times in seconds, sizes in items unless said otherwise."""
+    """All settings. The variable of a field is its name in capitals behind ``PLEXSPHERE_``."""
 
-    dsn: str = ""
-    spicedb: SpiceDbEndpoint = field(default_factory=lambda: SpiceDbEndpoint("", ""))
-    spicedb_timeout: float = 1.0
-    jwks: str = ""
-    jwt_issuer: str = ""
-    jwt_audience: str = ""
-    jwt_leeway: float = 30.0
-    # a path, or the private JWK itself: never to be shown
-    signing_key: str = field(default="", repr=False)
-    pull_deadline: float = 3.0
-    statement_timeout: float = 2.5
-    pool_size: int = 8
-    write_pool_size: int = 4
-    lock_timeout: float = 1.0
-    # the longest unreachable_after there is: by then no peer believes in the old Node any more
-    address_hold_off: float = 3_600.0
-    held_peers: int = 200_000
-    report_quota: int = 128
-    entry_quota: int = 128
-    audit: bool = True
-    audit_queue: int = 50_000
-    history: int = 0
-    body_warning_bytes: int = 8_388_608
-    log_format: str = "json"
-    log_level: str = "info"
-    bind: str = "127.0.0.1:8080"
-    workers: int = 2
-    threads: int = 16
-    evaluator_interval: float = 5.0
-    test_clock: str = ""
+    dsn: str = _text(
+        "the ledger: Postgres, as a libpq URI or key=value string with a host",
+        "empty: every operation on the ledger answers 501",
+        is_secret=True,
+    )
+    spicedb_endpoint: str = _text("SpiceDB, as host:port", "required with a DSN")
+    spicedb_token: str = _text(
+        "SpiceDB's preshared key", "required with a DSN; never shown", is_secret=True
+    )
+    spicedb_ca: str = _text(
+        "a PEM file with the CA that signed SpiceDB's certificate",
+        "empty: the roots that gRPC carries",
+    )
+    spicedb_insecure: bool = _switch(False, "no TLS to SpiceDB", "1 is refused outside loopback")
+    spicedb_timeout: float = _seconds(
+        1.0, 0.05, 60, "the most that one call to SpiceDB may take", "503 `authz_unavailable`"
+    )
+    jwks: str = _text(
+        "the public keys that verify tokens: a JWKS file or an https URL, followed while the "
+        "service runs",
+        "required with a DSN",
+    )
+    jwt_issuer: str = _text(
+        "the `iss` of accepted tokens", "required with a DSN; 401 for another `iss`"
+    )
+    jwt_audience: str = _text(
+        "the `aud` of accepted tokens", "required with a DSN; 401 for another `aud`"
+    )
+    jwt_leeway: float = _seconds(
+        30.0, 0, 300, "how far `exp`, `nbf` and `iat` may be off", "401 `unauthorized`"
+    )
+    signing_key: str = _text(
+        "the service's own private JWK, or a set of them: a file, followed while the service "
+        "runs, or JSON",
+        "empty: the operations that give out tokens answer 501; never shown",
+        is_secret=True,
+    )
+    pull_deadline: float = _seconds(
+        3.0,
+        0.1,
+        60,
+        "the time budget of one request, from when a thread takes it up",
+        "503 of the dependency that the request waits for",
+    )
+    statement_timeout: float = _seconds(
+        2.5,
+        0.1,
+        60,
+        "the most that one statement may take, as Postgres itself measures it",
+        f"Postgres ends the statement; {_REFUSED_503}",
+    )
+    pool_size: int = _count(
+        8,
+        1,
+        1000,
+        "connections",
+        "connections of each process that read the ledger",
+        f"a request waits up to 1 s for a free one; then {_REFUSED_503}",
+    )
+    write_pool_size: int = _count(
+        4,
+        1,
+        1000,
+        "connections",
+        "connections of each process for each kind of writer: registry, heartbeats, outbox",
+        f"a request waits up to 1 s for a free one; then {_REFUSED_503}",
+    )
+    lock_timeout: float = _seconds(
+        1.0,
+        0.01,
+        60,
+        "how long a writer waits for a row that another writer holds",
+        _REFUSED_503,
+    )
+    # The longest unreachable_after there is: by then no peer expects the old Node any more.
+    address_hold_off: float = _seconds(
+        3_600.0,
+        0,
+        31_536_000,
+        "how long a released address is not given to another Node",
+        "503 `pool_exhausted` where a Domain has no other address left",
+    )
+    held_peers: int = _count(
+        200_000,
+        0,
+        100_000_000,
+        "rows",
+        "peer rows that each process keeps, all Domains together; about half a kilobyte each",
+        "the rows of the Domain that was pulled longest ago are dropped, and read again at its "
+        "next pull",
+    )
+    report_quota: int = _count(
+        128, 1, 100_000, "entries", "reports that a Node may have", "409 `report_quota_exceeded`"
+    )
+    entry_quota: int = _count(
+        128,
+        1,
+        100_000,
+        "entries",
+        "metadata entries that a Node may have, and data entries",
+        "409 `entry_quota_exceeded`",
+    )
+    audit: bool = _switch(True, "write audit rows", "0: no rows; nobody is refused")
+    audit_queue: int = _count(
+        50_000,
+        1,
+        10_000_000,
+        "rows",
+        "audit rows of each process that wait for the ledger",
+        "the row is lost, logged and counted in `plexsphere_audit_rows_lost_total`",
+    )
+    history: int = _count(
+        0,
+        0,
+        100,
+        "bodies",
+        "served bodies that are kept of each Node, for `fleet history`; needs the audit",
+        "the oldest body of the Node is removed",
+    )
+    body_warning_bytes: int = _count(
+        8_388_608,
+        1,
+        2**40,
+        "bytes",
+        "the size from which a snapshot is logged; agents cut a body off at 10 MiB",
+        "the body is sent, logged as `snapshot_large` and counted in "
+        "`plexsphere_large_bodies_total`",
+    )
+    log_format: str = _choice("json", ("json", "console"), "the form of a log line", "")
+    log_level: str = _choice(
+        "info", ("debug", "info", "warning", "error"), "the least level that is logged", ""
+    )
+    bind: str = _address("127.0.0.1:8080", "where the service listens", "")
+    workers: int = _count(
+        2, 1, 1024, "processes", "worker processes", "further requests wait for a free thread"
+    )
+    threads: int = _count(
+        16,
+        4,
+        1024,
+        "threads",
+        "threads of each process; all but 4 of them may wait for SpiceDB",
+        "further requests wait for a free thread",
+    )
+    # A longer interval would make a takeover look like a pause (composer/reachability.py).
+    evaluator_interval: float = _seconds(
+        5.0, 0.1, 6, "between two sweeps of `plexsphere-state evaluator`", ""
+    )
+    test_clock: str = _clock_file(
+        "for tests only: a file with the seconds by which time is ahead",
+        "the receipt and the log show it",
+    )
 
     @property
     def provisioned(self) -> bool:
-        """Whether the pull is meant to be live."""
+        """Whether the operations on the ledger are meant to be live."""
         return bool(self.dsn)
+
+    @property
+    def spicedb(self) -> SpiceDbEndpoint:
+        """Where SpiceDB is, and how it is called."""
+        return SpiceDbEndpoint(
+            address=self.spicedb_endpoint,
+            preshared_key=self.spicedb_token,
+            ca=Path(self.spicedb_ca) if self.spicedb_ca else None,
+            insecure=self.spicedb_insecure,
+        )
 
 
 class SettingsError(Exception):
@@ -70,66 +295,44 @@ class SettingsError(Exception):
         self.complaints = complaints
 
 
+def declared_settings() -> Mapping[str, tuple[Setting, Any]]:
+    """Variable -> its declaration and its default, in the order of the page."""
+    return {
+        PREFIX + one.name.upper(): (one.metadata[_DECLARATION], one.default)
+        for one in fields(Settings)
+    }
+
+
 class _Reader:
-    """Reads variables and collects what is wrong with them."""
+    """Reads variables and collects what is wrong with them, one sentence a variable at most."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-        self.complaints: list[str] = []
+        self._environ = environ
+        self._complaints: dict[str, str] = {}
 
-    def text(self, name: str, default: str = "") -> str:
-        return self.environ.get(PREFIX + name, "").strip() or default
+    def text(self, name: str) -> str:
+        """A blank variable is an unset one."""
+        return self._environ.get(name, "").strip()
 
-    def number(self, name: str, default: float, low: float, high: float) -> float:
+    def value(self, name: str, setting: Setting, default: Any) -> Any:
         text = self.text(name)
+        if not text:
+            return default
         try:
-            value = float(text) if text else default
+            return setting.parse(text)
         except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            self.complain(name, f"is to be a number of seconds from {low:g} to {high:g}")
+            self.complain(name, f"must be {setting.expected}")
             return default
-        return value
 
-    def count(self, name: str, default: int, low: int, high: int) -> int:
-        text = self.text(name)
-        value = _whole(text) if text else default
-        if value is None or not low <= value <= high:
-            self.complain(name, f"is to be a whole number from {low} to {high}")
-            return default
-        return value
-
-    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
-        value = self.text(name, default)
-        if value not in choices:
-            self.complain(name, f"is to be one of {', '.join(choices)}")
-            return default
-        return value
-
-    def flag(self, name: str, default: bool) -> bool:
-        return self.choice(name, "1" if default else "0", ("0", "1")) == "1"
-
-    def address(self, name: str, default: str) -> str:
-        value = self.text(name, default)
-        host, _, port = value.rpartition(":")
-        number = _whole(port)
-        if value.startswith("unix:/") or (host and number is not None and number < 65_536):
-            return value
-        self.complain(name, "is to be host:port or unix:/path")
-        return default
-
-    def required(
-        self, name: str, expected: str, check: Callable[[str], bool] = lambda text: True
-    ) -> bool:
-        value = self.text(name)
-        if not value:
-            self.complain(name, f"is not set; it is to be {expected}")
-        elif not check(value):
-            self.complain(name, f"is malformed; it is to be {expected}")
-        return bool(value)
+    def require(self, name: str, expected: str) -> None:
+        if not self.text(name):
+            self.complain(name, f"is not set; it must be {expected}")
 
     def complain(self, name: str, sentence: str) -> None:
-        self.complaints.append(f"{PREFIX}{name} {sentence}")
+        self._complaints.setdefault(name, f"{name} {sentence}")
+
+    def complaints(self, order: Mapping[str, object]) -> list[str]:
+        return [self._complaints[name] for name in order if name in self._complaints]
 
 
 def read_settings(
@@ -137,105 +340,63 @@ def read_settings(
 ) -> Settings:
     """The settings of this process. Raises SettingsError with every complaint at once.
 
-    With ``ledger_only`` nothing is required of what only requests need: SpiceDB and the tokens';
-    with ``tokenless`` SpiceDB is, and so is the DSN.
+    With ``ledger_only`` nothing is required of what only requests need: SpiceDB and the tokens;
+    with ``tokenless`` SpiceDB is required, and the DSN too.
     """
     reader = _Reader(os.environ if environ is None else environ)
-    dsn = reader.text("DSN")
-    spicedb = _endpoint(reader)
-    if (dsn or tokenless) and not ledger_only:
-        _stores(reader, spicedb)
-    if dsn and not ledger_only and not tokenless:
-        _tokens(reader)
+    declared = declared_settings()
     settings = Settings(
-        dsn=dsn,
-        spicedb=spicedb,
-        spicedb_timeout=reader.number("SPICEDB_TIMEOUT", 1.0, 0.05, 60),
-        jwks=reader.text("JWKS"),
-        jwt_issuer=reader.text("JWT_ISSUER"),
-        jwt_audience=reader.text("JWT_AUDIENCE"),
-        jwt_leeway=reader.number("JWT_LEEWAY", 30.0, 0, 300),
-        signing_key=_signing_key(reader),
-        pull_deadline=reader.number("PULL_DEADLINE", 3.0, 0.1, 60),
-        statement_timeout=reader.number("STATEMENT_TIMEOUT", 2.5, 0.1, 60),
-        pool_size=reader.count("POOL_SIZE", 8, 1, 1000),
-        write_pool_size=reader.count("WRITE_POOL_SIZE", 4, 1, 1000),
-        lock_timeout=reader.number("LOCK_TIMEOUT", 1.0, 0.01, 60),
-        address_hold_off=reader.number("ADDRESS_HOLD_OFF", 3_600.0, 0, 31_536_000),
-        held_peers=reader.count("HELD_PEERS", 200_000, 0, 100_000_000),
-        report_quota=reader.count("REPORT_QUOTA", 128, 1, 100_000),
-        entry_quota=reader.count("ENTRY_QUOTA", 128, 1, 100_000),
-        audit=reader.flag("AUDIT", default=True),
-        audit_queue=reader.count("AUDIT_QUEUE", 50_000, 1, 10_000_000),
-        history=reader.count("HISTORY", 0, 0, 100),
-        body_warning_bytes=reader.count("BODY_WARNING_BYTES", 8_388_608, 1, 2**40),
-        log_format=reader.choice("LOG_FORMAT", "json", ("json", "console")),
-        log_level=reader.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
-        bind=reader.address("BIND", "127.0.0.1:8080"),
-        workers=reader.count("WORKERS", 2, 1, 1024),
-        threads=reader.count("THREADS", 16, 4, 1024),
-        # Longer, and a takeover would look like a pause (composer/reachability.py).
-        evaluator_interval=reader.number("EVALUATOR_INTERVAL", 5.0, 0.1, 6),
-        test_clock=_test_clock(reader),
+        **{
+            name.removeprefix(PREFIX).lower(): reader.value(name, setting, default)
+            for name, (setting, default) in declared.items()
+        }
     )
-    if settings.history and not settings.audit:  # whose rows tell when each body was served
-        reader.complain("HISTORY", "is to be 0 where PLEXSPHERE_AUDIT is 0")
-    if reader.complaints:
-        raise SettingsError(reader.complaints)
+    if (settings.dsn or tokenless) and not ledger_only:
+        _check_stores(reader, settings)
+    if settings.dsn and not ledger_only and not tokenless:
+        _check_tokens(reader, settings)
+    _check_signing_key(reader, settings)
+    if settings.history and not settings.audit:  # audit rows tell when each body was served
+        reader.complain(PREFIX + "HISTORY", f"must be 0 where {PREFIX}AUDIT is 0")
+    complaints = reader.complaints(declared)
+    if complaints:
+        raise SettingsError(complaints)
     return settings
 
 
-def _stores(reader: _Reader, spicedb: SpiceDbEndpoint) -> None:
-    """Where the ledger and the relationships are."""
-    reader.required("DSN", "a libpq URI or key=value string with a host", is_dsn)
-    given = {
-        "endpoint": reader.required("SPICEDB_ENDPOINT", "host:port"),
-        "token": reader.required("SPICEDB_TOKEN", "SpiceDB's preshared key"),
-    }
-    for complaint in check_endpoint(spicedb):
-        name, _, expected = complaint.partition(": ")
-        if given.get(name, True):
-            reader.complain(f"SPICEDB_{name.upper()}", f"is malformed: {expected}")
+def _check_stores(reader: _Reader, settings: Settings) -> None:
+    """The ledger and the relationships."""
+    expected = "a libpq URI or key=value string with a host"
+    reader.require(PREFIX + "DSN", expected)
+    if not is_dsn(settings.dsn):
+        reader.complain(PREFIX + "DSN", f"is malformed; it must be {expected}")
+    reader.require(PREFIX + "SPICEDB_ENDPOINT", "host:port")
+    reader.require(PREFIX + "SPICEDB_TOKEN", "SpiceDB's preshared key")
+    for complaint in check_endpoint(settings.spicedb):
+        part, _, expected = complaint.partition(": ")
+        reader.complain(f"{PREFIX}SPICEDB_{part.upper()}", f"is malformed: {expected}")
 
 
-def _tokens(reader: _Reader) -> None:
-    """What a live pull cannot do without beside the stores."""
-    if reader.required("JWKS", "a file with a JWKS or an https URL"):
-        complaint = check_jwks_setting(reader.text("JWKS"))
-        if complaint:
-            reader.complain("JWKS", complaint)
-    reader.required("JWT_ISSUER", "the `iss` of accepted tokens")
-    reader.required("JWT_AUDIENCE", "the `aud` of accepted tokens")
-
-
-def _signing_key(reader: _Reader) -> str:
-    """Optional: without it no token is minted, and the operations that mint one answer 501."""
-    setting = reader.text("SIGNING_KEY")
-    complaint = check_signing_setting(setting, reader.text("JWKS")) if setting else None
+def _check_tokens(reader: _Reader, settings: Settings) -> None:
+    """What verifies a caller's token."""
+    reader.require(PREFIX + "JWKS", "a file with a JWKS or an https URL")
+    complaint = check_jwks_setting(settings.jwks)
     if complaint:
-        reader.complain("SIGNING_KEY", complaint)
-    return setting
+        reader.complain(PREFIX + "JWKS", complaint)
+    reader.require(PREFIX + "JWT_ISSUER", "the `iss` of accepted tokens")
+    reader.require(PREFIX + "JWT_AUDIENCE", "the `aud` of accepted tokens")
 
 
-def _test_clock(reader: _Reader) -> str:
-    path = reader.text("TEST_CLOCK")
-    if path and not is_readable(path):
-        reader.complain("TEST_CLOCK", "is to be a file that holds seconds; for tests only")
-    return path
-
-
-def _endpoint(reader: _Reader) -> SpiceDbEndpoint:
-    ca = reader.text("SPICEDB_CA")
-    return SpiceDbEndpoint(
-        address=reader.text("SPICEDB_ENDPOINT"),
-        preshared_key=reader.text("SPICEDB_TOKEN"),
-        ca=Path(ca) if ca else None,
-        insecure=reader.flag("SPICEDB_INSECURE", default=False),
-    )
+def _check_signing_key(reader: _Reader, settings: Settings) -> None:
+    """Optional: without it the operations that give out tokens answer 501."""
+    key = settings.signing_key
+    complaint = check_signing_setting(key, settings.jwks) if key else None
+    if complaint:
+        reader.complain(PREFIX + "SIGNING_KEY", complaint)
 
 
 def _whole(text: str) -> int | None:
-    """The number that plain digits spell; what is longer than any setting is none."""
+    """The number that plain digits spell; None for anything longer than a setting can be."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from server.authn.documents import DocumentError, FileDocument
 from server.authn.keys import parse_key_set, unheard
 
-_EXPECTED = "is to be a file with a JWKS, or an https URL (http for loopback only)"
+_EXPECTED = "must be a file with a JWKS, or an https URL (http for loopback only)"
 
 
 def check_jwks_setting(value: str) -> str | None:

@@ -15,7 +15,7 @@ from server.authn.signing import SigningKey, SigningKeys, parse_signing_keys
 # Seconds between two looks at the file: for so long a key that was taken out is still trusted.
 CHECK_INTERVAL_S = 1.0
 _EXPECTED = (
-    "is to be a private JWK, or a set of them, as a file or as JSON (Ed25519, P-256 or RSA of at "
+    "must be a private JWK, or a set of them, as a file or as JSON (Ed25519, P-256 or RSA of at "
     "least 2048 bits)"
 )
 

@@ -43,6 +43,7 @@ _EXAMPLES = {
     "diff": "plexsphere-state diff $A $B --token-b $(plexsphere-state token node:$B)",
     "receipt": "plexsphere-state receipt --json",
     "doctor": "plexsphere-state doctor",
+    "settings": "plexsphere-state settings",
 }
 _AUDIT = "plexsphere-state audit --follow --outcome insufficient_relation"
 # Their subcommands and words are in their modules.
@@ -88,6 +89,8 @@ def _module(name: str) -> Any:
             from server.cli import snapshots as found
         case "receipt" | "doctor":
             from server.cli import inspection as found
+        case "settings":
+            from server.cli import settings as found
         case "audit":
             from server.cli import auditing as found
         case "authz":

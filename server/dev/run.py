@@ -69,11 +69,11 @@ def run_dev(
 
 def _check(port: int, nodes: int, history: int) -> None:
     if not 1 <= port <= 65535:
-        raise StackError(f"PORT is to be a number from 1 to 65535, not {port}.")
+        raise StackError(f"PORT must be a number from 1 to 65535, not {port}.")
     if not 1 <= nodes <= MAX_NODES:
-        raise StackError(f"NODES is to be a number from 1 to {MAX_NODES}, not {nodes}.")
+        raise StackError(f"NODES must be a number from 1 to {MAX_NODES}, not {nodes}.")
     if not 0 <= history <= MAX_HISTORY:
-        raise StackError(f"HISTORY is to be a number from 0 to {MAX_HISTORY}, not {history}.")
+        raise StackError(f"HISTORY must be a number from 0 to {MAX_HISTORY}, not {history}.")
 
 
 def _external_settings() -> dict[str, str]:

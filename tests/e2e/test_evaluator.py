@@ -150,8 +150,8 @@ def test_once_says_in_one_line_what_it_did(stack: Stack, clock: MovableTime, by_
     [
         ({"PLEXSPHERE_DSN": ""}, 2, "PLEXSPHERE_DSN is not set"),
         ({"PLEXSPHERE_DSN": "nonsense"}, 2, "malformed"),
-        ({"PLEXSPHERE_EVALUATOR_INTERVAL": "7"}, 2, "PLEXSPHERE_EVALUATOR_INTERVAL is to be"),
-        ({"PLEXSPHERE_TEST_CLOCK": "/no/such/file"}, 2, "PLEXSPHERE_TEST_CLOCK is to be"),
+        ({"PLEXSPHERE_EVALUATOR_INTERVAL": "7"}, 2, "PLEXSPHERE_EVALUATOR_INTERVAL must be"),
+        ({"PLEXSPHERE_TEST_CLOCK": "/no/such/file"}, 2, "PLEXSPHERE_TEST_CLOCK must be"),
         ({"PLEXSPHERE_DSN": "postgresql://127.0.0.1:1/x"}, 3, "Postgres cannot be used"),
     ],
 )

@@ -14,6 +14,7 @@ import pytest
 
 from server.dev.run import write_env
 from server.dev.stack import Stack
+from server.settings import PREFIX, declared_settings
 from tests.bodies import JSON
 from tests.client import ask, bearer, pull_path
 from tests.stacks import as_if_an_evaluator_had_swept
@@ -78,10 +79,9 @@ def test_the_response_is_the_services_own(stack: Stack) -> None:
 
 
 def test_the_environment_variables_it_names_are_read() -> None:
-    settings = (ROOT / "server" / "settings.py").read_text()
     named = set(re.findall(r"`PLEXSPHERE_([A-Z_]+)`", README)) - NO_SETTINGS
     assert len(named) >= 10
-    assert [name for name in named if f'"{name}"' not in settings] == []
+    assert {PREFIX + name for name in named} - declared_settings().keys() == set()
 
 
 def test_the_commands_that_fill_the_ledger_do(stack: Stack, tmp_path: Path) -> None:

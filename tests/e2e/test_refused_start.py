@@ -26,7 +26,7 @@ STARTS = {
     "serve": (sys.executable, "-c", CLI),
     "the reload's check": (sys.executable, "-m", "server.dev.check_boot"),
 }
-SETTINGS = ("PLEXSPHERE_THREADS is to be", "PLEXSPHERE_LOG_LEVEL is to be")
+SETTINGS = ("PLEXSPHERE_THREADS must be", "PLEXSPHERE_LOG_LEVEL must be")
 CONTRACT = (
     "operation GetLives of the contract has no handler",
     "handler GetLivez has no operation in the contract",

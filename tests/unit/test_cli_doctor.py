@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from db.outbox import Lag
-from server.authz.endpoint import SpiceDbEndpoint
 from server.cli.checks import (
     MAX_SKEW_SECONDS,
     all_checks,
@@ -78,8 +77,8 @@ def test_a_postgres_that_is_away_is_one_bad_line() -> None:
 
 
 def test_a_spicedb_that_is_away_is_one_bad_line() -> None:
-    endpoint = SpiceDbEndpoint(NOWHERE, "key", insecure=True)
-    (check,) = spicedb_checks(Settings(spicedb=endpoint))
+    away = Settings(spicedb_endpoint=NOWHERE, spicedb_token="key", spicedb_insecure=True)
+    (check,) = spicedb_checks(away)
     assert not check.ok and "PLEXSPHERE_SPICEDB_ENDPOINT" in check.mend
 
 

@@ -93,6 +93,7 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "fleet history",
             "fleet status",
             "doctor",
+            "settings",
         ]
     )
     for command in [*commands, "audit"]:

@@ -47,7 +47,7 @@ def test_more_than_the_service_keeps_is_a_sentence(
     history: int, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert run.run_dev(history=history, folder=tmp_path) == 1
-    assert f"HISTORY is to be a number from 0 to 100, not {history}" in capsys.readouterr().err
+    assert f"HISTORY must be a number from 0 to 100, not {history}" in capsys.readouterr().err
     with pytest.raises(SettingsError):
         read_settings({"PLEXSPHERE_HISTORY": str(history)})
 

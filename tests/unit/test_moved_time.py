@@ -39,7 +39,7 @@ BAD = ["", "soon", "-1", "nan", "inf", "1e30", "1 2", "\u0661"]
 def test_a_file_that_says_nothing_is_refused_at_boot_and_later(tmp_path: Path, text: str) -> None:
     path = tmp_path / "ahead"
     path.write_text(text)
-    with pytest.raises(SettingsError, match=r"^PLEXSPHERE_TEST_CLOCK is to be a file"):
+    with pytest.raises(SettingsError, match=r"^PLEXSPHERE_TEST_CLOCK must be a file"):
         read_settings({"PLEXSPHERE_TEST_CLOCK": str(path)})
     with pytest.raises(ComposerError):
         MovedTime(path)()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import Settings, SettingsError, read_settings
+from server.cli.settings import page
+from server.settings import Settings, SettingsError, declared_settings, read_settings
 from tests.tokens import SigningKey, ed25519_key, jwks, rs256_key
 
 P = "PLEXSPHERE_"
@@ -167,7 +168,7 @@ def test_a_malformed_setting_refuses_an_unprovisioned_boot_too(name: str) -> Non
 
 def test_a_complaint_says_what_was_expected(sound: dict[str, str]) -> None:
     assert complaints(sound | {P + "WORKERS": "0"}) == [
-        "PLEXSPHERE_WORKERS is to be a whole number from 1 to 1024"
+        "PLEXSPHERE_WORKERS must be a whole number from 1 to 1024"
     ]
 
 
@@ -288,3 +289,35 @@ def test_settings_that_are_printed_do_not_show_the_signing_key(sound: dict[str, 
     key = ed25519_key("ours")
     read = read_settings(sound | {P + "SIGNING_KEY": signing(key)})
     assert key.private_jwk["d"] not in repr(read)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+DECLARED = declared_settings()
+
+
+def test_the_page_of_settings_is_what_is_declared() -> None:
+    written = (ROOT / "docs" / "settings.md").read_text()
+    lines = set(written.splitlines()) ^ set(page().splitlines())
+    assert sorted(lines) == [], "docs/settings.md is out of date: run `make settings`"
+    assert written == page()
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_default_is_within_its_own_bounds(name: str) -> None:
+    setting, default = DECLARED[name]
+    assert setting.meaning
+    if default != "":
+        written = str(int(default)) if isinstance(default, bool) else str(default)
+        assert setting.parse(written) == default
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, (one, _) in DECLARED.items() if " to " in one.bound]
+)
+def test_a_bound_is_taken_and_what_lies_beyond_is_not(name: str) -> None:
+    setting, _ = DECLARED[name]
+    low, high = setting.bound.split(" to ")
+    assert (setting.parse(low), setting.parse(high)) == (float(low), float(high))
+    for beyond in (float(low) - 0.001, float(high) + 0.001, float(high) + 1):
+        with pytest.raises(ValueError):
+            setting.parse(str(beyond))

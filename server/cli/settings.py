@@ -1,0 +1,75 @@
+"""``plexsphere-state settings``: every setting, as a table or as the page docs/settings.md."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+HEAD = """\
+# Settings
+
+The service and its commands read these variables. This page is made by `make settings` from
+`server/settings.py`, where each setting is declared once; a test holds the two equal. A blank
+variable counts as unset. A number is plain digits. A malformed setting refuses the start, with all
+other complaints at once. Postgres, SpiceDB or a JWKS URL that is merely unreachable does not.
+
+| setting | default | unit | bound | what it is | at the limit, or otherwise |
+|---|---|---|---|---|---|
+"""
+TAIL = """
+The command line has further variables in place of options: `PLEXSPHERE_URL`, `PLEXSPHERE_TOKEN`,
+`PLEXSPHERE_TOKEN_B`, `PLEXSPHERE_OPERATOR_TOKEN`, `PLEXSPHERE_NODE_ID` and `PLEXSPHERE_DOMAIN_ID`.
+The `--help` of each command names its own; `make run` writes them to `.dev/env`.
+"""
+Markdown = Annotated[
+    bool, typer.Option("--markdown", help="The page docs/settings.md instead of a table.")
+]
+
+
+def settings(markdown: Markdown = False) -> None:
+    """List every setting of the service: default, unit, bound, and what happens at the limit.
+
+    The values of this shell are not read and not shown.
+    """
+    from server.cli.screens import Screen, table
+
+    if markdown:
+        typer.echo(page(), nl=False)
+        return
+    columns = ("setting", "default", "unit", "bound", "what it is", "at the limit, or otherwise")
+    Screen().print(table("", columns, list(map(_plain_row, _rows())), folding=2))
+
+
+def page() -> str:
+    """The text of docs/settings.md."""
+    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in _rows()) + TAIL
+
+
+def _rows() -> list[tuple[str, ...]]:
+    from server.settings import declared_settings
+
+    return [
+        (
+            f"`{name}`",
+            _shown(default),
+            setting.unit,
+            setting.bound,
+            setting.meaning,
+            setting.at_limit,
+        )
+        for name, (setting, default) in declared_settings().items()
+    ]
+
+
+def _shown(default: Any) -> str:
+    """As a person writes it into the environment."""
+    if default == "":
+        return "empty"
+    if isinstance(default, float):
+        return f"`{default:.8g}`"
+    return f"`{int(default)}`" if isinstance(default, bool) else f"`{default}`"
+
+
+def _plain_row(row: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(cell.replace("`", "") for cell in row)
