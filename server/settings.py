@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from db.dsn import is_dsn
-from server.authn.jwks import check_jwks_setting
-from server.authn.own_keys import check_signing_setting
+from server.authn.key_sources import check_jwks_setting
+from server.authn.signing import check_signing_setting
 from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
 from server.moved_time import is_readable
 

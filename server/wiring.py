@@ -21,9 +21,8 @@ from db.followers import followers
 from db.pool import ReadPool
 from handlers import OPERATIONS
 from handlers.service import NoPublishedKeys, ServicePorts
-from server.authn.minting import JwtMint
-from server.authn.own_keys import JoinedKeys, OwnKeys
-from server.authn.sources import key_source, own_keys
+from server.authn.key_sources import key_source
+from server.authn.signing import JoinedKeys, JwtMint, OwnKeys, own_keys
 from server.authn.tokens import TokenVerifier
 from server.authoring.problem_check import problem_complaints
 from server.authoring.signatures import signature_complaints

@@ -2,8 +2,7 @@
 
 import threading
 
-from server.authn.documents import DocumentError
-from server.authn.refreshing import RefreshingKeys
+from server.authn.key_sources import DocumentError, RefreshingKeys
 from tests.fakes import FakeClock
 from tests.tokens import SigningKey, ed25519_key, jwks
 
@@ -60,7 +59,7 @@ class Source:
         return set(self.keys.current().by_kid)
 
     def search(self, kid: str) -> set[str]:
-        return set(self.keys.searched_for(kid).by_kid)
+        return set(self.keys.refreshed_for(kid).by_kid)
 
 
 def wait_for(condition: object) -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm, get_default_algorithms
 
 from composer.identity import Principal
-from server.authn.keys import KeySet, parse_key_set, unheard
+from server.authn.keys import KeySet, ignore_warning, parse_key_set
 from server.authn.tokens import TokenVerifier
 from tests.fakes import FakeClock
 
@@ -149,16 +149,16 @@ class FixedKeys:
     """A key source whose set changes when a test says so."""
 
     def __init__(self, *keys: SigningKey) -> None:
-        self.keys: KeySet = parse_key_set(jwks(*keys), unheard)
+        self.keys: KeySet = parse_key_set(jwks(*keys), ignore_warning)
         self.searched: list[str] = []
 
     def rotate(self, *keys: SigningKey) -> None:
-        self.keys = parse_key_set(jwks(*keys), unheard)
+        self.keys = parse_key_set(jwks(*keys), ignore_warning)
 
     def current(self) -> KeySet:
         return self.keys
 
-    def searched_for(self, kid: str) -> KeySet:
+    def refreshed_for(self, kid: str) -> KeySet:
         self.searched.append(kid)
         return self.keys
 
@@ -169,7 +169,7 @@ class FixedKeys:
 class Door:
     """A verifier with the reasons it gave."""
 
-    def __init__(self, *keys: SigningKey, now: float, remembered: int = 100) -> None:
+    def __init__(self, *keys: SigningKey, now: float, cache_size: int = 100) -> None:
         self.clock = FakeClock(now)
         self.source = FixedKeys(*keys)
         self.reasons: list[str] = []
@@ -180,7 +180,7 @@ class Door:
             LEEWAY_S,
             clock=self.clock,
             on_refused=self.reasons.append,
-            remembered=remembered,
+            cache_size=cache_size,
         )
 
     def ask(self, *headers: str) -> Principal | None:

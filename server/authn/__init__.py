@@ -1,1 +1,1 @@
-"""Gate 1: from the raw ``Authorization`` headers of a request to a Principal, or to nobody."""
+"""Gate 1: the raw ``Authorization`` headers of a request become a Principal, or None."""

@@ -1,4 +1,4 @@
-"""The keys a token may be verified with: public, asymmetric, each for one algorithm only."""
+"""The keys that verify tokens: public, asymmetric, each for one algorithm only."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from jwt.exceptions import PyJWTError
 
 from server.authn.strict import json_object
 
-# What a key's kty and crv are good for; everything else (oct above all) verifies nothing here.
+# The algorithm of a key's kty and crv; every other key (oct above all) verifies nothing here.
 _ALGORITHM_OF = {
     ("OKP", "Ed25519"): "EdDSA",
     ("EC", "P-256"): "ES256",
     ("RSA", None): "RS256",
 }
 # RFC 9864 gave EdDSA over Ed25519 a name of its own; key sets may use either.
-_ALSO_CALLED = {"EdDSA": "Ed25519"}
+_SECOND_NAME = {"EdDSA": "Ed25519"}
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _KID = re.compile(r"[\x20-\x7e]{1,256}", re.ASCII)
-_RSA_BITS = range(2048, 8193)  # longer ones let a key set burn the verifier's time
+_RSA_BITS = range(2048, 8193)  # a longer key would cost too much time for each token
 _RSA_EXPONENTS = range(65537, 2**32)
 
 
@@ -52,19 +52,19 @@ NO_KEYS = KeySet({})
 OnWarning = Callable[[str], None]
 
 
-def unheard(warning: str) -> None:
-    """The callback where nobody listens."""
+def ignore_warning(warning: str) -> None:
+    """The callback where warnings are not recorded."""
 
 
 class KeySource(Protocol):
-    """Where keys come from. Nothing here raises; what goes wrong is reported by callback."""
+    """Where keys come from. No method raises; faults are reported by callback."""
 
     def current(self) -> KeySet:
-        """The newest usable set, ``NO_KEYS`` when there never was one. Waits only for the first."""
+        """The newest usable set, ``NO_KEYS`` before the first. Waits only for the first."""
         ...
 
-    def searched_for(self, kid: str) -> KeySet:
-        """The set after a look for an unknown ``kid``: at most one refresh an interval."""
+    def refreshed_for(self, kid: str) -> KeySet:
+        """The set, refreshed if it lacks ``kid``: at most one such refresh an interval."""
         ...
 
     def describe(self) -> tuple[bool, str]:
@@ -73,25 +73,25 @@ class KeySource(Protocol):
 
 
 def parse_key_set(raw: bytes, on_warning: OnWarning) -> KeySet:
-    """The usable keys in a JWKS document; ValueError when it is none, or has no usable key.
+    """The usable keys in a JWKS document; ValueError when it is no JWKS, or has no usable key.
 
     Keys that must not verify anything are left out, each with a warning. A ``kid`` that occurs
-    twice names no key: whichever was meant, the other must not answer for it.
+    twice names no key, because the service cannot tell which of the two was meant.
     """
     keys = json_object(raw).get("keys")
     if not isinstance(keys, list):
         raise ValueError("not a JWKS")
-    found: list[VerificationKey] = []
+    parsed: list[VerificationKey] = []
     for index, jwk in enumerate(keys):
         try:
-            found.append(parse_key(jwk))
+            parsed.append(parse_key(jwk))
         except ValueError as error:
             on_warning(f"key {index} of the key set is ignored: {error}")
-    # Counted over all entries: an unusable one with the same kid is just as ambiguous.
+    # Counted over all entries: an unusable key with the same kid is just as ambiguous.
     occurrences = Counter(kid for jwk in keys if (kid := _kid(jwk)) is not None)
     for kid in sorted(kid for kid, count in occurrences.items() if count > 1):
-        on_warning(f"kid {kid!r} occurs more than once in the key set: none of them is used")
-    usable = {key.kid: key for key in found if occurrences[key.kid] == 1}
+        on_warning(f"kid {kid!r} occurs more than once in the key set: no key with it is used")
+    usable = {key.kid: key for key in parsed if occurrences[key.kid] == 1}
     if not usable:
         raise ValueError("no usable key")
     return KeySet(usable)
@@ -103,7 +103,7 @@ def _kid(jwk: object) -> str | None:
 
 
 def parse_key(jwk: object) -> VerificationKey:
-    """One public JWK; the ValueError says why it verifies nothing, without its content."""
+    """One public JWK. Raises ValueError with the reason why it verifies nothing."""
     if not isinstance(jwk, dict):
         raise ValueError("not an object")
     kid = _kid(jwk)
@@ -114,18 +114,18 @@ def parse_key(jwk: object) -> VerificationKey:
     algorithm = algorithm_of(jwk.get("kty"), jwk.get("crv"))
     if algorithm is None:
         raise ValueError("neither Ed25519, P-256 nor RSA")
-    if jwk.get("alg", algorithm) not in (algorithm, _ALSO_CALLED.get(algorithm, algorithm)):
+    if jwk.get("alg", algorithm) not in (algorithm, _SECOND_NAME.get(algorithm, algorithm)):
         raise ValueError("its alg does not fit its type")
     if jwk.get("use", "sig") != "sig":
         raise ValueError("its use is not sig")
     operations = jwk.get("key_ops", ["verify"])
     if not isinstance(operations, list) or "verify" not in operations:
-        raise ValueError("its key_ops do not allow to verify")
+        raise ValueError("its key_ops do not contain verify")
     return VerificationKey(kid, algorithm, _public_key(jwk, algorithm))
 
 
 def algorithm_of(kty: object, crv: object) -> str | None:
-    """The one algorithm a key of this type is good for; None for what verifies nothing here."""
+    """The only algorithm of a key of this type; None for a type that verifies nothing here."""
     if isinstance(kty, str) and (crv is None or isinstance(crv, str)):
         return _ALGORITHM_OF.get((kty, crv))
     return None

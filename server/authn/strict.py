@@ -1,7 +1,7 @@
 """Base64url and JSON, read more strictly than PyJWT reads them.
 
-One token has one reading: what two parsers could understand differently is refused before any
-signature is looked at. Every failure is a ValueError that quotes nothing of the input.
+A text that two parsers could read differently is refused before a signature is checked. Every
+failure is a ValueError that quotes nothing of the input.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any, NoReturn
 
-# A token's JSON is flat but for `aud` and the odd profile claim; deeper is not one of ours.
+# The JSON of a token is flat but for `aud` and a few profile claims.
 _MAX_DEPTH = 8
 
 
 def base64url(part: str) -> bytes:
-    """The bytes of ``part``: no padding, no foreign character, no stray bits at the end."""
+    """The bytes of ``part``: no padding, no foreign character, no unused bits at the end."""
     try:
         decoded = urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except ValueError:
         raise ValueError("not base64url") from None
-    # Python's decoder skips foreign characters and ignores left-over bits; encoding again does not.
+    # Python's decoder skips foreign characters and ignores unused bits; encoding again finds both.
     if urlsafe_b64encode(decoded).rstrip(b"=") != part.encode("ascii", "replace"):
         raise ValueError("not canonical base64url")
     return decoded
@@ -36,7 +36,7 @@ def json_object(raw: bytes, max_depth: int = _MAX_DEPTH) -> dict[str, Any]:
 
 
 def json_value(raw: bytes, max_depth: int = _MAX_DEPTH) -> Any:
-    """The same, where it need not be an object."""
+    """The JSON value in ``raw``, with the rules of ``json_object``."""
     try:
         value = json.loads(
             raw.decode("utf-8"),
@@ -64,7 +64,7 @@ def _no_constant(name: str) -> NoReturn:
 def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise ValueError("a number past all floats")
+        raise ValueError("a number beyond all floats")
     return value
 
 

@@ -1,4 +1,4 @@
-"""A JWKS from a URL. A module of its own: its library is a fifth of what a command imports."""
+"""A JWKS from a URL: a module of its own, because its library is a fifth of a command's imports."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import HTTPError
 
-from server.authn.documents import MAX_BYTES, DocumentError
+from server.authn.key_sources import MAX_BYTES, DocumentError
 
 
 class UrlDocument:
     """A URL, fetched with TLS verification, within ``total_s`` seconds, without redirects.
 
-    ``ca`` is a file of trusted roots, None for those the library carries. Proxies and netrc of the
-    environment are not used: where keys come from is a setting and nothing else.
+    ``ca`` is a file of trusted roots, None for those of the library. Proxies and netrc of the
+    environment are not used: only the setting decides where keys come from.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class UrlDocument:
 
     def read(self) -> bytes | None:
         until = self._clock() + self._total_s
-        # A session a fetch: nothing is shared across forks and threads, and it is rare.
+        # One session for each fetch: forks and threads share nothing, and fetches are rare.
         with requests.Session() as session:
             session.trust_env = False
             try:
                 content = self._fetch(session, until)
             except (requests.RequestException, HTTPError) as error:
-                # The message would hold the URL, which may hold credentials.
+                # The message would contain the URL, which may contain credentials.
                 raise DocumentError(type(error).__name__) from None
         self._read = content
         return None if content == self._accepted else content
@@ -56,7 +56,7 @@ class UrlDocument:
             self._url,
             timeout=(self._timeout_s, self._timeout_s),
             verify=self._verify,
-            # A redirect could lead anywhere, down to plain http: the setting names the place.
+            # A redirect could lead anywhere, even to plain http.
             allow_redirects=False,
             stream=True,
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
@@ -64,10 +64,10 @@ class UrlDocument:
             if response.status_code != 200:
                 raise DocumentError(f"status {response.status_code}")
             if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise DocumentError("compressed although not asked for")
+                raise DocumentError("compressed, which was not requested")
             content = bytearray()
-            # The read timeout is per piece and read1 hands out every piece: a server that drips is
-            # bounded here, where iter_content would wait for a full buffer.
+            # The read timeout is per piece and read1 returns every piece, so that a slow server is
+            # bounded here; iter_content would wait for a full buffer.
             while piece := response.raw.read1(8192, decode_content=False):
                 content += piece
                 if len(content) > MAX_BYTES:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from composer.identity import PLATFORM, Principal, PrincipalKind, parse_canonical_uuid
-from server.authn.claims import read_principal
-from server.authn.refusal import Refused
+from server.authn.tokens import parse_subject
 from server.authz.writer import RelationTuple
 
 _PEOPLE = frozenset((PrincipalKind.USER, PrincipalKind.SERVICE))
@@ -54,12 +53,11 @@ def given(subject: str, relation: str, object: str) -> Given:
     """What three words on a command line mean. Raises NoSuchRole."""
     name = PLATFORM if object == "platform" else object
     role = _role(_kind(name), relation)
-    try:
-        principal = read_principal({"sub": subject})
-    except Refused as refused:
+    principal = parse_subject(subject)
+    if principal is None:
         raise NoSuchRole(
-            f"SUBJECT is to be user:<id>, service:<id> or node:<uuid>, and is {subject!r}."
-        ) from refused
+            f"SUBJECT must be user:<id>, service:<id> or node:<uuid>, and is {subject!r}."
+        )
     if principal.kind not in role.subjects:
         allowed = " or ".join(sorted(role.subjects))
         raise NoSuchRole(f"{relation} can be given to a {allowed}, and {subject} is none.")

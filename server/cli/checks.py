@@ -15,7 +15,7 @@ from db.health import schema_version
 from db.migrate import expected_version
 from db.outbox import Lag
 from db.pool import ReadPool
-from server.authn.sources import key_source
+from server.authn.key_sources import key_source
 from server.authz.admin import SpiceDbAdmin
 from server.authz.channel import SpiceDbChannel
 from server.authz.schema import missing_from

@@ -44,7 +44,7 @@ def keygen(
 
     The file is replaced at once and readable to its owner alone. Private parts are never printed.
     """
-    from server.authn.key_files import new_key, read_key_file, write_key_file
+    from server.authn.signing import new_key, read_key_file, write_key_file
 
     if step is Step.NEW and file.exists():
         raise Failure(f"{file} is there already: --step add puts a key into it.", ExitCode.USAGE)

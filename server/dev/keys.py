@@ -69,9 +69,8 @@ def mint(
 
 def _signer(setting: str | Path) -> "SigningKey":
     """The key that the service itself would sign with, given the same setting."""
-    from server.authn.documents import DocumentError
-    from server.authn.own_keys import signing_document
-    from server.authn.signing import parse_signing_keys
+    from server.authn.key_sources import DocumentError
+    from server.authn.signing import parse_signing_keys, signing_document
 
     text = str(setting)
     named = "PLEXSPHERE_SIGNING_KEY" if text.startswith("{") else text

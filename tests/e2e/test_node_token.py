@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from server.authn.key_files import new_key, read_key_file, write_key_file
-from server.authn.sources import file_keys
+from server.authn.key_sources import file_keys
+from server.authn.signing import new_key, read_key_file, write_key_file
 from server.authn.tokens import TokenVerifier
 from server.dev.keys import AUDIENCE, ISSUER
 from server.dev.stack import Stack

@@ -104,10 +104,10 @@ def author(served: Author) -> Iterator[Author]:
 
 def test_files_that_need_each_other_are_served_together(author: Author) -> None:
     """The master has imported some of them already, and its workers are its copies."""
-    with author.file("server/authn/documents.py").open("a") as documents:
+    with author.file("server/authn/key_sources.py").open("a") as documents:
         documents.write("\n\nSAVED = 1\n")
     with author.file("server/wiring.py").open("a") as wiring:
-        wiring.write("\n\nfrom server.authn.documents import SAVED  # noqa\n")
+        wiring.write("\n\nfrom server.authn.key_sources import SAVED  # noqa\n")
     version = author.save_version()
     assert eventually(lambda: author.version() == version), author.log.read_text()
     assert not author.said("exited with code"), author.log.read_text()

@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from server.authn.documents import DocumentError
-from server.authn.sources import url_keys
+from server.authn.key_sources import DocumentError, url_keys
 from server.authn.tokens import TokenVerifier
 from server.authn.url_document import UrlDocument
 from tests.tokens import AUDIENCE, ISSUER, ed25519_key, jwks, token

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from server.authn.sources import file_keys
+from server.authn.key_sources import file_keys
 from tests.fakes import FakeClock
 from tests.key_sources import NEW, OLD
 from tests.tokens import es256_key, jwks, write_jwks

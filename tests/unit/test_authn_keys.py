@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from server.authn.jwks import check_jwks_setting
-from server.authn.keys import parse_key_set, unheard
+from server.authn.key_sources import check_jwks_setting
+from server.authn.keys import ignore_warning, parse_key_set
 from tests.tokens import (
     SigningKey,
     dumps,
@@ -28,7 +28,7 @@ def changed(key: SigningKey, **changes: Any) -> dict[str, Any]:
 
 
 def test_the_three_kinds_of_key() -> None:
-    keys = parse_key_set(jwks(ED, ES, RS), unheard)
+    keys = parse_key_set(jwks(ED, ES, RS), ignore_warning)
     assert {kid: key.algorithm for kid, key in keys.by_kid.items()} == {
         "ed": "EdDSA",
         "es": "ES256",
@@ -47,7 +47,7 @@ def test_the_three_kinds_of_key() -> None:
     ],
 )
 def test_what_a_usable_key_may_say_or_leave_out(change: dict[str, Any]) -> None:
-    keys = parse_key_set(dumps({"keys": [changed(ED, **change)]}), unheard)
+    keys = parse_key_set(dumps({"keys": [changed(ED, **change)]}), ignore_warning)
     assert set(keys.by_kid) == {"ed"}
 
 
@@ -105,7 +105,7 @@ def test_a_kid_that_occurs_twice_names_no_key() -> None:
 
 def test_a_kid_shared_with_an_unusable_key_names_no_key() -> None:
     oct_twin = {"kty": "oct", "kid": "ed", "k": "c2VjcmV0"}
-    keys = parse_key_set(dumps({"keys": [oct_twin, ED.jwk, ES.jwk]}), unheard)
+    keys = parse_key_set(dumps({"keys": [oct_twin, ED.jwk, ES.jwk]}), ignore_warning)
     assert set(keys.by_kid) == {"es"}
 
 
@@ -125,7 +125,7 @@ NO_KEY_SETS = {
 @pytest.mark.parametrize("name", NO_KEY_SETS)
 def test_what_is_no_key_set(name: str) -> None:
     with pytest.raises(ValueError):
-        parse_key_set(NO_KEY_SETS[name], unheard)
+        parse_key_set(NO_KEY_SETS[name], ignore_warning)
 
 
 @pytest.mark.parametrize("name", NO_KEY_SETS)

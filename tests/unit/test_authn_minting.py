@@ -12,9 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from composer.errors import SigningUnavailable
-from server.authn.documents import FixedDocument
-from server.authn.minting import JwtMint
-from server.authn.own_keys import JoinedKeys, OwnKeys, signing_document
+from server.authn.key_sources import FixedDocument
+from server.authn.signing import JoinedKeys, JwtMint, OwnKeys, signing_document
 from server.authn.tokens import TokenVerifier
 from tests.fakes import FakeClock, FakeTokenMint
 from tests.ports.token_mint import NODE, TokenMintSuite
@@ -181,4 +180,4 @@ def test_nothing_of_the_private_key_is_in_a_token_or_a_repr() -> None:
     minted = Minted(key)
     text = minted.mint.mint(NODE).token
     secret = key.private_jwk["d"]
-    assert secret not in repr(minted.own.signer()) and secret not in text
+    assert secret not in repr(minted.own.signing_key()) and secret not in text

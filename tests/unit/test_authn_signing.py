@@ -10,11 +10,17 @@ from typing import Any
 import pytest
 
 from composer.errors import SigningUnavailable
-from server.authn.documents import FixedDocument
-from server.authn.keys import NO_KEYS, KeySet, parse_key_set, unheard
-from server.authn.own_keys import JoinedKeys, OwnKeys, check_signing_setting, signing_document
-from server.authn.signing import parse_signing_keys, thumbprint
-from server.authn.sources import own_keys
+from server.authn.key_sources import FixedDocument
+from server.authn.keys import NO_KEYS, KeySet, ignore_warning, parse_key_set
+from server.authn.signing import (
+    JoinedKeys,
+    OwnKeys,
+    check_signing_setting,
+    own_keys,
+    parse_signing_keys,
+    signing_document,
+    thumbprint,
+)
 from server.telemetry.health import Degraded, Down
 from server.telemetry.probes import keys_probe
 from tests.fakes import FakeClock
@@ -56,7 +62,7 @@ def test_what_is_published_is_public_and_a_key_set_that_we_accept(key: SigningKe
     assert PRIVATE.isdisjoint(found.public_jwk)
     assert dict(found.public_jwk) == key.jwk
     published = json.dumps({"keys": [found.public_jwk]}).encode()
-    assert parse_key_set(published, unheard).by_kid[key.kid].jwk.key == found.public.jwk.key
+    assert parse_key_set(published, ignore_warning).by_kid[key.kid].jwk.key == found.public.jwk.key
 
 
 def test_a_key_without_a_kid_is_called_by_its_thumbprint() -> None:
@@ -80,7 +86,7 @@ def test_the_thumbprint_of_an_rsa_key_is_that_of_rfc_7638() -> None:
 
 def test_of_a_set_the_first_signs_and_all_are_trusted_and_published() -> None:
     own = OwnKeys(FixedDocument(document(ES, ED, RS)))
-    assert own.signer().public.kid == "es"
+    assert own.signing_key().public.kid == "es"
     assert set(own.current().by_kid) == {"es", "ed", "rs"}
     assert [key["kid"] for key in own.jwks()["keys"]] == ["es", "ed", "rs"]  # type: ignore[attr-defined]
 
@@ -142,7 +148,7 @@ class Rotating:
         beside.replace(self.path)
 
     def kids(self) -> tuple[str, list[str]]:
-        return self.own.signer().public.kid, list(self.own.current().by_kid)
+        return self.own.signing_key().public.kid, list(self.own.current().by_kid)
 
 
 def test_a_rotated_file_is_followed_within_a_second(tmp_path: Path) -> None:
@@ -161,7 +167,7 @@ def test_a_key_that_another_worker_signed_with_is_looked_for_at_once(tmp_path: P
     assert rotating.kids() == ("ed", ["ed"])
     rotating.put(document(ES, ED))
     assert "es" not in rotating.own.current().by_kid
-    assert "es" in rotating.own.searched_for("es").by_kid
+    assert "es" in rotating.own.refreshed_for("es").by_kid
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", document(), json.dumps(ES.jwk).encode()])
@@ -186,21 +192,23 @@ def test_a_file_that_is_gone_leaves_the_old_keys(tmp_path: Path) -> None:
 def test_a_file_that_was_never_there_signs_nothing_and_says_so(tmp_path: Path) -> None:
     own = OwnKeys(signing_document(str(tmp_path / "none.json")))
     assert own.current() is NO_KEYS
-    for ask in (own.signer, own.jwks):
+    for ask in (own.signing_key, own.jwks):
         with pytest.raises(SigningUnavailable):
             ask()
 
 
 def test_the_setting_may_be_the_key_itself() -> None:
     own = own_keys(json.dumps(ED.private_jwk))
-    assert own is not None and own.signer().public.kid == "ed"
+    assert own is not None and own.signing_key().public.kid == "ed"
 
 
 def test_without_a_setting_there_is_no_source() -> None:
     assert own_keys("") is None
 
 
-def joined(own: SigningKey, *others: SigningKey, warn: Callable[[str], None] = unheard) -> Any:
+def joined(
+    own: SigningKey, *others: SigningKey, warn: Callable[[str], None] = ignore_warning
+) -> Any:
     held = FixedKeys(*others)
     return JoinedKeys(OwnKeys(FixedDocument(document(own))), held, warn), held
 
@@ -213,7 +221,7 @@ def test_both_sets_are_trusted() -> None:
 def test_the_joined_set_is_the_same_object_while_neither_changes() -> None:
     keys, others = joined(ED, ES)
     before = keys.current()
-    assert keys.current() is before and keys.searched_for("ed") is before
+    assert keys.current() is before and keys.refreshed_for("ed") is before
     others.rotate(RS)
     assert keys.current() is not before
     assert set(keys.current().by_kid) == {"ed", "rs"}
@@ -236,9 +244,9 @@ def test_our_own_public_half_in_the_key_set_is_no_dispute() -> None:
 
 def test_an_unknown_kid_is_searched_for_in_both_and_ours_asks_nobody_else() -> None:
     keys, others = joined(ED, ES)
-    keys.searched_for("ed")
+    keys.refreshed_for("ed")
     assert others.searched == []
-    keys.searched_for("new")
+    keys.refreshed_for("new")
     assert others.searched == ["new"]
 
 
@@ -262,7 +270,7 @@ class NoOthers:
     def current(self) -> KeySet:
         return NO_KEYS
 
-    def searched_for(self, kid: str) -> KeySet:
+    def refreshed_for(self, kid: str) -> KeySet:
         return NO_KEYS
 
     def describe(self) -> tuple[bool, str]:

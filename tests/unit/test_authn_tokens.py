@@ -34,8 +34,8 @@ def good(key: SigningKey = ED, **changes: Any) -> str:
     return token(key, now=NOW, **changes)
 
 
-def door(*keys: SigningKey, remembered: int = 100) -> Door:
-    return Door(*(keys or (ED, ES, RS)), now=NOW, remembered=remembered)
+def door(*keys: SigningKey, cache_size: int = 100) -> Door:
+    return Door(*(keys or (ED, ES, RS)), now=NOW, cache_size=cache_size)
 
 
 GOOD = good()
@@ -137,17 +137,17 @@ def test_a_token_seen_before_dies_with_its_key() -> None:
 
 
 def test_no_more_tokens_are_remembered_than_allowed() -> None:
-    at = door(remembered=3)
+    at = door(cache_size=3)
     for second in range(10):
         assert at.ask(f"Bearer {good(exp=NOW + 60 + second)}") == NODE
-    assert len(at.verifier._verified) == 3
+    assert len(at.verifier._cache._tokens) == 3
 
 
 def test_a_refused_token_is_not_remembered() -> None:
     at = door()
     assert at.ask(f"Bearer {good(exp=0)}") is None
     assert at.ask(f"Bearer {good(aud='other')}") is None
-    assert len(at.verifier._verified) == 0
+    assert len(at.verifier._cache._tokens) == 0
 
 
 def test_a_key_unknown_so_far_is_looked_for_and_used() -> None:
@@ -157,7 +157,7 @@ def test_a_key_unknown_so_far_is_looked_for_and_used() -> None:
         at.source.rotate(ED, ES)
         return at.source.keys
 
-    at.source.searched_for = found  # type: ignore[method-assign]
+    at.source.refreshed_for = found  # type: ignore[method-assign]
     assert at.ask(f"Bearer {GOOD}") == NODE
 
 
@@ -174,7 +174,7 @@ def test_a_source_or_listener_that_fails_lets_nobody_in_and_raises_nothing() -> 
         def current(self) -> KeySet:
             raise RuntimeError("no keys today")
 
-        def searched_for(self, kid: str) -> KeySet:
+        def refreshed_for(self, kid: str) -> KeySet:
             raise RuntimeError("no keys today")
 
         def describe(self) -> tuple[bool, str]:

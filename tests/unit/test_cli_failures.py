@@ -30,7 +30,7 @@ def test_a_ledger_that_is_not_named_or_not_there(command: tuple[str, ...]) -> No
 
 @pytest.mark.parametrize("subject", ["ada", "node:ada", "robot:x", "user:", "node:" + NODE.upper()])
 def test_a_subject_that_is_none(subject: str) -> None:
-    assert "SUBJECT is to be node:<uuid>" in failed(run("token", subject), ExitCode.USAGE)
+    assert "SUBJECT must be node:<uuid>" in failed(run("token", subject), ExitCode.USAGE)
 
 
 def test_a_signing_key_that_is_none(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from server.authn.own_keys import OwnKeys, signing_document
+from server.authn.signing import OwnKeys, signing_document
 from server.cli.failures import ExitCode
 from tests.unit.test_cli_pulling import failed, run
 
@@ -33,7 +33,7 @@ def test_a_new_key_signs_and_its_file_is_its_owners_alone(tmp_path: Path, algori
     printed = keygen(file, "--algorithm", algorithm)
     assert printed == kids(file) and len(printed) == 1
     assert file.stat().st_mode & 0o777 == 0o600
-    assert OwnKeys(signing_document(str(file))).signer().public.algorithm == algorithm
+    assert OwnKeys(signing_document(str(file))).signing_key().public.algorithm == algorithm
 
 
 def test_the_private_part_is_not_printed(tmp_path: Path) -> None:

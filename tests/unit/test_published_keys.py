@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from composer.errors import SigningUnavailable
-from server.authn.documents import FixedDocument
-from server.authn.own_keys import OwnKeys
+from server.authn.key_sources import FixedDocument
+from server.authn.signing import OwnKeys
 from server.settings import Settings
 from server.wiring import wire
 from tests.factories import node_id
@@ -72,7 +72,7 @@ def test_minting_and_renewal_are_wired_only_with_a_signing_key() -> None:
 def test_what_is_published_verifies_what_is_signed_now() -> None:
     own = OwnKeys(FixedDocument(json.dumps({"keys": [k.private_jwk for k in KEYS]}).encode()))
     first = own.jwks()["keys"][0]  # type: ignore[index]
-    assert first["kid"] == own.signer().public.kid
+    assert first["kid"] == own.signing_key().public.kid
 
 
 def test_a_file_that_goes_bad_before_the_first_request_is_not_missed(tmp_path: Path) -> None:

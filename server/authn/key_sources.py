@@ -1,0 +1,321 @@
+"""A JWKS from a file or a URL, kept current without a restart and without delaying a request."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from server.authn.keys import NO_KEYS, KeySet, KeySource, OnWarning, ignore_warning, parse_key_set
+
+# A hundred RSA keys are 40 kB.
+MAX_BYTES = 256 * 1024
+
+# How long a request waits for a refresh in another thread: the first load, or a new kid. With a
+# longer wait, many unknown kids would occupy every thread while the URL does not answer.
+_WAIT_S = 0.25
+# The very first attempt may need a cold TLS handshake; no token can be verified before it ends.
+_FIRST_WAIT_S = 2.0
+# A source without any set tries again this often; with a set, min_interval decides.
+_FIRST_RETRY_S = 1.0
+_REPEAT_WARNING_S = 60.0
+# A longer refresh hangs where no timeout of ours applies (a name lookup): another is started.
+_ABANDON_S = 30.0
+
+_EXPECTED = "must be a file with a JWKS, or an https URL (http for loopback only)"
+
+# The bytes of a document as a key set. Raises ValueError.
+Parse = Callable[[bytes, OnWarning], KeySet]
+
+
+class DocumentError(Exception):
+    """The document cannot be read; the message does not quote its content."""
+
+
+class Document(Protocol):
+    """Bytes that may change. ``read`` raises DocumentError and OSError only."""
+
+    def read(self) -> bytes | None:
+        """The bytes, or None when they are those of the last ``accept``."""
+        ...
+
+    def accept(self) -> None:
+        """The bytes of the last ``read`` made a usable set: ``read`` must not return them again."""
+        ...
+
+
+class FileDocument:
+    """A file, read only when its ``stat`` changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read: tuple[int, ...] | None = None
+        self._accepted: tuple[int, ...] | None = None
+
+    def read(self) -> bytes | None:
+        # Non-blocking: opening a FIFO by mistake must fail here instead of hanging a worker.
+        descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                raise DocumentError("not a regular file")
+            self._read = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+            if self._read == self._accepted:
+                return None
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise DocumentError(f"larger than {MAX_BYTES} bytes")
+        return content
+
+    def accept(self) -> None:
+        self._accepted = self._read
+
+
+class FixedDocument:
+    """Bytes that stay the same."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._accepted = False
+
+    def read(self) -> bytes | None:
+        return None if self._accepted else self._content
+
+    def accept(self) -> None:
+        self._accepted = True
+
+
+class RefreshingKeys:
+    """Loads ``document`` on first use, again every ``refresh_interval`` s, and for unknown kids.
+
+    A failed refresh keeps the old set and is tried again after ``min_interval`` s. With
+    ``in_background`` a refresh runs in a thread of its own and requests use the old set meanwhile.
+    ``clock`` is monotonic seconds; ``on_warning`` gets one line for each fault or ignored key.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        *,
+        refresh_interval: float,
+        min_interval: float,
+        in_background: bool,
+        clock: Callable[[], float],
+        on_warning: OnWarning,
+        parse: Parse = parse_key_set,
+    ) -> None:
+        self._document = document
+        self._refresh_interval = refresh_interval
+        self._min_interval = min_interval
+        self._in_background = in_background
+        self._clock = clock
+        self._on_warning = on_warning
+        self._parse = parse
+        self._keys: KeySet = NO_KEYS
+        self._loaded_at: float | None = None
+        self._due_at: float | None = None  # None: never tried
+        self._refreshed_for_kid_at: float | None = None
+        self._fault: str | None = None
+        self._warned: tuple[str, ...] = ()
+        self._warned_at = 0.0
+        self._running: threading.Event | None = None
+        self._started_at = 0.0
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+    def current(self) -> KeySet:
+        """The newest usable set; starts a refresh when one is due."""
+        if self._due_at is None or self._clock() >= self._due_at or self._keys is NO_KEYS:
+            self._refresh(wait=self._keys is NO_KEYS)
+        return self._keys
+
+    def refreshed_for(self, kid: str) -> KeySet:
+        """The set, refreshed if it lacks ``kid``; at most one such refresh a ``min_interval``."""
+        if kid not in self._keys.by_kid:
+            self._refresh(wait=True, for_unknown_kid=True)
+        return self._keys
+
+    def describe(self) -> tuple[bool, str]:
+        """(is there a usable set, the number of keys and their age, or the last fault)."""
+        keys = self.current()
+        if keys is NO_KEYS or self._loaded_at is None:
+            return False, f"no keys: {self._fault or 'not loaded yet'}"
+        age = int(self._clock() - self._loaded_at)
+        fault = f"; last refresh failed: {self._fault}" if self._fault else ""
+        return True, f"{len(keys.by_kid)} keys, checked {age} s ago{fault}"
+
+    def _refresh(self, wait: bool, for_unknown_kid: bool = False) -> None:
+        with self._lock_of_this_process():
+            running = self._running
+            if running is not None and self._clock() >= self._started_at + _ABANDON_S:
+                running = self._running = None
+            is_mine = running is None and self._may_start(for_unknown_kid)
+            if is_mine:
+                running = self._running = threading.Event()
+                self._started_at = self._clock()
+                # Set before the attempt: other threads use the old set instead of waiting here.
+                self._due_at = self._clock() + self._retry_s()
+                if for_unknown_kid:
+                    self._refreshed_for_kid_at = self._clock()
+        if running is None:
+            return
+        if is_mine and self._in_background:
+            name = "jwks-refresh"
+            threading.Thread(target=self._load, args=(running,), name=name, daemon=True).start()
+        elif is_mine:
+            self._load(running)
+        if wait:
+            running.wait(_FIRST_WAIT_S if self._has_no_result() else _WAIT_S)
+
+    def _may_start(self, for_unknown_kid: bool) -> bool:
+        if for_unknown_kid and self._keys is not NO_KEYS:
+            last = self._refreshed_for_kid_at
+            return last is None or self._clock() >= last + self._min_interval
+        return self._due_at is None or self._clock() >= self._due_at
+
+    def _retry_s(self) -> float:
+        retry = _FIRST_RETRY_S if self._keys is NO_KEYS else self._min_interval
+        return min(retry, self._refresh_interval)
+
+    def _load(self, done: threading.Event) -> None:
+        """One attempt; a failed attempt keeps the old set and allows the next attempt."""
+        warnings: list[str] = []
+        fault: str | None = None
+        fresh: KeySet | None = None
+        try:
+            raw = self._document.read()
+            if raw is not None:
+                fresh = self._parse(raw, warnings.append)
+                self._document.accept()
+        except (DocumentError, ValueError) as error:
+            fault = str(error)
+        except Exception as error:  # a missing file, or an unexpected error of a library
+            fault = type(error).__name__
+        with self._lock:
+            now = self._clock()
+            self._fault = fault
+            if fault is None:
+                self._keys = fresh or self._keys
+                self._loaded_at = now
+            else:
+                warnings.append(f"the key set could not be refreshed: {fault}")
+            self._due_at = now + (self._refresh_interval if fault is None else self._retry_s())
+            if self._running is done:
+                self._running = None
+        done.set()
+        self._warn(tuple(warnings), now)
+
+    def _warn(self, warnings: tuple[str, ...], now: float) -> None:
+        """The same warnings every second would fill the log; they are repeated once a minute."""
+        if warnings and (warnings != self._warned or now >= self._warned_at + _REPEAT_WARNING_S):
+            self._warned_at = now
+            for warning in warnings:
+                self._on_warning(warning)
+        self._warned = warnings
+
+    def _has_no_result(self) -> bool:
+        return self._keys is NO_KEYS and self._fault is None
+
+    def _lock_of_this_process(self) -> threading.Lock:
+        """A refresh of the parent does not run in a forked worker, and its lock stays locked."""
+        if self._pid != os.getpid():
+            self._pid, self._lock, self._running = os.getpid(), threading.Lock(), None
+        return self._lock
+
+
+def key_source(
+    setting: str,
+    *,
+    on_warning: OnWarning = ignore_warning,
+    clock: Callable[[], float] = time.monotonic,
+) -> KeySource:
+    """The source that ``PLEXSPHERE_JWKS`` names. Reads nothing before the first use."""
+    if "://" in setting:
+        return url_keys(setting, on_warning=on_warning, clock=clock)
+    return file_keys(Path(setting), on_warning=on_warning, clock=clock)
+
+
+def file_keys(
+    path: Path,
+    *,
+    check_interval: float = 1.0,
+    on_warning: OnWarning = ignore_warning,
+    clock: Callable[[], float] = time.monotonic,
+) -> KeySource:
+    """Keys from a file, which is checked at most once every ``check_interval`` seconds of use."""
+    return RefreshingKeys(
+        FileDocument(path),
+        refresh_interval=check_interval,
+        min_interval=check_interval,
+        in_background=False,
+        clock=clock,
+        on_warning=on_warning,
+    )
+
+
+def url_keys(
+    url: str,
+    *,
+    ca: Path | None = None,
+    refresh_interval: float = 300.0,
+    min_interval: float = 10.0,
+    on_warning: OnWarning = ignore_warning,
+    clock: Callable[[], float] = time.monotonic,
+) -> KeySource:
+    """Keys from a URL, fetched again every ``refresh_interval`` s and for unknown kids."""
+    from server.authn.url_document import UrlDocument
+
+    return RefreshingKeys(
+        UrlDocument(url, ca),
+        refresh_interval=refresh_interval,
+        min_interval=min_interval,
+        in_background=True,
+        clock=clock,
+        on_warning=on_warning,
+    )
+
+
+def check_jwks_setting(value: str) -> str | None:
+    """The fault of ``PLEXSPHERE_JWKS``, as a sentence that follows its name; None without a fault.
+
+    A file is read now. A URL is not fetched: a service that does not answer must not keep this
+    service from starting.
+    """
+    if not value.strip():
+        return f"{_EXPECTED}: it is blank"
+    if "://" in value:
+        return _check_url(value)
+    try:
+        content = FileDocument(Path(value)).read()
+        parse_key_set(content or b"", ignore_warning)
+    except (DocumentError, ValueError) as error:
+        return f"{_EXPECTED}: {error}"
+    except OSError as error:
+        return f"{_EXPECTED}: {error.strerror or type(error).__name__}"
+    return None
+
+
+def _check_url(value: str) -> str | None:
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return f"{_EXPECTED}: not a URL"
+    if not host or parts.scheme not in ("https", "http"):
+        return f"{_EXPECTED}: not an http(s) URL with a host"
+    if parts.scheme == "http" and not _is_loopback(host):
+        return f"{_EXPECTED}: plain http would leave this machine"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
