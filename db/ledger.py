@@ -1,4 +1,4 @@
-"""The Ledger on Postgres: one statement a pull, all five row sets from one moment (D6)."""
+"""The Ledger on Postgres: one statement a pull, all five row sets from one moment."""
 
 from __future__ import annotations
 

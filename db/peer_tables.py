@@ -1,4 +1,4 @@
-"""The peers a process already holds, by Domain and revision (D7)."""
+"""The peers a process already holds, by Domain and revision."""
 
 from __future__ import annotations
 
