@@ -1,47 +1,165 @@
-"""gunicorn's gthread worker, but for how it leaves a connection that has had its last answer.
+"""gunicorn's thread worker with a loop that owns the connections (docs/design.md, D19).
 
-Who closes with bytes unread makes the kernel send a reset, which takes the answer from a client
-that is still sending. gunicorn reads on for 64 KiB, and waits for two seconds in its main loop.
+A thread holds a whole request and nothing else. gunicorn's parser, its WSGI environment and its
+responses are what they were; how connections are waited for is not.
 """
 
 from __future__ import annotations
 
-import contextlib
-import socket
+import threading
 import time
-from typing import Any
 
+from gunicorn import sock as gunicorn_sockets
+from gunicorn import util
+from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
-# What is read of a body that was refused, and for how long: in all, and for the next bytes.
-REST_MAX_BYTES = 8 * 1024 * 1024
-REST_SECONDS = 5.0
-NEXT_SECONDS = 1.0
+from server.gunicorn.bounds import Bounds
+from server.gunicorn.connection import Connection
+from server.gunicorn.framing import is_read_to_the_end
+from server.gunicorn.lanes import Lane
+from server.gunicorn.loop import Loop
+
+# In the WSGI environment: the monotonic moment of the request's last byte, from which deadlines
+# count.
+RECEIVED = "plexsphere.received"
+# A client that has left is looked for only where its request had to wait (s): one that merely says
+# that it sends nothing more, with the request itself, gets its answer.
+WAITED_SECONDS = 0.1
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Reads what a client still sends in the thread of its request, then closes at once."""
+    """The loop in the main thread, requests in the threads of their lane."""
 
-    def handle(self, conn: Any) -> Any:
-        """What becomes of the connection: False where it ends."""
-        again = super().handle(conn)
-        if again is False:
-            with contextlib.suppress(OSError):  # a client that left needs no answer
-                part_from(conn.sock)
-        return again
+    loop: Loop
 
+    def get_thread_pool(self) -> None:
+        """gunicorn's own pool is not used."""
 
-def part_from(sock: socket.socket) -> None:
-    """Say that this was all, and read until the client says so too, within bounds."""
-    sock.shutdown(socket.SHUT_WR)
-    until = time.monotonic() + REST_SECONDS
-    left = REST_MAX_BYTES
-    with contextlib.suppress(TimeoutError):
-        while left > 0 and (seconds := until - time.monotonic()) > 0:
-            sock.settimeout(min(seconds, NEXT_SECONDS))
-            rest = len(sock.recv(65_536))
-            if not rest:
-                return
-            left -= rest
-    # where gunicorn would read and wait as well, in the main loop, it finds the end
-    sock.shutdown(socket.SHUT_RD)
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """SIGTERM: stop once what is under way is answered."""
+        self.alive = False
+        self.loop.wake()
+
+    def handle_quit(self, sig: int, frame: object) -> None:
+        """SIGQUIT and SIGINT: end at once."""
+        super(ThreadWorker, self).handle_quit(sig, frame)
+
+    def run(self) -> None:
+        """Serve until told to stop; then until what is under way is answered, or time is up."""
+        bounds = Bounds(connections=self.cfg.worker_connections)
+        tls = gunicorn_sockets.ssl_context(self.cfg) if self.cfg.is_ssl else None
+        self.loop = Loop(self.cfg, bounds, self.sockets, tls, self._hand_over, self._refuse)
+        self._lane_by_path = self._lanes()
+        self.loop.accept_connections(True)
+        notified = 0.0
+        while self.alive:
+            now = self.loop.turn()
+            if now - notified >= 1.0:
+                notified = now
+                self.notify()
+                if not self.is_parent_alive():
+                    break
+        self._stop(bounds)
+
+    def _lanes(self) -> dict[str, Lane]:
+        lanes = {
+            "/livez": Lane("livez", 1, self._serve),
+            "/readyz": Lane("readyz", 1, self._serve),
+            "": Lane("pulls", max(1, self.cfg.threads - 2), self._serve),
+        }
+        for lane in lanes.values():
+            lane.start()
+        return lanes
+
+    def _stop(self, bounds: Bounds) -> None:
+        now = time.monotonic()
+        until = now + self.cfg.graceful_timeout
+        self.loop.stop(now + bounds.stopping_seconds)
+        while self.loop.connections and now < until:
+            now = self.loop.turn()
+            self.notify()
+        self.loop.close()
+        for listener in self.sockets:
+            listener.close()
+
+    def _hand_over(self, connection: Connection) -> None:
+        lanes = self._lane_by_path
+        lane = lanes.get(connection.request.path) or lanes[""]
+        lane.put(connection)
+
+    def _refuse(self, connection: Connection, error: Exception) -> None:
+        """gunicorn's own answer to what is no request."""
+        connection.may_go_on = False
+        connection.begin_answer()
+        try:
+            if isinstance(error, TimeoutError):
+                util.write_error(connection, 408, "Request Timeout", "")
+            else:
+                self.handle_error(None, connection, connection.client, error)
+            connection.flush()
+        except OSError:
+            connection.discard()
+
+    # in a thread
+
+    def _serve(self, lane: Lane, connection: Connection) -> None:
+        """Answer the request of a connection and give it back to the loop."""
+        connection.thread = threading.get_ident()
+        connection.started = time.monotonic()
+        connection.may_go_on = False
+        try:
+            waited = connection.started - connection.received
+            if waited > WAITED_SECONDS and connection.has_left():
+                connection.discard()
+            else:
+                connection.may_go_on = self._answer(connection)
+                connection.flush()
+        except OSError:
+            connection.discard()
+        except (Exception, SystemExit) as error:
+            self._answer_fault(connection, error)
+        finally:
+            lane.took(time.monotonic() - connection.started)
+            connection.started = 0.0
+            self.loop.finished(connection)
+
+    def _answer(self, connection: Connection) -> bool:
+        """Whether another request may follow on the connection."""
+        request = connection.request
+        connection.begin_answer()
+        response, environ = wsgi.create(
+            request, connection, connection.client, connection.server, self.cfg
+        )
+        environ["wsgi.multithread"] = True
+        environ[RECEIVED] = connection.received
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+        if not self.alive:
+            response.force_close()
+        items = self.wsgi(environ, response.start_response)
+        try:
+            for item in items:
+                response.write(item)
+            response.close()
+        except OSError:
+            raise
+        except Exception:
+            if not response.headers_sent:
+                raise
+            # an error page would be read as part of the answer
+            self.log.exception("Error handling request %s", request.path)
+            return False
+        finally:
+            if hasattr(items, "close"):
+                items.close()
+        return not response.should_close() and is_read_to_the_end(request)
+
+    def _answer_fault(self, connection: Connection, error: BaseException) -> None:
+        try:
+            self.handle_error(connection.request, connection, connection.client, error)
+            connection.flush()
+        except OSError:
+            connection.discard()

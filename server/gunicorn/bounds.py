@@ -1,0 +1,31 @@
+"""How long a client may take, and how much it may leave with a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of one worker. Times in seconds, sizes in bytes, rates in bytes a second."""
+
+    connections: int = 20_000
+    head_seconds: float = 10.0
+    # A body has the grace, and then as long as its rate earns it, but never longer than an agent
+    # waits for an answer.
+    body_grace_seconds: float = 5.0
+    body_rate: int = 1_024
+    body_seconds: float = 30.0
+    # Requests that no thread has read: heads and bodies of clients that nobody knows yet.
+    unread_bytes: int = 32 * 1024 * 1024
+    # Answers that clients have not taken. An agent gives up after 30 s.
+    unsent_bytes: int = 256 * 1024 * 1024
+    send_seconds: float = 30.0
+    # What is read of a connection after its last answer: in all, and for the next bytes.
+    rest_bytes: int = 8 * 1024 * 1024
+    rest_seconds: float = 5.0
+    next_seconds: float = 1.0
+    # How long a stopping worker keeps idle connections, for a request on its way.
+    stopping_seconds: float = 2.0
+    # A thread that has a request for so long is said to hang.
+    hung_seconds: float = 30.0

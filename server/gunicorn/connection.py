@@ -1,0 +1,170 @@
+"""One client: its socket, the bytes it has sent, and the bytes it has yet to take."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
+
+from server.gunicorn.framing import Incoming
+
+# What one read takes; a TLS record is smaller.
+READ_BYTES = 65_536
+# Pieces of an answer up to this size leave in one segment train, not in one call each.
+JOINED_BYTES = 65_536
+# TLS must be offered the same bytes again, so it gets pieces of one size.
+TLS_PIECE_BYTES = 65_536
+# The largest answer that a client may leave with us: agents take 10 MiB.
+UNSENT_MAX_BYTES = 16 * 1024 * 1024
+
+READ, WRITE = 1, 2  # the values of selectors.EVENT_READ and EVENT_WRITE
+
+
+class State(Enum):
+    """What a connection waits for."""
+
+    SHAKING_HANDS = auto()  # TLS
+    READING = auto()  # the rest of a request, or its first byte
+    ANSWERING = auto()  # a thread, or what a thread makes of it
+    SENDING = auto()  # a client that takes its answer
+    LINGERING = auto()  # the end of what the client still sends
+    HELD = auto()  # whatever a stream is given
+    CLOSED = auto()
+
+
+class Connection:
+    """Belongs to the loop, but for ``ANSWERING``: then a thread writes to it.
+
+    To gunicorn it is the socket an answer is written to. Writing never waits: what the kernel does
+    not take is kept, and the loop sends it later.
+    """
+
+    def __init__(self, sock: socket.socket, client: Any, server: Any, incoming: Incoming) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self.client = client
+        self.server = server
+        self.incoming = incoming
+        self.state = State.READING
+        self.deadline = 0.0  # monotonic seconds; what happens then depends on the state
+        self.began = 0.0  # the first byte of the request under way
+        self.received = 0.0  # its last byte
+        self.answered = 0.0  # the end of the answer before it
+        self.started = 0.0  # a thread has had it since then; 0 while none has
+        self.thread = 0  # which one
+        self.request: Any = None
+        self.request_bytes = 0  # of its body
+        self.counted = 0  # bytes in the loop's sum of what no thread has read
+        self.owed = 0  # bytes in the loop's sum of what clients have not taken
+        self.watched = 0  # what the poller is asked for
+        self.wants = WRITE  # what the unsent bytes wait for: TLS may have to read first
+        self.is_paused = False  # it became readable while a thread had it
+        self.is_broken = False  # nothing more can be sent
+        self.may_go_on = False  # another request may follow the answer
+        self.rest = 0  # bytes read past while lingering
+        self.unsent = 0
+        self.on_event: Callable[[int], None] = lambda mask: None
+        self._outgoing: deque[memoryview] = deque()
+        self._holds_head = False
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
+
+    def receive(self) -> bytes | None:
+        """What the client has sent; empty when it has left, None when there is nothing yet."""
+        try:
+            return self.sock.recv(READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+        except OSError:
+            return b""
+
+    def shake_hands(self) -> bool:
+        """Whether TLS is agreed on; ``wants`` says what is waited for. Raises OSError."""
+        try:
+            self.sock.do_handshake()  # type: ignore[attr-defined]
+        except ssl.SSLWantReadError:
+            self.wants = READ
+        except ssl.SSLWantWriteError:
+            self.wants = WRITE
+        else:
+            return True
+        return False
+
+    def has_left(self) -> bool:
+        """Whether the client has closed its side."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLRDHUP)
+        return bool(poll.poll(0))
+
+    def begin_answer(self) -> None:
+        """The first piece, which is the head, waits for the second."""
+        self._holds_head = True
+
+    def sendall(self, data: bytes) -> None:
+        """Send or keep. Raises ConnectionAbortedError where a client leaves too much with us."""
+        self._outgoing.append(memoryview(data))
+        self.unsent += len(data)
+        if self._holds_head and len(self._outgoing) == 1:
+            return
+        self.flush()
+        if self.unsent > UNSENT_MAX_BYTES:
+            self.discard()
+            raise ConnectionAbortedError("too many bytes unsent")
+
+    send = sendall
+
+    def flush(self) -> None:
+        """Send what the kernel takes now. Raises OSError where the client is gone."""
+        self._holds_head = False
+        if len(self._outgoing) > 1 and self.unsent <= JOINED_BYTES:
+            joined = b"".join(self._outgoing)
+            self._outgoing.clear()
+            self._outgoing.append(memoryview(joined))
+        try:
+            while self._outgoing:
+                self._send_first()
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            self.wants = WRITE
+        except ssl.SSLWantReadError:
+            self.wants = READ
+        except OSError:
+            self.discard()
+            raise
+
+    def _send_first(self) -> None:
+        piece = self._outgoing[0]
+        is_tls = isinstance(self.sock, ssl.SSLSocket)
+        sent = self.sock.send(piece[:TLS_PIECE_BYTES] if is_tls else piece)
+        self.unsent -= sent
+        if sent == len(piece):
+            self._outgoing.popleft()
+        else:
+            self._outgoing[0] = piece[sent:]
+
+    def discard(self) -> None:
+        """Nothing more is sent."""
+        self._outgoing.clear()
+        self.unsent = 0
+        self.is_broken = True
+
+    def say_that_was_all(self) -> None:
+        """Half-close. Raises OSError where the client is gone."""
+        if isinstance(self.sock, ssl.SSLSocket):
+            with contextlib.suppress(OSError, ValueError):  # it is not to wait for the client's
+                self.sock.unwrap()
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close for good; harmless to repeat."""
+        self.state = State.CLOSED
+        self.sock.close()
+
+    # gunicorn's error page is written with these around it
+    def gettimeout(self) -> float:
+        return 0.0

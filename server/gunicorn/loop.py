@@ -1,0 +1,440 @@
+"""The loop that owns all connections of a worker, and waits for clients in place of threads.
+
+A thread is given a whole request and writes its answer without waiting. Everything that a client
+can be slow at happens here: the handshake, the head, the body, taking the answer, closing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import selectors
+import socket
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from server.gunicorn.bounds import Bounds
+from server.gunicorn.connection import READ, Connection, State
+from server.gunicorn.framing import Incoming
+
+# Deadlines are kept this exactly (s).
+SWEEP_SECONDS = 0.25
+# Connections taken at once: enough for a crowd, few enough to leave the others to other workers.
+ACCEPT_BATCH = 4
+# How long nobody is let in after the process or the machine ran out of descriptors.
+ACCEPT_PAUSE_SECONDS = 0.5
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+_log = structlog.stdlib.get_logger("plexsphere.connections")
+
+
+class Loop:
+    """Runs in the worker's main thread. Threads call ``finished`` and nothing else."""
+
+    def __init__(
+        self,
+        cfg: Any,
+        bounds: Bounds,
+        listeners: Sequence[Any],
+        tls: Any,
+        hand_over: Callable[[Connection], None],
+        refuse: Callable[[Connection, Exception], None],
+    ) -> None:
+        """``hand_over`` gives a whole request to a thread, ``refuse`` writes gunicorn's own answer.
+
+        ``cfg`` is gunicorn's, ``tls`` an SSL context or None.
+        """
+        self.connections: set[Connection] = set()
+        self._cfg = cfg
+        self._bounds = bounds
+        self._listeners = listeners
+        self._tls = tls
+        self._hand_over = hand_over
+        self._refuse = refuse
+        self._poller = selectors.DefaultSelector()
+        self._done: deque[Connection] = deque()
+        self._wakes, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poller.register(self._wakes, READ, self._drain_wakes)
+        self._sleeping = False
+        self._next_sweep = 0.0
+        self._accepting = False
+        self._accept_from = 0.0
+        self._unread = 0  # bytes that no thread has read yet
+        self._unsent = 0  # bytes that clients have not taken yet
+        self.is_stopping = False
+
+    # threads and signal handlers
+
+    def finished(self, connection: Connection) -> None:
+        """A thread has answered. The loop is woken only where there is something left to do."""
+        self._done.append(connection)
+        # after the append: the loop marks a connection as paused before it looks at what is done
+        if self._sleeping and (
+            connection.unsent
+            or connection.is_paused
+            or connection.is_broken
+            or not connection.may_go_on
+            or connection.incoming.buffer
+            or self.is_stopping
+        ):
+            self.wake()
+
+    def wake(self) -> None:
+        """End the loop's sleep; from any thread and from signal handlers."""
+        with contextlib.suppress(OSError):  # a full pipe wakes as well
+            os.write(self._woken, b"\0")
+
+    # the loop
+
+    def turn(self) -> float:
+        """Wait for something to happen and see to it; the monotonic time afterwards."""
+        self._finish_done()
+        self._sleeping = True
+        wait = 0.0 if self._done else max(0.0, self._next_sweep - time.monotonic())
+        events = self._poller.select(wait)
+        self._sleeping = False
+        self._finish_done()
+        for key, mask in events:
+            key.data(mask)
+        now = time.monotonic()
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_SECONDS
+            self._sweep(now)
+        return now
+
+    def accept_connections(self, wanted: bool) -> None:
+        """Let clients in, or leave them in the listener's queue."""
+        if wanted is self._accepting:
+            return
+        self._accepting = wanted
+        for listener in self._listeners:
+            if wanted:
+                listener.setblocking(False)
+                self._poller.register(listener, READ, lambda mask, one=listener: self._accept(one))
+            else:
+                self._poller.unregister(listener)
+
+    def stop(self, idle_until: float) -> None:
+        """Let nobody in any more; idle connections stay until then, for a request on its way."""
+        self.is_stopping = True
+        self.accept_connections(False)
+        for connection in self.connections:
+            if connection.state is State.READING:
+                connection.deadline = min(connection.deadline, idle_until)
+
+    def close(self) -> None:
+        """Close everything."""
+        for connection in list(self.connections):
+            self._close(connection)
+        self._poller.close()
+        os.close(self._wakes)
+        os.close(self._woken)
+
+    def _drain_wakes(self, mask: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wakes, 4096)
+
+    def _watch(self, connection: Connection, mask: int) -> None:
+        if mask == connection.watched:
+            return
+        if not mask:
+            self._poller.unregister(connection)
+        elif connection.watched:
+            self._poller.modify(connection, mask, connection.on_event)
+        else:
+            self._poller.register(connection, mask, connection.on_event)
+        connection.watched = mask
+
+    # letting in
+
+    def _accept(self, listener: Any) -> None:
+        for _ in range(ACCEPT_BATCH):
+            try:
+                sock, client = listener.accept()
+            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    raise
+                self._pause_accepting(error)
+                return
+            self._let_in(sock, client, listener.getsockname())
+            if len(self.connections) >= self._bounds.connections:
+                self._make_room()
+                return
+
+    def _pause_accepting(self, error: OSError) -> None:
+        _log.error("accept_paused", cause=os.strerror(error.errno or 0), seconds=0.5)
+        self.accept_connections(False)
+        self._accept_from = time.monotonic() + ACCEPT_PAUSE_SECONDS
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Close the connection that has been idle for longest; without one, nobody is let in."""
+        idle = [one for one in self.connections if one.state is State.READING and not one.began]
+        if idle:
+            self._close(min(idle, key=lambda one: one.deadline))
+        else:
+            self.accept_connections(False)
+            self._accept_from = time.monotonic() + ACCEPT_PAUSE_SECONDS
+
+    def _let_in(self, sock: socket.socket, client: Any, server: Any) -> None:
+        if self._tls is not None:
+            try:
+                sock.setblocking(False)
+                sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            except OSError:  # it left meanwhile
+                sock.close()
+                return
+        connection = Connection(sock, client, server, Incoming(self._cfg, client))
+        connection.on_event = lambda mask: self._on_event(connection, mask)
+        connection.deadline = time.monotonic() + self._bounds.head_seconds
+        self.connections.add(connection)
+        self._watch(connection, READ)
+        if self._tls is not None:
+            connection.state = State.SHAKING_HANDS
+        else:
+            self._read(connection)  # the request is often here already
+
+    def _on_event(self, connection: Connection, mask: int) -> None:
+        state = connection.state
+        if state is State.READING:
+            self._read(connection)
+        elif state is State.ANSWERING:
+            connection.is_paused = True
+            self._watch(connection, 0)
+        elif state is State.SENDING:
+            self._send(connection)
+        elif state is State.LINGERING:
+            self._read_past(connection)
+        elif state is State.SHAKING_HANDS:
+            self._shake_hands(connection)
+
+    def _shake_hands(self, connection: Connection) -> None:
+        try:
+            if not connection.shake_hands():
+                self._watch(connection, connection.wants)
+                return
+        except OSError:  # no TLS, or not one we speak
+            self._close(connection)
+            return
+        connection.state = State.READING
+        self._watch(connection, READ)
+        self._read(connection)
+
+    # requests
+
+    @property
+    def is_full(self) -> bool:
+        """Whether requests that no thread has read take all the memory they may."""
+        return self._unread > self._bounds.unread_bytes
+
+    def _read(self, connection: Connection) -> None:
+        data = connection.receive()
+        if data is None:
+            return
+        if not data:
+            self._close(connection)
+            return
+        incoming = connection.incoming
+        now = connection.received = time.monotonic()
+        if not connection.began:
+            connection.began = now
+            connection.deadline = now + self._bounds.head_seconds
+        incoming.buffer += data
+        self._go_on_reading(connection)
+
+    def _go_on_reading(self, connection: Connection) -> None:
+        incoming = connection.incoming
+        had_head = incoming.request is not None
+        try:
+            request = incoming.whole()
+        except Exception as error:  # each kind of malformed head has its own
+            connection.state = State.ANSWERING
+            self._refuse(connection, error)
+            self._finish(connection)
+            return
+        if request is not None:
+            connection.request = request
+            connection.request_bytes = incoming.body_bytes
+            connection.state = State.ANSWERING
+            connection.deadline = connection.received + self._bounds.hung_seconds
+            self._count_unread(connection)
+            self._hand_over(connection)
+            return
+        self._count_unread(connection)
+        if incoming.request is None:
+            return
+        if not had_head:
+            connection.began = connection.received
+            if incoming.request._expected_100_continue:
+                self._invite_body(connection)
+        self._set_body_deadline(connection)
+
+    def _invite_body(self, connection: Connection) -> None:
+        """The head is well-formed and what it declares is not too large, or it was handed over."""
+        with contextlib.suppress(OSError):  # a client that left is seen at the next read
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _set_body_deadline(self, connection: Connection) -> None:
+        earned = len(connection.incoming.buffer) / self._bounds.body_rate
+        seconds = min(self._bounds.body_grace_seconds + earned, self._bounds.body_seconds)
+        connection.deadline = connection.began + seconds
+
+    def _count_unread(self, connection: Connection) -> None:
+        is_closed = connection.state is State.CLOSED
+        held = 0 if is_closed else len(connection.incoming.buffer) + connection.request_bytes
+        self._unread += held - connection.counted
+        connection.counted = held
+        if self.is_full:
+            self._drop_slowest_reads()
+
+    def _drop_slowest_reads(self) -> None:
+        """Requests that have taken longest go first: one that arrives at once is never among them.
+
+        An eighth more than needed, because to look for them costs as much as there are connections.
+        """
+        reading = [one for one in self.connections if one.state is State.READING and one.counted]
+        reading.sort(key=lambda one: one.began)
+        _log.warning("unread_bytes_full", bytes=self._unread, connections=len(reading))
+        for connection in reading:
+            if self._unread <= self._bounds.unread_bytes * 7 // 8:
+                return
+            self._close(connection)
+
+    # answers
+
+    def _finish_done(self) -> None:
+        while self._done:
+            self._finish(self._done.popleft())
+
+    def _finish(self, connection: Connection) -> None:
+        """Send what a thread has left of its answer; then the connection goes on or ends."""
+        connection.request = None
+        connection.request_bytes = 0
+        connection.is_paused = False
+        connection.answered = time.monotonic()
+        self._count_unread(connection)
+        if connection.is_broken:
+            self._close(connection)
+        elif connection.unsent:
+            connection.state = State.SENDING
+            connection.deadline = connection.answered + self._bounds.send_seconds
+            connection.owed = connection.unsent
+            self._unsent += connection.owed
+            self._watch(connection, connection.wants)
+            if self._unsent > self._bounds.unsent_bytes:
+                self._drop_slowest_readers()
+        else:
+            self._after_answer(connection)
+
+    def _drop_slowest_readers(self) -> None:
+        sending = [one for one in self.connections if one.state is State.SENDING]
+        sending.sort(key=lambda one: one.deadline)
+        _log.warning("unsent_bytes_full", bytes=self._unsent, connections=len(sending))
+        for connection in sending:
+            if self._unsent <= self._bounds.unsent_bytes * 7 // 8:
+                return
+            self._close(connection)
+
+    def _send(self, connection: Connection) -> None:
+        try:
+            connection.flush()
+        except OSError:
+            self._close(connection)
+            return
+        self._unsent += connection.unsent - connection.owed
+        connection.owed = connection.unsent
+        if connection.unsent:
+            self._watch(connection, connection.wants)
+        else:
+            self._after_answer(connection)
+
+    def _after_answer(self, connection: Connection) -> None:
+        if not connection.may_go_on:
+            self._linger(connection)
+            return
+        connection.state = State.READING
+        connection.began = 0.0
+        idle = self._bounds.stopping_seconds if self.is_stopping else self._cfg.keepalive
+        connection.deadline = connection.answered + idle
+        self._watch(connection, READ)
+        if connection.incoming.buffer:  # it sent the next request with the one before
+            connection.began = connection.received = time.monotonic()
+            connection.deadline = connection.began + self._bounds.head_seconds
+            self._go_on_reading(connection)
+
+    # the end of a connection
+
+    def _linger(self, connection: Connection) -> None:
+        """Read past what the client still sends, or the kernel would take our answer from it."""
+        try:
+            connection.say_that_was_all()
+        except OSError:
+            self._close(connection)
+            return
+        connection.state = State.LINGERING
+        connection.incoming.buffer.clear()
+        self._count_unread(connection)
+        now = time.monotonic()
+        connection.began = now
+        connection.deadline = now + self._bounds.next_seconds
+        self._watch(connection, READ)
+
+    def _read_past(self, connection: Connection) -> None:
+        data = connection.receive()
+        if data is None:
+            return
+        connection.rest += len(data)
+        if not data or connection.rest > self._bounds.rest_bytes:
+            self._close(connection)
+            return
+        until = connection.began + self._bounds.rest_seconds
+        connection.deadline = min(time.monotonic() + self._bounds.next_seconds, until)
+
+    def _close(self, connection: Connection) -> None:
+        self._watch(connection, 0)
+        if connection.state is State.SENDING:
+            self._unsent -= connection.owed
+        connection.close()
+        self._count_unread(connection)
+        self.connections.discard(connection)
+
+    # time
+
+    def _sweep(self, now: float) -> None:
+        for connection in [one for one in self.connections if one.deadline < now]:
+            self._expire(connection, now)
+        if not self._accepting and not self.is_stopping and now >= self._accept_from:
+            self.accept_connections(True)
+
+    def _expire(self, connection: Connection, now: float) -> None:
+        if connection.state is State.ANSWERING:
+            self._look_at_thread(connection, now)
+        elif connection.state is State.READING and connection.began:
+            connection.state = State.ANSWERING
+            self._refuse(connection, TimeoutError("the request took too long"))
+            self._finish(connection)
+        else:
+            self._close(connection)
+
+    def _look_at_thread(self, connection: Connection, now: float) -> None:
+        """Say where a thread hangs: every wait of a request has a deadline far below this."""
+        seconds = now - connection.started if connection.started else 0.0
+        if seconds >= self._bounds.hung_seconds:
+            frame = sys._current_frames().get(connection.thread)
+            stack = traceback.extract_stack(frame)[-5:] if frame else ()
+            _log.error(
+                "thread_hung",
+                path=connection.request.path,
+                seconds=round(seconds),
+                where=[f"{place.filename}:{place.lineno} {place.name}" for place in stack],
+            )
+        connection.deadline = now + self._bounds.hung_seconds
