@@ -17,6 +17,7 @@ from db.dsn import is_dsn
 from server.authn.key_sources import check_jwks_setting
 from server.authn.signing import check_signing_setting
 from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
+from server.gunicorn.bounds import Bounds
 from server.moved_time import is_readable
 
 PREFIX = "PLEXSPHERE_"
@@ -262,6 +263,44 @@ class Settings:
         "threads of each process; all but 4 of them may wait for SpiceDB",
         "further requests wait for a free thread",
     )
+    connections: int = _count(
+        20_000,
+        16,
+        1_000_000,
+        "connections",
+        "clients that each process lets in, idle ones included; at most what its descriptors allow",
+        "the client that has been idle for longest is let go; without one, others wait outside",
+    )
+    head_timeout: float = _seconds(
+        10.0, 0.1, 60, "how long the head of a request may take", "408, or without a byte: closed"
+    )
+    body_rate: int = _count(
+        1_024,
+        1,
+        1_073_741_824,
+        "bytes a second",
+        "the least rate of a body, after 5 s of grace and for at most 30 s",
+        "408",
+    )
+    send_timeout: float = _seconds(
+        30.0, 0.1, 600, "how long a client may take to receive an answer", "the connection is reset"
+    )
+    unread_bytes: int = _count(
+        33_554_432,
+        1_048_576,
+        1_099_511_627_776,
+        "bytes",
+        "memory of each process for requests that no thread has read yet",
+        "the clients whose requests have taken longest are closed",
+    )
+    unsent_bytes: int = _count(
+        268_435_456,
+        1_048_576,
+        1_099_511_627_776,
+        "bytes",
+        "memory of each process for answers that clients have not received yet",
+        "the clients whose answers have taken longest are closed",
+    )
     # A longer interval would make a takeover look like a pause (composer/reachability.py).
     evaluator_interval: float = _seconds(
         5.0, 0.1, 6, "between two sweeps of `plexsphere-state evaluator`", ""
@@ -270,6 +309,18 @@ class Settings:
         "for tests only: a file with the seconds by which time is ahead",
         "the receipt and the log show it",
     )
+
+    @property
+    def bounds(self) -> Bounds:
+        """What clients may take of a worker; the other bounds are constants."""
+        return Bounds(
+            connections=self.connections,
+            head_seconds=self.head_timeout,
+            body_rate=self.body_rate,
+            send_seconds=self.send_timeout,
+            unread_bytes=self.unread_bytes,
+            unsent_bytes=self.unsent_bytes,
+        )
 
     @property
     def provisioned(self) -> bool:

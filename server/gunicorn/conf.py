@@ -35,7 +35,7 @@ workers = _settings.workers
 worker_class = "server.gunicorn.worker.Worker"
 threads = _settings.threads
 # An idle keep-alive connection counts; agents keep one each, and 1,000 is the default.
-worker_connections = 20_000
+worker_connections = _settings.bounds.connections
 # Longer than an agent's 60 s tick, so that a pull finds its connection open.
 keepalive = 75
 # A second stack on the machine would meet this one there.

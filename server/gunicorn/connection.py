@@ -6,6 +6,7 @@ import contextlib
 import select
 import socket
 import ssl
+import struct
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
@@ -159,6 +160,12 @@ class Connection:
             with contextlib.suppress(OSError, ValueError):  # it is not to wait for the client's
                 self.sock.unwrap()
         self.sock.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Close, and let the kernel forget what it holds for a client that does not take it."""
+        with contextlib.suppress(OSError):
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def close(self) -> None:
         """Close for good; harmless to repeat."""

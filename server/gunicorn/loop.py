@@ -403,7 +403,9 @@ class Loop:
         self._watch(connection, 0)
         if connection.state is State.SENDING:
             self._unsent -= connection.owed
-        connection.close()
+            connection.reset()
+        else:
+            connection.close()
         self._count_unread(connection)
         self.connections.discard(connection)
 

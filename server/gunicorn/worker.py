@@ -19,6 +19,7 @@ from server.gunicorn.connection import Connection
 from server.gunicorn.framing import is_read_to_the_end
 from server.gunicorn.lanes import Lane
 from server.gunicorn.loop import Loop
+from server.settings import read_settings
 
 # In the WSGI environment: the monotonic moment of the request's last byte, from which deadlines
 # count.
@@ -47,7 +48,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         """Serve until told to stop; then until what is under way is answered, or time is up."""
-        bounds = Bounds(connections=self.cfg.worker_connections)
+        bounds = read_settings().bounds
         tls = gunicorn_sockets.ssl_context(self.cfg) if self.cfg.is_ssl else None
         self.loop = Loop(self.cfg, bounds, self.sockets, tls, self._hand_over, self._refuse)
         self._lane_by_path = self._lanes()
