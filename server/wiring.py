@@ -26,13 +26,12 @@ from server.authn.signing import JoinedKeys, JwtMint, OwnKeys, own_keys
 from server.authn.tokens import TokenVerifier
 from server.authoring.problem_check import problem_complaints
 from server.authoring.signatures import signature_complaints
-from server.authz.admin import SpiceDbAdmin
-from server.authz.bulkhead import Bulkhead
+from server.authz.admin import SpiceDbAdmin, SpiceDbReadiness
 from server.authz.channel import SpiceDbChannel
+from server.authz.checker import SpiceDbChecker
+from server.authz.concurrency import ConcurrencyLimit
 from server.authz.outbox_relay import SpiceDbOutboxRelay
-from server.authz.readiness import SpiceDbReadiness
-from server.authz.spicedb import SpiceDbChecker
-from server.authz.writer import TupleWriter
+from server.authz.tuples import TupleWriter
 from server.contract.document import Contract
 from server.contract.errors import ContractError
 from server.http.app import Authenticate, build_app
@@ -139,7 +138,7 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
     writes, heartbeats = write_pool(settings), write_pool(settings)
     channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout)
     # below the thread count, so that a frozen SpiceDB leaves threads for everything else
-    relations = SpiceDbChecker(channel, Bulkhead(limit=max(1, settings.threads - 4)))
+    relations = SpiceDbChecker(channel, ConcurrencyLimit(limit=max(1, settings.threads - 4)))
     bodies = body_queue(settings, metrics)
     sink = audit_sink(settings, metrics, bodies)
     others = key_source(settings.jwks, on_warning=lambda text: warn("jwks", warning=text))

@@ -35,8 +35,8 @@ from handlers.node_registry import NodeRegistryPorts, RegistrationPorts
 from handlers.node_state import PullPorts
 from handlers.node_token import NodeTokenPorts
 from handlers.reachability import ReachabilityPorts
+from server.authz.checker import SpiceDbChecker
 from server.authz.outbox_relay import SpiceDbOutboxRelay
-from server.authz.spicedb import SpiceDbChecker
 from server.moved_time import moved_time
 from server.settings import Settings
 from server.telemetry.metrics import Metrics

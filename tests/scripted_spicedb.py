@@ -8,9 +8,9 @@ from authzed.api.v1 import CheckPermissionRequest, CheckPermissionResponse
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from composer.identity import Principal, PrincipalKind
-from server.authz.bulkhead import Bulkhead
 from server.authz.channel import Undecided
-from server.authz.spicedb import SpiceDbChecker
+from server.authz.checker import SpiceDbChecker
+from server.authz.concurrency import ConcurrencyLimit
 from tests.fakes import FakeClock
 
 NODE = Principal(PrincipalKind.NODE, "0190aaaa-0000-7000-8000-000000000001")
@@ -53,13 +53,13 @@ class ScriptedChannel:
 class Gate:
     """A checker over a scripted channel."""
 
-    def __init__(self, limit: int = 100, **answers: Any) -> None:
+    def __init__(self, cache_size: int = 100, **answers: Any) -> None:
         self.clock = FakeClock()
         self.channel = ScriptedChannel(**answers)
         self.checker = SpiceDbChecker(
             self.channel,  # type: ignore[arg-type]
-            Bulkhead(4, clock=self.clock),
-            limit=limit,
+            ConcurrencyLimit(4, clock=self.clock),
+            cache_size=cache_size,
             clock=self.clock,
         )
 

@@ -1,4 +1,4 @@
-"""The gRPC channel to SpiceDB: made after fork, mended by itself, every call bounded."""
+"""The gRPC channel to SpiceDB: opened after a fork, reopened by itself, every call bounded."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from server.authz.endpoint import SpiceDbEndpoint
 
-# Without these a client waits 5 s and more after an outage of 20 s.
+# Without these options a client waits 5 s and more after an outage of 20 s.
 _RECONNECT = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
 
-# A connection on which nothing but deadlines passed for this long is given up: its peer may be
-# gone without a word, and the kernel would go on resending for a quarter of an hour.
+# A connection whose calls only timed out for this long is closed: its peer may have vanished, and
+# the kernel would resend for a quarter of an hour.
 _SILENT_S = 10.0
 
 
@@ -37,8 +37,8 @@ class Undecided(Exception):
         self.status = status
 
 
-# Answers about the question rather than about SpiceDB's health; who asked knows what they mean.
-_ABOUT_THE_QUESTION = frozenset(
+# These statuses are about the request and not about SpiceDB's health; the caller interprets them.
+_ABOUT_THE_REQUEST = frozenset(
     {
         grpc.StatusCode.INVALID_ARGUMENT,
         grpc.StatusCode.FAILED_PRECONDITION,
@@ -89,19 +89,19 @@ class SpiceDbChannel:
     def stream(self, method: str, request: Any, deadline: Deadline) -> Iterator[Any]:
         """The answers of a streaming ``method`` of PermissionsService; raises as ``permissions``.
 
-        Only ``deadline`` bounds it: a whole store takes longer than one decision.
+        Only ``deadline`` bounds it: reading all tuples takes longer than one decision.
         """
         timeout = deadline.remaining()
         if timeout <= 0:
             raise AuthzUnavailable("no time left to ask SpiceDB")
         try:
-            method_of = getattr(self._connect().permissions, method)
-            yield from method_of(request, timeout=timeout, metadata=self._metadata)
+            call = getattr(self._connect().permissions, method)
+            yield from call(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._translate(error) from error
 
     def close(self) -> None:
-        """Give the connection up; a later call makes a new one."""
+        """Close the connection; a later call opens a new one."""
         with self._lock:
             connection, self._connection = self._connection, None
         if connection is not None and connection.pid == os.getpid():
@@ -116,7 +116,7 @@ class SpiceDbChannel:
         except grpc.RpcError as error:
             raise self._translate(error) from error
         except Exception as error:
-            # A channel closed under the call, a file that is gone: no decision either.
+            # A channel that was closed during the call, or a missing file: no decision either.
             raise AuthzUnavailable(f"no call to SpiceDB: {type(error).__name__}") from error
         self._silent_since = None
         return answer
@@ -125,19 +125,19 @@ class SpiceDbChannel:
         status = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
         details = (error.details() or "") if isinstance(error, grpc.Call) else ""
         if status is grpc.StatusCode.DEADLINE_EXCEEDED:
-            self._heard_nothing()
+            self._note_silence()
         else:
             self._silent_since = None
-        if status in _ABOUT_THE_QUESTION:
+        if status in _ABOUT_THE_REQUEST:
             return Undecided(status, details)
         return AuthzUnavailable(f"SpiceDB: {status.name}: {details}")
 
-    def _heard_nothing(self) -> None:
+    def _note_silence(self) -> None:
         now = self._clock()
-        since = self._silent_since
-        if since is None:
+        silent_since = self._silent_since
+        if silent_since is None:
             self._silent_since = now
-        elif now - since >= _SILENT_S:
+        elif now - silent_since >= _SILENT_S:
             self._silent_since = None
             self.close()
 
@@ -148,7 +148,7 @@ class SpiceDbChannel:
         with self._lock:
             connection = self._connection
             if connection is None or connection.pid != os.getpid():
-                # One inherited through a fork is dropped, not closed: it is the parent's.
+                # A connection inherited through a fork is the parent's: it must not be closed.
                 channel = self._open()
                 connection = self._connection = _Connection(
                     os.getpid(),
@@ -165,7 +165,7 @@ class SpiceDbChannel:
             if self._endpoint.insecure:
                 return grpc.insecure_channel(self._endpoint.address, options)
         elif self._endpoint.insecure:
-            # The boot refuses this setting; refused here too, for whoever wires it differently.
+            # The start refuses this setting; a caller with another wiring must not use it either.
             raise AuthzUnavailable("SpiceDB outside loopback needs TLS")
         roots = self._endpoint.ca.read_bytes() if self._endpoint.ca else None
         credentials = grpc.ssl_channel_credentials(root_certificates=roots)

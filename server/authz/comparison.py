@@ -1,41 +1,44 @@
-"""SpiceDB beside the ledger: what is missing there, what is too much, and mending both."""
+"""SpiceDB compared with the ledger: missing tuples, surplus tuples, and the repair of both."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from composer.deadline import Deadline
 from db.tuples import LedgerTuple, TupleLedger
 from server.authz.outbox_relay import SpiceDbOutboxRelay
-from server.authz.reader import TupleReader
 from server.authz.roles import relationship
+from server.authz.tuples import RelationTuple, TupleReader
 
-READ_SECONDS = 60.0  # for every tuple there is
-# Above this many objects reading all is quicker than reading each.
-FEW = 200
-MENDED_AT_ONCE = 1000  # tuples
-DRAINED_AT_ONCE = 200  # objects
+READ_SECONDS = 60.0  # for all tuples
+# For more objects than this, reading all tuples is faster than reading those of each object.
+SINGLE_READS = 200
+REPAIR_BATCH = 1000  # tuples
+DRAIN_BATCH = 200  # objects
 DRAIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What stayed so at a second look; ``tuples`` is how many the ledger implies, ``on_their_way``
-    how many objects were left out because rows of theirs wait in the outbox."""
+    """The tuples that differed at both looks.
+
+    ``tuples`` is the number that the ledger implies, ``pending`` the number of objects that were
+    left out because their rows wait in the outbox.
+    """
 
     missing: tuple[LedgerTuple, ...]
     surplus: tuple[LedgerTuple, ...]
     tuples: int
-    on_their_way: int
+    pending: int
 
     @property
     def all(self) -> tuple[LedgerTuple, ...]:
         return self.missing + self.surplus
 
 
-class Comparison:
+class TupleComparison:
     """For one thread. Raises AuthzUnavailable, DatastoreUnavailable."""
 
     def __init__(
@@ -51,59 +54,68 @@ class Comparison:
         self._clock = clock
 
     def difference(self) -> Difference:
-        """Looks twice, because both go on changing while they are read."""
-        held = self._held_of_all()
+        """Looks twice, because both sides change while they are read."""
+        stored = self._stored()
         implied = self._ledger.implied()
-        suspects = held ^ implied
+        suspects = stored ^ implied
         waiting: set[str] = set()
         if suspects:
-            waiting = self._ledger.waiting() & {one.object for one in suspects}
+            objects = {suspect.object for suspect in suspects}
+            waiting = self._ledger.waiting() & objects
             implied = self._ledger.implied()
-            held = self._held_of({one.object for one in suspects} - waiting)
-        sure = {one for one in suspects if one.object not in waiting}
-        missing = sorted(sure & implied - held)
-        surplus = sorted(sure & held - implied)
+            stored = self._stored_of(objects - waiting)
+        confirmed = {suspect for suspect in suspects if suspect.object not in waiting}
+        missing = sorted(confirmed & implied - stored)
+        surplus = sorted(confirmed & stored - implied)
         return Difference(tuple(missing), tuple(surplus), len(implied), len(waiting))
 
-    def mend(self, found: Difference, operator: str) -> None:
-        """Bring what differs in line through the outbox; the audit says ``operator`` did.
+    def repair(self, difference: Difference, operator: str) -> None:
+        """Correct SpiceDB through the outbox; the audit rows name ``operator``.
 
-        The ledger is looked at again behind its writers' locks, so what changed since ``found`` is
-        not undone.
+        The ledger is read again behind its writers' locks, so that later changes are not undone.
         """
-        for batch in batches(found.all, MENDED_AT_ONCE):
-            said = [relationship(one.object, one.relation, one.subject) for one in batch]
-            self._ledger.mend(batch, said, operator)
+        for batch in batches(difference.all, REPAIR_BATCH):
+            relationships = [
+                relationship(differing.object, differing.relation, differing.subject)
+                for differing in batch
+            ]
+            self._ledger.mend(batch, relationships, operator)
             deadline = Deadline.after(DRAIN_SECONDS, self._clock)
-            while self._relay.drain(DRAINED_AT_ONCE, deadline):
+            while self._relay.drain(DRAIN_BATCH, deadline):
                 pass
-            # Another relay may have some of them in hand.
-            for one in sorted({tuple.object for tuple in batch} & self._ledger.waiting()):
-                self._relay.settle(one, deadline)
+            # Another relay may have claimed some of the objects.
+            objects = {differing.object for differing in batch}
+            for object in sorted(objects & self._ledger.waiting()):
+                self._relay.settle(object, deadline)
 
-    def close_parked(self, left: Difference) -> int:
-        """After a mending: rows that were parked, of objects that agree now; how many."""
-        return self._ledger.close_parked({one.object for one in left.all})
+    def close_parked(self, remaining: Difference) -> int:
+        """After a repair: close the parked rows of objects without a difference; how many."""
+        return self._ledger.close_parked({differing.object for differing in remaining.all})
 
-    def _held_of_all(self) -> set[LedgerTuple]:
-        deadline = Deadline.after(READ_SECONDS, self._clock)
+    def _stored(self) -> set[LedgerTuple]:
+        return _as_ledger_tuples(self._reader.all_of_ours(self._read_deadline()))
+
+    def _stored_of(self, objects: set[str]) -> set[LedgerTuple]:
+        if len(objects) > SINGLE_READS:
+            return self._stored()
+        deadline = self._read_deadline()
         return {
-            LedgerTuple(one.resource, one.relation, one.subject)
-            for one in self._reader.all_of_ours(deadline)
+            stored
+            for object in sorted(objects)
+            for stored in _as_ledger_tuples(self._reader.of(object, deadline))
         }
 
-    def _held_of(self, objects: set[str]) -> set[LedgerTuple]:
-        if len(objects) > FEW:
-            return self._held_of_all()
-        deadline = Deadline.after(READ_SECONDS, self._clock)
-        return {
-            LedgerTuple(one.resource, one.relation, one.subject)
-            for name in sorted(objects)
-            for one in self._reader.of(name, deadline)
-        }
+    def _read_deadline(self) -> Deadline:
+        return Deadline.after(READ_SECONDS, self._clock)
+
+
+def _as_ledger_tuples(tuples: Iterable[RelationTuple]) -> set[LedgerTuple]:
+    return {
+        LedgerTuple(relation.resource, relation.relation, relation.subject) for relation in tuples
+    }
 
 
 def batches(tuples: tuple[LedgerTuple, ...], size: int) -> list[tuple[LedgerTuple, ...]]:
-    """In the order of their objects, so that an object's tuples are mended together if they can."""
+    """Sorted by object, so that most objects are repaired within one batch."""
     ordered = sorted(tuples)
     return [tuple(ordered[start : start + size]) for start in range(0, len(ordered), size)]

@@ -1,4 +1,4 @@
-"""``PLEXSPHERE_SPICEDB_*`` as one value: where SpiceDB is, and how it is spoken to."""
+"""``PLEXSPHERE_SPICEDB_*`` as one value: the address of SpiceDB, its key and its TLS."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-# A gRPC metadata value: what else would make every call fail in the client, not in SpiceDB.
+# A gRPC metadata value: any other text would make every call fail in the client.
 _PRESHARED_KEY = re.compile(r"[\x21-\x7e]{1,4096}", re.ASCII)
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+):([0-9]{1,5})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class SpiceDbEndpoint:
-    """``address`` is ``host:port``; ``ca`` a PEM file, None for the roots gRPC carries.
+    """``address`` is ``host:port``; ``ca`` a PEM file, None for the roots of gRPC.
 
     ``insecure`` means no TLS and is for loopback only.
     """
@@ -35,16 +35,13 @@ class SpiceDbEndpoint:
 
 
 def check_endpoint(endpoint: SpiceDbEndpoint) -> list[str]:
-    """What is wrong with the settings, for a person to mend; empty when nothing is.
-
-    Each complaint begins with the field it is about.
-    """
+    """The faults of the settings; each sentence begins with the field that is wrong."""
     complaints = []
     match = _HOST_PORT.fullmatch(endpoint.address)
     if match is None or not 0 < int(match[2]) < 65536:
         complaints.append("endpoint: expected host:port, such as 127.0.0.1:50051")
     elif endpoint.insecure and not endpoint.is_loopback:
-        complaints.append("insecure: only for an endpoint on loopback; elsewhere TLS is spoken")
+        complaints.append("insecure: only for an endpoint on loopback; others need TLS")
     if not _PRESHARED_KEY.fullmatch(endpoint.preshared_key):
         complaints.append("token: expected the preshared key, printable ASCII without spaces")
     if endpoint.insecure and endpoint.ca is not None:

@@ -1,4 +1,4 @@
-"""The roles an operator can give: as they are said on the wire, and as SpiceDB stores them."""
+"""The roles that an operator can grant: their names on the wire, and in SpiceDB."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from composer.identity import PLATFORM, Principal, PrincipalKind, parse_canonical_uuid
 from server.authn.tokens import parse_subject
-from server.authz.writer import RelationTuple
+from server.authz.tuples import RelationTuple
 
 _PEOPLE = frozenset((PrincipalKind.USER, PrincipalKind.SERVICE))
 _ANYONE = frozenset(PrincipalKind)
@@ -14,7 +14,7 @@ _ANYONE = frozenset(PrincipalKind)
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """``permission`` is asked, ``relation`` is stored, on objects of ``kind``."""
+    """Gates ask for ``permission``, SpiceDB stores ``relation``, on objects of ``kind``."""
 
     kind: str
     permission: str
@@ -32,12 +32,12 @@ ROLES = (
 
 
 class NoSuchRole(ValueError):
-    """The message is a sentence for who asked, and lists what there is."""
+    """The message is a sentence for the operator, and lists the roles."""
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """A role of somebody on something; ``tuple`` is how it is stored."""
+class RoleAssignment:
+    """The role of a Principal on an object; ``tuple`` is its stored form."""
 
     role: Role
     principal: Principal
@@ -49,8 +49,8 @@ class Given:
         return RelationTuple(self.object, self.role.relation, self.principal.subject)
 
 
-def given(subject: str, relation: str, object: str) -> Given:
-    """What three words on a command line mean. Raises NoSuchRole."""
+def parse_assignment(subject: str, relation: str, object: str) -> RoleAssignment:
+    """The meaning of three words on a command line. Raises NoSuchRole."""
     name = PLATFORM if object == "platform" else object
     role = _role(_kind(name), relation)
     principal = parse_subject(subject)
@@ -60,20 +60,20 @@ def given(subject: str, relation: str, object: str) -> Given:
         )
     if principal.kind not in role.subjects:
         allowed = " or ".join(sorted(role.subjects))
-        raise NoSuchRole(f"{relation} can be given to a {allowed}, and {subject} is none.")
+        raise NoSuchRole(f"only a {allowed} can have {relation}, and {subject} is neither.")
     if principal.kind is PrincipalKind.NODE and principal.subject != name:
-        # its token would go on here when the Node itself is gone
-        raise NoSuchRole(f"a Node is nobody's agent but its own, and {subject} is not {object}.")
-    return Given(role, principal, name)
+        # Its token would still be accepted here after the Node itself was removed.
+        raise NoSuchRole(f"a Node can be only its own agent, and {subject} is not {object}.")
+    return RoleAssignment(role, principal, name)
 
 
 def permission_of(relation: str) -> str:
-    """The wire's word for a stored relation; the relation itself where it has none."""
-    return next((one.permission for one in ROLES if one.relation == relation), relation)
+    """The wire's word for a stored relation; the relation itself where there is no word."""
+    return next((role.permission for role in ROLES if role.relation == relation), relation)
 
 
 def relationship(object: str, relation: str, subject: str) -> str:
-    """A stored relationship as audit rows say it: ``domain:<id>#domain-edit@user:ann``."""
+    """A stored relationship as audit rows spell it: ``domain:<id>#domain-edit@user:ann``."""
     return f"{object}#{permission_of(relation)}@{subject}"
 
 
@@ -82,15 +82,15 @@ def _kind(name: str) -> str:
     is_known = kind in ("node", "domain") and parse_canonical_uuid(id) is not None
     if name != PLATFORM and not is_known:
         raise NoSuchRole(
-            "OBJECT is to be platform, domain:<uuid> or node:<uuid>, in lower case, "
+            "OBJECT must be platform, domain:<uuid> or node:<uuid>, in lower case, "
             f"and is {name!r}."
         )
     return kind
 
 
 def _role(kind: str, relation: str) -> Role:
-    for one in ROLES:
-        if (one.kind, one.permission) == (kind, relation):
-            return one
-    there = ", ".join(f"{one.permission} on a {one.kind}" for one in ROLES)
-    raise NoSuchRole(f"there is no {relation!r} on a {kind}; there is {there}.")
+    for role in ROLES:
+        if (role.kind, role.permission) == (kind, relation):
+            return role
+    roles = ", ".join(f"{role.permission} on a {role.kind}" for role in ROLES)
+    raise NoSuchRole(f"there is no {relation!r} on a {kind}; there is {roles}.")

@@ -16,9 +16,8 @@ from db.migrate import expected_version
 from db.outbox import Lag
 from db.pool import ReadPool
 from server.authn.key_sources import key_source
-from server.authz.admin import SpiceDbAdmin
+from server.authz.admin import SpiceDbAdmin, missing_from
 from server.authz.channel import SpiceDbChannel
-from server.authz.schema import missing_from
 from server.cli.failures import innermost
 from server.settings import Settings, SettingsError, read_settings
 from server.workers.relay import LATE_SECONDS

@@ -18,7 +18,7 @@ from server.cli.text import counted
 
 if TYPE_CHECKING:
     from db.tuples import LedgerTuple
-    from server.authz.comparison import Comparison, Difference
+    from server.authz.comparison import Difference, TupleComparison
 
 SHOWN = 20  # of each kind; --json has all
 
@@ -49,7 +49,7 @@ def repair(as_json: AsJson = False) -> None:
     """
     with _comparison() as comparison:
         found = comparison.difference()
-        comparison.mend(found, operator())
+        comparison.repair(found, operator())
         left = comparison.difference() if found.all else found
         closed = comparison.close_parked(left)
     if as_json:
@@ -74,18 +74,18 @@ WORDS = "Hold SpiceDB against the ledger, which is what it follows."
 
 
 @contextmanager
-def _comparison() -> Iterator[Comparison]:
+def _comparison() -> Iterator[TupleComparison]:
     from db.tuples import TupleLedger
-    from server.authz.comparison import Comparison
-    from server.authz.following import following
+    from server.authz.command_adapters import command_adapters
+    from server.authz.comparison import TupleComparison
     from server.cli.relaying import say_parked
     from server.settings import read_settings
 
     settings = read_settings(tokenless=True)
-    with following(settings, "authz", say_parked) as parts:
+    with command_adapters(settings, "authz", say_parked) as parts:
         ledger = TupleLedger(parts.dsn)
         try:
-            yield Comparison(ledger, parts.reader, parts.relay)
+            yield TupleComparison(ledger, parts.reader, parts.relay)
         finally:
             ledger.close()
 
@@ -106,8 +106,8 @@ def _show(found: Difference) -> None:
     if not found.all:
         said = f"SpiceDB holds what the ledger implies: {counted(found.tuples, 'relationship')}"
         screen.print(plain(said, "green"))
-    if found.on_their_way:
-        screen.print(plain(f"on their way: {counted(found.on_their_way, 'object')}"))
+    if found.pending:
+        screen.print(plain(f"on their way: {counted(found.pending, 'object')}"))
 
 
 def in_words(one: LedgerTuple) -> str:
@@ -121,5 +121,5 @@ def _json(found: Difference) -> dict[str, object]:
         "missing": [dict(zip(fields, astuple(one), strict=True)) for one in found.missing],
         "surplus": [dict(zip(fields, astuple(one), strict=True)) for one in found.surplus],
         "implied": found.tuples,
-        "on_their_way": found.on_their_way,
+        "on_their_way": found.pending,
     }

@@ -19,7 +19,7 @@ from server.cli.text import counted, printable
 if TYPE_CHECKING:
     from db.holders import Holder
     from db.outbox import Lag, OutboxRow
-    from server.authz.following import Following
+    from server.authz.command_adapters import CommandAdapters
     from server.settings import Settings
 
 ONCE_SECONDS = 5.0
@@ -44,13 +44,13 @@ def relay(
     With --once exit code 1 says that rows still wait, and why, or are parked: SpiceDB calls those
     invalid.
     """
-    from server.authz.following import following
+    from server.authz.command_adapters import command_adapters
     from server.settings import read_settings
     from server.telemetry.observers import outbox_row_parked
 
     settings = read_settings(tokenless=True)
     on_parked = say_parked if once else outbox_row_parked
-    with following(settings, "relay", on_parked) as parts:
+    with command_adapters(settings, "relay", on_parked) as parts:
         if once:
             _once(parts, as_json)
         else:
@@ -64,7 +64,7 @@ def say_parked(row: OutboxRow, because: str) -> None:
     )
 
 
-def _once(parts: Following, as_json: bool) -> None:
+def _once(parts: CommandAdapters, as_json: bool) -> None:
     from composer.deadline import Deadline
     from composer.errors import AuthzUnavailable
     from server.workers.relay import Relay
@@ -112,7 +112,7 @@ def reasons(lag: Lag, holders: Sequence[Holder], deferred: Mapping[str, str]) ->
     return [printable(line) for line in lines]
 
 
-def _until_stopped(parts: Following, settings: Settings) -> None:
+def _until_stopped(parts: CommandAdapters, settings: Settings) -> None:
     import structlog
 
     from server.telemetry.logs import configure

@@ -14,8 +14,8 @@ from server.cli.screens import Screen, plain, write_json
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from server.authz.following import Following
-    from server.authz.roles import Given
+    from server.authz.command_adapters import CommandAdapters
+    from server.authz.roles import RoleAssignment
 
 SECONDS = 10.0
 
@@ -69,17 +69,17 @@ def _change(
 ) -> None:
     from composer.deadline import Deadline
     from composer.errors import AuthzUnavailable
-    from server.authz.following import following
-    from server.authz.roles import NoSuchRole, given
+    from server.authz.command_adapters import command_adapters
+    from server.authz.roles import NoSuchRole, parse_assignment
     from server.cli.relaying import say_parked
     from server.settings import read_settings
 
     try:
-        role = given(subject, relation, object)
+        role = parse_assignment(subject, relation, object)
     except NoSuchRole as wrong:
         raise Failure(str(wrong), ExitCode.USAGE) from wrong
     settings = read_settings(tokenless=True)
-    with following(settings, "roles", say_parked) as parts:
+    with command_adapters(settings, "roles", say_parked) as parts:
         changed, held = _record(parts, role, granted, force)
         deadline = Deadline.after(SECONDS, time.monotonic)
         try:
@@ -99,7 +99,7 @@ def not_taken_yet(granted: bool, error: Exception) -> str:
 
 
 def _record(
-    parts: Following, role: Given, granted: bool, force: bool
+    parts: CommandAdapters, role: RoleAssignment, granted: bool, force: bool
 ) -> tuple[bool, list[tuple[str, str, datetime]]]:
     """Whether the ledger changed, and who has a role on the object now."""
     from composer.deadline import Deadline
@@ -134,7 +134,7 @@ def _record(
 
 
 def _show(
-    role: Given,
+    role: RoleAssignment,
     changed: bool,
     holds: bool,
     held: list[tuple[str, str, datetime]],

@@ -10,11 +10,10 @@ from composer.deadline import Deadline
 from composer.errors import ComposerError
 from db.bulk import implied_tuples, node_ids
 from db.migrate import migrate
-from server.authz.admin import SpiceDbAdmin
+from server.authz.admin import SpiceDbAdmin, missing_from
 from server.authz.channel import SpiceDbChannel
 from server.authz.endpoint import SpiceDbEndpoint
-from server.authz.schema import missing_from
-from server.authz.writer import RelationTuple
+from server.authz.tuples import RelationTuple
 
 from .ledger import load_sample
 from .process import StackError

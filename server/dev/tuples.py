@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from composer.deadline import Deadline
-from server.authz.admin import SpiceDbAdmin
-from server.authz.schema import schema_text
-from server.authz.writer import RelationTuple, TupleWriter
+from server.authz.admin import SpiceDbAdmin, schema_text
+from server.authz.tuples import RelationTuple, TupleWriter
 
 # For 100,000 Nodes on a busy machine; seconds.
 FILL_SECONDS = 120.0

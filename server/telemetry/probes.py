@@ -7,7 +7,7 @@ from db.health import schema_version
 from db.migrate import expected_version
 from db.pool import ReadPool
 from server.authn.keys import KeySource
-from server.authz.readiness import SpiceDbReadiness
+from server.authz.admin import SpiceDbReadiness
 from server.receipt import WiringReceipt
 from server.telemetry.health import DOES_NOT_ANSWER, Degraded, Down, Probe
 

@@ -20,7 +20,7 @@ from db.domain_registry import PostgresDomainRegistry
 from db.node_registry import PostgresNodeRegistry
 from db.outbox import Claim
 from server.authz.outbox_relay import SpiceDbOutboxRelay
-from server.authz.writer import TupleWriter
+from server.authz.tuples import TupleWriter
 from tests.e2e.crash_steps import FOLDER, Step, Traps
 
 TRAPS = Traps(Path(os.environ[FOLDER]))

@@ -12,7 +12,7 @@ import pytest
 from composer.identity import PLATFORM, domain_object, node_object
 from server.authz.channel import SpiceDbChannel
 from server.authz.endpoint import SpiceDbEndpoint
-from server.authz.writer import RelationTuple, TupleWriter
+from server.authz.tuples import RelationTuple, TupleWriter
 from server.cli.operators import operator
 from server.dev.ports import HOST
 from server.dev.stack import Stack

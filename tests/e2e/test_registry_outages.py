@@ -17,7 +17,7 @@ import pytest
 
 from server.authz.channel import SpiceDbChannel
 from server.authz.endpoint import SpiceDbEndpoint
-from server.authz.writer import TupleWriter
+from server.authz.tuples import TupleWriter
 from server.dev.ports import HOST
 from tests import scratch
 from tests.client import Reply, ask

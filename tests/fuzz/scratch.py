@@ -10,7 +10,7 @@ from uuid import UUID
 
 from composer.entries import KINDS
 from composer.identity import PLATFORM
-from server.authz.writer import RelationTuple
+from server.authz.tuples import RelationTuple
 from server.dev.stack import Stack
 from tests.ledger_sql import run_sql
 

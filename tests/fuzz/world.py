@@ -16,7 +16,7 @@ from composer.deadline import Deadline
 from composer.identity import PLATFORM
 from server.authz.channel import SpiceDbChannel
 from server.authz.endpoint import SpiceDbEndpoint
-from server.authz.writer import RelationTuple, TupleWriter
+from server.authz.tuples import RelationTuple, TupleWriter
 from server.dev.sample import AUDITOR, OPERATOR
 from server.dev.stack import Stack
 from tests.client import ask, bearer, pull_path

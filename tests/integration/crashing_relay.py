@@ -16,7 +16,7 @@ from db.outbox import Claim, PostgresOutbox
 from server.authz.channel import SpiceDbChannel
 from server.authz.endpoint import SpiceDbEndpoint
 from server.authz.outbox_relay import SpiceDbOutboxRelay
-from server.authz.writer import TupleWriter
+from server.authz.tuples import TupleWriter
 from server.dev.ports import HOST
 
 

@@ -12,8 +12,7 @@ import pytest
 
 from db.outbox import OutboxRow, PostgresOutbox
 from server.authz.outbox_relay import SpiceDbOutboxRelay
-from server.authz.reader import TupleReader
-from server.authz.writer import TupleWriter
+from server.authz.tuples import TupleReader, TupleWriter
 from tests.fakes import Triple, TupleUpdate
 from tests.integration.spicedb_parts import SpiceDb, soon
 from tests.ledger_sql import run_sql

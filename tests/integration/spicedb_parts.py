@@ -17,11 +17,11 @@ import pytest
 from composer.deadline import Deadline
 from composer.identity import Principal, PrincipalKind, node_object
 from server.authz.admin import SpiceDbAdmin
-from server.authz.bulkhead import Bulkhead
 from server.authz.channel import SpiceDbChannel
+from server.authz.checker import SpiceDbChecker
+from server.authz.concurrency import ConcurrencyLimit
 from server.authz.endpoint import SpiceDbEndpoint
-from server.authz.spicedb import SpiceDbChecker
-from server.authz.writer import RelationTuple, TupleWriter
+from server.authz.tuples import RelationTuple, TupleWriter
 from server.dev.commands import Places, relay_command
 from server.dev.ports import HOST, answers, free_ports
 from server.dev.process import Process, wait_until
@@ -64,7 +64,7 @@ class SpiceDb:
         return SpiceDbChannel(SpiceDbEndpoint(f"{HOST}:{self.port}", key, insecure=True), timeout)
 
     def checker(self, timeout: float = 1.0) -> SpiceDbChecker:
-        return SpiceDbChecker(self.connect(timeout=timeout), Bulkhead(PERMITS))
+        return SpiceDbChecker(self.connect(timeout=timeout), ConcurrencyLimit(PERMITS))
 
 
 def is_stopped(task: Path) -> bool:

@@ -13,10 +13,10 @@ from authzed.api.v1 import CheckPermissionRequest
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from composer.identity import Principal, PrincipalKind
-from server.authz.bulkhead import Bulkhead
 from server.authz.channel import SpiceDbChannel, Undecided
+from server.authz.checker import SpiceDbChecker
+from server.authz.concurrency import ConcurrencyLimit
 from server.authz.endpoint import SpiceDbEndpoint
-from server.authz.spicedb import SpiceDbChecker
 from tests.fakes import FakeClock
 
 ABOUT_THE_QUESTION = {"INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE", "NOT_FOUND"}
@@ -81,7 +81,7 @@ def test_no_status_becomes_a_yes_or_another_exception(
     """INVALID_ARGUMENT alone is a no: the names were well-formed, so it is about them."""
     answering[0].status = status
     channel = channel_to(answering[1])
-    checker = SpiceDbChecker(channel, Bulkhead(4))
+    checker = SpiceDbChecker(channel, ConcurrencyLimit(4))
     try:
         answer = checker.check(ANN, "domain-view", "domain:d1", soon())
         at_least = checker.check_at_least(ANN, "domain-view", "domain:d1", "t", soon())
@@ -95,7 +95,7 @@ def test_no_status_becomes_a_yes_or_another_exception(
 
 def test_an_empty_answer_is_a_no_and_garbage_no_decision(answering: tuple[Answering, str]) -> None:
     channel = channel_to(answering[1])
-    checker = SpiceDbChecker(channel, Bulkhead(4))
+    checker = SpiceDbChecker(channel, ConcurrencyLimit(4))
     assert checker.check(ANN, "domain-view", "domain:d1", soon()) is False
     answering[0].garbage = b"\xff\xff\xff"
     with pytest.raises(AuthzUnavailable):

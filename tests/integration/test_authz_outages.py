@@ -11,7 +11,7 @@ import pytest
 
 from composer.errors import AuthzUnavailable
 from composer.identity import Principal, RelationChecker
-from server.authz.readiness import SpiceDbReadiness
+from server.authz.admin import SpiceDbReadiness
 from tests.integration.spicedb_parts import (
     PERMITS,
     SpiceDb,

@@ -12,11 +12,10 @@ import pytest
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from composer.identity import Principal, PrincipalKind, RelationChecker, node_object
-from server.authz.bulkhead import Bulkhead
-from server.authz.readiness import SpiceDbReadiness
-from server.authz.schema import missing_from, schema_text
-from server.authz.spicedb import SpiceDbChecker
-from server.authz.writer import MAX_UPDATES, RelationTuple
+from server.authz.admin import SpiceDbReadiness, missing_from, schema_text
+from server.authz.checker import SpiceDbChecker
+from server.authz.concurrency import ConcurrencyLimit
+from server.authz.tuples import MAX_UPDATES, RelationTuple
 from tests.integration.spicedb_parts import (
     KEY,
     PERMITS,
@@ -182,7 +181,7 @@ def test_a_token_that_spicedb_cannot_place_is_asked_as_now(spicedb: SpiceDb, tok
 @pytest.mark.parametrize("key", ["wrong", "x", KEY + "x"])
 def test_a_wrong_preshared_key_decides_nothing(spicedb: SpiceDb, key: str) -> None:
     agent = own_agent(spicedb)
-    checker = SpiceDbChecker(spicedb.connect(key), Bulkhead(PERMITS))
+    checker = SpiceDbChecker(spicedb.connect(key), ConcurrencyLimit(PERMITS))
     with pytest.raises(AuthzUnavailable, match="UNAUTHENTICATED"):
         checker.check(agent, "node-agent", agent.subject, soon())
 

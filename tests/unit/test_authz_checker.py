@@ -139,13 +139,13 @@ def test_what_spicedb_calls_invalid_is_a_no() -> None:
 
 
 def test_no_more_is_remembered_than_allowed() -> None:
-    gate = Gate(limit=2, at_least_as_fresh=YES, minimize_latency=NO, fully_consistent=NO)
+    gate = Gate(cache_size=2, at_least_as_fresh=YES, minimize_latency=NO, fully_consistent=NO)
     resources = [f"node:0190aaaa-0000-7000-8000-00000000000{digit}" for digit in range(5)]
     for resource in resources:
         gate.at_least(resource=resource)
         gate.check(resource=resource)
-    assert len(gate.checker._yes_at._tokens) == 2
-    assert len(gate.checker._confirmations._entries) == 2
+    assert len(gate.checker._allowed_at._tokens) == 2
+    assert len(gate.checker._denials._entries) == 2
     gate.at_least(resource=resources[0])
     assert gate.channel.asked.count(AT_LEAST) == 6
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from server.authz.admin import missing_from, schema_members, schema_text
 from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
-from server.authz.schema import members, missing_from, schema_text
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:50051", "localhost:1", "[::1]:65535"])
@@ -54,7 +54,7 @@ def test_a_ca_file_that_holds_no_certificate_is_complained_about(
 
 
 def test_the_schema_has_what_the_gates_ask_for() -> None:
-    found = members(schema_text())
+    found = schema_members(schema_text())
     assert "node: relation agent = node | service | user" in found
     assert "node: permission node_agent = agent" in found
     assert missing_from(schema_text()) == []
@@ -62,7 +62,7 @@ def test_the_schema_has_what_the_gates_ask_for() -> None:
 
 def test_a_schema_that_lacks_or_changes_a_member_is_told_apart() -> None:
     text = schema_text()
-    assert missing_from("") == sorted(members(text))
+    assert missing_from("") == sorted(schema_members(text))
     assert missing_from(text.replace("node_agent = agent", "node_agent = domain->auditor")) == [
         "node: permission node_agent = agent"
     ]

@@ -1,5 +1,5 @@
-"""Caps concurrent checks below the number of request threads, so a frozen SpiceDB keeps only some
-of them and ``/livez`` answers all the while."""
+"""A limit on concurrent calls to SpiceDB, below the number of request threads: a SpiceDB that does
+not answer occupies only some of the threads, and ``/livez`` still answers."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 
 
-class Bulkhead:
-    """``limit`` permits. Who finds none waits while calls succeed; ``patience_s`` without any, and
-    not at all while there is trouble: a permit holder failed within the last ``trouble_s`` seconds.
+class ConcurrencyLimit:
+    """``limit`` permits.
 
-    ``clock`` is monotonic seconds.
+    A caller without a permit waits while calls succeed, ``wait_s`` seconds after the last success,
+    and not at all within ``trouble_s`` seconds of a failed call. ``clock`` is monotonic seconds.
     """
 
     def __init__(
         self,
         limit: int,
-        patience_s: float = 0.25,
+        wait_s: float = 0.25,
         trouble_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if limit < 1:
-            raise ValueError("a bulkhead needs at least one permit")
+            raise ValueError("a concurrency limit needs at least one permit")
         self._permits = threading.BoundedSemaphore(limit)
-        self._patience_s = patience_s
+        self._wait_s = wait_s
         self._trouble_s = trouble_s
         self._clock = clock
         self._failed_at: float | None = None
@@ -38,7 +38,7 @@ class Bulkhead:
 
     @contextmanager
     def permit(self, deadline: Deadline) -> Iterator[None]:
-        """Hold a permit; AuthzUnavailable when there is none, and noted when raised inside."""
+        """Hold a permit. Raises AuthzUnavailable without one; notes an AuthzUnavailable inside."""
         if not self._permits.acquire(blocking=False):
             self._wait(deadline)
         try:
@@ -55,11 +55,11 @@ class Bulkhead:
     def _wait(self, deadline: Deadline) -> None:
         if self.in_trouble():
             raise AuthzUnavailable("SpiceDB is in trouble and every permit is taken")
-        while not self._permits.acquire(timeout=min(self._patience_s, deadline.remaining())):
+        while not self._permits.acquire(timeout=min(self._wait_s, deadline.remaining())):
             in_time = deadline.remaining() > 0
-            # Many callers are no trouble. A success this long ago is the first sign of a frozen
-            # SpiceDB: the calls that hold the permits have not failed yet.
-            if in_time and self._clock() - self._succeeded_at < self._patience_s:
+            # Many callers are no trouble. Without a recent success SpiceDB may have stopped to
+            # answer: the calls that hold the permits have not failed yet.
+            if in_time and self._clock() - self._succeeded_at < self._wait_s:
                 continue
             self._failed_at = self._clock() if in_time else self._failed_at
             raise AuthzUnavailable("no permit to ask SpiceDB in time")
