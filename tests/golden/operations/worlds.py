@@ -105,8 +105,11 @@ def _managers_revoked(service: FakeService) -> None:
     }
 
 
-def _authz_away_for_fresh_questions(service: FakeService) -> None:
-    service.relations.fails_at_least = AuthzUnavailable("away")
+def _fresh_questions_fail(error: Exception) -> Arrange:
+    def arrange(service: FakeService) -> None:
+        service.relations.fails_at_least = copy(error)
+
+    return arrange
 
 
 def _domain_goes_after_the_node_is_read(service: FakeService) -> None:
@@ -143,7 +146,12 @@ WORLDS: tuple[World, ...] = (
     World("revoked at the Domain's token", _revoked_at(DOMAIN_TOKEN), EVERY_CALLER),
     World("the managers' role revoked, no tokens on rows", _managers_revoked, EVERY_CALLER),
     World("SpiceDB away", _fails(AuthzUnavailable("away"), "relations"), EVERY_CALLER),
-    World("SpiceDB away for fresh questions", _authz_away_for_fresh_questions, EVERY_CALLER),
+    World(
+        "SpiceDB away for fresh questions",
+        _fresh_questions_fail(AuthzUnavailable("away")),
+        EVERY_CALLER,
+    ),
+    World("SpiceDB answers fresh questions oddly", _fresh_questions_fail(ComposerError("odd"))),
     World("SpiceDB answers oddly", _fails(ComposerError("odd"), "relations")),
     World("a defect in the relation checker", _fails(_DEFECT, "relations")),
     *(
