@@ -101,8 +101,10 @@ def test_a_broken_link_is_named() -> None:
     assert list(broken_links("docs/glossary.md", text)) == ["design.md#no-such", "nowhere.md"]
 
 
-def test_every_citation_of_the_design_names_one_of_its_headings() -> None:
-    headings = set(re.findall(r"^## (.+)$", (ROOT / "docs/design.md").read_text(), re.MULTILINE))
+def test_every_citation_of_the_design_names_a_heading_or_a_decision() -> None:
+    design = (ROOT / "docs/design.md").read_text()
+    headings = set(re.findall(r"^## (.+)$|^\| (D\d+) \|", design, re.MULTILINE))
+    headings = {heading or number for heading, number in headings}
     cited = {
         (name, section)
         for name in code_files()
@@ -146,3 +148,12 @@ def test_the_index_of_decisions_has_every_decision_under_its_title() -> None:
     )
     assert len(titles) > 20
     assert {name: f"{number}: {title}" for number, name, title in rows} == titles
+
+
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    terms = [
+        term.lower() for term in re.findall(r"^\| (?!term )([^|-][^|]*) \|", text, re.MULTILINE)
+    ]
+    assert len(terms) > 50
+    assert terms == sorted(set(terms))
