@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from dataclasses import replace
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,10 +17,6 @@ if TYPE_CHECKING:
     from server.settings import Settings
 
 ONCE_SECONDS = 10.0
-
-
-class Stopped(BaseException):
-    """Somebody asked for the end. Not an Exception: nothing on the way may swallow it."""
 
 
 def evaluator(
@@ -53,12 +47,12 @@ def evaluator(
 
 def _once(sweeps: PostgresSweeps, as_json: bool) -> None:
     from composer.deadline import Deadline
-    from server.workers.evaluator import as_fields
+    from server.workers.evaluator import transition_fields
 
     sweep = sweeps.sweep_once(Deadline.after(ONCE_SECONDS, time.monotonic))
     sweeps.close()
     if as_json:
-        moved = [as_fields(one) for one in sweep.transitions]
+        moved = [transition_fields(transition) for transition in sweep.transitions]
         write_json({"nodes": sweep.nodes, "transitions": moved}, indent=None)
     else:
         typer.echo(_in_words(sweep))
@@ -79,24 +73,15 @@ def _until_stopped(sweeps: PostgresSweeps, settings: Settings) -> None:
     import structlog
 
     from server.telemetry.logs import configure
-    from server.workers.evaluator import Evaluator
+    from server.workers.evaluator import evaluator_loop
+    from server.workers.loop import run_until_stopped
 
     configure(settings.log_format, settings.log_level)
-    log = structlog.stdlib.get_logger("plexsphere")
+    interval = settings.evaluator_interval
+    if settings.test_clock:
+        log = structlog.stdlib.get_logger("plexsphere")
+        log.warning("test_clock_moves_time", path=settings.test_clock)
     try:
-        # Inside: a signal that comes right after the handler is set finds somebody to catch it.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _stop)
-        log.info("evaluator_started", interval=settings.evaluator_interval)
-        if settings.test_clock:
-            log.warning("test_clock_moves_time", path=settings.test_clock)
-        Evaluator(sweeps, settings.evaluator_interval).run()
-    except Stopped as reason:
+        run_until_stopped(evaluator_loop(sweeps, interval), "evaluator", interval=interval)
+    finally:
         sweeps.close()
-        log.info("evaluator_stopped", signal=str(reason))
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    for other in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(other, signal.SIG_IGN)
-    raise Stopped(signal.Signals(number).name)

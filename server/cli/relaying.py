@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,10 +22,6 @@ if TYPE_CHECKING:
 
 ONCE_SECONDS = 5.0
 SHOWN = 5  # objects that wait for a schema; --json has all
-
-
-class Stopped(BaseException):
-    """Somebody asked for the end. Not an Exception: nothing on the way may swallow it."""
 
 
 def relay(
@@ -67,12 +61,11 @@ def say_parked(row: OutboxRow, because: str) -> None:
 def _once(parts: CommandAdapters, as_json: bool) -> None:
     from composer.deadline import Deadline
     from composer.errors import AuthzUnavailable
-    from server.workers.relay import Relay
+    from server.workers.relay import drain_batch
 
-    run = Relay(parts.relay, parts.outbox.lag)
     rows = 0
     try:
-        while done := run.drain_some():
+        while done := drain_batch(parts.relay):
             rows += done
     except AuthzUnavailable as error:
         raise Failure(
@@ -113,24 +106,9 @@ def reasons(lag: Lag, holders: Sequence[Holder], deferred: Mapping[str, str]) ->
 
 
 def _until_stopped(parts: CommandAdapters, settings: Settings) -> None:
-    import structlog
-
     from server.telemetry.logs import configure
-    from server.workers.relay import Relay
+    from server.workers.loop import run_until_stopped
+    from server.workers.relay import relay_loop
 
     configure(settings.log_format, settings.log_level)
-    log = structlog.stdlib.get_logger("plexsphere")
-    try:
-        # Inside: a signal that comes right after the handler is set finds somebody to catch it.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _stop)
-        log.info("relay_started")
-        Relay(parts.relay, parts.outbox.lag).run()
-    except Stopped as reason:
-        log.info("relay_stopped", signal=str(reason))
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    for other in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(other, signal.SIG_IGN)
-    raise Stopped(signal.Signals(number).name)
+    run_until_stopped(relay_loop(parts.relay, parts.outbox.lag), "relay")

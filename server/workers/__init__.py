@@ -1,1 +1,1 @@
-"""The processes beside the service: the evaluator and the outbox relay."""
+"""The processes beside the service: the evaluator and the outbox relay, on one loop."""

@@ -1,94 +1,75 @@
-"""The relay's process: brings to SpiceDB what requests left in the outbox, whatever is away.
+"""The outbox relay: writes to SpiceDB the rows that requests left in the outbox.
 
-Any number may run: they share the objects that wait, and none is in two hands (db/outbox.py).
+Several may run: they share the waiting objects, and each object is claimed by one of them
+(db/outbox.py).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import structlog
 
 from composer.deadline import Deadline
-from composer.errors import AuthzUnavailable, ComposerError
 from db.outbox import Lag
+from server.workers.loop import Loop, Turn
 
-# An idle look costs an empty index scan. NOTIFY would have every writer's commit wait in one queue.
+# An empty turn costs one index scan. NOTIFY would make every commit of a writer wait in one queue.
 POLL_SECONDS = 0.25
-OBJECTS = 200  # in one transaction
+BATCH = 200  # objects in one transaction
 DRAIN_SECONDS = 10.0  # for one transaction, SpiceDB's answers included
-FIRST_BACKOFF = 0.25  # seconds, doubled at every failure
-LONGEST_BACKOFF = 5.0
-LAG_EVERY = 60.0  # seconds between lines about what waits
-LATE_SECONDS = 5.0  # what waits longer than this is told as a warning
+FIRST_BACKOFF = 0.25  # seconds
+LAG_EVERY = 60.0  # seconds between log lines about waiting rows
+LATE_SECONDS = 5.0  # rows that wait longer are logged as a warning
 
 _log = structlog.stdlib.get_logger("plexsphere")
 
+ReadLag = Callable[[Deadline], Lag]
 
-class Drains(Protocol):
-    """The outbox's way to SpiceDB (server/authz/outbox_relay.py)."""
+
+class Drain(Protocol):
+    """The way from the outbox to SpiceDB (server/authz/outbox_relay.py)."""
 
     def drain(self, limit: int, deadline: Deadline) -> int:
-        """Bring the rows of the ``limit`` oldest objects; how many."""
+        """Deliver the rows of the ``limit`` oldest objects; how many rows."""
         ...
 
 
-class Relay:
-    """``run`` it in a process of its own; one thread. ``clock`` is monotonic seconds."""
+def relay_loop(outbox: Drain, lag: ReadLag, clock: Callable[[], float] = time.monotonic) -> Loop:
+    """The loop of the relay's process."""
+    return Loop(
+        drain_turn(outbox, lag, clock),
+        failing="relay_cannot_drain",
+        recovered="relay_drains_again",
+        first_backoff=FIRST_BACKOFF,
+    )
 
-    def __init__(
-        self,
-        drains: Drains,
-        lag: Callable[[Deadline], Lag],
-        clock: Callable[[], float] = time.monotonic,
-        wait: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._drains = drains
-        self._lag = lag
-        self._clock = clock
-        self._wait = wait
-        self._backoff = FIRST_BACKOFF
-        self._failing = False
-        self._told_at = float("-inf")
 
-    def run(self) -> NoReturn:
-        """For ever; what ends it is a signal, and a drain that it cuts short is done again."""
-        while True:
-            self._wait(self.turn())
+def drain_turn(outbox: Drain, lag: ReadLag, clock: Callable[[], float]) -> Turn:
+    """A turn is one transaction, followed at once by the next while there are rows."""
+    lag_logged_at = float("-inf")
 
-    def turn(self) -> float:
-        """One transaction; how many seconds to wait for the next."""
-        try:
-            done = self.drain_some()
-            if done:
-                _log.info("outbox_drained", rows=done)
-            self._tell_lag()
-        except ComposerError as error:
-            return self._failed(error)
-        if self._failing:
-            _log.info("relay_drains_again")
-        self._failing, self._backoff = False, FIRST_BACKOFF
-        return 0.0 if done else POLL_SECONDS
+    def turn() -> float:
+        nonlocal lag_logged_at
+        rows = drain_batch(outbox, clock)
+        if rows:
+            _log.info("outbox_drained", rows=rows)
+        if clock() - lag_logged_at >= LAG_EVERY:
+            lag_logged_at = clock()
+            log_lag(lag(Deadline.after(DRAIN_SECONDS, clock)))
+        return 0.0 if rows else POLL_SECONDS
 
-    def drain_some(self) -> int:
-        """How many rows one transaction brought."""
-        return self._drains.drain(OBJECTS, Deadline.after(DRAIN_SECONDS, self._clock))
+    return turn
 
-    def _tell_lag(self) -> None:
-        if self._clock() - self._told_at < LAG_EVERY:
-            return
-        self._told_at = self._clock()
-        lag = self._lag(Deadline.after(DRAIN_SECONDS, self._clock))
-        late = lag.seconds > LATE_SECONDS or lag.parked
-        tell = _log.warning if late else _log.debug
-        tell("outbox_lag", waiting=lag.waiting, seconds=round(lag.seconds, 3), parked=lag.parked)
 
-    def _failed(self, error: ComposerError) -> float:
-        if not self._failing:
-            away = "spicedb" if isinstance(error, AuthzUnavailable) else "postgres"
-            _log.warning("relay_cannot_drain", dependency=away, cause=str(error))
-        self._failing = True
-        pause, self._backoff = self._backoff, min(2 * self._backoff, LONGEST_BACKOFF)
-        return pause
+def drain_batch(outbox: Drain, clock: Callable[[], float] = time.monotonic) -> int:
+    """One transaction; how many rows it delivered."""
+    return outbox.drain(BATCH, Deadline.after(DRAIN_SECONDS, clock))
+
+
+def log_lag(lag: Lag) -> None:
+    """A warning when rows wait long or are parked; else a debug line."""
+    log = _log.warning if lag.seconds > LATE_SECONDS or lag.parked else _log.debug
+    log("outbox_lag", waiting=lag.waiting, seconds=round(lag.seconds, 3), parked=lag.parked)
