@@ -41,17 +41,22 @@ from server.http.held_audit import HeldAudit
 from server.http.operations import bind, coverage_complaints, is_refused
 from server.receipt import WiringReceipt
 from server.settings import Settings
-from server.telemetry.gauges import Exposition, ReadFollowers
-from server.telemetry.health import DependencyProbes, Probe
-from server.telemetry.metrics import Metrics
-from server.telemetry.observers import (
-    AuditObserver,
-    HistoryObserver,
-    TokenObserver,
-    outbox_row_parked,
-    warn,
+from server.telemetry.metrics import Exposition, Metrics, ReadGauges
+from server.telemetry.probes import (
+    DependencyProbes,
+    Probe,
+    keys_probe,
+    ledger_probe,
+    spicedb_probe,
+    wiring_probe,
 )
-from server.telemetry.probes import keys_probe, ledger_probe, spicedb_probe, wiring_probe
+from server.telemetry.recorders import (
+    AuditRecorder,
+    HistoryRecorder,
+    TokenRecorder,
+    record_parked_row,
+    warning_logger,
+)
 from server.wiring_pools import postgres_outbox, scrape_pool, write_pool
 from server.wiring_ports import ADAPTERS, Shared, operation_ports
 
@@ -84,7 +89,7 @@ class LivePull:
     audit: AuditSink
     history: BodyHistory | None
     probes: dict[str, Probe]
-    followers: ReadFollowers
+    followers: ReadGauges
     close: Callable[[], None]
 
 
@@ -99,7 +104,7 @@ def wire(settings: Settings) -> Service:
     if complaints:
         raise ContractError("\n".join(complaints))
     metrics = Metrics()
-    own = own_keys(settings.signing_key, on_warning=lambda text: warn("signing_key", warning=text))
+    own = own_keys(settings.signing_key, on_warning=warning_logger("signing_key"))
     if own is not None:
         own.current()  # now, while it is what was checked at the start: it may go bad at any time
     live = live_pull(settings, metrics, own) if settings.provisioned else None
@@ -141,10 +146,8 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
     relations = SpiceDbChecker(channel, ConcurrencyLimit(limit=max(1, settings.threads - 4)))
     bodies = body_queue(settings, metrics)
     sink = audit_sink(settings, metrics, bodies)
-    others = key_source(settings.jwks, on_warning=lambda text: warn("jwks", warning=text))
-    keys = (
-        JoinedKeys(own, others, lambda text: warn("signing_key", warning=text)) if own else others
-    )
+    others = key_source(settings.jwks, on_warning=warning_logger("jwks"))
+    keys = JoinedKeys(own, others, warning_logger("signing_key")) if own else others
     mint = JwtMint(own, settings.jwt_issuer, settings.jwt_audience) if own else None
     verifier = TokenVerifier(
         keys,
@@ -152,10 +155,10 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
         settings.jwt_audience,
         settings.jwt_leeway,
         TOKEN_MAX_BYTES,
-        on_refused=TokenObserver(metrics).refused,
+        on_refused=TokenRecorder(metrics).refused,
     )
     outbox = postgres_outbox(settings)
-    relay = SpiceDbOutboxRelay(outbox, TupleWriter(channel), outbox_row_parked)
+    relay = SpiceDbOutboxRelay(outbox, TupleWriter(channel), record_parked_row)
     scrapes = scrape_pool(settings)
     shared = Shared(
         *(settings, metrics, pool, writes, heartbeats, relations, HeldAudit(), relay, mint)
@@ -188,7 +191,7 @@ def body_queue(settings: Settings, metrics: Metrics) -> BodyQueue | None:
     """None where no bodies are kept, which is how it comes."""
     if not settings.history:
         return None
-    return BodyQueue(settings.history, on_lost=HistoryObserver(metrics).lost)
+    return BodyQueue(settings.history, on_lost=HistoryRecorder(metrics).lost)
 
 
 def audit_sink(
@@ -197,7 +200,7 @@ def audit_sink(
     """None where audit is switched off: the nil sink is silent."""
     if not settings.audit:
         return None
-    observer = AuditObserver(metrics)
+    observer = AuditRecorder(metrics)
     return PostgresAuditSink(
         settings.dsn,
         capacity=settings.audit_queue,

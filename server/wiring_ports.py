@@ -40,7 +40,7 @@ from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.moved_time import moved_time
 from server.settings import Settings
 from server.telemetry.metrics import Metrics
-from server.telemetry.observers import DropObserver
+from server.telemetry.recorders import PeerDropRecorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def operation_ports(shared: Shared) -> dict[type, object]:
     settings = shared.settings
     entries = PostgresEntries(shared.writes, settings.report_quota, settings.entry_quota)
     ledger = PostgresLedger(reads, held_rows=shared.settings.held_peers)
-    snapshots = SnapshotComposer(ledger, DropObserver(shared.metrics))
+    snapshots = SnapshotComposer(ledger, PeerDropRecorder(shared.metrics))
     ahead = moved_time(shared.settings.test_clock)
     heartbeats = PostgresHeartbeats(shared.heartbeats, ahead)
     domain_registry = PostgresDomainRegistry(shared.writes, ahead)

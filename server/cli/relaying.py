@@ -40,10 +40,10 @@ def relay(
     """
     from server.authz.command_adapters import command_adapters
     from server.settings import read_settings
-    from server.telemetry.observers import outbox_row_parked
+    from server.telemetry.recorders import record_parked_row
 
     settings = read_settings(tokenless=True)
-    on_parked = say_parked if once else outbox_row_parked
+    on_parked = say_parked if once else record_parked_row
     with command_adapters(settings, "relay", on_parked) as parts:
         if once:
             _once(parts, as_json)

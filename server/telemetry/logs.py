@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line in production, readable lines in ``make run``.
 
-Standard-library loggers (gunicorn's, the handlers') go through the same pipeline, so every line has
-one shape. Messages are event names; what they are about is in the fields.
+Standard-library loggers (gunicorn's, the handlers') use the same pipeline, so every line has the
+same shape. Messages are names of events; the facts are in the fields.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def configure(log_format: str, level: str, stream: TextIO | None = None) -> None
         renderer = [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stdout.isatty(),
-                # the default draws every local: tokens and DSNs, and seconds of work a line
+                # The default shows every local variable: tokens and DSNs, and it takes seconds.
                 exception_formatter=structlog.dev.plain_traceback,
             )
         ]
@@ -49,7 +49,7 @@ def configure(log_format: str, level: str, stream: TextIO | None = None) -> None
     root.setLevel(level.upper())
     for name in ("werkzeug", "urllib3", "openapi_spec_validator"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It calls a stranger's unknown query parameter an error, with the stranger's text in it.
+    # It logs an unknown query parameter of a request as an error, with the text of the request.
     logging.getLogger("connexion").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -1,22 +1,40 @@
-"""Counters and histograms, right with several workers.
+"""/metrics: the counters of the workers, and gauges of the ledger that are read at each scrape.
 
-prometheus-client adds the workers up through files in a directory that
+prometheus-client adds the workers up through files in the directory that
 ``server/gunicorn/conf.py`` names; with one process they stay in memory. Labels are closed sets:
-no id ever becomes a label.
+an id never becomes a label. The relay and the evaluator have no port of their own, but the ledger
+contains the work that they have not done, so every instance of the service shows the same gauges.
 """
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+import math
+from collections.abc import Callable, Iterator, Sequence
 
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from composer.deadline import Deadline
+from composer.errors import ComposerError
+from db.followers import Followers
 from server.settings import metrics_directory
+
+# Prometheus waits ten seconds for a scrape by default; the counters are shown in any case.
+READ_SECONDS = 1.0
+
+_log = structlog.stdlib.get_logger("plexsphere.metrics")
+
+ReadGauges = Callable[[Deadline], Followers]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
 class Metrics:
-    """One set of instruments; the names are an interface, so they are spelled here alone."""
+    """One set of instruments. Dashboards use the names, so they are spelled in this module only."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -77,3 +95,61 @@ class Metrics:
             registry = CollectorRegistry()
             MultiProcessCollector(registry, path=directory)
         return generate_latest(registry)
+
+
+class Exposition:
+    """Implements handlers.service.MetricsSource. ``read`` is None without a ledger."""
+
+    def __init__(self, metrics: Metrics, read: ReadGauges | None = None) -> None:
+        self._metrics = metrics
+        self._read = read
+
+    def exposition(self, deadline: Deadline) -> tuple[bytes, str]:
+        """Without the gauges when the ledger does not answer within a second."""
+        gauges = generate_latest(_Families(self._gauges(deadline)))
+        return self._metrics.exposition() + gauges, CONTENT_TYPE_PLAIN_0_0_4
+
+    def _gauges(self, deadline: Deadline) -> Sequence[Metric]:
+        if self._read is None:
+            return ()
+        try:
+            return list(gauges(self._read(deadline.at_most(READ_SECONDS))))
+        except ComposerError as error:
+            _log.debug("ledger_gauges_left_out", cause=str(error))
+        except Exception:
+            _log.exception("ledger_gauges_failed")
+        return ()
+
+
+def gauges(ledger: Followers) -> Iterator[Metric]:
+    """The gauges of the ledger."""
+    yield GaugeMetricFamily(
+        "plexsphere_outbox_rows_waiting",
+        "Rows of the outbox that SpiceDB has not taken yet.",
+        ledger.lag.waiting,
+    )
+    yield GaugeMetricFamily(
+        "plexsphere_outbox_oldest_row_age_seconds",
+        "How long the oldest of them waits; 0 where none does.",
+        ledger.lag.seconds,
+    )
+    yield GaugeMetricFamily(
+        "plexsphere_outbox_rows_parked",
+        "Rows of the outbox that SpiceDB calls invalid and nobody has repaired.",
+        ledger.lag.parked,
+    )
+    yield GaugeMetricFamily(
+        "plexsphere_evaluator_last_sweep_age_seconds",
+        "How long ago an evaluator swept last; +Inf where none ever did.",
+        math.inf if ledger.swept is None else ledger.swept,
+    )
+
+
+class _Families(Collector):
+    """The form that the library accepts; a registry would collect them a second time."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Sequence[Metric]:
+        return self._families

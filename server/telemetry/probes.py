@@ -1,15 +1,66 @@
-"""The probes behind /readyz: one for each thing the pull cannot do without."""
+"""/readyz and /v1/health: one probe for each dependency of the pull.
+
+The details are fixed texts that strangers may read.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
 from composer.deadline import Deadline
+from composer.errors import ComposerError
 from db.health import schema_version
 from db.migrate import expected_version
 from db.pool import ReadPool
+from handlers.service import HealthCheck
 from server.authn.keys import KeySource
 from server.authz.admin import SpiceDbReadiness
 from server.receipt import WiringReceipt
-from server.telemetry.health import DOES_NOT_ANSWER, Degraded, Down, Probe
+
+PROBE_SECONDS = 1.0
+ANSWERS = "answers"
+DOES_NOT_ANSWER = "does not answer"
+
+_log = structlog.stdlib.get_logger("plexsphere.health")
+
+
+class Degraded(Exception):
+    """Raised by a probe when the dependency works with a fault; the message is a fixed text."""
+
+
+class Down(Exception):
+    """Raised by a probe when the dependency cannot be used; the message is a fixed text."""
+
+
+Probe = Callable[[Deadline], None]
+
+
+class DependencyProbes:
+    """A HealthProbe over named probes; a probe returns, raises Degraded or Down, or fails."""
+
+    def __init__(self, probes: Mapping[str, Probe]) -> None:
+        self._probes = dict(sorted(probes.items()))
+
+    def checks(self, deadline: Deadline) -> Sequence[HealthCheck]:
+        """Run every probe in turn, each within a second."""
+        return [self._check(name, probe, deadline) for name, probe in self._probes.items()]
+
+    def _check(self, name: str, probe: Probe, deadline: Deadline) -> HealthCheck:
+        try:
+            probe(deadline.at_most(PROBE_SECONDS))
+        except Degraded as degraded:
+            return HealthCheck(name, "degraded", str(degraded))
+        except Down as down:
+            return HealthCheck(name, "down", str(down))
+        except ComposerError as error:
+            _log.warning("dependency_down", dependency=name, cause=str(error))
+            return HealthCheck(name, "down", DOES_NOT_ANSWER)
+        except Exception:
+            _log.exception("dependency_probe_failed", dependency=name)
+            return HealthCheck(name, "down", DOES_NOT_ANSWER)
+        return HealthCheck(name, "ok", ANSWERS)
 
 
 def wiring_probe(receipt: WiringReceipt) -> Probe:
@@ -23,7 +74,7 @@ def wiring_probe(receipt: WiringReceipt) -> Probe:
 
 
 def ledger_probe(pool: ReadPool) -> Probe:
-    """Postgres answers, and its schema is the one this release was written for."""
+    """Postgres answers, and has the schema of this release."""
 
     def probe(deadline: Deadline) -> None:
         found = schema_version(pool, deadline)
@@ -47,7 +98,7 @@ def spicedb_probe(readiness: SpiceDbReadiness) -> Probe:
 
 
 def keys_probe(keys: KeySource, own: KeySource | None = None) -> Probe:
-    """There is at least one key to verify tokens with; with ``own`` alone, the Nodes' at least."""
+    """There is a key to verify tokens; degraded with keys in ``own`` alone."""
 
     def probe(deadline: Deadline) -> None:
         usable, _ = keys.describe()

@@ -25,8 +25,7 @@ from server.http.docs_page import docs_page
 from server.http.held_audit import HeldAudit
 from server.http.operations import bind
 from server.http.response_validation import Outgoing, ResponseValidator
-from server.telemetry.gauges import Exposition
-from server.telemetry.metrics import Metrics
+from server.telemetry.metrics import Exposition, Metrics
 from tests.client import Reply
 from tests.fakes import FakeDropReporter, FakeHealthProbe
 from tests.fuzz.exchange import CONTRACT, operation_at

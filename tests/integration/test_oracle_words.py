@@ -12,7 +12,7 @@ from psycopg2.extensions import connection
 from structlog.testing import capture_logs
 
 from server.telemetry.metrics import Metrics
-from server.telemetry.observers import DropObserver
+from server.telemetry.recorders import PeerDropRecorder
 from tests.ledger_tables import NIL, Row, Tables, framed, load
 from tests.ledger_words import (
     ADDRESSES,
@@ -132,7 +132,7 @@ def test_each_row_left_out_is_one_warning_with_the_seeds_fields(held: connection
     nodes = [node(NODE), *(node(one, **changes) for one, (_, changes) in corrupt.items())]
     with held.cursor() as cursor:
         load(cursor, {"domains": [{"id": DOMAIN}], "nodes": nodes})
-    puller = Puller(PoolOfOne.over(held), DropObserver(Metrics()))
+    puller = Puller(PoolOfOne.over(held), PeerDropRecorder(Metrics()))
     expected = [
         {
             "event": "peer_dropped",

@@ -25,8 +25,7 @@ from server.contract.document import Contract
 from server.http.app import build_app
 from server.http.held_audit import HeldAudit
 from server.http.operations import Handler, bind
-from server.telemetry.gauges import Exposition
-from server.telemetry.metrics import Metrics
+from server.telemetry.metrics import Exposition, Metrics
 from tests.factories import DOMAIN, EPOCH, addressed, agent_of, entry, node_id, peer_row
 from tests.fakes import (
     FakeAuditSink,

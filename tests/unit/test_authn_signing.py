@@ -21,8 +21,7 @@ from server.authn.signing import (
     signing_document,
     thumbprint,
 )
-from server.telemetry.health import Degraded, Down
-from server.telemetry.probes import keys_probe
+from server.telemetry.probes import Degraded, Down, keys_probe
 from tests.fakes import FakeClock
 from tests.ports.deadlines import in_time
 from tests.tokens import FixedKeys, SigningKey, ed25519_key, es256_key, jwks, rs256_key

@@ -16,7 +16,7 @@ from composer.identity import AddressedDomain, AddressedNode, Principal, node_ob
 from composer.peers import PeerTable
 from composer.snapshot_composer import SnapshotComposer
 from server.telemetry.metrics import Metrics
-from server.telemetry.observers import DropObserver
+from server.telemetry.recorders import PeerDropRecorder
 from tests.factories import ALLOW_HTTPS, DOMAIN, bridge_rows, entry, node_id, peer_row, rule_set
 from tests.fakes import (
     FakeAuditSink,
@@ -194,7 +194,7 @@ class TestFakeDropReporter(DropReporterSuite):
 
 class LinesOfTheLog:
     def __init__(self, lines: list[dict[str, str]]) -> None:
-        self.reporter = DropObserver(Metrics())
+        self.reporter = PeerDropRecorder(Metrics())
         self._lines = lines
 
     def warnings(self) -> Sequence[dict[str, str]]:

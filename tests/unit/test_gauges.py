@@ -9,8 +9,7 @@ from composer.deadline import Deadline
 from composer.errors import ComposerError, DatastoreUnavailable
 from db.followers import Followers
 from db.outbox import Lag
-from server.telemetry.gauges import READ_SECONDS, Exposition
-from server.telemetry.metrics import Metrics
+from server.telemetry.metrics import READ_SECONDS, Exposition, Metrics
 from tests.fakes import FakeClock
 
 COUNTER = "plexsphere_large_snapshots_total 0.0"

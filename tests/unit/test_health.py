@@ -8,7 +8,7 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, DatastoreUnavailable
 from handlers.service import HealthCheck
 from server.receipt import LOAD_BEARING, WiringReceipt
-from server.telemetry.health import Degraded, DependencyProbes, Down, Probe
+from server.telemetry.probes import Degraded, DependencyProbes, Down, Probe
 from tests.fakes import FakeClock
 
 WIRED = {"SnapshotProvider": "A", "RelationChecker": "B", "NodeRepo": "C", "AuditSink": "D"}

@@ -1,10 +1,11 @@
-"""What the inner rooms report, turned into log lines and counters.
+"""Events of the inner rooms, recorded as log lines and counters.
 
 Operators search for the field names and outcomes of a dropped peer, so they are spelled here once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 import structlog
@@ -15,8 +16,8 @@ from server.telemetry.metrics import Metrics
 _log = structlog.stdlib.get_logger("plexsphere")
 
 
-class DropObserver:
-    """The composer's DropReporter: one WARN a dropped row and composed snapshot."""
+class PeerDropRecorder:
+    """The composer's DropReporter: one warning for each dropped row and composed snapshot."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -35,51 +36,51 @@ class DropObserver:
         self._metrics.dropped_peers.labels(outcome).inc()
 
 
-class AuditObserver:
-    """Told of audit rows that could not be written, or not be kept."""
+class AuditRecorder:
+    """Records audit rows that could not be written, or that were lost."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def failed(self, error: Exception) -> None:
-        """A batch could not be written; it is kept and tried again."""
+        """A batch could not be written; it is kept and written later."""
         _log.warning("audit_write_failed", cause=str(error))
 
     def lost(self, count: int, reason: str) -> None:
-        """Count and log; nothing else can be done for them."""
+        """Rows could not be kept."""
         self._metrics.audit_lost.labels(reason).inc(count)
         _log.error("audit_rows_lost", count=count, reason=reason)
 
 
-class HistoryObserver:
-    """Told of served bodies that could not be kept."""
+class HistoryRecorder:
+    """Records served bodies that could not be kept."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def lost(self, count: int, reason: str) -> None:
-        """Count and log; the Node's next 200 brings its body again."""
+        """Bodies could not be kept; the next 200 of the Node brings its body again."""
         self._metrics.history_lost.labels(reason).inc(count)
         _log.warning("history_bodies_lost", count=count, reason=reason)
 
 
-class TokenObserver:
-    """Told why a request has no Principal; the caller never is."""
+class TokenRecorder:
+    """Records why a request has no Principal; the caller is not told."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def refused(self, reason: str) -> None:
-        """Count by reason; a debug line for the one who is looking."""
+        """A counter for each reason, and a debug line."""
         self._metrics.refused_tokens.labels(reason).inc()
         _log.debug("token_refused", reason=reason)
 
 
-def outbox_row_parked(row: OutboxRow, because: str) -> None:
+def record_parked_row(row: OutboxRow, because: str) -> None:
     """The ledger and SpiceDB differ until an operator runs ``authz repair``."""
     _log.error("outbox_row_parked", seq=row.seq, object=row.object, cause=because)
 
 
-def warn(event: str, **fields: object) -> None:
-    """A warning of an adapter that has no observer of its own."""
-    _log.warning(event, **fields)
+def warning_logger(event: str) -> Callable[[str], None]:
+    """Logs each warning of an adapter as this event."""
+    return lambda warning: _log.warning(event, warning=warning)

@@ -8,12 +8,12 @@ import structlog
 
 from db.outbox import OutboxRow
 from server.telemetry.metrics import Metrics
-from server.telemetry.observers import (
-    AuditObserver,
-    DropObserver,
-    HistoryObserver,
-    TokenObserver,
-    outbox_row_parked,
+from server.telemetry.recorders import (
+    AuditRecorder,
+    HistoryRecorder,
+    PeerDropRecorder,
+    TokenRecorder,
+    record_parked_row,
 )
 from tests.factories import DOMAIN, node_id
 
@@ -27,7 +27,7 @@ def counted(metrics: Metrics, name: str) -> dict[str, float]:
 
 def test_dropped_peers_are_counted_by_outcome_and_by_nothing_else() -> None:
     metrics = Metrics()
-    observer = DropObserver(metrics)
+    observer = PeerDropRecorder(metrics)
     with structlog.testing.capture_logs():
         for number, outcome in enumerate(
             ["invalid_mesh_ip", "empty_public_key", "invalid_mesh_ip"]
@@ -42,7 +42,7 @@ def test_dropped_peers_are_counted_by_outcome_and_by_nothing_else() -> None:
 def test_lost_audit_rows_are_counted_and_logged_as_an_error() -> None:
     metrics = Metrics()
     with structlog.testing.capture_logs() as lines:
-        AuditObserver(metrics).lost(7, "queue_full")
+        AuditRecorder(metrics).lost(7, "queue_full")
     shown = [(line["event"], line["log_level"], line["count"], line["reason"]) for line in lines]
     assert (shown, counted(metrics, "plexsphere_audit_rows_lost")) == (
         [("audit_rows_lost", "error", 7, "queue_full")],
@@ -53,7 +53,7 @@ def test_lost_audit_rows_are_counted_and_logged_as_an_error() -> None:
 def test_lost_bodies_are_counted_by_reason_and_logged() -> None:
     metrics = Metrics()
     with structlog.testing.capture_logs() as lines:
-        HistoryObserver(metrics).lost(3, "failed")
+        HistoryRecorder(metrics).lost(3, "failed")
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("history_bodies_lost", "warning")
     ]
@@ -62,7 +62,7 @@ def test_lost_bodies_are_counted_by_reason_and_logged() -> None:
 
 def test_refused_tokens_are_counted_by_reason() -> None:
     metrics = Metrics()
-    observer = TokenObserver(metrics)
+    observer = TokenRecorder(metrics)
     with structlog.testing.capture_logs():
         for reason in ("expired", "expired", "no_token"):
             observer.refused(reason)
@@ -75,13 +75,13 @@ def test_refused_tokens_are_counted_by_reason() -> None:
 def test_two_services_of_a_process_count_apart() -> None:
     one, other = Metrics(), Metrics()
     with structlog.testing.capture_logs():
-        TokenObserver(one).refused("expired")
+        TokenRecorder(one).refused("expired")
     assert counted(other, "plexsphere_refused_tokens") == {}
 
 
 def test_a_parked_row_is_an_error_with_its_object_and_the_reason() -> None:
     with structlog.testing.capture_logs() as lines:
-        outbox_row_parked(OutboxRow(7, "node:x", [], None), "INVALID_ARGUMENT")
+        record_parked_row(OutboxRow(7, "node:x", [], None), "INVALID_ARGUMENT")
     assert lines == [
         {
             "event": "outbox_row_parked",
