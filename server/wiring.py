@@ -153,8 +153,8 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
         keys,
         settings.jwt_issuer,
         settings.jwt_audience,
-        settings.jwt_leeway,
-        TOKEN_MAX_BYTES,
+        leeway_s=settings.jwt_leeway,
+        max_bytes=TOKEN_MAX_BYTES,
         on_refused=TokenRecorder(metrics).refused,
     )
     outbox = postgres_outbox(settings)

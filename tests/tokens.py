@@ -16,13 +16,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm, get_default_algorithms
 
 from composer.identity import Principal
-from server.authn.keys import KeySet, ignore_warning, parse_key_set
+from server.authn.keys import KeySet, KeySource, ignore_warning, parse_key_set
 from server.authn.tokens import TokenVerifier
 from tests.fakes import FakeClock
 
 ISSUER = "https://issuer.test"
 AUDIENCE = "plexsphere"
 LEEWAY_S = 30.0
+TOKEN_MAX_BYTES = 4_096
 NODE_ID = "0190aaaa-0000-7000-8000-000000000001"
 
 
@@ -166,6 +167,12 @@ class FixedKeys:
         return True, ""
 
 
+def verifier(keys: KeySource, **options: Any) -> TokenVerifier:
+    """A verifier of the tests' issuer and audience."""
+    limits = {"leeway_s": LEEWAY_S, "max_bytes": TOKEN_MAX_BYTES}
+    return TokenVerifier(keys, ISSUER, AUDIENCE, **{**limits, **options})
+
+
 class Door:
     """A verifier with the reasons it gave."""
 
@@ -173,11 +180,8 @@ class Door:
         self.clock = FakeClock(now)
         self.source = FixedKeys(*keys)
         self.reasons: list[str] = []
-        self.verifier = TokenVerifier(
+        self.verifier = verifier(
             self.source,
-            ISSUER,
-            AUDIENCE,
-            LEEWAY_S,
             clock=self.clock,
             on_refused=self.reasons.append,
             cache_size=cache_size,

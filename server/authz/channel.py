@@ -67,7 +67,7 @@ class SpiceDbChannel:
     def __init__(
         self,
         endpoint: SpiceDbEndpoint,
-        timeout: float = 1.0,
+        timeout: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoint = endpoint

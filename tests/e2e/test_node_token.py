@@ -19,6 +19,7 @@ from server.dev.keys import AUDIENCE, ISSUER
 from server.dev.stack import Stack
 from tests.client import Reply, ask, bearer, pull_path
 from tests.ledger_sql import audit_rows, run_sql
+from tests.tokens import LEEWAY_S, TOKEN_MAX_BYTES
 
 JWKS = "/.well-known/jwks.json"
 PATIENCE_S = 20.0
@@ -108,7 +109,10 @@ def test_the_published_set_is_enough_to_verify_a_token(stack: Stack, tmp_path: P
     kept = tmp_path / "jwks.json"
     kept.write_bytes(reply.body)
     token = renew(stack).json["token"]
-    found = TokenVerifier(file_keys(kept), ISSUER, AUDIENCE).principal([f"Bearer {token}"])
+    verifier = TokenVerifier(
+        file_keys(kept), ISSUER, AUDIENCE, leeway_s=LEEWAY_S, max_bytes=TOKEN_MAX_BYTES
+    )
+    found = verifier.principal([f"Bearer {token}"])
     assert found is not None and found.subject == f"node:{stack.node_id}"
 
 

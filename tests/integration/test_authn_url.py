@@ -18,9 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from server.authn.key_sources import DocumentError, url_keys
-from server.authn.tokens import TokenVerifier
 from server.authn.url_document import UrlDocument
-from tests.tokens import AUDIENCE, ISSUER, ed25519_key, jwks, token
+from tests.tokens import ed25519_key, jwks, token, verifier
 
 KEY = ed25519_key()
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -93,9 +92,9 @@ def self_signed(path: Path) -> Path:
 
 def test_a_token_is_verified_with_keys_from_a_url() -> None:
     with serving(lambda handler: send(handler, jwks(KEY))) as url:
-        verifier = TokenVerifier(url_keys(url), ISSUER, AUDIENCE)
-        assert verifier.principal([f"Bearer {token(KEY)}"]) is not None
-        assert verifier.principal([f"Bearer {token(ed25519_key('other'))}"]) is None
+        over_url = verifier(url_keys(url))
+        assert over_url.principal([f"Bearer {token(KEY)}"]) is not None
+        assert over_url.principal([f"Bearer {token(ed25519_key('other'))}"]) is None
 
 
 def test_keys_are_fetched_over_tls_that_is_verified(tmp_path: Path) -> None:

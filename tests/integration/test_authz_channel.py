@@ -55,7 +55,8 @@ def answering() -> Iterator[tuple[Answering, str]]:
 
 
 def channel_to(address: str, **options: object) -> SpiceDbChannel:
-    return SpiceDbChannel(SpiceDbEndpoint(address, "key", insecure=True), **options)  # type: ignore[arg-type]
+    endpoint = SpiceDbEndpoint(address, "key", insecure=True)
+    return SpiceDbChannel(endpoint, **{"timeout": 1.0, **options})  # type: ignore[arg-type]
 
 
 def soon() -> Deadline:

@@ -114,6 +114,6 @@ def test_a_server_without_tls_is_not_spoken_to(tmp_path: Path) -> None:
 
 def test_without_tls_nothing_leaves_this_machine() -> None:
     """The boot refuses such a setting; so does the channel, whoever wired it."""
-    channel = SpiceDbChannel(SpiceDbEndpoint("192.0.2.1:50051", "key", insecure=True))
+    channel = SpiceDbChannel(SpiceDbEndpoint("192.0.2.1:50051", "key", insecure=True), timeout=1)
     with pytest.raises(AuthzUnavailable, match=r"needs TLS|AuthzUnavailable"):
         SpiceDbAdmin(channel).ping(Deadline.after(1, time.monotonic))

@@ -14,13 +14,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from composer.errors import SigningUnavailable
 from server.authn.key_sources import FixedDocument
 from server.authn.signing import JoinedKeys, JwtMint, OwnKeys, signing_document
-from server.authn.tokens import TokenVerifier
 from tests.fakes import FakeClock, FakeTokenMint
 from tests.ports.token_mint import NODE, TokenMintSuite
 from tests.tokens import (
     AUDIENCE,
     ISSUER,
-    LEEWAY_S,
     FixedKeys,
     SigningKey,
     b64,
@@ -29,6 +27,7 @@ from tests.tokens import (
     es256_key,
     rs256_key,
     token,
+    verifier,
 )
 
 NOW = 1_700_000_000.75
@@ -44,11 +43,8 @@ class Minted:
         self.own = OwnKeys(FixedDocument(json.dumps(key.private_jwk).encode()), clock=self.clock)
         self.mint = JwtMint(self.own, ISSUER, AUDIENCE, self.clock)
         self.reasons: list[str] = []
-        self.verifier = TokenVerifier(
+        self.verifier = verifier(
             JoinedKeys(self.own, FixedKeys(PEOPLE)),
-            ISSUER,
-            AUDIENCE,
-            LEEWAY_S,
             clock=self.clock,
             on_refused=self.reasons.append,
         )
@@ -165,7 +161,7 @@ def test_a_key_in_the_key_set_with_our_kid_signs_nothing_and_ours_goes_on() -> N
     minted = Minted()
     usurper = ed25519_key("ours")
     keys = JoinedKeys(minted.own, FixedKeys(PEOPLE, usurper))
-    minted.verifier = TokenVerifier(keys, ISSUER, AUDIENCE, LEEWAY_S, clock=minted.clock)
+    minted.verifier = verifier(keys, clock=minted.clock)
     assert minted.subject(token(usurper, now=NOW)) is None
     assert minted.subject(minted.mint.mint(NODE).token) == f"node:{NODE}"
 

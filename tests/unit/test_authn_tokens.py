@@ -6,11 +6,9 @@ import pytest
 
 from composer.identity import Principal, PrincipalKind
 from server.authn.keys import KeySet
-from server.authn.tokens import TokenVerifier
 from tests.fakes import FakeClock
 from tests.tokens import (
     AUDIENCE,
-    ISSUER,
     NODE_ID,
     Door,
     FixedKeys,
@@ -21,6 +19,7 @@ from tests.tokens import (
     rs256_key,
     token,
     token_of_length,
+    verifier,
 )
 from tests.tokens import LEEWAY_S as LEEWAY
 
@@ -91,7 +90,7 @@ def test_the_longest_token() -> None:
 def test_a_verifier_for_one_algorithm_refuses_the_others() -> None:
     keys = FixedKeys(ED, ES, RS)
     clock = FakeClock(NOW)
-    only = TokenVerifier(keys, ISSUER, AUDIENCE, algorithms=["ES256"], clock=clock)
+    only = verifier(keys, algorithms=["ES256"], clock=clock)
     assert only.principal([f"Bearer {good(ES)}"]) == NODE
     assert only.principal([f"Bearer {good(ED)}"]) is None
     assert only.principal([f"Bearer {good(RS)}"]) is None
@@ -100,7 +99,7 @@ def test_a_verifier_for_one_algorithm_refuses_the_others() -> None:
 @pytest.mark.parametrize("algorithms", [[], ["HS256"], ["EdDSA", "none"]])
 def test_a_verifier_is_not_built_with_another_algorithm(algorithms: list[str]) -> None:
     with pytest.raises(ValueError, match="algorithms"):
-        TokenVerifier(FixedKeys(ED), ISSUER, AUDIENCE, algorithms=algorithms)
+        verifier(FixedKeys(ED), algorithms=algorithms)
 
 
 def test_a_token_seen_before_still_expires() -> None:
@@ -183,5 +182,5 @@ def test_a_source_or_listener_that_fails_lets_nobody_in_and_raises_nothing() -> 
     def listener(reason: str) -> None:
         raise RuntimeError(reason)
 
-    verifier = TokenVerifier(Broken(), ISSUER, AUDIENCE, on_refused=listener)
-    assert verifier.principal([bearer(GOOD)["Authorization"]]) is None
+    broken = verifier(Broken(), on_refused=listener)
+    assert broken.principal([bearer(GOOD)["Authorization"]]) is None
