@@ -1,25 +1,34 @@
-"""How two snapshots differ, as values: what is added, removed, changed or moved, block by block.
+"""How two snapshots differ: items that are added, removed, changed or moved, block by block.
 
-Pure functions over parsed bodies. The two timestamps of ``reachability`` are no difference: they
-move with every heartbeat while the desired state stands.
+The two timestamps of ``reachability`` do not count: they move with every heartbeat while the
+desired state stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.cli.records import BLOCKS, TIMESTAMPS, Record, records, rules
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from server.cli.failures import ExitCode
+from server.cli.screen import Screen, line, plain, table, write_json
+from server.cli.snapshot_body import BLOCKS, TIMESTAMPS, Record, items, rules
 
 Snapshot = Mapping[str, Any]
 
 ADDED, REMOVED, CHANGED, MOVED = "added", "removed", "changed", "moved"
+_STYLES = {ADDED: "green", REMOVED: "red", CHANGED: "yellow", MOVED: "cyan"}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One item of a block; ``before`` is None when it was added, ``after`` when removed."""
+    """An item of a block; ``before`` is None when it was added, ``after`` when removed."""
 
     kind: str
     item: str
@@ -27,19 +36,23 @@ class Change:
     after: Record | None
 
     def fields(self) -> tuple[str, ...]:
-        """The fields worth showing: those that differ where the item itself stayed, else all."""
+        """The fields to show: those that differ where the item changed, else all."""
         before, after = self.before or {}, self.after or {}
         names = dict.fromkeys((*before, *after))
         if self.kind != CHANGED:
             return tuple(names)
         return tuple(name for name in names if before.get(name) != after.get(name))
 
+    def to_json(self) -> dict[str, Any]:
+        """For scripts."""
+        return {"kind": self.kind, "item": self.item, "before": self.before, "after": self.after}
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """``blocks`` has every block's changes, none for an equal one, in wire order.
+    """``blocks`` has the changes of every block, none for an equal block, in wire order.
 
-    ``timestamps`` are those of reachability that moved: name, before, after. They do not count.
+    ``timestamps`` are those of reachability that moved: name, before, after.
     """
 
     blocks: Mapping[str, tuple[Change, ...]]
@@ -47,14 +60,17 @@ class Difference:
 
     @property
     def same(self) -> bool:
-        """Whether both are the same desired state."""
+        """Whether both snapshots are the same desired state."""
         return not any(self.blocks.values())
 
     def to_json(self) -> dict[str, Any]:
         """For scripts."""
         return {
             "same": self.same,
-            "blocks": {name: [_json(one) for one in found] for name, found in self.blocks.items()},
+            "blocks": {
+                name: [change.to_json() for change in changes]
+                for name, changes in self.blocks.items()
+            },
             "timestamps": [
                 {"field": name, "before": before, "after": after}
                 for name, before, after in self.timestamps
@@ -62,80 +78,80 @@ class Difference:
         }
 
 
-def differences(before: Snapshot, after: Snapshot, apart_from: Iterable[str] = ()) -> Difference:
-    """Compare two bodies. Peers whose node_id is in ``apart_from`` are left out of it."""
-    left_out = frozenset(apart_from)
+def differences(before: Snapshot, after: Snapshot, ignored_peers: Iterable[str] = ()) -> Difference:
+    """Compares two bodies. Peers whose node_id is in ``ignored_peers`` are not compared."""
+    ignored = frozenset(ignored_peers)
     blocks: dict[str, tuple[Change, ...]] = {}
     for name in dict.fromkeys((*BLOCKS, *before, *after)):
-        old, new = records(name, before), records(name, after)
+        old, new = items(name, before), items(name, after)
         if name == "peers":
-            old, new = _without(old, left_out), _without(new, left_out)
-        found = keyed(old, new)
+            old, new = _except(old, ignored), _except(new, ignored)
+        changes = _changes(old, new)
         if name == "policy":
-            found += sequence(rules(before), rules(after))
-        if not found and not left_out and _content(name, before) != _content(name, after):
-            # Equal item by item and still not equal: only an array's order is left.
-            found = [Change(MOVED, f"{name}: the same items in another order", {}, {})]
-        blocks[name] = tuple(found)
+            changes += _rule_changes(rules(before), rules(after))
+        if not changes and not ignored and _content(name, before) != _content(name, after):
+            # Every item is equal, so only the order of an array can differ.
+            changes = [Change(MOVED, f"{name}: the same items in another order", {}, {})]
+        blocks[name] = tuple(changes)
     return Difference(blocks, tuple(_moved_timestamps(before, after)))
 
 
-def keyed(before: Mapping[str, Record], after: Mapping[str, Record]) -> list[Change]:
-    """Items that are known by a key of their own, in the order they first appear."""
-    found: list[Change] = []
+def _changes(before: Mapping[str, Record], after: Mapping[str, Record]) -> list[Change]:
+    """Of items that have a key, in the order in which they first appear."""
+    changes: list[Change] = []
     for key in dict.fromkeys((*before, *after)):
         old, new = before.get(key), after.get(key)
         if old is None:
-            found.append(Change(ADDED, key, None, new))
+            changes.append(Change(ADDED, key, None, new))
         elif new is None:
-            found.append(Change(REMOVED, key, old, None))
+            changes.append(Change(REMOVED, key, old, None))
         elif old != new:
-            found.append(Change(CHANGED, key, old, new))
-    return found
+            changes.append(Change(CHANGED, key, old, new))
+    return changes
 
 
-def sequence(before: list[str], after: list[str]) -> list[Change]:
-    """Rules have no key: they are known by content, and their order matters."""
+def _rule_changes(before: list[str], after: list[str]) -> list[Change]:
+    """Rules have no key: they are compared by their text, and their order matters."""
     removed, added = _edits(before, after)
-    found: list[Change] = []
+    changes: list[Change] = []
     for position, rule in removed:
-        twin = next((one for one in added if one[1] == rule), None)
-        if twin is None:
-            found.append(Change(REMOVED, f"rule {position}", {"rule": rule}, None))
+        moved_to = next((place for place, other in added if other == rule), None)
+        if moved_to is None:
+            changes.append(Change(REMOVED, f"rule {position}", {"rule": rule}, None))
             continue
-        added.remove(twin)
-        places = {"position": position, "rule": rule}, {"position": twin[0], "rule": rule}
-        found.append(Change(MOVED, f"rule {position}", *places))
-    found += [Change(ADDED, f"rule {position}", None, {"rule": rule}) for position, rule in added]
-    return found
+        added.remove((moved_to, rule))
+        places = {"position": position, "rule": rule}, {"position": moved_to, "rule": rule}
+        changes.append(Change(MOVED, f"rule {position}", *places))
+    changes += [Change(ADDED, f"rule {position}", None, {"rule": rule}) for position, rule in added]
+    return changes
 
 
-Placed = list[tuple[int, str]]
+Positions = list[tuple[int, str]]
 
 
-def _edits(before: list[str], after: list[str]) -> tuple[Placed, Placed]:
-    """What leaves and what comes to turn one list into the other, with 1-based positions."""
+def _edits(before: list[str], after: list[str]) -> tuple[Positions, Positions]:
+    """The rules to remove from ``before`` and to add to get ``after``, with 1-based positions."""
     from difflib import SequenceMatcher
 
-    removed: Placed = []
-    added: Placed = []
+    removed: Positions = []
+    added: Positions = []
     matcher = SequenceMatcher(None, before, after, autojunk=False)
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if tag != "equal":
-            removed += [(at + 1, before[at]) for at in range(old_from, old_to)]
-            added += [(at + 1, after[at]) for at in range(new_from, new_to)]
+            removed += [(index + 1, before[index]) for index in range(old_from, old_to)]
+            added += [(index + 1, after[index]) for index in range(new_from, new_to)]
     return removed, added
 
 
-def _without(peers: Mapping[str, Record], node_ids: frozenset[str]) -> dict[str, Record]:
+def _except(peers: Mapping[str, Record], node_ids: frozenset[str]) -> dict[str, Record]:
     return {node_id: peer for node_id, peer in peers.items() if node_id not in node_ids}
 
 
 def _content(name: str, snapshot: Snapshot) -> object:
-    value = snapshot.get(name)
-    if name == "reachability" and isinstance(value, Mapping):
-        return {key: one for key, one in value.items() if key not in TIMESTAMPS}
-    return value
+    block = snapshot.get(name)
+    if name == "reachability" and isinstance(block, Mapping):
+        return {field: value for field, value in block.items() if field not in TIMESTAMPS}
+    return block
 
 
 def _moved_timestamps(before: Snapshot, after: Snapshot) -> Iterable[tuple[str, str, str]]:
@@ -145,10 +161,90 @@ def _moved_timestamps(before: Snapshot, after: Snapshot) -> Iterable[tuple[str, 
             yield name, str(old), str(new)
 
 
-def _json(change: Change) -> dict[str, Any]:
-    return {
-        "kind": change.kind,
-        "item": change.item,
-        "before": change.before,
-        "after": change.after,
-    }
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The words on the screen for the two sides and for each kind of change."""
+
+    before: str
+    after: str
+    kinds: dict[str, str]
+
+
+OVER_TIME = Wording(
+    "earlier",
+    "now",
+    {ADDED: "+ added", REMOVED: "- removed", CHANGED: "~ changed", MOVED: "> moved"},
+)
+TWO_NODES = Wording(
+    "A", "B", {ADDED: "only B", REMOVED: "only A", CHANGED: "differs", MOVED: "elsewhere"}
+)
+
+
+def write_difference(difference: Difference, wording: Wording, as_json: bool) -> None:
+    """To stdout; ends the command with exit code 1 where the snapshots differ."""
+    if as_json:
+        write_json(difference.to_json())
+    else:
+        Screen().print_all(render(difference, wording))
+    if not difference.same:
+        raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def render(difference: Difference, wording: Wording) -> Iterator[Text | Table]:
+    """A table for each block that differs, then the names of the equal blocks."""
+    changed = {name: changes for name, changes in difference.blocks.items() if changes}
+    if not changed:
+        yield line("same", "no block differs")
+    for name, changes in changed.items():
+        if name == "reports" and changes == difference.blocks.get("state"):
+            yield line("reports", "differs as state does: they are the same value")
+        else:
+            yield table(
+                f"{name}  {_counts(changes, wording)}",
+                ("", "item", wording.before, wording.after),
+                [_row(change, wording) for change in changes],
+                folding=2,
+            )
+    equal = [name for name, changes in difference.blocks.items() if not changes]
+    if changed and equal:
+        yield line("same", ", ".join(equal))
+    for field, before, after in difference.timestamps:
+        yield Text.assemble(
+            ("not counted", "dim"), plain(f"  reachability.{field}: {before} -> {after}", "dim")
+        )
+
+
+def _counts(changes: tuple[Change, ...], wording: Wording) -> str:
+    numbers = Counter(change.kind for change in changes)
+    return ", ".join(
+        f"{numbers[kind]:,} {words.lstrip('+-~> ')}"
+        for kind, words in wording.kinds.items()
+        if numbers[kind]
+    )
+
+
+def _row(change: Change, wording: Wording) -> tuple[object, ...]:
+    fields = change.fields()
+    style = _STYLES[change.kind]
+    return (
+        plain(wording.kinds[change.kind], style),
+        change.item,
+        _side(change.before, fields),
+        _side(change.after, fields),
+    )
+
+
+def _side(record: Record | None, fields: tuple[str, ...]) -> str:
+    if record is None:
+        return ""
+    # A rule is shown without the name of its field.
+    parts = (
+        _value(record[name]) if name == "rule" else f"{name}={_value(record[name])}"
+        for name in fields
+        if name in record
+    )
+    return "  ".join(parts) or "-"
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""How a command ends when it cannot do what it was asked: one sentence on stderr, one exit code."""
+"""The end of a command that fails: a sentence on stderr, and an exit code."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import typer
 from typer.core import TyperGroup
 
 from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable
-from server.cli.text import printable
+from server.cli.formats import printable
 
 
 class ExitCode(IntEnum):
-    """What scripts branch on; shown by ``--help``."""
+    """For scripts; ``--help`` lists them."""
 
     OK = 0
     DIFFERENT = 1
@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
 
 
 class Failure(Exception):
-    """A command ends here. The sentence says what is wrong and what to do about it."""
+    """Ends the command. The sentence says what is wrong, and what the operator can do."""
 
     def __init__(self, sentence: str, code: ExitCode = ExitCode.REFUSED) -> None:
         super().__init__(sentence)
@@ -32,14 +32,14 @@ class Failure(Exception):
 
 
 class PlainFailures(TyperGroup):
-    """The one place where an error of any command becomes words: never a stack trace."""
+    """The one place where an error of any command becomes a sentence, never a stack trace."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
         except (typer.Exit, typer.Abort, typer.TyperException):
-            raise  # typer's own ways to end, usage errors among them
+            raise  # typer prints these itself, usage errors among them
         except Exception as error:
             if _is_broken_pipe(error) or ctx.params.get("debug"):
                 raise
@@ -50,8 +50,8 @@ class PlainFailures(TyperGroup):
 
 
 def failure_of(error: Exception) -> Failure:
-    """Any error as a Failure; one without a sentence of its own is ours to mend."""
-    from server.settings import SettingsError  # here: it brings the drivers with it
+    """Any error as a Failure; an error that is not expected is called a fault of the command."""
+    from server.settings import SettingsError  # late, because it imports the drivers
 
     if isinstance(error, Failure):
         return error
@@ -78,12 +78,12 @@ def failure_of(error: Exception) -> Failure:
 
 
 def innermost(error: BaseException) -> str:
-    """What the driver itself said, on one line; it names hosts and roles, never a password."""
+    """The driver's message on one line; it names hosts and roles, never a password."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def _is_broken_pipe(error: Exception) -> bool:
-    """Whether the reader of our output has gone (``| head``), which is nobody's fault."""
+    """Whether the reader of our output has ended (``| head``), which is no failure."""
     return isinstance(error, OSError) and error.errno == errno.EPIPE

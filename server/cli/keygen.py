@@ -11,9 +11,14 @@ import typer
 
 from server.cli.failures import ExitCode, Failure
 
+EXAMPLE = (
+    "plexsphere-state keygen signing-key.json\n\n"
+    "plexsphere-state keygen signing-key.json --step add"
+)
+
 
 class Algorithm(StrEnum):
-    """What a key signs with."""
+    """The algorithm of a key."""
 
     EDDSA = "EdDSA"
     ES256 = "ES256"
@@ -21,7 +26,7 @@ class Algorithm(StrEnum):
 
 
 class Step(StrEnum):
-    """What happens to the file."""
+    """A step of the rotation."""
 
     NEW = "new"
     ADD = "add"
@@ -34,20 +39,21 @@ def keygen(
     step: Annotated[
         Step,
         typer.Option(
-            help="new: a file with one key; add: one more key, trusted and not yet signing; "
-            "promote: the newest key signs; retire: only the key that signs is left.",
+            help="new: make the file, with a key; add: add a key, which is trusted and does not "
+            "sign yet; promote: the newest key signs; retire: remove the keys that do not sign.",
         ),
     ] = Step.NEW,
-    algorithm: Annotated[Algorithm, typer.Option(help="Of a key that is made.")] = Algorithm.EDDSA,
+    algorithm: Annotated[Algorithm, typer.Option(help="Algorithm of a new key.")] = Algorithm.EDDSA,
 ) -> None:
-    """Make a signing key, or rotate it; prints the kids in the file, the one that signs first.
+    """Make a signing key, or rotate it; prints the kids in the file, the signing key's first.
 
-    The file is replaced at once and readable to its owner alone. Private parts are never printed.
+    The file is replaced atomically, and only its owner can read it. Private parts are never
+    printed.
     """
     from server.authn.signing import new_key, read_key_file, write_key_file
 
     if step is Step.NEW and file.exists():
-        raise Failure(f"{file} is there already: --step add puts a key into it.", ExitCode.USAGE)
+        raise Failure(f"{file} exists: --step add adds a key to it.", ExitCode.USAGE)
     try:
         keys = [] if step is Step.NEW else read_key_file(file)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Who gives a command: what the audit calls somebody who comes with a shell instead of a token."""
+"""The name in the audit of a person who works with a shell instead of a token."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import pwd
 import socket
 from pathlib import Path
 
-# Who logged in, by the kernel: it stays through su and sudo. This number says that nobody did.
+# The uid that logged in, kept by the kernel through su and sudo; NOBODY where no user logged in.
 LOGIN = Path("/proc/self/loginuid")
 NOBODY = 2**32 - 1
 
 
 def operator(login: Path = LOGIN) -> str:
-    """``operator:<account>@<machine>``, by this machine's word; no token can say so (claims.py).
+    """``operator:<account>@<machine>``, which no token can have as its subject (claims.py).
 
-    Whoever has the ledger's password may run the command as any account of any machine.
+    It is not proven: a person with the ledger's password can use any account of any machine.
     """
     return f"operator:{_account(_login_uid(login))}@{socket.gethostname()}"
 
@@ -31,5 +31,5 @@ def _login_uid(login: Path) -> int:
 def _account(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
-    except KeyError:  # in a container the user is often a number alone
+    except KeyError:  # in a container the user often has no name
         return str(uid)

@@ -1,4 +1,4 @@
-"""``plexsphere-state grant`` and ``revoke``: roles, in the ledger first and in SpiceDB at once."""
+"""A change of a role by ``grant`` or ``revoke``: in the ledger first, then in SpiceDB."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from server.cli.failures import ExitCode, Failure
-from server.cli.options import AsJson
-from server.cli.screens import Screen, plain, write_json
+from server.cli.screen import Screen, plain, write_json
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from server.authz.command_adapters import CommandAdapters
     from server.authz.roles import RoleAssignment
+
+    # The roles on an object: relation, subject, since.
+    Roles = list[tuple[str, str, datetime]]
 
 SECONDS = 10.0
 
@@ -35,52 +37,30 @@ Object = Annotated[
 ]
 
 
-def grant(subject: Subject, relation: Relation, object: Object, as_json: AsJson = False) -> None:
-    """Give somebody a role; harmless to repeat. It ends with its Domain or Node.
-
-    It is in the ledger and its audit when this ends, and holds at once, or within a second for
-    somebody who was just refused. Exit code 1 when SpiceDB is away: the relay grants it when
-    SpiceDB is back.
-    """
-    _change(subject, relation, object, True, as_json)
-
-
-def revoke(
-    subject: Subject,
-    relation: Relation,
-    object: Object,
-    force: Annotated[
-        bool, typer.Option("--force", help="Even when nobody could manage the platform any more.")
-    ] = False,
-    as_json: AsJson = False,
+def change_role(
+    subject: str,
+    relation: str,
+    object: str,
+    *,
+    granted: bool,
+    as_json: bool,
+    force: bool = False,
 ) -> None:
-    """Take a role back; harmless to repeat. A Node can be kept from being its own agent.
-
-    No request that begins after this ended is answered by that role. Exit code 1 when SpiceDB is
-    away: the role holds until the relay has revoked it, which it does when SpiceDB is back.
-
-    The last one who manages the platform stays, with exit code 3, unless --force is given.
-    """
-    _change(subject, relation, object, False, as_json, force)
-
-
-def _change(
-    subject: str, relation: str, object: str, granted: bool, as_json: bool, force: bool = False
-) -> None:
+    """Grants or revokes, and prints the object's roles. ``force`` revokes the last manager too."""
     from composer.deadline import Deadline
     from composer.errors import AuthzUnavailable
     from server.authz.command_adapters import command_adapters
     from server.authz.roles import NoSuchRole, parse_assignment
-    from server.cli.relaying import say_parked
+    from server.cli.relay import print_parked
     from server.settings import read_settings
 
     try:
         role = parse_assignment(subject, relation, object)
-    except NoSuchRole as wrong:
-        raise Failure(str(wrong), ExitCode.USAGE) from wrong
+    except NoSuchRole as error:
+        raise Failure(str(error), ExitCode.USAGE) from error
     settings = read_settings(tokenless=True)
-    with command_adapters(settings, "roles", say_parked) as parts:
-        changed, held = _record(parts, role, granted, force)
+    with command_adapters(settings, "roles", print_parked) as parts:
+        changed, roles = _record(parts, role, granted, force)
         deadline = Deadline.after(SECONDS, time.monotonic)
         try:
             parts.relay.settle(role.object, deadline)
@@ -88,20 +68,22 @@ def _change(
                 role.principal, role.role.permission, role.object, deadline
             )
         except AuthzUnavailable as error:
-            raise Failure(not_taken_yet(granted, error), ExitCode.DIFFERENT) from error
-    _show(role, changed, holds, held, granted, as_json)
+            raise Failure(not_in_force(granted, error), ExitCode.DIFFERENT) from error
+    if as_json:
+        _write_json(role, changed, holds, roles)
+    else:
+        _show(role, changed, holds, roles, granted)
 
 
-def not_taken_yet(granted: bool, error: Exception) -> str:
-    """SpiceDB may be away, or somebody else be about to bring the row."""
-    then = "it will be granted" if granted else "the role holds until it is revoked"
-    return f"recorded; SpiceDB has not taken it yet ({error}): {then} by the relay."
+def not_in_force(granted: bool, error: Exception) -> str:
+    """For a change that the ledger has and SpiceDB does not have: SpiceDB may be away, or another
+    session may be about to write the row."""
+    effect = "the relay will grant it" if granted else "the role holds until the relay revokes it"
+    return f"recorded; SpiceDB does not have it yet ({error}): {effect}."
 
 
-def _record(
-    parts: CommandAdapters, role: RoleAssignment, granted: bool, force: bool
-) -> tuple[bool, list[tuple[str, str, datetime]]]:
-    """Whether the ledger changed, and who has a role on the object now."""
+def _record(parts: CommandAdapters, role: RoleAssignment, granted: bool, force: bool) -> tuple[bool, Roles]:
+    """Whether the ledger changed, and the roles on the object now."""
     from composer.deadline import Deadline
     from composer.errors import DomainNotFound, NodeNotFound
     from composer.identity import PLATFORM
@@ -111,51 +93,52 @@ def _record(
 
     grants = RoleGrants(parts.dsn)
     deadline = Deadline.after(SECONDS, time.monotonic)
-    one = role.tuple
-    names = (one.resource, one.relation, one.subject)
-    wanted = RoleChange(*names, granted, operator(), relationship(*names))
-    # Only a manager creates Domains, and only this command makes one.
+    stored = role.tuple
+    names = (stored.resource, stored.relation, stored.subject)
+    change = RoleChange(*names, granted, operator(), relationship(*names))
+    # Only a manager creates Domains, and only this command makes a manager.
     keep_last = role.object == PLATFORM and not granted and not force
     try:
-        changed = grants.change(wanted, deadline, keep_last=keep_last)
-        return changed, grants.on(one.resource, deadline)
-    except LastOfItsRole as last:
+        changed = grants.change(change, deadline, keep_last=keep_last)
+        return changed, grants.on(stored.resource, deadline)
+    except LastOfItsRole as error:
         sentence = (
-            f"{one.subject} is the last who may {role.role.permission} the platform; nothing was "
-            "changed: grant it to somebody else first, or add --force."
+            f"{stored.subject} is the last subject that may {role.role.permission} the platform; "
+            "nothing was changed: grant the role to another subject first, or add --force."
         )
-        raise Failure(sentence) from last
-    except (NodeNotFound, DomainNotFound) as gone:
-        kind = "Node" if isinstance(gone, NodeNotFound) else "Domain"
-        sentence = f"the ledger has no {kind} {one.resource.partition(':')[2]}; nothing was changed"
-        raise Failure(f"{sentence}.", ExitCode.USAGE) from gone
+        raise Failure(sentence) from error
+    except (NodeNotFound, DomainNotFound) as error:
+        kind = "Node" if isinstance(error, NodeNotFound) else "Domain"
+        id = stored.resource.partition(":")[2]
+        sentence = f"the ledger has no {kind} {id}; nothing was changed."
+        raise Failure(sentence, ExitCode.USAGE) from error
     finally:
         grants.close()
 
 
-def _show(
-    role: RoleAssignment,
-    changed: bool,
-    holds: bool,
-    held: list[tuple[str, str, datetime]],
-    granted: bool,
-    as_json: bool,
-) -> None:
+def _write_json(role: RoleAssignment, changed: bool, holds: bool, roles: Roles) -> None:
+    from server.authz.roles import permission_of
+
+    listed = [
+        {"subject": subject, "relation": permission_of(relation)} for relation, subject, _ in roles
+    ]
+    write_json({"changed": changed, "holds": holds, "object": role.object, "roles": listed})
+
+
+def _show(role: RoleAssignment, changed: bool, holds: bool, roles: Roles, granted: bool) -> None:
     from composer.identity import PLATFORM
     from server.authz.roles import permission_of
 
     subject, permission, object = role.principal.subject, role.role.permission, role.object
-    if as_json:
-        roles = [{"subject": who, "relation": permission_of(what)} for what, who, _ in held]
-        write_json({"changed": changed, "holds": holds, "object": object, "roles": roles})
-        return
     screen = Screen()
-    word = ("granted" if granted else "revoked") if changed else "as it was"
-    screen.print(plain(f"{word}: {subject} {permission} {object}", "bold"))
+    result = ("granted" if granted else "revoked") if changed else "unchanged"
+    screen.print(plain(f"{result}: {subject} {permission} {object}", "bold"))
     if holds and not granted:
         screen.print(plain(f"{subject} still has {permission} by another role.", "yellow"))
-    for what, who, since in held:
-        screen.print(plain(f"  {who} {permission_of(what)} since {since:%Y-%m-%d %H:%M}Z"))
-    if not held:
-        left = ": nobody can create Domains" if object == PLATFORM else ""
-        screen.print(plain(f"  nobody has a role on {object}{left}.", "yellow" if left else ""))
+    for relation, holder, since in roles:
+        words = f"  {holder} {permission_of(relation)} since {since:%Y-%m-%d %H:%M}Z"
+        screen.print(plain(words))
+    if not roles:
+        effect = ": nobody can create Domains" if object == PLATFORM else ""
+        words = f"  nobody has a role on {object}{effect}."
+        screen.print(plain(words, "yellow" if effect else ""))

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+EXAMPLE = "plexsphere-state settings"
 HEAD = """\
 # Settings
 
@@ -32,7 +33,7 @@ def settings(markdown: Markdown = False) -> None:
 
     The values of this shell are not read and not shown.
     """
-    from server.cli.screens import Screen, table
+    from server.cli.screen import Screen, table
 
     if markdown:
         typer.echo(page(), nl=False)

@@ -1,1 +1,1 @@
-"""A simulated fleet: what plexd does on the wire, many times over."""
+"""A simulated fleet: agents that send what plexd sends, many at a time."""

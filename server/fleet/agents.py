@@ -1,28 +1,78 @@
-"""One simulated agent: a Node's token, its heartbeats, pulls and reports, its own picture."""
+"""A simulated agent: its token, its heartbeats, pulls and reports, and the state it applied."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from server.authn.strict import base64url, json_object
-from server.fleet.picture import Picture
 from server.fleet.wire import UNREADABLE, Answered, send
 
 VERSION = "0.0.0-simulated"
-# SHA-256 of the binary, in base64; plexd's own would say which build it is.
+# SHA-256 of the binary, in base64.
 CHECKSUM = base64.b64encode(hashlib.sha256(VERSION.encode()).digest()).decode()
 REPORT = "inventory"
-# Of a report, so that it is sent compressed (characters, of 4,096 bytes at most).
+# Characters of a report: enough that it is sent compressed, and less than the 4,096 bytes allowed.
 REPORT_SIZE = 3_000
+
+Value = Mapping[str, Any]
+
+
+class Picture:
+    """The state an agent has applied, by differences as plexd does: a missing peer is removed."""
+
+    def __init__(self) -> None:
+        self._peers: dict[str, Value] = {}
+        self._whole: dict[str, Any] = {}
+        # By block and bucket. The two blocks are kept apart, although they should be equal.
+        self._entries: dict[str, dict[str, dict[str, Value]]] = {"state": {}, "reports": {}}
+
+    def apply(self, snapshot: Value) -> int:
+        """Applies a whole snapshot; the number of changes."""
+        corrections = _reconcile(self._peers, snapshot["peers"], "node_id")
+        for name in ("policy", "bridge"):
+            if name not in self._whole or self._whole[name] != snapshot[name]:
+                self._whole[name] = snapshot[name]
+                corrections += 1
+        for block, buckets in self._entries.items():
+            for bucket in buckets.keys() - snapshot[block].keys():
+                corrections += len(buckets.pop(bucket))
+            for bucket, entries in snapshot[block].items():
+                corrections += _reconcile(buckets.setdefault(bucket, {}), entries, "key")
+        return corrections
+
+    @property
+    def desired_state(self) -> Value:
+        """As in the envelope, without ``reachability``, which is no desired state."""
+        blocks = {
+            block: {bucket: _sorted(entries) for bucket, entries in buckets.items()}
+            for block, buckets in self._entries.items()
+        }
+        return {"peers": _sorted(self._peers), **self._whole, **blocks}
+
+
+def _reconcile(present: dict[str, Value], desired: Sequence[Value], key: str) -> int:
+    by_key = {str(value[key]): value for value in desired}
+    stale = [name for name in present if name not in by_key]
+    changed = {name: value for name, value in by_key.items() if present.get(name) != value}
+    for name in stale:
+        del present[name]
+    present.update(changed)
+    return len(stale) + len(changed)
+
+
+def _sorted(by_key: Mapping[str, Value]) -> list[Value]:
+    return [by_key[name] for name in sorted(by_key)]
 
 
 @dataclass(slots=True)
 class Agent:
-    """``etag`` is of the last snapshot applied; ``corrections`` how much its pulls changed."""
+    """``etag`` of the last snapshot applied; ``corrections`` is the number of changes so far."""
 
     url: str
     node_id: str
@@ -34,7 +84,7 @@ class Agent:
     corrections: int = 0
 
     def heartbeat(self) -> Answered:
-        """That it is alive, by its own clock."""
+        """A heartbeat, with the time of the agent's clock."""
         value = {
             "client_now": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
             "binary_checksum": CHECKSUM,
@@ -44,9 +94,9 @@ class Agent:
         return send(self.url, "POST", f"{self._path}/heartbeat", self.token, value)
 
     def pull(self) -> Answered:
-        """What the machine should look like now, applied; all but a 200 keeps what there is."""
-        held = {"If-None-Match": self.etag} if self.conditional and self.etag else {}
-        answered = send(self.url, "GET", f"{self._path}/state", self.token, headers=held)
+        """A pull. A 200 is applied; after any other answer the agent keeps what it has."""
+        condition = {"If-None-Match": self.etag} if self.conditional and self.etag else {}
+        answered = send(self.url, "GET", f"{self._path}/state", self.token, headers=condition)
         if answered.status != 200:
             return answered
         try:
@@ -58,20 +108,20 @@ class Agent:
         return answered
 
     def report(self) -> Answered:
-        """Something of its machine that is another text every time."""
+        """A report with a new text every time."""
         line = f"package {time.time_ns()} of {self.node_id}\n"
         value = {"value": (line * REPORT_SIZE)[:REPORT_SIZE]}
         return send(self.url, "PUT", f"{self._path}/state/reports/{REPORT}", self.token, value)
 
     def renew(self) -> Answered:
-        """Take the next token; the one it has stays good until its own end."""
+        """Gets the next token; the present token stays valid until it expires."""
         answered = send(self.url, "POST", f"{self._path}/token", self.token)
         if answered.status == 200:
             self.token = str(answered.json["token"])
         return answered
 
     def renews_in(self) -> float:
-        """Seconds until a quarter of its token's lifetime is left; less than 0 after that."""
+        """Seconds until a quarter of the token's lifetime is left; negative after that."""
         issued, expires = _lifetime(self.token)
         return expires - (expires - issued) / 4 - time.time()
 
@@ -81,7 +131,7 @@ class Agent:
 
 
 def _lifetime(token: str) -> tuple[float, float]:
-    """When it was issued and when it expires (Unix seconds); an opaque one never does."""
+    """When it was issued and when it expires (Unix seconds); an opaque token never expires."""
     try:
         claims = json_object(base64url(token.split(".")[1]))
         return float(claims["iat"]), float(claims["exp"])

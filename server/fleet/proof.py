@@ -1,7 +1,7 @@
-"""The proof at the end: every agent pulls once more, and every picture equals the ledger.
+"""The proof at the end: every agent pulls once more, and its picture must equal the ledger.
 
-The ledger is asked by a statement of its own: neither the service nor what it composes with is
-asked whether it was right.
+The ledger is read with a statement of the proof's own, so that neither the service nor its composer
+is the witness of itself.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ from uuid import UUID
 from composer.deadline import Deadline
 from db.connections import OneReader
 from db.fleet_pictures import LedgerPicture, LedgerPictures
-from server.fleet.agents import Agent
-from server.fleet.picture import Picture
+from server.fleet.agents import Agent, Picture
 from server.fleet.tally import is_served
 
 SECONDS_A_DOMAIN = 60.0
-# How often who is not in order pulls again: others may write between a pull and the comparison.
+# Further pulls of an agent that differs: others may write between a pull and the comparison.
 ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """By Node, for those that are not proven: what differs, or what its last pull met."""
+    """By Node: what differs from the ledger, or how its last pull was refused."""
 
     unequal: Mapping[str, str]
     silent: Mapping[str, str]
@@ -35,7 +34,7 @@ class Proof:
 def prove(
     agents: Sequence[Agent], clients: int, compare: Callable[[Sequence[Agent]], Mapping[str, str]]
 ) -> Proof:
-    """``compare`` is ``unequal`` of one ledger; ``clients`` pulls at once. Raises ComposerError."""
+    """``compare`` is ``unequal`` on a ledger; ``clients`` pulls at once. Raises ComposerError."""
     pending = list(agents)
     for _ in range(1 + ROUNDS):
         silent = _refused(pending, clients)
@@ -47,7 +46,7 @@ def prove(
 
 
 def _refused(agents: Sequence[Agent], clients: int) -> dict[str, str]:
-    """A pull of each; what those met that got nothing."""
+    """Pulls once for each agent; by Node the refusals."""
     with ThreadPoolExecutor(clients) as pool:
         answers = list(pool.map(Agent.pull, agents))
     return {
@@ -58,43 +57,43 @@ def _refused(agents: Sequence[Agent], clients: int) -> dict[str, str]:
 
 
 def unequal(agents: Sequence[Agent], dsn: str) -> dict[str, str]:
-    """The Nodes whose picture is not the ledger's, each with a reason. Raises ComposerError."""
+    """By Node how its picture differs from the ledger. Raises ComposerError."""
     pictures = LedgerPictures(OneReader(dsn, "plexsphere-state fleet"))
     found: dict[str, str] = {}
     for domain_id in sorted({agent.domain_id for agent in agents}):
         deadline = Deadline.after(SECONDS_A_DOMAIN, time.monotonic)
         ledger = pictures.of_domain(UUID(domain_id), deadline)
-        by_id = {one.node_id: one for one in ledger}
+        by_id = {expected.node_id: expected for expected in ledger}
         for agent in agents:
             if agent.domain_id == domain_id:
-                wanted = by_id.get(agent.node_id)
-                reason = _reason(agent.picture, wanted, ledger)
+                reason = _reason(agent.picture, by_id.get(agent.node_id), ledger)
                 if reason:
                     found[agent.node_id] = reason
     return found
 
 
 def _reason(
-    picture: Picture, wanted: LedgerPicture | None, ledger: Sequence[LedgerPicture]
+    picture: Picture, expected: LedgerPicture | None, ledger: Sequence[LedgerPicture]
 ) -> str | None:
-    if wanted is None:
+    if expected is None:
         return "the ledger does not have it"
-    different = list(_different(picture, wanted, ledger))
+    different = list(_different(picture, expected, ledger))
     return f"{', '.join(different)} differ" if different else None
 
 
 def _different(
-    picture: Picture, wanted: LedgerPicture, ledger: Sequence[LedgerPicture]
+    picture: Picture, expected: LedgerPicture, ledger: Sequence[LedgerPicture]
 ) -> Iterator[str]:
-    held = picture.desired_state
-    if held["peers"] != [one.peer for one in ledger if one.peer and one is not wanted]:
+    state = picture.desired_state
+    peers = [other.peer for other in ledger if other.peer and other is not expected]
+    if state["peers"] != peers:
         yield "peers"
-    if held.get("policy") != wanted.policy:
+    if state.get("policy") != expected.policy:
         yield "policy"
-    # What is in a bridge no operation writes, and no simulated Node has one.
-    if (held.get("bridge") is not None) != wanted.hosts_a_bridge:
+    # No operation writes a bridge, and no simulated Node has one.
+    if (state.get("bridge") is not None) != expected.hosts_a_bridge:
         yield "bridge"
-    # Both say what the ledger's one table says.
+    # Both blocks come from the same table of the ledger.
     for block in ("state", "reports"):
-        if held[block] != wanted.state:
+        if state[block] != expected.state:
             yield block

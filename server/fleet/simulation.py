@@ -1,38 +1,84 @@
-"""The run: agents on their ticks, a bounded number of requests at once, everything tallied."""
+"""A run of a fleet: the agents' ticks, a bounded number of requests at once, a tally of all."""
 
 from __future__ import annotations
 
+import heapq
+import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from server.fleet.agents import Agent
-from server.fleet.schedule import (
-    HEARTBEAT_SECONDS,
-    PULL_SECONDS,
-    REPORT_SECONDS,
-    Due,
-    Schedule,
-)
 from server.fleet.tally import HEARTBEAT, PULL, REPORT, TOKEN, Tally
 from server.fleet.wire import Answered
 
+HEARTBEAT_SECONDS, PULL_SECONDS = 30.0, 60.0
+# Between an agent's reports. plexd has no such interval: it reports when something changed.
+REPORT_SECONDS = 300.0
 INTERVALS = {HEARTBEAT: HEARTBEAT_SECONDS, PULL: PULL_SECONDS, REPORT: REPORT_SECONDS}
-# What a herd does in its first instant: an agent's parts run beside each other.
+# What each agent of a herd sends at the same time as the others.
 AT_ONCE = (HEARTBEAT, PULL)
-# The longest sleep between two looks at the schedule (seconds).
-LOOK = 0.05
-# A herd is thousands of threads, none of which needs the usual 8 MiB.
+# The longest sleep before the schedule is read again (seconds).
+MAX_SLEEP = 0.05
+# A herd is thousands of threads, and none of them needs the usual 8 MiB.
 STACK_BYTES = 256 * 1024
+# Descriptors beside those of the requests: the terminal, the libraries, the ledger.
+DESCRIPTORS = 64
+
+
+@dataclass(order=True, frozen=True, slots=True)
+class Due:
+    """A tick of an agent; ``at`` in seconds since the run began."""
+
+    at: float
+    number: int
+    agent: int = field(compare=False)
+    kind: str = field(compare=False)
+
+
+class Schedule:
+    """Ticks by time, for one thread.
+
+    ``jitter`` moves each tick by up to that share of its interval, earlier or later.
+    """
+
+    def __init__(self, random: Random, jitter: float = 0.0) -> None:
+        self._random = random
+        self._jitter = jitter
+        self._heap: list[Due] = []
+        self._count = 0
+
+    def start(self, agent: int, kind: str, within: float) -> None:
+        """Adds the first tick, at a random time in the first ``within`` seconds."""
+        self._push(self._random.uniform(0.0, within), agent, kind)
+
+    def again(self, due: Due, interval: float, now: float) -> None:
+        """Adds the tick after ``due``. Ticks whose time has passed are left out."""
+        moved = interval * self._random.uniform(-self._jitter, self._jitter)
+        self._push(max(due.at + interval + moved, now), due.agent, due.kind)
+
+    def pop(self, now: float) -> Due | None:
+        """Removes and returns the oldest tick that is due; None where no tick is."""
+        return heapq.heappop(self._heap) if self._heap and self._heap[0].at <= now else None
+
+    @property
+    def next_at(self) -> float | None:
+        return self._heap[0].at if self._heap else None
+
+    def _push(self, at: float, agent: int, kind: str) -> None:
+        self._count += 1
+        heapq.heappush(self._heap, Due(at, self._count, agent, kind))
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How the fleet behaves. ``seconds`` of ticks; ``clients`` requests at once at most, which a
-    herd does not heed: there are as many as it has agents and parts."""
+    """The fleet's behaviour: it ticks for ``seconds``, with ``clients`` requests at once at most.
+
+    A herd has no such bound: every agent sends all of ``AT_ONCE``.
+    """
 
     seconds: float
     clients: int
@@ -41,12 +87,12 @@ class Run:
     seed: int
 
     def threads(self, agents: int) -> int:
-        """Requests at once at most, each with a connection of its own."""
+        """The most requests at once, each with a connection of its own."""
         return agents * len(AT_ONCE) if self.herd else self.clients
 
 
 class Simulation:
-    """No two requests of one kind are ever under way for the same agent."""
+    """An agent never has two requests of the same kind under way."""
 
     def __init__(self, agents: Sequence[Agent], run: Run) -> None:
         self.tally = Tally()
@@ -57,15 +103,15 @@ class Simulation:
         self._finished: list[Due] = []
         self._finishing = threading.Lock()
 
-    def run(self, look: Callable[[float], None], stopped: Callable[[], bool]) -> None:
-        """Ticks until the time is over; ``look`` is told how many seconds have passed.
+    def run(self, progress: Callable[[float], None], stopped: Callable[[], bool]) -> None:
+        """Ticks until the time is over; ``progress`` gets the seconds since the run began.
 
-        Raises RuntimeError where a herd is more threads than the machine has room for.
+        Raises RuntimeError where a herd needs more threads than the machine allows.
         """
         for number in range(len(self._agents)):
             for kind, interval in INTERVALS.items():
                 at_once = self._run.herd and kind in AT_ONCE
-                # A run is short beside the interval of reports, and is to see some.
+                # Reports begin early, because a run is often shorter than their interval.
                 self._schedule.start(number, kind, 0.0 if at_once else min(interval, PULL_SECONDS))
         with ThreadPoolExecutor(self._run.threads(len(self._agents))) as pool:
             if self._run.herd:
@@ -76,13 +122,13 @@ class Simulation:
                 self._put_back(now)
                 while (due := self._schedule.pop(now)) is not None:
                     pool.submit(self._serve, due)
-                look(now)
+                progress(now)
                 next_at = self._schedule.next_at
-                wait = LOOK if next_at is None else min(LOOK, max(0.0, next_at - now))
+                wait = MAX_SLEEP if next_at is None else min(MAX_SLEEP, max(0.0, next_at - now))
                 time.sleep(wait)
 
     def _release(self, pool: ThreadPoolExecutor) -> None:
-        """The first ticks, each in a thread that stands ready before the run begins for all."""
+        """The first ticks, each in a thread. All threads wait at a barrier, and begin together."""
         dues = []
         while (due := self._schedule.pop(0.0)) is not None:
             dues.append(due)
@@ -100,7 +146,7 @@ class Simulation:
         try:
             for due in dues:
                 pool.submit(serve, due)
-        except RuntimeError:  # no room for another thread: those that wait are let go
+        except RuntimeError:  # no further thread is allowed: those at the barrier must end
             gate.abort()
             raise
         finally:
@@ -128,3 +174,13 @@ class Simulation:
 
     def _now(self) -> float:
         return time.monotonic() - self._started
+
+
+def raise_descriptor_limit(connections: int) -> int:
+    """Raises the soft limit of open files as far as needed; how many connections it allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return connections if soft == resource.RLIM_INFINITY else min(connections, soft - DESCRIPTORS)

@@ -1,4 +1,4 @@
-"""What a simulation saw: every exchange with its moment, its status and how long it took."""
+"""The exchanges of a simulation: the time, the status and the latency of each."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One kind of exchange, summed up; in seconds, ``latencies`` in the order of QUANTILES.
+class Kind:
+    """A kind of exchange, summed up; in seconds, ``latencies`` in the order of QUANTILES.
 
-    They count from the moment the exchange was due: a simulator that is late must not make a slow
-    service look fast. ``latest_start`` says how much of them may be the simulator's own.
+    Latencies count from the time the exchange was due, so that a late simulator does not make a
+    slow service look fast. At most ``latest_start`` of them is the simulator's own.
     """
 
-    kind: str
+    name: str
     count: int
     statuses: Counter[int]
     latencies: tuple[float, ...]
@@ -29,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """All that was answered in one second of the run."""
+    """The answers in a second of the run."""
 
     at: int
     statuses: Counter[int]
@@ -38,7 +38,7 @@ class Second:
 
 
 class Tally:
-    """Filled by many threads. Moments are seconds since the run began."""
+    """Written by many threads. Times are seconds since the run began."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -50,7 +50,7 @@ class Tally:
         self.failed = 0  # exchanges that were neither a 2xx nor a 304
 
     def add(self, kind: str, due: float, late: float, status: int, seconds: float) -> None:
-        """Due then, begun ``late`` seconds after that, answered ``seconds`` after it was begun."""
+        """``due`` at that time, begun ``late`` seconds later, answered ``seconds`` after that."""
         with self._lock:
             self._kinds.append(kind)
             self._statuses.append(status)
@@ -62,13 +62,13 @@ class Tally:
     def __len__(self) -> int:
         return len(self._kinds)
 
-    def lines(self) -> list[Line]:
-        """A line a kind."""
+    def kinds(self) -> list[Kind]:
+        """Every kind that has an exchange."""
         with self._lock:
             kinds = list(self._kinds)
             rows = list(zip(kinds, self._statuses, self._seconds, self._late, strict=True))
         return [
-            Line(
+            Kind(
                 kind,
                 len(of_kind),
                 Counter(status for _, status, _, _ in of_kind),
@@ -80,7 +80,7 @@ class Tally:
         ]
 
     def seconds(self) -> list[Second]:
-        """Second by second, those without an answer left out."""
+        """The seconds that have an answer."""
         with self._lock:
             rows = list(zip(self._at, self._statuses, self._seconds, strict=True))
         by_second: dict[int, list[tuple[int, float]]] = {}
@@ -94,7 +94,7 @@ def is_served(status: int) -> bool:
 
 
 def quantiles(values: Iterable[float], wanted: Sequence[float] = QUANTILES) -> tuple[float, ...]:
-    """By nearest rank; zeros where there is nothing."""
+    """By nearest rank; zeros where there are no values."""
     ordered = sorted(values)
     if not ordered:
         return (0.0,) * len(wanted)

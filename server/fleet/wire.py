@@ -1,4 +1,4 @@
-"""One request as plexd sends it: its own connection, gzip by hand, 30 seconds for everything."""
+"""A request as plexd sends it: a connection of its own, gzip, 30 seconds for all of it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from urllib.parse import urlsplit
 
 # plexd's own limits: connecting, and the whole request (seconds).
 CONNECT_SECONDS, WHOLE_SECONDS = 10.0, 30.0
-# Request bodies above this are sent compressed; of a compressed answer no more is read (bytes).
+# Larger request bodies are sent compressed; a larger answer is not inflated to its end (bytes).
 GZIP_ABOVE, INFLATED_MAX = 1_024, 10 * 1024 * 1024
 USER_AGENT = "plexd/0.0.0-simulated"
-# What stands for the status where none came: nothing listened, or not in time.
+# In place of a status where none came: nothing listened, or the time was over.
 NO_ANSWER = 0
-# A compressed answer that is broken, or cut at INFLATED_MAX, as plexd makes nothing of it.
+# A compressed answer that is broken, or cut at INFLATED_MAX: plexd cannot use it.
 UNREADABLE = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came back. ``seconds`` from the first byte sent to the last received; names of
-    ``headers`` are in lower case."""
+    """An answer. ``seconds`` from the first byte sent to the last received; names of ``headers``
+    are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,7 +41,7 @@ class Answered:
 
     @property
     def code(self) -> str:
-        """The Problem's code, or the bare status."""
+        """The Problem's code, or the status."""
         try:
             return str(self.json["code"])
         except (ValueError, KeyError, TypeError):
@@ -66,7 +66,7 @@ def send(
     value: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answered:
-    """Never raises for what the network or the service does: that is what is being observed."""
+    """Never raises for a fault of the network or the service: NO_ANSWER is the result then."""
     started = time.monotonic()
     ends = started + WHOLE_SECONDS
     target = urlsplit(url)
@@ -111,7 +111,7 @@ def _body(value: Mapping[str, Any] | None) -> tuple[bytes | None, dict[str, str]
 
 
 def _inflated(status: int, packed: bytes) -> tuple[int, bytes]:
-    """The body, with the status it then has."""
+    """The status, or UNREADABLE; and the body."""
     inflating = zlib.decompressobj(wbits=31)
     try:
         found = inflating.decompress(packed, INFLATED_MAX)
@@ -121,14 +121,14 @@ def _inflated(status: int, packed: bytes) -> tuple[int, bytes]:
 
 
 class _Timed:
-    """A socket whose every read ends at one moment: a timeout of its own begins anew with each."""
+    """A socket whose reads all end at one time; its own timeout would begin anew with each read."""
 
     def __init__(self, sock: socket.socket, ends: float) -> None:
         self._sock = sock
         self._ends = ends
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """What http.client reads an answer from."""
+        """The file from which http.client reads an answer."""
         return io.BufferedReader(_TimedReads(self._sock, self._ends))
 
 
@@ -136,7 +136,7 @@ class _TimedReads(io.RawIOBase):
     def __init__(self, sock: socket.socket, ends: float) -> None:
         self._sock = sock
         self._ends = ends
-        # What http.client closes before it reads on is open for as long as this is.
+        # http.client closes the socket before it has read everything; this file keeps it open.
         self._reads = sock.makefile("rb", buffering=0)
 
     def readable(self) -> bool:
@@ -152,5 +152,5 @@ class _TimedReads(io.RawIOBase):
 
 
 def _left(ends: float) -> float:
-    """Seconds. Zero would mean not to wait at all, so that nothing at all could be read."""
+    """Seconds left; never zero, which would mean not to wait, so that nothing could be read."""
     return max(0.001, ends - time.monotonic())

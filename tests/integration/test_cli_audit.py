@@ -12,7 +12,7 @@ from typer.testing import Result
 
 from db.migrate import migrate
 from tests.integration.ledger_rows import Hand
-from tests.unit.test_cli_pulling import failed, run
+from tests.unit.test_cli_service import failed, run
 
 if TYPE_CHECKING:
     from tests.integration.ledger_fixtures import FreshDatabase
@@ -92,6 +92,6 @@ def test_prune_that_finds_a_day_in_use_says_by_whom_and_is_not_done(hand: Hand) 
 
 @pytest.mark.parametrize("age", ["", "30", "0d", "-1d", "1h", "30 days", "٣d", "1e3d", "123456d"])
 def test_an_age_that_is_none_is_a_usage_error(hand: Hand, age: str) -> None:
-    assert "--older-than is to be days or weeks" in failed(
+    assert "--older-than must be days or weeks" in failed(
         audit(hand, "prune", f"--older-than={age}"), 2
     )

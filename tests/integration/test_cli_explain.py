@@ -15,7 +15,7 @@ from db.explain import Explanation, explain
 from db.ledger import PostgresLedger
 from db.pool import ReadPool
 from db.statements import statement
-from server.cli.explanations import PEER, failures, verdict
+from server.cli.explanation import PEER, failures, peer_outcome
 from tests.factories import ALLOW_HTTPS, payload
 from tests.fakes import FakeDropReporter
 from tests.integration.ledger_rows import Hand
@@ -42,7 +42,7 @@ def explained_peers(found: Explanation) -> dict[str, str | None]:
     """The same, as the explanation has it."""
     peers: dict[str, str | None] = {}
     for node in found.domain:
-        if verdict(node, found.node.id)[0] == PEER:
+        if peer_outcome(node, found.node.id)[0] == PEER:
             served = [one for one in node.assignments if one.served]
             endpoints = [
                 f"[{one.host}]:{one.port}" if ":" in one.host else f"{one.host}:{one.port}"

@@ -15,7 +15,7 @@ import pytest
 from composer.policy import RuleSetRow
 from db.fleet import PostgresFleet
 from db.pool import ReadPool
-from server.cli.fleet_states import fleet_status
+from server.cli.fleet.node_states import fleet_status
 from server.fleet.agents import Agent
 from server.fleet.proof import unequal
 from tests.factories import ALLOW_HTTPS, rule_set

@@ -10,7 +10,7 @@ import pytest
 
 from server.cli.failures import ExitCode
 from tests.integration.ledger_rows import Hand
-from tests.unit.test_cli_pulling import failed, run
+from tests.unit.test_cli_service import failed, run
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 

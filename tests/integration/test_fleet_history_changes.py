@@ -13,7 +13,7 @@ from typer.testing import Result
 from server.cli.failures import ExitCode
 from tests.integration.ledger_rows import Hand
 from tests.unit.test_cli_differences import plain_node
-from tests.unit.test_cli_pulling import run
+from tests.unit.test_cli_service import run
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
@@ -129,7 +129,7 @@ def test_a_body_that_was_too_large_is_named_and_passed_over(hand: Hand, node: UU
 def test_what_somebody_changed_in_the_ledger_is_said(hand: Hand, node: UUID) -> None:
     hand.run("UPDATE plexsphere.node_bodies SET body = 'x' WHERE node_id = %s", node)
     result = history(hand, node, "--last")
-    assert (result.exit_code, f"what is kept of {B}" in result.stderr) == (ExitCode.REFUSED, True)
+    assert (result.exit_code, f"the kept body of {B}" in result.stderr) == (ExitCode.REFUSED, True)
 
 
 def test_without_bodies_the_list_says_which_setting_keeps_them(hand: Hand, node: UUID) -> None:

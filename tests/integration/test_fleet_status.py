@@ -13,13 +13,13 @@ import pytest
 from db.audit_batch import AuditBatchWriter, Recorded
 from db.pool import ReadPool
 from server.cli.failures import Failure
-from server.cli.fleet import seconds_of
+from server.cli.options import seconds
 from tests.factories import key_bytes
 from tests.integration.ledger_audit import own_pull
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 from tests.pulls import Puller
-from tests.unit.test_cli_pulling import failed, run
+from tests.unit.test_cli_service import failed, run
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
@@ -250,4 +250,4 @@ def test_a_domain_that_is_none_is_said_to_be_none(fleet: Fleet) -> None:
 @pytest.mark.parametrize("text", ["", "5 m", "-1s", "1w", "5min", "1e3"])
 def test_an_age_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(Failure):
-        seconds_of(text)
+        seconds(text, "--max-age")

@@ -22,7 +22,7 @@ from tests.factories import DOMAIN, key_bytes
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import add_domain, forget, registries
 from tests.ports.deadlines import in_time
-from tests.unit.test_cli_pulling import run
+from tests.unit.test_cli_service import run
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 

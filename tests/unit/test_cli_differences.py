@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from server.cli.bodies import parse_snapshot
 from server.cli.differences import Change, Difference, differences
-from server.cli.records import rule_line
+from server.cli.snapshot_body import parse_snapshot, rule_line
 from server.contract.document import Contract
 
 Body = dict[str, Any]
@@ -156,7 +155,7 @@ def test_a_block_of_a_later_contract_is_compared_as_a_whole() -> None:
 def test_two_nodes_that_are_each_others_peers_do_not_differ_by_that() -> None:
     a, b = bridge_node(), bridge_node()
     a["peers"], b["peers"] = a["peers"][:1], b["peers"][1:]
-    assert differences(a, b, apart_from=(FIRST_PEER, SECOND_PEER)).same
+    assert differences(a, b, ignored_peers=(FIRST_PEER, SECOND_PEER)).same
     assert not differences(a, b).same
 
 

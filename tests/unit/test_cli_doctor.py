@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from db.outbox import Lag
-from server.cli.checks import (
+from server.cli.diagnosis import (
     MAX_SKEW_SECONDS,
     all_checks,
     clock_check,
@@ -22,7 +22,7 @@ from server.cli.checks import (
 from server.receipt import LOAD_BEARING
 from server.settings import Settings, SettingsError
 from tests.tokens import ed25519_key, write_jwks
-from tests.unit.test_cli_pulling import run
+from tests.unit.test_cli_service import run
 
 NOWHERE = "127.0.0.1:1"
 
@@ -111,7 +111,7 @@ def test_the_receipt_of_a_service_without_ports() -> None:
     [
         (Lag(0, 0.0, 0), ""),
         (Lag(3, 0.2, 0), ""),
-        (Lag(3, 60.0, 0), "a `plexsphere-state relay` runs"),
+        (Lag(3, 60.0, 0), "start `plexsphere-state relay`"),
         (Lag(0, 0.0, 1), "authz repair"),
     ],
 )
@@ -122,7 +122,11 @@ def test_an_outbox_that_nobody_drains_or_that_holds_parked_rows_is_bad(lag: Lag,
 
 @pytest.mark.parametrize(
     ("swept", "ok", "said"),
-    [(4.9, True, "4.9 s ago"), (20.5, False, "20.5 s ago"), (None, False, "none has ever swept")],
+    [
+        (4.9, True, "4.9 s ago"),
+        (20.5, False, "20.5 s ago"),
+        (None, False, "no evaluator has ever swept"),
+    ],
 )
 def test_an_evaluator_that_sweeps_no_more_or_never_did_is_bad(
     swept: float | None, ok: bool, said: str

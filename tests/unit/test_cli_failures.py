@@ -13,7 +13,7 @@ import server.cli
 from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable
 from server.cli.failures import ExitCode, Failure, failure_of
 from server.settings import SettingsError
-from tests.unit.test_cli_pulling import NODE, failed, run
+from tests.unit.test_cli_service import NODE, failed, run
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_every_command_has_an_example_in_its_help() -> None:
     app = typer.main.get_command(server.cli.build_app())
     commands = [
         f"{name} {sub}".strip()
-        for name, one in app.commands.items()
-        for sub in getattr(one, "commands", ("",))
+        for name, made in app.commands.items()
+        for sub in getattr(made, "commands", ("",))
     ]
     assert sorted([*commands, "audit"]) == sorted(
         [
@@ -113,8 +113,8 @@ def test_a_command_starts_without_importing_the_others() -> None:
     found = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout
-    assert "'server.cli.fleet'" in found
-    for module in ("running", "snapshots", "auditing", "comparing", "roles"):
+    assert "'server.cli.fleet.status'" in found
+    for module in ("dev", "snapshot", "audit", "authz", "fleet.simulate", "roles"):
         assert f"'server.cli.{module}'" not in found
 
 
@@ -129,5 +129,5 @@ def test_unknown_options_are_a_usage_error() -> None:
 def test_without_the_embedded_parts_dev_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("server.cli.running.find_spec", lambda name: None)
+    monkeypatch.setattr("server.cli.dev.find_spec", lambda name: None)
     assert "make run" in failed(run("dev"), ExitCode.USAGE)

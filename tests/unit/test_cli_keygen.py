@@ -10,7 +10,7 @@ import pytest
 
 from server.authn.signing import OwnKeys, signing_document
 from server.cli.failures import ExitCode
-from tests.unit.test_cli_pulling import failed, run
+from tests.unit.test_cli_service import failed, run
 
 ALGORITHMS = ["EdDSA", "ES256", "RS256"]
 
@@ -64,7 +64,7 @@ def test_who_may_read_the_file_may_go_on_reading_it(tmp_path: Path) -> None:
 def test_a_key_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "key.json"
     before = keygen(file)
-    assert "is there already" in failed(run("keygen", str(file)), ExitCode.USAGE)
+    assert "exists" in failed(run("keygen", str(file)), ExitCode.USAGE)
     assert kids(file) == before
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from composer.errors import AuthzUnavailable
-from server.cli.roles import not_taken_yet
+from server.cli.roles import not_in_force
 
 
 def test_a_row_in_another_hand_does_not_make_spicedb_one_that_is_away() -> None:
-    said = not_taken_yet(True, AuthzUnavailable("another drainer holds the object"))
+    said = not_in_force(True, AuthzUnavailable("another drainer holds the object"))
     assert said == (
-        "recorded; SpiceDB has not taken it yet (another drainer holds the object): "
-        "it will be granted by the relay."
+        "recorded; SpiceDB does not have it yet (another drainer holds the object): "
+        "the relay will grant it."
     )
 
 
 def test_a_role_that_is_to_go_is_said_to_hold_until_then() -> None:
-    said = not_taken_yet(False, AuthzUnavailable("SpiceDB: UNAVAILABLE"))
-    assert said.endswith("(SpiceDB: UNAVAILABLE): the role holds until it is revoked by the relay.")
+    said = not_in_force(False, AuthzUnavailable("SpiceDB: UNAVAILABLE"))
+    assert said.endswith("(SpiceDB: UNAVAILABLE): the role holds until the relay revokes it.")

@@ -13,7 +13,7 @@ import pytest
 from server.dev import run
 from server.dev.process import StackError
 from server.settings import SettingsError, read_settings
-from tests.unit.test_cli_pulling import run as command
+from tests.unit.test_cli_service import run as command
 
 ROOT = Path(__file__).resolve().parents[2]
 

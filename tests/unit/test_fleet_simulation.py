@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 
 from server.cli.failures import Failure
-from server.cli.fleet_simulate import _make_room
-from server.fleet.agents import Agent
-from server.fleet.descriptors import room_for
-from server.fleet.picture import Picture
+from server.cli.fleet.simulate import _allow_connections
+from server.fleet.agents import Agent, Picture
 from server.fleet.proof import Proof, prove
-from server.fleet.schedule import HEARTBEAT_SECONDS, Schedule
-from server.fleet.simulation import Run, Simulation
+from server.fleet.simulation import (
+    HEARTBEAT_SECONDS,
+    Run,
+    Schedule,
+    Simulation,
+    raise_descriptor_limit,
+)
 from server.fleet.tally import HEARTBEAT, PULL, Tally, quantiles
 from server.fleet.wire import NO_ANSWER, Answered
 from tests.control_plane import Control, control_plane
@@ -112,7 +115,7 @@ def test_a_herd_is_as_many_connections_at_once_as_it_has_agents() -> None:
         patch.setattr(Agent, "pull", exchange)
         patch.setattr(Agent, "heartbeat", exchange)
         simulation.run(lambda now: None, lambda: False)
-    assert [line.count for line in simulation.tally.lines()] == [40, 40]
+    assert [kind.count for kind in simulation.tally.kinds()] == [40, 40]
     assert run.threads(40) == 80
 
 
@@ -122,20 +125,20 @@ def test_more_connections_than_files_may_be_open_are_told_from_those_that_fit(
     limits = [(1_024, 2_048)]
     monkeypatch.setattr("resource.getrlimit", lambda which: limits[-1])
     monkeypatch.setattr("resource.setrlimit", lambda which, value: limits.append(value))
-    assert room_for(960) == 960
+    assert raise_descriptor_limit(960) == 960
     assert len(limits) == 1
-    assert room_for(1_000) == 1_000
+    assert raise_descriptor_limit(1_000) == 1_000
     assert limits[-1] == (1_064, 2_048)
-    assert room_for(5_000) == 2_048 - 64
+    assert raise_descriptor_limit(5_000) == 2_048 - 64
     with pytest.raises(Failure, match=r"ulimit -n"):
-        _make_room(5_000, 2_500)
+        _allow_connections(5_000, 2_500)
 
 
 def test_latencies_count_from_when_the_exchange_was_due() -> None:
     tally = Tally()
     tally.add(PULL, 1.0, 0.5, 200, 0.25)
-    assert tally.lines()[0].latencies == (0.75,) * 5
-    assert tally.lines()[0].latest_start == 0.5
+    assert tally.kinds()[0].latencies == (0.75,) * 5
+    assert tally.kinds()[0].latest_start == 0.5
     assert [(one.at, one.p99) for one in tally.seconds()] == [(1, 0.75)]
 
 
@@ -144,7 +147,7 @@ def test_a_run_ticks_every_agent() -> None:
         agents = [Agent(url, f"n-{number}", "d-1", "t") for number in range(5)]
         simulation = Simulation(agents, Run(seconds=0.3, clients=4, jitter=0.0, herd=True, seed=1))
         simulation.run(lambda now: None, lambda: False)
-        assert {line.kind: line.count for line in simulation.tally.lines()} == {
+        assert {kind.name: kind.count for kind in simulation.tally.kinds()} == {
             PULL: 5,
             HEARTBEAT: 5,
         }
@@ -196,4 +199,4 @@ def test_each_block_of_entries_is_held_as_it_came(block: str) -> None:
 
 def test_an_empty_tally_can_be_summed_up() -> None:
     tally = Tally()
-    assert (tally.lines(), tally.failed, len(tally)) == ([], 0, 0)
+    assert (tally.kinds(), tally.failed, len(tally)) == ([], 0, 0)

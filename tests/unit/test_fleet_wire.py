@@ -138,4 +138,4 @@ def test_a_token_is_renewed_before_it_expires_and_the_next_one_is_used() -> None
         ("/v1/nodes/n-1/token", f"Bearer {old}"),
         ("/v1/nodes/n-1/heartbeat", f"Bearer {renewed}"),
     ]
-    assert {line.kind for line in simulation.tally.lines()} == {PULL, HEARTBEAT, TOKEN}
+    assert {kind.name for kind in simulation.tally.kinds()} == {PULL, HEARTBEAT, TOKEN}

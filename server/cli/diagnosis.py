@@ -1,0 +1,181 @@
+"""The checks of ``doctor``: everything that a pull needs, each with its remedy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from composer.deadline import Deadline
+from composer.errors import AuthzUnavailable, ComposerError
+from composer.reachability import PAUSE_AFTER
+from db.explain import clock_ahead
+from db.followers import followers
+from db.health import schema_version
+from db.migrate import expected_version
+from db.outbox import Lag
+from db.pool import ReadPool
+from server.authn.key_sources import key_source
+from server.authz.admin import SpiceDbAdmin, missing_from
+from server.authz.channel import SpiceDbChannel
+from server.cli.failures import innermost
+from server.settings import Settings, SettingsError, read_settings
+from server.workers.relay import LATE_SECONDS
+
+CHECK_SECONDS = 3.0
+# Less than the 30 s of leeway in a token's times, and than the 60 s of silence that make a Node
+# stale: a difference of this size is a fault, and has no effect yet.
+MAX_SKEW_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A line of the output; ``mend`` is the remedy, empty when ``ok``."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+
+def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
+    """One after the other; where the settings are bad, nothing else can be checked."""
+    try:
+        settings = read()
+    except SettingsError as error:
+        for complaint in error.complaints:
+            yield Check("settings", False, complaint, "set the variable, then run doctor again")
+        return
+    if not settings.provisioned:
+        yield Check(
+            "settings",
+            False,
+            "PLEXSPHERE_DSN is not set, so every pull is answered 501",
+            "set PLEXSPHERE_DSN (`. .dev/env` beside `make run`), then run doctor again",
+        )
+        return
+    yield Check("settings", True, "complete and well-formed")
+    yield from ledger_checks(settings)
+    yield from spicedb_checks(settings)
+    yield from follower_checks(settings)
+    yield keys_check(settings)
+
+
+def ledger_checks(settings: Settings) -> Iterator[Check]:
+    """Postgres answers, has the schema of this release, and agrees with our clock."""
+    pool = ReadPool(settings.dsn, size=1, statement_timeout=CHECK_SECONDS)
+    try:
+        found = schema_version(pool, _deadline())
+    except ComposerError as error:
+        mend = "check PLEXSPHERE_DSN, that Postgres runs there, and that it lets this role in"
+        yield Check("postgres", False, innermost(error), mend)
+        return
+    finally:
+        pool.close()
+    yield Check("postgres", True, "answers")
+    yield schema_check(found, expected_version())
+    try:
+        ahead = clock_ahead(settings.dsn, CHECK_SECONDS, time.monotonic, time.time)
+    except ComposerError as error:
+        yield Check(
+            "clock", False, innermost(error), "Postgres stopped answering: run doctor again"
+        )
+        return
+    yield clock_check(ahead)
+
+
+def schema_check(found: int, expected: int) -> Check:
+    """The version of the ledger's schema is that of this release."""
+    if found < expected:
+        detail = f"at version {found}, and this release needs {expected}"
+        return Check("ledger schema", False, detail, "run `plexsphere-state migrate`")
+    if found > expected:
+        detail = f"at version {found}, newer than the {expected} of this release"
+        return Check("ledger schema", False, detail, "run the release that migrated it")
+    return Check("ledger schema", True, f"at version {found}")
+
+
+def clock_check(ahead: float) -> Check:
+    """The clocks of Postgres and this machine agree; Postgres is ``ahead`` seconds ahead."""
+    direction = "ahead of" if ahead > 0 else "behind"
+    detail = f"Postgres is {abs(ahead):.3f} s {direction} this machine"
+    if abs(ahead) <= MAX_SKEW_SECONDS:
+        return Check("clock", True, detail)
+    return Check("clock", False, detail, "have both follow a time server (NTP)")
+
+
+def spicedb_checks(settings: Settings) -> Iterator[Check]:
+    """SpiceDB answers, has all of our schema, and answers a check."""
+    channel = SpiceDbChannel(settings.spicedb, timeout=CHECK_SECONDS)
+    admin = SpiceDbAdmin(channel)
+    try:
+        text = admin.read_schema(_deadline())
+    except AuthzUnavailable as error:
+        mend = "check PLEXSPHERE_SPICEDB_ENDPOINT, _TOKEN and _CA, and that SpiceDB runs there"
+        yield Check("spicedb", False, str(error), mend)
+        return
+    else:
+        yield Check("spicedb", True, "answers")
+        yield _spicedb_schema(text, admin)
+    finally:
+        channel.close()
+
+
+def follower_checks(settings: Settings) -> Iterator[Check]:
+    """SpiceDB follows the ledger, and an evaluator sweeps; no check where Postgres is away."""
+    pool = ReadPool(settings.dsn, size=1, statement_timeout=CHECK_SECONDS)
+    try:
+        found = followers(pool, _deadline())
+    except ComposerError:
+        return
+    finally:
+        pool.close()
+    yield outbox_check(found.lag)
+    yield evaluator_check(found.swept)
+
+
+def outbox_check(lag: Lag) -> Check:
+    """Rows wait for milliseconds where a relay runs, and none is parked."""
+    detail = f"{lag.waiting} waiting, the oldest for {lag.seconds:.1f} s; {lag.parked} parked"
+    if lag.parked:
+        mend = "run `plexsphere-state authz repair`, and look for outbox_row_parked in the log"
+        return Check("outbox", False, detail, mend)
+    if lag.seconds > LATE_SECONDS:
+        return Check("outbox", False, detail, "start `plexsphere-state relay`")
+    return Check("outbox", True, detail if lag.waiting else "SpiceDB has every row")
+
+
+def evaluator_check(swept: float | None) -> Check:
+    """The last sweep was ``swept`` seconds ago: less than a pause (None: never)."""
+    mend = "start `plexsphere-state evaluator`: until then no Node changes state"
+    if swept is None:
+        return Check("evaluator", False, "no evaluator has ever swept", mend)
+    detail = f"swept {swept:.1f} s ago"
+    if swept > PAUSE_AFTER.total_seconds():
+        return Check("evaluator", False, detail, mend)
+    return Check("evaluator", True, detail)
+
+
+def _spicedb_schema(text: str | None, admin: SpiceDbAdmin) -> Check:
+    mend = "write server/authz/schema.zed to it (`zed schema write`)"
+    if text is None:
+        return Check("spicedb schema", False, "it has none", mend)
+    missing = missing_from(text)
+    if missing:
+        return Check("spicedb schema", False, f"lacks {'; '.join(missing)}", mend)
+    try:
+        admin.ping(_deadline())
+    except AuthzUnavailable as error:
+        return Check("spicedb schema", False, str(error), "read SpiceDB's log")
+    return Check("spicedb schema", True, "is ours, and checks are answered")
+
+
+def keys_check(settings: Settings) -> Check:
+    """At least one key verifies tokens."""
+    usable, detail = key_source(settings.jwks).describe()
+    mend = "" if usable else "put a JWKS with an EdDSA, ES256 or RS256 key at PLEXSPHERE_JWKS"
+    return Check("jwks", usable, detail, mend)
+
+
+def _deadline() -> Deadline:
+    return Deadline.after(CHECK_SECONDS, time.monotonic)

@@ -1,0 +1,3 @@
+"""A whole Domain at once."""
+
+SUBCOMMANDS = ("simulate", "status", "history")

@@ -1,0 +1,163 @@
+"""``plexsphere-state fleet status``: a Domain's Nodes, the worst first."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from server.cli.failures import ExitCode, Failure
+from server.cli.formats import counted, duration, utc
+from server.cli.options import AsJson, Dsn, domain_id, seconds, usable_dsn
+from server.cli.screen import Screen, line, plain, table, write_json
+
+if TYPE_CHECKING:
+    from server.cli.fleet.node_states import FleetStatus, NodeStatus
+
+EXAMPLE = "plexsphere-state fleet status --domain $PLEXSPHERE_DOMAIN_ID --max-age 10m"
+READ_SECONDS = 30.0
+BAR = 60  # characters
+# By state: the character of the bar, and the colour.
+_MARKS = {
+    "current": ("█", "green"),
+    "behind": ("▒", "yellow"),
+    "never": ("░", "blue"),
+    "corrupt": ("×", "red"),
+}
+_COLUMNS = (
+    "node",
+    "state",
+    "without it for",
+    "last grant",
+    "last heartbeat",
+    "runs",
+    "since",
+    "current",
+    "name",
+)
+
+
+def status(
+    domain: Annotated[
+        str,
+        typer.Option(
+            "--domain", envvar="PLEXSPHERE_DOMAIN_ID", help="The Domain's id.", show_default=False
+        ),
+    ],
+    max_age: Annotated[
+        str, typer.Option("--max-age", help="The longest time without it: 300s, 5m, 2h, 1d.")
+    ] = "5m",
+    limit: Annotated[
+        int, typer.Option(min=0, help="Number of Nodes, the worst; 0 shows all.")
+    ] = 100,
+    dsn: Dsn = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show which Nodes run the desired state, by what each was last granted.
+
+    A Node is current when a pull would give it the same now, apart from its own reachability, and
+    behind when not; never when it was granted nothing yet; corrupt when its rows make no snapshot.
+
+    The time without the desired state is the longest possible ("≤"): since the Node's last grant,
+    or its registration. An agent that pulls every 60 s is behind for a minute at most.
+
+    --max-age limits that time, not the silence of a Node: a current Node is never too late, however
+    long ago its last grant was. The exit code is 1 when a Node exceeds it. With less than the
+    interval of the pulls (60 s) healthy Nodes exceed it too.
+
+    A grant is a pull by the Node's own agent. A pull by another caller, or a HEAD, does not show
+    what the Node runs.
+
+    Grants come from the audit: with PLEXSPHERE_AUDIT=0 the service records none.
+    """
+    from composer.deadline import Deadline
+    from composer.errors import DomainNotFound
+    from db.connections import OneReader
+    from db.fleet import PostgresFleet
+    from server.cli.fleet.node_states import fleet_status
+
+    addressed, longest = domain_id(domain, "--domain"), seconds(max_age, "--max-age")
+    reader = OneReader(usable_dsn(dsn), "plexsphere-state fleet")
+    deadline = Deadline.after(READ_SECONDS, time.monotonic)
+    # A Domain is a hundred thousand small values without a reference cycle: collecting garbage
+    # would cost time and free nothing.
+    gc.disable()
+    try:
+        moment = PostgresFleet(reader).of_domain(UUID(addressed), deadline)
+        fleet = fleet_status(moment, longest)
+    except DomainNotFound as error:
+        raise Failure(f"the ledger has no Domain {addressed}.") from error
+    finally:
+        gc.freeze()
+        gc.enable()
+    if as_json:
+        write_json(fleet.to_json())
+    else:
+        Screen().print_all(render(fleet, limit))
+    if fleet.late:
+        raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def render(fleet: FleetStatus, limit: int) -> Iterator[Text | Table]:
+    """A bar, a sentence, and a table of the ``limit`` worst Nodes, or of all where it is 0."""
+    yield line("Domain", f"{fleet.domain_id}  {counted(len(fleet.nodes), 'Node')}")
+    if not fleet.nodes:
+        return
+    yield _bar(fleet)
+    yield _counts(fleet)
+    if fleet.gap:
+        yield plain(f"{fleet.gap} See PLEXSPHERE_AUDIT of the service.", "yellow")
+    nodes = fleet.nodes[:limit] if limit else fleet.nodes
+    yield table("", _COLUMNS, [_row(node, fleet.max_age) for node in nodes])
+    if len(nodes) < len(fleet.nodes):
+        rest = counted(len(fleet.nodes) - len(nodes), "Node")
+        yield plain(f"and {rest} more: --limit 0 shows all.", "dim")
+
+
+def _bar(fleet: FleetStatus) -> Text:
+    """Every state that has a Node gets a character: 1 of 10,000 Nodes must be visible."""
+    counts = {state: number for state, number in fleet.counts().items() if number}
+    widths = {state: max(1, number * BAR // len(fleet.nodes)) for state, number in counts.items()}
+    widest = max(widths, key=lambda state: widths[state])
+    widths[widest] += BAR - sum(widths.values())
+    marks = [(_MARKS[state], width) for state, width in widths.items()]
+    return Text("").join(Text(mark * width, style=colour) for (mark, colour), width in marks)
+
+
+def _counts(fleet: FleetStatus) -> Text:
+    parts = [
+        Text(f"{number:,} {state}", style=_MARKS[state][1])
+        for state, number in fleet.counts().items()
+    ]
+    late = f"{fleet.late:,} for longer than {duration(fleet.max_age)}"
+    return Text("  ").join((*parts, Text(late, style="bold red" if fleet.late else "dim")))
+
+
+def _row(node: NodeStatus, max_age: float) -> tuple[object, ...]:
+    style = "bold red" if node.is_late(max_age) else _MARKS[node.state][1]
+    return (
+        node.node_id,
+        plain(node.state, style),
+        "-" if node.behind_seconds is None else f"≤ {duration(node.behind_seconds)}",
+        _ago(node.silent_seconds),
+        _ago(node.unheard_seconds),
+        _digest(node.digest),
+        "never" if node.since is None else utc(node.since),
+        _digest(node.current_digest),
+        node.name,
+    )
+
+
+def _ago(seconds: int | None) -> str:
+    return "never" if seconds is None else f"{duration(seconds)} ago"
+
+
+def _digest(digest: str | None) -> str:
+    """Twelve digits are enough to tell the digests of a fleet apart."""
+    return "-" if digest is None else digest[:12]

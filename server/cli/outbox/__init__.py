@@ -1,0 +1,3 @@
+"""Look after the outbox: the rows from which SpiceDB follows the ledger."""
+
+SUBCOMMANDS = ("prune",)

@@ -1,0 +1,113 @@
+"""``plexsphere-state relay``: writes the outbox's rows to SpiceDB until it is stopped, or once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.cli.failures import ExitCode, Failure
+from server.cli.formats import counted, printable
+from server.cli.options import AsJson
+from server.cli.screen import write_json
+
+if TYPE_CHECKING:
+    from db.holders import Holder
+    from db.outbox import Lag, OutboxRow
+    from server.authz.command_adapters import CommandAdapters
+
+EXAMPLE = "plexsphere-state relay\n\nplexsphere-state relay --once"
+ONCE_SECONDS = 5.0
+SHOWN = 5  # objects that wait for a schema; --json has all
+
+
+def relay(
+    once: Annotated[
+        bool, typer.Option("--once", help="Drain the waiting rows, print how many, end.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write to SpiceDB the rows that wait in the ledger's outbox, until SIGTERM or Ctrl-C.
+
+    A request writes its own rows before it answers; the relay writes the rows of a request that
+    was killed, or that SpiceDB did not answer. Any number may run. It logs to stdout.
+
+    With --once exit code 1 means that rows still wait, with the reason, or are parked, because
+    SpiceDB calls them invalid.
+    """
+    from server.authz.command_adapters import command_adapters
+    from server.settings import read_settings
+    from server.telemetry.logs import configure
+    from server.telemetry.recorders import record_parked_row
+    from server.workers.loop import run_until_stopped
+    from server.workers.relay import relay_loop
+
+    settings = read_settings(tokenless=True)
+    on_parked = print_parked if once else record_parked_row
+    with command_adapters(settings, "relay", on_parked) as parts:
+        if once:
+            _drain_once(parts, as_json)
+        else:
+            configure(settings.log_format, settings.log_level)
+            run_until_stopped(relay_loop(parts.relay, parts.outbox.lag), "relay")
+
+
+def print_parked(row: OutboxRow, reason: str) -> None:
+    """On stderr, beside the output of the command."""
+    typer.echo(
+        f"parked: row {row.seq} about {printable(row.object)}: {printable(reason)}", err=True
+    )
+
+
+def _drain_once(parts: CommandAdapters, as_json: bool) -> None:
+    from composer.deadline import Deadline
+    from composer.errors import AuthzUnavailable
+    from server.workers.relay import drain_batch
+
+    rows = 0
+    try:
+        while done := drain_batch(parts.relay):
+            rows += done
+    except AuthzUnavailable as error:
+        sentence = f"{counted(rows, 'row')} drained, then SpiceDB did not answer ({error})."
+        raise Failure(sentence) from error
+    deadline = Deadline.after(ONCE_SECONDS, time.monotonic)
+    lag = parts.outbox.lag(deadline)
+    holders = parts.outbox.holders(deadline) if lag.waiting else []
+    deferred = parts.relay.deferred
+    if as_json:
+        found: dict[str, object] = {
+            "drained": rows,
+            "waiting": lag.waiting,
+            "parked": lag.parked,
+            "held_by": [asdict(holder) for holder in holders],
+            "deferred": deferred,
+        }
+        write_json(found, indent=None)
+    elif lag.waiting or lag.parked:
+        summary = (
+            f"{counted(rows, 'row')} drained; {lag.waiting:,} still waiting, {lag.parked:,} parked"
+        )
+        typer.echo("\n".join([summary, *reasons(lag, holders, deferred)]))
+    else:
+        typer.echo(f"{counted(rows, 'row')} drained")
+    if lag.waiting or lag.parked:
+        raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def reasons(lag: Lag, holders: Sequence[Holder], deferred: Mapping[str, str]) -> list[str]:
+    """Why rows are left, a line each. A session locks an object until SpiceDB has answered it."""
+    lines = [f"  locked by {holder}, which waits for SpiceDB" for holder in holders]
+    for object, reason in list(deferred.items())[:SHOWN]:
+        mend = f"waits for SpiceDB's schema ({reason}): write server/authz/schema.zed to it"
+        lines.append(f"  {object} {mend}")
+    if len(deferred) > SHOWN:
+        lines.append(f"  and {len(deferred) - SHOWN:,} more objects")
+    if lag.waiting and not lines:
+        lines.append("  written while this command ran: run it again")
+    if lag.parked:
+        lines.append("  parked rows are closed by `plexsphere-state authz repair`")
+    return [printable(line) for line in lines]

@@ -1,0 +1,218 @@
+"""The service over HTTP, as an operator calls it: a pull, or one sentence that explains why not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from server.authn.strict import base64url, json_object
+from server.cli.failures import ExitCode, Failure
+from server.cli.formats import duration, printable
+from server.cli.options import DEFAULT_URL
+from server.cli.snapshot_body import parse_snapshot
+
+# By the code of the Problem: what the operator can do.
+_HINTS = {
+    "insufficient_relation": "give it node-agent on this Node with `plexsphere-state grant`, or "
+    "pull as the Node itself",
+    "node_not_found": "the relation exists but the ledger has no such Node; check the id",
+    "signed_event_bus_not_provisioned": "start the service with PLEXSPHERE_DSN set; "
+    "`plexsphere-state receipt` shows what is missing",
+    "datastore_unavailable": "Postgres is down or too slow; `plexsphere-state doctor` says more",
+    "authz_unavailable": "SpiceDB is down or too slow; `plexsphere-state doctor` says more",
+    "invalid_node_id": "give the id as a canonical lower-case UUID",
+}
+_INTERNAL = "the service's log has the cause under the correlation id"
+_NOT_A_PULL = "this is not the answer of a pull: check PLEXSPHERE_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The URL and the caller's token; an empty ``token`` is not sent. ``timeout`` in seconds."""
+
+    url: str
+    token: str = field(repr=False)
+    timeout: float = 30.0  # as an agent's
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A 200: the exact bytes of the body, the body parsed, and headers."""
+
+    body: bytes
+    snapshot: dict[str, Any]
+    etag: str
+    correlation_id: str
+    seconds: float
+
+
+def pull(service: Service, node_id: str, clock: Callable[[], float] = time.monotonic) -> Pulled:
+    """One pull. Raises Failure for every other answer than a whole snapshot."""
+    started, shown_url = clock(), without_credentials(service.url)
+    answer = _get(service, f"/v1/nodes/{node_id}/state")
+    seconds = clock() - started
+    if answer.status_code != requests.codes.ok:
+        sentence = refusal_sentence(answer.status_code, _problem(answer), service.token)
+        raise Failure(f"{shown_url} answered {sentence}")
+    try:
+        snapshot = parse_snapshot(answer.content)
+    except ValueError as error:
+        raise Failure(
+            f"the answer of {shown_url} {error}: check PLEXSPHERE_URL, and every proxy between "
+            "this machine and the service."
+        ) from error
+    return Pulled(
+        answer.content,
+        snapshot,
+        answer.headers.get("ETag", ""),
+        answer.headers.get("X-Correlation-Id", ""),
+        seconds,
+    )
+
+
+def _get(service: Service, path: str) -> requests.Response:
+    host, shown_url = _host(service.url), without_credentials(service.url)
+    with requests.Session() as session:
+        # A proxy of the environment cannot reach the loopback of this machine.
+        session.trust_env = not _is_loopback(host)
+        try:
+            return session.get(
+                service.url.rstrip("/") + path,
+                # As a callable, because an entry of netrc would replace a header.
+                auth=_Bearer(service.token),
+                headers={"Accept": "application/json"},
+                # A redirect would send the token to a host that the operator did not name.
+                allow_redirects=False,
+                timeout=service.timeout,
+            )
+        except requests.exceptions.SSLError as error:
+            raise Failure(_tls_sentence(shown_url, error)) from error
+        except requests.exceptions.Timeout as error:
+            raise Failure(
+                f"{shown_url} did not answer within {service.timeout:g} s: `plexsphere-state "
+                "doctor` checks what it depends on."
+            ) from error
+        except requests.exceptions.ConnectionError as error:
+            raise Failure(
+                f"nothing answers at {shown_url} ({_cause(error)}): start the service, or set "
+                "PLEXSPHERE_URL."
+            ) from error
+        except (requests.RequestException, ValueError) as error:
+            raise Failure(f"no request can be sent to {shown_url}: {printable(error)}.") from error
+
+
+def _tls_sentence(url: str, error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return (
+            f"the certificate of {url} is not trusted: put its CA into a file and name that file "
+            "in REQUESTS_CA_BUNDLE."
+        )
+    return f"{url} does not speak TLS: check PLEXSPHERE_URL, which may have to be http://."
+
+
+class _Bearer(requests.auth.AuthBase):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        raise Failure(
+            f"PLEXSPHERE_URL must be like {DEFAULT_URL}, and is {without_credentials(url)}.",
+            ExitCode.USAGE,
+        )
+    return host
+
+
+def without_credentials(url: str) -> str:
+    """The URL as it may be printed."""
+    scheme, separator, rest = url.rpartition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _cause(error: BaseException) -> str:
+    """The message of the operating system, which three libraries wrap."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _problem(answer: requests.Response) -> dict[str, Any] | None:
+    if answer.headers.get("Content-Type", "").partition(";")[0] != "application/problem+json":
+        return None
+    try:
+        value = answer.json()
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def refusal_sentence(status: int, problem: Mapping[str, Any] | None, token: str) -> str:
+    """An answer that is not a 200, and what the operator can do; ``problem`` is its body."""
+    if problem is None:
+        return f"{status} {_phrase(status)}: {_NOT_A_PULL}."
+    code = problem.get("code")
+    answer = f"{status} {code or _phrase(status)}: {problem.get('detail', '')}"
+    answer += f" (correlation_id {problem.get('correlation_id', '-')})"
+    hint = _HINTS.get(str(code), _INTERNAL if status >= 500 else _NOT_A_PULL)
+    if status == HTTPStatus.UNAUTHORIZED:
+        hint = token_hint(token, time.time())
+    elif status == HTTPStatus.FORBIDDEN:
+        subject, _ = _subject_and_expiry(token)
+        hint = f"the token is of {subject}; {hint}"
+    return f"{answer}; {hint}."
+
+
+def token_hint(token: str, now: float) -> str:
+    """Subject and expiry as the token's claims say, unverified. The token is the caller's own."""
+    if not token:
+        return "no token was sent: set PLEXSPHERE_TOKEN"
+    subject, expiry = _subject_and_expiry(token)
+    if subject is None or expiry is None:
+        return "the token is no JWT with sub and exp: check PLEXSPHERE_TOKEN"
+    if expiry <= now:
+        return f"the token of {subject} expired {duration(now - expiry)} ago: get a new one"
+    return (
+        f"the token is of {subject} and expires in {duration(expiry - now)}: the service does not "
+        "accept its key, its iss or its aud"
+    )
+
+
+def _subject_and_expiry(token: str) -> tuple[str | None, float | None]:
+    try:
+        claims = json_object(base64url(token.split(".")[1]))
+        return str(claims["sub"]), float(claims["exp"])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None, None
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "unknown status"

@@ -1,0 +1,192 @@
+"""``snapshot`` over HTTP: the exact body, or one sentence about what came instead."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import server.cli
+from handlers.refusals import CATALOGUE
+from server.cli.failures import ExitCode
+from server.cli.service import refusal_sentence, token_hint, without_credentials
+from tests.tokens import ed25519_key, token
+from tests.unit.test_cli_differences import bridge_node, plain_node
+
+NODE = "0190b2c4-8d5e-7a10-9c3f-5b6e7f8091a2"
+NOW = 1_700_000_000.0
+
+
+def run(*arguments: str, stdin: bytes | None = None, **environment: str) -> Result:
+    """A command in an environment that names nothing but what is given."""
+    unset = {name: None for name in os.environ if name.startswith("PLEXSPHERE_")}
+    return CliRunner().invoke(
+        server.cli.build_app(), list(arguments), input=stdin, env={**unset, **environment}
+    )
+
+
+@contextmanager
+def service(status: int, body: bytes, media_type: str) -> Iterator[str]:
+    """Something that gives one answer to everything, on loopback."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", media_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Location", "http://127.0.0.1:1/")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listening.server_port}"
+    finally:
+        listening.shutdown()
+        listening.server_close()
+
+
+def snapshot_from(status: int, body: object, media_type: str, *arguments: str) -> Result:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    with service(status, raw, media_type) as url:
+        return run("snapshot", NODE, "--url", url, *arguments)
+
+
+def failed(result: Result, code: ExitCode) -> str:
+    """The one sentence, after the promises that hold for every failure."""
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+@pytest.mark.parametrize("kind", CATALOGUE, ids=lambda kind: kind.code or "internal")
+def test_every_refusal_is_told_with_code_detail_and_correlation_id(kind: Any) -> None:
+    problem = {
+        "type": "https://plexsphere.com/errors/x",
+        "status": kind.status,
+        "detail": kind.detail,
+        "correlation_id": "abc-1",
+        **({"code": kind.code} if kind.code else {}),
+    }
+    result = snapshot_from(kind.status, problem, "application/problem+json")
+    sentence = failed(result, ExitCode.REFUSED)
+    assert f"{kind.status} {kind.code or 'Internal Server Error'}: {kind.detail}" in sentence
+    assert "(correlation_id abc-1); " in sentence
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "media_type", "said"),
+    [
+        (502, b"<h1>oops</h1>", "text/html", "502 Bad Gateway: this is not the answer of a pull"),
+        (302, b"", "text/html", "302 Found: this is not the answer of a pull"),
+        (299, b"", "text/html", "299 unknown status"),
+        (500, b"[1]", "application/problem+json", "500 Internal Server Error"),
+        (200, b"hello", "text/html", "is not JSON: check PLEXSPHERE_URL"),
+        (200, b'{"peers":[]}', "application/json", "it is no snapshot"),
+    ],
+)
+def test_what_is_no_answer_of_the_service_is_called_so(
+    status: int, body: bytes, media_type: str, said: str
+) -> None:
+    assert said in failed(snapshot_from(status, body, media_type), ExitCode.REFUSED)
+
+
+def test_a_problem_cannot_steer_the_terminal() -> None:
+    problem = {"code": "\x1b[2J", "detail": "\x1b]0;x\x07", "correlation_id": "\u202e"}
+    result = snapshot_from(403, problem, "application/problem+json")
+    assert "\x1b" not in failed(result, ExitCode.REFUSED)
+
+
+def test_nobody_at_home() -> None:
+    sentence = failed(run("snapshot", NODE, "--url", "http://127.0.0.1:1"), ExitCode.REFUSED)
+    assert "nothing answers at http://127.0.0.1:1 (Connection refused)" in sentence
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "http://", "nonsense", "http://a:port"])
+def test_an_url_that_is_none(url: str) -> None:
+    sentence = failed(run("snapshot", NODE, "--url", url), ExitCode.USAGE)
+    assert "PLEXSPHERE_URL must be like http://" in sentence
+
+
+def test_credentials_in_an_url_are_not_repeated() -> None:
+    assert without_credentials("http://ada:secret@host:1/x") == "http://host:1/x"
+    sentence = failed(run("snapshot", NODE, "--url", "http://ada:secret@127.0.0.1:1"), 3)
+    assert "secret" not in sentence
+
+
+@pytest.mark.parametrize("node", ["", "x", "00000000-0000-0000-0000-000000000000"])
+def test_an_id_that_names_no_node(node: str) -> None:
+    failed(run("snapshot", node), ExitCode.USAGE)
+
+
+def test_raw_is_exactly_the_bytes() -> None:
+    body = b' {"spaces" :1, ' + json.dumps(plain_node()).encode()[1:] + b"\n\n"
+    result = snapshot_from(200, body, "application/json", "--raw")
+    assert (result.exit_code, result.stdout_bytes) == (0, body)
+
+
+def test_json_is_the_snapshot() -> None:
+    result = snapshot_from(200, bridge_node(), "application/json", "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, bridge_node())
+
+
+def test_diff_exits_with_0_or_1(tmp_path: Path) -> None:
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(json.dumps(bridge_node()))
+    same = snapshot_from(200, bridge_node(), "application/json", "--diff", str(earlier))
+    other = snapshot_from(200, plain_node(), "application/json", "--diff", str(earlier), "--json")
+    assert (same.exit_code, same.stdout) == (0, "same  no block differs\n")
+    assert (other.exit_code, json.loads(other.stdout)["same"]) == (1, False)
+
+
+def test_the_earlier_body_may_come_on_stdin() -> None:
+    with service(200, json.dumps(plain_node()).encode(), "application/json") as url:
+        earlier = json.dumps(plain_node()).encode()
+        assert run("snapshot", NODE, "--url", url, "--diff", "-", stdin=earlier).exit_code == 0
+        sentence = failed(run("snapshot", NODE, "--url", url, "--diff", "-", stdin=b"{}"), 2)
+    assert "the body on stdin has no peers" in sentence
+
+
+def test_an_earlier_body_that_is_not_there(tmp_path: Path) -> None:
+    result = run("snapshot", NODE, "--diff", str(tmp_path / "none"))
+    assert "cannot be read: No such file or directory" in failed(result, ExitCode.USAGE)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [("--raw", "--json"), ("--raw", "--explain"), ("--diff", "-", "--raw")],
+)
+def test_only_one_form_of_output_can_be_asked_for(choice: tuple[str, ...]) -> None:
+    assert "choose one of" in failed(run("snapshot", NODE, *choice), ExitCode.USAGE)
+
+
+def test_what_an_operator_can_do_about_a_401() -> None:
+    good = token(ed25519_key(), "user:ada", now=NOW)
+    assert token_hint("", NOW) == "no token was sent: set PLEXSPHERE_TOKEN"
+    assert "no JWT" in token_hint("a.b.c", NOW)
+    assert "of user:ada expired 2 h ago" in token_hint(good, NOW + 3 * 3600)
+    assert "of user:ada and expires in 60 min: the service does not accept its key" in token_hint(
+        good, NOW
+    )
+
+
+def test_a_403_says_who_asked() -> None:
+    good = token(ed25519_key(), "user:ada", now=time.time())
+    problem = {"code": "insufficient_relation", "detail": "No.", "correlation_id": "c"}
+    assert "the token is of user:ada; give it node-agent" in refusal_sentence(403, problem, good)
