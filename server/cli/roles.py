@@ -82,7 +82,9 @@ def not_in_force(granted: bool, error: Exception) -> str:
     return f"recorded; SpiceDB does not have it yet ({error}): {effect}."
 
 
-def _record(parts: CommandAdapters, role: RoleAssignment, granted: bool, force: bool) -> tuple[bool, Roles]:
+def _record(
+    parts: CommandAdapters, role: RoleAssignment, granted: bool, force: bool
+) -> tuple[bool, Roles]:
     """Whether the ledger changed, and the roles on the object now."""
     from composer.deadline import Deadline
     from composer.errors import DomainNotFound, NodeNotFound

@@ -21,8 +21,8 @@ SHOWN = 20  # relationships of each kind; --json has all
 def open_comparison() -> Iterator[TupleComparison]:
     """On the ledger and the SpiceDB of the settings."""
     from db.tuples import TupleLedger
-    from server.authz.comparison import TupleComparison
     from server.authz.command_adapters import command_adapters
+    from server.authz.comparison import TupleComparison
     from server.cli.relay import print_parked
     from server.settings import read_settings
 

@@ -311,5 +311,8 @@ def check_plot(file: Path) -> None:
     if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
         raise Failure(f"--plot {file} cannot be written.", ExitCode.USAGE)
     if find_spec("vl_convert") is None:
-        sentence = "--plot needs a library: `pip install 'plexsphere-state[plot]'` installs it."
+        sentence = (
+            "--plot needs a library: `pip install 'plexsphere-state[plot]'` installs it, and "
+            "`make lint` in a clone."
+        )
         raise Failure(sentence, ExitCode.USAGE)
