@@ -1,33 +1,42 @@
-"""Whole tables at once, by COPY: what loads samples and fleets.
+"""Whole tables by COPY, for samples and fleets, and what a development SpiceDB starts with.
 
-On a plain blocking connection without a deadline: this is for loading a ledger, not for requests.
+On a blocking connection without a deadline: this is for loading a ledger, not for requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
+from db.connections import blocking_connection
 from db.statements import statement
-from db.table_rows import TableRows
 
 ROWS_PER_CHUNK = 1000
 # What COPY's text format reserves; in a field they are escaped.
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """Rows of ``plexsphere.<table>``; a value is None, bytes, or printed as Postgres reads it."""
+
+    table: str
+    columns: tuple[str, ...]
+    rows: Iterable[tuple[object, ...]]
+
+
 def copy_rows(
     dsn: str, tables: Iterable[TableRows], progress: Callable[[int], None] = lambda rows: None
 ) -> int:
-    """Loads all tables in one transaction, in the order given; the number of rows.
+    """Load all tables in one transaction, in the given order; the number of rows.
 
-    `progress` is told how many more rows went out. Raises DatastoreUnavailable or ComposerError,
-    and then nothing was loaded.
+    ``progress`` gets the number of rows of each part that was sent. Raises DatastoreUnavailable or
+    ComposerError, and then nothing was loaded.
     """
     total = 0
     with _transaction(dsn, "loading rows") as opened:
@@ -46,32 +55,22 @@ def node_ids(dsn: str) -> list[str]:
 
 
 def implied_tuples(dsn: str) -> list[tuple[str, str, str]]:
-    """Every (resource, relation, subject) that SpiceDB should hold by what the ledger says."""
+    """Every (resource, relation, subject) that SpiceDB must have by the ledger."""
     with _transaction(dsn, "reading what SpiceDB should hold") as opened:
         opened.execute(statement("implied_tuples"))
         return [(row[0], row[1], row[2]) for row in opened.fetchall()]
 
 
 def forget_authz_tokens(dsn: str) -> None:
-    """For a SpiceDB that starts empty: tokens of the one before it say nothing about it."""
+    """For a SpiceDB that starts empty: the ZedTokens of another SpiceDB do not apply to it."""
     with _transaction(dsn, "forgetting ZedTokens") as opened:
         opened.execute(statement("forget_authz_tokens"))
 
 
 @contextmanager
 def _transaction(dsn: str, doing: str) -> Iterator[cursor]:
-    try:
-        with (
-            closing(psycopg2.connect(dsn)) as connection,
-            connection,
-            connection.cursor() as opened,
-        ):
-            yield opened
-    except psycopg2.Error as cause:
-        # Only now: it imports SQLAlchemy, which a start of the development stack can do without.
-        from db.errors import translated
-
-        raise translated(doing, cause) from cause
+    with blocking_connection(dsn, doing) as opened, opened, opened.cursor() as used:
+        yield used
 
 
 def _copy_statement(table: TableRows) -> sql.Composed:
@@ -82,7 +81,7 @@ def _copy_statement(table: TableRows) -> sql.Composed:
 
 
 class _Chunks:
-    """The file that COPY reads: it never holds more than a chunk of rows."""
+    """The file that COPY reads; it never holds more than one chunk of rows."""
 
     def __init__(self, rows: Iterable[tuple[object, ...]], progress: Callable[[int], None]) -> None:
         self._lines: Iterator[bytes] = (_line(row) for row in rows)
@@ -90,9 +89,9 @@ class _Chunks:
         self._rest = b""
         self.sent = 0
 
-    def readline(self) -> bytes:
-        """Part of what psycopg2 asks a file to be; COPY does not call it."""
-        return self.read(8192)
+    def readline(self, size: int = 8192) -> bytes:
+        """psycopg2 requires it of a file; COPY does not call it."""
+        return self.read(size)
 
     def read(self, size: int = 8192) -> bytes:
         if not self._rest:

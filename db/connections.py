@@ -1,17 +1,23 @@
-"""One connection to Postgres, and statements on it that end when their deadline does.
+"""Connections to Postgres, and statements on them that end when their deadline does.
 
-A frozen Postgres (SIGSTOP, a dead switch) answers nothing, and then ``statement_timeout``, TCP
+A frozen Postgres (SIGSTOP, a broken network) answers nothing, and then ``statement_timeout``, TCP
 keepalives and ``cancel()`` do not help: only a caller that stops waiting does. So connections are
-made in psycopg2's asynchronous mode and this module does the waiting, for the connection itself and
-for every statement, against a Deadline. It is the loop a ``set_wait_callback`` would run, but it
-belongs to the connection: a COPY elsewhere in the process is not affected.
+opened in psycopg2's asynchronous mode and this module does the waiting, for the connection itself
+and for every statement, against a Deadline. ``set_wait_callback`` would run the same loop, but for
+the whole process, and COPY does not work under it.
+
+A connection is owned in one of three ways. A request has a session of a Pool (db/pool.py). A worker
+or a command has a SingleConnection. COPY and migrations have ``blocking_connection``, psycopg2's
+ordinary mode without a deadline.
 """
 
 from __future__ import annotations
 
+import math
 import select
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import psycopg2
 from psycopg2.extensions import (
@@ -25,19 +31,155 @@ from psycopg2.extensions import (
 
 from composer.deadline import Deadline
 from db.errors import DeadlineExceeded, ledger_errors
-from db.statements import Prepared
+from db.statements import Prepared, statement
 
 Row = tuple[Any, ...]
 
-# A host that acknowledges nothing for this long is gone (milliseconds): with several hosts in the
-# DSN the next one gets its turn, which connect_timeout alone does not give in asynchronous mode.
+# A host that acknowledges nothing for this long is gone (milliseconds): when the DSN names several
+# hosts the next one is tried, which connect_timeout alone does not do in asynchronous mode.
 NETWORK = {"tcp_user_timeout": "1000"}
+
+
+class Session:
+    """A connection with the deadline of its statements; after an error it must not be used."""
+
+    parameters: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, opened: connection, prepared: set[str], deadline: Deadline) -> None:
+        """``prepared`` holds the names of the statements that the connection has prepared."""
+        self._connection = opened
+        self._prepared = prepared
+        self._deadline = deadline
+
+    def run(self, sql: str, arguments: Mapping[str, object] | None = None) -> list[Row]:
+        """All rows of one message."""
+        return fetch(self._connection, sql, arguments, self._deadline)
+
+    def execute(self, query: Prepared, arguments: Mapping[str, object]) -> list[Row]:
+        """All rows of a prepared statement; the first use on a connection prepares it."""
+        if query.name not in self._prepared:
+            fetch(self._connection, query.prepare, None, self._deadline)
+            self._prepared.add(query.name)
+        return fetch(self._connection, query.execute, arguments, self._deadline)
+
+
+class ReadSession(Session):
+    """Postgres refuses every write of this session."""
+
+    parameters: ClassVar[Mapping[str, str]] = {"default_transaction_read_only": "on"}
+
+
+class WriteSession(Session):
+    """May write."""
+
+    parameters: ClassVar[Mapping[str, str]] = {"default_transaction_read_only": "off"}
+
+
+S = TypeVar("S", bound=Session)
+S_co = TypeVar("S_co", bound=Session, covariant=True)
+
+
+class Sessions(Protocol[S_co]):
+    """A Pool or a SingleConnection."""
+
+    def session(self, deadline: Deadline) -> AbstractContextManager[S_co]:
+        """Several statements on one connection. Any error ends the connection.
+
+        Raises DatastoreUnavailable when Postgres is not there or not in time, else ComposerError.
+        """
+        ...
+
+    def fetch(
+        self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline
+    ) -> list[Row]:
+        """All rows of a prepared statement, committed when this returns. Raises as ``session``."""
+        ...
+
+
+class SingleConnection(Generic[S]):
+    """One connection, opened at first use and again after an error. Not for several threads.
+
+    It needs none of the pool's libraries, whose import a short command would wait for.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        access: type[S],
+        *,
+        application_name: str,
+        parameters: Mapping[str, str] | None = None,
+        connect_timeout: float = math.inf,
+        keep: bool = True,
+    ) -> None:
+        """``connect_timeout`` is in seconds, within the deadline of the session.
+
+        ``keep=False`` closes the connection after every session: for sessions that are far apart.
+        """
+        settings = {**access.parameters, **(parameters or {})}
+        self._dsn = with_defaults(dsn, settings, application_name=application_name)
+        self._access = access
+        self._connect_timeout = connect_timeout
+        self._keep = keep
+        self._connection: connection | None = None
+        self._prepared: set[str] = set()
+
+    @contextmanager
+    def session(self, deadline: Deadline, doing: str = "using the ledger") -> Iterator[S]:
+        """See Sessions; ``doing`` is for the message of an error."""
+        try:
+            with ledger_errors(doing):
+                if self._connection is None:
+                    self._connection = connect(self._dsn, deadline.at_most(self._connect_timeout))
+                yield self._access(self._connection, self._prepared, deadline)
+        except BaseException:
+            self.close()
+            raise
+        if not self._keep:
+            self.close()
+
+    def fetch(
+        self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline
+    ) -> list[Row]:
+        """See Sessions."""
+        with self.session(deadline, query.name) as session:
+            return session.execute(query, arguments)
+
+    def run(self, name: str, arguments: Mapping[str, object], deadline: Deadline) -> list[Row]:
+        """All rows of the named block. Raises as ``session``."""
+        with self.session(deadline, name) as session:
+            return session.run(statement(name), arguments)
+
+    def close(self) -> None:
+        """Close the connection, if there is one; the next session opens another."""
+        opened, self._connection = self._connection, None
+        self._prepared = set()
+        if opened is not None:
+            opened.close()
+
+
+@contextmanager
+def blocking_connection(dsn: str, doing: str) -> Iterator[connection]:
+    """A connection in psycopg2's ordinary mode, closed in the end; ``with`` it is a transaction.
+
+    Raises DatastoreUnavailable or another ComposerError for what the driver raises.
+    """
+    with ledger_errors(doing), closing(psycopg2.connect(dsn)) as opened:
+        yield opened
+
+
+def is_dsn(text: str) -> bool:
+    """Whether ``text`` is a libpq URI or key=value string that names a host."""
+    try:
+        return bool(parse_dsn(text).get("host"))
+    except psycopg2.ProgrammingError:
+        return False
 
 
 def with_defaults(dsn: str, parameters: Mapping[str, str], **defaults: str) -> str:
     """``dsn`` with server parameters set, and libpq options where the DSN does not have them.
 
-    What the DSN says itself wins: its own ``options`` come last. The encoding is always UTF8,
+    What the DSN sets itself wins: its own ``options`` come last. The encoding is always UTF8,
     whatever libpq would read from the environment.
     """
     given = parse_dsn(dsn)
@@ -64,9 +206,9 @@ def fetch(
     arguments: Mapping[str, object] | Sequence[object] | None,
     deadline: Deadline,
 ) -> list[Row]:
-    """All rows of one statement; raises DeadlineExceeded or what psycopg2 raises.
+    """All rows of one message; raises DeadlineExceeded or what psycopg2 raises.
 
-    After any error the connection is of no further use: its state is unknown.
+    After any error the connection must not be used: its state is unknown.
     """
     with opened.cursor() as cursor:
         cursor.execute(sql, arguments)
@@ -75,7 +217,7 @@ def fetch(
 
 
 def wait(opened: connection, deadline: Deadline) -> None:
-    """Until the connection has finished what it is doing."""
+    """Return when the connection has finished what it is doing."""
     while True:
         state = opened.poll()
         if state == POLL_OK:
@@ -88,29 +230,6 @@ def wait(opened: connection, deadline: Deadline) -> None:
         else:
             raise psycopg2.OperationalError("unexpected state of the connection")
         left = deadline.remaining()
-        # Data already there is taken even when the time is just up.
+        # Data that has arrived is read even when the time is just over.
         if not poller.poll(left * 1000) and left <= 0:
             raise DeadlineExceeded("no answer within the deadline")
-
-
-class OneReader:
-    """A read-only connection for somebody who asks once: no pool, and none of its libraries."""
-
-    def __init__(self, dsn: str, application_name: str) -> None:
-        self._dsn = with_defaults(
-            dsn,
-            {"default_transaction_read_only": "on", "jit": "off"},
-            application_name=application_name,
-        )
-
-    def fetch(
-        self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline
-    ) -> list[Row]:
-        """As ReadPool.fetch, on a connection made and closed here."""
-        with ledger_errors(query.name):
-            opened = connect(self._dsn, deadline)
-            try:
-                fetch(opened, query.prepare, None, deadline)
-                return fetch(opened, query.execute, arguments, deadline)
-            finally:
-                opened.close()

@@ -1,25 +1,43 @@
-"""The DomainRepo and the DomainReader on Postgres."""
+"""Domains on Postgres: the look-up of the addressed Domain, one Domain read, the registry."""
 
 from __future__ import annotations
 
-from uuid import UUID
+from collections.abc import Mapping
+from uuid import UUID, uuid4
 
 from composer.deadline import Deadline
-from composer.errors import DomainNotFound
+from composer.errors import (
+    ComposerError,
+    DomainNotEmpty,
+    DomainNotFound,
+    DomainSlugConflict,
+    IdempotencyKeyConflict,
+    MeshCidrOverlap,
+)
 from composer.identity import AddressedDomain
 from composer.reachability import ReachabilityPolicy
-from composer.registry import Domain
-from db.pool import ReadPool
+from composer.registry import Created, Domain, NewDomain
+from db.clock import TimeOffset, no_offset
+from db.connections import ReadSession, Sessions, WriteSession
 from db.statements import Prepared
 
 DOMAIN_BY_ID = Prepared("domain_by_id")
 DOMAIN_READ = Prepared("domain_read")
+CREATE_DOMAIN = Prepared("create_domain")
+DELETE_DOMAIN = Prepared("delete_domain")
+
+# The outcomes of the functions of migration 0009 that are refusals.
+_REFUSALS: Mapping[str, type[ComposerError]] = {
+    "idempotency_key_conflict": IdempotencyKeyConflict,
+    "domain_slug_conflict": DomainSlugConflict,
+    "mesh_cidr_overlap": MeshCidrOverlap,
+}
 
 
 class PostgresDomainRepo:
     """Implements composer.identity.DomainRepo."""
 
-    def __init__(self, pool: ReadPool) -> None:
+    def __init__(self, pool: Sessions[ReadSession]) -> None:
         self._pool = pool
 
     def get_by_id(self, domain_id: UUID, deadline: Deadline) -> AddressedDomain:
@@ -33,7 +51,7 @@ class PostgresDomainRepo:
 class PostgresDomainReader:
     """Implements composer.registry.DomainReader."""
 
-    def __init__(self, pool: ReadPool) -> None:
+    def __init__(self, pool: Sessions[ReadSession]) -> None:
         self._pool = pool
 
     def read(self, domain_id: UUID, deadline: Deadline) -> Domain:
@@ -41,6 +59,56 @@ class PostgresDomainReader:
         found = self._pool.fetch(DOMAIN_READ, {"domain_id": str(domain_id)}, deadline)
         if not found:
             raise DomainNotFound(f"domain_id={domain_id}")
-        row = found[0]
-        policy = None if row[7] is None else ReachabilityPolicy(*row[7:])
-        return Domain(domain_id, *row[1:7], policy)
+        name, slug, description, region, mesh_cidr, created_at, *durations = found[0]
+        return Domain(
+            id=domain_id,
+            name=name,
+            slug=slug,
+            description=description,
+            region=region,
+            mesh_cidr=mesh_cidr,
+            created_at=created_at,
+            reachability=None if durations[0] is None else ReachabilityPolicy(*durations),
+        )
+
+
+class PostgresDomainRegistry:
+    """Implements composer.registry.DomainRegistry.
+
+    A write is one function call, so one round trip and one transaction.
+    """
+
+    def __init__(self, pool: Sessions[WriteSession], time_offset: TimeOffset = no_offset) -> None:
+        self._pool = pool
+        self._time_offset = time_offset
+
+    def create(self, wanted: NewDomain, key: str | None, deadline: Deadline) -> Created:
+        """See composer.registry.DomainRegistry."""
+        policy = wanted.reachability
+        arguments = {
+            "name": wanted.name,
+            "slug": wanted.slug,
+            "mesh_cidr": wanted.mesh_cidr,
+            "description": wanted.description,
+            "region": wanted.region,
+            "heartbeat_interval": policy and policy.heartbeat_interval,
+            "stale_after": policy and policy.stale_after,
+            "unreachable_after": policy and policy.unreachable_after,
+            # A second run must find its own Domain, not a conflict. No client can send a key with a
+            # space in it.
+            "request_key": key or f"once {uuid4()}",
+            "request_meaning": wanted.meaning,
+            "time_offset": self._time_offset(),
+        }
+        outcome, domain_id = self._pool.fetch(CREATE_DOMAIN, arguments, deadline)[0]
+        error = _REFUSALS.get(outcome)
+        if error is not None:
+            raise error(f"slug={wanted.slug}")
+        return Created(UUID(domain_id), is_new=outcome == "created")
+
+    def delete(self, domain_id: UUID, deadline: Deadline) -> None:
+        """See composer.registry.DomainRegistry."""
+        found = self._pool.fetch(DELETE_DOMAIN, {"domain_id": str(domain_id)}, deadline)
+        outcome, nodes = found[0]
+        if outcome == "domain_not_empty":
+            raise DomainNotEmpty(f"domain_id={domain_id}", nodes)

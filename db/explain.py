@@ -1,26 +1,22 @@
 """Why a Node's snapshot is what it is: the ledger rows behind every block, from one moment.
 
-For people: ``plexsphere-state snapshot --explain``. Nothing is filtered or decided here: whether a
-row is served is said by the composer's own functions.
+For people: ``plexsphere-state snapshot --explain``. Nothing is filtered or decided here: the
+composer's own functions say whether a row is served.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
-
-from psycopg2.extensions import connection
 
 from composer.deadline import Deadline
 from composer.errors import CorruptLedger, NodeNotFound
 from composer.peers import PeerRow, broken_invariant
 from composer.policy import RuleSetRow, policy
-from db.connections import Row, connect, fetch, with_defaults
-from db.errors import ledger_errors
+from db.connections import ReadSession, Row, SingleConnection
 from db.statements import statement
 
 STATEMENT_TIMEOUT_MS = 10_000
@@ -115,53 +111,42 @@ def explain(
     dsn: str, node_id: UUID, seconds: float = 15.0, clock: Callable[[], float] = time.monotonic
 ) -> Explanation:
     """Read it, within ``seconds``. Raises NodeNotFound, DatastoreUnavailable, ComposerError."""
-    deadline = Deadline.after(seconds, clock)
-    with ledger_errors("explaining"), closing(_open(dsn, deadline)) as opened:
-        fetch(opened, statement("explain_begin"), None, deadline)
+    connection = SingleConnection(
+        dsn,
+        ReadSession,
+        application_name="plexsphere-state explain",
+        parameters={"statement_timeout": str(STATEMENT_TIMEOUT_MS), "TimeZone": "UTC"},
+        keep=False,
+    )
+    with connection.session(Deadline.after(seconds, clock), "explaining") as session:
+        session.run(statement("explain_begin"))
 
         def read(name: str, **arguments: str) -> list[Row]:
-            return fetch(opened, statement(f"explain_{name}"), arguments, deadline)
+            return session.run(statement(name), arguments)
 
         of_node = {"node_id": str(node_id)}
-        found = read("node", **of_node)
+        found = read("explain_node", **of_node)
         if not found:
             raise NodeNotFound(f"node_id={node_id}")
         node = NodeColumns(*found[0])
-        relays = _relays(read("relays", domain_id=node.domain_id))
+        of_domain = {"domain_id": node.domain_id}
+        relays = _relays(read("explain_relays", **of_domain))
         return Explanation(
             node,
-            tuple(_domain_node(row, relays) for row in read("domain", domain_id=node.domain_id)),
-            tuple(_compiled(row) for row in read("policies", **of_node)),
-            tuple(BridgeRow(*row[1:]) for row in read("bridge", **of_node)),
-            tuple(EntryFacts(*row) for row in read("entries", **of_node)),
+            tuple(_domain_node(row, relays) for row in read("explain_domain", **of_domain)),
+            tuple(_compiled(row) for row in read("explain_policies", **of_node)),
+            tuple(BridgeRow(*row[1:]) for row in read("explain_bridge", **of_node)),
+            tuple(EntryFacts(*row) for row in read("explain_entries", **of_node)),
         )
-
-
-def clock_ahead(
-    dsn: str, seconds: float, clock: Callable[[], float], wall: Callable[[], float]
-) -> float:
-    """Seconds by which Postgres' clock is ahead of ``wall``, exact to half a round trip."""
-    deadline = Deadline.after(seconds, clock)
-    with ledger_errors("reading the clock"), closing(_open(dsn, deadline)) as opened:
-        before = wall()
-        theirs = fetch(opened, statement("clock"), None, deadline)[0][0]
-        return float(theirs) - (before + wall()) / 2
-
-
-def _open(dsn: str, deadline: Deadline) -> connection:
-    parameters = {"statement_timeout": str(STATEMENT_TIMEOUT_MS), "TimeZone": "UTC"}
-    return connect(
-        with_defaults(dsn, parameters, application_name="plexsphere-state explain"), deadline
-    )
 
 
 def _relays(rows: list[Row]) -> dict[str, tuple[Assignment, ...]]:
     found: dict[str, tuple[Assignment, ...]] = {}
     for peer, resource, host_node, enabled, same_domain, host, port in rows:
         earlier = found.get(peer, ())
-        served = enabled and same_domain and not any(one.served for one in earlier)
-        one = Assignment(resource, host_node, enabled, same_domain, host, port, served)
-        found[peer] = (*earlier, one)
+        served = enabled and same_domain and not any(before.served for before in earlier)
+        assignment = Assignment(resource, host_node, enabled, same_domain, host, port, served)
+        found[peer] = (*earlier, assignment)
     return found
 
 

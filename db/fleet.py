@@ -1,11 +1,13 @@
-"""A whole Domain from one moment: what each Node would pull, and what it was last granted."""
+"""Whole Domains, for the fleet commands: what each Node would pull and was last granted, what it
+should be by a second opinion, and which Nodes a simulation has made."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from composer.bridge import BridgeRows
@@ -16,11 +18,13 @@ from composer.peers import PeerTable
 from composer.policy import RuleSetRow
 from composer.reachability import ReachabilityRow
 from db import rows
-from db.connections import Row
+from db.connections import ReadSession, Row, Sessions, SingleConnection
 from db.statements import Prepared
 
 FLEET_OF_DOMAIN = Prepared("fleet_of_domain")
-# What a digest says of the peers is their bytes: a revision would add nothing.
+FLEET_MEMBERS = Prepared("fleet_members")
+EXPECTED_NODES = Prepared("expected_nodes")
+# A digest is of the bytes of the peers: it needs no revision.
 NO_REVISION = UUID(int=0)
 
 T = TypeVar("T")
@@ -125,24 +129,27 @@ class FleetMoment:
     nodes: Sequence[FleetNode]
 
 
-class Reader(Protocol):
-    """A ReadPool or a OneReader."""
-
-    def fetch(
-        self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline
-    ) -> list[Row]: ...
+def fleet_connection(dsn: str) -> SingleConnection[ReadSession]:
+    """The connection of a fleet command, which reads seldom: it is not kept between statements."""
+    return SingleConnection(
+        dsn,
+        ReadSession,
+        application_name="plexsphere-state fleet",
+        parameters={"jit": "off"},
+        keep=False,
+    )
 
 
 class PostgresFleet:
-    """One statement a Domain."""
+    """One statement for a Domain."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, sessions: Sessions[ReadSession]) -> None:
+        self._sessions = sessions
 
     def of_domain(self, domain_id: UUID, deadline: Deadline) -> FleetMoment:
         """Raises DomainNotFound, DatastoreUnavailable, and CorruptLedger for peers that cannot be
         decoded; what else cannot be decoded is raised when it is asked for."""
-        found = self._reader.fetch(FLEET_OF_DOMAIN, {"domain_id": str(domain_id)}, deadline)
+        found = self._sessions.fetch(FLEET_OF_DOMAIN, {"domain_id": str(domain_id)}, deadline)
         if not found:
             raise DomainNotFound(f"domain_id={domain_id}")
         members = [row for row in found if row[1] is not None]
@@ -155,3 +162,64 @@ class PostgresFleet:
         rule_sets = RuleSets([line for row in found if row[13] for line in row[13].split("\n")])
         nodes = [FleetNode(peers[row[1]].node_id, row, rule_sets) for row in members]
         return FleetMoment(domain_id, found[0][0], table, nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetMember:
+    """A Node and its Domain; only the Domain's id where a Domain has no Nodes."""
+
+    domain_id: str
+    node_id: str | None
+    name: str | None
+    public_key: bytes | None
+
+
+def fleet_members(
+    sessions: Sessions[ReadSession], slugs: Sequence[str], ranges: Sequence[str], deadline: Deadline
+) -> list[FleetMember]:
+    """The Nodes of the Domains with these slugs and address ranges, by Domain, then by Node.
+
+    Raises DatastoreUnavailable.
+    """
+    arguments = {"slugs": list(slugs), "ranges": list(ranges)}
+    return [
+        FleetMember(domain_id, node_id, name, None if key is None else bytes(key))
+        for domain_id, node_id, name, key in sessions.fetch(FLEET_MEMBERS, arguments, deadline)
+    ]
+
+
+# Addresses with which a peer is left out of every snapshot.
+UNUSABLE = (None, "", "0.0.0.0", "::")
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedNode:
+    """A Node as values of JSON, from a statement that shares nothing with the pull.
+
+    ``peer`` is how other Nodes must be shown it, None where its row is unusable.
+    """
+
+    node_id: str
+    peer: Mapping[str, Any] | None
+    policy: Mapping[str, Any] | None
+    has_bridge: bool
+    state: Mapping[str, Any]
+
+
+def expected_nodes(
+    sessions: Sessions[ReadSession], domain_id: UUID, deadline: Deadline
+) -> list[ExpectedNode]:
+    """Every Node of the Domain, by id. Raises DatastoreUnavailable."""
+    found = sessions.fetch(EXPECTED_NODES, {"domain_id": str(domain_id)}, deadline)
+    return [_expected(row) for row in found]
+
+
+def _expected(row: Row) -> ExpectedNode:
+    node_id, mesh_ip, public_key, fallback, policy, has_bridge, state = row
+    peer: dict[str, Any] | None = None
+    if mesh_ip not in UNUSABLE and public_key:
+        peer = {"node_id": node_id, "mesh_ip": mesh_ip, "public_key": public_key}
+        if fallback is not None:
+            peer["fallback_endpoint"] = fallback
+    wanted = None if policy is None else json.loads(policy)
+    return ExpectedNode(node_id, peer, wanted, has_bridge, json.loads(state))

@@ -1,4 +1,4 @@
-"""The HeartbeatSink on Postgres: one short statement a heartbeat."""
+"""Heartbeats on Postgres: one short statement each."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from uuid import UUID
 from composer.deadline import Deadline
 from composer.errors import ClockSkew, NodeNotFound
 from composer.heartbeat import MAX_CLOCK_SKEW, HeartbeatResult
-from db.ahead import Ahead, real_time
+from db.clock import TimeOffset, no_offset
+from db.connections import Sessions, WriteSession
 from db.statements import Prepared
-from db.write_pool import WritePool
 
 NODE_HEARTBEAT = Prepared("node_heartbeat")
 
@@ -18,10 +18,9 @@ NODE_HEARTBEAT = Prepared("node_heartbeat")
 class PostgresHeartbeats:
     """Implements composer.heartbeat.HeartbeatSink."""
 
-    def __init__(self, pool: WritePool, ahead: Ahead = real_time) -> None:
-        """``ahead`` is how far time is moved; only tests move it."""
+    def __init__(self, pool: Sessions[WriteSession], time_offset: TimeOffset = no_offset) -> None:
         self._pool = pool
-        self._ahead = ahead
+        self._time_offset = time_offset
 
     def heartbeat(
         self, node_id: UUID, client_now: datetime, decided_at: str | None, deadline: Deadline
@@ -31,13 +30,13 @@ class PostgresHeartbeats:
             "node_id": str(node_id),
             "client_now": client_now.isoformat(),
             "max_skew": MAX_CLOCK_SKEW,
-            "time_offset": self._ahead(),
+            "time_offset": self._time_offset(),
             "decided_at": decided_at,
         }
-        found = self._pool.repeatable(NODE_HEARTBEAT, arguments, deadline)
-        at, in_step, is_written, is_there, token = found[0]
-        if not is_there:
+        found = self._pool.fetch(NODE_HEARTBEAT, arguments, deadline)
+        at, clocks_agree, is_written, node_exists, token = found[0]
+        if not node_exists:
             raise NodeNotFound(f"node_id={node_id}")
-        if not in_step and token in (None, decided_at):
+        if not clocks_agree and token in (None, decided_at):
             raise ClockSkew(f"node_id={node_id}")
         return HeartbeatResult(at.astimezone(UTC) if is_written else None, token)

@@ -1,26 +1,25 @@
-"""Numbered, forward-only migrations: what ``plexsphere-state migrate`` and every start run."""
+"""Numbered, forward-only migrations, which ``plexsphere-state migrate`` and the dev stack run."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 import psycopg2
-import psycopg2.extensions
+from psycopg2.extensions import connection
 
 from composer.errors import ComposerError
-from db.connections import with_defaults
-from db.errors import is_missing_table, ledger_errors
+from db.connections import blocking_connection, with_defaults
+from db.errors import is_missing_table
+from db.locks import MIGRATIONS
 from db.statements import statement
 
-# Any constant will do, as long as nothing else in the database uses it: "plexsphe" in ASCII.
-LOCK_KEY = 0x706C657873706865
-# A starter waits this long for another one's migrations; milliseconds.
+# A process that starts waits this long for the migrations of another one; milliseconds.
 LOCK_TIMEOUT_MS = 120_000
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
@@ -69,9 +68,9 @@ def expected_version() -> int:
 
 def schema_version(dsn: str) -> int:
     """The version the database has; 0 when it was never migrated."""
-    with ledger_errors("reading the schema version"), closing(_connect(dsn)) as connection:
+    with _connection(dsn, "reading the schema version") as opened:
         try:
-            with connection, connection.cursor() as cursor:
+            with opened, opened.cursor() as cursor:
                 cursor.execute(statement("schema_version"))
                 row = cursor.fetchone()
         except psycopg2.Error as cause:
@@ -82,26 +81,26 @@ def schema_version(dsn: str) -> int:
 
 
 def migrate(dsn: str, known: Sequence[Migration] | None = None) -> list[str]:
-    """Bring the database up to this code; the names of what was applied, oldest first.
+    """Apply the migrations that the database lacks; their names, oldest first.
 
-    Any number of starters may run it at once: one works, the others wait and find nothing to do.
+    Any number of processes may run it at once: one works, the others wait and find nothing to do.
     Each migration is one transaction. Raises MigrationRefused, before anything is changed, when an
     applied file was edited or the database is newer than the code; DatastoreUnavailable when
     Postgres is not there.
     """
     known = migrations() if known is None else known
-    with ledger_errors("migrating"), closing(_connect(dsn)) as connection:
-        _take_turn(connection)
-        with connection, connection.cursor() as cursor:
+    with _connection(dsn, "migrating") as opened:
+        _lock(opened)
+        with opened, opened.cursor() as cursor:
             cursor.execute(statement("migrations_begin"))
-        pending = pending_after(_applied(connection), known)
+        pending = pending_after(_applied(opened), known)
         for migration in pending:
-            _apply(connection, migration)
+            _apply(opened, migration)
     return [f"{m.version:04}_{m.name}" for m in pending]
 
 
 def pending_after(applied: Sequence[Applied], known: Sequence[Migration]) -> list[Migration]:
-    """What is still to do. Raises MigrationRefused."""
+    """The migrations that are not applied yet. Raises MigrationRefused."""
     by_version = {migration.version: migration for migration in known}
     for row in applied:
         ours = by_version.pop(row.version, None)
@@ -118,34 +117,31 @@ def pending_after(applied: Sequence[Applied], known: Sequence[Migration]) -> lis
     return sorted(by_version.values(), key=lambda migration: migration.version)
 
 
-def _connect(dsn: str) -> psycopg2.extensions.connection:
-    return psycopg2.connect(
-        with_defaults(
-            dsn,
-            {"lock_timeout": str(LOCK_TIMEOUT_MS)},
-            connect_timeout="5",
-            application_name="plexsphere-state migrate",
-        )
+def _connection(dsn: str, doing: str) -> AbstractContextManager[connection]:
+    settings = {"lock_timeout": str(LOCK_TIMEOUT_MS)}
+    named = with_defaults(
+        dsn, settings, connect_timeout="5", application_name="plexsphere-state migrate"
     )
+    return blocking_connection(named, doing)
 
 
-def _take_turn(connection: psycopg2.extensions.connection) -> None:
-    with connection, connection.cursor() as cursor:
-        cursor.execute(statement("migrations_lock"), {"lock": LOCK_KEY})
+def _lock(opened: connection) -> None:
+    with opened, opened.cursor() as cursor:
+        cursor.execute(statement("migrations_lock"), {"lock": MIGRATIONS})
         cursor.execute(statement("migrations_encoding"))
         row = cursor.fetchone()
         if row is None or row[0] != "UTF8":
             raise MigrationRefused("the database's encoding is not UTF8: create it with UTF8")
 
 
-def _applied(connection: psycopg2.extensions.connection) -> list[Applied]:
-    with connection, connection.cursor() as cursor:
+def _applied(opened: connection) -> list[Applied]:
+    with opened, opened.cursor() as cursor:
         cursor.execute(statement("migrations_applied"))
         return [Applied(*row) for row in cursor.fetchall()]
 
 
-def _apply(connection: psycopg2.extensions.connection, migration: Migration) -> None:
-    with connection, connection.cursor() as cursor:
+def _apply(opened: connection, migration: Migration) -> None:
+    with opened, opened.cursor() as cursor:
         cursor.execute(migration.sql)
         cursor.execute(
             statement("migrations_record"),

@@ -1,15 +1,17 @@
-"""``plexsphere.outbox`` as its drainers use it: rows claimed, brought to SpiceDB, marked.
+"""``plexsphere.outbox``: rows claimed, sent to SpiceDB, marked as sent; old rows deleted.
 
-The transaction stays open over the call to SpiceDB, so that an object is never in two hands, and a
-drainer that dies leaves its rows waiting (docs/decisions). What is brought twice does no harm.
+The transaction of a claim stays open during the call to SpiceDB. So an object never belongs to two
+claims, and the rows of a process that ends meanwhile stay unsent (docs/decisions/0100-outbox.md).
+To send a row twice does no harm.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg2.errors import LockNotAvailable
@@ -17,20 +19,23 @@ from psycopg2.errors import LockNotAvailable
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, DatastoreUnavailable
 from composer.identity import PLATFORM, parse_canonical_uuid
+from db.connections import Row, SingleConnection, WriteSession
 from db.errors import NoFreeConnection
-from db.holders import OUTBOX_CLAIMS, Holder
-from db.pool import Reading, ReadPool
+from db.locks import ON_OUTBOX_CLAIMS, OUTBOX_ROLES, LockHolder
+from db.pool import write_pool
 from db.statements import statement
 
-# The advisory lock of outbox_lock_roles: "outboxtk" in ASCII.
-TURN = 0x6F7574626F78746B
-# A drainer that was stopped in mid-drain loses its rows to the others after this long (seconds).
-HELD_AT_MOST = 15
+# A process that is stopped during a claim loses the rows to the others after this (seconds).
+LONGEST_CLAIM = 15
+
+CONNECT_TIMEOUT = 5.0  # seconds, for the deletion of old rows
+STATEMENT_SECONDS = 600.0  # counting reads the whole table
+BATCH = 5_000  # rows deleted in one transaction
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One row; ``tuples`` as JSON says it, ``parked_because`` where SpiceDB refused it before."""
+    """``tuples`` is the row's JSON value; ``parked_because`` is why SpiceDB refused it before."""
 
     seq: int
     object: str
@@ -39,8 +44,8 @@ class OutboxRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Lag:
-    """``waiting`` rows, the oldest for ``seconds``; ``parked`` ones that SpiceDB refused."""
+class OutboxLag:
+    """``waiting`` rows, the oldest for ``seconds``; ``parked`` rows that SpiceDB refused."""
 
     waiting: int
     seconds: float
@@ -48,19 +53,19 @@ class Lag:
 
 
 class Claim:
-    """Rows that nobody else drains until the claim ends."""
+    """Rows that no other process sends until the claim ends."""
 
-    def __init__(self, rows: Sequence[OutboxRow], reading: Reading) -> None:
+    def __init__(self, rows: Sequence[OutboxRow], session: WriteSession) -> None:
         self.rows = tuple(rows)
-        self._reading = reading
+        self._session = session
 
     def drained(self, rows: Sequence[OutboxRow], token: str, purged: Sequence[str]) -> None:
-        """SpiceDB took ``rows``; ``token`` is of that moment or later. Once a claim.
+        """SpiceDB has taken ``rows``; ``token`` is of that moment or later. Once for each claim.
 
-        Of ``purged`` objects nothing that was parked before matters any more.
+        What was parked before about ``purged`` objects does not matter any more.
         """
         objects = {row.object for row in rows}
-        self._reading.run(
+        self._session.run(
             statement("outbox_drained"),
             {
                 "token": token,
@@ -75,12 +80,12 @@ class Claim:
 
     def parked(self, row: OutboxRow, because: str) -> None:
         """SpiceDB will never take ``row``."""
-        self._reading.run(statement("outbox_park"), {"seq": row.seq, "because": because})
+        self._session.run(statement("outbox_park"), {"seq": row.seq, "because": because})
 
 
 class PostgresOutbox:
-    """At most ``size`` claims at once, on connections of their own: one that waits for a frozen
-    SpiceDB takes no place from the ledger's other writers."""
+    """At most ``size`` claims at once, on connections of their own: a claim that waits for a frozen
+    SpiceDB takes no connection from the other writers of the ledger."""
 
     def __init__(
         self,
@@ -93,82 +98,132 @@ class PostgresOutbox:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Times in seconds."""
-        self._pool = ReadPool(
+        self._pool = write_pool(
             dsn,
             size,
             statement_timeout,
-            access={
-                "default_transaction_read_only": "off",
-                "lock_timeout": str(round(lock_timeout * 1000)),
-                "idle_in_transaction_session_timeout": str(HELD_AT_MOST * 1000),
-            },
+            lock_timeout,
+            parameters={"idle_in_transaction_session_timeout": str(LONGEST_CLAIM * 1000)},
             application_name=application_name,
             clock=clock,
         )
 
     @contextmanager
     def claim(self, object: str, deadline: Deadline) -> Iterator[Claim]:
-        """Every row of ``object`` that is not drained, parked ones included, in order.
+        """Every row of ``object`` that is not sent, parked ones included, in order.
 
-        Waits for another drainer of the object. Committed when the block ends, undone when it
-        raises. Raises AuthzUnavailable when that other drainer keeps it too long, which means that
-        SpiceDB keeps that one waiting; DatastoreUnavailable.
+        Waits for another claim of the object. Committed when the block ends, rolled back when it
+        raises. Raises AuthzUnavailable when the other claim lasts too long, which means that it
+        waits for SpiceDB; DatastoreUnavailable.
         """
-        with _waiting_for_spicedb(), self._pool.connection(deadline) as reading:
-            with _waiting_for_spicedb():
-                found = reading.run(statement("outbox_claim_object"), {"object": object})
-            yield self._claim([OutboxRow(*row) for row in found], reading)
-            reading.run(statement("outbox_commit"))
+        with _spicedb_is_the_cause(), self._pool.session(deadline) as session:
+            with _spicedb_is_the_cause():
+                found = session.run(statement("outbox_claim_object"), {"object": object})
+            yield self._claim([OutboxRow(*row) for row in found], session)
+            session.run(statement("outbox_commit"))
 
     @contextmanager
     def claim_oldest(
-        self, limit: int, not_these: Sequence[str], deadline: Deadline
+        self, limit: int, excluded: Sequence[str], deadline: Deadline
     ) -> Iterator[Claim]:
-        """The waiting rows of ``limit`` objects in nobody's hands, but ``not_these``; see claim."""
-        arguments = {"limit": limit, "excluded": list(not_these)}
-        with self._pool.connection(deadline) as reading:
-            found = reading.run(statement("outbox_claim_oldest"), arguments)
-            yield self._claim([OutboxRow(*row) for row in found], reading)
-            reading.run(statement("outbox_commit"))
+        """The waiting rows of the ``limit`` oldest objects that are in no claim; see ``claim``.
 
-    def lag(self, deadline: Deadline) -> Lag:
+        ``excluded`` objects are left out.
+        """
+        arguments = {"limit": limit, "excluded": list(excluded)}
+        with self._pool.session(deadline) as session:
+            found = session.run(statement("outbox_claim_oldest"), arguments)
+            yield self._claim([OutboxRow(*row) for row in found], session)
+            session.run(statement("outbox_commit"))
+
+    def lag(self, deadline: Deadline) -> OutboxLag:
         """How far SpiceDB is behind the ledger. Raises DatastoreUnavailable."""
-        with self._pool.connection(deadline) as reading:
-            return Lag(*reading.run(statement("outbox_lag"))[0])
+        with self._pool.session(deadline) as session:
+            return OutboxLag(*session.run(statement("outbox_lag"))[0])
 
-    def holders(self, deadline: Deadline) -> list[Holder]:
-        """Other drainers that have rows in hand now, the longest first. As lag."""
-        with self._pool.connection(deadline) as reading:
-            found = reading.run(statement("lock_holders"), OUTBOX_CLAIMS)
-        return [Holder(*row) for row in found]
+    def lock_holders(self, deadline: Deadline) -> list[LockHolder]:
+        """The sessions of other claims, the longest first. Raises DatastoreUnavailable."""
+        with self._pool.session(deadline) as session:
+            found = session.run(statement("lock_holders"), ON_OUTBOX_CLAIMS)
+        return [LockHolder(*row) for row in found]
 
     def close(self) -> None:
-        """Close what is idle; what is in use is closed when it comes back."""
+        """Close the idle connections; those in use are closed when they come back."""
         self._pool.close()
 
-    def _claim(self, rows: list[OutboxRow], reading: Reading) -> Claim:
+    def _claim(self, rows: list[OutboxRow], session: WriteSession) -> Claim:
         objects = {row.object for row in rows}
-        alone = PLATFORM in objects
-        if alone or any(one.startswith("domain:") for one in objects):
-            with _waiting_for_spicedb():
-                reading.run(statement("outbox_lock_roles"), {"exclusive": alone, "lock": TURN})
-        return Claim(rows, reading)
+        about_platform = PLATFORM in objects
+        if about_platform or any(object.startswith("domain:") for object in objects):
+            with _spicedb_is_the_cause():
+                session.run(
+                    statement("outbox_lock_roles"),
+                    {"exclusive": about_platform, "lock": OUTBOX_ROLES},
+                )
+        return Claim(rows, session)
 
 
 @contextmanager
-def _waiting_for_spicedb() -> Iterator[None]:
-    """A drainer that does not end, or none that is free: SpiceDB keeps them, Postgres does not."""
+def _spicedb_is_the_cause() -> Iterator[None]:
+    """A claim that does not end, or no connection free for one: SpiceDB delays it, not Postgres."""
     try:
         yield
-    except LockNotAvailable as held:
-        raise AuthzUnavailable("another drainer holds the object") from held
+    except LockNotAvailable as cause:
+        raise AuthzUnavailable("another drainer holds the object") from cause
     except DatastoreUnavailable as error:
         if isinstance(error.__cause__, NoFreeConnection):
             raise AuthzUnavailable("every drainer is busy") from error
         raise
 
 
-def _ids(kind: str, objects: set[str]) -> list[str]:
-    """The UUIDs behind ``kind``; an object that names none has no row."""
-    named = (one.removeprefix(kind) for one in objects if one.startswith(kind))
-    return sorted(one for one in named if parse_canonical_uuid(one) is not None)
+def _ids(prefix: str, objects: set[str]) -> list[str]:
+    """The UUIDs in the names with ``prefix``; a name without a UUID has no row."""
+    names = (name.removeprefix(prefix) for name in objects if name.startswith(prefix))
+    return sorted(name for name in names if parse_canonical_uuid(name) is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class OldRows:
+    """``rows`` that may be deleted, by type; ``since`` is the first moment that stays.
+
+    ``unsent`` are as old and stay, because SpiceDB has not taken them.
+    """
+
+    since: datetime
+    rows: Mapping[str, int]
+    unsent: int
+
+
+class OutboxRetention:
+    """For one thread. Every method raises DatastoreUnavailable or another ComposerError."""
+
+    def __init__(self, dsn: str) -> None:
+        self._connection = SingleConnection(
+            dsn,
+            WriteSession,
+            application_name="plexsphere-state outbox prune",
+            parameters={"lock_timeout": "2000"},  # for a DDL statement; no row is waited for
+            connect_timeout=CONNECT_TIMEOUT,
+        )
+
+    def old(self, age: timedelta) -> OldRows:
+        """What is older than ``age`` by the ledger's clock."""
+        found = self._run("outbox_old", age=age)
+        rows = {type: sent for _, type, sent, _ in found if type is not None and sent}
+        return OldRows(found[0][0], rows, sum(row[3] for row in found if row[1] is not None))
+
+    def delete(self, old: OldRows, batch: int = BATCH) -> int:
+        """Delete them, ``batch`` rows in a transaction; how many."""
+        deleted = after = 0
+        while found := self._run("outbox_delete_old", after=after, since=old.since, limit=batch):
+            deleted += len(found)
+            after = max(seq for (seq,) in found)
+        return deleted
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _run(self, name: str, **arguments: object) -> list[Row]:
+        deadline = Deadline.after(STATEMENT_SECONDS, time.monotonic)
+        return self._connection.run(name, arguments, deadline)

@@ -1,12 +1,13 @@
-"""The read side's connections: bounded, kept alive, and never waited for longer than a request may.
+"""The connections of the service: bounded, kept, and never waited for longer than a request may.
 
 SQLAlchemy's ``QueuePool`` keeps them, without its engine and its ORM. What it cannot do is done
-here: a wait bounded by the caller's Deadline, and one budget over waiting, connecting and querying.
+here: a wait that ends with the caller's Deadline, and one budget for waiting, connecting and
+querying.
 
-Liveness, by measurement: a ping costs a whole round trip (about 35 us on loopback where the
-snapshot itself takes 130), so it is sent only on a connection that lay idle for a second, and gets
-at most a second. Under load none is sent: a statement that finds its connection dead is sent again
-on another one, because a read may be.
+Liveness, by measurement: a ping costs a whole round trip (about 35 us on loopback, where the
+snapshot itself takes 130), so it is sent only on a connection that was idle for a second, and it
+gets at most a second. Under load no ping is sent: when a connection turns out to be dead, the
+statement is sent again on another one.
 """
 
 from __future__ import annotations
@@ -17,26 +18,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Generic, cast
 
 import psycopg2
 from psycopg2.extensions import connection
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from composer.deadline import Deadline
-from db.bulkhead import Bulkhead
-from db.connections import Row, connect, fetch, with_defaults
-from db.errors import DeadlineExceeded, is_connection_lost, ledger_errors
+from db.connections import ReadSession, Row, S, WriteSession, connect, with_defaults
+from db.errors import DeadlineExceeded, NoFreeConnection, is_connection_lost, ledger_errors
 from db.statements import Prepared, statement
 
-CONNECT_TIMEOUT = 2.0  # seconds, of the request's own budget
+CONNECT_TIMEOUT = 2.0  # seconds, within the request's own deadline
 IDLE_BEFORE_PING = 1.0  # seconds
-PING_TIMEOUT = 1.0  # seconds, of the request's own budget
-# A connection is replaced at this age (seconds), so that a fleet finds its way after a failover.
+PING_TIMEOUT = 1.0  # seconds, within the request's own deadline
+# A connection is replaced at this age (seconds), so that all replicas move after a failover.
 MAX_AGE = 1800
+# When no caller came or left for this long, or one gave up within it, the others are refused at
+# once (seconds): no connection will become free.
+TROUBLE = 1.0
 
-# Every statement here is prepared once per connection and planned once, by index, whatever the
-# statistics said at that moment; a JIT or a parallel worker costs more than these statements take.
+# Every statement here is prepared once for a connection and planned once, by index, whatever the
+# statistics were at that moment; a JIT or a parallel worker costs more than these statements take.
 PLANNER = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
@@ -45,61 +48,81 @@ PLANNER = {
 }
 
 
-# What a session of this pool may do; db/write_pool.py has the other answer.
-READ_ONLY: Mapping[str, str] = {"default_transaction_read_only": "on"}
+def read_pool(
+    dsn: str,
+    size: int,
+    statement_timeout: float,
+    *,
+    pool_wait: float = 1.0,
+    application_name: str = "plexsphere-state",
+    clock: Callable[[], float] = time.monotonic,
+) -> Pool[ReadSession]:
+    """Sessions that cannot write; times in seconds."""
+    return Pool(
+        dsn,
+        ReadSession,
+        size=size,
+        statement_timeout=statement_timeout,
+        pool_wait=pool_wait,
+        application_name=application_name,
+        clock=clock,
+    )
 
 
-class Reading:
-    """A connection for as long as its holder has it, and the budget it may spend."""
+def write_pool(
+    dsn: str,
+    size: int,
+    statement_timeout: float,
+    lock_timeout: float,
+    *,
+    parameters: Mapping[str, str] | None = None,
+    application_name: str = "plexsphere-state write",
+    clock: Callable[[], float] = time.monotonic,
+) -> Pool[WriteSession]:
+    """Sessions that may write; times in seconds.
 
-    def __init__(self, lent: PoolProxiedConnection, deadline: Deadline) -> None:
-        self._lent = lent
-        self._deadline = deadline
-
-    @property
-    def _connection(self) -> connection:
-        return cast(connection, self._lent.dbapi_connection)
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether nothing was done on the connection before."""
-        return "used_at" not in self._lent.info
-
-    def run(self, sql: str, arguments: Mapping[str, object] | None = None) -> list[Row]:
-        """All rows of one statement."""
-        return fetch(self._connection, sql, arguments, self._deadline)
-
-    def execute(self, query: Prepared, arguments: Mapping[str, object]) -> list[Row]:
-        """All rows of a prepared statement, prepared on this connection at its first use."""
-        known: set[str] = self._lent.info.setdefault("prepared", set())
-        if query.name not in known:
-            fetch(self._connection, query.prepare, None, self._deadline)
-            known.add(query.name)
-        return fetch(self._connection, query.execute, arguments, self._deadline)
+    A pool of their own, so that writers which wait for each other leave the reads their
+    connections. A lock that is not granted within ``lock_timeout`` is DatastoreUnavailable.
+    """
+    return Pool(
+        dsn,
+        WriteSession,
+        size=size,
+        statement_timeout=statement_timeout,
+        parameters={"lock_timeout": str(round(lock_timeout * 1000)), **(parameters or {})},
+        application_name=application_name,
+        clock=clock,
+    )
 
 
-class ReadPool:
-    """At most ``size`` read-only connections, made when first needed (so: after a fork)."""
+class Pool(Generic[S]):
+    """At most ``size`` connections, opened when first needed and so after a fork. Thread-safe."""
 
     def __init__(
         self,
         dsn: str,
+        access: type[S],
+        *,
         size: int,
         statement_timeout: float,
-        *,
+        application_name: str,
         pool_wait: float = 1.0,
-        access: Mapping[str, str] = READ_ONLY,
-        application_name: str = "plexsphere-state",
+        parameters: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``statement_timeout`` and ``pool_wait`` are in seconds."""
-        parameters = {
-            **access,
+        """``access`` is the type of its sessions; times are in seconds.
+
+        ``statement_timeout`` is Postgres' own, behind the deadline of the request.
+        """
+        settings = {
+            **access.parameters,
+            **(parameters or {}),
             "statement_timeout": str(round(statement_timeout * 1000)),
             "TimeZone": "UTC",
             **PLANNER,
         }
-        self._dsn = with_defaults(dsn, parameters, application_name=application_name)
+        self._dsn = with_defaults(dsn, settings, application_name=application_name)
+        self._access = access
         self._size = size
         self._wait = pool_wait
         self._clock = clock
@@ -109,12 +132,12 @@ class ReadPool:
 
     def _start(self) -> None:
         self._distrusted = self._doubted = -math.inf
-        self._bulkhead = Bulkhead(self._size, self._wait, self._clock)
+        self._slots = ConnectionSlots(self._size, self._wait, self._clock)
         self._pool = QueuePool(
             cast(Any, self._connect),
             pool_size=self._size,
             max_overflow=0,
-            timeout=0,  # the bulkhead has done the waiting
+            timeout=0,  # the slots have done the waiting
             use_lifo=True,
             recycle=MAX_AGE,
             reset_on_return=None,  # autocommit leaves nothing to reset, and a rollback can hang
@@ -127,46 +150,53 @@ class ReadPool:
     def fetch(
         self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline
     ) -> list[Row]:
-        """All rows of a prepared read, in one round trip on a connection that knows the statement.
+        """All rows of a prepared statement, committed when this returns, in one round trip.
 
-        Raises DatastoreUnavailable when Postgres is not there or not in time, else ComposerError.
+        It is sent again when its connection turns out to be dead. So it must be a read, or a write
+        that may run twice. Raises DatastoreUnavailable when Postgres is not there or not in time,
+        else ComposerError.
         """
         with ledger_errors(query.name):
             while True:
-                fresh = True
+                is_new = True
                 try:
-                    with self._borrow(deadline) as reading:
-                        fresh = reading.is_fresh
-                        return reading.execute(query, arguments)
+                    with self._borrow(deadline) as lent:
+                        is_new = "used_at" not in lent.info
+                        return self._session(lent, deadline).execute(query, arguments)
                 except psycopg2.Error as error:
-                    # After a restart every kept connection is dead; the next one is made anew.
-                    if fresh or not is_connection_lost(error):
+                    # After a restart every kept connection is dead; the next one is a new one.
+                    if is_new or not is_connection_lost(error):
                         raise
 
     @contextmanager
-    def connection(self, deadline: Deadline) -> Iterator[Reading]:
+    def session(self, deadline: Deadline) -> Iterator[S]:
         """A live connection for several statements; any error ends the connection.
 
-        Nobody can send them again, so a kept one answers a ping first, however short it lay idle.
+        Nothing is sent again, so a kept connection answers a ping first, however short it was idle.
+        Raises as ``fetch``.
         """
-        with ledger_errors("reading"), self._borrow(deadline, trusting=False) as reading:
-            yield reading
+        with ledger_errors("using the ledger"), self._borrow(deadline, trusting=False) as lent:
+            yield self._session(lent, deadline)
 
     def close(self) -> None:
-        """Close what is idle; what is in use is closed when it comes back."""
+        """Close the idle connections; those in use are closed when they come back."""
         self._pool.dispose()
 
+    def _session(self, lent: PoolProxiedConnection, deadline: Deadline) -> S:
+        prepared: set[str] = lent.info.setdefault("prepared", set())
+        return self._access(cast(connection, lent.dbapi_connection), prepared, deadline)
+
     @contextmanager
-    def _borrow(self, deadline: Deadline, trusting: bool = True) -> Iterator[Reading]:
+    def _borrow(self, deadline: Deadline, trusting: bool = True) -> Iterator[PoolProxiedConnection]:
         if os.getpid() != self._pid:
             self._start_after_fork()
-        with self._bulkhead.place(deadline):
+        with self._slots.slot(deadline):
             lent = self._lend(deadline, trusting)
             try:
-                yield Reading(lent, deadline)
+                yield lent
             except BaseException as error:
                 if isinstance(error, DeadlineExceeded):
-                    # A slow server, or a dead network: what lies idle must answer a ping first.
+                    # A slow server, or a dead network: idle connections must answer a ping first.
                     self._doubted = self._clock()
                 self._end(lent, is_connection_lost(error))
                 raise
@@ -181,17 +211,17 @@ class ReadPool:
             used_at = lent.info.get("used_at", math.inf)
             if used_at <= self._distrusted:
                 self._end(lent, lost=False)
-            elif self._is_lively(used_at, trusting) or self._answers(lent, deadline):
+            elif self._needs_no_ping(used_at, trusting) or self._answers(lent, deadline):
                 return lent
 
-    def _is_lively(self, used_at: float, trusting: bool) -> bool:
+    def _needs_no_ping(self, used_at: float, trusting: bool) -> bool:
         is_new = used_at == math.inf
         just_used = used_at > self._doubted and self._clock() - used_at < IDLE_BEFORE_PING
         return is_new or (trusting and just_used)
 
     def _answers(self, lent: PoolProxiedConnection, deadline: Deadline) -> bool:
         try:
-            Reading(lent, deadline.at_most(PING_TIMEOUT)).run(statement("ping"))
+            self._session(lent, deadline.at_most(PING_TIMEOUT)).run(statement("ping"))
         except (psycopg2.Error, DeadlineExceeded):
             self._end(lent, lost=True)
             return False
@@ -199,12 +229,55 @@ class ReadPool:
 
     def _end(self, lent: PoolProxiedConnection, lost: bool) -> None:
         if lost:
-            # What cut one connection has cut those that were kept beside it.
+            # What ended one connection has ended those that were kept beside it.
             self._distrusted = self._clock()
         lent.invalidate()
 
     def _start_after_fork(self) -> None:
-        """Leave the parent's connections alone: psycopg2 closes none that another process made."""
+        """Leave the parent's connections alone: psycopg2 closes none of another process."""
         with self._forking:
             if os.getpid() != self._pid:
                 self._start()
+
+
+class ConnectionSlots:
+    """How many callers may use a connection at once, and how long the others wait.
+
+    While Postgres is frozen each connection belongs to a caller that waits until its deadline. The
+    callers without one are refused at once, so that their threads can answer what needs no ledger.
+    """
+
+    def __init__(self, slots: int, wait: float, clock: Callable[[], float]) -> None:
+        """``wait`` is the most seconds that a caller waits for a slot."""
+        self._free = threading.Semaphore(slots)
+        self._wait = wait
+        self._clock = clock
+        self._changed_at = -math.inf
+        self._gave_up_at = -math.inf
+
+    @contextmanager
+    def slot(self, deadline: Deadline) -> Iterator[None]:
+        """Raises NoFreeConnection, or DeadlineExceeded where no time is left to begin."""
+        self._take(deadline)
+        self._changed_at = self._clock()
+        try:
+            yield
+            self._changed_at = self._clock()
+            self._gave_up_at = -math.inf  # Postgres answers: the trouble is over
+        except DeadlineExceeded:
+            self._gave_up_at = self._clock()
+            raise
+        finally:
+            self._free.release()
+
+    def _take(self, deadline: Deadline) -> None:
+        if deadline.remaining() <= 0:
+            raise DeadlineExceeded("no time left")
+        if self._free.acquire(blocking=False):
+            return
+        now = self._clock()
+        if now - self._gave_up_at < TROUBLE or now - self._changed_at > TROUBLE:
+            raise NoFreeConnection("every connection is in use, and none is coming back")
+        if not self._free.acquire(timeout=deadline.at_most(self._wait).remaining()):
+            self._gave_up_at = self._clock()
+            raise NoFreeConnection("every connection stayed in use")

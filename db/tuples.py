@@ -1,4 +1,4 @@
-"""What SpiceDB should hold by the ledger's word, and rows of the outbox that make it so."""
+"""The tuples that SpiceDB must have by the ledger, and the rows of the outbox that repair it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from composer.deadline import Deadline
-from db.audit_batch import TURN as AUDIT_TURN
-from db.audit_batch import id_behind
-from db.grants import PLATFORM_LOCK
-from db.pool import ReadPool
-from db.statements import statement
+from db.audit import id_in
+from db.connections import Row, SingleConnection, WriteSession
+from db.locks import AUDIT_WRITERS, PLATFORM_WRITERS
 
-# For a scan of a large ledger, and for writers that a repair waits for.
+# A large ledger is read whole, and a repair waits for other writers.
 STATEMENT_SECONDS = 30.0
+PARAMETERS = {
+    "TimeZone": "UTC",
+    "jit": "off",
+    "lock_timeout": "5000",  # milliseconds
+    "statement_timeout": str(round(STATEMENT_SECONDS * 1000)),
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,57 +31,55 @@ class LedgerTuple:
 
 
 class TupleLedger:
-    """Every method raises DatastoreUnavailable or another ComposerError."""
+    """For one thread. Every method raises DatastoreUnavailable or another ComposerError."""
 
     def __init__(self, dsn: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._pool = ReadPool(
+        self._connection = SingleConnection(
             dsn,
-            1,
-            STATEMENT_SECONDS,
-            access={"default_transaction_read_only": "off", "lock_timeout": "5000"},
+            WriteSession,
             application_name="plexsphere-state authz",
-            clock=clock,
+            parameters=PARAMETERS,
         )
 
     def implied(self) -> set[LedgerTuple]:
-        """Every relationship that the rows of this moment imply."""
+        """Every tuple that the rows of this moment imply."""
         return {LedgerTuple(*row) for row in self._run("implied_tuples", {})}
 
     def waiting(self) -> set[str]:
-        """The objects whose last changes are still on their way."""
+        """The objects whose last changes are not yet sent."""
         return {row[0] for row in self._run("objects_waiting", {})}
 
     def mend(
         self, differing: Sequence[LedgerTuple], relationships: Sequence[str], operator: str
     ) -> None:
-        """Write what is to become of each tuple, by a second look at the ledger, to the outbox.
+        """Compare each tuple with the ledger again, and write its repair to the outbox.
 
-        The audit says ``operator`` for who did it, and one of ``relationships`` for each tuple.
+        The audit rows say that ``operator`` did it, and name each tuple as in ``relationships``.
         """
         self._run(
             "mend_tuples",
             {
-                "platform_lock": PLATFORM_LOCK,
-                "audit_lock": AUDIT_TURN,
-                "objects": [one.object for one in differing],
-                "relations": [one.relation for one in differing],
-                "subjects": [one.subject for one in differing],
-                "domains": [id_behind("domain:", one.object) for one in differing],
-                "nodes": [id_behind("node:", one.object) for one in differing],
+                "platform_lock": PLATFORM_WRITERS,
+                "audit_lock": AUDIT_WRITERS,
+                "objects": [tuple.object for tuple in differing],
+                "relations": [tuple.relation for tuple in differing],
+                "subjects": [tuple.subject for tuple in differing],
+                "domains": [id_in("domain:", tuple.object) for tuple in differing],
+                "nodes": [id_in("node:", tuple.object) for tuple in differing],
                 "relationships": list(relationships),
                 "operator": operator,
             },
         )
 
     def close_parked(self, differing: set[str]) -> int:
-        """Parked rows of all objects but ``differing`` are done with; how many."""
+        """Close the parked rows of all objects that are not ``differing``; how many."""
         return len(self._run("close_parked", {"differing": sorted(differing)}))
 
     def close(self) -> None:
         """Close the connection."""
-        self._pool.close()
+        self._connection.close()
 
-    def _run(self, name: str, arguments: dict[str, object]) -> list[tuple[str, ...]]:
-        with self._pool.connection(Deadline.after(STATEMENT_SECONDS, self._clock)) as reading:
-            return reading.run(statement(name), arguments)
+    def _run(self, name: str, arguments: dict[str, object]) -> list[Row]:
+        deadline = Deadline.after(STATEMENT_SECONDS, self._clock)
+        return self._connection.run(name, arguments, deadline)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from composer.errors import ComposerError
-from db.ahead import Ahead, real_time
+from db.clock import TimeOffset, no_offset
 
 # A century: further on, sums with the ledger's clock stay far from the end of its calendar.
 FURTHEST = 100 * 365 * 86_400.0
@@ -33,9 +33,9 @@ class MovedTime:
         return timedelta(seconds=seconds)
 
 
-def moved_time(path: str) -> Ahead:
+def moved_time(path: str) -> TimeOffset:
     """How far time is ahead: what the file says, and in production, without one, nothing."""
-    return MovedTime(Path(path)) if path else real_time
+    return MovedTime(Path(path)) if path else no_offset
 
 
 def is_readable(path: str) -> bool:

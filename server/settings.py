@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from db.dsn import is_dsn
+from db.connections import is_dsn
 from server.authn.key_sources import check_jwks_setting
 from server.authn.signing import check_signing_setting
 from server.authz.endpoint import SpiceDbEndpoint, check_endpoint

@@ -16,9 +16,9 @@ import flask
 from composer.audit import AuditSink, SilentAudit
 from composer.node_token import TokenMint
 from db.audit import PostgresAuditSink
-from db.body_queue import BodyQueue
-from db.followers import followers
-from db.pool import ReadPool
+from db.health import read_lag
+from db.history import BodyQueue
+from db.pool import read_pool
 from handlers import OPERATIONS
 from handlers.service import NoPublishedKeys, ServicePorts
 from server.authn.key_sources import key_source
@@ -57,7 +57,7 @@ from server.telemetry.recorders import (
     record_parked_row,
     warning_logger,
 )
-from server.wiring_pools import postgres_outbox, scrape_pool, write_pool
+from server.wiring_pools import postgres_outbox, scrape_pool, write_sessions
 from server.wiring_ports import ADAPTERS, Shared, operation_ports
 
 DISTRIBUTION = "plexsphere-state"
@@ -89,7 +89,7 @@ class LivePull:
     audit: AuditSink
     history: BodyHistory | None
     probes: dict[str, Probe]
-    followers: ReadGauges
+    lag: ReadGauges
     close: Callable[[], None]
 
 
@@ -111,7 +111,7 @@ def wire(settings: Settings) -> Service:
     receipt = wiring_receipt(live, settings.test_clock)
     service = ServicePorts(
         health=DependencyProbes({"wiring": wiring_probe(receipt), **(live.probes if live else {})}),
-        metrics=Exposition(metrics, live.followers if live else None),
+        metrics=Exposition(metrics, live.lag if live else None),
         contract=contract.raw,
         docs_page=docs_page(contract),
         version=version(DISTRIBUTION),
@@ -137,10 +137,10 @@ def wire(settings: Settings) -> Service:
 
 def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) -> LivePull:
     """Every adapter of the pull. Connections are made at first use, after the fork."""
-    pool = ReadPool(
+    pool = read_pool(
         settings.dsn, size=settings.pool_size, statement_timeout=settings.statement_timeout
     )
-    writes, heartbeats = write_pool(settings), write_pool(settings)
+    writes, heartbeats = write_sessions(settings), write_sessions(settings)
     channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout)
     # below the thread count, so that a frozen SpiceDB leaves threads for everything else
     relations = SpiceDbChecker(channel, ConcurrencyLimit(limit=max(1, settings.threads - 4)))
@@ -182,7 +182,7 @@ def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) 
     audit = sink or SilentAudit()
     return LivePull(
         *(operation_ports(shared), mint, verifier.principal, audit, bodies, probes),
-        followers=partial(followers, scrapes),
+        lag=partial(read_lag, scrapes),
         close=close,
     )
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from db.connections import ReadSession, WriteSession
 from db.outbox import PostgresOutbox
-from db.pool import ReadPool
-from db.write_pool import WritePool
+from db.pool import Pool, read_pool, write_pool
 from server.settings import Settings
 
 
-def write_pool(settings: Settings) -> WritePool:
+def write_sessions(settings: Settings) -> Pool[WriteSession]:
     """One of two: of the registry's writers, who wait for each other, and of the heartbeats."""
-    return WritePool(
+    return write_pool(
         settings.dsn,
         size=settings.write_pool_size,
         statement_timeout=settings.statement_timeout,
@@ -28,10 +28,10 @@ def postgres_outbox(settings: Settings) -> PostgresOutbox:
     )
 
 
-def scrape_pool(settings: Settings) -> ReadPool:
+def scrape_pool(settings: Settings) -> Pool[ReadSession]:
     """One connection, and who comes while it is in use goes without: a crowd on /metrics takes
     no place from the pulls, and no thread from anybody while Postgres is frozen."""
-    return ReadPool(
+    return read_pool(
         settings.dsn,
         size=1,
         statement_timeout=settings.statement_timeout,

@@ -13,18 +13,15 @@ from composer.audit import AuditSink
 from composer.node_token import TokenMint
 from composer.registry import OutboxRelay
 from composer.snapshot_composer import SnapshotComposer
-from db.domain_audit import PostgresDomainAuditReader
-from db.domain_nodes import PostgresDomainNodes
-from db.domain_registry import PostgresDomainRegistry
-from db.domains import PostgresDomainReader, PostgresDomainRepo
+from db.audit_reader import PostgresDomainAuditReader
+from db.connections import ReadSession, WriteSession
+from db.domains import PostgresDomainReader, PostgresDomainRegistry, PostgresDomainRepo
 from db.entries import PostgresEntries
 from db.heartbeats import PostgresHeartbeats
 from db.ledger import PostgresLedger
-from db.node_registry import PostgresNodeRegistry
-from db.nodes import PostgresNodeRepo
-from db.pool import ReadPool
-from db.verdicts import PostgresReachabilityRepo
-from db.write_pool import WritePool
+from db.nodes import PostgresDomainNodes, PostgresNodeRegistry, PostgresNodeRepo
+from db.pool import Pool
+from db.reachability import PostgresReachabilityRepo
 from handlers.domain_audit import DomainAuditPorts
 from handlers.domain_nodes import DomainNodesPorts
 from handlers.domain_registry import DomainRegistryPorts
@@ -52,9 +49,9 @@ class Shared:
 
     settings: Settings
     metrics: Metrics
-    reads: ReadPool
-    writes: WritePool
-    heartbeats: WritePool
+    reads: Pool[ReadSession]
+    writes: Pool[WriteSession]
+    heartbeats: Pool[WriteSession]
     relations: SpiceDbChecker
     audit: AuditSink
     outbox: OutboxRelay

@@ -18,10 +18,11 @@ from rich.table import Table
 from composer.deadline import Deadline
 from composer.snapshot_composer import LedgerView
 from db.bulk import TableRows, copy_rows
+from db.connections import ReadSession, Session
 from db.ledger import SNAPSHOT_FOR_NODE, PostgresLedger
 from db.migrate import migrate
 from db.nodes import PostgresNodeRepo
-from db.pool import Reading, ReadPool
+from db.pool import Pool, read_pool
 from tests.factories import ALLOW_HTTPS, key_bytes, node_id, rule_set
 from tests.integration.ledger_fixtures import own_postgres
 from tests.integration.ledger_rows import Hand
@@ -95,27 +96,27 @@ def milliseconds(
     return statistics.median(taken) * 1000
 
 
-def statement(reading: Reading, subject: Subject, held: str | None) -> tuple[float, int]:
+def statement(session: Session, subject: Subject, held: str | None) -> tuple[float, int]:
     """Its time on a connection that knows it, and the bytes of its one row."""
     arguments = {
         "node_id": str(subject.node),
         "domain_id": str(subject.domain),
         "held_revision": held,
     }
-    (row,) = reading.execute(SNAPSHOT_FOR_NODE, arguments)
-    took = milliseconds(lambda: reading.execute(SNAPSHOT_FOR_NODE, arguments), 300 if held else 40)
+    (row,) = session.execute(SNAPSHOT_FOR_NODE, arguments)
+    took = milliseconds(lambda: session.execute(SNAPSHOT_FOR_NODE, arguments), 300 if held else 40)
     return took, sum(len(column.encode()) for column in row if column)
 
 
-def indexes(reading: Reading, subject: Subject) -> list[str]:
+def indexes(session: Session, subject: Subject) -> list[str]:
     """The indexes of the plan that is used."""
     sql = "EXPLAIN (COSTS OFF) " + SNAPSHOT_FOR_NODE.execute
     arguments = {"node_id": str(subject.node), "domain_id": str(subject.domain)}
-    plan = "\n".join(row[0] for row in reading.run(sql, {**arguments, "held_revision": None}))
+    plan = "\n".join(row[0] for row in session.run(sql, {**arguments, "held_revision": None}))
     return sorted(set(re.findall(r"Index(?: Only)? Scan (?:using|on) (\w+)", plan)))
 
 
-def measured(pool: ReadPool, subject: Subject) -> list[str]:
+def measured(pool: Pool[ReadSession], subject: Subject) -> list[str]:
     """One line of the table."""
     ledger = PostgresLedger(pool)
 
@@ -124,9 +125,9 @@ def measured(pool: ReadPool, subject: Subject) -> list[str]:
 
     cold = milliseconds(lambda: PostgresLedger(pool).view(subject.node, subject.domain, soon()), 5)
     held = str(view().peers().revision)
-    with pool.connection(soon()) as reading:
-        with_held, small = statement(reading, subject, held)
-        without, large = statement(reading, subject, None)
+    with pool.session(soon()) as session:
+        with_held, small = statement(session, subject, held)
+        without, large = statement(session, subject, None)
     times = (
         with_held,
         without,
@@ -153,13 +154,13 @@ def main() -> None:
     with own_postgres() as postgres:
         dsn = postgres.fresh_database()
         migrate(dsn)
-        pool = ReadPool(dsn, 1, 30.0)
+        pool = read_pool(dsn, 1, 30.0)
         subjects = [Subject(dsn, size) for size in SIZES]
         for subject in subjects:
             table.add_row(*measured(pool, subject))
-        with pool.connection(soon()) as reading:
-            used = indexes(reading, subjects[-1])
-            ping = milliseconds(lambda: reading.run("SELECT 1"), 1000)
+        with pool.session(soon()) as session:
+            used = indexes(session, subjects[-1])
+            ping = milliseconds(lambda: session.run("SELECT 1"), 1000)
         repo = PostgresNodeRepo(pool)
         lookup = milliseconds(lambda: repo.get_by_id(subjects[0].node, soon()), 1000)
         pool.close()

@@ -16,11 +16,11 @@ from psycopg2.extensions import connection
 from composer.deadline import Deadline
 from composer.identity import Principal, PrincipalKind
 from composer.snapshot_composer import DropReporter, SnapshotComposer
-from db.connections import Row
+from db.connections import ReadSession, Row
 from db.errors import ledger_errors
 from db.ledger import PostgresLedger
 from db.nodes import PostgresNodeRepo
-from db.pool import PLANNER, ReadPool
+from db.pool import PLANNER, Pool
 from db.statements import Prepared
 from handlers.answers import Call
 from handlers.node_state import PullPorts, get_node_state
@@ -51,7 +51,7 @@ class Answered:
 class Puller:
     """One worker's pull: what it holds from one call may serve the next."""
 
-    def __init__(self, pool: ReadPool, reporter: DropReporter | None = None) -> None:
+    def __init__(self, pool: Pool[ReadSession], reporter: DropReporter | None = None) -> None:
         """``reporter`` stands in for ``drops``."""
         self.drops = FakeDropReporter()
         self._ports = PullPorts(
@@ -104,7 +104,7 @@ class EveryoneIsAgent:
 
 
 class PoolOfOne:
-    """Stands where a ReadPool does, on a connection whose transaction a test holds open."""
+    """Stands in for a Pool, on a connection whose transaction a test holds open."""
 
     def __init__(self, held: connection) -> None:
         self._held = held
@@ -114,8 +114,8 @@ class PoolOfOne:
                 cursor.execute(f"SET {name} = {value}")
 
     @classmethod
-    def over(cls, held: connection) -> ReadPool:
-        return cast(ReadPool, cls(held))
+    def over(cls, held: connection) -> Pool[ReadSession]:
+        return cast(Pool[ReadSession], cls(held))
 
     def fetch(self, query: Prepared, arguments: Mapping[str, Any], deadline: Deadline) -> list[Row]:
         with ledger_errors(query.name), self._held.cursor() as cursor:

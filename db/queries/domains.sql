@@ -13,7 +13,6 @@ WHERE d.id = %(domain_id)s;
 -- db/domains.py, PostgresDomainReader.read.
 -- Index: domains_pkey.
 SELECT
-    d.id::text,
     d.name,
     d.slug,
     d.description,

@@ -35,7 +35,7 @@ watch AS (
     SELECT
         CASE
             WHEN w.swept_at IS NULL THEN '-infinity'
-            WHEN m.real_time - w.swept_at <= %(longest_pause)s THEN LEAST(w.watching_since, m.at)
+            WHEN m.real_time - w.swept_at <= %(pause_after)s THEN LEAST(w.watching_since, m.at)
             WHEN %(elected)s THEN m.at
             ELSE '-infinity'
         END AS since

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, ComposerError
 from composer.reachability import PAUSE_AFTER
-from db.explain import clock_ahead
-from db.followers import followers
-from db.health import schema_version
+from db.connections import ReadSession, SingleConnection
+from db.health import clock_offset, read_lag, schema_version
 from db.migrate import expected_version
-from db.outbox import Lag
-from db.pool import ReadPool
+from db.outbox import OutboxLag
 from server.authn.key_sources import key_source
 from server.authz.admin import SpiceDbAdmin, missing_from
 from server.authz.channel import SpiceDbChannel
@@ -61,21 +59,30 @@ def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
     yield keys_check(settings)
 
 
+def doctor_connection(settings: Settings) -> SingleConnection[ReadSession]:
+    """Each check opens it and closes it again."""
+    return SingleConnection(
+        settings.dsn,
+        ReadSession,
+        application_name="plexsphere-state doctor",
+        parameters={"statement_timeout": str(round(CHECK_SECONDS * 1000))},
+        keep=False,
+    )
+
+
 def ledger_checks(settings: Settings) -> Iterator[Check]:
     """Postgres answers, has the schema of this release, and agrees with our clock."""
-    pool = ReadPool(settings.dsn, size=1, statement_timeout=CHECK_SECONDS)
+    connection = doctor_connection(settings)
     try:
-        found = schema_version(pool, _deadline())
+        found = schema_version(connection, _deadline())
     except ComposerError as error:
         mend = "check PLEXSPHERE_DSN, that Postgres runs there, and that it lets this role in"
         yield Check("postgres", False, innermost(error), mend)
         return
-    finally:
-        pool.close()
     yield Check("postgres", True, "answers")
     yield schema_check(found, expected_version())
     try:
-        ahead = clock_ahead(settings.dsn, CHECK_SECONDS, time.monotonic, time.time)
+        ahead = clock_offset(connection, _deadline(), time.time)
     except ComposerError as error:
         yield Check(
             "clock", False, innermost(error), "Postgres stopped answering: run doctor again"
@@ -123,18 +130,16 @@ def spicedb_checks(settings: Settings) -> Iterator[Check]:
 
 def follower_checks(settings: Settings) -> Iterator[Check]:
     """SpiceDB follows the ledger, and an evaluator sweeps; no check where Postgres is away."""
-    pool = ReadPool(settings.dsn, size=1, statement_timeout=CHECK_SECONDS)
+    connection = doctor_connection(settings)
     try:
-        found = followers(pool, _deadline())
+        lag = read_lag(connection, _deadline())
     except ComposerError:
         return
-    finally:
-        pool.close()
-    yield outbox_check(found.lag)
-    yield evaluator_check(found.swept)
+    yield outbox_check(lag.outbox)
+    yield evaluator_check(lag.sweep_age)
 
 
-def outbox_check(lag: Lag) -> Check:
+def outbox_check(lag: OutboxLag) -> Check:
     """Rows wait for milliseconds where a relay runs, and none is parked."""
     detail = f"{lag.waiting} waiting, the oldest for {lag.seconds:.1f} s; {lag.parked} parked"
     if lag.parked:

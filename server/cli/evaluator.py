@@ -14,7 +14,7 @@ from server.cli.screen import write_json
 
 if TYPE_CHECKING:
     from composer.reachability import Sweep, Transition
-    from db.sweeps import PostgresSweeps
+    from db.reachability import PostgresSweeps
     from server.settings import Settings
 
 EXAMPLE = "plexsphere-state evaluator\n\nplexsphere-state evaluator --once --json"
@@ -36,7 +36,7 @@ def evaluator(
     --once knows such a pause only while an evaluator runs too: do not run it from a timer, or right
     after an outage.
     """
-    from db.sweeps import PostgresSweeps
+    from db.reachability import PostgresSweeps
     from server.moved_time import moved_time
     from server.settings import read_settings
 

@@ -73,7 +73,7 @@ def _id(text: str, name: str, kind: str) -> str:
 
 def usable_dsn(text: str) -> str:
     """``text``, when it is a DSN."""
-    from db.dsn import is_dsn
+    from db.connections import is_dsn
 
     if not text:
         raise Failure(

@@ -15,8 +15,8 @@ from server.cli.options import AsJson
 from server.cli.screen import write_json
 
 if TYPE_CHECKING:
-    from db.holders import Holder
-    from db.outbox import Lag, OutboxRow
+    from db.locks import LockHolder
+    from db.outbox import OutboxLag, OutboxRow
     from server.authz.command_adapters import CommandAdapters
 
 EXAMPLE = "plexsphere-state relay\n\nplexsphere-state relay --once"
@@ -76,7 +76,7 @@ def _drain_once(parts: CommandAdapters, as_json: bool) -> None:
         raise Failure(sentence) from error
     deadline = Deadline.after(ONCE_SECONDS, time.monotonic)
     lag = parts.outbox.lag(deadline)
-    holders = parts.outbox.holders(deadline) if lag.waiting else []
+    holders = parts.outbox.lock_holders(deadline) if lag.waiting else []
     deferred = parts.relay.deferred
     if as_json:
         found: dict[str, object] = {
@@ -98,7 +98,9 @@ def _drain_once(parts: CommandAdapters, as_json: bool) -> None:
         raise typer.Exit(ExitCode.DIFFERENT)
 
 
-def reasons(lag: Lag, holders: Sequence[Holder], deferred: Mapping[str, str]) -> list[str]:
+def reasons(
+    lag: OutboxLag, holders: Sequence[LockHolder], deferred: Mapping[str, str]
+) -> list[str]:
     """Why rows are left, a line each. A session locks an object until SpiceDB has answered it."""
     lines = [f"  locked by {holder}, which waits for SpiceDB" for holder in holders]
     for object, reason in list(deferred.items())[:SHOWN]:

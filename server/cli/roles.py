@@ -89,7 +89,7 @@ def _record(
     from composer.deadline import Deadline
     from composer.errors import DomainNotFound, NodeNotFound
     from composer.identity import PLATFORM
-    from db.grants import LastOfItsRole, RoleChange, RoleGrants
+    from db.roles import LastOfItsRole, RoleChange, RoleGrants
     from server.authz.roles import relationship
     from server.cli.operators import operator
 

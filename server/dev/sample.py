@@ -12,7 +12,7 @@ from random import Random
 from typing import Self
 from uuid import UUID
 
-from db.table_rows import TableRows
+from db.bulk import TableRows
 
 from .sample_blocks import bridge_tables, entry_rows, policy_rows
 from .sample_extremes import IPV6_NODES, ipv6_domain, largest_entries, many_rules

@@ -7,7 +7,7 @@ from datetime import datetime
 from ipaddress import IPv4Network
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from db.table_rows import TableRows
+from db.bulk import TableRows
 
 # Numbers of Nodes. The addressed Node is 0 and the bridge Node is 2 (sample.py).
 TWO_POLICIES, ONE_POLICY, EMPTY_POLICY = (0, 5), (2, 3, 8, 12, 20), (9,)

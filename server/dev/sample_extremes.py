@@ -6,7 +6,7 @@ from ipaddress import IPv6Network
 from random import Random
 from uuid import UUID
 
-from db.table_rows import TableRows
+from db.bulk import TableRows
 
 from .sample_blocks import ENTRY_COLUMNS, RULE_SET_COLUMNS, rule, rule_set
 

@@ -12,8 +12,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from composer.deadline import Deadline
-from db.connections import OneReader
-from db.fleet_members import fleet_members
+from db.fleet import fleet_connection, fleet_members
 from server.fleet.agents import Agent
 from server.fleet.wire import NO_ANSWER, Answered, send
 
@@ -134,10 +133,9 @@ def members_of(enrolment: Enrolment, dsn: str) -> Members:
 
     A Node with another key is not of a simulation, whatever its name.
     """
-    reader = OneReader(dsn, "plexsphere-state fleet")
     slugs = [enrolment.slug(number) for number in range(len(RANGES))]
     deadline = Deadline.after(READ_SECONDS, time.monotonic)
-    rows = fleet_members(reader, slugs, RANGES, deadline)
+    rows = fleet_members(fleet_connection(dsn), slugs, RANGES, deadline)
     nodes = [
         row.node_id
         for row in rows

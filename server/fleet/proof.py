@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from composer.deadline import Deadline
-from db.connections import OneReader
-from db.fleet_pictures import LedgerPicture, LedgerPictures
+from db.fleet import ExpectedNode, expected_nodes, fleet_connection
 from server.fleet.agents import Agent, Picture
 from server.fleet.tally import is_served
 
@@ -58,11 +57,11 @@ def _refused(agents: Sequence[Agent], clients: int) -> dict[str, str]:
 
 def unequal(agents: Sequence[Agent], dsn: str) -> dict[str, str]:
     """By Node how its picture differs from the ledger. Raises ComposerError."""
-    pictures = LedgerPictures(OneReader(dsn, "plexsphere-state fleet"))
+    connection = fleet_connection(dsn)
     found: dict[str, str] = {}
     for domain_id in sorted({agent.domain_id for agent in agents}):
         deadline = Deadline.after(SECONDS_A_DOMAIN, time.monotonic)
-        ledger = pictures.of_domain(UUID(domain_id), deadline)
+        ledger = expected_nodes(connection, UUID(domain_id), deadline)
         by_id = {expected.node_id: expected for expected in ledger}
         for agent in agents:
             if agent.domain_id == domain_id:
@@ -73,7 +72,7 @@ def unequal(agents: Sequence[Agent], dsn: str) -> dict[str, str]:
 
 
 def _reason(
-    picture: Picture, expected: LedgerPicture | None, ledger: Sequence[LedgerPicture]
+    picture: Picture, expected: ExpectedNode | None, ledger: Sequence[ExpectedNode]
 ) -> str | None:
     if expected is None:
         return "the ledger does not have it"
@@ -82,7 +81,7 @@ def _reason(
 
 
 def _different(
-    picture: Picture, expected: LedgerPicture, ledger: Sequence[LedgerPicture]
+    picture: Picture, expected: ExpectedNode, ledger: Sequence[ExpectedNode]
 ) -> Iterator[str]:
     state = picture.desired_state
     peers = [other.peer for other in ledger if other.peer and other is not expected]
@@ -91,7 +90,7 @@ def _different(
     if state.get("policy") != expected.policy:
         yield "policy"
     # No operation writes a bridge, and no simulated Node has one.
-    if (state.get("bridge") is not None) != expected.hosts_a_bridge:
+    if (state.get("bridge") is not None) != expected.has_bridge:
         yield "bridge"
     # Both blocks come from the same table of the ledger.
     for block in ("state", "reports"):

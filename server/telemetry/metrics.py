@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from composer.deadline import Deadline
 from composer.errors import ComposerError
-from db.followers import Followers
+from db.health import Lag
 from server.settings import metrics_directory
 
 # Prometheus waits ten seconds for a scrape by default; the counters are shown in any case.
@@ -28,7 +28,7 @@ READ_SECONDS = 1.0
 
 _log = structlog.stdlib.get_logger("plexsphere.metrics")
 
-ReadGauges = Callable[[Deadline], Followers]
+ReadGauges = Callable[[Deadline], Lag]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
@@ -121,27 +121,27 @@ class Exposition:
         return ()
 
 
-def gauges(ledger: Followers) -> Iterator[Metric]:
+def gauges(lag: Lag) -> Iterator[Metric]:
     """The gauges of the ledger."""
     yield GaugeMetricFamily(
         "plexsphere_outbox_rows_waiting",
         "Rows of the outbox that SpiceDB has not taken yet.",
-        ledger.lag.waiting,
+        lag.outbox.waiting,
     )
     yield GaugeMetricFamily(
         "plexsphere_outbox_oldest_row_age_seconds",
         "How long the oldest of them waits; 0 where none does.",
-        ledger.lag.seconds,
+        lag.outbox.seconds,
     )
     yield GaugeMetricFamily(
         "plexsphere_outbox_rows_parked",
         "Rows of the outbox that SpiceDB calls invalid and nobody has repaired.",
-        ledger.lag.parked,
+        lag.outbox.parked,
     )
     yield GaugeMetricFamily(
         "plexsphere_evaluator_last_sweep_age_seconds",
         "How long ago an evaluator swept last; +Inf where none ever did.",
-        math.inf if ledger.swept is None else ledger.swept,
+        math.inf if lag.sweep_age is None else lag.sweep_age,
     )
 
 

@@ -11,9 +11,9 @@ import structlog
 
 from composer.deadline import Deadline
 from composer.errors import ComposerError
+from db.connections import ReadSession, Sessions
 from db.health import schema_version
 from db.migrate import expected_version
-from db.pool import ReadPool
 from handlers.service import HealthCheck
 from server.authn.keys import KeySource
 from server.authz.admin import SpiceDbReadiness
@@ -73,7 +73,7 @@ def wiring_probe(receipt: WiringReceipt) -> Probe:
     return probe
 
 
-def ledger_probe(pool: ReadPool) -> Probe:
+def ledger_probe(pool: Sessions[ReadSession]) -> Probe:
     """Postgres answers, and has the schema of this release."""
 
     def probe(deadline: Deadline) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from composer.deadline import Deadline
-from db.outbox import Lag
+from db.outbox import OutboxLag
 from server.workers.loop import Loop, Turn
 
 # An empty turn costs one index scan. NOTIFY would make every commit of a writer wait in one queue.
@@ -26,7 +26,7 @@ LATE_SECONDS = 5.0  # rows that wait longer are logged as a warning
 
 _log = structlog.stdlib.get_logger("plexsphere")
 
-ReadLag = Callable[[Deadline], Lag]
+ReadLag = Callable[[Deadline], OutboxLag]
 
 
 class Drain(Protocol):
@@ -69,7 +69,7 @@ def drain_batch(outbox: Drain, clock: Callable[[], float] = time.monotonic) -> i
     return outbox.drain(BATCH, Deadline.after(DRAIN_SECONDS, clock))
 
 
-def log_lag(lag: Lag) -> None:
+def log_lag(lag: OutboxLag) -> None:
     """A warning when rows wait long or are parked; else a debug line."""
     log = _log.warning if lag.seconds > LATE_SECONDS or lag.parked else _log.debug
     log("outbox_lag", waiting=lag.waiting, seconds=round(lag.seconds, 3), parked=lag.parked)

@@ -22,10 +22,9 @@ from uuid import UUID, uuid4
 from rich.table import Table
 
 from composer.audit import AuditRow
-from db.audit_batch import AuditBatchWriter, Recorded
+from db.audit import AuditBatchWriter, QueuedRow
 from db.bulk import copy_rows
-from db.connections import OneReader
-from db.fleet import FleetMoment, PostgresFleet
+from db.fleet import FleetMoment, PostgresFleet, fleet_connection
 from db.migrate import migrate
 from db.table_rows import TableRows
 from server.cli.fleet.node_states import fleet_status
@@ -88,11 +87,11 @@ class Subject:
             yield node, "metadata", "region", "eu-west"
             yield node, "report", "disk", f"{node.int % 97} % used"
 
-    def grants(self, part: int) -> list[Recorded]:
+    def grants(self, part: int) -> list[QueuedRow]:
         """Half a thousand pulls, each of another Node."""
         chosen = [self.nodes[(part * BATCH + one) % self.size] for one in range(BATCH)]
         now = time.monotonic()
-        return [Recorded(now, grant(node)) for node in chosen]
+        return [QueuedRow(now, grant(node)) for node in chosen]
 
 
 def grant(node: UUID) -> AuditRow:
@@ -139,7 +138,7 @@ def measured(dsn: str, size: int) -> list[str]:
         batch()
     written = milliseconds(batch, 20)
     writer.close()
-    fleet = PostgresFleet(OneReader(dsn, "bench"))
+    fleet = PostgresFleet(fleet_connection(dsn))
 
     def moment() -> FleetMoment:
         return fleet.of_domain(subject.domain, soon())

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from db.bulk import TableRows, copy_rows
 from db.migrate import migrate
+from db.reachability import PostgresSweeps
 from db.statements import statement
-from db.sweeps import PostgresSweeps
 from tests.factories import key_bytes, node_id
 from tests.integration.ledger_fixtures import own_postgres
 from tests.integration.ledger_rows import Hand

@@ -16,8 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from db.domain_registry import PostgresDomainRegistry
-from db.node_registry import PostgresNodeRegistry
+from db.domains import PostgresDomainRegistry
+from db.nodes import PostgresNodeRegistry
 from db.outbox import Claim
 from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.tuples import TupleWriter

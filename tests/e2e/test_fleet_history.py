@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from uuid import uuid4
 
@@ -106,14 +107,15 @@ def test_the_newest_as_many_as_the_setting_says_are_kept(keeping: Stack) -> None
 
 
 def test_what_is_kept_is_what_was_sent_byte_for_byte(keeping: Stack) -> None:
-    from db.node_history import node_bodies
+    from db.history import NodeHistory
     from tests.ports.deadlines import in_time
 
     node = register(keeping, scratch.domain(keeping))
     body = ask(keeping.url, pull_path(node["node_id"]), bearer(node["token"])).body
     assert kept(keeping, node, 1) == 1
-    (found,) = node_bodies(keeping.dsn, node["node_id"], in_time())
-    assert found.unpacked() == body
+    with closing(NodeHistory(keeping.dsn, node["node_id"])) as history:
+        (found,) = history.bodies(in_time())
+    assert found.body() == body
 
 
 def test_nothing_is_kept_unless_a_setting_says_so(stack: Stack) -> None:

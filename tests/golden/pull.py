@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import sys
 
-from db.pool import ReadPool
+from db.pool import read_pool
 from tests.golden import FOLDER, goldens
 from tests.pulls import Puller
 
 
 def bodies(dsn: str) -> dict[str, bytes]:
     """By body file, relative to this folder; a refusal is an empty one."""
-    pool = ReadPool(dsn, 1, 30.0)
+    pool = read_pool(dsn, 1, 30.0)
     puller = Puller(pool)
     try:
         return {

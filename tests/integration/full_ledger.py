@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 import psycopg2
 import pytest
 
-from db.pool import ReadPool
+from db.pool import read_pool
 from tests.golden import FOLDER, golden
 from tests.ledger_sql import run_sql
 from tests.ledger_tables import load
@@ -47,7 +47,7 @@ def full_dsn(ledger_dsn: str) -> str:
 
 @contextmanager
 def pulling(dsn: str, statement_timeout: float = 30.0) -> Iterator[Puller]:
-    pool = ReadPool(dsn, 1, statement_timeout)
+    pool = read_pool(dsn, 1, statement_timeout)
     try:
         yield Puller(pool)
     finally:

@@ -14,7 +14,7 @@ from composer.deadline import Deadline
 from composer.peers import PeerRow
 from db.ledger import PostgresLedger, PostgresLedgerView
 from db.nodes import PostgresNodeRepo
-from db.pool import ReadPool
+from db.pool import read_pool
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 
@@ -28,7 +28,7 @@ class Home:
         self.hand = Hand(dsn)
         self.domain = self.hand.domain()
         self.nodes = [self.hand.node(self.domain, number) for number in (1, 2, 3)]
-        self.pool = ReadPool(dsn, 4, 5.0)
+        self.pool = read_pool(dsn, 4, 5.0)
         self.ledger = PostgresLedger(self.pool)
 
     def view(self) -> PostgresLedgerView:
@@ -89,7 +89,7 @@ class Reads:
         self.dsn = dsn
         self.clock = Clock()
         self.name = f"test {uuid4()}"
-        self.pool = ReadPool(dsn, PLACES, 5.0, application_name=self.name, clock=self.clock)
+        self.pool = read_pool(dsn, PLACES, 5.0, application_name=self.name, clock=self.clock)
         self.repo = PostgresNodeRepo(self.pool)
         self.ledger = PostgresLedger(self.pool)
 

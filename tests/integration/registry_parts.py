@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
-from db.domain_registry import PostgresDomainRegistry
-from db.node_registry import PostgresNodeRegistry
-from db.write_pool import WritePool
+from db.domains import PostgresDomainRegistry
+from db.nodes import PostgresNodeRegistry
+from db.pool import write_pool
 from tests.integration.ledger_rows import Hand
 
 HOLD_OFF = timedelta(hours=1)
@@ -34,7 +34,7 @@ class Registries:
 
     def __init__(self, dsn: str, lock_timeout: float = 20.0) -> None:
         self.time = Time()
-        self.pool = WritePool(dsn, WRITERS, statement_timeout=20.0, lock_timeout=lock_timeout)
+        self.pool = write_pool(dsn, WRITERS, statement_timeout=20.0, lock_timeout=lock_timeout)
         self.nodes = PostgresNodeRegistry(self.pool, HOLD_OFF, self.time)
         self.domains = PostgresDomainRegistry(self.pool, self.time)
 

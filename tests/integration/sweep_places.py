@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from composer.reachability import DEFAULT_POLICY, PAUSE_AFTER, Sweep
-from db.sweeps import PostgresSweeps
+from db.reachability import PostgresSweeps
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 
@@ -17,7 +17,7 @@ INTERVAL = 5.0
 # What the statement is run with, for tests that run it by themselves.
 AS_EVERYWHERE = {
     "time_offset": timedelta(0),
-    "longest_pause": PAUSE_AFTER,
+    "pause_after": PAUSE_AFTER,
     "stale_after": DEFAULT_POLICY.stale_after,
     "unreachable_after": DEFAULT_POLICY.unreachable_after,
     "elected": True,

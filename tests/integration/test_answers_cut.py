@@ -10,8 +10,8 @@ import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from composer.deadline import Deadline
-from db.connections import Row
-from db.pool import ReadPool
+from db.connections import ReadSession, Row
+from db.pool import Pool, read_pool
 from db.statements import Prepared
 from tests.integration.cutting_proxy import CuttingProxy
 from tests.integration.full_ledger import (
@@ -30,7 +30,7 @@ pytest_plugins = ("tests.integration.ledger_fixtures", "tests.integration.full_l
 class TamperingPool:
     """Hands on what the real pool read, but for one column of the snapshot."""
 
-    def __init__(self, pool: ReadPool, column: int, content: str | None) -> None:
+    def __init__(self, pool: Pool[ReadSession], column: int, content: str | None) -> None:
         self._pool = pool
         self._column = column
         self._content = content
@@ -50,19 +50,19 @@ COLUMNS = ["peers_revision", "peers", "reachability", "policies", "entries", "br
 @pytest.mark.parametrize("content", ["", "x", "[[]]", "[[1]]", '"', "[null]", "[" * 100_000])
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_column_that_cannot_be_decoded(full_dsn: str, column: str, content: str) -> None:
-    pool = ReadPool(full_dsn, 1, 30.0)
+    pool = read_pool(full_dsn, 1, 30.0)
     with closing(pool):
         tampering = TamperingPool(pool, COLUMNS.index(column), content)
-        refused = Puller(cast(ReadPool, tampering)).pull(NODE)
+        refused = Puller(cast(Pool[ReadSession], tampering)).pull(NODE)
     assert told(refused) == FAULT
 
 
 @pytest.mark.parametrize("column", ["peers_revision", "peers", "reachability"])
 def test_a_column_that_is_missing(full_dsn: str, column: str) -> None:
-    pool = ReadPool(full_dsn, 1, 30.0)
+    pool = read_pool(full_dsn, 1, 30.0)
     with closing(pool):
         tampering = TamperingPool(pool, COLUMNS.index(column), None)
-        refused = Puller(cast(ReadPool, tampering)).pull(NODE)
+        refused = Puller(cast(Pool[ReadSession], tampering)).pull(NODE)
     assert told(refused) == FAULT
 
 

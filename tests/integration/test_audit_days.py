@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.audit_batch import DAYS_AHEAD, AuditBatchWriter, Recorded
+from db.audit import DAYS_AHEAD, AuditBatchWriter, QueuedRow
 from db.migrate import migrate, migrations
 from tests.integration.ledger_audit import Watched, row
 from tests.integration.ledger_rows import Hand
@@ -59,7 +59,7 @@ def fresh(fresh_database: FreshDatabase) -> Iterator[Hand]:
 
 def write_one(dsn: str, object_: str = "node:x", ago: float = 0.0) -> None:
     writer = AuditBatchWriter(dsn, "test", time.monotonic)
-    batch = writer.batch([Recorded(time.monotonic() - ago, row(1, object=object_))])
+    batch = writer.batch([QueuedRow(time.monotonic() - ago, row(1, object=object_))])
     writer.write(batch, in_time())
     writer.close()
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.audit_batch import AuditBatchWriter, Recorded
+from db.audit import AuditBatchWriter, QueuedRow
 from tests.integration.ledger_audit import emptied, row
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
@@ -25,7 +25,7 @@ class Trail:
 
     def domains_of(self, *objects: str, outcome: str = "granted") -> list[UUID | None]:
         """One batch of a row an object."""
-        rows = [Recorded(time.monotonic(), row(1, object=one, outcome=outcome)) for one in objects]
+        rows = [QueuedRow(time.monotonic(), row(1, object=one, outcome=outcome)) for one in objects]
         self._writer.write(self._writer.batch(rows), in_time())
         found = self._hand.run(
             "SELECT domain_id::text FROM plexsphere.audit_rows ORDER BY seq DESC LIMIT %s",

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from composer.deadline import Deadline
-from db.audit_retention import AuditRetention, Old, retention
+from db.audit_retention import AuditRetention, OldAudit
 from db.migrate import migrate
 from tests.integration.ledger_audit import Watched, row
 from tests.integration.ledger_places import Home
@@ -56,7 +56,7 @@ def hand(dsn: str) -> Iterator[Hand]:
 
 @pytest.fixture
 def kept(dsn: str) -> Iterator[AuditRetention]:
-    with retention(dsn, pause=lambda seconds: None) as made:
+    with closing(AuditRetention(dsn, pause=lambda seconds: None)) as made:
         yield made
 
 
@@ -64,10 +64,10 @@ def patient() -> Deadline:
     return Deadline.after(60.0, time.monotonic)
 
 
-def prune(kept: AuditRetention, old: Old) -> list[bool]:
+def prune(kept: AuditRetention, old: OldAudit) -> list[bool]:
     dropped = [kept.drop(day, patient(), lambda: None) for day in old.days]
-    kept.delete_stray(old)
-    kept.forget(old)
+    kept.delete_default(old)
+    kept.delete_departed(old)
     return dropped
 
 
@@ -81,7 +81,7 @@ def test_what_is_old_is_named_by_day_with_its_rows(hand: Hand, kept: AuditRetent
     assert [(today - day.day).days for day in old.days] == list(range(40, 30, -1))
     assert [day.rows for day in old.days] == [1, 1, 0, 0, 0, 0, 0, 0, 1, 1]
     assert all(day.size > 0 for day in old.days)
-    assert old.stray == 1
+    assert old.in_default == 1
     assert old.since.astimezone(UTC).date() == today - MONTH
 
 
@@ -97,7 +97,7 @@ def test_whole_days_go_and_all_others_stay(hand: Hand, kept: AuditRetention) -> 
     assert prune(kept, old) == [True] * 10
     assert left(hand) == ["d-30", "d-29", "stray-10", "d-1", "d-0"]
     again = kept.old(MONTH)
-    assert (again.days, again.stray) == ((), 0)
+    assert (again.days, again.in_default) == ((), 0)
 
 
 def test_what_was_remembered_of_the_departed_goes_with_their_rows(
@@ -122,7 +122,7 @@ def test_what_was_remembered_of_the_departed_goes_with_their_rows(
 
 def test_two_prunes_at_once_drop_each_day_once(dsn: str, hand: Hand) -> None:
     def one(_: int) -> list[bool]:
-        with retention(dsn, pause=lambda seconds: None) as kept:
+        with closing(AuditRetention(dsn, pause=lambda seconds: None)) as kept:
             return prune(kept, kept.old(MONTH))
 
     with ThreadPoolExecutor(2) as threads:
@@ -146,7 +146,7 @@ class TestBehindALongReader:
         day = kept.old(MONTH).days[0]
         over = Deadline.after(0.0, time.monotonic)
         assert not kept.drop(day, over, lambda: tries.append(None))
-        assert (len(tries), len(kept.holders())) == (1, 1)
+        assert (len(tries), len(kept.lock_holders())) == (1, 1)
         assert len(left(hand)) == 10
 
     def test_pulls_and_audit_writes_go_on(

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from db.audit import PostgresAuditSink
-from db.audit_batch import AuditBatchWriter, Recorded
+from db.audit import AuditBatchWriter, PostgresAuditSink, QueuedRow
 from tests.integration.ledger_audit import Watched, emptied, row
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
@@ -110,9 +109,9 @@ def writer(dsn: str) -> Iterator[AuditBatchWriter]:
     made.close()
 
 
-def recorded(number: int, ago: float = 0.0, **fields: Any) -> Recorded:
+def recorded(number: int, ago: float = 0.0, **fields: Any) -> QueuedRow:
     """The ``number``-th outcome, ``ago`` seconds old."""
-    return Recorded(time.monotonic() - ago, row(number, **fields))
+    return QueuedRow(time.monotonic() - ago, row(number, **fields))
 
 
 def test_a_row_is_dated_when_it_was_recorded(dsn: str, writer: AuditBatchWriter) -> None:

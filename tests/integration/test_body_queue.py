@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.body_queue import BATCH, BodyQueue
+from db.history import BATCH, BodyQueue
 from db.migrate import migrate
 from tests.integration.ledger_audit import Watched, row
 from tests.integration.ledger_rows import Hand

@@ -13,7 +13,7 @@ from composer.errors import CorruptLedger, DatastoreUnavailable, NodeNotFound
 from composer.snapshot_composer import SnapshotComposer
 from db.explain import Explanation, explain
 from db.ledger import PostgresLedger
-from db.pool import ReadPool
+from db.pool import read_pool
 from db.statements import statement
 from server.cli.explanation import PEER, failures, peer_outcome
 from tests.factories import ALLOW_HTTPS, payload
@@ -32,7 +32,7 @@ def hand(ledger_dsn: str) -> Iterator[Hand]:
 
 def compose(dsn: str, node: UUID, domain: UUID, drops: FakeDropReporter) -> dict[str, str | None]:
     """The peers of a pull: id -> fallback_endpoint."""
-    with closing(ReadPool(dsn, 1, 5.0)) as pool:
+    with closing(read_pool(dsn, 1, 5.0)) as pool:
         composer = SnapshotComposer(PostgresLedger(pool), drops)
         snapshot = composer.snapshot_for_node(node, domain, in_time())
     return {str(peer.node_id): peer.fallback_endpoint for peer in snapshot.peers}

@@ -15,8 +15,9 @@ from psycopg2.extensions import connection
 
 from composer.deadline import Deadline
 from composer.errors import ComposerError, DomainNotFound
+from db.connections import ReadSession
 from db.fleet import FleetMoment, PostgresFleet
-from db.pool import ReadPool
+from db.pool import Pool
 from handlers.current_digests import CurrentDigests
 from tests.ledger_tables import Ledger, load
 from tests.ledgers import ledgers
@@ -57,7 +58,7 @@ def writable(ledger_dsn: str) -> Iterator[connection]:
         opened.close()
 
 
-def moment_of(pool: ReadPool, domain: UUID) -> FleetMoment:
+def moment_of(pool: Pool[ReadSession], domain: UUID) -> FleetMoment:
     return PostgresFleet(pool).of_domain(domain, Deadline.after(30.0, time.monotonic))
 
 
@@ -90,7 +91,7 @@ def test_they_are_the_digests_of_the_pulls(writable: connection) -> None:
     assert met.keys() >= MET, MET - met.keys()
 
 
-def compare(opened: connection, pool: ReadPool, puller: Puller, met: Counter[str]) -> None:
+def compare(opened: connection, pool: Pool[ReadSession], puller: Puller, met: Counter[str]) -> None:
     """Every Node of every Domain of the ledger."""
     with opened.cursor() as cursor:
         cursor.execute("SELECT id::text FROM plexsphere.domains")

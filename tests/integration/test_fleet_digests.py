@@ -14,7 +14,7 @@ import pytest
 
 from composer.policy import RuleSetRow
 from db.fleet import PostgresFleet
-from db.pool import ReadPool
+from db.pool import read_pool
 from server.cli.fleet.node_states import fleet_status
 from server.fleet.agents import Agent
 from server.fleet.proof import unequal
@@ -101,7 +101,7 @@ def test_it_is_the_digest_of_a_pull_for_every_kind_of_node(
     ledger_dsn: str, fleet: tuple[UUID, dict[str, UUID]]
 ) -> None:
     domain, nodes = fleet
-    with closing(ReadPool(ledger_dsn, 1, 5.0)) as pool:
+    with closing(read_pool(ledger_dsn, 1, 5.0)) as pool:
         shown = fleet_status(PostgresFleet(pool).of_domain(domain, in_time()), 300.0)
         current = {node.node_id: node.current_digest for node in shown.nodes}
         found = {kind: current[str(node)] for kind, node in nodes.items()}
@@ -117,7 +117,7 @@ def test_the_proof_accepts_the_picture_of_a_pull_and_no_other(
     domain, nodes = fleet
     pulled = [kind for kind in KINDS if kind != "a forged policy"]
     agents = {kind: Agent("", str(nodes[kind]), str(domain), "") for kind in pulled}
-    with closing(ReadPool(ledger_dsn, 1, 5.0)) as pool:
+    with closing(read_pool(ledger_dsn, 1, 5.0)) as pool:
         puller = Puller(pool)
         for agent in agents.values():
             agent.picture.apply(json.loads(puller.pull(agent.node_id).body))

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.audit_batch import AuditBatchWriter, Recorded
-from db.pool import ReadPool
+from db.audit import AuditBatchWriter, QueuedRow
+from db.pool import read_pool
 from server.cli.failures import Failure
 from server.cli.options import seconds
 from tests.factories import key_bytes
@@ -32,7 +32,7 @@ class Fleet:
         self.hand = hand
         self.domain = hand.domain()
         self.nodes = [hand.node(self.domain, number) for number in range(1, 6)]
-        self.pool = ReadPool(dsn, 1, 5.0)
+        self.pool = read_pool(dsn, 1, 5.0)
         self._puller = Puller(self.pool)
         self._writer = AuditBatchWriter(dsn, "test", time.monotonic)
 
@@ -43,7 +43,7 @@ class Fleet:
             node = self.nodes[number]
             digest = self._puller.pull(str(node)).digest
             assert digest
-            rows.append(Recorded(time.monotonic() - ago, own_pull(node, digest, **fields)))
+            rows.append(QueuedRow(time.monotonic() - ago, own_pull(node, digest, **fields)))
         self._writer.write(self._writer.batch(rows), in_time())
 
     def registered(self, ago: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg2
 import pytest
 
-from db.pool import ReadPool
+from db.pool import read_pool
 from tests.golden import FOLDER, Golden, goldens
 from tests.ledger_tables import load
 from tests.pulls import Puller
@@ -31,7 +31,7 @@ def dsn(ledger_dsn: str) -> str:
 
 @pytest.fixture(scope="module")
 def puller(dsn: str) -> Iterator[Puller]:
-    pool = ReadPool(dsn, 1, 30.0)
+    pool = read_pool(dsn, 1, 30.0)
     yield Puller(pool)
     pool.close()
 

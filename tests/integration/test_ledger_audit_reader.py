@@ -12,7 +12,7 @@ import pytest
 from composer.deadline import Deadline
 from composer.errors import DatastoreUnavailable
 from db.audit_reader import AuditFilter, AuditReader
-from db.pool import ReadPool
+from db.pool import read_pool
 from tests.integration.ledger_audit import Watched, emptied, row
 from tests.ports.deadlines import in_time
 
@@ -36,7 +36,7 @@ def watched(dsn: str) -> Iterator[Watched]:
 
 @pytest.fixture
 def reader(dsn: str) -> Iterator[AuditReader]:
-    pool = ReadPool(dsn, 1, 5.0)
+    pool = read_pool(dsn, 1, 5.0)
     yield AuditReader(pool)
     pool.close()
 

@@ -15,12 +15,13 @@ from composer.audit import AuditRecord, AuditRow
 from composer.identity import AddressedDomain, AddressedNode
 from composer.snapshot import SiteToSiteTunnel, UserAccessProvider
 from db.audit import PostgresAuditSink
-from db.body_queue import BodyQueue
-from db.domain_audit import PostgresDomainAuditReader
+from db.audit_reader import PostgresDomainAuditReader
+from db.connections import ReadSession
 from db.domains import PostgresDomainRepo
+from db.history import BodyQueue
 from db.ledger import PostgresLedger
 from db.nodes import PostgresNodeRepo
-from db.pool import ReadPool
+from db.pool import Pool, read_pool
 from tests.factories import DOMAIN, node_id
 from tests.integration.ledger_places import Gates
 from tests.integration.ledger_rows import Hand
@@ -43,8 +44,8 @@ def hand(emptied: Hand) -> Hand:
 
 
 @pytest.fixture
-def pool(ledger_dsn: str) -> Iterator[ReadPool]:
-    made = ReadPool(ledger_dsn, size=2, statement_timeout=5.0)
+def pool(ledger_dsn: str) -> Iterator[Pool[ReadSession]]:
+    made = read_pool(ledger_dsn, size=2, statement_timeout=5.0)
     yield made
     made.close()
 
@@ -52,7 +53,7 @@ def pool(ledger_dsn: str) -> Iterator[ReadPool]:
 class PostgresLedgerFacts:
     """Writes with plain SQL what the adapter is to read."""
 
-    def __init__(self, hand: Hand, gates: Gates, pool: ReadPool) -> None:
+    def __init__(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> None:
         self.ledger = PostgresLedger(pool)
         self._hand = hand
         self._gates = gates
@@ -136,14 +137,14 @@ class PostgresLedgerFacts:
 
 class TestPostgresLedger(LedgerSuite):
     @pytest.fixture
-    def facts(self, hand: Hand, gates: Gates, pool: ReadPool) -> PostgresLedgerFacts:
+    def facts(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> PostgresLedgerFacts:
         return PostgresLedgerFacts(hand, gates, pool)
 
 
 class PostgresNodeFacts:
     """Nodes of one Domain, without address or key."""
 
-    def __init__(self, hand: Hand, gates: Gates, pool: ReadPool) -> None:
+    def __init__(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> None:
         self.repo = PostgresNodeRepo(pool)
         self._hand = hand
         self._gates = gates
@@ -164,14 +165,14 @@ class PostgresNodeFacts:
 
 class TestPostgresNodeRepo(NodeRepoSuite):
     @pytest.fixture
-    def facts(self, hand: Hand, gates: Gates, pool: ReadPool) -> PostgresNodeFacts:
+    def facts(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> PostgresNodeFacts:
         return PostgresNodeFacts(hand, gates, pool)
 
 
 class PostgresDomainFacts:
     """Domains with nothing but an id and a token."""
 
-    def __init__(self, hand: Hand, gates: Gates, pool: ReadPool) -> None:
+    def __init__(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> None:
         self.repo = PostgresDomainRepo(pool)
         self._hand = hand
         self._gates = gates
@@ -189,14 +190,14 @@ class PostgresDomainFacts:
 
 class TestPostgresDomainRepo(DomainRepoSuite):
     @pytest.fixture
-    def facts(self, hand: Hand, gates: Gates, pool: ReadPool) -> PostgresDomainFacts:
+    def facts(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> PostgresDomainFacts:
         return PostgresDomainFacts(hand, gates, pool)
 
 
 class PostgresTrailFacts:
     """Rows with the sequence that a test gives them."""
 
-    def __init__(self, hand: Hand, gates: Gates, pool: ReadPool) -> None:
+    def __init__(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> None:
         self.reader = PostgresDomainAuditReader(pool)
         self._hand = hand
         self._gates = gates
@@ -211,7 +212,7 @@ class PostgresTrailFacts:
 
 class TestPostgresDomainAuditReader(DomainAuditReaderSuite):
     @pytest.fixture
-    def facts(self, hand: Hand, gates: Gates, pool: ReadPool) -> PostgresTrailFacts:
+    def facts(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> PostgresTrailFacts:
         return PostgresTrailFacts(hand, gates, pool)
 
 

@@ -19,9 +19,10 @@ from composer.errors import (
     ReportQuotaExceeded,
 )
 from composer.identity import AddressedNode
+from db.connections import WriteSession
 from db.entries import PostgresEntries
 from db.heartbeats import PostgresHeartbeats
-from db.write_pool import WritePool
+from db.pool import Pool, write_pool
 from tests.factories import DOMAIN
 from tests.integration.ledger_places import Gates, Home
 from tests.integration.ledger_rows import Hand
@@ -35,16 +36,16 @@ LOCK_TIMEOUT = 0.2
 
 
 @pytest.fixture
-def writes(ledger_dsn: str) -> Iterator[WritePool]:
-    made = WritePool(ledger_dsn, size=2, statement_timeout=5.0, lock_timeout=LOCK_TIMEOUT)
+def writes(ledger_dsn: str) -> Iterator[Pool[WriteSession]]:
+    made = write_pool(ledger_dsn, size=2, statement_timeout=5.0, lock_timeout=LOCK_TIMEOUT)
     yield made
     made.close()
 
 
 @pytest.fixture
-def many_writes(ledger_dsn: str) -> Iterator[WritePool]:
+def many_writes(ledger_dsn: str) -> Iterator[Pool[WriteSession]]:
     """A connection for each client, none of which gives up its turn."""
-    made = WritePool(ledger_dsn, size=CLIENTS, statement_timeout=20.0, lock_timeout=20.0)
+    made = write_pool(ledger_dsn, size=CLIENTS, statement_timeout=20.0, lock_timeout=20.0)
     yield made
     made.close()
 
@@ -67,7 +68,7 @@ def entries_of(hand: Hand, node: UUID) -> set[EntryRow]:
 
 
 class EntriesInPostgres:
-    def __init__(self, hand: Hand, gates: Gates, pool: WritePool) -> None:
+    def __init__(self, hand: Hand, gates: Gates, pool: Pool[WriteSession]) -> None:
         self.store = PostgresEntries(pool, QUOTA, QUOTA)
         self._hand = hand
         self._gates = gates
@@ -91,7 +92,7 @@ class EntriesInPostgres:
 
 class TestPostgresEntries(EntryStoreSuite):
     @pytest.fixture
-    def facts(self, emptied: Hand, gates: Gates, writes: WritePool) -> EntriesInPostgres:
+    def facts(self, emptied: Hand, gates: Gates, writes: Pool[WriteSession]) -> EntriesInPostgres:
         return EntriesInPostgres(emptied, gates, writes)
 
 
@@ -105,7 +106,7 @@ def a(kind: str, key: str = "a", value: str = "1") -> EntryRow:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_quota_holds_under_thirty_two_writers(
-    home: Home, many_writes: WritePool, kind: str
+    home: Home, many_writes: Pool[WriteSession], kind: str
 ) -> None:
     store = PostgresEntries(many_writes, report_quota=10, entry_quota=10)
     together = threading.Barrier(CLIENTS)
@@ -124,7 +125,7 @@ def test_the_quota_holds_under_thirty_two_writers(
 
 
 def test_replacing_at_the_quota_never_exceeds_it_whoever_else_writes(
-    home: Home, many_writes: WritePool
+    home: Home, many_writes: Pool[WriteSession]
 ) -> None:
     store = PostgresEntries(many_writes, report_quota=4, entry_quota=4)
     for number in range(4):
@@ -142,7 +143,7 @@ def test_replacing_at_the_quota_never_exceeds_it_whoever_else_writes(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_entry_gives_the_domain_another_revision(
-    home: Home, writes: WritePool, kind: str
+    home: Home, writes: Pool[WriteSession], kind: str
 ) -> None:
     store = PostgresEntries(writes, QUOTA, QUOTA)
     before = home.hand.revision(home.domain)
@@ -154,7 +155,9 @@ def test_no_entry_gives_the_domain_another_revision(
     assert home.hand.revision(home.domain) == before
 
 
-def test_an_event_waits_for_no_relay_and_names_its_domain(home: Home, writes: WritePool) -> None:
+def test_an_event_waits_for_no_relay_and_names_its_domain(
+    home: Home, writes: Pool[WriteSession]
+) -> None:
     PostgresEntries(writes, QUOTA, QUOTA).put(first(home), a(METADATA, "rack"), in_time())
     rows = home.hand.run(
         "SELECT domain_id::text, type, object, payload, tuples, drained_at IS NOT NULL"
@@ -167,7 +170,7 @@ def test_an_event_waits_for_no_relay_and_names_its_domain(home: Home, writes: Wr
 
 
 def test_a_report_waits_for_no_writer_of_its_domain_and_for_no_heartbeat(
-    home: Home, writes: WritePool
+    home: Home, writes: Pool[WriteSession]
 ) -> None:
     store = PostgresEntries(writes, QUOTA, QUOTA)
     with closing(home.hand.session()) as other, other.cursor() as used:
@@ -184,7 +187,7 @@ def test_a_report_waits_for_no_writer_of_its_domain_and_for_no_heartbeat(
 
 
 def test_a_report_under_way_holds_up_no_heartbeat_and_no_other_node(
-    home: Home, writes: WritePool
+    home: Home, writes: Pool[WriteSession]
 ) -> None:
     store = PostgresEntries(writes, QUOTA, QUOTA)
     with closing(home.hand.session()) as other, other.cursor() as used:
@@ -207,7 +210,7 @@ def test_a_report_under_way_holds_up_no_heartbeat_and_no_other_node(
 
 @pytest.mark.parametrize("kind", [METADATA, DATA])
 def test_metadata_and_data_wait_for_a_writer_of_their_domain_and_not_for_long(
-    home: Home, writes: WritePool, kind: str
+    home: Home, writes: Pool[WriteSession], kind: str
 ) -> None:
     store = PostgresEntries(writes, QUOTA, QUOTA)
     with closing(home.hand.session()) as other, other.cursor() as used:
@@ -225,7 +228,7 @@ def test_metadata_and_data_wait_for_a_writer_of_their_domain_and_not_for_long(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_node_that_goes_while_it_is_written_to_is_not_found(
-    home: Home, many_writes: WritePool, kind: str
+    home: Home, many_writes: Pool[WriteSession], kind: str
 ) -> None:
     """The writer has passed gate 3, finds the row locked, and then gone: no half of it stays."""
     store = PostgresEntries(many_writes, QUOTA, QUOTA)
@@ -253,7 +256,7 @@ def wait_for_a_waiter(hand: Hand) -> None:
 
 
 def test_events_of_a_domain_are_numbered_in_the_order_they_are_committed(
-    home: Home, many_writes: WritePool
+    home: Home, many_writes: Pool[WriteSession]
 ) -> None:
     """A reader that has seen a number never finds a smaller one afterwards."""
     store = PostgresEntries(many_writes, CLIENTS, CLIENTS)
@@ -282,7 +285,7 @@ def test_events_of_a_domain_are_numbered_in_the_order_they_are_committed(
 
 
 def test_after_every_connection_was_cut_the_next_entry_is_written(
-    home: Home, writes: WritePool
+    home: Home, writes: Pool[WriteSession]
 ) -> None:
     store = PostgresEntries(writes, QUOTA, QUOTA)
     store.put(first(home), a(DATA), in_time())

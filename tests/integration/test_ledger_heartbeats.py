@@ -12,10 +12,10 @@ import pytest
 
 from composer.errors import ComposerError, DatastoreUnavailable
 from composer.reachability import ReachabilityRow
+from db.connections import ReadSession, WriteSession
 from db.heartbeats import PostgresHeartbeats
-from db.pool import ReadPool
-from db.verdicts import PostgresReachabilityRepo
-from db.write_pool import WritePool
+from db.pool import Pool, read_pool, write_pool
+from db.reachability import PostgresReachabilityRepo
 from tests.factories import DOMAIN
 from tests.integration.ledger_places import Gates, Home
 from tests.integration.ledger_rows import Hand
@@ -35,21 +35,21 @@ def hand(emptied: Hand) -> Hand:
 
 
 @pytest.fixture
-def writes(ledger_dsn: str) -> Iterator[WritePool]:
-    made = WritePool(ledger_dsn, size=2, statement_timeout=5.0, lock_timeout=LOCK_TIMEOUT)
+def writes(ledger_dsn: str) -> Iterator[Pool[WriteSession]]:
+    made = write_pool(ledger_dsn, size=2, statement_timeout=5.0, lock_timeout=LOCK_TIMEOUT)
     yield made
     made.close()
 
 
 @pytest.fixture
-def reads(ledger_dsn: str) -> Iterator[ReadPool]:
-    made = ReadPool(ledger_dsn, size=2, statement_timeout=5.0)
+def reads(ledger_dsn: str) -> Iterator[Pool[ReadSession]]:
+    made = read_pool(ledger_dsn, size=2, statement_timeout=5.0)
     yield made
     made.close()
 
 
 class HeardByPostgres:
-    def __init__(self, hand: Hand, gates: Gates, pool: WritePool) -> None:
+    def __init__(self, hand: Hand, gates: Gates, pool: Pool[WriteSession]) -> None:
         self.sink = PostgresHeartbeats(pool)
         self._hand = hand
         self._gates = gates
@@ -76,12 +76,12 @@ class HeardByPostgres:
 
 class TestPostgresHeartbeats(HeartbeatSinkSuite):
     @pytest.fixture
-    def facts(self, hand: Hand, gates: Gates, writes: WritePool) -> HeardByPostgres:
+    def facts(self, hand: Hand, gates: Gates, writes: Pool[WriteSession]) -> HeardByPostgres:
         return HeardByPostgres(hand, gates, writes)
 
 
 class VerdictsInPostgres:
-    def __init__(self, hand: Hand, gates: Gates, pool: ReadPool) -> None:
+    def __init__(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> None:
         self.repo = PostgresReachabilityRepo(pool)
         self._hand = hand
         self._gates = gates
@@ -107,7 +107,7 @@ class VerdictsInPostgres:
 
 class TestPostgresReachabilityRepo(ReachabilityRepoSuite):
     @pytest.fixture
-    def facts(self, hand: Hand, gates: Gates, reads: ReadPool) -> VerdictsInPostgres:
+    def facts(self, hand: Hand, gates: Gates, reads: Pool[ReadSession]) -> VerdictsInPostgres:
         return VerdictsInPostgres(hand, gates, reads)
 
 
@@ -120,7 +120,7 @@ def everything_of(home: Home, index: int) -> dict[str, object]:
     return value
 
 
-def beat(home: Home, writes: WritePool, index: int = 0) -> datetime:
+def beat(home: Home, writes: Pool[WriteSession], index: int = 0) -> datetime:
     now = home.hand.run("SELECT clock_timestamp()")[0][0]
     heard = PostgresHeartbeats(writes).heartbeat(home.nodes[index], now, None, in_time())
     assert heard.accepted_at is not None
@@ -128,7 +128,7 @@ def beat(home: Home, writes: WritePool, index: int = 0) -> datetime:
 
 
 def test_a_heartbeat_bumps_no_revision_and_writes_no_other_column(
-    home: Home, writes: WritePool
+    home: Home, writes: Pool[WriteSession]
 ) -> None:
     before = home.hand.revision(home.domain), everything_of(home, 0), everything_of(home, 1)
     beat(home, writes)
@@ -137,7 +137,7 @@ def test_a_heartbeat_bumps_no_revision_and_writes_no_other_column(
 
 
 def test_a_heartbeat_waits_for_a_writer_of_its_row_and_not_for_long(
-    home: Home, writes: WritePool
+    home: Home, writes: Pool[WriteSession]
 ) -> None:
     with closing(home.hand.session()) as other, other.cursor() as used:
         used.execute("SELECT FROM plexsphere.nodes WHERE id = %s FOR UPDATE", (str(home.nodes[0]),))
@@ -151,7 +151,7 @@ def test_a_heartbeat_waits_for_a_writer_of_its_row_and_not_for_long(
 
 
 def test_a_heartbeat_does_not_wait_for_a_writer_of_its_domain(
-    home: Home, writes: WritePool
+    home: Home, writes: Pool[WriteSession]
 ) -> None:
     """Registrations hold the Domain row; agents must not queue behind them."""
     with closing(home.hand.session()) as other, other.cursor() as used:
@@ -163,7 +163,7 @@ def test_a_heartbeat_does_not_wait_for_a_writer_of_its_domain(
 
 
 def test_time_that_a_test_has_moved_is_the_time_of_a_heartbeat(
-    home: Home, writes: WritePool
+    home: Home, writes: Pool[WriteSession]
 ) -> None:
     now: datetime = home.hand.run("SELECT clock_timestamp()")[0][0]
     ahead = timedelta(minutes=10)
@@ -180,7 +180,7 @@ def test_the_read_pool_cannot_be_used_for_a_heartbeat(home: Home) -> None:
 
 
 def test_after_every_connection_was_cut_the_next_heartbeat_is_written(
-    home: Home, writes: WritePool
+    home: Home, writes: Pool[WriteSession]
 ) -> None:
     beat(home, writes)
     home.hand.run(

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from db.ledger import PostgresLedger
-from db.pool import ReadPool
+from db.pool import read_pool
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 
@@ -73,7 +73,7 @@ class Versioned:
                 rule_payload=b"0",
                 fingerprint=b"",
             )
-        self.pool = ReadPool(dsn, CLIENTS, 5.0)
+        self.pool = read_pool(dsn, CLIENTS, 5.0)
         self.ledger = PostgresLedger(self.pool)
 
     @contextmanager
@@ -121,8 +121,8 @@ class Versioned:
     def in_separate_statements(self) -> set[int]:
         """The versions that a reader sees who asks five times."""
         names = {"node": str(self.node), "domain": str(self.domain)}
-        with self.pool.connection(in_time()) as reading:
-            return {row[0] for sql in SEPARATELY for row in reading.run(sql, names)}
+        with self.pool.session(in_time()) as session:
+            return {row[0] for sql in SEPARATELY for row in session.run(sql, names)}
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from composer.deadline import Deadline
 from composer.errors import DatastoreUnavailable
 from db import health
 from db.migrate import migrate
-from db.pool import IDLE_BEFORE_PING, ReadPool
+from db.pool import IDLE_BEFORE_PING, read_pool
 from tests.integration.ledger_places import PLACES, Reads
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def test_a_frozen_postgres_costs_no_more_than_the_deadline(
 
 
 def test_connecting_to_a_frozen_postgres_costs_no_more_than_the_deadline(frozen: Reads) -> None:
-    fresh = ReadPool(frozen.dsn, 1, 5.0)
+    fresh = read_pool(frozen.dsn, 1, 5.0)
     began = time.monotonic()
     with pytest.raises(DatastoreUnavailable):
         health.ping(fresh, Deadline.after(0.3, time.monotonic))

@@ -13,7 +13,7 @@ from composer.deadline import Deadline
 from composer.errors import ComposerError, DatastoreUnavailable
 from db import health
 from db.migrate import expected_version
-from db.pool import IDLE_BEFORE_PING, ReadPool
+from db.pool import IDLE_BEFORE_PING, read_pool
 from tests.integration.ledger_places import PLACES, Reads
 from tests.ports.deadlines import in_time
 
@@ -40,8 +40,8 @@ def test_several_statements_do_not_notice_either(reads: Reads) -> None:
     """However short their connection lay idle: what follows the first cannot be sent again."""
     reads.lookup()
     reads.cut()
-    with reads.pool.connection(in_time()) as reading:
-        assert reading.run("SELECT 1") == [(1,)]
+    with reads.pool.session(in_time()) as session:
+        assert session.run("SELECT 1") == [(1,)]
 
 
 def test_a_connection_is_used_again(reads: Reads) -> None:
@@ -64,8 +64,8 @@ def test_there_are_never_more_connections_than_places(reads: Reads) -> None:
 
 def test_a_wait_for_a_free_connection_ends_with_the_deadline(reads: Reads) -> None:
     with (
-        reads.pool.connection(in_time()),
-        reads.pool.connection(in_time()),
+        reads.pool.session(in_time()),
+        reads.pool.session(in_time()),
         pytest.raises(DatastoreUnavailable),
     ):
         reads.lookup(0.1)
@@ -74,7 +74,7 @@ def test_a_wait_for_a_free_connection_ends_with_the_deadline(reads: Reads) -> No
 
 def test_a_wait_for_a_free_connection_is_worth_it(reads: Reads) -> None:
     with ThreadPoolExecutor(1) as callers:
-        with reads.pool.connection(in_time()), reads.pool.connection(in_time()):
+        with reads.pool.session(in_time()), reads.pool.session(in_time()):
             waiting = callers.submit(reads.lookup)
             time.sleep(0.05)
         assert waiting.result() == reads.domain
@@ -83,41 +83,41 @@ def test_a_wait_for_a_free_connection_is_worth_it(reads: Reads) -> None:
 def test_a_slow_statement_ends_with_the_deadline(reads: Reads) -> None:
     with (
         pytest.raises(DatastoreUnavailable),
-        reads.pool.connection(Deadline.after(0.2, time.monotonic)) as reading,
+        reads.pool.session(Deadline.after(0.2, time.monotonic)) as session,
     ):
-        reading.run("SELECT pg_sleep(30)")
+        session.run("SELECT pg_sleep(30)")
 
 
 def test_a_slow_statement_ends_on_the_server_too(reads: Reads) -> None:
-    brief = ReadPool(reads.dsn, 1, statement_timeout=0.1)
-    with pytest.raises(DatastoreUnavailable), brief.connection(in_time()) as reading:
-        reading.run("SELECT pg_sleep(30)")
+    brief = read_pool(reads.dsn, 1, statement_timeout=0.1)
+    with pytest.raises(DatastoreUnavailable), brief.session(in_time()) as session:
+        session.run("SELECT pg_sleep(30)")
     brief.close()
 
 
 def test_a_connection_that_failed_is_not_used_again(reads: Reads) -> None:
     reads.lookup()
     before = reads.backends()
-    with pytest.raises(ComposerError), reads.pool.connection(in_time()) as reading:
-        reading.run("SELECT 1 / 0")
+    with pytest.raises(ComposerError), reads.pool.session(in_time()) as session:
+        session.run("SELECT 1 / 0")
     reads.lookup()
     assert reads.backends() != before
 
 
 def test_a_fault_that_is_not_an_outage_is_not_called_one(reads: Reads) -> None:
-    with pytest.raises(ComposerError) as caught, reads.pool.connection(in_time()) as reading:
-        reading.run("SELECT 1 / 0")
+    with pytest.raises(ComposerError) as caught, reads.pool.session(in_time()) as session:
+        session.run("SELECT 1 / 0")
     assert not isinstance(caught.value, DatastoreUnavailable)
 
 
 def test_the_pool_cannot_write(reads: Reads) -> None:
-    with pytest.raises(ComposerError, match="25006"), reads.pool.connection(in_time()) as reading:
-        reading.run("DELETE FROM plexsphere.nodes")
+    with pytest.raises(ComposerError, match="25006"), reads.pool.session(in_time()) as session:
+        session.run("DELETE FROM plexsphere.nodes")
 
 
 def test_no_error_quotes_a_value(reads: Reads) -> None:
-    with pytest.raises(ComposerError) as caught, reads.pool.connection(in_time()) as reading:
-        reading.run("SELECT 'a-secret'::uuid")
+    with pytest.raises(ComposerError) as caught, reads.pool.session(in_time()) as session:
+        session.run("SELECT 'a-secret'::uuid")
     assert "a-secret" not in str(caught.value)
 
 
@@ -137,6 +137,6 @@ def test_the_schema_version_is_read_through_the_pool(reads: Reads) -> None:
 
 
 def test_a_ledger_never_migrated_has_version_zero(fresh_database: FreshDatabase) -> None:
-    pool = ReadPool(fresh_database(), 1, 5.0)
+    pool = read_pool(fresh_database(), 1, 5.0)
     assert health.schema_version(pool, in_time()) == 0
     pool.close()

@@ -11,9 +11,10 @@ import pytest
 
 from composer.reachability import reachability_policy
 from composer.registry import NewDomain, NewNode
-from db.domain_nodes import PostgresDomainNodes
+from db.connections import ReadSession
 from db.domains import PostgresDomainReader
-from db.pool import ReadPool
+from db.nodes import PostgresDomainNodes
+from db.pool import Pool, read_pool
 from tests.factories import DOMAIN, key_bytes
 from tests.integration.ledger_places import Gates
 from tests.integration.ledger_rows import Hand
@@ -94,7 +95,7 @@ class TestPostgresNodeRegistry(NodeRegistrySuite):
 
 
 class ListsOfPostgres:
-    def __init__(self, hand: Hand, gates: Gates, pool: ReadPool) -> None:
+    def __init__(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> None:
         self.nodes = PostgresDomainNodes(pool)
         self._hand = hand
         self._gates = gates
@@ -111,7 +112,7 @@ class ListsOfPostgres:
 class TestPostgresDomainNodes(DomainNodesSuite):
     @pytest.fixture
     def facts(self, ledger_dsn: str, hand: Hand, gates: Gates) -> Iterator[ListsOfPostgres]:
-        pool = ReadPool(ledger_dsn, size=2, statement_timeout=5.0)
+        pool = read_pool(ledger_dsn, size=2, statement_timeout=5.0)
         yield ListsOfPostgres(hand, gates, pool)
         pool.close()
 
@@ -198,7 +199,7 @@ def test_a_domains_own_policy_is_kept_and_read(
     policy = reachability_policy(*(timedelta(seconds=one) for one in (10, 30, 61)))
     with_policy = made.domains.create(replace(NORTH, reachability=policy), None, in_time())
     without = made.domains.create(SOUTH, None, in_time())
-    pool = ReadPool(ledger_dsn, size=1, statement_timeout=5.0)
+    pool = read_pool(ledger_dsn, size=1, statement_timeout=5.0)
     try:
         reader = PostgresDomainReader(pool)
         assert reader.read(with_policy.domain_id, in_time()).reachability == policy

@@ -8,10 +8,11 @@ from uuid import UUID
 
 import pytest
 
-import db.pool
+import db.connections
+from db.connections import ReadSession
 from db.ledger import SNAPSHOT_FOR_NODE, PostgresLedger
 from db.nodes import NODE_BY_ID, PostgresNodeRepo
-from db.pool import ReadPool
+from db.pool import Pool, read_pool
 from db.statements import Prepared, statement
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
@@ -29,8 +30,8 @@ RUNBOOK = (
 
 
 @pytest.fixture
-def pool(ledger_dsn: str) -> Iterator[ReadPool]:
-    made = ReadPool(ledger_dsn, 1, 5.0)
+def pool(ledger_dsn: str) -> Iterator[Pool[ReadSession]]:
+    made = read_pool(ledger_dsn, 1, 5.0)
     yield made
     made.close()
 
@@ -94,18 +95,18 @@ def test_no_read_locks_a_row(hand: Hand, read: Prepared) -> None:
 
 
 def test_a_snapshot_is_one_round_trip(
-    pool: ReadPool, node: tuple[UUID, UUID], monkeypatch: pytest.MonkeyPatch
+    pool: Pool[ReadSession], node: tuple[UUID, UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = PostgresLedger(pool)
     ledger.view(*node, in_time())
     sent: list[str] = []
-    fetch = db.pool.fetch
+    fetch = db.connections.fetch
 
     def counted(connection, sql, arguments, deadline):  # type: ignore[no-untyped-def]
         sent.append(sql)
         return fetch(connection, sql, arguments, deadline)
 
-    monkeypatch.setattr(db.pool, "fetch", counted)
+    monkeypatch.setattr(db.connections, "fetch", counted)
     view = ledger.view(*node, in_time())
     view.peers(), view.reachability(), view.policies(), view.bridge(), view.entries()
     assert sent == [SNAPSHOT_FOR_NODE.execute]
@@ -113,7 +114,7 @@ def test_a_snapshot_is_one_round_trip(
 
 @pytest.mark.parametrize("held", [None, "current"])
 def test_every_table_is_read_by_index(
-    pool: ReadPool, node: tuple[UUID, UUID], hand: Hand, held: str | None
+    pool: Pool[ReadSession], node: tuple[UUID, UUID], hand: Hand, held: str | None
 ) -> None:
     node_id, domain = node
     PostgresLedger(pool).view(node_id, domain, in_time())
@@ -122,22 +123,22 @@ def test_every_table_is_read_by_index(
         "domain_id": str(domain),
         "held_revision": held and str(hand.revision(domain)),
     }
-    with pool.connection(in_time()) as reading:
-        rows = reading.run("EXPLAIN (COSTS OFF) " + SNAPSHOT_FOR_NODE.execute, arguments)
+    with pool.session(in_time()) as session:
+        rows = session.run("EXPLAIN (COSTS OFF) " + SNAPSHOT_FOR_NODE.execute, arguments)
     plan = "\n".join(row[0] for row in rows)
     assert "nodes_by_domain" in plan
     assert "Seq Scan" not in plan
 
 
-def test_the_node_is_looked_up_by_index(pool: ReadPool, node: tuple[UUID, UUID]) -> None:
+def test_the_node_is_looked_up_by_index(pool: Pool[ReadSession], node: tuple[UUID, UUID]) -> None:
     PostgresNodeRepo(pool).get_by_id(node[0], in_time())
-    with pool.connection(in_time()) as reading:
-        rows = reading.run("EXPLAIN (COSTS OFF) " + NODE_BY_ID.execute, {"node_id": str(node[0])})
+    with pool.session(in_time()) as session:
+        rows = session.run("EXPLAIN (COSTS OFF) " + NODE_BY_ID.execute, {"node_id": str(node[0])})
     assert "nodes_pkey" in rows[0][0]
 
 
 def test_the_runbooks_query_runs_verbatim_and_agrees(
-    pool: ReadPool, node: tuple[UUID, UUID], hand: Hand
+    pool: Pool[ReadSession], node: tuple[UUID, UUID], hand: Hand
 ) -> None:
     node_id, domain = node
     hand.run(f"PREPARE runbook AS {RUNBOOK}")

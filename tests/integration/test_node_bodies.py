@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.audit_batch import AuditBatchWriter
-from db.body_batch import ServedBody
+from db.audit import AuditBatchWriter
+from db.history import ServedBody
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 
@@ -35,11 +35,11 @@ class Served:
         self, *bodies: tuple[float, str], keep: int = 3, writer: int = 0, node: UUID | None = None
     ) -> None:
         """One batch: how many seconds before this test began, and the digest."""
-        batch = [
-            ServedBody(self._began - ago, str(node or self.node), one, 64, one.encode())
-            for ago, one in bodies
-        ]
-        self.writers[writer].keep(batch, keep, in_time())
+        batch = tuple(
+            ServedBody(self._began - ago, str(node or self.node), digest, 64, digest.encode())
+            for ago, digest in bodies
+        )
+        self.writers[writer].write_bodies(batch, keep, in_time())
 
     def kept(self, node: UUID | None = None) -> list[str]:
         """The digests, oldest first; each with its own body."""

@@ -19,7 +19,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from db.pool import ReadPool
+from db.pool import read_pool
 from tests.ledger_tables import load
 from tests.oracle import expected_body
 from tests.pulls import Puller
@@ -232,7 +232,7 @@ def test_a_reader_of_separate_statements_mixes_versions(written: str) -> None:
 
 
 def test_no_body_mixes_versions(written: str) -> None:
-    pool = ReadPool(written, CLIENTS, 30.0)
+    pool = read_pool(written, CLIENTS, 30.0)
     puller = Puller(pool)
 
     def read() -> bytes:

@@ -15,7 +15,7 @@ from composer.entries import DATA, METADATA, EntryRow
 from composer.identity import PLATFORM, AddressedNode, domain_object, node_object
 from composer.registry import NewDomain, NewNode
 from db.entries import PostgresEntries
-from db.grants import RoleChange, RoleGrants
+from db.roles import RoleChange, RoleGrants
 from db.tuples import LedgerTuple, TupleLedger
 from tests.factories import key_bytes
 from tests.integration.ledger_rows import Hand

@@ -14,9 +14,8 @@ from typer.testing import Result
 
 from composer.identity import PLATFORM, domain_object, node_object
 from composer.registry import NewNode
-from db.grants import RoleChange, RoleGrants
-from db.outbox import PostgresOutbox
-from db.outbox_retention import OutboxRetention, outbox_retention
+from db.outbox import OutboxRetention, PostgresOutbox
+from db.roles import RoleChange, RoleGrants
 from db.statements import statement
 from tests.factories import DOMAIN, key_bytes
 from tests.integration.ledger_rows import Hand
@@ -56,7 +55,7 @@ def hand(emptied: Hand) -> Hand:
 
 @pytest.fixture
 def kept(hand: Hand) -> Iterator[OutboxRetention]:
-    with outbox_retention(hand.dsn) as made:
+    with closing(OutboxRetention(hand.dsn)) as made:
         yield made
 
 
@@ -99,7 +98,7 @@ def test_without_yes_it_only_says_what_would_go(hand: Hand) -> None:
     assert as_json(hand)["dry_run"] is True
     said = pruned(hand).stdout
     assert "3 rows older than that" in said and "add --yes" in said
-    assert "2 older rows not taken by SpiceDB yet, kept" in said
+    assert "2 older rows kept: SpiceDB does not have them yet" in said
     assert left(hand) == [*KINDS, *KINDS]
 
 

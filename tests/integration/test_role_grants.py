@@ -12,8 +12,8 @@ import pytest
 
 from composer.errors import ComposerError, DomainNotFound, NodeNotFound
 from composer.identity import PLATFORM, domain_object, node_object
-from db.audit_batch import TURN
-from db.grants import LastOfItsRole, RoleChange, RoleGrants
+from db.locks import AUDIT_WRITERS
+from db.roles import LastOfItsRole, RoleChange, RoleGrants
 from db.tuples import LedgerTuple, TupleLedger
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import forget
@@ -136,7 +136,7 @@ def test_a_change_waits_for_its_turn_among_the_writers_of_audit_rows(
         " WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted"
     )
     with closing(hand.session()) as writer, writer.cursor() as turn:
-        turn.execute("SELECT pg_advisory_xact_lock(%s)", (TURN,))
+        turn.execute("SELECT pg_advisory_xact_lock(%s)", (AUDIT_WRITERS,))
         with ThreadPoolExecutor(1) as thread:
             changing = thread.submit(grants.change, one, in_time())
             while not (seen := hand.run(waiting)[0][0]) and not changing.done():

@@ -16,9 +16,9 @@ from composer.errors import ComposerError, DatastoreUnavailable
 from composer.reachability import Sweep
 from db.heartbeats import PostgresHeartbeats
 from db.migrate import migrate
+from db.pool import write_pool
+from db.reachability import PostgresSweeps
 from db.statements import statement
-from db.sweeps import PostgresSweeps
-from db.write_pool import WritePool
 from tests.integration.ledger_fixtures import FreshDatabase
 from tests.integration.ledger_rows import Hand
 from tests.integration.sweep_places import AS_EVERYWHERE, Silences
@@ -277,7 +277,7 @@ def test_heartbeats_while_sweeps_go_on_are_all_kept_and_never_judged_wrongly(
     """Live Nodes speak all the time and are healthy at every look; silent ones are stale."""
     live = [ledger.node(200, "stale") for _ in range(40)]
     silent = [ledger.node(200, "stale") for _ in range(40)]
-    writes = WritePool(ledger.dsn, size=4, statement_timeout=5.0, lock_timeout=5.0)
+    writes = write_pool(ledger.dsn, size=4, statement_timeout=5.0, lock_timeout=5.0)
     heartbeats = PostgresHeartbeats(writes, lambda: ledger.ahead)
     accepted = {}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from db.outbox import Lag
+from db.outbox import OutboxLag
 from server.cli.diagnosis import (
     MAX_SKEW_SECONDS,
     all_checks,
@@ -109,13 +109,15 @@ def test_the_receipt_of_a_service_without_ports() -> None:
 @pytest.mark.parametrize(
     ("lag", "mend"),
     [
-        (Lag(0, 0.0, 0), ""),
-        (Lag(3, 0.2, 0), ""),
-        (Lag(3, 60.0, 0), "start `plexsphere-state relay`"),
-        (Lag(0, 0.0, 1), "authz repair"),
+        (OutboxLag(0, 0.0, 0), ""),
+        (OutboxLag(3, 0.2, 0), ""),
+        (OutboxLag(3, 60.0, 0), "start `plexsphere-state relay`"),
+        (OutboxLag(0, 0.0, 1), "authz repair"),
     ],
 )
-def test_an_outbox_that_nobody_drains_or_that_holds_parked_rows_is_bad(lag: Lag, mend: str) -> None:
+def test_an_outbox_that_nobody_drains_or_that_holds_parked_rows_is_bad(
+    lag: OutboxLag, mend: str
+) -> None:
     check = outbox_check(lag)
     assert (check.ok, mend in check.mend) == (not mend, True)
 

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import pytest
 
-from db.holders import Holder
-from db.outbox import Lag
+from db.locks import LockHolder
+from db.outbox import OutboxLag
 from server.cli.relay import SHOWN, reasons
 
-RELAY = Holder(7, "plexsphere-state relay", 12)
+RELAY = LockHolder(7, "plexsphere-state relay", 12)
 
 
 @pytest.mark.parametrize(
     ("lag", "holders", "deferred", "said"),
     [
         (
-            Lag(1, 9.0, 0),
+            OutboxLag(1, 9.0, 0),
             [RELAY],
             {},
             ["locked by plexsphere-state relay (pid 7) for 12 s, which waits for SpiceDB"],
         ),
         (
-            Lag(1, 9.0, 0),
+            OutboxLag(1, 9.0, 0),
             [],
             {"node:x": "FAILED_PRECONDITION"},
             ["node:x waits for SpiceDB's schema (FAILED_PRECONDITION)"],
         ),
-        (Lag(1, 0.1, 0), [], {}, ["written while this command ran"]),
-        (Lag(0, 0.0, 2), [], {}, ["authz repair"]),
-        (Lag(1, 9.0, 1), [Holder(8, "", 3)], {}, ["a session (pid 8)", "authz repair"]),
+        (OutboxLag(1, 0.1, 0), [], {}, ["written while this command ran"]),
+        (OutboxLag(0, 0.0, 2), [], {}, ["authz repair"]),
+        (OutboxLag(1, 9.0, 1), [LockHolder(8, "", 3)], {}, ["a session (pid 8)", "authz repair"]),
     ],
     ids=["held", "deferred", "meanwhile", "parked", "both"],
 )
 def test_every_reason_is_a_line(
-    lag: Lag, holders: list[Holder], deferred: dict[str, str], said: list[str]
+    lag: OutboxLag, holders: list[LockHolder], deferred: dict[str, str], said: list[str]
 ) -> None:
     lines = reasons(lag, holders, deferred)
     assert len(lines) == len(said)
@@ -42,7 +42,7 @@ def test_every_reason_is_a_line(
 
 def test_many_objects_are_counted_and_none_steers_the_terminal() -> None:
     deferred = {f"node:\x1b{number}": "no" for number in range(SHOWN + 1_000)}
-    lines = reasons(Lag(len(deferred), 9.0, 0), [], deferred)
+    lines = reasons(OutboxLag(len(deferred), 9.0, 0), [], deferred)
     assert len(lines) == SHOWN + 1
     assert lines[-1] == "  and 1,000 more objects"
     assert "\x1b" not in "".join(lines)

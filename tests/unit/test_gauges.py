@@ -7,8 +7,8 @@ import structlog
 
 from composer.deadline import Deadline
 from composer.errors import ComposerError, DatastoreUnavailable
-from db.followers import Followers
-from db.outbox import Lag
+from db.health import Lag
+from db.outbox import OutboxLag
 from server.telemetry.metrics import READ_SECONDS, Exposition, Metrics
 from tests.fakes import FakeClock
 
@@ -33,7 +33,7 @@ def samples(text: str) -> dict[str, float]:
 def test_what_waits_and_when_somebody_swept_is_shown_beside_the_counters(
     swept: float | None, shown: float
 ) -> None:
-    text = scraped(Exposition(Metrics(), lambda deadline: Followers(Lag(3, 61.5, 2), swept)))
+    text = scraped(Exposition(Metrics(), lambda deadline: Lag(OutboxLag(3, 61.5, 2), swept)))
     assert COUNTER in text
     found = samples(text)
     assert {name: found.get(f"plexsphere_{name}") for name in NAMES} == dict(
@@ -61,7 +61,7 @@ NAMES = (
     ids=lambda one: type(one).__name__,
 )
 def test_a_ledger_that_cannot_tell_leaves_the_counters(error: Exception, lines: list[str]) -> None:
-    def read(deadline: Deadline) -> Followers:
+    def read(deadline: Deadline) -> Lag:
         raise error
 
     with structlog.testing.capture_logs() as logged:
@@ -79,9 +79,9 @@ def test_without_a_ledger_there_are_the_counters() -> None:
 def test_the_ledger_has_a_second_and_no_more_than_the_request(budget: float, share: float) -> None:
     given: list[float] = []
 
-    def read(deadline: Deadline) -> Followers:
+    def read(deadline: Deadline) -> Lag:
         given.append(deadline.remaining())
-        return Followers(Lag(0, 0.0, 0), None)
+        return Lag(OutboxLag(0, 0.0, 0), None)
 
     scraped(Exposition(Metrics(), read), budget)
     assert given == [share]

@@ -9,7 +9,7 @@ import structlog
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, DatastoreUnavailable
-from db.outbox import Lag
+from db.outbox import OutboxLag
 from server.workers.loop import Loop
 from server.workers.relay import FIRST_BACKOFF, LAG_EVERY, POLL_SECONDS, relay_loop
 from tests.fakes import FakeClock
@@ -29,7 +29,7 @@ class Scripted:
 
 
 def relay(
-    *turns: int | Exception, lag: Lag = Lag(0, 0.0, 0), clock: FakeClock | None = None
+    *turns: int | Exception, lag: OutboxLag = OutboxLag(0, 0.0, 0), clock: FakeClock | None = None
 ) -> Loop:
     return relay_loop(Scripted(list(turns)), lambda deadline: lag, clock or FakeClock())
 
@@ -65,9 +65,9 @@ def test_an_outage_is_told_once_with_what_is_away_and_its_end_is_too() -> None:
 def test_what_waits_long_or_is_parked_is_a_warning_now_and_then() -> None:
     clock = FakeClock()
     for lag, level in (
-        (Lag(1, 60.0, 0), "warning"),
-        (Lag(0, 0.0, 2), "warning"),
-        (Lag(3, 0.1, 0), "debug"),
+        (OutboxLag(1, 60.0, 0), "warning"),
+        (OutboxLag(0, 0.0, 2), "warning"),
+        (OutboxLag(3, 0.1, 0), "debug"),
     ):
         loop = relay(lag=lag, clock=clock)
         with structlog.testing.capture_logs() as lines:

@@ -83,6 +83,9 @@ def test_an_unknown_name_is_an_error() -> None:
 def test_a_statement_says_which_module_sends_it_and_by_which_index(block: Block) -> None:
     modules = re.findall(r"\bdb/(\w+\.py)", block.header)
     assert modules != []
+    for module in modules:
+        text = (ROOM / module).read_text(encoding="utf-8")
+        assert f'"{block.name}"' in text or is_first(block)
     assert INDEXES.search(block.header) or is_without_table(block)
 
 

@@ -72,9 +72,9 @@ def audit(
 def _rows(dsn: str, wanted: AuditFilter, limit: int, follow: bool) -> Iterator[AuditEntry]:
     """The newest ``limit`` rows, and with ``follow`` every later row, without end."""
     from db.audit_reader import AuditReader
-    from db.pool import ReadPool
+    from db.pool import read_pool
 
-    with closing(ReadPool(dsn, size=1, statement_timeout=READ_SECONDS)) as pool:
+    with closing(read_pool(dsn, size=1, statement_timeout=READ_SECONDS)) as pool:
         reader = AuditReader(pool)
         # Also with --limit 0: the row after which --follow begins.
         newest = reader.newest(max(1, limit), _deadline())

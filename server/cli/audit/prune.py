@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +15,8 @@ from server.cli.options import AsJson, Dsn, OlderThan, Yes, days_or_weeks, usabl
 from server.cli.screen import Screen, plain, table, write_json
 
 if TYPE_CHECKING:
-    from db.audit_retention import AuditRetention, Old, OldDay
-    from db.holders import Holder
+    from db.audit_retention import AuditRetention, OldAudit, OldDay
+    from db.locks import LockHolder
 
 EXAMPLE = "plexsphere-state audit prune --older-than 30d --yes"
 
@@ -27,10 +28,10 @@ class Pruning:
     ``stray`` is the number of removed rows that lay in no day.
     """
 
-    old: Old
+    old: OldAudit
     dropped: list[OldDay] = field(default_factory=list)
     in_use: list[OldDay] = field(default_factory=list)
-    holders: list[Holder] = field(default_factory=list)
+    holders: list[LockHolder] = field(default_factory=list)
     stray: int = 0
 
     @property
@@ -54,10 +55,10 @@ def prune(
     a session reads an old day, this command tries that day again, for --wait seconds in all. Exit
     code 1 when a day was in use for all that time; that day is kept.
     """
-    from db.audit_retention import retention
+    from db.audit_retention import AuditRetention
 
     age = days_or_weeks(older_than, "--older-than")
-    with retention(usable_dsn(dsn)) as audit_rows:
+    with closing(AuditRetention(usable_dsn(dsn))) as audit_rows:
         old = audit_rows.old(age)
         done = _remove(audit_rows, old, wait) if yes else Pruning(old)
     if as_json:
@@ -68,7 +69,7 @@ def prune(
         raise typer.Exit(ExitCode.DIFFERENT)
 
 
-def _remove(audit_rows: AuditRetention, old: Old, wait: float) -> Pruning:
+def _remove(audit_rows: AuditRetention, old: OldAudit, wait: float) -> Pruning:
     from composer.deadline import Deadline
 
     done = Pruning(old)
@@ -78,24 +79,24 @@ def _remove(audit_rows: AuditRetention, old: Old, wait: float) -> Pruning:
             done.dropped.append(day)
         else:
             done.in_use.append(day)
-            done.holders = audit_rows.holders()
-    done.stray = audit_rows.delete_stray(old)
-    audit_rows.forget(old)
+            done.holders = audit_rows.lock_holders()
+    done.stray = audit_rows.delete_default(old)
+    audit_rows.delete_departed(old)
     return done
 
 
 def _show(done: Pruning, yes: bool) -> None:
     screen = Screen()
     old = done.old
-    if old.days or old.stray:
+    if old.days or old.in_default:
         rows = [
             (day.day, f"{day.rows:,}", f"{day.size / 2**20:,.1f}", _result(day, done, yes))
             for day in old.days
         ]
-        if old.stray:
-            rows.append(("in no day", f"{old.stray:,}", "", "deleted" if yes else "to delete"))
+        if old.in_default:
+            rows.append(("in no day", f"{old.in_default:,}", "", "deleted" if yes else "to delete"))
         screen.print(table("", ("day", "rows", "MiB", ""), rows))
-    total = done.rows if yes else old.stray + sum(day.rows for day in old.days)
+    total = done.rows if yes else old.in_default + sum(day.rows for day in old.days)
     result = f"{counted(total, 'row')} {'removed' if yes else 'older than that'}"
     screen.print(plain(f"{result}; rows since {old.since.isoformat()} stay.", "bold"))
     if not yes and total + len(old.days):
@@ -121,5 +122,5 @@ def _json(done: Pruning, yes: bool) -> dict[str, object]:
         "dropped": days(done.dropped),
         "in_use": days(done.in_use),
         "old": days([day for day in done.old.days if day not in tried]),
-        "stray_rows": done.stray if yes else done.old.stray,
+        "stray_rows": done.stray if yes else done.old.in_default,
     }

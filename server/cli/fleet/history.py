@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +19,7 @@ from server.cli.options import AsJson, Dsn, Node, node_id, usable_dsn
 from server.cli.screen import Screen, line, plain, table, write_json
 
 if TYPE_CHECKING:
-    from db.node_history import KeptBody, Served
+    from db.history import GrantedDigest, KeptBody
     from server.cli.differences import Difference
 
 EXAMPLE = "plexsphere-state fleet history $PLEXSPHERE_NODE_ID --last"
@@ -70,22 +71,23 @@ def history(
     has neither the Node nor an audit row of it.
     """
     from composer.deadline import Deadline
-    from db.node_history import is_there, node_bodies, node_history
+    from db.history import NodeHistory
 
     if last and any(diff):
         raise Failure("choose one of --last and --diff.", ExitCode.USAGE)
     addressed, ledger = node_id(node), usable_dsn(dsn)
     deadline = Deadline.after(READ_SECONDS, time.monotonic)
-    bodies = {body.digest: body for body in node_bodies(ledger, addressed, deadline)}
-    served = node_history(ledger, addressed, limit, deadline)[::-1]
-    # The audit rows of a Node stay when it is deregistered.
-    if not served and not bodies and not is_there(ledger, addressed, deadline):
-        raise Failure(f"the ledger has no Node {addressed}.", ExitCode.DIFFERENT)
+    with closing(NodeHistory(ledger, addressed)) as ledger_history:
+        bodies = {body.digest: body for body in ledger_history.bodies(deadline)}
+        served = ledger_history.digests(limit, deadline)[::-1]
+        # The audit rows of a Node stay when it is deregistered.
+        if not served and not bodies and not ledger_history.node_exists(deadline):
+            raise Failure(f"the ledger has no Node {addressed}.", ExitCode.DIFFERENT)
     if any(diff):
         _show_step(_step(_body(diff[0], bodies), _body(diff[1], bodies)), addressed, as_json)
         return
     kept = [bodies[row.digest] for row in served if row.digest in bodies]
-    pairs = list(pairwise(body for body in kept if body.packed is not None))
+    pairs = list(pairwise(body for body in kept if body.compressed is not None))
     if last:
         if not pairs:
             raise Failure(
@@ -124,10 +126,10 @@ def _step(before: KeptBody, after: KeptBody) -> Step:
 def _snapshot(body: KeptBody) -> dict[str, Any]:
     from server.cli.snapshot_body import parse_snapshot
 
-    if body.packed is None:
+    if body.compressed is None:
         raise Failure(f"the body of {body.digest} was too large to be kept: {body.size:,} bytes.")
     try:
-        return parse_snapshot(body.unpacked())
+        return parse_snapshot(body.body())
     except ValueError as error:
         raise Failure(f"the kept body of {body.digest} {error}.") from error
 
@@ -142,7 +144,10 @@ def _show_step(step: Step, addressed: str, as_json: bool) -> None:
 
 
 def _show(
-    addressed: str, served: Sequence[Served], bodies: Mapping[str, KeptBody], steps: Sequence[Step]
+    addressed: str,
+    served: Sequence[GrantedDigest],
+    bodies: Mapping[str, KeptBody],
+    steps: Sequence[Step],
 ) -> None:
     screen = Screen()
     screen.print(line("Node", f"{addressed}  {counted(len(served), 'digest')}"))
@@ -170,15 +175,15 @@ def _show(
 def _state_of_body(body: KeptBody | None) -> str:
     if body is None:
         return "-"
-    return "too large" if body.packed is None else "kept"
+    return "too large" if body.compressed is None else "kept"
 
 
-def _row(served: Served, body: KeptBody | None) -> dict[str, object]:
+def _row(served: GrantedDigest, body: KeptBody | None) -> dict[str, object]:
     return {
         "digest": served.digest,
         "first_at": served.first_at.isoformat(),
         "last_at": served.last_at.isoformat(),
         "grants": served.grants,
-        "kept": body is not None and body.packed is not None,
+        "kept": body is not None and body.compressed is not None,
         "bytes": body and body.size,
     }

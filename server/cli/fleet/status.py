@@ -78,18 +78,17 @@ def status(
     """
     from composer.deadline import Deadline
     from composer.errors import DomainNotFound
-    from db.connections import OneReader
-    from db.fleet import PostgresFleet
+    from db.fleet import PostgresFleet, fleet_connection
     from server.cli.fleet.node_states import fleet_status
 
     addressed, longest = domain_id(domain, "--domain"), seconds(max_age, "--max-age")
-    reader = OneReader(usable_dsn(dsn), "plexsphere-state fleet")
+    connection = fleet_connection(usable_dsn(dsn))
     deadline = Deadline.after(READ_SECONDS, time.monotonic)
     # A Domain is a hundred thousand small values without a reference cycle: collecting garbage
     # would cost time and free nothing.
     gc.disable()
     try:
-        moment = PostgresFleet(reader).of_domain(UUID(addressed), deadline)
+        moment = PostgresFleet(connection).of_domain(UUID(addressed), deadline)
         fleet = fleet_status(moment, longest)
     except DomainNotFound as error:
         raise Failure(f"the ledger has no Domain {addressed}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from server.cli.formats import counted
@@ -9,7 +10,7 @@ from server.cli.options import AsJson, Dsn, OlderThan, Yes, days_or_weeks, usabl
 from server.cli.screen import Screen, plain, table, write_json
 
 if TYPE_CHECKING:
-    from db.outbox_retention import OldRows
+    from db.outbox import OldRows
 
 EXAMPLE = "plexsphere-state outbox prune --older-than 30d --yes"
 
@@ -20,10 +21,10 @@ def prune(older_than: OlderThan, yes: Yes = False, dsn: Dsn = "", as_json: AsJso
     Without --yes it only shows them. No writer waits for it. Rows that still wait for SpiceDB
     stay, whatever their age, and so do parked rows; events without relationships go.
     """
-    from db.outbox_retention import outbox_retention
+    from db.outbox import OutboxRetention
 
     age = days_or_weeks(older_than, "--older-than")
-    with outbox_retention(usable_dsn(dsn)) as outbox:
+    with closing(OutboxRetention(usable_dsn(dsn))) as outbox:
         old = outbox.old(age)
         removed = outbox.delete(old) if yes else 0
     if as_json:
@@ -33,7 +34,7 @@ def prune(older_than: OlderThan, yes: Yes = False, dsn: Dsn = "", as_json: AsJso
                 "dry_run": not yes,
                 "old": dict(old.rows),
                 "removed": removed,
-                "held_back": old.held_back,
+                "held_back": old.unsent,
             }
         )
     else:
@@ -48,8 +49,8 @@ def _show(old: OldRows, removed: int, yes: bool) -> None:
     total = removed if yes else sum(old.rows.values())
     result = f"{counted(total, 'row')} {'removed' if yes else 'older than that'}"
     screen.print(plain(f"{result}; rows since {old.since.isoformat()} stay.", "bold"))
-    if old.held_back:
-        waiting = counted(old.held_back, "older row")
+    if old.unsent:
+        waiting = counted(old.unsent, "older row")
         screen.print(
             plain(f"{waiting} kept: SpiceDB does not have them yet; see doctor.", "yellow")
         )

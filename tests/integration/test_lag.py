@@ -11,9 +11,11 @@ import pytest
 
 from composer.errors import ComposerError
 from composer.identity import node_object
-from db.followers import Followers, followers
-from db.pool import ReadPool
-from db.sweeps import PostgresSweeps
+from db.connections import ReadSession
+from db.health import Lag, read_lag
+from db.outbox import OutboxLag
+from db.pool import Pool, read_pool
+from db.reachability import PostgresSweeps
 from tests.integration.ledger_rows import Hand
 from tests.outboxes import own_tuple, touch, write_row
 from tests.ports.deadlines import in_time
@@ -25,23 +27,22 @@ pytest_plugins = "tests.integration.ledger_fixtures"
 
 
 @pytest.fixture
-def pool(hand: Hand) -> Iterator[ReadPool]:
+def pool(hand: Hand) -> Iterator[Pool[ReadSession]]:
     for table in ("outbox", "evaluator_watch"):
         hand.run(f"DELETE FROM plexsphere.{table}")
-    with closing(ReadPool(hand.dsn, 1, 5.0)) as made:
+    with closing(read_pool(hand.dsn, 1, 5.0)) as made:
         yield made
 
 
-def found(pool: ReadPool) -> Followers:
-    return followers(pool, in_time())
+def found(pool: Pool[ReadSession]) -> Lag:
+    return read_lag(pool, in_time())
 
 
-def test_where_nothing_waits_and_nobody_ever_swept(pool: ReadPool) -> None:
-    now = found(pool)
-    assert (now.lag.waiting, now.lag.seconds, now.lag.parked, now.swept) == (0, 0.0, 0, None)
+def test_where_nothing_waits_and_nobody_ever_swept(pool: Pool[ReadSession]) -> None:
+    assert found(pool) == Lag(OutboxLag(0, 0.0, 0), None)
 
 
-def test_what_waits_and_what_is_parked_is_counted(pool: ReadPool, hand: Hand) -> None:
+def test_what_waits_and_what_is_parked_is_counted(pool: Pool[ReadSession], hand: Hand) -> None:
     for age in ("1 hour", "1 minute", "2 hours"):
         node = uuid4()
         seq = write_row(hand.dsn, node_object(node), *touch(own_tuple(node)))
@@ -52,20 +53,20 @@ def test_what_waits_and_what_is_parked_is_counted(pool: ReadPool, hand: Hand) ->
         )
     hand.run("UPDATE plexsphere.outbox SET parked_at = now() WHERE seq = %s", seq)
     now = found(pool)
-    assert (now.lag.waiting, now.lag.parked) == (2, 1)
-    assert 3600 <= now.lag.seconds < 3700
+    assert (now.outbox.waiting, now.outbox.parked) == (2, 1)
+    assert 3600 <= now.outbox.seconds < 3700
 
 
-def test_a_sweep_is_as_long_ago_as_it_is(pool: ReadPool, hand: Hand) -> None:
+def test_a_sweep_is_as_long_ago_as_it_is(pool: Pool[ReadSession], hand: Hand) -> None:
     with closing(PostgresSweeps(hand.dsn, 5.0)) as sweeps:
         assert sweeps.sweep(in_time()) is not None
-    swept = found(pool).swept
+    swept = found(pool).sweep_age
     assert swept is not None and swept < 60
     hand.run("UPDATE plexsphere.evaluator_watch SET swept_at = swept_at - interval '1 hour'")
-    later = found(pool).swept
+    later = found(pool).sweep_age
     assert later is not None and 3600 <= later < 3700
 
 
 def test_a_ledger_without_the_tables_cannot_tell(fresh_database: FreshDatabase) -> None:
-    with closing(ReadPool(fresh_database(), 1, 5.0)) as pool, pytest.raises(ComposerError):
+    with closing(read_pool(fresh_database(), 1, 5.0)) as pool, pytest.raises(ComposerError):
         found(pool)

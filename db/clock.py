@@ -1,0 +1,13 @@
+"""How far a test has moved time ahead of Postgres' clock; in production time is not moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+TimeOffset = Callable[[], timedelta]
+
+
+def no_offset() -> timedelta:
+    """Time as Postgres has it."""
+    return timedelta(0)
