@@ -23,10 +23,9 @@ from rich.table import Table
 
 from composer.audit import AuditRow
 from db.audit import AuditBatchWriter, QueuedRow
-from db.bulk import copy_rows
+from db.bulk import TableRows, copy_rows
 from db.fleet import FleetMoment, PostgresFleet, fleet_connection
 from db.migrate import migrate
-from db.table_rows import TableRows
 from server.cli.fleet.node_states import fleet_status
 from tests.factories import ALLOW_HTTPS, key_bytes, rule_set
 from tests.integration.ledger_fixtures import own_postgres
