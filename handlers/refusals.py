@@ -155,6 +155,9 @@ REPORTS_NOT_PROVISIONED = RefusalKind(
 ENTRIES_NOT_PROVISIONED = RefusalKind(
     501, "entries_not_provisioned", "Writing entries is not provisioned on this instance."
 )
+OVERLOADED = RefusalKind(
+    503, "overloaded", "There are more requests than can be answered in time; retry later.", 5
+)
 DATASTORE_UNAVAILABLE = RefusalKind(
     503, "datastore_unavailable", "The ledger is unavailable; retry later.", retry_after=5
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from server.authn.key_sources import check_jwks_setting
 from server.authn.signing import check_signing_setting
 from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
 from server.gunicorn.bounds import Bounds
+from server.gunicorn.sources import Network
 from server.moved_time import is_readable
+from server.threads import LEAST_THREADS, RESERVED, Threads, shared_out
 
 PREFIX = "PLEXSPHERE_"
 METRICS_FOLDER = "plexsphere-metrics-"  # part of the name of a folder that the service makes
@@ -101,6 +104,14 @@ def _address(default: str, meaning: str, at_limit: str) -> Any:
     return _declare(default, Setting(parse, expected, "", expected, meaning, at_limit))
 
 
+def _networks(meaning: str, at_limit: str) -> Any:
+    def parse(text: str) -> tuple[Network, ...]:
+        return tuple(ip_network(part.strip()) for part in text.split(","))
+
+    expected = "networks such as 10.0.0.0/8, comma-separated"
+    return _declare((), Setting(parse, expected, "", "networks", meaning, at_limit))
+
+
 def _clock_file(meaning: str, at_limit: str) -> Any:
     def parse(text: str) -> str:
         if not is_readable(text):
@@ -136,6 +147,14 @@ class Settings:
     spicedb_timeout: float = _seconds(
         1.0, 0.05, 60, "the most that one call to SpiceDB may take", "503 `authz_unavailable`"
     )
+    spicedb_calls: int = _count(
+        0,
+        0,
+        1000,
+        "calls",
+        "calls of each process to SpiceDB at once; 0: a share of the threads",
+        "a request waits for another's call to end; then 503 `authz_unavailable`",
+    )
     jwks: str = _text(
         "the public keys that verify tokens: a JWKS file or an https URL, followed while the "
         "service runs",
@@ -163,6 +182,13 @@ class Settings:
         "the time budget of one request, from when a thread takes it up",
         "503 of the dependency that the request waits for",
     )
+    answer_deadline: float = _seconds(
+        27.0,
+        0.1,
+        600,
+        "how long after its last byte a request may be answered; agents give up after 30 s",
+        "a request that would wait longer for a thread is 503 `overloaded` at once",
+    )
     statement_timeout: float = _seconds(
         2.5,
         0.1,
@@ -171,19 +197,20 @@ class Settings:
         f"Postgres ends the statement; {_REFUSED_503}",
     )
     pool_size: int = _count(
-        8,
-        1,
+        0,
+        0,
         1000,
         "connections",
-        "connections of each process that read the ledger",
+        "connections of each process that read the ledger; 0: a share of the threads",
         f"a request waits up to 1 s for a free one; then {_REFUSED_503}",
     )
     write_pool_size: int = _count(
-        4,
-        1,
+        0,
+        0,
         1000,
         "connections",
-        "connections of each process for each kind of writer: registry, heartbeats, outbox",
+        "connections of each process for each kind of writer (registry, heartbeats, outbox); 0: a "
+        "share of the threads",
         f"a request waits up to 1 s for a free one; then {_REFUSED_503}",
     )
     lock_timeout: float = _seconds(
@@ -256,12 +283,13 @@ class Settings:
         2, 1, 1024, "processes", "worker processes", "further requests wait for a free thread"
     )
     threads: int = _count(
-        16,
-        4,
+        24,
+        LEAST_THREADS,
         1024,
         "threads",
-        "threads of each process; all but 4 of them may wait for SpiceDB",
-        "further requests wait for a free thread",
+        "threads of each process: 3 for what is no operation on the ledger, and one for each "
+        "connection to Postgres and each call to SpiceDB",
+        "further requests wait for a free thread; pools that do not fit refuse the start",
     )
     connections: int = _count(
         20_000,
@@ -270,6 +298,19 @@ class Settings:
         "connections",
         "clients that each process lets in, idle ones included; at most what its descriptors allow",
         "the client that has been idle for longest is let go; without one, others wait outside",
+    )
+    source_connections: int = _count(
+        12_000,
+        1,
+        1_000_000,
+        "connections",
+        "clients of one address that each process lets in; behind a proxy, requests under way",
+        "further clients are closed at once; behind a proxy, 503 `overloaded`",
+    )
+    trusted_proxies: tuple[Network, ...] = _networks(
+        "networks of proxies in front, comma-separated: their word is taken for who asks "
+        "(`X-Forwarded-For`)",
+        "empty: the peer of the connection is who asks",
     )
     head_timeout: float = _seconds(
         10.0, 0.1, 60, "how long the head of a request may take", "408, or without a byte: closed"
@@ -311,10 +352,17 @@ class Settings:
     )
 
     @property
+    def shared_threads(self) -> Threads:
+        """How many threads may be where."""
+        return shared_out(self.threads, self.pool_size, self.write_pool_size, self.spicedb_calls)
+
+    @property
     def bounds(self) -> Bounds:
         """What clients may take of a worker; the other bounds are constants."""
         return Bounds(
             connections=self.connections,
+            source_connections=self.source_connections,
+            trusted_proxies=self.trusted_proxies,
             head_seconds=self.head_timeout,
             body_rate=self.body_rate,
             send_seconds=self.send_timeout,
@@ -407,6 +455,13 @@ def read_settings(
     if settings.dsn and not ledger_only and not tokenless:
         _check_tokens(reader, settings)
     _check_signing_key(reader, settings)
+    needed = settings.shared_threads.needed
+    if needed > settings.threads:
+        sizes = ("POOL_SIZE", "WRITE_POOL_SIZE (three times)", "SPICEDB_CALLS")
+        places = ", ".join(PREFIX + size for size in sizes)
+        reader.complain(
+            PREFIX + "THREADS", f"must be at least {needed}, the sum of {places} and {RESERVED}"
+        )
     if settings.history and not settings.audit:  # audit rows tell when each body was served
         reader.complain(PREFIX + "HISTORY", f"must be 0 where {PREFIX}AUDIT is 0")
     complaints = reader.complaints(declared)

@@ -131,19 +131,18 @@ def wire(settings: Settings) -> Service:
         live.audit if live else None,
         settings.body_warning_bytes,
         live.history if live else None,
+        answer_deadline_s=settings.answer_deadline,
     )
     return Service(app, receipt, live.close if live else lambda: None)
 
 
 def live_pull(settings: Settings, metrics: Metrics, own: OwnKeys | None = None) -> LivePull:
     """Every adapter of the pull. Connections are made at first use, after the fork."""
-    pool = read_pool(
-        settings.dsn, size=settings.pool_size, statement_timeout=settings.statement_timeout
-    )
+    threads = settings.shared_threads
+    pool = read_pool(settings.dsn, size=threads.read, statement_timeout=settings.statement_timeout)
     writes, heartbeats = write_sessions(settings), write_sessions(settings)
     channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout)
-    # below the thread count, so that a frozen SpiceDB leaves threads for everything else
-    relations = SpiceDbChecker(channel, ConcurrencyLimit(limit=max(1, settings.threads - 4)))
+    relations = SpiceDbChecker(channel, ConcurrencyLimit(limit=threads.spicedb))
     bodies = body_queue(settings, metrics)
     sink = audit_sink(settings, metrics, bodies)
     others = key_source(settings.jwks, on_warning=warning_logger("jwks"))

@@ -12,7 +12,7 @@ def write_sessions(settings: Settings) -> Pool[WriteSession]:
     """One of two: of the registry's writers, who wait for each other, and of the heartbeats."""
     return write_pool(
         settings.dsn,
-        size=settings.write_pool_size,
+        size=settings.shared_threads.write,
         statement_timeout=settings.statement_timeout,
         lock_timeout=settings.lock_timeout,
     )
@@ -22,7 +22,7 @@ def postgres_outbox(settings: Settings) -> PostgresOutbox:
     """As many drainers as there are writers, beside them."""
     return PostgresOutbox(
         settings.dsn,
-        size=settings.write_pool_size,
+        size=settings.shared_threads.write,
         statement_timeout=settings.statement_timeout,
         lock_timeout=settings.lock_timeout,
     )

@@ -50,13 +50,18 @@ def small_gunicorn(
     folder: Path,
     settings: Mapping[str, str] | None = None,
     certificate: tuple[Path, Path] | None = None,
+    files: int | None = None,
     application: str = "tests.small_wsgi:application",
 ) -> Iterator[Served]:
-    """gunicorn with ``PLEXSPHERE_*`` settings, by their names without the prefix."""
+    """gunicorn with ``PLEXSPHERE_*`` settings, by their names without the prefix.
+
+    ``files`` is how many descriptors a process may have.
+    """
     port = free_ports(1)[0]
     env = {f"PLEXSPHERE_{name}": value for name, value in (settings or {}).items()}
     env = {"PLEXSPHERE_WORKERS": "1", "PLEXSPHERE_BIND": f"{HOST}:{port}", **env}
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:server.gunicorn.conf"]
+    limit = [] if files is None else ["prlimit", f"--nofile={files}:{files}"]
+    command = [*limit, sys.executable, "-m", "gunicorn", "-c", "python:server.gunicorn.conf"]
     if certificate is not None:
         command += ["--certfile", str(certificate[0]), "--keyfile", str(certificate[1])]
     log = folder / "gunicorn.log"

@@ -27,6 +27,7 @@ _HINTS = {
     "`plexsphere-state receipt` shows what is missing",
     "datastore_unavailable": "Postgres is down or too slow; `plexsphere-state doctor` says more",
     "authz_unavailable": "SpiceDB is down or too slow; `plexsphere-state doctor` says more",
+    "overloaded": "ask again later; `requests_refused` in the log counts such answers",
     "invalid_node_id": "give the id as a canonical lower-case UUID",
 }
 _INTERNAL = "the service's log has the cause under the correlation id"

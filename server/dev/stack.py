@@ -43,7 +43,7 @@ class Stack:
         seed: int = 1,
         port: int = 0,
         workers: int = 1,
-        threads: int = 16,
+        threads: int = 24,
         env: Mapping[str, str] | None = None,
         external: Mapping[str, str] | None = None,
         log_to_file: bool = True,

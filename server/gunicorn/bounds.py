@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import resource
+from dataclasses import dataclass, replace
+
+from server.gunicorn.sources import Network
+
+# What a process opens beside its clients: files, and connections to Postgres and SpiceDB.
+OTHER_DESCRIPTORS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +16,8 @@ class Bounds:
     """Of one worker. Times in seconds, sizes in bytes, rates in bytes a second."""
 
     connections: int = 20_000
+    source_connections: int = 12_000
+    trusted_proxies: tuple[Network, ...] = ()
     head_seconds: float = 10.0
     # A body has the grace, and then as long as its rate earns it, but never longer than an agent
     # waits for an answer.
@@ -29,3 +37,11 @@ class Bounds:
     stopping_seconds: float = 2.0
     # A thread that has a request for so long is said to hang.
     hung_seconds: float = 30.0
+
+
+def with_descriptors(bounds: Bounds) -> Bounds:
+    """Let this process open as many files as it may; no more clients than there are files for."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = bounds.connections + OTHER_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return replace(bounds, connections=min(bounds.connections, max(16, most - OTHER_DESCRIPTORS)))

@@ -58,6 +58,7 @@ class Connection:
         self.answered = 0.0  # the end of the answer before it
         self.started = 0.0  # a thread has had it since then; 0 while none has
         self.thread = 0  # which one
+        self.source = ""  # what it is counted under; empty where nothing is
         self.request: Any = None
         self.request_bytes = 0  # of its body
         self.counted = 0  # bytes in the loop's sum of what no thread has read

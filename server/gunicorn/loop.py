@@ -23,6 +23,7 @@ import structlog
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.connection import READ, Connection, State
 from server.gunicorn.framing import Incoming
+from server.gunicorn.sources import Sources, address_of
 
 # Deadlines are kept this exactly (s).
 SWEEP_SECONDS = 0.25
@@ -66,6 +67,8 @@ class Loop:
         self._next_sweep = 0.0
         self._accepting = False
         self._accept_from = 0.0
+        self._sources = Sources(bounds.source_connections, bounds.trusted_proxies)
+        self._turned_away = 0  # clients of a source that has too many, since it was last said
         self._unread = 0  # bytes that no thread has read yet
         self._unsent = 0  # bytes that clients have not taken yet
         self.is_stopping = False
@@ -185,23 +188,45 @@ class Loop:
             self.accept_connections(False)
             self._accept_from = time.monotonic() + ACCEPT_PAUSE_SECONDS
 
+    def may_enter(self, connection: Connection) -> bool:
+        """Whether the source of a request behind a proxy has not too many under way."""
+        peer = address_of(connection.client)
+        if not self._sources.is_proxy(peer):
+            return True
+        source = self._sources.source_of(peer, connection.request.headers)
+        if not self._sources.enter(source):
+            return False
+        connection.source = source
+        return True
+
     def _let_in(self, sock: socket.socket, client: Any, server: Any) -> None:
-        if self._tls is not None:
-            try:
-                sock.setblocking(False)
-                sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-            except OSError:  # it left meanwhile
-                sock.close()
-                return
+        """Unless its source has too many connections already; a proxy may have any number."""
+        source = "" if self._sources.is_proxy(address_of(client)) else address_of(client)
+        if source and not self._sources.enter(source):
+            self._turned_away += 1
+            sock.close()
+            return
         connection = Connection(sock, client, server, Incoming(self._cfg, client))
+        connection.source = source
         connection.on_event = lambda mask: self._on_event(connection, mask)
         connection.deadline = time.monotonic() + self._bounds.head_seconds
         self.connections.add(connection)
-        self._watch(connection, READ)
         if self._tls is not None:
-            connection.state = State.SHAKING_HANDS
-        else:
-            self._read(connection)  # the request is often here already
+            self._begin_tls(connection)
+            return
+        self._watch(connection, READ)
+        self._read(connection)  # the request is often here already
+
+    def _begin_tls(self, connection: Connection) -> None:
+        connection.state = State.SHAKING_HANDS
+        try:
+            connection.sock = self._tls.wrap_socket(
+                connection.sock, server_side=True, do_handshake_on_connect=False
+            )
+        except OSError:  # it left meanwhile
+            self._close(connection)
+            return
+        self._watch(connection, READ)
 
     def _on_event(self, connection: Connection, mask: int) -> None:
         state = connection.state
@@ -320,6 +345,9 @@ class Loop:
         connection.request = None
         connection.request_bytes = 0
         connection.is_paused = False
+        if connection.source and self._sources.is_proxy(address_of(connection.client)):
+            self._sources.leave(connection.source)
+            connection.source = ""
         connection.answered = time.monotonic()
         self._count_unread(connection)
         if connection.is_broken:
@@ -407,6 +435,9 @@ class Loop:
         else:
             connection.close()
         self._count_unread(connection)
+        if connection.source:
+            self._sources.leave(connection.source)
+            connection.source = ""
         self.connections.discard(connection)
 
     # time
@@ -414,6 +445,10 @@ class Loop:
     def _sweep(self, now: float) -> None:
         for connection in [one for one in self.connections if one.deadline < now]:
             self._expire(connection, now)
+        if self._turned_away:
+            most = self._bounds.source_connections
+            _log.warning("source_full", connections=most, turned_away=self._turned_away)
+            self._turned_away = 0
         if not self._accepting and not self.is_stopping and now >= self._accept_from:
             self.accept_connections(True)
 

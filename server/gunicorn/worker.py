@@ -1,7 +1,8 @@
-"""gunicorn's thread worker with a loop that owns the connections (docs/design.md, D19).
+"""gunicorn's thread worker with a loop that owns the connections.
 
 A thread holds a whole request and nothing else. gunicorn's parser, its WSGI environment and its
-responses are what they were; how connections are waited for is not.
+responses are what they were; how connections are waited for is not. Reasons and figures are in
+docs/decisions/0018-a-loop-owns-the-connections.md.
 """
 
 from __future__ import annotations
@@ -9,24 +10,25 @@ from __future__ import annotations
 import threading
 import time
 
+import structlog
 from gunicorn import sock as gunicorn_sockets
 from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
-from server.gunicorn.bounds import Bounds
+from server.gunicorn.bounds import Bounds, with_descriptors
 from server.gunicorn.connection import Connection
+from server.gunicorn.environ import RECEIVED
 from server.gunicorn.framing import is_read_to_the_end
-from server.gunicorn.lanes import Lane
+from server.gunicorn.lanes import Lane, Lanes
 from server.gunicorn.loop import Loop
 from server.settings import read_settings
 
-# In the WSGI environment: the monotonic moment of the request's last byte, from which deadlines
-# count.
-RECEIVED = "plexsphere.received"
 # A client that has left is looked for only where its request had to wait (s): one that merely says
 # that it sends nothing more, with the request itself, gets its answer.
 WAITED_SECONDS = 0.1
+
+_log = structlog.stdlib.get_logger("plexsphere.worker")
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -48,10 +50,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         """Serve until told to stop; then until what is under way is answered, or time is up."""
-        bounds = read_settings().bounds
+        # here, because the master has it from the release before
+        from server.gunicorn.overload import answer_overloaded
+
+        settings = read_settings()
+        bounds = with_descriptors(settings.bounds)
         tls = gunicorn_sockets.ssl_context(self.cfg) if self.cfg.is_ssl else None
         self.loop = Loop(self.cfg, bounds, self.sockets, tls, self._hand_over, self._refuse)
-        self._lane_by_path = self._lanes()
+        self._answer_overloaded = answer_overloaded
+        self._answer_seconds = settings.answer_deadline
+        self._lanes = Lanes(settings.shared_threads, self._serve)
+        self._lanes.start()
         self.loop.accept_connections(True)
         notified = 0.0
         while self.alive:
@@ -59,19 +68,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             if now - notified >= 1.0:
                 notified = now
                 self.notify()
+                self._say_what_was_refused()
                 if not self.is_parent_alive():
                     break
         self._stop(bounds)
-
-    def _lanes(self) -> dict[str, Lane]:
-        lanes = {
-            "/livez": Lane("livez", 1, self._serve),
-            "/readyz": Lane("readyz", 1, self._serve),
-            "": Lane("pulls", max(1, self.cfg.threads - 2), self._serve),
-        }
-        for lane in lanes.values():
-            lane.start()
-        return lanes
 
     def _stop(self, bounds: Bounds) -> None:
         now = time.monotonic()
@@ -85,9 +85,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             listener.close()
 
     def _hand_over(self, connection: Connection) -> None:
-        lanes = self._lane_by_path
-        lane = lanes.get(connection.request.path) or lanes[""]
-        lane.put(connection)
+        """To a thread, or 503 at once to whoever would have left by the time there is one."""
+        lane = self._lanes.lane_of(connection.request)
+        is_late = lane.wait_seconds > self._answer_seconds or self.loop.is_full
+        if lane.may_refuse and (is_late or not self.loop.may_enter(connection)):
+            lane.refused += 1
+            self._refuse_overloaded(connection)
+            self.loop.finished(connection)
+        else:
+            lane.put(connection)
+
+    def _refuse_overloaded(self, connection: Connection) -> None:
+        connection.may_go_on = False
+        try:
+            connection.may_go_on = self._answer_overloaded(connection, self.cfg)
+            connection.flush()
+        except OSError:
+            connection.discard()
 
     def _refuse(self, connection: Connection, error: Exception) -> None:
         """gunicorn's own answer to what is no request."""
@@ -102,6 +116,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         except OSError:
             connection.discard()
 
+    def _say_what_was_refused(self) -> None:
+        """One line a second for each lane, however many there were."""
+        for lane in self._lanes.all:
+            refused, lane.refused = lane.refused, 0
+            if refused:
+                seconds = round(lane.wait_seconds, 1)
+                _log.warning("requests_refused", lane=lane.name, count=refused, wait=seconds)
+
     # in a thread
 
     def _serve(self, lane: Lane, connection: Connection) -> None:
@@ -113,6 +135,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             waited = connection.started - connection.received
             if waited > WAITED_SECONDS and connection.has_left():
                 connection.discard()
+            elif waited > self._answer_seconds and lane.may_refuse:
+                lane.refused += 1
+                self._refuse_overloaded(connection)
             else:
                 connection.may_go_on = self._answer(connection)
                 connection.flush()

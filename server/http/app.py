@@ -8,6 +8,7 @@ an answer may leave. docs/design.md, Library facts, says what was tried.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -50,6 +51,7 @@ def build_app(
     audit: AuditSink | None = None,
     large_body_bytes: int = LARGE_BODY_BYTES,
     history: BodyHistory | None = None,
+    answer_deadline_s: float = math.inf,
 ) -> flask.Flask:
     """One application of one contract. Nothing is asked of the outside here."""
     front = connexion.FlaskApp(
@@ -61,7 +63,7 @@ def build_app(
     app: flask.Flask = front.app
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.before_request(lambda: _begin(deadline_s))
+    app.before_request(lambda: _begin(deadline_s, answer_deadline_s))
     front.add_api(
         contract.document,
         resolver=OperationResolver(contract, bound),
@@ -82,9 +84,9 @@ def build_app(
     return app
 
 
-def _begin(deadline_s: float) -> None:
+def _begin(deadline_s: float, answer_deadline_s: float) -> None:
     """Werkzeug routes `//livez` as `/livez`; the file has no such URL, so it is nobody's."""
-    request_context.start(deadline_s)
+    request_context.start(deadline_s, answer_deadline_s)
     path = flask.request.environ["PATH_INFO"]
     if not path.startswith("/") or path.startswith("//"):
         flask.request.url_rule = None

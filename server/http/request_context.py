@@ -5,6 +5,7 @@ The only module that keeps anything in Flask's request globals.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from typing import Any
@@ -17,6 +18,7 @@ from composer.deadline import Deadline
 from composer.identity import Principal
 from handlers.answers import Call
 from handlers.wire import SnapshotBody
+from server.gunicorn.environ import RECEIVED
 
 CORRELATION_HEADER = "X-Correlation-Id"
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -26,10 +28,14 @@ def correlation_id() -> str:
     """The request's correlation id: the caller's where it is well-formed, else made here."""
     known: str | None = flask.g.get("correlation_id")
     if known is None:
-        given = flask.request.headers.get(CORRELATION_HEADER, "")
-        known = given if _WELL_FORMED.fullmatch(given) else uuid4().hex
+        known = correlation_id_of(flask.request.headers.get(CORRELATION_HEADER, ""))
         flask.g.correlation_id = known
     return known
+
+
+def correlation_id_of(given: str) -> str:
+    """What was given where it is well-formed, else a new one."""
+    return given if _WELL_FORMED.fullmatch(given) else uuid4().hex
 
 
 def operation_id() -> str | None:
@@ -38,16 +44,22 @@ def operation_id() -> str | None:
     return None if endpoint is None else endpoint.rpartition(".")[2]
 
 
-def start(deadline_s: float) -> None:
-    """Note when the request began; everything it waits for shares one budget."""
-    flask.g.deadline = Deadline.after(deadline_s, time.monotonic)
-    flask.g.started = time.perf_counter()
+def start(deadline_s: float, answer_deadline_s: float = math.inf) -> None:
+    """Note when the request was received; everything it waits for shares one budget.
+
+    The budget is ``deadline_s`` from now, and ends ``answer_deadline_s`` after the last byte.
+    """
+    now = time.monotonic()
+    received: float = flask.request.environ.get(RECEIVED, now)
+    budget = min(deadline_s, received + answer_deadline_s - now)
+    flask.g.deadline = Deadline.after(budget, time.monotonic)
+    flask.g.received = received
 
 
 def elapsed() -> float:
-    """Seconds since the request began."""
-    started: float | None = flask.g.get("started")
-    return 0.0 if started is None else time.perf_counter() - started
+    """Seconds since the request was received."""
+    received: float | None = flask.g.get("received")
+    return 0.0 if received is None else time.monotonic() - received
 
 
 def admit(principal: Principal | None) -> None:

@@ -64,8 +64,8 @@ BREAKING = [
     Row("a code has another name", both(
         put((*NOT_FOUND, "x-problem-codes"), ["no_such_node"]), gain(CODES, "no_such_node"),
         lose(CODES, "node_not_found")), "problem code"),
-    Row("a code more for a status", both(gain((*UNAVAILABLE, "x-problem-codes"), "overloaded"),
-        gain(CODES, "overloaded")), "code overloaded is new"),
+    Row("a code more for a status", both(gain((*UNAVAILABLE, "x-problem-codes"), "asleep"),
+        gain(CODES, "asleep")), "code asleep is new"),
     Row("no codes any more", drop((*NOT_FOUND, "x-problem-codes")), "problem code"),
     Row("a credential is asked for", drop((*LIVEZ, "security")), "a credential is now asked for"),
     Row("another credential", put((*SCHEME, "scheme"), "basic"), "no longer enough"),

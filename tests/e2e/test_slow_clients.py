@@ -22,7 +22,7 @@ from tests.small_gunicorn import (
 MANY = 48  # several times the threads
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
 LARGE = 2_000_000  # bytes: more than the kernel takes of a client that reads little
-SETTINGS = {"THREADS": "4", "HEAD_TIMEOUT": "2", "SEND_TIMEOUT": "2"}
+SETTINGS = {"THREADS": "8", "HEAD_TIMEOUT": "2", "SEND_TIMEOUT": "2"}
 
 
 @pytest.fixture(scope="module", params=["plain", "tls"])

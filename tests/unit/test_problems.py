@@ -152,6 +152,7 @@ def test_only_a_503_says_when_to_come_back() -> None:
     waits = {kind.code: headers(kind).get("Retry-After") for kind in CATALOGUE}
     assert {code: wait for code, wait in waits.items() if wait} == {
         "pool_exhausted": "60",
+        "overloaded": "5",
         "datastore_unavailable": "5",
         "authz_unavailable": "5",
     }

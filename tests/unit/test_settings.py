@@ -127,8 +127,8 @@ BAD = {
     "STATEMENT_TIMEOUT": "nan",
     "SPICEDB_TIMEOUT": "inf",
     "JWT_LEEWAY": "-1",
-    "POOL_SIZE": "0",
-    "WRITE_POOL_SIZE": "0",
+    "POOL_SIZE": "-1",
+    "WRITE_POOL_SIZE": "-1",
     "LOCK_TIMEOUT": "0",
     "HELD_PEERS": "-5",
     "AUDIT": "yes",
@@ -139,8 +139,38 @@ BAD = {
     "LOG_LEVEL": "INFO",
     "BIND": "8080",
     "EVALUATOR_INTERVAL": "7",
+    "TRUSTED_PROXIES": "10.0.0.1/8",
     "TEST_CLOCK": "/no/such/file",
 }
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"THREADS": "8", "POOL_SIZE": "8"},
+        {"THREADS": "16", "POOL_SIZE": "4", "WRITE_POOL_SIZE": "3"},
+        {"SPICEDB_CALLS": "20"},
+        {"POOL_SIZE": "6", "WRITE_POOL_SIZE": "3", "SPICEDB_CALLS": "7"},
+    ],
+    ids=str,
+)
+def test_places_that_do_not_fit_the_threads_refuse_the_start(
+    sound: dict[str, str], sizes: dict[str, str]
+) -> None:
+    assert named(sound | {P + name: size for name, size in sizes.items()}) == [P + "THREADS"]
+
+
+@pytest.mark.parametrize("threads", [8, 12, 16, 24, 64, 1024])
+@pytest.mark.parametrize("given", [{}, {"POOL_SIZE": "2"}, {"SPICEDB_CALLS": "1"}], ids=str)
+def test_what_is_not_given_fits_the_threads(
+    sound: dict[str, str], threads: int, given: dict[str, str]
+) -> None:
+    given = given if threads > 8 else {}
+    environ = {P + name: size for name, size in given.items()} | {P + "THREADS": str(threads)}
+    shared = read_settings(sound | environ).shared_threads
+    assert min(shared.read, shared.write, shared.spicedb, shared.heartbeats) >= 1
+    assert shared.needed <= threads
+    assert shared.requests >= shared.read + 2 * shared.write + shared.spicedb
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -306,7 +336,7 @@ def test_the_page_of_settings_is_what_is_declared() -> None:
 def test_a_default_is_within_its_own_bounds(name: str) -> None:
     setting, default = DECLARED[name]
     assert setting.meaning
-    if default != "":
+    if default not in ("", ()):
         written = str(int(default)) if isinstance(default, bool) else str(default)
         assert setting.parse(written) == default
 
