@@ -67,6 +67,7 @@ class Connection:
         self.wants = WRITE  # what the unsent bytes wait for: TLS may have to read first
         self.is_paused = False  # it became readable while a thread had it
         self.is_broken = False  # nothing more can be sent
+        self.may_be_refused = False  # the contract has 503 `overloaded` for it
         self.may_go_on = False  # another request may follow the answer
         self.rest = 0  # bytes read past while lingering
         self.unsent = 0

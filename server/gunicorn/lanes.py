@@ -40,12 +40,18 @@ class Lane:
         self._crowd: deque[Connection] = deque()
         self._others: deque[Connection] = deque()
         self._tickets: SimpleQueue[bool] = SimpleQueue()
+        self._running: set[Connection] = set()
         self._taken = 0
 
     def start(self) -> None:
         """Start the threads. They end with the process: one that hangs must not keep it."""
         for number in range(self._threads):
             threading.Thread(target=self._run, name=f"{self.name}-{number}", daemon=True).start()
+
+    @property
+    def load(self) -> float:
+        """Requests for each thread, those that a thread has included."""
+        return (len(self._crowd) + len(self._others) + len(self._running)) / self._threads
 
     @property
     def wait_seconds(self) -> float:
@@ -67,7 +73,10 @@ class Lane:
     def _run(self) -> None:
         while True:
             self._tickets.get()
-            self._serve(self, self._next())
+            connection = self._next()
+            self._running.add(connection)
+            self._serve(self, connection)
+            self._running.discard(connection)
 
     def _next(self) -> Connection:
         """There is one for each ticket; another thread may take it from the queue looked at."""
@@ -102,11 +111,17 @@ class Lanes:
         for lane in self.all:
             lane.start()
 
-    def lane_of(self, request: Any) -> Lane:
+    def own_lane(self, request: Any) -> Lane:
         """The lane of a parsed request; an odd spelling of a path is nobody's."""
         path: str = request.path
-        if path.startswith(("/v1/nodes/", "/v1/domains")):
-            if path.endswith("/heartbeat") and request.method == "POST":
-                return self._heartbeats
-            return self._requests
-        return self._by_path.get(path, self._others)
+        if not path.startswith(("/v1/nodes/", "/v1/domains")):
+            return self._by_path.get(path, self._others)
+        if path.endswith("/heartbeat") and request.method == "POST":
+            return self._heartbeats
+        return self._requests
+
+    def with_room(self, own: Lane) -> Lane:
+        """Its own lane, or the large one where that has more room: the own is a promise, no cap."""
+        if own.load < 1.0 or own in self._by_path.values() or own.load <= self._requests.load:
+            return own
+        return self._requests

@@ -86,9 +86,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _hand_over(self, connection: Connection) -> None:
         """To a thread, or 503 at once to whoever would have left by the time there is one."""
-        lane = self._lanes.lane_of(connection.request)
+        own = self._lanes.own_lane(connection.request)
+        lane = self._lanes.with_room(own)
+        connection.may_be_refused = own.may_refuse
         is_late = lane.wait_seconds > self._answer_seconds or self.loop.is_full
-        if lane.may_refuse and (is_late or not self.loop.may_enter(connection)):
+        if own.may_refuse and (is_late or not self.loop.may_enter(connection)):
             lane.refused += 1
             self._refuse_overloaded(connection)
             self.loop.finished(connection)
@@ -135,7 +137,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             waited = connection.started - connection.received
             if waited > WAITED_SECONDS and connection.has_left():
                 connection.discard()
-            elif waited > self._answer_seconds and lane.may_refuse:
+            elif waited > self._answer_seconds and connection.may_be_refused:
                 lane.refused += 1
                 self._refuse_overloaded(connection)
             else:

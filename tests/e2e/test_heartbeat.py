@@ -136,7 +136,7 @@ def test_no_heartbeat_waits_for_the_registrations_of_a_domain_that_is_held(stack
     """Every connection of the registry's writers waits for the same row meanwhile."""
     home = scratch.domain(stack)
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    writers = 2 * Settings().write_pool_size  # of two workers
+    writers = 2 * Settings().shared_threads.write  # of two workers
     with closing(psycopg2.connect(stack.dsn)) as holder, ThreadPoolExecutor(4 * writers) as clients:
         lock = "SELECT FROM plexsphere.domains WHERE id = %s FOR UPDATE"
         holder.cursor().execute(lock, (home,))
