@@ -1,4 +1,4 @@
-"""`python -m server.dev`: what `make run` runs, as the command line's imports would delay it."""
+"""`python -m server.dev`: the command of `make run`; it starts sooner than the command line."""
 
 import argparse
 import sys

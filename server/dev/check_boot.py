@@ -1,4 +1,4 @@
-"""`python -m server.dev.check_boot`: would this tree boot? Complaints on stdout, one a line."""
+"""`python -m server.dev.check_boot`: whether this tree boots; a complaint a line on stdout."""
 
 import sys
 
@@ -9,17 +9,17 @@ def main() -> int:
     """0 when the contract and the code fit and the application can be built."""
     complaints = start_complaints()
     if complaints:
-        return _tell(complaints)
+        return _print(complaints)
     try:
         import wsgi
 
         wsgi.service.close()
     except Exception as error:
-        return _tell([whereabouts(error)])
+        return _print([whereabouts(error)])
     return 0
 
 
-def _tell(complaints: list[str]) -> int:
+def _print(complaints: list[str]) -> int:
     for line in complaints:
         print(line)
     return 1

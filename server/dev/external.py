@@ -1,4 +1,4 @@
-"""EXTERNAL=1: parts that run elsewhere, named by PLEXSPHERE_*; nothing there is overwritten."""
+"""EXTERNAL=1: parts that run elsewhere, as PLEXSPHERE_* name them; nothing there is overwritten."""
 
 import os
 import time
@@ -25,14 +25,14 @@ OWN = ("PLEXSPHERE_BIND", "PLEXSPHERE_URL", "PLEXSPHERE_NODE_ID", "PLEXSPHERE_DO
 
 
 def external_settings() -> dict[str, str]:
-    """What the shell says about parts that run elsewhere."""
+    """The settings of the shell for parts that run elsewhere."""
     found = {k: v for k, v in os.environ.items() if k.startswith("PLEXSPHERE_") and v.strip()}
     return {name: value for name, value in found.items() if name not in OWN}
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalLedger:
-    """`addressed` is a Node to try the pull on; `is_new` where this start filled the ledger."""
+    """`addressed` is a Node for a first pull; `is_new` where this start filled the ledger."""
 
     addressed: str
     is_new: bool
@@ -48,14 +48,15 @@ def external_ledger(dsn: str, sample: Sample) -> ExternalLedger:
     except ComposerError as error:
         raise StackError(f"Postgres of PLEXSPHERE_DSN: {error}.") from error
     if found:
-        # Somebody's own ledger, or the sample of an earlier start.
+        # A ledger with data of its own, or with the sample of an earlier start.
         known = str(sample.addressed_id) in found
         return ExternalLedger(str(sample.addressed_id) if known else found[0], is_new=False)
     return ExternalLedger(str(sample.addressed_id), is_new=True)
 
 
 def external_spicedb(env: Mapping[str, str], is_new: bool) -> None:
-    """A SpiceDB without a schema gets ours and every tuple; one with ours those of a new ledger."""
+    """Writes our schema and every tuple to a SpiceDB without a schema; to a SpiceDB with our schema
+    the tuples of a new ledger."""
     ca = env.get("PLEXSPHERE_SPICEDB_CA")
     endpoint = SpiceDbEndpoint(
         address=env["PLEXSPHERE_SPICEDB_ENDPOINT"],
@@ -71,7 +72,7 @@ def external_spicedb(env: Mapping[str, str], is_new: bool) -> None:
         elif missing := missing_from(schema):
             raise StackError(
                 f"SpiceDB of PLEXSPHERE_SPICEDB_ENDPOINT has a schema that lacks "
-                f"{', '.join(missing)}: add what server/authz/schema.zed says."
+                f"{', '.join(missing)}: add them from server/authz/schema.zed."
             )
         elif is_new:
             touch(channel, _tuples(env["PLEXSPHERE_DSN"]))
@@ -82,4 +83,4 @@ def external_spicedb(env: Mapping[str, str], is_new: bool) -> None:
 
 
 def _tuples(dsn: str) -> list[RelationTuple]:
-    return [RelationTuple(*one) for one in implied_tuples(dsn)]
+    return [RelationTuple(*stored) for stored in implied_tuples(dsn)]

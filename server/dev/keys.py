@@ -1,4 +1,4 @@
-"""The development signing key: a private JWK of ours, and the JWKS that the service reads."""
+"""The development signing key: a private JWK, and the JWKS that the service reads."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .failures import write_private
+from .files import write_private
 
 if TYPE_CHECKING:
     from server.authn.signing import SigningKey
@@ -19,11 +19,11 @@ TTL_SECONDS = 24 * 3600
 
 
 class NotASigningKey(Exception):
-    """The file is no private JWK of ours; the message says where it should come from."""
+    """The file is no private JWK; the message names the command that makes one."""
 
 
 def ensure_keys(signing_key: Path, jwks: Path) -> None:
-    """Makes the pair unless it is there. The private file is readable by its owner alone."""
+    """Makes both files unless they exist. Only the owner can read the private file."""
     if signing_key.exists() and jwks.exists():
         return
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -68,7 +68,7 @@ def mint(
 
 
 def _signer(setting: str | Path) -> "SigningKey":
-    """The key that the service itself would sign with, given the same setting."""
+    """The key with which the service signs under the same setting."""
     from server.authn.key_sources import DocumentError
     from server.authn.signing import parse_signing_keys, signing_document
 

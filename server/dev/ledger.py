@@ -1,4 +1,4 @@
-"""The development ledger: migrated, holding the sample that was asked for, made once."""
+"""The development ledger: migrated, with the requested sample, made once."""
 
 import hashlib
 import json
@@ -16,25 +16,25 @@ from .process import StackError
 from .sample import Sample
 
 Step = Callable[[str], None]
-# From here on it takes long enough to be looked at.
+# Nodes of a sample whose loading takes seconds, and shows its progress.
 LARGE = 1000
 
 
 def prepare_ledger(cluster: Cluster, sample: Sample, stamp: Path, step: Step) -> None:
-    """Leaves a ledger alone that was made for this sample by these migrations; else makes it anew.
+    """Makes the ledger anew unless it was made for this sample by these migrations.
 
-    The stamp is written last, so a ledger whose making was interrupted is made anew as well.
+    The stamp is written last, so that an interrupted ledger is made anew too.
     """
-    wanted = {
+    stamped = {
         "nodes": sample.nodes,
         "seed": sample.seed,
         "migrations": _digest("db", "migrations"),
         "sample": _digest("server.dev", "", "sample"),
     }
-    if _read(stamp) == wanted:
+    if _read(stamp) == stamped:
         return
     stamp.unlink(missing_ok=True)
-    # Only now: with its imports it is the longest step of a start that has nothing to migrate.
+    # Late, because these imports would be the longest step of a start without migrations.
     from db.migrate import migrate
 
     try:
@@ -44,12 +44,14 @@ def prepare_ledger(cluster: Cluster, sample: Sample, stamp: Path, step: Step) ->
         load_sample(cluster.dsn, sample)
         step(f"sample Domain of {sample.nodes} Nodes")
     except ComposerError as error:
-        raise StackError(f"the development ledger could not be made: {_whole(error)}") from error
-    stamp.write_text(json.dumps(wanted))
+        raise StackError(
+            f"the development ledger could not be made: {_with_cause(error)}"
+        ) from error
+    stamp.write_text(json.dumps(stamped))
 
 
 def load_sample(dsn: str, sample: Sample) -> None:
-    """By COPY, in one transaction; a large one shows on a terminal how far it is."""
+    """By COPY, in one transaction; a large sample shows its progress on a terminal."""
     tables = chain(sample.tables(), sample.extremes())
     if sample.nodes < LARGE or not sys.stdout.isatty():
         copy_rows(dsn, tables)
@@ -62,16 +64,16 @@ def load_sample(dsn: str, sample: Sample) -> None:
 
 
 def tuples_for_spicedb(dsn: str) -> list[tuple[str, str, str]]:
-    """What an empty SpiceDB is to hold; what the last one said is forgotten."""
+    """The tuples for an empty SpiceDB. Tokens of an earlier SpiceDB are deleted from the ledger."""
     try:
         forget_authz_tokens(dsn)
         return implied_tuples(dsn)
     except ComposerError as error:
-        raise StackError(f"the ledger could not be read: {_whole(error)}") from error
+        raise StackError(f"the ledger could not be read: {_with_cause(error)}") from error
 
 
 def _digest(package: str, folder: str, prefix: str = "") -> str:
-    """Of the files that decide what is made: a change of one makes the ledger anew."""
+    """Of the files that decide what is made: a change in them makes the ledger anew."""
     place = files(package).joinpath(folder) if folder else files(package)
     found = sorted(
         (entry.name, entry.read_bytes())
@@ -81,8 +83,8 @@ def _digest(package: str, folder: str, prefix: str = "") -> str:
     return hashlib.sha256(repr(found).encode()).hexdigest()
 
 
-def _whole(error: BaseException) -> str:
-    """With what the driver said: nobody but the developer sees it here."""
+def _with_cause(error: BaseException) -> str:
+    """With the driver's message, which only the developer sees here."""
     return f"{error} ({str(error.__cause__).strip()})" if error.__cause__ else str(error)
 
 

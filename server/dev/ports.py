@@ -1,4 +1,4 @@
-"""Loopback ports: free ones to start on, and whether a given one can be had."""
+"""Loopback ports: free ports, and whether a port can be used."""
 
 import errno
 import random
@@ -8,8 +8,8 @@ import time
 from .process import StackError
 
 HOST = "127.0.0.1"
-# Below the kernel's range for outgoing connections: a client that redials a stopped server's port
-# in that range can connect to itself and keep the server from coming back.
+# Below the kernel's range for outgoing connections. A client that connects to a stopped server's
+# port in that range can connect to itself, and the server cannot bind the port again.
 RANGE = range(20000, 32000)
 
 
@@ -24,7 +24,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def can_bind(port: int, patience: float = 0.0) -> bool:
-    """Whether a server could listen there, trying again for `patience` seconds."""
+    """Whether a server could listen there; tried again for `patience` seconds."""
     deadline = time.monotonic() + patience
     while True:
         with socket.socket() as probe:
@@ -34,9 +34,7 @@ def can_bind(port: int, patience: float = 0.0) -> bool:
                 probe.listen(1)
                 return True
             except PermissionError as error:
-                raise StackError(
-                    f"port {port} is not for this user: choose one from 1024."
-                ) from error
+                raise StackError(f"port {port} needs root: choose a port from 1024.") from error
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     raise
@@ -50,7 +48,7 @@ def bindable(port: int) -> int:
     chosen = port or free_ports(1)[0]
     if not can_bind(chosen):
         raise StackError(
-            f"port {chosen} is in use by another program: choose one, as in make run PORT=8081."
+            f"port {chosen} is in use by another program: choose another, as in make run PORT=8081."
         )
     return chosen
 

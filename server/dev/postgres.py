@@ -1,21 +1,24 @@
-"""The embedded Postgres: a private cluster below a folder of ours, on loopback TCP."""
+"""The embedded Postgres: a private cluster below a stack's folder, on loopback TCP."""
 
 import os
+import pwd
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from .failures import write_private
+from .files import write_private
 from .ports import HOST
 from .process import Command, Process, Seen, StackError, end_strays, wait_until
-from .unprivileged import Identity, identity_for
 
 SUPERUSER = DATABASE = "plexsphere"
-# A development ledger may be lost with the machine's power, so nothing waits for the disk; what was
-# acknowledged outlives a crash of Postgres, as elsewhere.
+# A development ledger may be lost with the machine's power, so no commit waits for the disk. What
+# was acknowledged survives a crash of Postgres, as elsewhere.
 SETTINGS = {
     "listen_addresses": HOST,
     # Paths of Unix sockets end at 107 bytes, and a clone may lie deeper.
@@ -29,10 +32,24 @@ SETTINGS = {
     "log_line_prefix": "%m [%p] ",
 }
 START_SECONDS = 30.0
+# initdb and postgres look their user up, so it must have a passwd entry.
+USERS = ("nobody", "daemon")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The user of a child; `prefix` goes before its command line."""
+
+    uid: int
+    gid: int
+    prefix: tuple[str, ...]
+
+    def own(self, path: Path) -> None:
+        os.chown(path, self.uid, self.gid)
 
 
 class Cluster:
-    """One data folder and how to run a server on it."""
+    """A data folder, and a server on it."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
@@ -47,30 +64,30 @@ class Cluster:
         return f"postgresql://{SUPERUSER}:{password}@{HOST}:{self.port}/{DATABASE}"
 
     def create(self) -> bool:
-        """Makes the data folder unless it is there; returns whether it had to."""
+        """Makes the data folder unless it exists; returns whether it made it."""
         if self.data.is_dir():
             return False
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Made aside and renamed at the end: an interrupted initdb leaves nothing that looks whole.
-        aside = self.folder / "new"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(mode=0o700)
+        # Renamed at the end, so that an interrupted initdb leaves no data folder.
+        fresh = self.folder / "new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
         password = secrets.token_urlsafe(24)
         write_private(self._password, password)
-        write_private(aside / "password", password)
+        write_private(fresh / "password", password)
         identity = self._identity()
-        for path in (aside, aside / "password"):
+        for path in (fresh, fresh / "password"):
             identity.own(path)
         arguments = [
-            f"--pgdata={aside / 'data'}",
+            f"--pgdata={fresh / 'data'}",
             f"--username={SUPERUSER}",
-            f"--pwfile={aside / 'password'}",
+            f"--pwfile={fresh / 'password'}",
             "--auth=scram-sha-256",
             "--encoding=UTF8",
             "--no-locale",
             "--no-sync",
         ]
-        # A child like the others: an initdb whose starter was killed must not go on making files.
+        # A Process, because an initdb whose starter was killed must not go on making files.
         initdb = Process(
             Command(
                 name="initdb",
@@ -87,13 +104,13 @@ class Cluster:
             initdb.end(signal.SIGINT, 5)
             raise
         if code:
-            raise StackError(f"initdb failed: {_reason(initdb.last_words(5000))}.")
-        (aside / "data").rename(self.data)
-        shutil.rmtree(aside)
+            raise StackError(f"initdb failed: {_reason(initdb.log_tail(5000))}.")
+        (fresh / "data").rename(self.data)
+        shutil.rmtree(fresh)
         return True
 
     def start(self) -> Process:
-        """Returns once the process runs; `wait_ready` says when it answers."""
+        """Returns when the process runs; `wait_ready` waits until it answers."""
         self._forget_stale_pid()
         options = [f"--{name}={value}" for name, value in SETTINGS.items()]
         return Process(
@@ -118,7 +135,7 @@ class Cluster:
         wait_until(lambda: self._says_ready(process.pid), process, START_SECONDS, "ready")
 
     def recreate_database(self) -> None:
-        """An empty database in place of whatever there was."""
+        """Replaces the database by an empty one."""
         self._client("dropdb", "--if-exists", "--force")
         self._client("createdb")
 
@@ -151,16 +168,16 @@ class Cluster:
         return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
 
     def _forget_stale_pid(self) -> None:
-        """Postgres will not start while the pid in its file lives, even where it is a stranger.
+        """Postgres does not start while any process has the pid in its file.
 
-        The folder is locked for us, so what still runs on it is on its way out, or to be ended.
+        This stack has the lock of the folder, so a server that still runs on it must end.
         """
         end_strays(self.is_ours)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def binary(name: str) -> Path:
-    """Of the wheel, whose package is not imported: it would change the machine around us.
+    """In the wheel. Its package is not imported, because that would change the machine.
 
     `POSTGRES_BIN` names the folder of another Postgres' programs; `make matrix` sets it.
     """
@@ -173,16 +190,16 @@ def binary(name: str) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Without PG* and LD_* of the shell, which would reach the server."""
+    """Without the shell's PG* and LD_*, which the server would obey."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
 def _reason(text: str) -> str:
-    """The first line that tells something; Postgres has several ways to say that a disk is full."""
+    """The first line with an error; Postgres has several messages for a full disk."""
     if any(sign in text for sign in ("No space left", "free disk space", "quota exceeded")):
         return "the disk is full"
-    told = [line for line in text.splitlines() if "FATAL" in line or "error:" in line]
-    return (told or text.strip().splitlines() or ["it gave no reason"])[0]
+    errors = [line for line in text.splitlines() if "FATAL" in line or "error:" in line]
+    return (errors or text.strip().splitlines() or ["it gave no reason"])[0]
 
 
 def _lines(path: Path) -> list[str]:
@@ -190,3 +207,49 @@ def _lines(path: Path) -> list[str]:
         return path.read_text().splitlines()
     except OSError:
         return []
+
+
+def identity_for(paths: Iterable[Path], death_signal: str) -> Identity:
+    """This user; under root an unprivileged user that can reach all `paths`."""
+    if os.geteuid() != 0:
+        return Identity(os.geteuid(), os.getegid(), ())
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise StackError("setpriv (of util-linux) is needed to run Postgres under root.")
+    user = _unprivileged_user()
+    prefix = [
+        setpriv,
+        f"--reuid={user.pw_uid}",
+        f"--regid={user.pw_gid}",
+        "--clear-groups",
+        # The kernel forgets the death signal of a child that changes its uid, so setpriv sets it.
+        f"--pdeathsig={death_signal}",
+    ]
+    if not all(_open_to_others(path) for path in paths):
+        # The clone lies below a folder such as root's home. Opening that folder to others would be
+        # a change outside the clone, so the child keeps the capability to pass it. initdb and
+        # postgres call access(2) on their own binary, and access(2) ignores the capabilities of a
+        # non-root user unless no_setuid_fixup is set.
+        prefix += [
+            "--inh-caps=+dac_override",
+            "--ambient-caps=+dac_override",
+            "--securebits=+no_setuid_fixup",
+        ]
+    return Identity(user.pw_uid, user.pw_gid, tuple(prefix))
+
+
+def _unprivileged_user() -> pwd.struct_passwd:
+    for name in USERS:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise StackError("a passwd entry for the user nobody is needed to run Postgres under root.")
+
+
+def _open_to_others(path: Path) -> bool:
+    """Whether any user can pass every folder of the path, and read what it names."""
+    path = path.resolve()
+    way = all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents)
+    mode = path.stat().st_mode
+    return way and bool(mode & stat.S_IROTH) and (path.is_file() or bool(mode & stat.S_IXOTH))

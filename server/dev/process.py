@@ -1,4 +1,4 @@
-"""Child processes that cannot outlive whoever started them, and the traces of those that did."""
+"""Child processes that end with their starter, and a search for those that did not."""
 
 import contextlib
 import ctypes
@@ -16,17 +16,17 @@ _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 class StackError(Exception):
-    """What stands in the way, in one sentence for the person at the keyboard."""
+    """The reason why a stack does not start, in one sentence for a person."""
 
 
 def die_with_parent(number: signal.Signals) -> None:
-    """Has the kernel send `number` when the thread that forked this process ends."""
+    """The kernel sends `number` when the thread that forked this process ends."""
     _prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How one part is started. `log` None means: the starter's own stdout."""
+    """The start of a part. With `log` None it writes to the starter's stdout."""
 
     name: str
     argv: Sequence[str]
@@ -37,9 +37,9 @@ class Command:
 
 
 class Process:
-    """A started part: the leader of its own session, so that its group can be ended as one.
+    """A started part. It leads a session, so that its process group can be ended together.
 
-    Start from the main thread: the kernel ties a child to the thread that forked it.
+    Start it from the main thread: the kernel ends a child with the thread that forked it.
     """
 
     def __init__(self, command: Command) -> None:
@@ -79,20 +79,20 @@ class Process:
         return self._popen.poll()
 
     def signal_family(self, number: signal.Signals) -> None:
-        """To the process and everything below it: Postgres gives each child its own group."""
+        """To the process and its descendants: Postgres gives each child a group of its own."""
         for pid in [self.pid, *descendants(self.pid)]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
     def end(self, number: signal.Signals, seconds: float) -> None:
-        """Asks the leader with `number`, waits, then kills it and what is left of its group.
+        """Sends `number` to the leader, waits, then kills it and the rest of its group.
 
-        Children outside the group are Postgres' own, which end by themselves with their parent.
+        Children outside the group are Postgres', and end by themselves with their parent.
         """
         if self.exit_code is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
-            # A frozen process hears nothing but SIGCONT and SIGKILL.
+            # A stopped process gets no signal but SIGCONT and SIGKILL.
             self.signal_family(signal.SIGCONT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(seconds)
@@ -101,14 +101,14 @@ class Process:
         self._popen.wait()
 
     def wait(self) -> int:
-        """Its exit code, once it ended by itself."""
+        """Waits until it ends; its exit code."""
         return self._popen.wait()
 
     def kill(self) -> None:
         """kill -9."""
         self.end(signal.SIGKILL, 5)
 
-    def last_words(self, characters: int = 800) -> str:
+    def log_tail(self, characters: int = 800) -> str:
         if self.command.log is None:
             return ""
         return self.command.log.read_text(errors="replace").strip()[-characters:]
@@ -121,10 +121,10 @@ def wait_until(
     deadline = time.monotonic() + seconds
     while not ready():
         if part.exit_code is not None:
-            words = part.last_words()
+            tail = part.log_tail()
             raise StackError(
                 f"{part.command.name} ended with {part.exit_code} before it was {what}"
-                + (f"; its last words:\n{words}" if words else ".")
+                + (f"; the end of its log:\n{tail}" if tail else ".")
             )
         if time.monotonic() > deadline:
             raise StackError(f"{part.command.name} was not {what} within {seconds:g} s.")
@@ -133,7 +133,7 @@ def wait_until(
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A process of this machine, as far as this user may look at it."""
+    """A process of this machine, as far as this user may read it."""
 
     pid: int
     parent: int
@@ -147,7 +147,7 @@ def processes() -> list[Seen]:
         if entry.name.isdigit():
             try:
                 argv = Path(entry.path, "cmdline").read_bytes().decode(errors="replace")
-                # The name in brackets may hold anything, so count from the last bracket.
+                # The name in brackets may contain brackets, so the fields begin after the last.
                 parent = Path(entry.path, "stat").read_text(errors="replace").rpartition(")")[2]
                 cwd = os.readlink(Path(entry.path, "cwd"))
             except OSError:
@@ -157,42 +157,42 @@ def processes() -> list[Seen]:
 
 
 def descendants(pid: int) -> list[int]:
-    """Children, their children and so on, whatever session they moved to."""
+    """Children, their children and so on, in whatever session they are."""
     children: dict[int, list[int]] = {}
     for seen in processes():
         children.setdefault(seen.parent, []).append(seen.pid)
-    found, open_ends = [], [pid]
-    while open_ends:
-        below = children.get(open_ends.pop(), [])
+    found, unvisited = [], [pid]
+    while unvisited:
+        below = children.get(unvisited.pop(), [])
         found += below
-        open_ends += below
+        unvisited += below
     return found
 
 
 def end_strays(is_ours: Callable[[Seen], bool], seconds: float = 3.0) -> list[int]:
-    """Ends what an earlier start left behind, after giving it time to end by itself.
+    """Ends processes of an earlier start, after some seconds in which they may end themselves.
 
-    `kill -9` of a supervisor makes the kernel tell its parts; they need a moment to comply.
+    After `kill -9` of a supervisor the kernel signals its parts, which then need time to end.
     """
     deadline = time.monotonic() + seconds
-    told: set[int] = set()
+    signalled: set[int] = set()
     while strays := [p.pid for p in processes() if is_ours(p) and p.pid != os.getpid()]:
         late = time.monotonic() - deadline
         if late > seconds:
             raise StackError(f"process {strays[0]} of an earlier start cannot be ended.")
         for pid in strays:
             if late > 0:
-                tell(pid, signal.SIGKILL)
-            elif pid not in told:
-                # The quick way out for each of our parts, Postgres included.
-                tell(pid, signal.SIGINT)
-        told.update(strays)
+                send_signal(pid, signal.SIGKILL)
+            elif pid not in signalled:
+                # Every part ends quickly at SIGINT, Postgres included.
+                send_signal(pid, signal.SIGINT)
+        signalled.update(strays)
         time.sleep(0.02)
-    return sorted(told)
+    return sorted(signalled)
 
 
-def tell(pid: int, number: signal.Signals) -> None:
-    """Sends, and wakes a frozen process so that it hears; a process already gone is fine."""
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """Also wakes a stopped process, which then gets the signal. No error where none is there."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
         os.kill(pid, signal.SIGCONT)

@@ -1,27 +1,29 @@
 """The `dev` command: a whole service from nothing, in the foreground, until Ctrl-C."""
 
 import os
+import select
 import shlex
+import signal
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
-from .commands import REPOSITORY
-from .failures import write_private
-from .frozen import FrozenTrees
+from .files import write_private
+from .parts import REPOSITORY
 from .postgres import binary
-from .process import StackError
-from .reload import Reloader
+from .process import StackError, die_with_parent
+from .reload import FrozenTrees, Reloader
 from .stack import Stack
-from .supervisor import PartEnded, Stopped, stopping_on_signals, watch
 
-# In a clone beside the Makefile; where the package is installed, in the folder one stands in.
+# In a clone beside the Makefile; where the package is installed, in the working folder.
 FOLDER = (REPOSITORY if (REPOSITORY / "Makefile").exists() else Path.cwd()) / ".dev"
-# What the wider of the sample's networks has room for.
+# The addresses of the wider of the sample's networks.
 MAX_NODES = 2_000_000
-# Bodies of each Node, as server/settings.py has it.
+# Bodies of each Node: the bound in server/settings.py.
 MAX_HISTORY = 100
 
 
@@ -34,7 +36,7 @@ def run_dev(
     workers: int = 0,
     folder: Path = FOLDER,
 ) -> int:
-    """Runs until it is stopped; the exit status: 0 when someone stopped it, 1 when it failed."""
+    """Runs until it is stopped; the exit status is 0 when it was stopped, 1 when it failed."""
     steps = Steps()
     trees = FrozenTrees(folder.absolute() / "served")
     stack = Stack(
@@ -42,7 +44,7 @@ def run_dev(
         port=port,
         nodes=nodes,
         seed=seed,
-        # Importing is what a start waits for, and two cores are busy with one worker and the rest.
+        # A start waits for the imports of the workers, and one worker keeps two cores busy.
         workers=workers or (2 if (os.cpu_count() or 1) > 2 else 1),
         env={"PLEXSPHERE_LOG_FORMAT": "console", "PLEXSPHERE_HISTORY": str(history)},
         external=_external_settings() if external else {},
@@ -56,7 +58,7 @@ def run_dev(
         _check(port, nodes, history)
         with stopping_on_signals(), stack:
             write_env(folder / "env", {**stack.env, **stack.identities}, not external)
-            steps.farewell(stack)
+            steps.ready(stack)
             reloader = Reloader(trees, stack.env, lambda: stack.gunicorn.pid, say)
             watch(stack, reloader.poll)
     except Stopped as reason:
@@ -83,7 +85,7 @@ def _external_settings() -> dict[str, str]:
 
 
 class Steps:
-    """Says what was done and how long it took."""
+    """Prints the steps of a start with their seconds."""
 
     def __init__(self) -> None:
         self._began = self._last = time.monotonic()
@@ -93,7 +95,7 @@ class Steps:
         say(f"  {title}: {now - self._last:.2f} s")
         self._last = now
 
-    def farewell(self, stack: Stack) -> None:
+    def ready(self, stack: Stack) -> None:
         seconds = time.monotonic() - self._began
         token = stack.identities["PLEXSPHERE_TOKEN"]
         state = f"{stack.url}/v1/nodes/{stack.node_id}/state"
@@ -107,9 +109,9 @@ class Steps:
 
 
 def write_env(path: Path, values: Mapping[str, str], own_postgres: bool = True) -> None:
-    """Shell `export` lines. They hold passwords, so they are for their owner alone.
+    """Shell `export` lines, which only their owner can read, because they hold passwords.
 
-    The command is found behind them, and our Postgres' psql where the machine has none.
+    PATH leads to the command, and to the embedded Postgres' psql where the machine has none.
     """
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in values.items()]
     command = shlex.quote(str(Path(sys.executable).parent))
@@ -118,9 +120,61 @@ def write_env(path: Path, values: Mapping[str, str], own_postgres: bool = True) 
 
 
 def say(text: str, error: bool = False) -> None:
-    # The terminal may be gone, and the stack is stopped all the same.
+    # The terminal may be closed, and the stack must still be stopped.
     with suppress(OSError):
         print(text, file=sys.stderr if error else sys.stdout, flush=True)
     if not error:
         with suppress(OSError, ValueError):
             sys.stdout.flush()
+
+
+POLL_SECONDS = 0.2
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """A signal, or the closed output. Not an Exception: no ``except Exception`` may swallow it."""
+
+
+class PartEnded(Exception):
+    """A part ended that should run; the message is a sentence."""
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """The first Ctrl-C, TERM or HUP raises Stopped; later signals are ignored while parts stop.
+
+    Under make, the end of make is a TERM too, so that a killed make leaves no process.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for other in STOPS:
+            signal.signal(other, signal.SIG_IGN)
+        raise Stopped(signal.Signals(number).name)
+
+    if "MAKELEVEL" in os.environ:
+        die_with_parent(signal.SIGTERM)
+    for number in STOPS:
+        # nohup starts us with HUP ignored, and then we must outlive the terminal.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
+    yield
+
+
+def watch(stack: Stack, each_time: Callable[[], None] = lambda: None) -> NoReturn:
+    """Raises PartEnded, or Stopped, also where the reader of our output has ended."""
+    output = select.poll()
+    # No event is registered: poll always reports a hang-up and an error.
+    output.register(sys.stdout.fileno(), 0)
+    while True:
+        if output.poll(POLL_SECONDS * 1000):
+            raise Stopped("closed output")
+        each_time()
+        for part in stack.parts.values():
+            if part.process is not None and part.process.exit_code is not None:
+                raise PartEnded(_end_sentence(part.name, part.pid, part.process.exit_code))
+
+
+def _end_sentence(name: str, pid: int, code: int) -> str:
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+    return f"{name} (pid {pid}) {how}, so everything else was stopped too."

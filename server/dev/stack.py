@@ -1,4 +1,4 @@
-"""A whole service on real parts below one folder: for `make run`, the tests and the benches.
+"""A whole service with real parts below a folder: for `make run`, the tests and the benches.
 
     with Stack(Path(".dev/test"), nodes=64) as stack:
         requests.get(f"{stack.url}/v1/nodes/{stack.node_id}/state", headers=stack.headers)
@@ -14,12 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from . import assembly, keys
-from .commands import Places
-from .failures import plainly
-from .lock import FolderLock
+from . import keys, parts
+from .files import FolderLock, file_errors
 from .movable_time import MovableTime
-from .parts import Part
+from .parts import Part, Places
 from .ports import HOST, bindable, free_ports
 from .postgres import Cluster
 from .process import end_strays
@@ -29,10 +27,11 @@ from .sample import AUDITOR, OPERATOR, Sample
 class Stack:
     """Postgres, SpiceDB and gunicorn with a sample Domain; `start` makes whatever is missing.
 
-    `port` 0 takes a free one. `env` adds settings of the service; `external` are those of parts
-    that run elsewhere. gunicorn logs to a file, or with `log_to_file` False to the starter's own
-    stdout. With `moved_time` the service goes by a clock that a test sets forward. `tree` is asked
-    at each start of gunicorn how it imports another tree than ours; `step` is told what was done.
+    `port` 0 takes a free port. `env` adds settings of the service; `external` are the settings of
+    parts that run elsewhere. gunicorn logs to a file, or with `log_to_file` False to the starter's
+    stdout. With `moved_time` the service uses a clock that a test moves forward. `tree` is called
+    at each start of gunicorn, for the environment in which it imports another tree than ours.
+    `step` is called with the title of each step that is done.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class Stack:
         }
         self._tree = tree
         self._log_to_file = log_to_file
-        self._aside = ["evaluator"] * evaluator + ["relay"] * relay
+        self._workers = ["evaluator"] * evaluator + ["relay"] * relay
         self._step = step
         self._lock = FolderLock(self.places.folder)
 
@@ -84,7 +83,7 @@ class Stack:
         return self.parts["gunicorn"]
 
     def extra_gunicorn(self, name: str, env: Mapping[str, str], wait_for: str = "/livez") -> Part:
-        """A further gunicorn beside the first, started, on a port of its own.
+        """Another gunicorn, started, on a port of its own.
 
         `env` goes over the stack's settings, such as `{"PLEXSPHERE_DSN": ""}`.
         """
@@ -127,7 +126,7 @@ class Stack:
     @property
     def env(self) -> dict[str, str]:
         """Every setting that `serve` and the command line need."""
-        own = assembly.own_settings(
+        own = parts.own_settings(
             self.places,
             self.dsn,
             self.parts.get("spicedb"),
@@ -139,7 +138,7 @@ class Stack:
 
     @property
     def identities(self) -> dict[str, str]:
-        """What a person or a script puts into requests."""
+        """The values that people and scripts put into requests."""
         found = {
             "PLEXSPHERE_URL": self.url,
             "PLEXSPHERE_NODE_ID": self.node_id,
@@ -160,8 +159,8 @@ class Stack:
         self.stop()
 
     def start(self) -> Self:
-        """Raises StackError with one sentence; nothing is left running then."""
-        with plainly(self.places.folder):
+        """Raises StackError with a sentence; nothing is left running then."""
+        with file_errors(self.places.folder):
             self.places.folder.mkdir(parents=True, exist_ok=True)
             self._lock.take(self._port)
             try:
@@ -174,7 +173,7 @@ class Stack:
     def stop(self) -> None:
         for part in reversed(self.parts.values()):
             part.stop()
-        # What the disk refuses by now must not keep the rest from being stopped.
+        # A full disk must not prevent the rest from being stopped.
         with suppress(OSError):
             self.places.pids.unlink(missing_ok=True)
         self._lock.release()
@@ -189,7 +188,7 @@ class Stack:
             if self._cluster.create():
                 self._step("initdb")
             self.postgres.begin()
-        # It takes the longest to come up, and waits by itself for what it needs.
+        # It needs the longest to start, and waits itself for the other parts.
         self.gunicorn.begin()
         is_new = self._start_ledger()
         if "spicedb" in self.parts:
@@ -201,12 +200,12 @@ class Stack:
         self._step("SpiceDB, its schema and a tuple for every Node")
         self.gunicorn.await_ready()
         self._step("gunicorn, ready")
-        for name in self._aside:
-            self._add(assembly.aside_part(self.places, name, self.env, self._log_to_file)).start()
+        for name in self._workers:
+            self._add(parts.worker_part(self.places, name, self.env, self._log_to_file)).start()
 
     def _start_ledger(self) -> bool:
         """Whether a SpiceDB elsewhere lacks its tuples."""
-        # The driver is imported only now: gunicorn should be under way by then.
+        # The driver is imported late, while gunicorn starts.
         if "postgres" in self.parts:
             from .ledger import prepare_ledger
 
@@ -224,19 +223,19 @@ class Stack:
 
     def _define_parts(self) -> None:
         port = bindable(self._port)
-        postgres, spicedb = assembly.own_ports(self.places)
+        postgres, spicedb = parts.own_ports(self.places)
         self._cluster = Cluster(self.places.postgres, postgres)
         if "PLEXSPHERE_DSN" not in self._external:
-            self._add(assembly.postgres_part(self._cluster))
+            self._add(parts.postgres_part(self._cluster))
         if "PLEXSPHERE_SPICEDB_ENDPOINT" not in self._external:
-            self._add(assembly.spicedb_part(self.places, spicedb, lambda: self.dsn))
+            self._add(parts.spicedb_part(self.places, spicedb, lambda: self.dsn))
         self._add_gunicorn("gunicorn", port, lambda: {**self.env, **self._tree()}, "/readyz")
 
     def _add_gunicorn(
         self, name: str, port: int, env: Callable[[], Mapping[str, str]], wait_for: str
     ) -> Part:
         return self._add(
-            assembly.gunicorn_part(self.places, name, port, env, wait_for, self._log_to_file)
+            parts.gunicorn_part(self.places, name, port, env, wait_for, self._log_to_file)
         )
 
     def _add(self, part: Part) -> Part:

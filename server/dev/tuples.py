@@ -13,14 +13,14 @@ FILL_SECONDS = 120.0
 
 
 def fill(channel: Any, tuples: Iterable[RelationTuple]) -> None:
-    """Through a SpiceDbChannel, or what has its two methods. Raises AuthzUnavailable."""
+    """Through a SpiceDbChannel, or a value with its two methods. Raises AuthzUnavailable."""
     deadline = Deadline.after(FILL_SECONDS, time.monotonic)
     SpiceDbAdmin(channel).write_schema(schema_text(), deadline)
     touch(channel, tuples)
 
 
 def touch(channel: Any, tuples: Iterable[RelationTuple]) -> None:
-    """Doing it again is no error. Raises AuthzUnavailable."""
+    """Writes the tuples; harmless to repeat. Raises AuthzUnavailable."""
     deadline = Deadline.after(FILL_SECONDS, time.monotonic)
     TupleWriter(channel).touch(list(tuples), deadline)
 
@@ -31,7 +31,7 @@ def as_lines(tuples: Iterable[tuple[str, str, str]]) -> str:
 
 
 def from_lines(text: str) -> list[RelationTuple]:
-    """What as_lines wrote."""
+    """The tuples that as_lines wrote."""
     found = []
     for line in text.split():
         resource, _, rest = line.partition("#")

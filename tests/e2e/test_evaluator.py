@@ -16,9 +16,8 @@ from typing import Any
 
 import pytest
 
-from server.dev.commands import REPOSITORY
 from server.dev.movable_time import MovableTime
-from server.dev.parts import Part
+from server.dev.parts import REPOSITORY, Part
 from server.dev.stack import Stack
 from tests.client import ask, pull_path
 from tests.heartbeats import beat, changed

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from server.dev.commands import REPOSITORY, Places
+from server.dev.parts import REPOSITORY, Places
 from server.dev.process import processes
 
 SECONDS = 100.0

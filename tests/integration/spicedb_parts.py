@@ -22,7 +22,7 @@ from server.authz.checker import SpiceDbChecker
 from server.authz.concurrency import ConcurrencyLimit
 from server.authz.endpoint import SpiceDbEndpoint
 from server.authz.tuples import RelationTuple, TupleWriter
-from server.dev.commands import Places, relay_command
+from server.dev.parts import Places, spicedb_command
 from server.dev.ports import HOST, answers, free_ports
 from server.dev.process import Process, wait_until
 
@@ -45,7 +45,7 @@ class SpiceDb:
         self.admin = SpiceDbAdmin(self.channel)
 
     def start(self) -> None:
-        self.process = Process(relay_command(self.places, f"{HOST}:{self.port}"))
+        self.process = Process(spicedb_command(self.places, f"{HOST}:{self.port}"))
         wait_until(lambda: answers(self.port), self.process, 30, "listening")
 
     def kill(self) -> None:

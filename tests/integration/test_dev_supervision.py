@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from server.dev.commands import REPOSITORY
+from server.dev.parts import REPOSITORY
 from server.dev.ports import HOST, free_ports
 from tests.integration.dev_runs import SCRIPT, Run, kill9, running, survivors, wait_for
 

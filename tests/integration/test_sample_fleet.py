@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from server.dev.sample_extremes import LARGEST_ENTRIES, MANY_RULES
+from server.dev.sample import LARGEST_ENTRIES, MANY_RULES
 from server.dev.stack import Stack
 from tests.client import ask, bearer, pull_path
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from server.dev import frozen
-from server.dev.commands import REPOSITORY
-from server.dev.frozen import ROOMS, FrozenTrees, import_path, saved
+from server.dev import reload
+from server.dev.parts import REPOSITORY
+from server.dev.reload import ROOMS, FrozenTrees, import_path, saved
 
 CONTRACT = "api/plexsphere-v1.yaml"
 MODULE = "handlers/domains.py"
@@ -53,7 +53,7 @@ class Clone:
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
-    monkeypatch.setattr(frozen, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(reload, "REPOSITORY", tmp_path)
     return Clone(tmp_path)
 
 

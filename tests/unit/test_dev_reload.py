@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from server.dev import reload
-from server.dev.frozen import FrozenTrees, Stamps
-from server.dev.reload import BUSY_POLLS, IDLE_POLLS, Reloader
+from server.dev.reload import BUSY_POLLS, IDLE_POLLS, FrozenTrees, Reloader, Stamps
 
-WOULD_BOOT = "what was saved would boot: new workers start with it and take over"
-REFUSED = ["not reloaded, the old version goes on serving:", "  api/plexsphere-v1.yaml:1:1: wrong"]
+WOULD_BOOT = "the saved files boot: new workers start with them"
+REFUSED = ["not reloaded, the old version is still served:", "  api/plexsphere-v1.yaml:1:1: wrong"]
 
 
 class Trees(FrozenTrees):
@@ -136,7 +135,9 @@ def test_what_a_reload_does_not_reach_is_said_to_wait_for_a_start(
 ) -> None:
     author.times = {**author.times, name: 2}
     author.poll(3)
-    assert author.said[1:] == [f"  {name} is read at the start: stop make run, and start it again"]
+    assert author.said[1:] == [
+        f"  {name} is read at the start only: stop make run, and start it again"
+    ]
     author.times = {**author.times, "api": 2}
     author.poll(3)
     assert author.said[2:] == [WOULD_BOOT]

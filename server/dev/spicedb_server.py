@@ -1,11 +1,11 @@
 """The embedded SpiceDB as a real gRPC server on loopback.
 
-    python -m server.dev.spicedb_relay --listen HOST:PORT --token-file FILE --tuples FILE
+    python -m server.dev.spicedb_server --listen HOST:PORT --token-file FILE --tuples FILE
 
 The library answers unary calls through its C interface and streams through a socket of its own.
-This process puts both behind one port, so that the application only ever talks gRPC, through the
-adapter it also uses in production. The store is memory, so every start fills it, and it listens
-only then: a client never meets a SpiceDB that has lost its tuples and denies what it should grant.
+This process offers both on one port, so that the application always talks gRPC, through the adapter
+that it also uses in production. The store is memory: every start fills it and listens only then, so
+that no client finds a SpiceDB without tuples, which would refuse what it should grant.
 """
 
 import argparse
@@ -42,9 +42,9 @@ STREAMS = {
     PERMISSIONS + "LookupSubjects",
     "/authzed.api.v1.WatchService/Watch",
 }
-# More than the checks the application allows itself at once, so that the relay is never the queue.
+# More than the application's concurrent checks, so that no check waits here for a thread.
 THREADS = 64
-# Calls whose first field says how fresh the answer is to be.
+# Calls whose first field is the consistency of the answer.
 READING = {
     PERMISSIONS + name
     for name in (
@@ -56,9 +56,9 @@ READING = {
         "LookupSubjects",
     )
 }
-# SpiceDB answers from revisions that it rounds down to 5 s, so for that long after the filling it
-# may answer from before it. Fields of a message add up, and of a choice the last one counts: these
-# bytes at the end of a request say `consistency: {fully_consistent: true}`.
+# SpiceDB rounds the revision of an answer down to 5 s, so that for 5 s after the filling it may
+# answer from before it. In protobuf the last value of a field counts: these bytes at the end of a
+# request set `consistency: {fully_consistent: true}`.
 SETTLING_SECONDS = 10.0
 FULLY_CONSISTENT = b"\x0a\x02\x20\x01"
 MONTH = 30 * 86400
@@ -66,11 +66,11 @@ ERROR = re.compile(r"\Arpc error: code = (\w+) desc = (.*)\Z", re.DOTALL)
 CODES = {code.name.replace("_", "").lower(): code for code in grpc.StatusCode}
 
 
-class Relay(grpc.GenericRpcHandler):
-    """Passes request and response bytes through unread."""
+class SpiceDbHandler(grpc.GenericRpcHandler):
+    """Passes the bytes of requests and responses through without parsing them."""
 
     def __init__(self, token: str) -> None:
-        # c_char_p in 0.7.1, which turns every SpiceDB error into a ctypes.ArgumentError.
+        # It is c_char_p in 0.7.1, which turns every SpiceDB error into a ctypes.ArgumentError.
         ffi._get_lib().spicedb_free.argtypes = [ctypes.c_void_p]
         started = ffi.spicedb_start()
         self._handle: int = started["handle"]
@@ -81,10 +81,10 @@ class Relay(grpc.GenericRpcHandler):
         self._streams = grpc.insecure_channel(scheme + address)
 
     def settle(self) -> None:
-        """Counts from the last tuple of the filling."""
+        """Call it after the last tuple was written."""
         self._settled_at = time.monotonic() + SETTLING_SECONDS
 
-    # The two methods of a SpiceDbChannel, so that tuples.py can fill this store as any other.
+    # The two methods of a SpiceDbChannel, so that tuples.py fills this store as any other.
 
     def permissions(self, method: str, request: Any, deadline: object) -> Any:
         return self._local(PERMISSIONS + method, request)
@@ -113,8 +113,8 @@ class Relay(grpc.GenericRpcHandler):
         return request if settled else request + FULLY_CONSISTENT
 
     def _authorized(self, call: grpc.HandlerCallDetails) -> bool:
-        given = [v for k, v in call.invocation_metadata if k == "authorization"]
-        return len(given) == 1 and hmac.compare_digest(_bytes(given[0]), self._authorization)
+        headers = [v for k, v in call.invocation_metadata if k == "authorization"]
+        return len(headers) == 1 and hmac.compare_digest(_bytes(headers[0]), self._authorization)
 
     def _unary(
         self, function: Callable[[int, bytes], bytes], method: str
@@ -131,11 +131,11 @@ class Relay(grpc.GenericRpcHandler):
     def _stream(self, method: str) -> Callable[[bytes, grpc.ServicerContext], Iterator[bytes]]:
         def answer(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
             left = context.time_remaining()
-            # grpc shows "no deadline" as centuries, and then overflows on them.
+            # grpc reports "no deadline" as centuries, and overflows where it gets them back.
             seconds = left if left is not None and left < MONTH else None
             fresh = self._fresh(method, request)
             upstream = self._streams.unary_stream(method)(fresh, timeout=seconds)
-            # A client that leaves must not keep a stream open inside SpiceDB.
+            # The stream inside SpiceDB must end when its client ends.
             context.add_callback(upstream.cancel)
             try:
                 yield from upstream
@@ -146,7 +146,7 @@ class Relay(grpc.GenericRpcHandler):
 
 
 def status_of(message: str) -> tuple[grpc.StatusCode, str]:
-    """SpiceDB's own code and words, out of the text that the C interface hands over."""
+    """SpiceDB's code and message, from the text of the C interface."""
     found = ERROR.match(message)
     if not found:
         return grpc.StatusCode.UNKNOWN, message
@@ -154,12 +154,12 @@ def status_of(message: str) -> tuple[grpc.StatusCode, str]:
     return code, found.group(2)
 
 
-def serve(listen: str, relay: Relay) -> grpc.Server:
+def serve(listen: str, handler: SpiceDbHandler) -> grpc.Server:
     """Raises RuntimeError where the port is taken."""
     server = grpc.server(
         ThreadPoolExecutor(max_workers=THREADS),
-        handlers=[relay],
-        # Without this, two relays bind one port and share its calls silently.
+        handlers=[handler],
+        # Without this, two servers bind the same port and share its calls silently.
         options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 64 << 20)],
     )
     server.add_insecure_port(listen)
@@ -177,16 +177,16 @@ def _bytes(value: str | bytes) -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m server.dev.spicedb_relay")
+    parser = argparse.ArgumentParser(prog="python -m server.dev.spicedb_server")
     parser.add_argument("--listen", required=True)
     parser.add_argument("--token-file", required=True, type=Path)
     parser.add_argument("--tuples", required=True, type=Path)
     options = parser.parse_args()
-    relay = Relay(options.token_file.read_text().strip())
-    fill(relay, from_lines(options.tuples.read_text()))
-    relay.settle()
+    handler = SpiceDbHandler(options.token_file.read_text().strip())
+    fill(handler, from_lines(options.tuples.read_text()))
+    handler.settle()
     try:
-        server = serve(options.listen, relay)
+        server = serve(options.listen, handler)
     except RuntimeError:
         raise SystemExit(f"{options.listen} is in use by another program") from None
     signal.signal(signal.SIGTERM, lambda *_: server.stop(0.2))

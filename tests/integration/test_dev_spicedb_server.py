@@ -20,8 +20,8 @@ from authzed.api.v1 import (
     WriteSchemaRequest,
 )
 
-from server.dev.commands import REPOSITORY
-from server.dev.spicedb_relay import status_of
+from server.dev.parts import REPOSITORY
+from server.dev.spicedb_server import status_of
 from server.dev.stack import Stack
 
 HAS = CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION
