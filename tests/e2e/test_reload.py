@@ -134,7 +134,7 @@ def test_a_save_that_breaks_what_was_just_served_does_not_reach_its_workers(
     wsgi = author.file("wsgi.py")
     wsgi.write_text(f"import time\n\ntime.sleep(1)\n{wsgi.read_text()}")
     version = author.save_version()
-    assert eventually(lambda: author.said("would boot")), author.log.read_text()
+    assert eventually(lambda: author.said("the saved files boot")), author.log.read_text()
     author.save("\ntags:\n", "\ntags: [mesh\n")
     assert eventually(lambda: author.said("not reloaded")), author.log.read_text()
     assert eventually(lambda: author.version() == version), author.log.read_text()
