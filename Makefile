@@ -32,7 +32,7 @@ MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py
   tests/integration/test_ledger_statement.py tests/integration/test_ledger_revision.py \
   tests/integration/test_audit_days.py tests/integration/test_node_pulls.py
 
-.PHONY: help run settings test lint fmt lock bench bench-validation bench-registry fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
+.PHONY: help run settings schema test lint fmt lock bench bench-validation bench-registry fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -46,11 +46,11 @@ test: ## every test, on its own stack under .dev/test/ (ARGS='-k name' passes op
 	$(INSTALL) test
 	@unset PYTHONDONTWRITEBYTECODE; exec $(VENV)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-lint: ## ruff, its format, and mypy --strict composer handlers
+lint: ## ruff, its format, and mypy --strict composer handlers db
 	$(INSTALL) test
 	@$(VENV)/ruff check --config deploy/ruff.toml $(SOURCES)
 	@$(VENV)/ruff format --check --config deploy/ruff.toml $(SOURCES)
-	@$(VENV)/mypy --strict composer handlers
+	@$(VENV)/mypy --strict composer handlers db
 
 fmt: ## format, and mend what ruff can mend
 	$(INSTALL) test
@@ -97,6 +97,10 @@ wheel: ## a wheel in dist/
 settings: ## docs/settings.md anew from server/settings.py
 	$(INSTALL) test
 	@$(VENV)/plexsphere-state settings --markdown > docs/settings.md
+
+schema: ## db/schema.sql anew: what the migrations make, as the embedded server's pg_dump prints it
+	$(INSTALL) test
+	@exec $(VENV)/python -m tests.golden.schema
 
 fuzz: ## Schemathesis and directed cases against the real service (CASES=200 an operation, SEED=...)
 	$(INSTALL) test

@@ -1,213 +1,70 @@
--- The ledger as the migrations leave it: what to read instead of replaying them in one's head.
--- Proven equal to their replay by tests/integration/test_migrations.py; changed together with them.
+-- The ledger as the migrations leave it; `make schema` writes this file. To change the schema, add
+-- a migration. The comments of a migration say why its tables, columns and indexes exist.
 
 CREATE SCHEMA plexsphere;
 
-CREATE TABLE plexsphere.schema_migrations (
-    version integer PRIMARY KEY,
-    name text NOT NULL,
-    -- SHA-256 of the file, in hex: an applied file never changes.
-    checksum text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+CREATE FUNCTION plexsphere.address_released() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO plexsphere.released_addresses AS r (domain_id, mesh_ip)
+    VALUES (OLD.domain_id, host(OLD.mesh_ip)::inet)
+    ON CONFLICT (domain_id, mesh_ip) DO UPDATE
+    SET released_at = EXCLUDED.released_at;
+    RETURN NULL;
+END;
+$$;
 
--- Domains, their Nodes, and the operator's view of both (design.md 6).
+CREATE FUNCTION plexsphere.addresses_released() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO plexsphere.released_addresses AS r (domain_id, mesh_ip)
+    SELECT DISTINCT c.domain_id, host(c.mesh_ip)::inet
+    FROM changed AS c
+    JOIN plexsphere.domains AS d ON d.id = c.domain_id
+    WHERE c.mesh_ip IS NOT NULL
+    ON CONFLICT (domain_id, mesh_ip) DO UPDATE
+    SET released_at = EXCLUDED.released_at;
+    RETURN NULL;
+END;
+$$;
 
-CREATE TABLE plexsphere.domains (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    name text NOT NULL DEFAULT '',
-    slug text UNIQUE,
-    mesh_cidr cidr,
-    -- Says which moment of the Domain's peers a process holds (D7). Random, because a counter
-    -- repeats itself after a failover or a restore.
-    peers_revision uuid NOT NULL DEFAULT gen_random_uuid(),
-    -- Per-Domain reachability policy; all unset means the service's own numbers.
-    heartbeat_interval interval,
-    stale_after interval,
-    unreachable_after interval,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    description text,
-    region text,
-    -- ZedToken of the last relationship write about the Domain or the platform (design.md 4).
-    authz_token text,
-    -- Every address of the Domain below it is in use or in released_addresses; null is "none looked at".
-    next_address inet,
-    CONSTRAINT domains_reachability_whole
-        CHECK (num_nulls(heartbeat_interval, stale_after, unreachable_after) IN (0, 3))
-)
--- Every change of a peer updates the row: room for HOT updates.
-WITH (fillfactor = 50);
+CREATE FUNCTION plexsphere.audit_days_turn() RETURNS boolean
+    LANGUAGE sql
+    AS $$
+    SELECT pg_catalog.pg_try_advisory_xact_lock(x'6175646974646179'::bigint);
+$$;
 
-CREATE TABLE plexsphere.nodes (
-    id uuid PRIMARY KEY,
-    domain_id uuid NOT NULL REFERENCES plexsphere.domains (id),
-    name text NOT NULL DEFAULT '',
-    -- A Node row can exist before it has an address or a key, and nothing keeps a bad one out:
-    -- the per-peer invariants are the composer's (D12).
-    mesh_ip inet,
-    public_key bytea,
-    reachability_state text NOT NULL DEFAULT '',
-    last_heartbeat_at timestamptz,
-    changed_at timestamptz NOT NULL DEFAULT now(),
-    -- ZedToken of the Node's last relationship write (design.md 4).
-    authz_token text,
-    created_at timestamptz NOT NULL DEFAULT now()
-)
--- Heartbeats touch no indexed column: with room in the page they stay HOT.
-WITH (fillfactor = 80);
+CREATE FUNCTION plexsphere.bridge_resource_moved() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision('{}', ARRAY[OLD.node_id, NEW.node_id], '{}');
+    RETURN NULL;
+END;
+$$;
 
-CREATE UNIQUE INDEX nodes_by_domain ON plexsphere.nodes (domain_id, id);
+CREATE FUNCTION plexsphere.bridge_resources_came_or_went() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision(
+        '{}', ARRAY (SELECT DISTINCT c.node_id FROM changed AS c), '{}');
+    RETURN NULL;
+END;
+$$;
 
--- Neither touches a column that heartbeats write, so those stay HOT. Not unique: nothing keeps a
--- corrupt row out of nodes (D12), registration looks under the Domain's lock. A digest, because a
--- corrupt key may be longer than an index takes.
-CREATE INDEX nodes_by_key ON plexsphere.nodes (domain_id, sha256(public_key));
-CREATE INDEX nodes_by_address ON plexsphere.nodes (domain_id, (host(mesh_ip)::inet));
-
--- What the runbook's query reads. The address is shown as the pull shows it, without a netmask.
-CREATE VIEW plexsphere.tenancy_nodes AS
-SELECT
-    n.id,
-    n.id AS node_id,
-    n.domain_id,
-    n.name,
-    host(n.mesh_ip)::inet AS mesh_ip,
-    n.public_key,
-    n.reachability_state,
-    n.last_heartbeat_at,
-    n.changed_at,
-    n.created_at
-FROM plexsphere.nodes AS n;
-
--- The row sets behind the policy, bridge, state and reports blocks. All of them go with their Node.
-
-CREATE TABLE plexsphere.policy_compiled_ruleset (
-    node_id uuid NOT NULL REFERENCES plexsphere.nodes (id) ON DELETE CASCADE,
-    policy_id uuid NOT NULL,
-    revision_id uuid NOT NULL,
-    -- Newline-framed canonical JSON rules, and the SHA-256 of exactly these bytes (D11).
-    rule_payload bytea NOT NULL,
-    fingerprint bytea NOT NULL,
-    compiled_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (node_id, policy_id)
-);
-
-CREATE TABLE plexsphere.node_state_entries (
-    node_id uuid NOT NULL REFERENCES plexsphere.nodes (id) ON DELETE CASCADE,
-    kind text NOT NULL CHECK (kind IN ('metadata', 'data', 'report')),
-    key text COLLATE "C" NOT NULL CHECK (char_length(key) BETWEEN 1 AND 128),
-    value text NOT NULL,
-    workload_tag text,
-    updated_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (node_id, kind, key)
-);
-
-CREATE TABLE plexsphere.bridge_resources (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    -- A Node hosts at most one bridge Resource: merging several is undefined (contract.md 2.6).
-    node_id uuid NOT NULL UNIQUE REFERENCES plexsphere.nodes (id) ON DELETE CASCADE,
-    name text NOT NULL DEFAULT '',
-    created_at timestamptz NOT NULL DEFAULT now()
-);
-
-CREATE TABLE plexsphere.bridge_relays (
-    bridge_resource_id uuid PRIMARY KEY REFERENCES plexsphere.bridge_resources (id) ON DELETE CASCADE,
-    enabled boolean NOT NULL DEFAULT true,
-    listen_port integer NOT NULL CHECK (listen_port BETWEEN 1 AND 65535),
-    created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now()
-);
-
-CREATE TABLE plexsphere.bridge_relay_assignments (
-    bridge_resource_id uuid NOT NULL REFERENCES plexsphere.bridge_relays (bridge_resource_id) ON DELETE CASCADE,
-    peer_node_id uuid NOT NULL REFERENCES plexsphere.nodes (id) ON DELETE CASCADE,
-    -- The host alone; an IPv6 address without brackets. Every peer of the Domain is shown it, so a
-    -- host that the contract forbids would withhold all their pulls: none gets in.
-    fallback_endpoint text NOT NULL CHECK (
-        char_length(fallback_endpoint) <= 253
-        AND fallback_endpoint
-            ~ '^([0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$'
-    ),
-    fallback_endpoint_port integer NOT NULL CHECK (fallback_endpoint_port BETWEEN 1 AND 65535),
-    created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (bridge_resource_id, peer_node_id)
-);
-
-CREATE INDEX bridge_relay_assignments_by_peer
-    ON plexsphere.bridge_relay_assignments (peer_node_id, bridge_resource_id);
-
-CREATE TABLE plexsphere.bridge_user_access_providers (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    bridge_resource_id uuid NOT NULL REFERENCES plexsphere.bridge_resources (id) ON DELETE CASCADE,
-    slug text COLLATE "C" NOT NULL CHECK (char_length(slug) BETWEEN 1 AND 63),
-    kind text NOT NULL CHECK (kind IN ('netbird', 'tailscale', 'wireguard')),
-    interface_name text NOT NULL CHECK (interface_name <> ''),
-    listen_port integer NOT NULL CHECK (listen_port BETWEEN 1 AND 65535),
-    max_peers integer NOT NULL CHECK (max_peers >= 1),
-    -- A reference, never a secret: the pattern is the wire's.
-    auth_secret_ref text NOT NULL CHECK (auth_secret_ref ~ '^secret:[^/]+/[^/]+/[^:]+(:[^:]+)?$'),
-    routing_policy jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(routing_policy) = 'object'),
-    created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (bridge_resource_id, slug)
-);
-
-CREATE TABLE plexsphere.bridge_ingress_rules (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    bridge_resource_id uuid NOT NULL REFERENCES plexsphere.bridge_resources (id) ON DELETE CASCADE,
-    slug text COLLATE "C" NOT NULL CHECK (char_length(slug) BETWEEN 1 AND 63),
-    sni_host text NOT NULL CHECK (char_length(sni_host) BETWEEN 1 AND 253),
-    target_node_id uuid NOT NULL REFERENCES plexsphere.nodes (id) ON DELETE CASCADE,
-    target_port integer NOT NULL CHECK (target_port BETWEEN 1 AND 65535),
-    acme_account_ref text,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (bridge_resource_id, slug)
-);
-
-CREATE INDEX bridge_ingress_rules_by_target ON plexsphere.bridge_ingress_rules (target_node_id);
-
-CREATE TABLE plexsphere.bridge_site_to_site_tunnels (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    bridge_resource_id uuid NOT NULL REFERENCES plexsphere.bridge_resources (id) ON DELETE CASCADE,
-    slug text COLLATE "C" NOT NULL CHECK (char_length(slug) BETWEEN 1 AND 63),
-    kind text NOT NULL CHECK (kind IN ('wireguard', 'ipsec', 'openvpn')),
-    remote_host text NOT NULL CHECK (char_length(remote_host) BETWEEN 1 AND 253),
-    remote_port integer NOT NULL CHECK (remote_port BETWEEN 1 AND 65535),
-    auth_secret_ref text NOT NULL CHECK (auth_secret_ref ~ '^secret:[^/]+/[^/]+/[^:]+(:[^:]+)?$'),
-    allowed_subnets cidr[] NOT NULL DEFAULT '{}' CHECK (array_position(allowed_subnets, NULL) IS NULL),
-    routing_policy text NOT NULL DEFAULT 'bidirectional'
-        CHECK (routing_policy IN ('bidirectional', 'ingress_only', 'egress_only')),
-    created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (bridge_resource_id, slug)
-);
-
--- peers_revision: a fresh one whenever anything changes that the peers of a Domain show (D7).
---
--- A trigger with a transition table takes no column list, so INSERT and DELETE have statement
--- triggers (a COPY of 10,000 Nodes bumps once) and UPDATE has row triggers with columns and a WHEN:
--- a heartbeat fires nothing.
-
--- What a statement that bumps a Domain leaves in the setting plexsphere.bumped: an UPDATE of 10,000
--- rows fires 10,000 row triggers, after the last of its rows has changed, and one bump is enough.
--- The setting is local to the transaction, and undone with it and with its savepoints.
-CREATE FUNCTION plexsphere.bump_mark(domain uuid)
-RETURNS text
-LANGUAGE sql
-STABLE
-AS $$
+CREATE FUNCTION plexsphere.bump_mark(domain uuid) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
     SELECT concat_ws(' ', domain, pg_current_xact_id(), statement_timestamp());
 $$;
 
--- Bumps the given Domains, those of the given Nodes and those of the given bridge Resources' Nodes.
--- The lock comes first, in id order. What a Node or a Resource belongs to may have changed while
--- this waited for it, so it is looked up again until every Domain found is one held.
-CREATE FUNCTION plexsphere.bump_peers_revision(domains uuid[], nodes uuid[], resources uuid[])
-RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
+CREATE FUNCTION plexsphere.bump_peers_revision(domains uuid[], nodes uuid[], resources uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
 DECLARE
     held uuid[] := '{}';
     found_now uuid[];
@@ -245,294 +102,162 @@ BEGIN
 END;
 $$;
 
-CREATE FUNCTION plexsphere.nodes_came_or_went() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM plexsphere.bump_peers_revision(
-        ARRAY (SELECT DISTINCT c.domain_id FROM changed AS c), '{}', '{}');
-    RETURN NULL;
-END;
-$$;
-
-CREATE FUNCTION plexsphere.node_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF OLD.domain_id = NEW.domain_id
-        AND current_setting('plexsphere.bumped', true) = plexsphere.bump_mark(NEW.domain_id)
-    THEN
-        RETURN NULL;
-    END IF;
-    PERFORM plexsphere.bump_peers_revision(ARRAY[OLD.domain_id, NEW.domain_id], '{}', '{}');
-    RETURN NULL;
-END;
-$$;
-
-CREATE FUNCTION plexsphere.bridge_resources_came_or_went() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM plexsphere.bump_peers_revision(
-        '{}', ARRAY (SELECT DISTINCT c.node_id FROM changed AS c), '{}');
-    RETURN NULL;
-END;
-$$;
-
-CREATE FUNCTION plexsphere.bridge_resource_moved() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM plexsphere.bump_peers_revision('{}', ARRAY[OLD.node_id, NEW.node_id], '{}');
-    RETURN NULL;
-END;
-$$;
-
-CREATE FUNCTION plexsphere.relays_came_or_went() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM plexsphere.bump_peers_revision(
-        '{}', '{}', ARRAY (SELECT c.bridge_resource_id FROM changed AS c));
-    RETURN NULL;
-END;
-$$;
-
-CREATE FUNCTION plexsphere.relay_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM plexsphere.bump_peers_revision(
-        '{}', '{}', ARRAY[OLD.bridge_resource_id, NEW.bridge_resource_id]);
-    RETURN NULL;
-END;
-$$;
-
--- An assignment shows on its peer, and only where the relay is in the peer's Domain.
-CREATE FUNCTION plexsphere.relay_assignments_came_or_went() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM plexsphere.bump_peers_revision(
-        '{}', ARRAY (SELECT DISTINCT c.peer_node_id FROM changed AS c), '{}');
-    RETURN NULL;
-END;
-$$;
-
-CREATE FUNCTION plexsphere.relay_assignment_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF OLD.peer_node_id = NEW.peer_node_id
-        AND current_setting('plexsphere.bumped', true) = (
-            SELECT plexsphere.bump_mark(n.domain_id)
-            FROM plexsphere.nodes AS n
-            WHERE n.id = NEW.peer_node_id
-        )
-    THEN
-        RETURN NULL;
-    END IF;
-    PERFORM plexsphere.bump_peers_revision('{}', ARRAY[OLD.peer_node_id, NEW.peer_node_id], '{}');
-    RETURN NULL;
-END;
-$$;
-
--- TRUNCATE fires no row trigger and has no transition table: a held revision would go on being
--- current over an empty table. Not even the owner may.
-CREATE FUNCTION plexsphere.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'TRUNCATE of plexsphere.% would bypass peers_revision', TG_TABLE_NAME
-        USING HINT = 'DELETE FROM it instead.', ERRCODE = 'feature_not_supported';
-END;
-$$;
-
-CREATE TRIGGER nodes_inserted
-AFTER INSERT ON plexsphere.nodes
-REFERENCING NEW TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.nodes_came_or_went();
-
-CREATE TRIGGER nodes_deleted
-AFTER DELETE ON plexsphere.nodes
-REFERENCING OLD TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.nodes_came_or_went();
-
-CREATE TRIGGER nodes_updated
-AFTER UPDATE OF id, domain_id, mesh_ip, public_key ON plexsphere.nodes
-FOR EACH ROW
-WHEN ((OLD.id, OLD.domain_id, OLD.mesh_ip, OLD.public_key)
-    IS DISTINCT FROM (NEW.id, NEW.domain_id, NEW.mesh_ip, NEW.public_key))
-EXECUTE FUNCTION plexsphere.node_changed();
-
-CREATE TRIGGER bridge_resources_inserted
-AFTER INSERT ON plexsphere.bridge_resources
-REFERENCING NEW TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.bridge_resources_came_or_went();
-
-CREATE TRIGGER bridge_resources_deleted
-AFTER DELETE ON plexsphere.bridge_resources
-REFERENCING OLD TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.bridge_resources_came_or_went();
-
-CREATE TRIGGER bridge_resources_updated
-AFTER UPDATE OF id, node_id ON plexsphere.bridge_resources
-FOR EACH ROW
-WHEN ((OLD.id, OLD.node_id) IS DISTINCT FROM (NEW.id, NEW.node_id))
-EXECUTE FUNCTION plexsphere.bridge_resource_moved();
-
-CREATE TRIGGER bridge_relays_inserted
-AFTER INSERT ON plexsphere.bridge_relays
-REFERENCING NEW TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relays_came_or_went();
-
-CREATE TRIGGER bridge_relays_deleted
-AFTER DELETE ON plexsphere.bridge_relays
-REFERENCING OLD TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relays_came_or_went();
-
-CREATE TRIGGER bridge_relays_updated
-AFTER UPDATE OF bridge_resource_id, enabled ON plexsphere.bridge_relays
-FOR EACH ROW
-WHEN ((OLD.bridge_resource_id, OLD.enabled) IS DISTINCT FROM (NEW.bridge_resource_id, NEW.enabled))
-EXECUTE FUNCTION plexsphere.relay_changed();
-
-CREATE TRIGGER bridge_relay_assignments_inserted
-AFTER INSERT ON plexsphere.bridge_relay_assignments
-REFERENCING NEW TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relay_assignments_came_or_went();
-
-CREATE TRIGGER bridge_relay_assignments_deleted
-AFTER DELETE ON plexsphere.bridge_relay_assignments
-REFERENCING OLD TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relay_assignments_came_or_went();
-
-CREATE TRIGGER bridge_relay_assignments_updated
-AFTER UPDATE OF bridge_resource_id, peer_node_id, fallback_endpoint, fallback_endpoint_port
-ON plexsphere.bridge_relay_assignments
-FOR EACH ROW
-WHEN ((OLD.bridge_resource_id, OLD.peer_node_id, OLD.fallback_endpoint, OLD.fallback_endpoint_port)
-    IS DISTINCT FROM
-    (NEW.bridge_resource_id, NEW.peer_node_id, NEW.fallback_endpoint, NEW.fallback_endpoint_port))
-EXECUTE FUNCTION plexsphere.relay_assignment_changed();
-
-CREATE TRIGGER nodes_not_truncated
-BEFORE TRUNCATE ON plexsphere.nodes
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
-
-CREATE TRIGGER bridge_resources_not_truncated
-BEFORE TRUNCATE ON plexsphere.bridge_resources
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
-
-CREATE TRIGGER bridge_relays_not_truncated
-BEFORE TRUNCATE ON plexsphere.bridge_relays
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
-
-CREATE TRIGGER bridge_relay_assignments_not_truncated
-BEFORE TRUNCATE ON plexsphere.bridge_relay_assignments
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
-
--- One row per outcome of the gate table (design.md 4), in one partition a UTC day, so that what is
--- old enough goes a day at a time. Rows know their Domain; one row a Node says what it was last granted.
-
--- An identity column on a partitioned table needs Postgres 17.
-CREATE SEQUENCE plexsphere.audit_rows_seq;
-
-CREATE TABLE plexsphere.audit_rows (
-    -- Grows in commit order: writers take turns (db/queries/audit_insert.sql), so a reader that
-    -- remembers the last one it saw misses nothing.
-    seq bigint NOT NULL DEFAULT nextval('plexsphere.audit_rows_seq'),
-    occurred_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- Of the Node or the Domain that the object names; NULL where it names neither.
-    domain_id uuid,
-    relation text NOT NULL,
-    outcome text NOT NULL,
-    subject text NOT NULL,
-    object text NOT NULL,
-    correlation_id text NOT NULL DEFAULT '',
-    -- Desired-state digest that was served, on granted only.
-    digest text,
-    -- A unique key of a partitioned table holds the column it is partitioned by.
-    PRIMARY KEY (seq, occurred_at)
-)
-PARTITION BY RANGE (occurred_at);
-
-ALTER SEQUENCE plexsphere.audit_rows_seq OWNED BY plexsphere.audit_rows.seq;
-
-CREATE INDEX audit_rows_by_object ON plexsphere.audit_rows (object, seq DESC);
-CREATE INDEX audit_rows_by_domain ON plexsphere.audit_rows (domain_id, seq);
-
--- Takes what no day was made for: no insert fails for want of a partition.
-CREATE TABLE plexsphere.audit_rows_default PARTITION OF plexsphere.audit_rows DEFAULT;
-
--- Makes the partition of one UTC day; rows of that day move there from the default partition. Both
--- are locked for no longer than lock_timeout says. The caller has plexsphere.audit_days_turn().
-CREATE FUNCTION plexsphere.make_audit_day(day date)
-RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
+CREATE FUNCTION plexsphere.create_domain(wanted_name text, wanted_slug text, wanted_range cidr, wanted_description text, wanted_region text, wanted_interval interval, wanted_stale interval, wanted_unreachable interval, request_key text, request_meaning bytea, ahead interval, OUT outcome text, OUT domain uuid) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
 DECLARE
-    name text := to_char(day, '"audit_rows_"YYYYMMDD');
-    low timestamptz := day::timestamp AT TIME ZONE 'UTC';
-    high timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+    moment timestamptz := statement_timestamp() + ahead;
+    platform constant uuid := '00000000-0000-0000-0000-000000000000';
+    meant bytea;
 BEGIN
-    IF to_regclass('plexsphere.' || name) IS NOT NULL THEN
+    PERFORM pg_advisory_xact_lock(hashtextextended('plexsphere.create_domain', 0));
+    SELECT k.request_hash, d.id
+    INTO meant, domain
+    FROM plexsphere.idempotency_keys AS k
+    JOIN plexsphere.domains AS d ON d.id = k.object_id
+    WHERE k.scope = platform
+        AND k.key = request_key;
+    IF FOUND THEN
+        outcome := CASE WHEN meant = request_meaning THEN 'found' ELSE 'idempotency_key_conflict' END;
         RETURN;
     END IF;
-    -- Attaching takes the second lock in any case, to see that no row of the day is in there. Without
-    -- the first an insert would wait for it on its way into the default partition, and then fail.
-    LOCK TABLE ONLY plexsphere.audit_rows IN SHARE ROW EXCLUSIVE MODE;
-    LOCK TABLE ONLY plexsphere.audit_rows_default IN ACCESS EXCLUSIVE MODE;
-    EXECUTE format(
-        'CREATE TABLE plexsphere.%I (LIKE plexsphere.audit_rows INCLUDING DEFAULTS)', name);
-    EXECUTE format(
-        'WITH moved AS (
-            DELETE FROM plexsphere.audit_rows_default
-            WHERE occurred_at >= $1 AND occurred_at < $2
-            RETURNING *
-        )
-        INSERT INTO plexsphere.%I SELECT * FROM moved', name) USING low, high;
-    EXECUTE format(
-        'ALTER TABLE plexsphere.audit_rows ATTACH PARTITION plexsphere.%I FOR VALUES FROM (%L) TO (%L)',
-        name, low, high);
+    outcome := CASE
+        WHEN EXISTS (SELECT FROM plexsphere.domains AS d WHERE d.slug = wanted_slug)
+            THEN 'domain_slug_conflict'
+        WHEN EXISTS (SELECT FROM plexsphere.domains AS d WHERE d.mesh_cidr && wanted_range)
+            THEN 'mesh_cidr_overlap'
+        ELSE 'created'
+    END;
+    IF outcome <> 'created' THEN
+        RETURN;
+    END IF;
+    INSERT INTO plexsphere.domains AS d
+        (id, name, slug, mesh_cidr, description, region, heartbeat_interval, stale_after,
+        unreachable_after, created_at)
+    VALUES (plexsphere.uuid_v7(moment), wanted_name, wanted_slug, wanted_range, wanted_description,
+        wanted_region, wanted_interval, wanted_stale, wanted_unreachable, moment)
+    -- an operator's hand does not wait for the lock above
+    ON CONFLICT (slug) DO NOTHING
+    RETURNING d.id INTO domain;
+    IF NOT FOUND THEN
+        outcome := 'domain_slug_conflict';
+        RETURN;
+    END IF;
+    INSERT INTO plexsphere.idempotency_keys AS k (scope, key, request_hash, object_id)
+    VALUES (platform, request_key, request_meaning, domain)
+    ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE
+    SET request_hash = EXCLUDED.request_hash, object_id = EXCLUDED.object_id;
+    INSERT INTO plexsphere.outbox (domain_id, type, object, payload, tuples)
+    VALUES (
+        domain,
+        'domain_created',
+        'domain:' || domain,
+        jsonb_build_object('domain_id', domain, 'slug', wanted_slug, 'mesh_cidr', wanted_range),
+        jsonb_build_array(
+            jsonb_build_object('operation', 'touch', 'resource', 'domain:' || domain,
+                'relation', 'platform', 'subject', 'platform:plexsphere')));
 END;
 $$;
 
--- Whoever makes or drops a day holds this until the transaction ends: two of them would wait for
--- each other's locks on the parent and on the default partition. "auditday" in ASCII.
-CREATE FUNCTION plexsphere.audit_days_turn()
-RETURNS boolean
-LANGUAGE sql
-AS $$
-    SELECT pg_catalog.pg_try_advisory_xact_lock(x'6175646974646179'::bigint);
-$$;
-
--- Makes the partitions of several days from the first on; whether all of them are there now. False
--- when somebody else is at it, or reads what would have to be locked: ask again later.
-CREATE FUNCTION plexsphere.make_audit_days(first_day date, days integer)
-RETURNS boolean
-LANGUAGE plpgsql
-SET lock_timeout = '100ms'
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    missing date[] := ARRAY (
-        SELECT d.day
-        FROM (SELECT first_day + offset_days AS day FROM generate_series(0, days - 1) AS offset_days) AS d
-        WHERE to_regclass(to_char(d.day, '"plexsphere.audit_rows_"YYYYMMDD')) IS NULL
-    );
-    day date;
+CREATE FUNCTION plexsphere.delete_domain(gone uuid, OUT outcome text, OUT nodes bigint) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
 BEGIN
-    IF missing = '{}' THEN
-        RETURN true;
+    PERFORM
+    FROM plexsphere.domains AS d
+    WHERE d.id = gone
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        outcome := 'gone';
+        RETURN;
     END IF;
-    IF NOT plexsphere.audit_days_turn() THEN
-        RETURN false;
+    SELECT count(*)
+    INTO nodes
+    FROM plexsphere.nodes AS n
+    WHERE n.domain_id = gone;
+    IF nodes > 0 THEN
+        outcome := 'domain_not_empty';
+        RETURN;
     END IF;
-    FOREACH day IN ARRAY missing LOOP
-        PERFORM plexsphere.make_audit_day(day);
-    END LOOP;
-    -- Once a day is often enough for what processes that ended have left behind.
-    DELETE FROM plexsphere.audit_writers AS w
-    WHERE w.written_at < statement_timestamp() - interval '7 days';
-    RETURN true;
-EXCEPTION
-    WHEN lock_not_available THEN
-        RETURN false;
+    DELETE FROM plexsphere.domains AS d
+    WHERE d.id = gone;
+    DELETE FROM plexsphere.idempotency_keys AS k
+    WHERE k.object_id = gone
+        OR k.scope = gone;
+    DELETE FROM plexsphere.role_grants AS g
+    WHERE g.object = 'domain:' || gone;
+    INSERT INTO plexsphere.outbox (domain_id, type, object, payload, tuples)
+    VALUES (
+        gone,
+        'domain_deleted',
+        'domain:' || gone,
+        jsonb_build_object('domain_id', gone),
+        jsonb_build_array(
+            jsonb_build_object('operation', 'purge', 'resource', 'domain:' || gone)));
+    outcome := 'deleted';
 END;
 $$;
 
--- Drops the partition of one day; false when it could not be locked, and then nothing was changed.
--- Readers and writers queue behind the attempt: lock_timeout is what it may cost them.
-CREATE FUNCTION plexsphere.drop_audit_day(day date)
-RETURNS boolean
-LANGUAGE plpgsql
-SET lock_timeout = '100ms'
-SET search_path = pg_catalog, pg_temp
-AS $$
+CREATE FUNCTION plexsphere.deregister_node(gone uuid, ahead interval, OUT outcome text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    home uuid;
+    address inet;
+    had_key bytea;
+BEGIN
+    PERFORM
+    FROM plexsphere.domains AS d
+    WHERE d.id = (SELECT n.domain_id FROM plexsphere.nodes AS n WHERE n.id = gone)
+    FOR NO KEY UPDATE;
+    DELETE FROM plexsphere.nodes AS n
+    WHERE n.id = gone
+    RETURNING n.domain_id, n.mesh_ip, n.public_key
+    INTO home, address, had_key;
+    IF NOT FOUND THEN
+        outcome := 'gone';
+        RETURN;
+    END IF;
+    UPDATE plexsphere.released_addresses AS r
+    SET released_at = statement_timestamp() + ahead
+    WHERE r.domain_id = home
+        AND r.mesh_ip = host(address)::inet;
+    DELETE FROM plexsphere.idempotency_keys AS k
+    WHERE k.object_id = gone;
+    INSERT INTO plexsphere.outbox (domain_id, type, object, payload, tuples)
+    VALUES (
+        home,
+        'peer_removed',
+        'node:' || gone,
+        plexsphere.peer_event(gone, address, had_key),
+        jsonb_build_array(
+            jsonb_build_object('operation', 'purge', 'resource', 'node:' || gone)));
+    outcome := 'deregistered';
+END;
+$$;
+
+CREATE FUNCTION plexsphere.domains_departed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO plexsphere.departed (object, domain_id)
+    SELECT 'domain:' || g.id, g.id
+    FROM gone AS g
+    ORDER BY g.id
+    ON CONFLICT (object) DO UPDATE
+    SET departed_at = EXCLUDED.departed_at;
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.drop_audit_day(day date) RETURNS boolean
+    LANGUAGE plpgsql
+    SET lock_timeout TO '100ms'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
 BEGIN
     IF NOT plexsphere.audit_days_turn() THEN
         RETURN false;
@@ -545,300 +270,10 @@ EXCEPTION
 END;
 $$;
 
--- The Domain of a Node or a Domain that is gone, for the rows that still come about it.
-CREATE TABLE plexsphere.departed (
-    object text PRIMARY KEY,
-    domain_id uuid NOT NULL,
-    departed_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-
-CREATE FUNCTION plexsphere.nodes_departed() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO plexsphere.departed (object, domain_id)
-    SELECT 'node:' || g.id, g.domain_id
-    FROM gone AS g
-    ORDER BY g.id
-    ON CONFLICT (object) DO UPDATE
-    SET domain_id = EXCLUDED.domain_id, departed_at = EXCLUDED.departed_at;
-    RETURN NULL;
-END;
-$$;
-
-CREATE FUNCTION plexsphere.domains_departed() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO plexsphere.departed (object, domain_id)
-    SELECT 'domain:' || g.id, g.id
-    FROM gone AS g
-    ORDER BY g.id
-    ON CONFLICT (object) DO UPDATE
-    SET departed_at = EXCLUDED.departed_at;
-    RETURN NULL;
-END;
-$$;
-
-CREATE TRIGGER nodes_departed
-AFTER DELETE ON plexsphere.nodes
-REFERENCING OLD TABLE AS gone
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.nodes_departed();
-
-CREATE TRIGGER domains_departed
-AFTER DELETE ON plexsphere.domains
-REFERENCING OLD TABLE AS gone
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.domains_departed();
-
--- The last batch of each audit writer: one that is sent again after an ambiguous commit is known by
--- its number. A row a process; those of processes that ended go when days are made.
-CREATE TABLE plexsphere.audit_writers (
-    writer uuid PRIMARY KEY,
-    batch bigint NOT NULL,
-    written_at timestamptz NOT NULL
-)
-WITH (fillfactor = 50);
-
--- What a Node was last granted. No key to nodes: that would lock their rows; what is left behind by
--- a Node that is gone goes with the next prune.
-CREATE TABLE plexsphere.node_pulls (
-    node_id uuid PRIMARY KEY,
-    digest text NOT NULL,
-    granted_at timestamptz NOT NULL,
-    -- When this digest was first granted without another in between.
-    since timestamptz NOT NULL
-)
--- One update a pull, of no indexed column: with room in the page they stay HOT.
-WITH (fillfactor = 50);
-
--- What the writers of the ledger need beside the rows themselves: an address pool, a memory of
--- requests, the roles that were granted, and the outbox from which SpiceDB follows the ledger.
-
--- Addresses that had a Node: each is held off for a while, so that no peer's stale tunnel reaches
--- the wrong Node. A trigger writes it, so that no way of deleting a Node leaks its address.
-CREATE TABLE plexsphere.released_addresses (
-    domain_id uuid NOT NULL REFERENCES plexsphere.domains (id) ON DELETE CASCADE,
-    mesh_ip inet NOT NULL,
-    released_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (domain_id, mesh_ip)
-);
-
-CREATE FUNCTION plexsphere.addresses_released() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO plexsphere.released_addresses AS r (domain_id, mesh_ip)
-    SELECT DISTINCT c.domain_id, host(c.mesh_ip)::inet
-    FROM changed AS c
-    JOIN plexsphere.domains AS d ON d.id = c.domain_id
-    WHERE c.mesh_ip IS NOT NULL
-    ON CONFLICT (domain_id, mesh_ip) DO UPDATE
-    SET released_at = EXCLUDED.released_at;
-    RETURN NULL;
-END;
-$$;
-
-CREATE FUNCTION plexsphere.address_released() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO plexsphere.released_addresses AS r (domain_id, mesh_ip)
-    VALUES (OLD.domain_id, host(OLD.mesh_ip)::inet)
-    ON CONFLICT (domain_id, mesh_ip) DO UPDATE
-    SET released_at = EXCLUDED.released_at;
-    RETURN NULL;
-END;
-$$;
-
-CREATE TRIGGER nodes_deleted_release
-AFTER DELETE ON plexsphere.nodes
-REFERENCING OLD TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.addresses_released();
-
-CREATE TRIGGER nodes_updated_release
-AFTER UPDATE OF domain_id, mesh_ip ON plexsphere.nodes
-FOR EACH ROW
-WHEN (OLD.mesh_ip IS NOT NULL
-    AND (OLD.domain_id, host(OLD.mesh_ip)) IS DISTINCT FROM (NEW.domain_id, host(NEW.mesh_ip)))
-EXECUTE FUNCTION plexsphere.address_released();
-
--- What a request with an Idempotency-Key made: the same key with the same body finds it again.
-CREATE TABLE plexsphere.idempotency_keys (
-    -- The Domain a Node was registered in, or the nil UUID for Domains themselves.
-    scope uuid NOT NULL,
-    key text COLLATE "C" NOT NULL,
-    -- SHA-256 of the request's meaning, so that another body is told from the same one.
-    request_hash bytea NOT NULL,
-    object_id uuid NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (scope, key)
-);
-
--- A key lives as long as what it made, so it is looked for by that when that goes.
-CREATE INDEX idempotency_keys_by_object ON plexsphere.idempotency_keys (object_id);
-
--- The roles an operator gave, spelled as SpiceDB spells them: `user:ann`, `manager`,
--- `platform:plexsphere`. The ledger is what SpiceDB is compared with, and rebuilt from.
-CREATE TABLE plexsphere.role_grants (
-    object text COLLATE "C" NOT NULL,
-    relation text COLLATE "C" NOT NULL,
-    subject text COLLATE "C" NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (object, relation, subject)
-);
-
--- What happened, written in the transaction in which it happened. Two readers: the relay, which
--- brings `tuples` to SpiceDB, in order per object, and the event stream to come, which reads type,
--- domain_id, payload and seq. A writer holds its Domain's row, so seq grows in commit order within
--- a Domain.
-CREATE TABLE plexsphere.outbox (
-    seq bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
-    -- Null for what is about the platform. No foreign key: an event outlives its Domain.
-    domain_id uuid,
-    type text NOT NULL,
-    -- `node:<id>`, `domain:<id>` or `platform:plexsphere`.
-    object text COLLATE "C" NOT NULL,
-    payload jsonb NOT NULL DEFAULT '{}',
-    -- [{"operation": "touch" | "delete", "resource": .., "relation": .., "subject": ..}, or
-    --  {"operation": "purge", "resource": ..} for every tuple of a resource, in this order]
-    tuples jsonb NOT NULL DEFAULT '[]',
-    created_at timestamptz NOT NULL DEFAULT now(),
-    -- When SpiceDB had taken the tuples; null is "not yet". A row without tuples has nothing to wait
-    -- for, so it is written as drained.
-    drained_at timestamptz,
-    -- Set when SpiceDB called the row's tuples invalid, which no repetition mends: it waits no longer
-    -- and blocks nobody. Null is "never".
-    parked_at timestamptz,
-    parked_because text,
-    CONSTRAINT outbox_tuples_are_a_list CHECK (jsonb_typeof(tuples) = 'array'),
-    CONSTRAINT outbox_waits_with_tuples CHECK (drained_at IS NOT NULL OR tuples <> '[]')
-);
-
-CREATE INDEX outbox_waiting ON plexsphere.outbox (object, seq)
-    WHERE drained_at IS NULL;
-CREATE INDEX outbox_by_domain ON plexsphere.outbox (domain_id, seq);
-
--- When the reachability evaluator last looked, and since when it has done so without a pause: one
--- row, which the elected evaluator writes with every sweep.
-
-CREATE TABLE plexsphere.evaluator_watch (
-    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
-    -- Silence counts from here on, in the time that tests may move; -infinity: no pause is known.
-    watching_since timestamptz NOT NULL,
-    -- By Postgres' own clock, which nobody moves: what passes here while nobody sweeps is a pause.
-    swept_at timestamptz NOT NULL
-);
-
--- The relays take the oldest rows of all objects first, and tell how long the oldest one waits.
-CREATE INDEX outbox_waiting_by_age ON plexsphere.outbox (seq)
-    WHERE drained_at IS NULL AND parked_at IS NULL;
-
--- Tuples that the rows of the ledger imply and that an operator took back all the same: a Node that
--- is kept, and may not act.
-CREATE TABLE plexsphere.withheld_tuples (
-    object text COLLATE "C" NOT NULL,
-    relation text COLLATE "C" NOT NULL,
-    subject text COLLATE "C" NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (object, relation, subject)
-);
-
--- A trigger, so that no way of deleting a Node or a Domain leaves a role on it.
-CREATE FUNCTION plexsphere.grants_ended() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    DELETE FROM plexsphere.role_grants AS g
-    USING changed AS c
-    WHERE g.object = TG_ARGV[0] || c.id;
-    DELETE FROM plexsphere.withheld_tuples AS w
-    USING changed AS c
-    WHERE w.object = TG_ARGV[0] || c.id;
-    RETURN NULL;
-END;
-$$;
-
-CREATE TRIGGER nodes_deleted_grants
-AFTER DELETE ON plexsphere.nodes
-REFERENCING OLD TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.grants_ended('node:');
-
-CREATE TRIGGER domains_deleted_grants
-AFTER DELETE ON plexsphere.domains
-REFERENCING OLD TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.grants_ended('domain:');
-
--- Every relationship that SpiceDB should hold by what the ledger says.
-CREATE VIEW plexsphere.implied_tuples AS
-SELECT
-    'node:' || n.id AS object,
-    t.relation,
-    t.subject
-FROM plexsphere.nodes AS n
-CROSS JOIN LATERAL (
-    VALUES ('agent', 'node:' || n.id), ('domain', 'domain:' || n.domain_id)
-) AS t (relation, subject)
-WHERE NOT EXISTS (
-    SELECT FROM plexsphere.withheld_tuples AS w
-    WHERE w.object = 'node:' || n.id
-        AND w.relation = t.relation
-        AND w.subject = t.subject
-)
-UNION ALL
-SELECT
-    'domain:' || d.id,
-    'platform',
-    'platform:plexsphere'
-FROM plexsphere.domains AS d
-UNION ALL
-SELECT
-    g.object,
-    g.relation,
-    g.subject
-FROM plexsphere.role_grants AS g;
-
--- The writers of Domains and Nodes: each is one function, so that one round trip is one transaction
--- and a service that dies in the middle leaves nothing half done.
---
--- Every one of them takes the Domain's row first (D7). Time is the statement's, `ahead` is how far a
--- test has moved it. What the caller branches on comes back as a word, `outcome`.
-
--- Whether anything was released long enough ago is asked at every registration.
-CREATE INDEX released_addresses_by_age ON plexsphere.released_addresses (domain_id, released_at);
-
--- Overlaps of a new Domain's range. No constraint: an operator's hand may write what it likes.
-CREATE INDEX domains_by_range ON plexsphere.domains USING gist (mesh_cidr inet_ops);
-
--- RFC 9562: 48 bits of milliseconds, the version, and the random bits of a version 4.
-CREATE FUNCTION plexsphere.uuid_v7(moment timestamptz)
-RETURNS uuid
-LANGUAGE sql
-VOLATILE
-AS $$
-    SELECT encode(
-        set_bit(
-            set_bit(
-                overlay(
-                    uuid_send(gen_random_uuid())
-                    PLACING substring(
-                        int8send(floor(extract(epoch FROM moment) * 1000)::bigint) FROM 3)
-                    FROM 1 FOR 6),
-                52, 1),
-            53, 1),
-        'hex')::uuid;
-$$;
-
--- What an event about a Node's peers carries: the triple of the pull.
-CREATE FUNCTION plexsphere.peer_event(node uuid, mesh_ip inet, public_key bytea)
-RETURNS jsonb
-LANGUAGE sql
-STABLE
-AS $$
-    SELECT jsonb_build_object(
-        'node_id', node, 'mesh_ip', host(mesh_ip), 'public_key', encode(public_key, 'base64'));
-$$;
-
--- The lowest address of the range that no Node has and that was released before `released_before`
--- or never; null where there is none. `looked_to` is the Domain's next_address, and `next_one` what
--- it is to become: everything below is in use or released, so only what lies above is walked, once.
--- The network's own address is no host's, nor is IPv4's last.
-CREATE FUNCTION plexsphere.free_address(
-    home uuid, mesh_range cidr, looked_to inet, released_before timestamptz,
-    OUT address inet, OUT next_one inet
-)
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
+CREATE FUNCTION plexsphere.free_address(home uuid, mesh_range cidr, looked_to inet, released_before timestamp with time zone, OUT address inet, OUT next_one inet) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
 DECLARE
     lowest inet := host(network(mesh_range))::inet + 1;
     highest inet := host(broadcast(mesh_range))::inet - (family(mesh_range) = 4)::int;
@@ -896,16 +331,141 @@ BEGIN
 END;
 $$;
 
--- Outcomes: registered, found (the same key or the same request made the Node before),
--- domain_not_found, idempotency_key_conflict, pool_exhausted.
-CREATE FUNCTION plexsphere.register_node(
-    home uuid, wanted_key bytea, wanted_name text, request_key text, request_meaning bytea,
-    hold_off interval, ahead interval,
-    OUT outcome text, OUT node uuid, OUT address inet, OUT mesh_range cidr
-)
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
+CREATE FUNCTION plexsphere.grants_ended() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM plexsphere.role_grants AS g
+    USING changed AS c
+    WHERE g.object = TG_ARGV[0] || c.id;
+    DELETE FROM plexsphere.withheld_tuples AS w
+    USING changed AS c
+    WHERE w.object = TG_ARGV[0] || c.id;
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.make_audit_day(day date) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    name text := to_char(day, '"audit_rows_"YYYYMMDD');
+    low timestamptz := day::timestamp AT TIME ZONE 'UTC';
+    high timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+    IF to_regclass('plexsphere.' || name) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    -- Attaching takes the second lock in any case, to see that no row of the day is in there. Without
+    -- the first an insert would wait for it on its way into the default partition, and then fail.
+    LOCK TABLE ONLY plexsphere.audit_rows IN SHARE ROW EXCLUSIVE MODE;
+    LOCK TABLE ONLY plexsphere.audit_rows_default IN ACCESS EXCLUSIVE MODE;
+    EXECUTE format(
+        'CREATE TABLE plexsphere.%I (LIKE plexsphere.audit_rows INCLUDING DEFAULTS)', name);
+    EXECUTE format(
+        'WITH moved AS (
+            DELETE FROM plexsphere.audit_rows_default
+            WHERE occurred_at >= $1 AND occurred_at < $2
+            RETURNING *
+        )
+        INSERT INTO plexsphere.%I SELECT * FROM moved', name) USING low, high;
+    EXECUTE format(
+        'ALTER TABLE plexsphere.audit_rows ATTACH PARTITION plexsphere.%I FOR VALUES FROM (%L) TO (%L)',
+        name, low, high);
+END;
+$_$;
+
+CREATE FUNCTION plexsphere.make_audit_days(first_day date, days integer) RETURNS boolean
+    LANGUAGE plpgsql
+    SET lock_timeout TO '100ms'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    missing date[] := ARRAY (
+        SELECT d.day
+        FROM (SELECT first_day + offset_days AS day FROM generate_series(0, days - 1) AS offset_days) AS d
+        WHERE to_regclass(to_char(d.day, '"plexsphere.audit_rows_"YYYYMMDD')) IS NULL
+    );
+    day date;
+BEGIN
+    IF missing = '{}' THEN
+        RETURN true;
+    END IF;
+    IF NOT plexsphere.audit_days_turn() THEN
+        RETURN false;
+    END IF;
+    FOREACH day IN ARRAY missing LOOP
+        PERFORM plexsphere.make_audit_day(day);
+    END LOOP;
+    -- Once a day is often enough for what processes that ended have left behind.
+    DELETE FROM plexsphere.audit_writers AS w
+    WHERE w.written_at < statement_timestamp() - interval '7 days';
+    RETURN true;
+EXCEPTION
+    WHEN lock_not_available THEN
+        RETURN false;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.node_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF OLD.domain_id = NEW.domain_id
+        AND current_setting('plexsphere.bumped', true) = plexsphere.bump_mark(NEW.domain_id)
+    THEN
+        RETURN NULL;
+    END IF;
+    PERFORM plexsphere.bump_peers_revision(ARRAY[OLD.domain_id, NEW.domain_id], '{}', '{}');
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.nodes_came_or_went() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision(
+        ARRAY (SELECT DISTINCT c.domain_id FROM changed AS c), '{}', '{}');
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.nodes_departed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO plexsphere.departed (object, domain_id)
+    SELECT 'node:' || g.id, g.domain_id
+    FROM gone AS g
+    ORDER BY g.id
+    ON CONFLICT (object) DO UPDATE
+    SET domain_id = EXCLUDED.domain_id, departed_at = EXCLUDED.departed_at;
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.peer_event(node uuid, mesh_ip inet, public_key bytea) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT jsonb_build_object(
+        'node_id', node, 'mesh_ip', host(mesh_ip), 'public_key', encode(public_key, 'base64'));
+$$;
+
+CREATE FUNCTION plexsphere.refuse_truncate() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'TRUNCATE of plexsphere.% would bypass peers_revision', TG_TABLE_NAME
+        USING HINT = 'DELETE FROM it instead.', ERRCODE = 'feature_not_supported';
+END;
+$$;
+
+CREATE FUNCTION plexsphere.register_node(home uuid, wanted_key bytea, wanted_name text, request_key text, request_meaning bytea, hold_off interval, ahead interval, OUT outcome text, OUT node uuid, OUT address inet, OUT mesh_range cidr) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
 DECLARE
     moment timestamptz := statement_timestamp() + ahead;
     looked_to inet;
@@ -981,53 +541,58 @@ BEGIN
 END;
 $$;
 
--- Outcomes: deregistered, gone (no such Node, or no longer). The trigger has put the address on hold
--- by Postgres' own clock; a test may have moved time.
-CREATE FUNCTION plexsphere.deregister_node(gone uuid, ahead interval, OUT outcome text)
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    home uuid;
-    address inet;
-    had_key bytea;
+CREATE FUNCTION plexsphere.relay_assignment_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
 BEGIN
-    PERFORM
-    FROM plexsphere.domains AS d
-    WHERE d.id = (SELECT n.domain_id FROM plexsphere.nodes AS n WHERE n.id = gone)
-    FOR NO KEY UPDATE;
-    DELETE FROM plexsphere.nodes AS n
-    WHERE n.id = gone
-    RETURNING n.domain_id, n.mesh_ip, n.public_key
-    INTO home, address, had_key;
-    IF NOT FOUND THEN
-        outcome := 'gone';
-        RETURN;
+    IF OLD.peer_node_id = NEW.peer_node_id
+        AND current_setting('plexsphere.bumped', true) = (
+            SELECT plexsphere.bump_mark(n.domain_id)
+            FROM plexsphere.nodes AS n
+            WHERE n.id = NEW.peer_node_id
+        )
+    THEN
+        RETURN NULL;
     END IF;
-    UPDATE plexsphere.released_addresses AS r
-    SET released_at = statement_timestamp() + ahead
-    WHERE r.domain_id = home
-        AND r.mesh_ip = host(address)::inet;
-    DELETE FROM plexsphere.idempotency_keys AS k
-    WHERE k.object_id = gone;
-    INSERT INTO plexsphere.outbox (domain_id, type, object, payload, tuples)
-    VALUES (
-        home,
-        'peer_removed',
-        'node:' || gone,
-        plexsphere.peer_event(gone, address, had_key),
-        jsonb_build_array(
-            jsonb_build_object('operation', 'purge', 'resource', 'node:' || gone)));
-    outcome := 'deregistered';
+    PERFORM plexsphere.bump_peers_revision('{}', ARRAY[OLD.peer_node_id, NEW.peer_node_id], '{}');
+    RETURN NULL;
 END;
 $$;
 
--- Outcomes: rotated, same (it has that key already), node_not_found, public_key_in_use (another Node
--- of the Domain has it).
-CREATE FUNCTION plexsphere.rotate_node_key(node uuid, wanted_key bytea, OUT outcome text)
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
+CREATE FUNCTION plexsphere.relay_assignments_came_or_went() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision(
+        '{}', ARRAY (SELECT DISTINCT c.peer_node_id FROM changed AS c), '{}');
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.relay_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision(
+        '{}', '{}', ARRAY[OLD.bridge_resource_id, NEW.bridge_resource_id]);
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.relays_came_or_went() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM plexsphere.bump_peers_revision(
+        '{}', '{}', ARRAY (SELECT c.bridge_resource_id FROM changed AS c));
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.rotate_node_key(node uuid, wanted_key bytea, OUT outcome text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
 DECLARE
     home uuid;
     address inet;
@@ -1068,127 +633,523 @@ BEGIN
 END;
 $$;
 
--- Outcomes: created, found (the same request made it before), idempotency_key_conflict,
--- domain_slug_conflict, mesh_cidr_overlap. One at a time: there is no row yet to lock.
-CREATE FUNCTION plexsphere.create_domain(
-    wanted_name text, wanted_slug text, wanted_range cidr, wanted_description text,
-    wanted_region text, wanted_interval interval, wanted_stale interval,
-    wanted_unreachable interval, request_key text, request_meaning bytea, ahead interval,
-    OUT outcome text, OUT domain uuid
+CREATE FUNCTION plexsphere.uuid_v7(moment timestamp with time zone) RETURNS uuid
+    LANGUAGE sql
+    AS $$
+    SELECT encode(
+        set_bit(
+            set_bit(
+                overlay(
+                    uuid_send(gen_random_uuid())
+                    PLACING substring(
+                        int8send(floor(extract(epoch FROM moment) * 1000)::bigint) FROM 3)
+                    FROM 1 FOR 6),
+                52, 1),
+            53, 1),
+        'hex')::uuid;
+$$;
+
+CREATE TABLE plexsphere.audit_rows (
+    seq bigint NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    domain_id uuid,
+    relation text NOT NULL,
+    outcome text NOT NULL,
+    subject text NOT NULL,
+    object text NOT NULL,
+    correlation_id text DEFAULT ''::text NOT NULL,
+    digest text
 )
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    moment timestamptz := statement_timestamp() + ahead;
-    platform constant uuid := '00000000-0000-0000-0000-000000000000';
-    meant bytea;
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('plexsphere.create_domain', 0));
-    SELECT k.request_hash, d.id
-    INTO meant, domain
-    FROM plexsphere.idempotency_keys AS k
-    JOIN plexsphere.domains AS d ON d.id = k.object_id
-    WHERE k.scope = platform
-        AND k.key = request_key;
-    IF FOUND THEN
-        outcome := CASE WHEN meant = request_meaning THEN 'found' ELSE 'idempotency_key_conflict' END;
-        RETURN;
-    END IF;
-    outcome := CASE
-        WHEN EXISTS (SELECT FROM plexsphere.domains AS d WHERE d.slug = wanted_slug)
-            THEN 'domain_slug_conflict'
-        WHEN EXISTS (SELECT FROM plexsphere.domains AS d WHERE d.mesh_cidr && wanted_range)
-            THEN 'mesh_cidr_overlap'
-        ELSE 'created'
-    END;
-    IF outcome <> 'created' THEN
-        RETURN;
-    END IF;
-    INSERT INTO plexsphere.domains AS d
-        (id, name, slug, mesh_cidr, description, region, heartbeat_interval, stale_after,
-        unreachable_after, created_at)
-    VALUES (plexsphere.uuid_v7(moment), wanted_name, wanted_slug, wanted_range, wanted_description,
-        wanted_region, wanted_interval, wanted_stale, wanted_unreachable, moment)
-    -- an operator's hand does not wait for the lock above
-    ON CONFLICT (slug) DO NOTHING
-    RETURNING d.id INTO domain;
-    IF NOT FOUND THEN
-        outcome := 'domain_slug_conflict';
-        RETURN;
-    END IF;
-    INSERT INTO plexsphere.idempotency_keys AS k (scope, key, request_hash, object_id)
-    VALUES (platform, request_key, request_meaning, domain)
-    ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE
-    SET request_hash = EXCLUDED.request_hash, object_id = EXCLUDED.object_id;
-    INSERT INTO plexsphere.outbox (domain_id, type, object, payload, tuples)
-    VALUES (
-        domain,
-        'domain_created',
-        'domain:' || domain,
-        jsonb_build_object('domain_id', domain, 'slug', wanted_slug, 'mesh_cidr', wanted_range),
-        jsonb_build_array(
-            jsonb_build_object('operation', 'touch', 'resource', 'domain:' || domain,
-                'relation', 'platform', 'subject', 'platform:plexsphere')));
-END;
-$$;
+PARTITION BY RANGE (occurred_at);
 
--- Outcomes: deleted, gone (no such Domain, or no longer), domain_not_empty. The strong lock, because
--- a Node that comes by hand holds a weak one on its Domain. Held addresses go by their foreign key.
-CREATE FUNCTION plexsphere.delete_domain(gone uuid, OUT outcome text, OUT nodes bigint)
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM
-    FROM plexsphere.domains AS d
-    WHERE d.id = gone
-    FOR UPDATE;
-    IF NOT FOUND THEN
-        outcome := 'gone';
-        RETURN;
-    END IF;
-    SELECT count(*)
-    INTO nodes
-    FROM plexsphere.nodes AS n
-    WHERE n.domain_id = gone;
-    IF nodes > 0 THEN
-        outcome := 'domain_not_empty';
-        RETURN;
-    END IF;
-    DELETE FROM plexsphere.domains AS d
-    WHERE d.id = gone;
-    DELETE FROM plexsphere.idempotency_keys AS k
-    WHERE k.object_id = gone
-        OR k.scope = gone;
-    DELETE FROM plexsphere.role_grants AS g
-    WHERE g.object = 'domain:' || gone;
-    INSERT INTO plexsphere.outbox (domain_id, type, object, payload, tuples)
-    VALUES (
-        gone,
-        'domain_deleted',
-        'domain:' || gone,
-        jsonb_build_object('domain_id', gone),
-        jsonb_build_array(
-            jsonb_build_object('operation', 'purge', 'resource', 'domain:' || gone)));
-    outcome := 'deleted';
-END;
-$$;
+CREATE SEQUENCE plexsphere.audit_rows_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
 
--- The last bodies that each Node was served, for `fleet history`: only where PLEXSPHERE_HISTORY says
--- so. They go with their Node: what a Node that is gone should have run is nobody's any more.
+ALTER SEQUENCE plexsphere.audit_rows_seq OWNED BY plexsphere.audit_rows.seq;
 
-CREATE TABLE plexsphere.node_bodies (
-    node_id uuid NOT NULL REFERENCES plexsphere.nodes (id) ON DELETE CASCADE,
-    digest text COLLATE "C" NOT NULL,
-    -- When this digest was first granted after another one, the last time that happened.
-    served_at timestamptz NOT NULL,
-    -- Of the body as it was sent.
-    bytes integer NOT NULL,
-    -- zlib; null where it was too large to be kept.
-    body bytea,
-    PRIMARY KEY (node_id, digest)
+CREATE TABLE plexsphere.audit_rows_default (
+    seq bigint DEFAULT nextval('plexsphere.audit_rows_seq'::regclass) CONSTRAINT audit_rows_seq_not_null NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT audit_rows_occurred_at_not_null NOT NULL,
+    domain_id uuid,
+    relation text CONSTRAINT audit_rows_relation_not_null NOT NULL,
+    outcome text CONSTRAINT audit_rows_outcome_not_null NOT NULL,
+    subject text CONSTRAINT audit_rows_subject_not_null NOT NULL,
+    object text CONSTRAINT audit_rows_object_not_null NOT NULL,
+    correlation_id text DEFAULT ''::text CONSTRAINT audit_rows_correlation_id_not_null NOT NULL,
+    digest text
 );
 
--- It is compressed when it comes.
-ALTER TABLE plexsphere.node_bodies ALTER COLUMN body SET STORAGE EXTERNAL;
+CREATE TABLE plexsphere.audit_writers (
+    writer uuid NOT NULL,
+    batch bigint NOT NULL,
+    written_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
+
+CREATE TABLE plexsphere.bridge_ingress_rules (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    bridge_resource_id uuid NOT NULL,
+    slug text NOT NULL COLLATE pg_catalog."C",
+    sni_host text NOT NULL,
+    target_node_id uuid NOT NULL,
+    target_port integer NOT NULL,
+    acme_account_ref text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT bridge_ingress_rules_slug_check CHECK (((char_length(slug) >= 1) AND (char_length(slug) <= 63))),
+    CONSTRAINT bridge_ingress_rules_sni_host_check CHECK (((char_length(sni_host) >= 1) AND (char_length(sni_host) <= 253))),
+    CONSTRAINT bridge_ingress_rules_target_port_check CHECK (((target_port >= 1) AND (target_port <= 65535)))
+);
+
+CREATE TABLE plexsphere.bridge_relay_assignments (
+    bridge_resource_id uuid NOT NULL,
+    peer_node_id uuid NOT NULL,
+    fallback_endpoint text NOT NULL,
+    fallback_endpoint_port integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT bridge_relay_assignments_fallback_endpoint_check CHECK (((char_length(fallback_endpoint) <= 253) AND (fallback_endpoint ~ '^([0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$'::text))),
+    CONSTRAINT bridge_relay_assignments_fallback_endpoint_port_check CHECK (((fallback_endpoint_port >= 1) AND (fallback_endpoint_port <= 65535)))
+);
+
+CREATE TABLE plexsphere.bridge_relays (
+    bridge_resource_id uuid NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    listen_port integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT bridge_relays_listen_port_check CHECK (((listen_port >= 1) AND (listen_port <= 65535)))
+);
+
+CREATE TABLE plexsphere.bridge_resources (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    node_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE plexsphere.bridge_site_to_site_tunnels (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    bridge_resource_id uuid NOT NULL,
+    slug text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL,
+    remote_host text NOT NULL,
+    remote_port integer NOT NULL,
+    auth_secret_ref text NOT NULL,
+    allowed_subnets cidr[] DEFAULT '{}'::cidr[] NOT NULL,
+    routing_policy text DEFAULT 'bidirectional'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT bridge_site_to_site_tunnels_allowed_subnets_check CHECK ((array_position(allowed_subnets, NULL::cidr) IS NULL)),
+    CONSTRAINT bridge_site_to_site_tunnels_auth_secret_ref_check CHECK ((auth_secret_ref ~ '^secret:[^/]+/[^/]+/[^:]+(:[^:]+)?$'::text)),
+    CONSTRAINT bridge_site_to_site_tunnels_kind_check CHECK ((kind = ANY (ARRAY['wireguard'::text, 'ipsec'::text, 'openvpn'::text]))),
+    CONSTRAINT bridge_site_to_site_tunnels_remote_host_check CHECK (((char_length(remote_host) >= 1) AND (char_length(remote_host) <= 253))),
+    CONSTRAINT bridge_site_to_site_tunnels_remote_port_check CHECK (((remote_port >= 1) AND (remote_port <= 65535))),
+    CONSTRAINT bridge_site_to_site_tunnels_routing_policy_check CHECK ((routing_policy = ANY (ARRAY['bidirectional'::text, 'ingress_only'::text, 'egress_only'::text]))),
+    CONSTRAINT bridge_site_to_site_tunnels_slug_check CHECK (((char_length(slug) >= 1) AND (char_length(slug) <= 63)))
+);
+
+CREATE TABLE plexsphere.bridge_user_access_providers (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    bridge_resource_id uuid NOT NULL,
+    slug text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL,
+    interface_name text NOT NULL,
+    listen_port integer NOT NULL,
+    max_peers integer NOT NULL,
+    auth_secret_ref text NOT NULL,
+    routing_policy jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT bridge_user_access_providers_auth_secret_ref_check CHECK ((auth_secret_ref ~ '^secret:[^/]+/[^/]+/[^:]+(:[^:]+)?$'::text)),
+    CONSTRAINT bridge_user_access_providers_interface_name_check CHECK ((interface_name <> ''::text)),
+    CONSTRAINT bridge_user_access_providers_kind_check CHECK ((kind = ANY (ARRAY['netbird'::text, 'tailscale'::text, 'wireguard'::text]))),
+    CONSTRAINT bridge_user_access_providers_listen_port_check CHECK (((listen_port >= 1) AND (listen_port <= 65535))),
+    CONSTRAINT bridge_user_access_providers_max_peers_check CHECK ((max_peers >= 1)),
+    CONSTRAINT bridge_user_access_providers_routing_policy_check CHECK ((jsonb_typeof(routing_policy) = 'object'::text)),
+    CONSTRAINT bridge_user_access_providers_slug_check CHECK (((char_length(slug) >= 1) AND (char_length(slug) <= 63)))
+);
+
+CREATE TABLE plexsphere.departed (
+    object text NOT NULL,
+    domain_id uuid NOT NULL,
+    departed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE plexsphere.domains (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    slug text,
+    mesh_cidr cidr,
+    peers_revision uuid DEFAULT gen_random_uuid() NOT NULL,
+    heartbeat_interval interval,
+    stale_after interval,
+    unreachable_after interval,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    description text,
+    region text,
+    authz_token text,
+    next_address inet,
+    CONSTRAINT domains_reachability_whole CHECK ((num_nulls(heartbeat_interval, stale_after, unreachable_after) = ANY (ARRAY[0, 3])))
+)
+WITH (fillfactor='50');
+
+CREATE TABLE plexsphere.evaluator_watch (
+    is_only boolean DEFAULT true NOT NULL,
+    watching_since timestamp with time zone NOT NULL,
+    swept_at timestamp with time zone NOT NULL,
+    CONSTRAINT evaluator_watch_is_only_check CHECK (is_only)
+);
+
+CREATE TABLE plexsphere.idempotency_keys (
+    scope uuid NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    request_hash bytea NOT NULL,
+    object_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE plexsphere.nodes (
+    id uuid NOT NULL,
+    domain_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    mesh_ip inet,
+    public_key bytea,
+    reachability_state text DEFAULT ''::text NOT NULL,
+    last_heartbeat_at timestamp with time zone,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    authz_token text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (fillfactor='80');
+
+CREATE TABLE plexsphere.role_grants (
+    object text NOT NULL COLLATE pg_catalog."C",
+    relation text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE plexsphere.withheld_tuples (
+    object text NOT NULL COLLATE pg_catalog."C",
+    relation text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE VIEW plexsphere.implied_tuples AS
+ SELECT ('node:'::text || n.id) AS object,
+    t.relation,
+    t.subject
+   FROM (plexsphere.nodes n
+     CROSS JOIN LATERAL ( VALUES ('agent'::text,('node:'::text || n.id)), ('domain'::text,('domain:'::text || n.domain_id))) t(relation, subject))
+  WHERE (NOT (EXISTS ( SELECT
+           FROM plexsphere.withheld_tuples w
+          WHERE ((w.object = ('node:'::text || n.id)) AND (w.relation = t.relation) AND (w.subject = t.subject)))))
+UNION ALL
+ SELECT ('domain:'::text || d.id) AS object,
+    'platform'::text AS relation,
+    'platform:plexsphere'::text AS subject
+   FROM plexsphere.domains d
+UNION ALL
+ SELECT g.object,
+    g.relation,
+    g.subject
+   FROM plexsphere.role_grants g;
+
+CREATE TABLE plexsphere.node_bodies (
+    node_id uuid NOT NULL,
+    digest text NOT NULL COLLATE pg_catalog."C",
+    served_at timestamp with time zone NOT NULL,
+    bytes integer NOT NULL,
+    body bytea
+);
+ALTER TABLE ONLY plexsphere.node_bodies ALTER COLUMN body SET STORAGE EXTERNAL;
+
+CREATE TABLE plexsphere.node_pulls (
+    node_id uuid NOT NULL,
+    digest text NOT NULL,
+    granted_at timestamp with time zone NOT NULL,
+    since timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
+
+CREATE TABLE plexsphere.node_state_entries (
+    node_id uuid NOT NULL,
+    kind text NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    value text NOT NULL,
+    workload_tag text,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT node_state_entries_key_check CHECK (((char_length(key) >= 1) AND (char_length(key) <= 128))),
+    CONSTRAINT node_state_entries_kind_check CHECK ((kind = ANY (ARRAY['metadata'::text, 'data'::text, 'report'::text])))
+);
+
+CREATE TABLE plexsphere.outbox (
+    seq bigint NOT NULL,
+    domain_id uuid,
+    type text NOT NULL,
+    object text NOT NULL COLLATE pg_catalog."C",
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    tuples jsonb DEFAULT '[]'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    drained_at timestamp with time zone,
+    parked_at timestamp with time zone,
+    parked_because text,
+    CONSTRAINT outbox_tuples_are_a_list CHECK ((jsonb_typeof(tuples) = 'array'::text)),
+    CONSTRAINT outbox_waits_with_tuples CHECK (((drained_at IS NOT NULL) OR (tuples <> '[]'::jsonb)))
+);
+
+ALTER TABLE plexsphere.outbox ALTER COLUMN seq ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME plexsphere.outbox_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE plexsphere.policy_compiled_ruleset (
+    node_id uuid NOT NULL,
+    policy_id uuid NOT NULL,
+    revision_id uuid NOT NULL,
+    rule_payload bytea NOT NULL,
+    fingerprint bytea NOT NULL,
+    compiled_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE plexsphere.released_addresses (
+    domain_id uuid NOT NULL,
+    mesh_ip inet NOT NULL,
+    released_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE plexsphere.schema_migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE VIEW plexsphere.tenancy_nodes AS
+ SELECT id,
+    id AS node_id,
+    domain_id,
+    name,
+    (host(mesh_ip))::inet AS mesh_ip,
+    public_key,
+    reachability_state,
+    last_heartbeat_at,
+    changed_at,
+    created_at
+   FROM plexsphere.nodes n;
+
+ALTER TABLE ONLY plexsphere.audit_rows ATTACH PARTITION plexsphere.audit_rows_default DEFAULT;
+
+ALTER TABLE ONLY plexsphere.audit_rows ALTER COLUMN seq SET DEFAULT nextval('plexsphere.audit_rows_seq'::regclass);
+
+ALTER TABLE ONLY plexsphere.audit_rows
+    ADD CONSTRAINT audit_rows_pkey PRIMARY KEY (seq, occurred_at);
+
+ALTER TABLE ONLY plexsphere.audit_rows_default
+    ADD CONSTRAINT audit_rows_default_pkey PRIMARY KEY (seq, occurred_at);
+
+ALTER TABLE ONLY plexsphere.audit_writers
+    ADD CONSTRAINT audit_writers_pkey PRIMARY KEY (writer);
+
+ALTER TABLE ONLY plexsphere.bridge_ingress_rules
+    ADD CONSTRAINT bridge_ingress_rules_bridge_resource_id_slug_key UNIQUE (bridge_resource_id, slug);
+
+ALTER TABLE ONLY plexsphere.bridge_ingress_rules
+    ADD CONSTRAINT bridge_ingress_rules_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY plexsphere.bridge_relay_assignments
+    ADD CONSTRAINT bridge_relay_assignments_pkey PRIMARY KEY (bridge_resource_id, peer_node_id);
+
+ALTER TABLE ONLY plexsphere.bridge_relays
+    ADD CONSTRAINT bridge_relays_pkey PRIMARY KEY (bridge_resource_id);
+
+ALTER TABLE ONLY plexsphere.bridge_resources
+    ADD CONSTRAINT bridge_resources_node_id_key UNIQUE (node_id);
+
+ALTER TABLE ONLY plexsphere.bridge_resources
+    ADD CONSTRAINT bridge_resources_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY plexsphere.bridge_site_to_site_tunnels
+    ADD CONSTRAINT bridge_site_to_site_tunnels_bridge_resource_id_slug_key UNIQUE (bridge_resource_id, slug);
+
+ALTER TABLE ONLY plexsphere.bridge_site_to_site_tunnels
+    ADD CONSTRAINT bridge_site_to_site_tunnels_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY plexsphere.bridge_user_access_providers
+    ADD CONSTRAINT bridge_user_access_providers_bridge_resource_id_slug_key UNIQUE (bridge_resource_id, slug);
+
+ALTER TABLE ONLY plexsphere.bridge_user_access_providers
+    ADD CONSTRAINT bridge_user_access_providers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY plexsphere.departed
+    ADD CONSTRAINT departed_pkey PRIMARY KEY (object);
+
+ALTER TABLE ONLY plexsphere.domains
+    ADD CONSTRAINT domains_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY plexsphere.domains
+    ADD CONSTRAINT domains_slug_key UNIQUE (slug);
+
+ALTER TABLE ONLY plexsphere.evaluator_watch
+    ADD CONSTRAINT evaluator_watch_pkey PRIMARY KEY (is_only);
+
+ALTER TABLE ONLY plexsphere.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (scope, key);
+
+ALTER TABLE ONLY plexsphere.node_bodies
+    ADD CONSTRAINT node_bodies_pkey PRIMARY KEY (node_id, digest);
+
+ALTER TABLE ONLY plexsphere.node_pulls
+    ADD CONSTRAINT node_pulls_pkey PRIMARY KEY (node_id);
+
+ALTER TABLE ONLY plexsphere.node_state_entries
+    ADD CONSTRAINT node_state_entries_pkey PRIMARY KEY (node_id, kind, key);
+
+ALTER TABLE ONLY plexsphere.nodes
+    ADD CONSTRAINT nodes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY plexsphere.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY plexsphere.policy_compiled_ruleset
+    ADD CONSTRAINT policy_compiled_ruleset_pkey PRIMARY KEY (node_id, policy_id);
+
+ALTER TABLE ONLY plexsphere.released_addresses
+    ADD CONSTRAINT released_addresses_pkey PRIMARY KEY (domain_id, mesh_ip);
+
+ALTER TABLE ONLY plexsphere.role_grants
+    ADD CONSTRAINT role_grants_pkey PRIMARY KEY (object, relation, subject);
+
+ALTER TABLE ONLY plexsphere.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY plexsphere.withheld_tuples
+    ADD CONSTRAINT withheld_tuples_pkey PRIMARY KEY (object, relation, subject);
+
+CREATE INDEX audit_rows_by_domain ON ONLY plexsphere.audit_rows USING btree (domain_id, seq);
+
+CREATE INDEX audit_rows_by_object ON ONLY plexsphere.audit_rows USING btree (object, seq DESC);
+
+CREATE INDEX audit_rows_default_domain_id_seq_idx ON plexsphere.audit_rows_default USING btree (domain_id, seq);
+
+CREATE INDEX audit_rows_default_object_seq_idx ON plexsphere.audit_rows_default USING btree (object, seq DESC);
+
+CREATE INDEX bridge_ingress_rules_by_target ON plexsphere.bridge_ingress_rules USING btree (target_node_id);
+
+CREATE INDEX bridge_relay_assignments_by_peer ON plexsphere.bridge_relay_assignments USING btree (peer_node_id, bridge_resource_id);
+
+CREATE INDEX domains_by_range ON plexsphere.domains USING gist (mesh_cidr inet_ops);
+
+CREATE INDEX idempotency_keys_by_object ON plexsphere.idempotency_keys USING btree (object_id);
+
+CREATE INDEX nodes_by_address ON plexsphere.nodes USING btree (domain_id, ((host(mesh_ip))::inet));
+
+CREATE UNIQUE INDEX nodes_by_domain ON plexsphere.nodes USING btree (domain_id, id);
+
+CREATE INDEX nodes_by_key ON plexsphere.nodes USING btree (domain_id, sha256(public_key));
+
+CREATE INDEX outbox_by_domain ON plexsphere.outbox USING btree (domain_id, seq);
+
+CREATE INDEX outbox_waiting ON plexsphere.outbox USING btree (object, seq) WHERE (drained_at IS NULL);
+
+CREATE INDEX outbox_waiting_by_age ON plexsphere.outbox USING btree (seq) WHERE ((drained_at IS NULL) AND (parked_at IS NULL));
+
+CREATE INDEX released_addresses_by_age ON plexsphere.released_addresses USING btree (domain_id, released_at);
+
+ALTER INDEX plexsphere.audit_rows_by_domain ATTACH PARTITION plexsphere.audit_rows_default_domain_id_seq_idx;
+
+ALTER INDEX plexsphere.audit_rows_by_object ATTACH PARTITION plexsphere.audit_rows_default_object_seq_idx;
+
+ALTER INDEX plexsphere.audit_rows_pkey ATTACH PARTITION plexsphere.audit_rows_default_pkey;
+
+CREATE TRIGGER bridge_relay_assignments_deleted AFTER DELETE ON plexsphere.bridge_relay_assignments REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relay_assignments_came_or_went();
+
+CREATE TRIGGER bridge_relay_assignments_inserted AFTER INSERT ON plexsphere.bridge_relay_assignments REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relay_assignments_came_or_went();
+
+CREATE TRIGGER bridge_relay_assignments_not_truncated BEFORE TRUNCATE ON plexsphere.bridge_relay_assignments FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
+
+CREATE TRIGGER bridge_relay_assignments_updated AFTER UPDATE OF bridge_resource_id, peer_node_id, fallback_endpoint, fallback_endpoint_port ON plexsphere.bridge_relay_assignments FOR EACH ROW WHEN (((((old.bridge_resource_id IS DISTINCT FROM new.bridge_resource_id) OR (old.peer_node_id IS DISTINCT FROM new.peer_node_id)) OR (old.fallback_endpoint IS DISTINCT FROM new.fallback_endpoint)) OR (old.fallback_endpoint_port IS DISTINCT FROM new.fallback_endpoint_port))) EXECUTE FUNCTION plexsphere.relay_assignment_changed();
+
+CREATE TRIGGER bridge_relays_deleted AFTER DELETE ON plexsphere.bridge_relays REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relays_came_or_went();
+
+CREATE TRIGGER bridge_relays_inserted AFTER INSERT ON plexsphere.bridge_relays REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relays_came_or_went();
+
+CREATE TRIGGER bridge_relays_not_truncated BEFORE TRUNCATE ON plexsphere.bridge_relays FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
+
+CREATE TRIGGER bridge_relays_updated AFTER UPDATE OF bridge_resource_id, enabled ON plexsphere.bridge_relays FOR EACH ROW WHEN (((old.bridge_resource_id IS DISTINCT FROM new.bridge_resource_id) OR (old.enabled IS DISTINCT FROM new.enabled))) EXECUTE FUNCTION plexsphere.relay_changed();
+
+CREATE TRIGGER bridge_resources_deleted AFTER DELETE ON plexsphere.bridge_resources REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.bridge_resources_came_or_went();
+
+CREATE TRIGGER bridge_resources_inserted AFTER INSERT ON plexsphere.bridge_resources REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.bridge_resources_came_or_went();
+
+CREATE TRIGGER bridge_resources_not_truncated BEFORE TRUNCATE ON plexsphere.bridge_resources FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
+
+CREATE TRIGGER bridge_resources_updated AFTER UPDATE OF id, node_id ON plexsphere.bridge_resources FOR EACH ROW WHEN (((old.id IS DISTINCT FROM new.id) OR (old.node_id IS DISTINCT FROM new.node_id))) EXECUTE FUNCTION plexsphere.bridge_resource_moved();
+
+CREATE TRIGGER domains_deleted_grants AFTER DELETE ON plexsphere.domains REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.grants_ended('domain:');
+
+CREATE TRIGGER domains_departed AFTER DELETE ON plexsphere.domains REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.domains_departed();
+
+CREATE TRIGGER nodes_deleted AFTER DELETE ON plexsphere.nodes REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.nodes_came_or_went();
+
+CREATE TRIGGER nodes_deleted_grants AFTER DELETE ON plexsphere.nodes REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.grants_ended('node:');
+
+CREATE TRIGGER nodes_deleted_release AFTER DELETE ON plexsphere.nodes REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.addresses_released();
+
+CREATE TRIGGER nodes_departed AFTER DELETE ON plexsphere.nodes REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.nodes_departed();
+
+CREATE TRIGGER nodes_inserted AFTER INSERT ON plexsphere.nodes REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.nodes_came_or_went();
+
+CREATE TRIGGER nodes_not_truncated BEFORE TRUNCATE ON plexsphere.nodes FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
+
+CREATE TRIGGER nodes_updated AFTER UPDATE OF id, domain_id, mesh_ip, public_key ON plexsphere.nodes FOR EACH ROW WHEN (((((old.id IS DISTINCT FROM new.id) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.mesh_ip IS DISTINCT FROM new.mesh_ip)) OR (old.public_key IS DISTINCT FROM new.public_key))) EXECUTE FUNCTION plexsphere.node_changed();
+
+CREATE TRIGGER nodes_updated_release AFTER UPDATE OF domain_id, mesh_ip ON plexsphere.nodes FOR EACH ROW WHEN (((old.mesh_ip IS NOT NULL) AND ((old.domain_id IS DISTINCT FROM new.domain_id) OR (host(old.mesh_ip) IS DISTINCT FROM host(new.mesh_ip))))) EXECUTE FUNCTION plexsphere.address_released();
+
+ALTER TABLE ONLY plexsphere.bridge_ingress_rules
+    ADD CONSTRAINT bridge_ingress_rules_bridge_resource_id_fkey FOREIGN KEY (bridge_resource_id) REFERENCES plexsphere.bridge_resources(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY plexsphere.bridge_ingress_rules
+    ADD CONSTRAINT bridge_ingress_rules_target_node_id_fkey FOREIGN KEY (target_node_id) REFERENCES plexsphere.nodes(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY plexsphere.bridge_relay_assignments
+    ADD CONSTRAINT bridge_relay_assignments_bridge_resource_id_fkey FOREIGN KEY (bridge_resource_id) REFERENCES plexsphere.bridge_relays(bridge_resource_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY plexsphere.bridge_relay_assignments
+    ADD CONSTRAINT bridge_relay_assignments_peer_node_id_fkey FOREIGN KEY (peer_node_id) REFERENCES plexsphere.nodes(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY plexsphere.bridge_relays
+    ADD CONSTRAINT bridge_relays_bridge_resource_id_fkey FOREIGN KEY (bridge_resource_id) REFERENCES plexsphere.bridge_resources(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY plexsphere.bridge_resources
+    ADD CONSTRAINT bridge_resources_node_id_fkey FOREIGN KEY (node_id) REFERENCES plexsphere.nodes(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY plexsphere.bridge_site_to_site_tunnels
+    ADD CONSTRAINT bridge_site_to_site_tunnels_bridge_resource_id_fkey FOREIGN KEY (bridge_resource_id) REFERENCES plexsphere.bridge_resources(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY plexsphere.bridge_user_access_providers
+    ADD CONSTRAINT bridge_user_access_providers_bridge_resource_id_fkey FOREIGN KEY (bridge_resource_id) REFERENCES plexsphere.bridge_resources(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY plexsphere.node_bodies
+    ADD CONSTRAINT node_bodies_node_id_fkey FOREIGN KEY (node_id) REFERENCES plexsphere.nodes(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY plexsphere.node_state_entries
+    ADD CONSTRAINT node_state_entries_node_id_fkey FOREIGN KEY (node_id) REFERENCES plexsphere.nodes(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY plexsphere.nodes
+    ADD CONSTRAINT nodes_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES plexsphere.domains(id);
+
+ALTER TABLE ONLY plexsphere.policy_compiled_ruleset
+    ADD CONSTRAINT policy_compiled_ruleset_node_id_fkey FOREIGN KEY (node_id) REFERENCES plexsphere.nodes(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY plexsphere.released_addresses
+    ADD CONSTRAINT released_addresses_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES plexsphere.domains(id) ON DELETE CASCADE;

@@ -148,10 +148,10 @@ def enum_complaints(
 
 
 def checked_words(sql: str, table: str, column: str) -> set[str]:
-    """The words a column of the ledger admits, out of its CHECK."""
+    """The words that a column of the ledger admits, out of its CHECK in db/schema.sql."""
     _, _, rest = sql.partition(f"CREATE TABLE plexsphere.{table} (")
     body = rest.partition("\n);")[0]
-    found = re.search(rf"CHECK \({column} IN \(([^)]*)\)\)", body)
+    found = re.search(rf"CHECK \(\({column} = ANY \(ARRAY\[([^\]]*)\]\)\)\)", body)
     return set(re.findall(r"'([^']*)'", found[1])) if found else set()
 
 

@@ -1,11 +1,10 @@
-"""The migrations: numbered, forward-only, safe to start at once, and what schema.sql says."""
+"""The migrations: numbered, forward-only, safe to start at once."""
 
 from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -22,40 +21,6 @@ if TYPE_CHECKING:
 pytest_plugins = "tests.integration.ledger_fixtures"
 
 NAMES = [f"{migration.version:04}_{migration.name}" for migration in migrations()]
-
-# Everything a reader of the schema can tell apart, one line each.
-CATALOGUE = """
-SELECT 'column', format('%s.%s', c.relname, a.attname),
-    concat_ws(' ', a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
-        a.attgenerated, n.collname, pg_get_expr(d.adbin, d.adrelid))
-FROM pg_class c
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-LEFT JOIN pg_collation n ON n.oid = a.attcollation
-WHERE c.relnamespace = 'plexsphere'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
-UNION ALL
-SELECT 'relation', c.relname, concat_ws(' ', c.relkind, c.reloptions::text, c.relpersistence)
-FROM pg_class c WHERE c.relnamespace = 'plexsphere'::regnamespace
-UNION ALL
-SELECT 'constraint', format('%s.%s', k.conrelid::regclass, k.conname), pg_get_constraintdef(k.oid)
-FROM pg_constraint k WHERE k.connamespace = 'plexsphere'::regnamespace
-UNION ALL
-SELECT 'index', i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid)
-FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-WHERE c.relnamespace = 'plexsphere'::regnamespace
-UNION ALL
-SELECT 'trigger', format('%s.%s', t.tgrelid::regclass, t.tgname),
-    concat_ws(' ', t.tgenabled, pg_get_triggerdef(t.oid))
-FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-WHERE c.relnamespace = 'plexsphere'::regnamespace AND NOT t.tgisinternal
-UNION ALL
-SELECT 'function', p.oid::regprocedure::text, pg_get_functiondef(p.oid)
-FROM pg_proc p WHERE p.pronamespace = 'plexsphere'::regnamespace
-UNION ALL
-SELECT 'view', c.relname, pg_get_viewdef(c.oid)
-FROM pg_class c WHERE c.relnamespace = 'plexsphere'::regnamespace AND c.relkind = 'v'
-ORDER BY 1, 2
-"""
 
 
 def further(sql: str, name: str = "further") -> list[Migration]:
@@ -152,12 +117,3 @@ def test_no_error_says_the_password(fresh_database: FreshDatabase) -> None:
     with pytest.raises(ComposerError) as caught:
         migrate(dsn)
     assert "hunter2" not in str(caught.value)
-
-
-def test_schema_sql_is_what_the_migrations_make(fresh_database: FreshDatabase) -> None:
-    replayed, written = fresh_database(), fresh_database()
-    migrate(replayed)
-    run_sql(written, files("db").joinpath("schema.sql").read_text(encoding="utf-8"))
-    catalogue = run_sql(replayed, CATALOGUE)
-    assert len(catalogue) > 150
-    assert run_sql(written, CATALOGUE) == catalogue
