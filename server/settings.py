@@ -278,6 +278,23 @@ class Settings:
     log_level: str = _choice(
         "info", ("debug", "info", "warning", "error"), "the least level that is logged", ""
     )
+    log_queue: int = _count(
+        10_000,
+        100,
+        10_000_000,
+        "lines",
+        "log lines of each process that wait for whoever reads stdout",
+        "the line is lost and counted in `log_lines_dropped`",
+    )
+    log_repeats: int = _count(
+        60,
+        1,
+        1_000_000,
+        "lines a minute",
+        "`peer_dropped` lines of one addressed Node, peer row and outcome, and `request_refused` "
+        "lines of one operation, status, code and path, that are written",
+        "further ones are counted in one line with `repeated`; counters count all",
+    )
     bind: str = _address("127.0.0.1:8080", "where the service listens", "")
     workers: int = _count(
         2, 1, 1024, "processes", "worker processes", "further requests wait for a free thread"

@@ -51,11 +51,12 @@ def small_gunicorn(
     settings: Mapping[str, str] | None = None,
     certificate: tuple[Path, Path] | None = None,
     files: int | None = None,
+    stdout: int | None = None,
     application: str = "tests.small_wsgi:application",
 ) -> Iterator[Served]:
     """gunicorn with ``PLEXSPHERE_*`` settings, by their names without the prefix.
 
-    ``files`` is how many descriptors a process may have.
+    ``files`` is how many descriptors a process may have; ``stdout`` is in place of a file.
     """
     port = free_ports(1)[0]
     env = {f"PLEXSPHERE_{name}": value for name, value in (settings or {}).items()}
@@ -70,7 +71,7 @@ def small_gunicorn(
             [*command, application],
             cwd=ROOT,
             env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **env},
-            stdout=lines,
+            stdout=lines if stdout is None else stdout,
             stderr=lines,
         )
     served = Served(port, process, log, certificate and certificate[0])

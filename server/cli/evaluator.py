@@ -59,7 +59,12 @@ def _sweep_until_stopped(sweeps: PostgresSweeps, settings: Settings) -> None:
     from server.workers.evaluator import evaluator_loop
     from server.workers.loop import run_until_stopped
 
-    configure(settings.log_format, settings.log_level)
+    configure(
+        settings.log_format,
+        settings.log_level,
+        queue=settings.log_queue,
+        repeats=settings.log_repeats,
+    )
     interval = settings.evaluator_interval
     if settings.test_clock:
         log = structlog.stdlib.get_logger("plexsphere")

@@ -51,7 +51,12 @@ def relay(
         if once:
             _drain_once(parts, as_json)
         else:
-            configure(settings.log_format, settings.log_level)
+            configure(
+                settings.log_format,
+                settings.log_level,
+                queue=settings.log_queue,
+                repeats=settings.log_repeats,
+            )
             run_until_stopped(relay_loop(parts.relay, parts.outbox.lag), "relay")
 
 

@@ -17,7 +17,12 @@ class PipelineLogger(Logger):  # type: ignore[misc]
     def setup(self, cfg: Any) -> None:
         """Replace gunicorn's formatters by ours."""
         settings = read_settings()
-        configure(settings.log_format, settings.log_level)
+        configure(
+            settings.log_format,
+            settings.log_level,
+            queue=settings.log_queue,
+            repeats=settings.log_repeats,
+        )
         for logger in (self.error_log, self.access_log):
             logger.handlers[:] = []
             logger.propagate = True

@@ -39,6 +39,9 @@ from server.telemetry.metrics import Metrics
 
 _log = structlog.stdlib.get_logger("plexsphere.http")
 
+# Refusals before it is known who asks, or that the path is one.
+_ANYBODY = (400, 401, 501)
+
 Authenticate = Callable[[list[str]], Principal | None]
 
 
@@ -189,11 +192,14 @@ def _framework_kind(error: Exception) -> RefusalKind | None:
 def _refuse(refused: Refused) -> Response:
     kind = refused.kind
     log = _log.error if kind is INTERNAL else _log.warning if kind.retry_after else _log.info
+    # the path tells lines of different Nodes apart, but anybody may make up any number of them
+    path = {} if kind.status in _ANYBODY else {"path": flask.request.path}
     log(
         "request_refused",
         operation=request_context.operation_id(),
         status=kind.status,
         code=kind.code,
+        **path,
         cause=refused.inside,
         correlation_id=request_context.correlation_id(),
     )

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Any, TextIO
 from uuid import UUID
 
 import structlog
+
+from server.telemetry.line_queue import LineQueue
+from server.telemetry.repeats import Repeats
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -21,8 +25,19 @@ _SHARED: list[Any] = [
 ]
 
 
-def configure(log_format: str, level: str, stream: TextIO | None = None) -> None:
-    """Set up logging for this process; idempotent."""
+def configure(
+    log_format: str,
+    level: str,
+    stream: TextIO | None = None,
+    *,
+    queue: int = 10_000,
+    repeats: int = 60,
+) -> None:
+    """Set up logging for this process; idempotent.
+
+    Lines go to stdout by a queue of ``queue`` lines and a thread, or straight to ``stream``; of
+    lines that are the same, ``repeats`` in a minute.
+    """
     renderer: list[Any]
     if log_format == "console":
         renderer = [
@@ -37,7 +52,11 @@ def configure(log_format: str, level: str, stream: TextIO | None = None) -> None
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(default=_plain),
         ]
-    handler = logging.StreamHandler(stream or sys.stdout)
+    handler: logging.Handler
+    if stream is not None or not _has_descriptor(sys.stdout):
+        handler = logging.StreamHandler(stream or sys.stdout)
+    else:
+        handler = LineQueue(sys.stdout.fileno(), queue, Repeats(repeats, time.monotonic))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,
@@ -45,6 +64,8 @@ def configure(log_format: str, level: str, stream: TextIO | None = None) -> None
         )
     )
     root = logging.getLogger()
+    for replaced in root.handlers:
+        replaced.flush()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in ("werkzeug", "urllib3", "openapi_spec_validator"):
@@ -59,6 +80,13 @@ def configure(log_format: str, level: str, stream: TextIO | None = None) -> None
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def _has_descriptor(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() >= 0
+    except (OSError, ValueError):  # a test's own stream
+        return False
 
 
 def _plain(value: object) -> str:

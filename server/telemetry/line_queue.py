@@ -1,0 +1,109 @@
+"""Log lines leave by a thread of their own: whoever reads them slowly, or not at all, stops nobody.
+
+A line that finds the queue full is dropped and counted; the count is a line of its own as soon as
+there is room.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import select
+import threading
+import time
+
+from server.telemetry.repeats import Repeats
+
+# How long the end of the process waits for the last lines.
+FLUSH_SECONDS = 1.0
+# How often counts are looked at.
+TICK_SECONDS = 1.0
+# As many lines at most are written in one call.
+BATCH_LINES = 100
+
+
+class LineQueue(logging.Handler):
+    """A bounded queue before a file descriptor. The thread starts with a process's first line."""
+
+    def __init__(self, descriptor: int, capacity: int, repeats: Repeats) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._capacity = capacity
+        self._repeats = repeats
+        self._begin_anew()
+        # a fork has neither the thread nor the locks; its parent writes the lines it has queued
+        os.register_at_fork(after_in_child=self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._queued = self._written = self._dropped = 0
+        self._thread: threading.Thread | None = None
+        self._repeats.forget()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a line; called under the handler's lock."""
+        if isinstance(record.msg, dict) and not self._repeats.admits(record.msg):
+            return
+        self._put(record)
+
+    def _put(self, record: logging.LogRecord) -> None:
+        if self._lines.qsize() >= self._capacity:
+            self._dropped += 1
+            return
+        try:
+            line = self.format(record) + "\n"
+        except Exception:
+            self.handleError(record)
+            return
+        self._queued += 1
+        self._lines.put(line.encode("utf-8", "backslashreplace"))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
+            self._thread.start()
+
+    def flush(self) -> None:
+        """Wait for the lines so far, for a second at most."""
+        self._count(all_of_them=True)
+        until = time.monotonic() + FLUSH_SECONDS
+        while self._written < self._queued and time.monotonic() < until:
+            time.sleep(0.005)
+
+    def _run(self) -> None:
+        counted = time.monotonic()
+        while True:
+            batch = []
+            with contextlib.suppress(queue.Empty):
+                batch.append(self._lines.get(timeout=TICK_SECONDS))
+                while len(batch) < BATCH_LINES:
+                    batch.append(self._lines.get_nowait())
+            self._write(b"".join(batch))
+            self._written += len(batch)
+            if time.monotonic() - counted >= TICK_SECONDS:
+                counted = time.monotonic()
+                self._count()
+
+    def _count(self, *, all_of_them: bool = False) -> None:
+        """A line for what was dropped, and for each kind of line that was repeated."""
+        self.acquire()
+        try:
+            counts = self._repeats.over(all_of_them=all_of_them)
+            dropped, self._dropped = self._dropped, 0
+            if dropped:
+                counts.append({"event": "log_lines_dropped", "level": "error", "count": dropped})
+            for count in counts:
+                level = str(count.pop("level", "warning")).upper()
+                event = {"msg": count.pop("event"), "levelname": level, "name": "plexsphere.logs"}
+                self._put(logging.makeLogRecord({**count, **event}))
+        finally:
+            self.release()
+
+    def _write(self, data: bytes) -> None:
+        while data:
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except BlockingIOError:
+                select.select([], [self._descriptor], [])
+            except OSError:  # nobody will ever read it
+                return
