@@ -1,47 +1,36 @@
-"""ListDomainAudit: who asked what of a Domain and its Nodes, and what came of it."""
+"""ListDomainAudit: who did what to a Domain and its Nodes, and with which outcome."""
 
 from __future__ import annotations
 
 import base64
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
-from composer.audit import AuditQuery, AuditRecord, AuditSink, DomainAuditReader, SilentAudit
-from composer.errors import ComposerError
-from composer.identity import DomainRepo, RelationChecker, domain_object
-from handlers.answers import Answer, Call
-from handlers.domain_gates import AUDITOR, canonical_domain_id, granted_domain
-from handlers.gates import GRANTED, Asked, audit, known_principal
-from handlers.refusals import (
-    AUDIT_NOT_PROVISIONED,
-    INVALID_CURSOR,
-    INVALID_FILTER,
-    Refused,
-    refusal_for,
-)
+from composer.audit import AuditQuery, AuditRecord
+from composer.identity import AddressedDomain
+from handlers.answers import Answer
+from handlers.operation import Request
+from handlers.refusals import INVALID_CURSOR, INVALID_FILTER, Refused
 from handlers.wire_values import Json, instant
 
-READ_AUDIT = Asked(AUDITOR, "domain_audit.read")
-# Of a seq from 0 to 2**63 - 1, and of each one spelling.
+# A seq from 0 to 2**63 - 1, in its one spelling.
 _CURSOR = re.compile(r"[A-Za-f][A-Za-z0-9_-]{9}[AEIMQUYcgkosw048]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class DomainAuditPorts:
-    """Everything the read needs; without it the operation is bound to refuse_domain_audit."""
+class AuditPage:
+    """Up to ``limit`` rows that match ``query``, past the sequence ``after``."""
 
-    relations: RelationChecker
-    domains: DomainRepo
-    trail: DomainAuditReader
-    audit: AuditSink = field(default_factory=SilentAudit)
+    query: AuditQuery
+    after: int
+    limit: int
 
 
-def list_domain_audit(
-    ports: DomainAuditPorts,
-    call: Call,
-    domain_id: str,
+def audit_page(
+    domain_id: UUID,
     limit: int,
     cursor: str | None = None,
     relation: str | None = None,
@@ -51,45 +40,46 @@ def list_domain_audit(
     correlation_id: str | None = None,
     from_: str | None = None,
     to: str | None = None,
-) -> Answer:
-    """A page of rows, oldest first."""
-    principal = known_principal(call.principal)
-    addressed = canonical_domain_id(domain_id)
+) -> AuditPage:
+    """The page that the caller wants."""
     after = seq_of(cursor)
-    since, until = _moment(from_), _moment(to)
-    query = AuditQuery(relation, outcome, subject, object, correlation_id, since, until)
-    granted_domain(ports, call, principal, addressed, READ_AUDIT)
-    try:
-        # One more than asked for says whether there is another page.
-        rows = ports.trail.page(addressed, query, after, limit + 1, call.deadline)
-    except ComposerError as error:
-        raise refusal_for(error) from error
-    audit(ports, call, principal, domain_object(addressed), outcome=GRANTED, asked=READ_AUDIT)
-    headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
-    return Answer(200, _page(rows, limit), headers=headers)
+    query = AuditQuery(
+        relation=relation,
+        outcome=outcome,
+        subject=subject,
+        object=object,
+        correlation_id=correlation_id,
+        since=_moment(from_),
+        until=_moment(to),
+    )
+    return AuditPage(query, after, limit)
 
 
-def refuse_domain_audit() -> Answer:
-    """Gate 0: nothing is asked further in while a load-bearing port is missing."""
-    raise Refused(AUDIT_NOT_PROVISIONED, "load-bearing ports are not wired")
+def list_domain_audit(request: Request, domain: AddressedDomain, wanted: AuditPage) -> Answer:
+    """A page of rows, oldest first."""
+    # One row more than asked for says whether another page follows.
+    rows = request.ports.domain_audit.page(
+        domain.id, wanted.query, wanted.after, wanted.limit + 1, request.deadline
+    )
+    return Answer(200, _page(rows, wanted.limit))
 
 
 def cursor_of(seq: int) -> str:
-    """What continues behind ``seq``: its eight bytes in base64url, eleven characters."""
+    """The cursor of the rows past ``seq``: its eight bytes in base64url, eleven characters."""
     return base64.urlsafe_b64encode(seq.to_bytes(8)).decode("ascii").rstrip("=")
 
 
 def seq_of(cursor: str | None) -> int:
-    """Where a page begins; 0 without a cursor. What the contract's pattern lets through is one."""
+    """The sequence after which a page begins; 0 without a cursor."""
     if cursor is None:
         return 0
     if not _CURSOR.fullmatch(cursor):
-        raise Refused(INVALID_CURSOR, "the cursor is none of ours")
+        raise Refused(INVALID_CURSOR, "this list has not given the cursor")
     return int.from_bytes(base64.urlsafe_b64decode(f"{cursor}="))
 
 
 def _moment(text: str | None) -> datetime | None:
-    """A moment that the contract's pattern lets through and no calendar knows is refused too."""
+    """A moment of the query. The contract's pattern accepts days that no calendar has."""
     if text is None:
         return None
     try:
@@ -98,7 +88,7 @@ def _moment(text: str | None) -> datetime | None:
         raise Refused(INVALID_FILTER, "from or to is no moment") from None
     try:
         return moment.astimezone(UTC)
-    except OverflowError:  # hours off the calendar's first or last day, where there are no rows
+    except OverflowError:  # hours from the calendar's first or last day, where there are no rows
         return moment.replace(tzinfo=UTC)
 
 

@@ -1,46 +1,102 @@
-"""GetDomain: what a Domain is."""
+"""CreateDomain, GetDomain, DeleteDomain and ListDomainNodes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
-from composer.audit import AuditSink, SilentAudit
-from composer.errors import ComposerError
-from composer.identity import DomainRepo, RelationChecker, domain_object
-from composer.registry import DomainReader
-from handlers.answers import Answer, Call
-from handlers.domain_gates import DOMAIN_VIEW, canonical_domain_id, granted_domain
-from handlers.gates import GRANTED, Asked, audit, known_principal
-from handlers.refusals import DOMAINS_NOT_PROVISIONED, Refused, refusal_for
-from handlers.wire_registry import domain_value
+from composer.durations import duration
+from composer.errors import InvalidReachabilityPolicy
+from composer.identity import AddressedDomain, domain_object
+from composer.reachability import ReachabilityPolicy, reachability_policy
+from composer.registry import NewDomain, cursor_after, mesh_range, position
+from handlers.answers import NO_CONTENT, Answer
+from handlers.operation import Request
+from handlers.refusals import (
+    INVALID_CURSOR,
+    INVALID_DOMAIN,
+    INVALID_REACHABILITY_POLICY,
+    Refused,
+)
+from handlers.wire_registry import domain_value, node_page
 
-READ_DOMAIN = Asked(DOMAIN_VIEW, "domain.read")
+
+def new_domain(addressed: None, body: Mapping[str, Any]) -> NewDomain:
+    """The Domain that the caller wants. A schema cannot say what an address range is."""
+    try:
+        return NewDomain(
+            name=body["name"],
+            slug=body["slug"],
+            mesh_cidr=mesh_range(body["mesh_cidr"]),
+            description=body.get("description"),
+            region=body.get("region"),
+            reachability=_reachability_policy(body.get("reachability", {})),
+        )
+    except ValueError as error:
+        raise Refused(INVALID_DOMAIN, f"mesh_cidr: {error}") from error
+
+
+def _reachability_policy(durations: Mapping[str, str]) -> ReachabilityPolicy | None:
+    names = ("heartbeat_interval", "stale_after", "unreachable_after")
+    try:
+        read = (None if durations.get(n) is None else duration(durations[n]) for n in names)
+        return reachability_policy(*read)
+    except (ValueError, InvalidReachabilityPolicy) as error:
+        raise Refused(INVALID_REACHABILITY_POLICY, f"reachability: {error}") from error
+
+
+def create_domain(request: Request, addressed: None, wanted: NewDomain) -> Answer:
+    """201 with the Domain; 200 where an earlier request with the same Idempotency-Key made it.
+
+    What SpiceDB does not take stays in the ledger: the same request finds it, and settles again.
+    """
+    ports, deadline = request.ports, request.deadline
+    created = ports.domain_registry.create(wanted, request.call.idempotency_key, deadline)
+    resource = domain_object(created.domain_id)
+    request.record_done(resource, repeated=not created.is_new)
+    ports.outbox.settle(resource, deadline)
+    domain = ports.domain_reader.read(created.domain_id, deadline)
+    headers = {"Location": f"/v1/domains/{domain.id}"}
+    return Answer(201 if created.is_new else 200, domain_value(domain), headers=headers)
+
+
+def get_domain(request: Request, domain: AddressedDomain) -> Answer:
+    """The Domain's row."""
+    return Answer(200, domain_value(request.ports.domain_reader.read(domain.id, request.deadline)))
+
+
+def delete_domain(request: Request, domain: AddressedDomain) -> Answer:
+    """204 when the Domain, the roles in it and its relationships are gone."""
+    request.ports.domain_registry.delete(domain.id, request.deadline)
+    request.record_done(domain_object(domain.id))
+    request.ports.outbox.settle(domain_object(domain.id), request.deadline)
+    return NO_CONTENT
 
 
 @dataclass(frozen=True, slots=True)
-class DomainPorts:
-    """Everything the read needs; without it the operation is bound to refuse_domains."""
+class NodesPage:
+    """Up to ``limit`` Nodes by id, those above ``after`` or from the first."""
 
-    relations: RelationChecker
-    domains: DomainRepo
-    reader: DomainReader
-    audit: AuditSink = field(default_factory=SilentAudit)
+    after: UUID | None
+    limit: int
 
 
-def get_domain(ports: DomainPorts, call: Call, domain_id: str) -> Answer:
-    """The Domain's row."""
-    principal = known_principal(call.principal)
-    addressed = canonical_domain_id(domain_id)
-    granted_domain(ports, call, principal, addressed, READ_DOMAIN)
+def nodes_page(domain_id: UUID, limit: int, cursor: str | None = None) -> NodesPage:
+    """The page that the caller wants."""
     try:
-        domain = ports.reader.read(addressed, call.deadline)
-    except ComposerError as error:
-        raise refusal_for(error) from error
-    audit(ports, call, principal, domain_object(addressed), outcome=GRANTED, asked=READ_DOMAIN)
-    headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
-    return Answer(200, domain_value(domain), headers=headers)
+        return NodesPage(None if cursor is None else position(cursor, domain_id), limit)
+    except ValueError as error:
+        raise Refused(INVALID_CURSOR, f"cursor: {error}") from error
 
 
-def refuse_domains() -> Answer:
-    """Gate 0: nothing is asked further in while a load-bearing port is missing."""
-    raise Refused(DOMAINS_NOT_PROVISIONED, "load-bearing ports are not wired")
+def list_domain_nodes(request: Request, domain: AddressedDomain, wanted: NodesPage) -> Answer:
+    """One page of Nodes, and the cursor of the next page where there is one."""
+    # One Node more than asked for says whether another page follows.
+    nodes = request.ports.domain_nodes.page(
+        domain.id, wanted.after, wanted.limit + 1, request.deadline
+    )
+    shown = nodes[: wanted.limit]
+    next_cursor = cursor_after(domain.id, shown[-1].id) if len(nodes) > wanted.limit else None
+    return Answer(200, node_page(domain.id, shown, next_cursor))

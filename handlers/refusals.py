@@ -7,7 +7,7 @@ Codes, statuses and details are those of ``api/plexsphere-v1.yaml``; a test hold
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from composer.errors import (
     AuthzUnavailable,
@@ -168,8 +168,42 @@ INTERNAL = RefusalKind(500, None, "The request could not be completed.")
 
 # All of the above, in their order.
 CATALOGUE: tuple[RefusalKind, ...] = tuple(
-    one for one in tuple(globals().values()) if isinstance(one, RefusalKind)
+    kind for kind in tuple(globals().values()) if isinstance(kind, RefusalKind)
 )
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRefusals:
+    """What a body becomes that is not as declared.
+
+    - ``malformed``: any fault without a refusal of its own.
+    - ``missing``: a required member is absent; None where that is ``malformed`` too.
+    - ``members``: a fault of that member. Of several faults the first in this order is told.
+    - ``empty``: that member is an empty text. Told only where nothing else is wrong.
+    - ``too_large``: the body is beyond the operation's limit.
+    - ``max_bytes``: limits of texts in bytes of UTF-8, told first.
+    """
+
+    malformed: RefusalKind
+    missing: RefusalKind | None = None
+    members: Mapping[str, RefusalKind] = field(default_factory=dict)
+    empty: Mapping[str, RefusalKind] = field(default_factory=dict)
+    too_large: RefusalKind = PAYLOAD_TOO_LARGE
+    max_bytes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> tuple[RefusalKind, ...]:
+        """Every refusal of a body, in the order in which they are told."""
+        missing = () if self.missing is None else (self.missing,)
+        return (self.malformed, *missing, *self.members.values(), *self.empty.values())
+
+    def kind_of(self, pointer: str, rule: str) -> RefusalKind:
+        """The refusal of one fault: where in the body, and which rule of the schema it breaks."""
+        if pointer:
+            return self.members.get(pointer.split("/")[1], self.malformed)
+        is_missing = rule.endswith("/required")
+        return (self.missing or self.malformed) if is_missing else self.malformed
+
 
 _KIND_OF: tuple[tuple[type[Exception], RefusalKind], ...] = (
     (NodeNotFound, NODE_NOT_FOUND),

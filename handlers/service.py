@@ -7,19 +7,22 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from composer.deadline import Deadline
-from composer.errors import ComposerError
 from handlers.answers import Answer, Call
-from handlers.refusals import refusal_for
 
-_ASSET_HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-# One script and one style of our own host: nothing inline, nothing from elsewhere, no frame around.
-_PAGE_HEADERS = _ASSET_HEADERS | {
+ASSET_HEADERS: Mapping[str, str] = {
+    "Cache-Control": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+}
+# One script and one style, both from this host: nothing inline, nothing foreign, no frame around.
+PAGE_HEADERS: Mapping[str, str] = {
+    **ASSET_HEADERS,
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "no-referrer",
 }
+KEYS_HEADERS: Mapping[str, str] = {"Cache-Control": "public, max-age=300"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +131,7 @@ def get_metrics(ports: ServicePorts, call: Call) -> Answer:
 
 def get_jwks(ports: ServicePorts, call: Call) -> Answer:
     """What others need to verify the tokens of this service."""
-    try:
-        keys = ports.keys.jwks()
-    except ComposerError as error:
-        raise refusal_for(error) from error
-    return Answer(200, keys, headers={"Cache-Control": "public, max-age=300"})
+    return Answer(200, ports.keys.jwks())
 
 
 def get_openapi(ports: ServicePorts, call: Call) -> Answer:
@@ -142,9 +141,7 @@ def get_openapi(ports: ServicePorts, call: Call) -> Answer:
 
 def get_docs(ports: ServicePorts, call: Call) -> Answer:
     """The docs page."""
-    return Answer(
-        200, ports.docs_page.html, media_type="text/html; charset=utf-8", headers=_PAGE_HEADERS
-    )
+    return Answer(200, ports.docs_page.html, media_type="text/html; charset=utf-8")
 
 
 def get_docs_script(ports: ServicePorts, call: Call) -> Answer:
@@ -158,16 +155,16 @@ def get_docs_style(ports: ServicePorts, call: Call) -> Answer:
 
 
 def _asset(asset: Asset, call: Call) -> Answer:
-    headers = _ASSET_HEADERS | {"ETag": f'"{asset.tag}"'}
-    if call.holds(asset.tag):
-        return Answer(304, None, media_type=None, headers=headers)
+    headers = {"ETag": f'"{asset.tag}"'}
+    if call.matches(asset.tag):
+        return Answer(304, media_type=None, headers=headers)
     return Answer(200, asset.body, media_type=asset.media_type, headers=headers)
 
 
 def _health(ports: ServicePorts, call: Call) -> Answer:
     checks = ports.health.checks(call.deadline)
     statuses = {check.status for check in checks}
-    status = next((one for one in ("down", "degraded") if one in statuses), "ok")
+    status = next((word for word in ("down", "degraded") if word in statuses), "ok")
     body = {
         "status": status,
         "checks": [

@@ -25,11 +25,11 @@ def domain_value(domain: Domain) -> Json:
     value |= {name: text for name, text in optional.items() if text is not None}
     value["created_at"] = instant(domain.created_at)
     if domain.reachability is not None:
-        value["reachability"] = policy_of_silence(domain.reachability)
+        value["reachability"] = reachability_policy_value(domain.reachability)
     return value
 
 
-def policy_of_silence(policy: ReachabilityPolicy) -> Json:
+def reachability_policy_value(policy: ReachabilityPolicy) -> Json:
     """A DomainReachabilityPolicy."""
     return {
         "heartbeat_interval": duration_text(policy.heartbeat_interval),
@@ -54,11 +54,11 @@ def _own(values: dict[str, str]) -> tuple[Block, ...]:
     return tuple(Block(name, json_bytes(text), lasts=False) for name, text in values.items())
 
 
-def node_page(domain_id: UUID, nodes: Sequence[NodeSummary], following: str | None) -> Json:
+def node_page(domain_id: UUID, nodes: Sequence[NodeSummary], next_cursor: str | None) -> Json:
     """A NodePage."""
-    value: Json = {"items": [_node_summary(domain_id, one) for one in nodes]}
-    if following is not None:
-        value["next_cursor"] = following
+    value: Json = {"items": [_node_summary(domain_id, node) for node in nodes]}
+    if next_cursor is not None:
+        value["next_cursor"] = next_cursor
     return value
 
 

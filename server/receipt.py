@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from handlers.operation import AnyOperation, LedgerPorts, is_provisioned
+
 LOAD_BEARING = ("SnapshotProvider", "RelationChecker", "NodeRepo")
 
 _log = structlog.stdlib.get_logger("plexsphere")
@@ -51,3 +53,43 @@ class WiringReceipt:
         bound = [f"  {name:<18} {state}" for name, state in self.operations.items()]
         moved = [f"  TEST CLOCK: {self.test_clock} moves time"] if self.test_clock else []
         return [f"wiring receipt: {verdict}", *moved, *wired, *bound]
+
+
+def wiring_receipt(
+    ledger: LedgerPorts | None,
+    operations: Mapping[str, AnyOperation],
+    *,
+    audit: object | None,
+    history: object | None,
+    test_clock: str,
+) -> WiringReceipt:
+    """The adapter behind each port, which operations are live, and whether a test moves time."""
+    adapters: dict[str, object | None] = {
+        "SnapshotProvider": ledger and ledger.snapshots,
+        "RelationChecker": ledger and ledger.relations,
+        "NodeRepo": ledger and ledger.nodes,
+        "HeartbeatSink": ledger and ledger.heartbeats,
+        "ReachabilityRepo": ledger and ledger.reachability,
+        "EntryStore": ledger and ledger.entries,
+        "DomainRepo": ledger and ledger.domains,
+        "DomainReader": ledger and ledger.domain_reader,
+        "DomainNodes": ledger and ledger.domain_nodes,
+        "DomainRegistry": ledger and ledger.domain_registry,
+        "NodeRegistry": ledger and ledger.node_registry,
+        "OutboxRelay": ledger and ledger.outbox,
+        "DomainAuditReader": ledger and ledger.domain_audit,
+        "AuditSink": audit,
+        "BodyHistory": history,
+        "TokenMint": ledger and ledger.mint,
+    }
+    return WiringReceipt(
+        ports={
+            port: None if adapter is None else type(adapter).__name__
+            for port, adapter in adapters.items()
+        },
+        operations={
+            name: "live" if is_provisioned(operation, ledger) else "refused"
+            for name, operation in operations.items()
+        },
+        test_clock=test_clock,
+    )

@@ -22,15 +22,12 @@ WORKER_BOOT_ERROR = 3
 
 def start() -> Service:
     """The wired service of this shell's settings. Ends the process where there is none."""
-    try:
-        from server.wiring import wire  # here, because a handler may not import
+    complaints = start_complaints()
+    if complaints:
+        refuse_to_start(complaints)
+    from server.wiring import wire  # only now: an import may fail on what the checks have named
 
-        return wire(read_settings())
-    except Exception:
-        complaints = start_complaints()
-        if not complaints:  # a fault of ours, whose trace is wanted
-            raise
-    refuse_to_start(complaints)
+    return wire(read_settings())
 
 
 def start_complaints() -> list[str]:

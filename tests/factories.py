@@ -80,13 +80,13 @@ def agent_of(number: int) -> Principal:
     return Principal(PrincipalKind.NODE, str(node_id(number)))
 
 
-def call(principal: Principal | None = None, holds: str | None = None) -> Call:
-    """A request with three seconds on a clock that stands still."""
+def call(principal: Principal | None = None, held: str | None = None) -> Call:
+    """A request with three seconds on a clock that stands still; ``held`` is its opaque tag."""
     return Call(
         principal=principal,
         correlation_id=CORRELATION,
         deadline=Deadline.after(3.0, lambda: 1000.0),
-        holds=lambda tag: tag == holds,
+        matches=lambda tag: tag == held,
     )
 
 

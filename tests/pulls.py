@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, cast
 
 from psycopg2.extensions import connection
 
+from composer.audit import SilentAudit
 from composer.deadline import Deadline
 from composer.identity import Principal, PrincipalKind
 from composer.snapshot_composer import DropReporter, SnapshotComposer
@@ -22,16 +23,19 @@ from db.ledger import PostgresLedger
 from db.nodes import PostgresNodeRepo
 from db.pool import PLANNER, Pool
 from db.statements import Prepared
+from handlers import OPERATIONS
 from handlers.answers import Call
-from handlers.node_state import PullPorts, get_node_state
+from handlers.operation import LedgerPorts, Operation, perform
 from handlers.refusals import Refused
-from handlers.wire import SnapshotBody
+from handlers.wire import SnapshotBody, SnapshotWire
 from server.contract.document import Contract
 from server.http.response_validation import Outgoing, ResponseValidator
 from tests.fakes import FakeDropReporter
 
 CALLER = Principal(PrincipalKind.USER, "reader")
 SECONDS = 30.0
+PULL = OPERATIONS["GetNodeState"]
+assert isinstance(PULL, Operation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +58,23 @@ class Puller:
     def __init__(self, pool: Pool[ReadSession], reporter: DropReporter | None = None) -> None:
         """``reporter`` stands in for ``drops``."""
         self.drops = FakeDropReporter()
-        self._ports = PullPorts(
-            relations=EveryoneIsAgent(),
-            nodes=PostgresNodeRepo(pool),
-            snapshots=SnapshotComposer(PostgresLedger(pool), reporter or self.drops),
+        unused = dict.fromkeys(field.name for field in fields(LedgerPorts))
+        self._ports = LedgerPorts(
+            **unused
+            | {
+                "relations": EveryoneIsAgent(),
+                "nodes": PostgresNodeRepo(pool),
+                "snapshots": SnapshotComposer(PostgresLedger(pool), reporter or self.drops),
+                "audit": SilentAudit(),
+                "wire": SnapshotWire(),
+            }
         )
 
     def pull(self, node_id: str, seconds: float = SECONDS) -> Answered:
         """The answer, checked against the contract as the server does it."""
         call = Call(CALLER, "correlation", Deadline.after(seconds, time.monotonic))
         try:
-            answer = get_node_state(self._ports, call, id=node_id)
+            answer = perform(PULL, self._ports, call, {"id": node_id})
         except Refused as refused:
             return Answered(refused.kind.status, refused.kind.code, inside=refused.inside)
         snapshot = answer.body

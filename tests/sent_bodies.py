@@ -8,19 +8,17 @@ from typing import Any
 
 import flask
 
-from handlers.refusals import (
-    RefusalKind,
-    Refused,
-)
+from handlers.refusals import INTERNAL, BodyRefusals, RefusalKind, Refused
 from server.contract.document import Contract
-from server.http.request_refusals import BODY_REFUSALS
-from server.http.request_validation import checked_body
+from server.http.requests import checked_body
 from tests.bodies import example_body
+from tests.ports.in_process import gated_operation
 
 CONTRACT = Contract.packaged()
 
 
 OPERATION = "PostNodeHeartbeat"
+REFUSALS = gated_operation(OPERATION).body or BodyRefusals(INTERNAL)
 
 
 APP = flask.Flask(__name__)
@@ -50,7 +48,7 @@ def body_of(
         environ_overrides=environ,
     ):
         try:
-            return checked_body(contract, BODY_REFUSALS[OPERATION])
+            return checked_body(contract, REFUSALS)
         except Refused as refused:
             return refused.kind
 

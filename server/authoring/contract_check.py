@@ -7,31 +7,33 @@ what is running.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 import handlers as handlers_room
-from server.authoring.handler_check import handler_complaints
 from server.authoring.limits import limit_faults
 from server.authoring.nodes import Misread, find, find_key, mappings, read_nodes
-from server.authoring.problem_check import problem_complaints
+from server.authoring.operations import (
+    Operations,
+    answer_complaints,
+    coverage_complaints,
+    problem_complaints,
+    signature_complaints,
+)
 from server.authoring.shape import ShapeFault, shape_fault
-from server.authoring.signatures import signature_complaints
 from server.contract.document import CONTRACT_FILE, METHODS, Contract, OperationContract
 from server.contract.errors import ContractError
-from server.http.operations import coverage_complaints
-from server.http.request_validation import missing_body_refusals
 
 PLACE = f"api/{CONTRACT_FILE}"
 INDEX = "handlers/__init__.py"
 LONGEST_COMPLAINT = 200
 
 
-def contract_complaints(raw: bytes, handlers: Mapping[str, Callable[..., Any]]) -> list[str]:
-    """Every reason why ``raw`` cannot be served by ``handlers``, in the order of the file."""
+def contract_complaints(raw: bytes, operations: Operations) -> list[str]:
+    """Every reason why ``raw`` cannot be served by ``operations``, in the order of the file."""
     try:
         root, document = read_nodes(raw)
     except Misread as error:
@@ -44,7 +46,7 @@ def contract_complaints(raw: bytes, handlers: Mapping[str, Callable[..., Any]]) 
     if not found:
         found = [_told(root, fault) for fault in limit_faults(document)]
     if not found:
-        found = [*_coverage(raw, root, handlers)]
+        found = [*_coverage(raw, root, operations)]
     return [_complaint(*one) for one in sorted(found)]
 
 
@@ -128,31 +130,30 @@ def _operations(root: yaml.Node) -> Iterator[Fault]:
             seen.add(named.value)
 
 
-def _coverage(
-    raw: bytes, root: yaml.Node, handlers: Mapping[str, Callable[..., Any]]
-) -> Iterator[Fault]:
+def _coverage(raw: bytes, root: yaml.Node, operations: Operations) -> Iterator[Fault]:
     try:
         contract = Contract(raw)
     except ContractError as error:  # a schema that does not compile, a format without a check
         yield _at(find(root, error.path)[0], str(error))
         return
-    sentences = coverage_complaints(contract, handlers)
-    if not sentences:
-        sentences = signature_complaints(contract.operations, handlers)
-    if not sentences:
-        missing = missing_body_refusals(contract)
-        sentences = [f"{name}: its body has no line in BODY_REFUSALS" for name in missing]
-    if not sentences:
-        told = [*problem_complaints(contract, handlers), *handler_complaints(contract, handlers)]
-        for path, sentence in told:
-            yield _at(find(root, path)[0], sentence)
-    for sentence in sentences:
+    uncovered = coverage_complaints(contract, operations)
+    for sentence in uncovered:
         words = re.split(r"\W+", sentence)
         operation = next((one for name, one in contract.operations.items() if name in words), None)
         if operation is not None:
-            yield _at(find(root, _whereabouts(operation))[0], sentence)
+            yield _at(find(root, _operation_id_of(operation))[0], sentence)
         else:
             yield _at_handler(words, sentence)
+    if uncovered:
+        return
+    complaints = [*signature_complaints(contract, operations)]
+    if not complaints:
+        complaints = [
+            *problem_complaints(contract, operations),
+            *answer_complaints(contract, operations),
+        ]
+    for path, sentence in complaints:
+        yield _at(find(root, path)[0], sentence)
 
 
 def _at_handler(names: Sequence[str], sentence: str) -> Fault:
@@ -165,5 +166,5 @@ def _at_handler(names: Sequence[str], sentence: str) -> Fault:
     return INDEX, 0, 0, sentence
 
 
-def _whereabouts(operation: OperationContract) -> list[str]:
+def _operation_id_of(operation: OperationContract) -> list[str]:
     return ["paths", operation.path, operation.method.lower(), "operationId"]

@@ -26,15 +26,15 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, defau
 
 from composer.audit import AuditSink, SilentAudit
 from composer.identity import Principal
-from handlers.gates import known_principal
+from handlers.operation import gate_1
 from handlers.refusals import INTERNAL, RefusalKind, Refused
 from server.contract.document import Contract
 from server.http import request_context
 from server.http.body_history import BodyHistory
 from server.http.doorkeeper import LARGE_BODY_BYTES, Doorkeeper, last_word
-from server.http.operations import Handler, OperationResolver, is_unprovisioned, respond_problem
+from server.http.operations import BoundOperations, OperationResolver, respond_problem
 from server.http.problems import FRAMEWORK
-from server.http.request_validation import body_validator, parameter_validator
+from server.http.requests import body_validator, parameter_validator
 from server.telemetry.metrics import Metrics
 
 _log = structlog.stdlib.get_logger("plexsphere.http")
@@ -47,7 +47,7 @@ Authenticate = Callable[[list[str]], Principal | None]
 
 def build_app(
     contract: Contract,
-    bound: Mapping[str, Handler],
+    bound: BoundOperations,
     authenticate: Authenticate,
     metrics: Metrics,
     deadline_s: float,
@@ -72,8 +72,8 @@ def build_app(
         resolver=OperationResolver(contract, bound),
         validate_responses=True,
         validator_map={
-            "parameter": parameter_validator(contract),
-            "body": body_validator(contract),
+            "parameter": parameter_validator(contract, bound.operations),
+            "body": body_validator(contract, bound.operations),
             "response": _DecidedLater,
         },
     )
@@ -96,7 +96,7 @@ def _begin(deadline_s: float, answer_deadline_s: float) -> None:
         raise NotFound
 
 
-def _api_class(bound: Mapping[str, Handler], authenticate: Authenticate) -> type[FlaskApi]:
+def _api_class(bound: BoundOperations, authenticate: Authenticate) -> type[FlaskApi]:
     class GatedSecurity(FlaskSecurityHandlerFactory):  # type: ignore[misc]
         def get_bearerinfo_func(self, security_definition: object) -> Callable[..., object]:
             """Connexion asks for one, or answers 401 with its own body; never called."""
@@ -107,11 +107,9 @@ def _api_class(bound: Mapping[str, Handler], authenticate: Authenticate) -> type
         ) -> Callable[[ConnexionRequest], Response]:
             @functools.wraps(function)
             def gated(request: ConnexionRequest) -> Response:
-                handler = bound[request_context.operation_id() or ""]
-                if is_unprovisioned(handler):
-                    handler()  # gate 0 before gate 1: whoever asks
+                bound.gate_0(request_context.operation_id() or "")
                 headers = flask.request.headers.getlist("Authorization")
-                request_context.admit(known_principal(authenticate(headers)))
+                request_context.admit(gate_1(authenticate(headers)))
                 return function(request)
 
             return gated

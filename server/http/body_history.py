@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from handlers.gates import GRANTED
+from handlers.operation import GRANTED
 from server.http import request_context
 
 _log = structlog.stdlib.get_logger("plexsphere.history")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import structlog
 
 from composer.audit import AuditRow, AuditSink
-from handlers.gates import GRANTED
+from handlers.operation import GRANTED
 from server.http import request_context
 
 _log = structlog.stdlib.get_logger("plexsphere.audit")

@@ -1,98 +1,50 @@
 """Operations bound to their ports, and the way from an Answer to a Flask response.
 
-Handlers arrive with their ports inside: Connexion is given plain functions of the declared
-parameters, and nothing is global.
+Connexion gets plain functions of the declared parameters: nothing is global.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from dataclasses import dataclass
+from typing import Any
 
 import flask
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 from flask import Response
 
-from handlers import UNPROVISIONED
-from handlers.answers import JSON, PROBLEM, Answer
-from handlers.node_state import refuse_pull
-from handlers.refusals import NOT_ACCEPTABLE, PAYLOAD_TOO_LARGE, UNKNOWN_QUERY_PARAMETER, Refused
-from handlers.service import ServicePorts
+from handlers.answers import PROBLEM, Answer
+from handlers.operation import AnyOperation, Ports, answer, gate_0
+from handlers.refusals import Refused
 from handlers.wire import SnapshotBody, json_bytes
-from server.authoring.signatures import python_name
 from server.contract.document import Contract, OperationContract
-from server.contract.errors import ContractError
 from server.http import request_context
 from server.http.problems import problem_answer
-
-Handler = Callable[..., Answer]
-IGNORED_BODY_MAX = 65_536  # bytes of a body nobody asked for that are read past without complaint
+from server.http.requests import check_accept, check_body_size, check_query, python_name
 
 
-def coverage_complaints(contract: Contract, handlers: Mapping[str, Handler]) -> list[str]:
-    """Operations without a handler and handlers without an operation, each by name."""
-    missing = sorted(contract.operations.keys() - handlers.keys())
-    stray = sorted(handlers.keys() - contract.operations.keys())
-    return [f"operation {name} of the contract has no handler" for name in missing] + [
-        f"handler {name} has no operation in the contract" for name in stray
-    ]
+@dataclass(frozen=True, slots=True)
+class BoundOperations:
+    """The operations of one process with their ports, by operationId."""
 
+    operations: Mapping[str, AnyOperation]
+    ports: Ports
 
-def bind(handlers: Mapping[str, Handler], ports: Mapping[type, object]) -> dict[str, Handler]:
-    """Put each handler's ports inside. A handler whose ports do not exist is refused."""
-    bound: dict[str, Handler] = {}
-    for name, handler in handlers.items():
-        wanted = _ports_of(handler)
-        if wanted is None:
-            bound[name] = handler
-        elif wanted in ports:
-            bound[name] = _with_ports(handler, ports[wanted])
-        else:
-            bound[name] = _refusal_without(wanted)
-    return bound
+    def gate_0(self, name: str) -> None:
+        """Refuse an operation whose ports do not exist, before anything of a request is read."""
+        gate_0(self.operations[name], self.ports.ledger)
 
-
-def is_unprovisioned(handler: Handler) -> bool:
-    """Whether what stands behind an operation is gate 0 alone."""
-    return handler in UNPROVISIONED.values()
-
-
-def is_refused(handler: Handler, ports: Mapping[type, object]) -> bool:
-    """Whether an operation answers 501 where only these ports and the service's own exist."""
-    gate = gate_of(handler)
-    return gate is not None and (gate is handler or _ports_of(handler) not in ports)
-
-
-def gate_of(handler: Handler) -> Callable[[], Answer] | None:
-    """Gate 0 of a handler; None where the ports it needs are always there."""
-    if is_unprovisioned(handler):
-        return handler
-    wanted = _ports_of(handler)
-    return None if wanted in (None, ServicePorts) else _refusal_without(wanted)
-
-
-def _refusal_without(wanted: type) -> Callable[[], Answer]:
-    """Of ports that nobody has made a gate for, the pull's: they may not be wired anywhere."""
-    return UNPROVISIONED.get(wanted, refuse_pull)
-
-
-def _ports_of(handler: Handler) -> type | None:
-    found: type | None = get_type_hints(handler).get("ports")
-    return found
-
-
-def _with_ports(handler: Handler, ports: object) -> Handler:
-    def operate(**parameters: Any) -> Answer:
-        return handler(ports, request_context.current_call(), **parameters)
-
-    return operate
+    def answer(self, name: str, parameters: Mapping[str, Any]) -> Answer:
+        """The answer to the current request."""
+        call = request_context.current_call()
+        return answer(self.operations[name], self.ports, call, parameters)
 
 
 class OperationResolver(Resolver):
     """Gives Connexion our functions by operationId."""
 
-    def __init__(self, contract: Contract, bound: Mapping[str, Handler]) -> None:
+    def __init__(self, contract: Contract, bound: BoundOperations) -> None:
         super().__init__()
         self._contract = contract
         self._bound = bound
@@ -100,65 +52,25 @@ class OperationResolver(Resolver):
     def resolve(self, operation: AbstractOperation) -> Resolution:
         """The function behind one operation of the file."""
         name = operation.operation_id
-        if name not in self._bound:  # coverage_complaints named it; this is the second line
-            raise ContractError(f"operation {name} of the contract has no handler")
-        return Resolution(_view(self._contract.operations[name], self._bound[name]), name)
+        return Resolution(_view(self._contract.operations[name], self._bound), name)
 
 
-def _view(operation: OperationContract, handler: Handler) -> Callable[..., Response]:
-    names = {one.name for one in operation.parameters if one.kind in ("path", "query")}
+def _view(operation: OperationContract, bound: BoundOperations) -> Callable[..., Response]:
+    names = {
+        parameter.name for parameter in operation.parameters if parameter.kind in ("path", "query")
+    }
 
-    def view(**parameters: Any) -> Response:
-        given = {python_name(k): v for k, v in parameters.items() if k in names}
+    def view(**received: Any) -> Response:
+        parameters = {python_name(k): v for k, v in received.items() if k in names}
         if operation.body is None:
             check_query(operation)
             check_body_size()
             check_accept(operation)
         else:  # its validator has done both, before it read the body
-            given["body"] = request_context.body()
-        return respond(handler(**given))
+            parameters["body"] = request_context.body()
+        return respond(bound.answer(operation.operation_id, parameters))
 
     return view
-
-
-def check_query(operation: OperationContract) -> None:
-    """400 for an undeclared query parameter, where the file says so; its name goes nowhere.
-
-    Asked of every operation: Connexion's own check passes over those without parameters.
-    """
-    if not operation.strict_query:
-        return
-    declared = {one.name for one in operation.parameters if one.kind == "query"}
-    strange = flask.request.args.keys() - declared
-    if strange:
-        raise Refused(UNKNOWN_QUERY_PARAMETER, f"{len(strange)} undeclared query parameters")
-
-
-def check_body_size() -> None:
-    """413 for a body that is larger than what we are willing to read past."""
-    length = flask.request.content_length
-    if length is not None and length > IGNORED_BODY_MAX:
-        raise Refused(PAYLOAD_TOO_LARGE, f"content length {length}")
-
-
-def check_accept(operation: OperationContract) -> None:
-    """406 where the operation's one JSON form is ruled out by ``Accept``."""
-    if not negotiates(operation):
-        return
-    accepted = list(flask.request.accept_mimetypes)
-    if accepted and not any(_quality(accepted, media) > 0 for media in operation.produces):
-        raise Refused(NOT_ACCEPTABLE, "Accept rules out every declared media type")
-
-
-def negotiates(operation: OperationContract) -> bool:
-    """Whether ``Accept`` is looked at: for JSON always, for other forms where the file says so."""
-    return JSON in operation.produces or NOT_ACCEPTABLE.status in operation.responses
-
-
-def _quality(accepted: list[tuple[str, float]], media: str) -> float:
-    """The most specific range decides; parameters (``charset=utf-8``) make no difference."""
-    ranges = (media, f"{media.partition('/')[0]}/*", "*/*")
-    return next((q for one, q in accepted if one.partition(";")[0].rstrip().lower() in ranges), 0)
 
 
 def respond(answer: Answer) -> Response:
@@ -169,8 +81,8 @@ def respond(answer: Answer) -> Response:
         request_context.keep_snapshot(body, data)
     elif body is None:
         data = b""
-        if answer.stands_for is not None:
-            request_context.keep_snapshot(answer.stands_for, data)
+        if answer.confirmed is not None:
+            request_context.keep_snapshot(answer.confirmed, data)
     else:
         data = body if isinstance(body, bytes) else json_bytes(body)
     response = Response(data, status=answer.status, headers=dict(answer.headers))

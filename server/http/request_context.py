@@ -85,7 +85,7 @@ def current_call() -> Call:
         principal=flask.g.get("principal"),
         correlation_id=correlation_id(),
         deadline=flask.g.deadline,
-        holds=tags.contains_weak,
+        matches=tags.contains_weak,
         takes_body=flask.request.method != "HEAD",
         idempotency_key=flask.request.headers.get("Idempotency-Key"),
     )

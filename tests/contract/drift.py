@@ -6,7 +6,7 @@ Plain functions from what is compared to complaints, so that a test can show eac
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handlers.refusals import RefusalKind
@@ -74,17 +74,3 @@ def table_complaints(
             if name not in operations
         ]
     return complaints
-
-
-def relation_complaints(
-    secured: Collection[str], relations: Mapping[str, str | None], refused: Collection[str]
-) -> list[str]:
-    """Operations that take a token and ask for no relation: any token would open them.
-
-    ``refused`` are those that nobody is granted, whoever asks.
-    """
-    return [
-        f"{name} takes a token and asks for no relation"
-        for name in secured
-        if relations.get(name) is None and name not in refused
-    ]

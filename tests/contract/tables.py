@@ -1,151 +1,41 @@
-"""Coverage tables: one line an operation. A test fails on an operation that is in none of them.
+"""Facts of every operation, read from where they are declared, for tests that go through them all.
 
-``AUTHN`` is what a request without a Principal gets; ``AUTHZ`` the relation asked for;
-``AUDIT`` the outcomes that leave a row; ``REACHED`` the least share of a fuzzer's valid cases that
-must end in a 2xx or 304 (None where the operation has no such answer). How an operation is attacked
-is in ``attacked.py``, how it is brought to show all its answers in ``answered.py``.
+``AUTHN`` is the status of a request without a Principal; ``AUTHZ`` the relation; ``AUDIT`` the
+outcomes that leave a row; ``REACHED`` the least share of a fuzzer's valid cases that must end in a
+2xx or 304 (None where the operation has no such answer).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from handlers import OPERATIONS
+from handlers.operation import Operation, Records, UnservedOperation
 from tests.contract.answered import ANSWERED
 from tests.contract.attacked import ATTACKED
 
-AUTHN: Mapping[str, int] = {
-    "GetNodeState": 401,
-    "GetNodeEvents": 501,
-    "PostNodeHeartbeat": 401,
-    "GetNodeReachability": 401,
-    "RenewNodeToken": 401,
-    "DeleteNode": 401,
-    "RotateNodeKey": 401,
-    "CreateDomain": 401,
-    "PutNodeStateReport": 401,
-    "DeleteNodeStateReport": 401,
-    "PutNodeMetadata": 401,
-    "DeleteNodeMetadata": 401,
-    "PutNodeData": 401,
-    "DeleteNodeData": 401,
-    "GetDomain": 401,
-    "DeleteDomain": 401,
-    "ListDomainNodes": 401,
-    "RegisterNode": 401,
-    "ListDomainAudit": 401,
-    "GetLivez": 200,
-    "GetReadyz": 200,
-    "GetHealth": 200,
-    "GetVersion": 200,
-    "GetMetrics": 200,
-    "GetOpenapi": 200,
-    "GetJwks": 200,
-    "GetDocs": 200,
-    "GetDocsScript": 200,
-    "GetDocsStyle": 200,
-}
 
+def _status_of_nobody(operation: object) -> int:
+    if isinstance(operation, UnservedOperation):
+        return operation.not_provisioned.status
+    return 401 if isinstance(operation, Operation) else 200
+
+
+def _outcomes(operation: object) -> tuple[str, ...]:
+    if not isinstance(operation, Operation):
+        return ()
+    granted = () if operation.records is Records.REFUSALS else ("granted",)
+    return (*granted, "insufficient_relation")
+
+
+AUTHN: Mapping[str, int] = {name: _status_of_nobody(one) for name, one in OPERATIONS.items()}
 AUTHZ: Mapping[str, str | None] = {
-    "GetNodeState": "node-agent",
-    "GetNodeEvents": None,
-    "PostNodeHeartbeat": "node-agent",
-    "GetNodeReachability": "node-view",
-    "RenewNodeToken": "node-agent",
-    "DeleteNode": "domain-edit",
-    "RotateNodeKey": "node-agent",
-    "CreateDomain": "manage",
-    "PutNodeStateReport": "node-agent",
-    "DeleteNodeStateReport": "node-agent",
-    "PutNodeMetadata": "domain-edit",
-    "DeleteNodeMetadata": "domain-edit",
-    "PutNodeData": "domain-edit",
-    "DeleteNodeData": "domain-edit",
-    "GetDomain": "domain-view",
-    "DeleteDomain": "manage",
-    "ListDomainNodes": "domain-view",
-    "RegisterNode": "domain-edit",
-    "ListDomainAudit": "auditor",
-    "GetLivez": None,
-    "GetReadyz": None,
-    "GetHealth": None,
-    "GetVersion": None,
-    "GetMetrics": None,
-    "GetOpenapi": None,
-    "GetJwks": None,
-    "GetDocs": None,
-    "GetDocsScript": None,
-    "GetDocsStyle": None,
+    name: one.way.relation if isinstance(one, Operation) else None
+    for name, one in OPERATIONS.items()
 }
-
-AUDIT: Mapping[str, tuple[str, ...]] = {
-    "GetNodeState": ("granted", "insufficient_relation"),
-    "GetNodeEvents": (),
-    "PostNodeHeartbeat": ("insufficient_relation",),
-    "GetNodeReachability": ("granted", "insufficient_relation"),
-    "RenewNodeToken": ("granted", "insufficient_relation"),
-    "DeleteNode": ("granted", "insufficient_relation"),
-    "RotateNodeKey": ("granted", "insufficient_relation"),
-    "CreateDomain": ("granted", "insufficient_relation"),
-    "PutNodeStateReport": ("granted", "insufficient_relation"),
-    "DeleteNodeStateReport": ("granted", "insufficient_relation"),
-    "PutNodeMetadata": ("granted", "insufficient_relation"),
-    "DeleteNodeMetadata": ("granted", "insufficient_relation"),
-    "PutNodeData": ("granted", "insufficient_relation"),
-    "DeleteNodeData": ("granted", "insufficient_relation"),
-    "GetDomain": ("granted", "insufficient_relation"),
-    "DeleteDomain": ("granted", "insufficient_relation"),
-    "ListDomainNodes": ("granted", "insufficient_relation"),
-    "RegisterNode": ("granted", "insufficient_relation"),
-    "ListDomainAudit": ("granted", "insufficient_relation"),
-    "GetLivez": (),
-    "GetReadyz": (),
-    "GetHealth": (),
-    "GetVersion": (),
-    "GetMetrics": (),
-    "GetOpenapi": (),
-    "GetJwks": (),
-    "GetDocs": (),
-    "GetDocsScript": (),
-    "GetDocsStyle": (),
-}
-
+AUDIT: Mapping[str, tuple[str, ...]] = {name: _outcomes(one) for name, one in OPERATIONS.items()}
 REACHED: Mapping[str, float | None] = {
-    "GetNodeState": 0.5,
-    "GetNodeEvents": None,
-    "PostNodeHeartbeat": 0.5,
-    "GetNodeReachability": 0.5,
-    "RenewNodeToken": 0.5,
-    "DeleteNode": 0.5,
-    "RotateNodeKey": 0.5,
-    "CreateDomain": 0.5,
-    "PutNodeStateReport": 0.5,
-    "DeleteNodeStateReport": 0.5,
-    "PutNodeMetadata": 0.5,
-    "DeleteNodeMetadata": 0.5,
-    "PutNodeData": 0.5,
-    "DeleteNodeData": 0.5,
-    "GetDomain": 0.5,
-    "DeleteDomain": 0.5,
-    "ListDomainNodes": 0.5,
-    "RegisterNode": 0.5,
-    "ListDomainAudit": 0.5,
-    "GetLivez": 0.5,
-    "GetReadyz": 0.5,
-    "GetHealth": 0.5,
-    "GetVersion": 0.5,
-    "GetMetrics": 0.5,
-    "GetOpenapi": 0.5,
-    "GetJwks": 0.5,
-    "GetDocs": 0.5,
-    "GetDocsScript": 0.5,
-    "GetDocsStyle": 0.5,
+    name: None if isinstance(one, UnservedOperation) else 0.5 for name, one in OPERATIONS.items()
 }
-
-TABLES: Mapping[str, Mapping[str, object]] = {
-    "authn": AUTHN,
-    "authz": AUTHZ,
-    "audit": AUDIT,
-    "fuzz": REACHED,
-    "attack": ATTACKED,
-    "answer": ANSWERED,
-}
+# How an operation is attacked, and how it is brought to show all its answers.
+TABLES: Mapping[str, Mapping[str, object]] = {"attack": ATTACKED, "answer": ANSWERED}

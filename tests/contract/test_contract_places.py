@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from handlers import OPERATIONS
+from handlers.answers import Answer, Call
+from handlers.operation import OpenOperation
+from handlers.service import ServicePorts
 from server.authoring.contract_check import contract_complaints
 from server.contract.document import Contract
 
@@ -162,7 +165,10 @@ def test_a_parameter_whose_refusal_is_not_declared_is_told() -> None:
     after = "operationId: GetLivez"
     text, _ = edited(after, "      parameters:\n", "      parameters:\n" + size)
 
-    def get_livez(size: int | None = None) -> None: ...
+    def get_livez(ports: ServicePorts, call: Call, size: int | None = None) -> Answer:
+        raise AssertionError("not called here")
 
-    said = contract_complaints(text.encode(), {**OPERATIONS, "GetLivez": get_livez})
+    said = contract_complaints(
+        text.encode(), {**OPERATIONS, "GetLivez": OpenOperation(does=get_livez)}
+    )
     assert len(said) == 1 and "GetLivez can answer 400 without a code" in said[0]

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import flask
 import pytest
 
+from composer.identity import AddressedNode
 from handlers import OPERATIONS
-from handlers.answers import Answer, Call
-from server.authoring.signatures import signature_complaints
+from handlers.answers import Answer
+from handlers.operation import AnyOperation, OpenOperation, Operation, Request
+from server.authoring.operations import signature_complaints
 from server.contract.document import METHODS, Contract
 from server.settings import Settings
 from server.wiring import wire
-from tests.contract.attacked import NEVER_GRANTED
-from tests.contract.drift import relation_complaints, route_complaints, table_complaints
-from tests.contract.tables import AUTHZ, TABLES
+from tests.contract.drift import route_complaints, table_complaints
+from tests.contract.tables import TABLES
 
 CONTRACT = Contract.packaged()
 SECURED = [name for name, operation in CONTRACT.operations.items() if operation.secured]
@@ -38,60 +40,72 @@ def declared_routes() -> dict[str, set[str]]:
     }
 
 
-def test_every_handler_takes_the_declared_parameters_in_order() -> None:
-    assert signature_complaints(CONTRACT.operations, OPERATIONS) == []
+def told(operations: Mapping[str, AnyOperation]) -> list[str]:
+    return [sentence for _, sentence in signature_complaints(CONTRACT, operations)]
 
 
-def renamed(ports: object, call: Call, node_id: str) -> Answer:
-    raise NotImplementedError
+def test_every_operation_takes_the_declared_parameters_in_order() -> None:
+    assert told(OPERATIONS) == []
 
 
-def retyped(ports: object, call: Call, id: int) -> Answer:
-    raise NotImplementedError
+def renamed(node_id: UUID, name: str, body: Mapping[str, Any]) -> None: ...
 
 
-def optional(ports: object, call: Call, id: str | None = None) -> Answer:
-    raise NotImplementedError
+def retyped(node_id: UUID, key: int, body: Mapping[str, Any]) -> None: ...
 
 
-def swapped(ports: object, call: Call, key: str, id: str, body: Mapping[str, Any]) -> Answer:
-    raise NotImplementedError
+def optional(node_id: UUID, key: str | None = None, body: Mapping[str, Any] = ()) -> None: ...  # type: ignore[assignment]
 
 
-def bodiless(ports: object, call: Call, id: str) -> Answer:
-    raise NotImplementedError
+def swapped(node_id: UUID, body: Mapping[str, Any], key: str) -> None: ...
 
 
-def embodied(ports: object, call: Call, id: str, body: Mapping[str, Any]) -> Answer:
-    raise NotImplementedError
+def bodiless(node_id: UUID, key: str) -> None: ...
 
 
-def with_another_body(ports: object, call: Call, id: str, body: dict[str, Any]) -> Answer:
-    raise NotImplementedError
+def with_another_body(node_id: UUID, key: str, body: dict[str, Any]) -> None: ...
 
 
-def with_one_more(ports: object, call: Call, id: str, limit: int) -> Answer:
-    raise NotImplementedError
+def with_one_more(node_id: UUID, key: str, body: Mapping[str, Any], limit: int) -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("operation", "handler"),
-    [
-        ("GetNodeState", renamed),
-        ("GetNodeState", retyped),
-        ("GetNodeState", optional),
-        ("PutNodeStateReport", swapped),
-        ("PostNodeHeartbeat", bodiless),
-        ("PostNodeHeartbeat", with_another_body),
-        ("GetNodeState", embodied),
-        ("GetNodeState", with_one_more),
-        ("GetNodeState", lambda: None),
-    ],
-    ids=lambda one: getattr(one, "__name__", one),
+    "wants",
+    [renamed, retyped, optional, swapped, bodiless, with_another_body, with_one_more],
+    ids=lambda function: function.__name__,
 )
-def test_a_handler_that_takes_anything_else_is_named(operation: str, handler: Any) -> None:
-    complaints = signature_complaints(CONTRACT.operations, {**OPERATIONS, operation: handler})
-    assert len(complaints) == 1 and complaints[0].startswith(f"{operation}:")
+def test_a_function_that_takes_other_parameters_is_named(wants: Callable[..., Any]) -> None:
+    operation = replace(gated("PutNodeStateReport"), wants=wants)
+    complaints = told({**OPERATIONS, "PutNodeStateReport": operation})
+    assert len(complaints) == 1 and complaints[0].startswith("PutNodeStateReport:")
+
+
+def test_a_body_of_an_operation_that_takes_other_parameters_is_named() -> None:
+    def body(request: Request, node: AddressedNode, limit: int) -> Answer:
+        raise AssertionError("not called here")
+
+    (complaint,) = told({**OPERATIONS, "GetNodeState": replace(gated("GetNodeState"), does=body)})
+    assert complaint.startswith("GetNodeState: the handler takes [('limit', 'int')]")
+
+
+def test_a_way_that_reads_another_path_parameter_is_named() -> None:
+    moved = replace(gated("GetDomain"), way=gated("GetNodeState").way)
+    assert "GetDomain: the path has no parameter id, which gate 1a reads" in told(
+        {**OPERATIONS, "GetDomain": moved}
+    )
+
+
+def test_a_body_without_refusals_is_named() -> None:
+    bare = replace(gated("CreateDomain"), body=None)
+    assert told({**OPERATIONS, "CreateDomain": bare}) == [
+        "CreateDomain: the contract declares a body, the operation no refusals of it"
+    ]
+
+
+def gated(name: str) -> Operation:
+    operation = OPERATIONS[name]
+    assert isinstance(operation, Operation)
+    return operation
 
 
 def test_what_is_served_is_what_is_declared() -> None:
@@ -115,21 +129,9 @@ def test_an_operation_in_no_table_is_named() -> None:
     ]
 
 
-def test_every_operation_that_takes_a_token_asks_for_a_relation() -> None:
-    assert relation_complaints(SECURED, AUTHZ, NEVER_GRANTED) == []
-
-
-@pytest.mark.parametrize("name", [one for one in SECURED if one not in NEVER_GRANTED])
-def test_an_operation_that_any_token_would_open_is_named(name: str) -> None:
-    complaint = f"{name} takes a token and asks for no relation"
-    assert relation_complaints(SECURED, {**AUTHZ, name: None}, NEVER_GRANTED) == [complaint]
-
-
-def test_of_those_that_ask_for_no_relation_only_the_events_are_excused() -> None:
-    assert relation_complaints([*SECURED, "PostSurprise"], AUTHZ, ()) == [
-        f"{name} takes a token and asks for no relation"
-        for name in ("GetNodeEvents", "PostSurprise")
-    ]
+def test_every_operation_that_takes_a_token_is_gated_and_no_other() -> None:
+    open_to_all = [n for n, one in OPERATIONS.items() if isinstance(one, OpenOperation)]
+    assert sorted(OPERATIONS.keys() - set(open_to_all)) == sorted(SECURED)
 
 
 def test_the_receipt_of_a_service_without_a_dsn_is_incomplete_and_says_what_is_missing() -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from handlers import OPERATIONS
 from handlers.answers import Answer
+from handlers.operation import AnyOperation, OpenOperation, UnservedOperation
 from server.contract.document import Contract
 from tests.contract.answer_drift import Given, Recorded, answer_complaints, body_complaints
 from tests.contract.answered import ANSWERED, Asking
@@ -36,18 +37,28 @@ class Recorder:
         self.given: list[Given] = []
         self.reads: dict[str, dict[str, bool]] = {}
         for name, asking in rows.items():
-            asking(FakeService(operations={name: self._heard(name, OPERATIONS[name])}))
+            asking(FakeService(operations={name: self._recorded(name, OPERATIONS[name])}))
 
-    def _heard(self, name: str, handler: Callable[..., Answer]) -> Callable[..., Answer]:
-        @functools.wraps(handler)
-        def hear(*arguments: Any, **given: Any) -> Answer:
-            if "body" in given:
-                given["body"] = Recorded(given["body"], self.reads.setdefault(name, {}))
-            answer = handler(*arguments, **given)
+    def _recorded(self, name: str, operation: AnyOperation) -> AnyOperation:
+        if isinstance(operation, UnservedOperation):
+            return operation
+
+        def does(*arguments: Any, **parameters: Any) -> Answer:
+            answer = operation.does(*arguments, **parameters)
             self.given.append(Given.of(name, answer))
             return answer
 
-        return hear
+        if isinstance(operation, OpenOperation) or operation.wants is None:
+            return replace(operation, does=does)
+        reads_body = operation.wants
+
+        def wants(*arguments: Any, **parameters: Any) -> Any:
+            if "body" in parameters:
+                body = parameters["body"]
+                parameters["body"] = Recorded(body, self.reads.setdefault(name, {}))
+            return reads_body(*arguments, **parameters)
+
+        return replace(operation, does=does, wants=wants)
 
 
 @pytest.fixture(scope="module")

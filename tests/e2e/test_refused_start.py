@@ -90,8 +90,8 @@ def test_a_contract_alone_is_complained_of_once_for_all_workers(tree: Path, how:
     [
         (
             "handlers/domains.py",
-            "call: Call, domain_id: str)",
-            "call: Call, domain: str, domain_id: str = '')",
+            "def get_domain(request: Request, domain: AddressedDomain)",
+            "def get_domain(request: Request, domain: AddressedDomain, name: str)",
             "GetDomain: the handler takes",
         ),
         (

@@ -18,18 +18,18 @@ from werkzeug.wrappers import Request
 
 from composer.snapshot_composer import SnapshotComposer
 from handlers import OPERATIONS
-from handlers.node_state import PullPorts
+from handlers.operation import Ports
 from handlers.service import HealthCheck, ServicePorts
 from server.http.app import build_app
 from server.http.docs_page import docs_page
 from server.http.held_audit import HeldAudit
-from server.http.operations import bind
+from server.http.operations import BoundOperations
 from server.http.response_validation import Outgoing, ResponseValidator
 from server.telemetry.metrics import Exposition, Metrics
 from tests.client import Reply
 from tests.fakes import FakeDropReporter, FakeHealthProbe
 from tests.fuzz.exchange import CONTRACT, operation_at
-from tests.ports.wired import wired
+from tests.ports.wired import ledger_ports
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -74,12 +74,15 @@ STAGE = Stage()
 def provisioned() -> Wsgi:
     """Wired as server/wiring.py does; putting it together takes longer than asking it it all."""
     held, metrics = HeldAudit(), Metrics()
-    composer = SnapshotComposer(STAGE.ledger, FakeDropReporter())
-    pull = PullPorts(STAGE.relations, STAGE.nodes, composer, held)
-    given = {ServicePorts: _service(STAGE.health, metrics), **wired(STAGE, pull, held)}
+    snapshots = SnapshotComposer(STAGE.ledger, FakeDropReporter())
+    ports = Ports(_service(STAGE.health, metrics), ledger_ports(STAGE, snapshots, held))
     app: Wsgi = build_app(
-        *(CONTRACT, bind(OPERATIONS, given)),
-        *(lambda given: STAGE.build.authenticate(given), metrics, 3.0, STAGE.sink),
+        CONTRACT,
+        BoundOperations(OPERATIONS, ports),
+        authenticate=lambda headers: STAGE.build.authenticate(headers),
+        metrics=metrics,
+        deadline_s=3.0,
+        audit=STAGE.sink,
     )
     return app
 
@@ -89,7 +92,7 @@ def unprovisioned() -> Wsgi:
     """The application without a pull, which no swapped part is in."""
     metrics = Metrics()
     health = FakeHealthProbe([HealthCheck("wiring", "down", "not provisioned")])
-    bound = bind(OPERATIONS, {ServicePorts: _service(health, metrics)})
+    bound = BoundOperations(OPERATIONS, Ports(_service(health, metrics)))
     app: Wsgi = build_app(CONTRACT, bound, lambda given: None, metrics, 3.0)
     return app
 

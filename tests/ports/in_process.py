@@ -19,12 +19,12 @@ from composer.reachability import ReachabilityRow
 from composer.registry import Domain
 from composer.snapshot_composer import SnapshotComposer
 from handlers import OPERATIONS
-from handlers.node_state import PullPorts
+from handlers.operation import AnyOperation, Operation, Ports
 from handlers.service import Asset, DocsPage, ServicePorts
 from server.contract.document import Contract
 from server.http.app import build_app
 from server.http.held_audit import HeldAudit
-from server.http.operations import Handler, bind
+from server.http.operations import BoundOperations
 from server.telemetry.metrics import Exposition, Metrics
 from tests.factories import DOMAIN, EPOCH, addressed, agent_of, entry, node_id, peer_row
 from tests.fakes import (
@@ -44,7 +44,7 @@ from tests.fakes import (
     FakeRelationChecker,
     FakeTokenMint,
 )
-from tests.ports.wired import wired
+from tests.ports.wired import ledger_ports
 from tests.registry_fakes import FakeDomainNodes, FakeDomainRegistry, FakeNodeRegistry
 
 if not structlog.is_configured():
@@ -75,13 +75,20 @@ def _judged_once(contract: Contract) -> AbstractContextManager[object]:
     return nullcontext()
 
 
+def gated_operation(name: str) -> Operation:
+    """An operation of the service that has gates."""
+    operation = OPERATIONS[name]
+    assert isinstance(operation, Operation)
+    return operation
+
+
 class FakeService:
     """The real application in this process, on fakes: a Domain of three Nodes, each its own agent.
 
     ``Authorization: Bearer <n>`` is the agent of the ``n``-th Node, ``Bearer user:<id>`` a person;
     any other header is nobody. The first Node's agent may do with the Domain whatever can be done.
     Without ``has_signing_key`` there is no mint.
-    ``operations`` takes the place of some handlers, ``ports`` of some of the pull's ports; an
+    ``operations`` takes the place of some operations, ``ports`` of some of the ledger's ports; an
     ``audit`` among them is the sink behind the rows that a request holds, a ``history`` where the
     bodies go that left.
     """
@@ -92,7 +99,7 @@ class FakeService:
         self,
         provisioned: bool = True,
         has_signing_key: bool = True,
-        operations: Mapping[str, Handler] | None = None,
+        operations: Mapping[str, AnyOperation] | None = None,
         contract: Contract | None = None,
         large_body_bytes: int = 2**30,
         **ports: Any,
@@ -136,18 +143,16 @@ class FakeService:
         self.seen: list[list[str]] = []
         contract = contract or self.contract
         sink, history = ports.pop("audit", self.audit), ports.pop("history", None)
-        pull = PullPorts(
-            self.relations, self.nodes, SnapshotComposer(self.ledger, self.drops), HeldAudit()
-        )
         page = DocsPage(b"<p>", _asset("text/javascript"), _asset("text/css"))
         meta = ServicePorts(
             *(self.health, Exposition(self.metrics), contract.raw, page, "0.1.0", contract.version),
             keys=self.published,
         )
-        given: dict[type, object] = {ServicePorts: meta}
-        if provisioned:
-            given |= wired(self, replace(pull, **ports), self.audit)
-        bound = bind({**OPERATIONS, **(operations or {})}, given)
+        snapshots = SnapshotComposer(self.ledger, self.drops)
+        ledger = replace(ledger_ports(self, snapshots, HeldAudit()), **ports)
+        bound = BoundOperations(
+            {**OPERATIONS, **(operations or {})}, Ports(meta, ledger if provisioned else None)
+        )
         with _judged_once(contract):
             self.app = build_app(
                 contract,

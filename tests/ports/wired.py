@@ -1,47 +1,67 @@
-"""Every operation's ports over one set of stand-ins, as server/wiring.py puts them together."""
+"""The ledger's ports over one set of fakes, as server/adapters.py puts the adapters together."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from composer.audit import AuditSink
-from handlers.domain_audit import DomainAuditPorts
-from handlers.domain_nodes import DomainNodesPorts
-from handlers.domain_registry import DomainRegistryPorts
-from handlers.domains import DomainPorts
-from handlers.entries import EntryPorts, ReportPorts
-from handlers.heartbeat import HeartbeatPorts
-from handlers.node_registry import NodeRegistryPorts, RegistrationPorts
-from handlers.node_state import PullPorts
-from handlers.node_token import NodeTokenPorts
-from handlers.reachability import ReachabilityPorts
+from composer.snapshot_composer import SnapshotProvider
+from handlers.operation import LedgerPorts
+from tests.fakes import (
+    FakeAuditSink,
+    FakeDomainAuditReader,
+    FakeDomainReader,
+    FakeDomainRepo,
+    FakeEntryStore,
+    FakeHeartbeatSink,
+    FakeNodeRepo,
+    FakeOutboxRelay,
+    FakeReachabilityRepo,
+    FakeRelationChecker,
+    FakeSnapshotProvider,
+    FakeTokenMint,
+)
+from tests.registry_fakes import FakeDomainNodes, FakeDomainRegistry, FakeNodeRegistry
 
 
-def wired(parts: Any, pull: PullPorts, audit: AuditSink) -> dict[type, object]:
-    """By type. ``parts`` has the stand-ins under the names they have in ``in_process.py``."""
-    asked = (parts.relations, parts.nodes)
-    domains, outbox = parts.domains, parts.outbox
-    given = (
-        pull,
-        HeartbeatPorts(parts.relations, parts.heartbeats, audit),
-        ReachabilityPorts(*asked, domains, parts.verdicts, audit),
-        NodeTokenPorts(*asked, parts.mint, audit),
-        DomainNodesPorts(parts.relations, domains, parts.listed, audit),
-        DomainRegistryPorts(
-            *(parts.relations, domains, parts.domain_registry, outbox),
-            *(parts.domain_rows, audit),
-        ),
-        NodeRegistryPorts(*asked, domains, parts.registry, outbox, audit),
-        RegistrationPorts(
-            *(parts.relations, domains, parts.registry, outbox),
-            *(pull.snapshots, parts.mint, pull.wire, audit),
-        ),
-        ReportPorts(*asked, parts.entries, audit),
-        EntryPorts(*asked, domains, parts.entries, audit),
-        DomainPorts(parts.relations, domains, parts.domain_rows, audit),
-        DomainAuditPorts(parts.relations, domains, parts.trail, audit),
+def ledger_ports(parts: Any, snapshots: SnapshotProvider, audit: AuditSink) -> LedgerPorts:
+    """``parts`` has the fakes under the names they have in ``in_process.py``."""
+    return LedgerPorts(
+        relations=parts.relations,
+        nodes=parts.nodes,
+        domains=parts.domains,
+        snapshots=snapshots,
+        heartbeats=parts.heartbeats,
+        reachability=parts.verdicts,
+        entries=parts.entries,
+        domain_reader=parts.domain_rows,
+        domain_nodes=parts.listed,
+        domain_registry=parts.domain_registry,
+        node_registry=parts.registry,
+        outbox=parts.outbox,
+        domain_audit=parts.trail,
+        audit=audit,
+        mint=parts.mint,
     )
-    minting = (NodeTokenPorts, RegistrationPorts)
-    return {
-        type(one): one for one in given if parts.mint is not None or not isinstance(one, minting)
+
+
+def fake_ports(**ports: Any) -> LedgerPorts:
+    """Fakes that hold nothing and grant nothing, with ``ports`` in the place of some."""
+    empty: dict[str, Any] = {
+        "relations": FakeRelationChecker(),
+        "nodes": FakeNodeRepo(),
+        "domains": FakeDomainRepo(),
+        "snapshots": FakeSnapshotProvider(),
+        "heartbeats": FakeHeartbeatSink(),
+        "reachability": FakeReachabilityRepo(),
+        "entries": FakeEntryStore(),
+        "domain_reader": FakeDomainReader(),
+        "domain_nodes": FakeDomainNodes(),
+        "domain_registry": FakeDomainRegistry(),
+        "node_registry": FakeNodeRegistry(),
+        "outbox": FakeOutboxRelay(),
+        "domain_audit": FakeDomainAuditReader(),
+        "audit": FakeAuditSink(),
+        "mint": FakeTokenMint(),
     }
+    return LedgerPorts(**empty | ports)

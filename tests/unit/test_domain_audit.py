@@ -1,4 +1,4 @@
-"""ListDomainAudit: its gates, its pages, its cursors."""
+"""ListDomainAudit: its filters, pages and cursors."""
 
 from __future__ import annotations
 
@@ -8,37 +8,20 @@ from typing import Any
 import pytest
 
 from composer.audit import AuditQuery
-from composer.errors import AuthzUnavailable, DatastoreUnavailable, DomainNotFound
-from composer.identity import AddressedDomain, Principal, PrincipalKind
+from composer.errors import DatastoreUnavailable
+from composer.identity import AddressedDomain, Principal, PrincipalKind, domain_object
+from handlers import OPERATIONS
 from handlers.answers import Answer
-from handlers.domain_audit import (
-    DomainAuditPorts,
-    cursor_of,
-    list_domain_audit,
-    refuse_domain_audit,
-    seq_of,
-)
-from handlers.refusals import (
-    AUDIT_NOT_PROVISIONED,
-    AUTHZ_UNAVAILABLE,
-    DATASTORE_UNAVAILABLE,
-    DOMAIN_NOT_FOUND,
-    INSUFFICIENT_RELATION,
-    INVALID_CURSOR,
-    INVALID_DOMAIN_ID,
-    INVALID_FILTER,
-    UNAUTHORIZED,
-    RefusalKind,
-    Refused,
-)
+from handlers.domain_audit import cursor_of, seq_of
+from handlers.operation import perform
+from handlers.refusals import INVALID_CURSOR, INVALID_FILTER, RefusalKind, Refused
 from tests.factories import DOMAIN, call
-from tests.fakes import FakeAuditSink, FakeDomainAuditReader, FakeDomainRepo, FakeRelationChecker
+from tests.fakes import FakeDomainAuditReader, FakeDomainRepo, FakeRelationChecker
 from tests.ports.domain_audit_reader import DomainAuditReaderSuite, record
 from tests.ports.in_process import FakeService
+from tests.ports.wired import fake_ports
 
 ANN = Principal(PrincipalKind.USER, "ann")
-BOB = Principal(PrincipalKind.USER, "bob")
-TRIPLE = ("user:ann", "auditor", f"domain:{DOMAIN}")
 PATH = f"/v1/domains/{DOMAIN}/audit"
 
 
@@ -60,27 +43,28 @@ class TestFakeDomainAuditReader(DomainAuditReaderSuite):
 
 
 class Arranged:
-    def __init__(self, rows: int = 3) -> None:
-        # Whoever manages the platform and edits the Domain is no auditor of it.
-        roles = {("user:bob", one, f"domain:{DOMAIN}") for one in ("domain-edit", "domain-view")}
-        self.relations = FakeRelationChecker({TRIPLE, *roles})
-        self.domains = FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, "token")})
-        self.trail = FakeDomainAuditReader({DOMAIN: [record(10 * n) for n in range(1, rows + 1)]})
-        self.audit = FakeAuditSink()
+    """An auditor of a Domain that has rows."""
 
-    def ask(
-        self, principal: Principal | None = ANN, domain_id: str = str(DOMAIN), **query: Any
-    ) -> Answer:
-        ports = DomainAuditPorts(self.relations, self.domains, self.trail, self.audit)
-        return list_domain_audit(ports, call(principal), domain_id, **{"limit": 50} | query)
+    def __init__(self, rows: int = 3) -> None:
+        self.relations = FakeRelationChecker({("user:ann", "auditor", domain_object(DOMAIN))})
+        self.trail = FakeDomainAuditReader({DOMAIN: [record(10 * n) for n in range(1, rows + 1)]})
+        self.ports = fake_ports(
+            relations=self.relations,
+            domains=FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)}),
+            domain_audit=self.trail,
+        )
+
+    def ask(self, **query: Any) -> Answer:
+        given = {"domain_id": str(DOMAIN), "limit": 50} | query
+        return perform(OPERATIONS["ListDomainAudit"], self.ports, call(ANN), given)
 
     def page(self, **query: Any) -> tuple[list[int], str | None]:
         body: Any = self.ask(**query).body
         return [item["seq"] for item in body["items"]], body.get("next_cursor")
 
-    def refusal(self, *given: Any, **query: Any) -> RefusalKind:
+    def refusal(self, **query: Any) -> RefusalKind:
         with pytest.raises(Refused) as caught:
-            self.ask(*given, **query)
+            self.ask(**query)
         return caught.value.kind
 
 
@@ -175,56 +159,6 @@ def test_what_is_no_cursor_of_ours_is_refused_before_anything_is_asked(cursor: s
     arranged = Arranged()
     assert arranged.refusal(cursor=cursor) is INVALID_CURSOR
     assert (arranged.relations.calls, arranged.trail.calls) == ([], [])
-
-
-def test_no_other_role_implies_the_auditors() -> None:
-    arranged = Arranged()
-    assert arranged.refusal(BOB) is INSUFFICIENT_RELATION
-    assert arranged.domains.calls == []
-    assert [(r.relation, r.outcome, r.subject, r.object) for r in arranged.audit.rows] == [
-        ("domain_audit.read", "insufficient_relation", "user:bob", f"domain:{DOMAIN}")
-    ]
-
-
-def test_reading_the_audit_leaves_a_row_of_its_own() -> None:
-    arranged = Arranged()
-    arranged.ask()
-    assert [(r.relation, r.outcome, r.subject, r.object) for r in arranged.audit.rows] == [
-        ("domain_audit.read", "granted", "user:ann", f"domain:{DOMAIN}")
-    ]
-
-
-def test_the_gates_are_asked_in_order() -> None:
-    arranged = Arranged()
-    assert arranged.refusal(None, "nonsense") is UNAUTHORIZED
-    assert arranged.refusal(ANN, "nonsense", cursor="nonsense") is INVALID_DOMAIN_ID
-    arranged.domains.domains.clear()
-    assert arranged.refusal(BOB) is INSUFFICIENT_RELATION
-    assert arranged.refusal(ANN) is DOMAIN_NOT_FOUND
-
-
-@pytest.mark.parametrize(
-    ("port", "error", "expected"),
-    [
-        ("relations", AuthzUnavailable("away"), AUTHZ_UNAVAILABLE),
-        ("domains", DomainNotFound("gone"), DOMAIN_NOT_FOUND),
-        ("domains", DatastoreUnavailable("away"), DATASTORE_UNAVAILABLE),
-        ("trail", DatastoreUnavailable("away"), DATASTORE_UNAVAILABLE),
-    ],
-)
-def test_what_a_port_raises_is_refused_by_its_name_and_not_recorded(
-    port: str, error: Exception, expected: RefusalKind
-) -> None:
-    arranged = Arranged()
-    getattr(arranged, port).fails = error
-    assert arranged.refusal() is expected
-    assert arranged.audit.rows == []
-
-
-def test_without_its_ports_the_operation_is_not_provisioned() -> None:
-    with pytest.raises(Refused) as caught:
-        refuse_domain_audit()
-    assert caught.value.kind is AUDIT_NOT_PROVISIONED
 
 
 class TestOverTheContract:

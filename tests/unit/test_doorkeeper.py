@@ -12,25 +12,27 @@ import pytest
 import structlog
 from flask import Response
 
+from composer.identity import AddressedNode
 from composer.snapshot_composer import SnapshotComposer
 from handlers.answers import Answer, Call
-from handlers.node_state import PullPorts, get_node_state
+from handlers.node_state import get_node_state
+from handlers.operation import OpenOperation, Request
 from handlers.service import ServicePorts
 from handlers.wire import Block, SnapshotBody
 from server.http.doorkeeper import _outgoing
 from tests.factories import DOMAIN, entry, peer_row
 from tests.fakes import FakeDropReporter, FakeLedger
-from tests.ports.in_process import FakeService
+from tests.ports.in_process import FakeService, gated_operation
 
 ALIVE = {"status": "ok", "checks": []}
 Lines = list[Mapping[str, Any]]
 
 
-def answering(answer: Answer) -> Callable[..., Answer]:
-    def handler(ports: ServicePorts, call: Call) -> Answer:
+def answering(answer: Answer) -> OpenOperation:
+    def body(ports: ServicePorts, call: Call) -> Answer:
         return answer
 
-    return handler
+    return OpenOperation(does=body)
 
 
 def lively(answer: Answer) -> FakeService:
@@ -41,10 +43,11 @@ def lively(answer: Answer) -> FakeService:
 def spoiled(change: Callable[[Answer], Answer]) -> FakeService:
     """A service whose pull is changed on its way out."""
 
-    def handler(ports: PullPorts, call: Call, id: str) -> Answer:
-        return change(get_node_state(ports, call, id))
+    def body(request: Request, node: AddressedNode) -> Answer:
+        return change(get_node_state(request, node))
 
-    return FakeService(operations={"GetNodeState": handler})
+    operation = replace(gated_operation("GetNodeState"), does=body)
+    return FakeService(operations={"GetNodeState": operation})
 
 
 BREACHES = {
@@ -115,9 +118,7 @@ SPOILS: dict[str, Callable[[Answer], Answer]] = {
     "no etag": lambda answer: replace(answer, headers={**answer.headers, "ETag": ""}),
     "strong etag": lambda answer: replace(answer, headers={**answer.headers, "ETag": '"x"'}),
     "stored": lambda answer: replace(answer, headers={**answer.headers, "Cache-Control": "public"}),
-    "no vary": lambda answer: replace(
-        answer, headers={k: v for k, v in answer.headers.items() if k != "Vary"}
-    ),
+    "no vary": lambda answer: replace(answer, headers={**answer.headers, "Vary": ""}),
     "other bytes": lambda answer: replace(answer, body=b'{"peers":[]}'),
     "a 304 with a body": lambda answer: replace(answer, status=304),
     "problem instead": lambda answer: Answer(404, {"type": "x"}, "application/problem+json"),

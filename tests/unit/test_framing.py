@@ -9,8 +9,7 @@ from gunicorn.http.parser import RequestParser
 
 from server.contract.document import Contract
 from server.gunicorn.framing import BODY_MAX_BYTES, Incoming, is_read_to_the_end
-from server.http.operations import IGNORED_BODY_MAX
-from server.http.request_bodies import GZIP_OVERHEAD
+from server.http.requests import GZIP_OVERHEAD, IGNORED_BODY_MAX
 
 CLIENT = ("127.0.0.1", 4000)
 POST = b"POST /a HTTP/1.1\r\nHost: x\r\n"

@@ -7,19 +7,22 @@ from dataclasses import replace
 
 import pytest
 
-from handlers.answers import Answer, Call
-from handlers.node_state import PullPorts, get_node_state
+from composer.identity import AddressedNode
+from handlers.answers import Answer
+from handlers.node_state import get_node_state
+from handlers.operation import Request
 from tests.fakes import FakeAuditSink
-from tests.ports.in_process import FakeService
+from tests.ports.in_process import FakeService, gated_operation
 
 
 def spoiled(change: Callable[[Answer], Answer]) -> FakeService:
     """A service whose pull is changed on its way out."""
 
-    def handler(ports: PullPorts, call: Call, id: str) -> Answer:
-        return change(get_node_state(ports, call, id))
+    def body(request: Request, node: AddressedNode) -> Answer:
+        return change(get_node_state(request, node))
 
-    return FakeService(operations={"GetNodeState": handler})
+    operation = replace(gated_operation("GetNodeState"), does=body)
+    return FakeService(operations={"GetNodeState": operation})
 
 
 def outcomes(service: FakeService) -> list[str]:

@@ -40,6 +40,10 @@ def test_a_uuid_of_any_version_is_read() -> None:
         TEXT.replace("9", "g", 1),
         TEXT.replace("9", "\uff19", 1),
         TEXT.replace("-", "\u2010"),
+        TEXT.replace("8d5e-7", "8-d5e7"),
+        TEXT.replace("1", "\u0661"),
+        f" {TEXT}",
+        "not-a-uuid",
     ],
     ids=ascii,
 )

@@ -1,39 +1,32 @@
-"""Operations and their handlers: coverage by name, both ways, and ports put inside."""
+"""Operations bound to their ports: coverage by name, and what a body gets."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from composer.identity import AddressedNode
 from handlers import OPERATIONS
 from handlers.answers import Answer, Call
-from handlers.node_state import PullPorts, refuse_pull
-from handlers.refusals import INTERNAL, Refused
+from handlers.operation import AnyOperation, LedgerPorts, OpenOperation, Request, UnservedOperation
+from handlers.refusals import INTERNAL, NOT_PROVISIONED, Refused
 from handlers.service import HealthCheck, ServicePorts
-from server.authoring.problem_check import problem_complaints
+from server.authoring.operations import coverage_complaints, problem_complaints
 from server.contract.document import Contract
-from server.contract.errors import ContractError
-from server.http.operations import (
-    OperationResolver,
-    bind,
-    coverage_complaints,
-    gate_of,
-    is_refused,
-)
 from tests.bodies import JSON, body_now
 from tests.contract.attacked import ATTACKED, NEVER_GRANTED
 from tests.factories import agent_of, node_id
 from tests.ports.asking import path_of, query_of
-from tests.ports.in_process import FakeService
+from tests.ports.in_process import FakeService, gated_operation
 
 CONTRACT = Contract.packaged()
 
 
-def without(*names: str) -> dict[str, Callable[..., Answer]]:
-    return {name: handler for name, handler in OPERATIONS.items() if name not in names}
+def without(*names: str) -> dict[str, AnyOperation]:
+    return {name: operation for name, operation in OPERATIONS.items() if name not in names}
 
 
 def test_every_operation_has_a_handler_and_every_handler_an_operation() -> None:
@@ -48,7 +41,8 @@ def test_every_operation_without_a_handler_is_named() -> None:
 
 
 def test_every_handler_without_an_operation_is_named() -> None:
-    stray = {**OPERATIONS, "PutNode": refuse_pull, "DropAll": refuse_pull}
+    unserved = UnservedOperation(not_provisioned=NOT_PROVISIONED)
+    stray = {**OPERATIONS, "PutNode": unserved, "DropAll": unserved}
     assert coverage_complaints(CONTRACT, stray) == [
         "handler DropAll has no operation in the contract",
         "handler PutNode has no operation in the contract",
@@ -63,76 +57,35 @@ def test_both_kinds_are_named_at_once() -> None:
     ]
 
 
-def test_a_contract_is_not_served_with_an_operation_that_nobody_handles() -> None:
-    class Operation:
-        operation_id = "GetNothing"
-
-    with pytest.raises(ContractError, match="GetNothing"):
-        OperationResolver(CONTRACT, {}).resolve(Operation())  # type: ignore[arg-type]
-
-
-def takes_pull(ports: PullPorts, call: Call, id: str) -> Answer:
-    raise AssertionError("not called here")
-
-
-def takes_service(ports: ServicePorts, call: Call) -> Answer:
-    raise AssertionError("not called here")
-
-
-class NewPorts:
-    """Of an operation that nobody has wired yet, nor given a gate."""
-
-
-def takes_new(ports: NewPorts, call: Call) -> Answer:
-    raise AssertionError("not called here")
-
-
-def test_ports_without_a_gate_of_their_own_are_refused_as_the_receipt_says() -> None:
-    assert bind({"A": takes_new}, {})["A"] is gate_of(takes_new) is refuse_pull
-    assert (is_refused(takes_new, {}), is_refused(takes_new, {NewPorts: object()})) == (True, False)
-    assert (is_refused(takes_service, {}), gate_of(takes_service)) == (False, None)
-
-
-def test_a_start_is_refused_where_such_a_refusal_is_not_declared() -> None:
-    complaints = problem_complaints(CONTRACT, {**OPERATIONS, "GetVersion": takes_new})
+def test_a_start_is_refused_where_gate_0_of_an_operation_is_not_declared() -> None:
+    unserved = UnservedOperation(not_provisioned=NOT_PROVISIONED)
+    complaints = problem_complaints(CONTRACT, {**OPERATIONS, "GetVersion": unserved})
     (complaint,) = (sentence for _, sentence in complaints)
     assert complaint.startswith("GetVersion can answer 501 signed_event_bus_not_provisioned")
 
 
-def test_a_handler_whose_ports_do_not_exist_refuses() -> None:
-    bound = bind({"A": takes_pull, "B": takes_service}, {ServicePorts: object()})
-    assert (bound["A"] is refuse_pull, bound["B"] is refuse_pull) == (True, False)
+def test_a_body_has_its_ports_its_call_and_its_parameters() -> None:
+    seen: list[Any] = []
 
-
-def test_a_handler_without_ports_is_bound_as_it_is() -> None:
-    assert bind({"A": refuse_pull}, {})["A"] is refuse_pull
-
-
-def test_half_a_pull_is_no_pull() -> None:
-    """Ports that are no PullPorts do not stand in for them."""
-    assert bind({"A": takes_pull}, {ServicePorts: object()})["A"] is refuse_pull
-
-
-def test_a_bound_handler_has_its_ports_its_call_and_its_parameters() -> None:
-    given: list[Any] = []
-
-    def handler(ports: ServicePorts, call: Call, id: str) -> Answer:
-        given.extend((type(ports), call.correlation_id, call.principal, id))
+    def body(request: Request, node: AddressedNode) -> Answer:
+        seen.extend((type(request.ports), request.call.correlation_id, request.principal, node.id))
         raise Refused(INTERNAL, "seen enough")
 
-    service = FakeService(operations={"GetNodeState": handler})
-    service.pull(2, who=1, headers={"X-Correlation-Id": "tick-1"})
-    assert given == [ServicePorts, "tick-1", agent_of(1), str(node_id(2))]
+    service = FakeService(
+        operations={"GetNodeState": replace(gated_operation("GetNodeState"), does=body)}
+    )
+    service.pull(1, who=1, headers={"X-Correlation-Id": "tick-1"})
+    assert seen == [LedgerPorts, "tick-1", agent_of(1), node_id(1)]
 
 
 def test_the_call_has_the_time_that_is_left_of_the_request() -> None:
     left: list[float] = []
 
-    def handler(ports: ServicePorts, call: Call) -> Answer:
+    def body(ports: ServicePorts, call: Call) -> Answer:
         left.append(call.deadline.remaining())
         return Answer(200, {"status": "ok", "checks": []})
 
-    FakeService(operations={"GetLivez": handler}).ask("/livez")
+    FakeService(operations={"GetLivez": OpenOperation(does=body)}).ask("/livez")
     assert 0 < left[0] <= 3.0
 
 
@@ -212,8 +165,3 @@ def test_who_holds_a_file_of_the_page_gets_a_304(path: str) -> None:
     service = FakeService()
     tag = service.ask(path).headers["ETag"]
     assert service.ask(path, headers={"If-None-Match": tag}).status_code == 304
-
-
-def test_the_refusal_of_an_unprovisioned_pull_needs_no_request() -> None:
-    with pytest.raises(Refused):
-        refuse_pull()

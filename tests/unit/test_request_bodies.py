@@ -18,24 +18,18 @@ from handlers.refusals import (
 )
 from server.contract.document import DEFAULT_BODY_MAX, Contract
 from server.contract.errors import ContractError
-from server.http import request_validation
-from server.http.request_bodies import inflated
-from server.http.request_refusals import BODY_REFUSALS
-from server.http.request_validation import checked_body
-from tests.sent_bodies import APP, CONTRACT, EXAMPLE, GOOD, OPERATION, body_of, of_size, with_member
-
-
-def test_every_operation_with_a_body_has_its_refusals() -> None:
-    declared = {name for name, one in CONTRACT.operations.items() if one.body is not None}
-    assert declared == set(BODY_REFUSALS)
-
-
-def test_an_operation_whose_body_has_no_refusals_does_not_start(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(request_validation, "BODY_REFUSALS", {})
-    with pytest.raises(ContractError, match=OPERATION):
-        request_validation.body_validator(CONTRACT)
+from server.http.requests import checked_body, inflated
+from tests.sent_bodies import (
+    APP,
+    CONTRACT,
+    EXAMPLE,
+    GOOD,
+    OPERATION,
+    REFUSALS,
+    body_of,
+    of_size,
+    with_member,
+)
 
 
 def test_a_body_that_may_be_left_out_is_a_complaint_about_the_file() -> None:
@@ -180,5 +174,5 @@ def test_chunks_that_are_none_are_malformed() -> None:
         ),
         pytest.raises(Refused) as refused,
     ):
-        checked_body(contract, BODY_REFUSALS[OPERATION])
+        checked_body(contract, REFUSALS)
     assert refused.value.kind is MALFORMED_HEARTBEAT_REQUEST

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from handlers.answers import Answer, Call
+from handlers.operation import OpenOperation
 from handlers.service import ServicePorts
 from server.contract.document import Contract
 from tests.ports.in_process import FakeService
@@ -60,7 +61,8 @@ def get_thing(ports: ServicePorts, call: Call, name: str, **query: Any) -> Answe
 @pytest.fixture(scope="module")
 def service() -> FakeService:
     return FakeService(
-        contract=Contract(yaml.safe_dump(DOCUMENT).encode()), operations={"GetThing": get_thing}
+        contract=Contract(yaml.safe_dump(DOCUMENT).encode()),
+        operations={"GetThing": OpenOperation(does=get_thing)},
     )
 
 
@@ -143,6 +145,7 @@ def test_a_required_parameter_that_is_missing_is_a_400() -> None:
     document = json.loads(json.dumps(DOCUMENT))
     document["paths"]["/things/{name}"]["get"]["parameters"] = [PARAMETERS[0], *required]
     service = FakeService(
-        contract=Contract(yaml.safe_dump(document).encode()), operations={"GetThing": get_thing}
+        contract=Contract(yaml.safe_dump(document).encode()),
+        operations={"GetThing": OpenOperation(does=get_thing)},
     )
     assert status(service) == 400

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from handlers.answers import Answer, Call
+from handlers.operation import OpenOperation
 from handlers.service import ServicePorts
 from server.contract.document import Contract
 from tests.ports.asking import path_of, query_of
@@ -126,7 +127,7 @@ def small(**changes: Any) -> FakeService:
     def get_things(ports: ServicePorts, call: Call, **query: Any) -> Answer:
         return Answer(200, query)
 
-    return FakeService(contract=contract, operations={"GetThings": get_things})
+    return FakeService(contract=contract, operations={"GetThings": OpenOperation(does=get_things)})
 
 
 def test_an_operation_without_parameters_is_strict_too() -> None:

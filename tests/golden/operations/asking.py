@@ -37,10 +37,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What left (``answer``: status, headers, body, audit rows) and what was asked further in."""
+    """What left (``answer``: status, headers, body, audit rows)."""
 
     answer: dict[str, Any]
-    calls: list[str]
 
 
 def is_gated(operation: str) -> bool:
@@ -83,7 +82,7 @@ class Asker:
         case.variant.arrange(service)
         response = self._ask(service, case)
         if not is_gated(case.operation):
-            return Outcome({"status": response.status_code}, [])
+            return Outcome({"status": response.status_code})
         rows = [_row(row, case.caller) for row in service.audit.rows]
         answer = {
             "status": response.status_code,
@@ -91,7 +90,7 @@ class Asker:
             "body": _body(response, case.variant.path),
             "audit": rows,
         }
-        return Outcome(answer, _calls(resettable.calls, case.caller))
+        return Outcome(answer)
 
     def _ask(self, service: FakeService, case: Case) -> TestResponse:
         variant = case.variant
@@ -128,10 +127,6 @@ def _row(row: AuditRow, caller: Caller) -> str:
     if row.digest is not None:
         told.append(f"digest={row.digest}")
     return " ".join([*told, *(["done"] if row.is_done else [])])
-
-
-def _calls(calls: list[str], caller: Caller) -> list[str]:
-    return [call.replace(f"({caller.subject}, ", f"({CALLER}, ") for call in calls]
 
 
 def code_of(answer: Mapping[str, Any]) -> str:

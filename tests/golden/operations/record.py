@@ -9,7 +9,7 @@ import logging
 import sys
 
 from tests.golden.operations.asking import Asker, cases
-from tests.golden.operations.recording import ANSWERS, CALLS
+from tests.golden.operations.recording import ANSWERS
 from tests.golden.operations.variants import VARIANTS
 
 
@@ -17,9 +17,8 @@ def main() -> int:
     logging.disable()  # refusals and defects are what is asked for
     asker = Asker()
     found = [(case, asker.outcome(case)) for name in VARIANTS for case in cases(name)]
-    for kept in (ANSWERS, CALLS):
-        kept.write(found)
-        print(f"{len(found)} cases in {kept.path.name}, {kept.path.stat().st_size} bytes")
+    ANSWERS.write(found)
+    print(f"{len(found)} cases in {ANSWERS.path.name}, {ANSWERS.path.stat().st_size} bytes")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The two kept files: what every case was answered with, and what it asked further in.
+"""The kept file: the answer and the audit rows of every case.
 
 Equal outcomes are kept once, under a label; a case names the label. A line is one operation, one
 world and one variant.
@@ -97,4 +97,3 @@ def _status_and_code(answer: Mapping[str, Any]) -> str:
 
 
 ANSWERS = Kept(FOLDER / "answers.json", lambda outcome: outcome.answer, _status_and_code)
-CALLS = Kept(FOLDER / "calls.json", lambda outcome: outcome.calls, lambda calls: str(len(calls)))

@@ -6,15 +6,12 @@ Everything that depends on how ``FakeService`` is made stands in ``fake_service`
 from __future__ import annotations
 
 import copy
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID
 
-from composer.audit import AuditRecord, AuditRow
-from composer.deadline import Deadline
-from composer.identity import AddressedDomain, AddressedNode, Principal
+from composer.audit import AuditRecord
+from composer.identity import AddressedDomain
 from tests.factories import (
     ALLOW_HTTPS,
     DOMAIN,
@@ -27,25 +24,25 @@ from tests.factories import (
 from tests.ports.in_process import FakeService
 
 NODE_TOKEN, DOMAIN_TOKEN = "token-of-the-node", "token-of-the-domain"
-# Attribute of FakeService -> the methods of its port whose calls are recorded.
-PORTS: Mapping[str, tuple[str, ...]] = {
-    "relations": ("check", "check_at_least", "check_now", "decided_at"),
-    "nodes": ("get_by_id",),
-    "domains": ("get_by_id",),
-    "domain_rows": ("read",),
-    "trail": ("page",),
-    "ledger": ("view",),
-    "drops": ("dropped",),
-    "heartbeats": ("heartbeat",),
-    "verdicts": ("of_node",),
-    "entries": ("put", "remove"),
-    "listed": ("page",),
-    "domain_registry": ("create", "delete"),
-    "registry": ("register", "deregister", "rotate_key"),
-    "outbox": ("settle",),
-    "mint": ("mint",),
-    "audit": ("record",),
-}
+# The attributes of FakeService that are fakes of ports.
+PORTS = (
+    "relations",
+    "nodes",
+    "domains",
+    "domain_rows",
+    "trail",
+    "ledger",
+    "drops",
+    "heartbeats",
+    "verdicts",
+    "entries",
+    "listed",
+    "domain_registry",
+    "registry",
+    "outbox",
+    "mint",
+    "audit",
+)
 # What a service can be: with everything, without a key to sign tokens with, without a ledger.
 WHOLE, UNSIGNED, UNPROVISIONED = "whole", "without a signing key", "not provisioned"
 
@@ -57,10 +54,9 @@ def fake_service(kind: str) -> FakeService:
 
 @dataclass(frozen=True, slots=True)
 class Resettable:
-    """A service, the calls to its ports, and the state that each case begins with."""
+    """A service, and the state that each case begins with."""
 
     service: FakeService
-    calls: list[str]
     state: Mapping[str, Mapping[str, Any]]
 
     @classmethod
@@ -70,15 +66,10 @@ class Resettable:
         _furnish(service)
         ports = {name: port for name in PORTS if (port := getattr(service, name)) is not None}
         state = {name: dict(vars(port)) for name, port in ports.items()}
-        calls: list[str] = []
-        for name, port in ports.items():
-            for method in PORTS[name]:
-                setattr(port, method, _recorded(f"{name}.{method}", getattr(port, method), calls))
-        return cls(service, calls, state)
+        return cls(service, state)
 
     def reset(self) -> FakeService:
-        """The service in a sound world, with no calls."""
-        self.calls.clear()
+        """The service in a sound world."""
         for name, fields in self.state.items():
             port = getattr(self.service, name)
             for field, value in fields.items():
@@ -110,26 +101,3 @@ def _furnish(service: FakeService) -> None:
     }
     for number in (1, 2, 3):
         service.listed.put(DOMAIN, node_id(number), f"10.42.0.{number}")
-
-
-def _recorded(name: str, method: Callable[..., Any], calls: list[str]) -> Callable[..., Any]:
-    signature = inspect.signature(method)
-
-    def record(*args: Any, **kwargs: Any) -> Any:
-        given = signature.bind(*args, **kwargs).arguments.values()
-        told = (_told(value) for value in given if not isinstance(value, Deadline))
-        calls.append(f"{name}({', '.join(told)})")
-        return method(*args, **kwargs)
-
-    return record
-
-
-def _told(value: object) -> str:
-    """An argument as text that is the same in every run and says what matters."""
-    if isinstance(value, Principal):
-        return value.subject
-    if isinstance(value, (AddressedNode, AddressedDomain)):
-        return str(value.id)
-    if isinstance(value, AuditRow):
-        return f"{value.relation} {value.outcome}"
-    return str(value) if isinstance(value, (str, UUID)) else repr(value)

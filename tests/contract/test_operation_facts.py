@@ -1,4 +1,4 @@
-"""What handlers can answer is read off their code: taken out of the file, it is told by name."""
+"""What an operation declares and the file takes away is told, by name and place."""
 
 from __future__ import annotations
 
@@ -67,18 +67,18 @@ def test_a_code_of_a_gate_is_told_where_its_status_stays() -> None:
     assert len(told) == len(said) == len(ASKING)
 
 
-def test_an_operation_that_asks_who_calls_and_lets_nobody_say_is_told() -> None:
+def test_a_gated_operation_without_security_is_told() -> None:
     (said,) = told_without("(operationId: GetNodeState\n)(?=      x-)", r"\1      security: []\n")
     line = TEXT[: TEXT.index("operationId: GetNodeState\n")].count("\n") + 2
     assert said == (
         f"api/plexsphere-v1.yaml:{line}:17:"
-        " GetNodeState asks who calls: without security all would be 401"
+        " GetNodeState is gated: without security every answer would be 401"
     )
 
 
-def test_a_contract_without_security_is_told_of_every_operation_that_asks() -> None:
+def test_a_contract_without_security_is_told_of_every_gated_operation() -> None:
     said = told_without("security:\n  - nodeAgentJWT: .*\n")
-    assert [line.split()[1] for line in said if "asks who calls" in line] == [
+    assert [line.split()[1] for line in said if "is gated" in line] == [
         name for name in CONTRACT.operations if name in ASKING
     ]
 
@@ -87,14 +87,13 @@ TAGGED = "            ETag: { $ref: '#/components/headers/ETag' }\n"
 
 
 def test_a_required_header_that_nobody_sends_is_told() -> None:
-    """One that some other handler sends is no better than one that none does."""
     (said,) = told_without(
         "(operationId: GetVersion\n(?:.*\n)*?          headers:\n)", rf"\1{TAGGED}"
     )
     text = TEXT[: TEXT.index("headers:", TEXT.index("operationId: GetVersion\n"))]
     assert said == (
         f"api/plexsphere-v1.yaml:{text.count(chr(10)) + 2}:19:"
-        " GetVersion 200: ETag is required, and nobody sends it"
+        " GetVersion 200: ETag is required, and is never sent"
     )
 
 

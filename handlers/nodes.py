@@ -1,0 +1,67 @@
+"""RegisterNode, DeleteNode and RotateNodeKey."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from composer.errors import NodeNotFound
+from composer.identity import AddressedDomain, AddressedNode, node_object
+from composer.registry import NewNode, wireguard_key
+from handlers.answers import NO_CONTENT, Answer
+from handlers.node_token import mint_of
+from handlers.operation import Request
+from handlers.refusals import DATASTORE_UNAVAILABLE, PUBLIC_KEY_INVALID, Refused
+from handlers.wire_registry import registration_body
+from handlers.wire_values import base64_text
+
+
+def new_node(domain_id: UUID, body: Mapping[str, Any]) -> NewNode:
+    """The Node that the caller wants."""
+    return NewNode(new_key(domain_id, body), body.get("name", ""))
+
+
+def new_key(addressed_id: UUID, body: Mapping[str, Any]) -> bytes:
+    """The public key of a body. A pattern cannot say what a key is."""
+    try:
+        return wireguard_key(body["public_key"])
+    except ValueError as error:
+        raise Refused(PUBLIC_KEY_INVALID, f"public_key: {error}") from error
+
+
+def register_node(request: Request, domain: AddressedDomain, wanted: NewNode) -> Answer:
+    """201 with the Node, its peers and its token; 200 where an earlier request made the Node.
+
+    What SpiceDB does not take stays in the ledger: the same request finds it, and settles again.
+    The peers are read after the registration and encoded as the pull does, so their bytes agree.
+    """
+    ports, deadline = request.ports, request.deadline
+    try:
+        node = ports.node_registry.register(
+            domain.id, wanted, request.call.idempotency_key, deadline
+        )
+        resource = node_object(node.node_id)
+        request.record_done(resource, repeated=not node.is_new)
+        ports.outbox.settle(resource, deadline)
+        snapshot = ports.snapshots.snapshot_for_node(node.node_id, domain.id, deadline)
+    except NodeNotFound as error:
+        raise Refused(DATASTORE_UNAVAILABLE, f"gone while being registered: {error}") from error
+    token = mint_of(request).mint(node.node_id)
+    peers = ports.wire.domain(snapshot.peers.domain)
+    return Answer(201 if node.is_new else 200, registration_body(node, peers, token))
+
+
+def delete_node(request: Request, node: AddressedNode) -> Answer:
+    """204 when the Node, its rows and its relationships are gone. Its token then opens nothing."""
+    request.ports.node_registry.deregister(node.id, request.deadline)
+    request.record_done(node_object(node.id))
+    request.ports.outbox.settle(node_object(node.id), request.deadline)
+    return NO_CONTENT
+
+
+def rotate_node_key(request: Request, node: AddressedNode, wanted: bytes) -> Answer:
+    """200 when the Node has that key, also where it had it before. Its peers see it at once."""
+    request.ports.node_registry.rotate_key(node.id, wanted, request.deadline)
+    request.record_done(node_object(node.id))
+    return Answer(200, {"node_id": str(node.id), "public_key": base64_text(wanted)})

@@ -1,0 +1,199 @@
+"""The adapters of a provisioned service: Postgres, SpiceDB and keys behind the ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+
+from composer.audit import AuditSink, SilentAudit
+from composer.identity import Principal
+from composer.snapshot_composer import SnapshotComposer
+from db.audit import PostgresAuditSink
+from db.audit_reader import PostgresDomainAuditReader
+from db.connections import WriteSession
+from db.domains import PostgresDomainReader, PostgresDomainRegistry, PostgresDomainRepo
+from db.entries import PostgresEntries
+from db.health import read_lag
+from db.heartbeats import PostgresHeartbeats
+from db.history import BodyQueue
+from db.ledger import PostgresLedger
+from db.nodes import PostgresDomainNodes, PostgresNodeRegistry, PostgresNodeRepo
+from db.outbox import PostgresOutbox
+from db.pool import Pool, read_pool, write_pool
+from db.reachability import PostgresReachabilityRepo
+from handlers.operation import LedgerPorts
+from server.authn.key_sources import key_source
+from server.authn.keys import KeySource
+from server.authn.signing import JoinedKeys, JwtMint, OwnKeys
+from server.authn.tokens import TokenVerifier
+from server.authz.admin import SpiceDbAdmin, SpiceDbReadiness
+from server.authz.channel import SpiceDbChannel
+from server.authz.checker import SpiceDbChecker
+from server.authz.concurrency import ConcurrencyLimit
+from server.authz.outbox_relay import SpiceDbOutboxRelay
+from server.authz.tuples import TupleWriter
+from server.http.app import Authenticate
+from server.http.body_history import BodyHistory
+from server.http.held_audit import HeldAudit
+from server.moved_time import moved_time
+from server.settings import Settings
+from server.telemetry.metrics import Metrics, ReadGauges
+from server.telemetry.probes import Probe, keys_probe, ledger_probe, spicedb_probe
+from server.telemetry.recorders import (
+    AuditRecorder,
+    HistoryRecorder,
+    PeerDropRecorder,
+    TokenRecorder,
+    record_parked_row,
+    warning_logger,
+)
+
+# Ours have under 600 bytes; the HTTP server's own limit for a header is 8,190.
+TOKEN_MAX_BYTES = 4_096
+# Within gunicorn's graceful_timeout: rows that are not written by then are counted as lost.
+AUDIT_FLUSH_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """What stands behind the ports. ``ledger`` is None where the service is not provisioned."""
+
+    ledger: LedgerPorts | None
+    authenticate: Authenticate
+    audit: AuditSink | None = None
+    history: BodyHistory | None = None
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    lag: ReadGauges | None = None
+    close: Callable[[], None] = lambda: None
+
+    @classmethod
+    def absent(cls) -> Adapters:
+        """Those of a service that is not provisioned: no ledger, and nobody is a Principal."""
+        return cls(ledger=None, authenticate=_no_principal)
+
+
+def _no_principal(authorization_headers: list[str]) -> Principal | None:
+    return None
+
+
+def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) -> Adapters:
+    """Every adapter of the ledger's ports. Connections are made at first use, after the fork."""
+    threads = settings.shared_threads
+    reads = read_pool(settings.dsn, size=threads.read, statement_timeout=settings.statement_timeout)
+    # Pools of their own, so that no agent's heartbeat waits behind writers of a whole Domain.
+    writes, heartbeats = _write_pool(settings), _write_pool(settings)
+    outbox_pool = PostgresOutbox(
+        settings.dsn,
+        size=settings.shared_threads.write,
+        statement_timeout=settings.statement_timeout,
+        lock_timeout=settings.lock_timeout,
+    )
+    # One connection, and a scrape that finds it in use goes without: a crowd on /metrics takes no
+    # place from the pulls, and no thread while Postgres is frozen.
+    scrapes = read_pool(
+        settings.dsn,
+        size=1,
+        statement_timeout=settings.statement_timeout,
+        pool_wait=0.1,
+        application_name="plexsphere-state metrics",
+    )
+    channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout)
+    relations = SpiceDbChecker(channel, ConcurrencyLimit(limit=threads.spicedb))
+    history = _body_queue(settings, metrics)
+    sink = _audit_sink(settings, metrics, history)
+    other_keys = key_source(settings.jwks, on_warning=warning_logger("jwks"))
+    verifier = TokenVerifier(
+        _joined(signing_keys, other_keys),
+        settings.jwt_issuer,
+        settings.jwt_audience,
+        leeway_s=settings.jwt_leeway,
+        max_bytes=TOKEN_MAX_BYTES,
+        on_refused=TokenRecorder(metrics).refused,
+    )
+    time_offset = moved_time(settings.test_clock)
+    ledger = LedgerPorts(
+        relations=relations,
+        nodes=PostgresNodeRepo(reads),
+        domains=PostgresDomainRepo(reads),
+        snapshots=SnapshotComposer(
+            PostgresLedger(reads, held_rows=settings.held_peers), PeerDropRecorder(metrics)
+        ),
+        heartbeats=PostgresHeartbeats(heartbeats, time_offset),
+        reachability=PostgresReachabilityRepo(reads),
+        entries=PostgresEntries(writes, settings.report_quota, settings.entry_quota),
+        domain_reader=PostgresDomainReader(reads),
+        domain_nodes=PostgresDomainNodes(reads),
+        domain_registry=PostgresDomainRegistry(writes, time_offset),
+        node_registry=PostgresNodeRegistry(
+            writes, timedelta(seconds=settings.address_hold_off), time_offset
+        ),
+        outbox=SpiceDbOutboxRelay(outbox_pool, TupleWriter(channel), record_parked_row),
+        domain_audit=PostgresDomainAuditReader(reads),
+        audit=HeldAudit(),
+        mint=(
+            JwtMint(signing_keys, settings.jwt_issuer, settings.jwt_audience)
+            if signing_keys
+            else None
+        ),
+    )
+
+    def close() -> None:
+        if sink is not None:
+            sink.close(AUDIT_FLUSH_SECONDS)
+        for connections in (reads, writes, heartbeats, outbox_pool, scrapes, channel):
+            connections.close()
+
+    return Adapters(
+        ledger=ledger,
+        authenticate=verifier.principal,
+        audit=sink or SilentAudit(),
+        history=history,
+        probes={
+            "postgres": ledger_probe(reads),
+            "spicedb": spicedb_probe(SpiceDbReadiness(SpiceDbAdmin(channel))),
+            "jwks": keys_probe(other_keys, signing_keys),
+        },
+        lag=partial(read_lag, scrapes),
+        close=close,
+    )
+
+
+def _write_pool(settings: Settings) -> Pool[WriteSession]:
+    return write_pool(
+        settings.dsn,
+        size=settings.shared_threads.write,
+        statement_timeout=settings.statement_timeout,
+        lock_timeout=settings.lock_timeout,
+    )
+
+
+def _joined(signing_keys: OwnKeys | None, other_keys: KeySource) -> KeySource:
+    """The keys that tokens are verified with: the service's own before those of the JWKS."""
+    if signing_keys is None:
+        return other_keys
+    return JoinedKeys(signing_keys, other_keys, warning_logger("signing_key"))
+
+
+def _body_queue(settings: Settings, metrics: Metrics) -> BodyQueue | None:
+    """None where no bodies are kept, which is the default."""
+    if not settings.history:
+        return None
+    return BodyQueue(settings.history, on_lost=HistoryRecorder(metrics).lost)
+
+
+def _audit_sink(
+    settings: Settings, metrics: Metrics, history: BodyQueue | None
+) -> PostgresAuditSink | None:
+    """None where the audit is switched off."""
+    if not settings.audit:
+        return None
+    recorder = AuditRecorder(metrics)
+    return PostgresAuditSink(
+        settings.dsn,
+        capacity=settings.audit_queue,
+        on_lost=recorder.lost,
+        on_failed=recorder.failed,
+        bodies=history,
+    )

@@ -1,0 +1,219 @@
+"""The declared facts of our operations against the contract, before anything is served.
+
+Three lists, each of complaints beside the path of what in the file they are about:
+``signature_complaints`` (what a function takes), ``answer_complaints`` (statuses and headers), and
+``problem_complaints`` (refusals, each as the Problem that it would leave as).
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from handlers.answers import PROBLEM
+from handlers.operation import AnyOperation, OpenOperation, Operation, UnservedOperation
+from handlers.refusals import (
+    CATALOGUE,
+    INTERNAL,
+    NOT_ACCEPTABLE,
+    PAYLOAD_TOO_LARGE,
+    UNAUTHORIZED,
+    UNKNOWN_QUERY_PARAMETER,
+    UNSUPPORTED_MEDIA_TYPE,
+    RefusalKind,
+)
+from handlers.wire import json_bytes
+from server.contract.document import Contract, OperationContract
+from server.contract.errors import Path
+from server.contract.parameters import ParameterContract
+from server.http.problems import FRAMEWORK, METHOD_NOT_ALLOWED, problem_answer
+from server.http.requests import negotiates, parameter_refusals, python_name
+from server.http.response_validation import CORRELATION, Breach, Outgoing, ResponseValidator
+
+Operations = Mapping[str, AnyOperation]
+Complaint = tuple[Path, str]
+
+# How a declared request body arrives, after the declared parameters.
+BODY = ("body", "Mapping[str, Any]")
+PYTHON_TYPES = {"string": "str", "integer": "int", "boolean": "bool", "number": "float"}
+# What a function gets before the declared parameters.
+FIRST_OF_BODY, FIRST_OF_WANTS = 2, 1
+# Headers of every answer, whatever the operation (server/http/doorkeeper.py).
+ALWAYS_SENT = frozenset({CORRELATION.lower(), "content-type", "content-length"})
+_PROBLEM = ("components", "schemas", "Problem")
+_CORRELATION_ID = "0" * 32
+
+
+def coverage_complaints(contract: Contract, operations: Operations) -> list[str]:
+    """Operations of the file without a handler, and handlers without an operation."""
+    missing = sorted(contract.operations.keys() - operations.keys())
+    unknown = sorted(operations.keys() - contract.operations.keys())
+    return [f"operation {name} of the contract has no handler" for name in missing] + [
+        f"handler {name} has no operation in the contract" for name in unknown
+    ]
+
+
+def signature_complaints(contract: Contract, operations: Operations) -> Iterator[Complaint]:
+    """Functions that take other parameters than the file declares.
+
+    A function that is called with a parameter it does not know is a 500 for every request.
+    """
+    for name, declared in contract.operations.items():
+        operation = operations[name]
+        if isinstance(operation, UnservedOperation):
+            continue
+        place: Path = ("paths", declared.path, declared.method.lower(), "operationId")
+        taken = _taken(operation)
+        wanted = _declared(declared, operation)
+        if taken != wanted:
+            yield place, f"{name}: the handler takes {taken}, the contract declares {wanted}"
+        address = operation.way.address if isinstance(operation, Operation) else None
+        in_path = [one.name for one in declared.parameters if one.kind == "path"]
+        if sorted(in_path) != sorted(re.findall(r"{([^}]+)}", declared.path)):
+            yield place, f"{name}: {declared.path} does not name the parameters {in_path}"
+        if address is not None and address.parameter not in in_path:
+            yield (
+                place,
+                f"{name}: the path has no parameter {address.parameter}, which gate 1a reads",
+            )
+        body = operation.body if isinstance(operation, Operation) else None
+        if declared.body is not None and body is None:
+            yield place, f"{name}: the contract declares a body, the operation no refusals of it"
+
+
+def annotation(parameter: ParameterContract) -> str:
+    """How a function annotates a declared parameter; ``| None`` where it may get no value."""
+    schema_type = parameter.item_type or parameter.schema_type
+    python_type = PYTHON_TYPES.get(schema_type)
+    if python_type is None:
+        return f"no type for {schema_type}"
+    bare = python_type if parameter.item_type is None else f"list[{python_type}]"
+    return bare if parameter.given else f"{bare} | None"
+
+
+def _declared(declared: OperationContract, operation: AnyOperation) -> list[tuple[str, str]]:
+    address = operation.way.address if isinstance(operation, Operation) else None
+    parameters = [
+        (python_name(one.name), annotation(one) + ("" if one.given else " = None"))
+        for one in declared.parameters
+        if one.kind in ("path", "query") and (address is None or one.name != address.parameter)
+    ]
+    return parameters + ([BODY] if declared.body is not None else [])
+
+
+def _taken(operation: Operation | OpenOperation) -> list[tuple[str, str]]:
+    """The parameters behind the first ones, as they are written."""
+    if isinstance(operation, Operation) and operation.wants is not None:
+        return _written(operation.wants, FIRST_OF_WANTS)
+    return _written(operation.does, FIRST_OF_BODY)
+
+
+def _written(function: Callable[..., Any], first: int) -> list[tuple[str, str]]:
+    parameters = list(inspect.signature(function).parameters.values())[first:]
+    return [
+        (one.name, f"{one.annotation}{'' if one.default is one.empty else f' = {one.default}'}")
+        for one in parameters
+    ]
+
+
+def answer_complaints(contract: Contract, operations: Operations) -> Iterator[Complaint]:
+    """Where the file takes away what an operation answers, or requires what it does not send."""
+    for name, declared in contract.operations.items():
+        operation = operations[name]
+        if isinstance(operation, UnservedOperation):
+            continue
+        place: Path = ("paths", declared.path, declared.method.lower())
+        if not declared.secured and isinstance(operation, Operation):
+            sentence = f"{name} is gated: without security every answer would be 401"
+            yield (*place, "security"), sentence
+        for status in sorted(set(operation.statuses) - declared.responses.keys()):
+            yield (*place, "responses"), f"{name} can answer {status}, which is not declared"
+        sent = ALWAYS_SENT | {header.lower() for header in (*operation.headers, *operation.sends)}
+        for status, response in declared.responses.items():
+            for header in () if PROBLEM in response.media else response.headers:
+                if header.required and header.name.lower() not in sent:
+                    where: Path = (*place, "responses", str(status), "headers", header.name)
+                    yield where, f"{name} {status}: {header.name} is required, and is never sent"
+
+
+def problem_complaints(contract: Contract, operations: Operations) -> list[Complaint]:
+    """Each refusal that could not leave as declared.
+
+    A 500 replaces an answer that breaks the contract, and is not checked again on its way out. So
+    every Problem is checked here.
+    """
+    validator = ResponseValidator(contract)
+    anywhere: dict[Breach, Complaint] = {}
+    for kind in (*FRAMEWORK.values(), *CATALOGUE):
+        breach = validator.breach(_outgoing(kind, None, "/"))
+        if breach is not None and breach not in anywhere:
+            place = (*_PROBLEM, "properties", breach.pointer.removeprefix("/"))
+            anywhere[breach] = place, _sentence("the service", kind, breach)
+    if anywhere:  # a Problem that the schema refuses everywhere is told once
+        return list(anywhere.values())
+    complaints = []
+    for name, declared in contract.operations.items():
+        undeclared: set[int] = set()  # told once, however many codes the status has
+        for kind in dict.fromkeys(_refusals(declared, operations[name])):
+            breach = validator.breach(_outgoing(kind, name, declared.path))
+            if breach is not None and kind.status not in undeclared:
+                complaints.append((_place(declared, kind), _sentence(name, kind, breach)))
+                undeclared |= {kind.status} - declared.responses.keys()
+    return complaints
+
+
+def _refusals(declared: OperationContract, operation: AnyOperation) -> Iterator[RefusalKind]:
+    """Every refusal of an operation, before its body and in it, and every declared code."""
+    yield INTERNAL
+    if isinstance(operation, UnservedOperation):  # nothing of a request is looked at
+        yield operation.not_provisioned
+        return
+    body = operation.body if isinstance(operation, Operation) else None
+    yield body.too_large if body else PAYLOAD_TOO_LARGE
+    if declared.secured:
+        yield UNAUTHORIZED
+    if declared.strict_query:
+        yield UNKNOWN_QUERY_PARAMETER
+    if declared.body is not None:
+        yield UNSUPPORTED_MEDIA_TYPE
+    if negotiates(declared):
+        yield NOT_ACCEPTABLE
+    if isinstance(operation, Operation):
+        yield operation.not_provisioned
+        yield from (kind for kind in operation.way.refusals if kind is not UNAUTHORIZED)
+        yield from operation.refuses
+    for parameter in declared.parameters:
+        yield from parameter_refusals(operation, parameter)
+    if body is not None:
+        yield from body.kinds
+    for kind in CATALOGUE:
+        response = declared.responses.get(kind.status)
+        if response is not None and kind.code in response.problem_codes:
+            yield kind
+
+
+def _outgoing(kind: RefusalKind, operation_id: str | None, path: str) -> Outgoing:
+    """As ``respond_problem`` and the doorkeeper send it."""
+    allow = ("GET",) if kind is METHOD_NOT_ALLOWED else ()
+    answer = problem_answer(kind, path, _CORRELATION_ID, allow=allow)
+    headers = {**answer.headers, CORRELATION: _CORRELATION_ID}
+    return Outgoing(
+        operation_id=operation_id,
+        status=kind.status,
+        media_type=PROBLEM,
+        headers={name.lower(): value for name, value in headers.items()},
+        body=json_bytes(answer.body),
+    )
+
+
+def _place(declared: OperationContract, kind: RefusalKind) -> Path:
+    path: Path = ("paths", declared.path, declared.method.lower(), "responses")
+    return (*path, str(kind.status)) if kind.status in declared.responses else path
+
+
+def _sentence(subject: str, kind: RefusalKind, breach: Breach) -> str:
+    answered = f"{subject} can answer {kind.status} {kind.code or 'without a code'}"
+    why = " ".join(part for part in (breach.part, breach.pointer, breach.rule) if part)
+    return f"{answered}, and the file would not let it out: {why}"

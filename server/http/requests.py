@@ -1,0 +1,276 @@
+"""Requests against the contract, decided after authentication and before the gates.
+
+Connexion's own validators do not check ``format: uuid``, put the offending value into the answer,
+and read the body before security; a chunked body past ``MAX_CONTENT_LENGTH`` is silently cut. Ours
+take their places in ``validator_map``. Parameters come before the body: what its path alone
+refuses is not read.
+"""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from keyword import iskeyword
+from typing import Any
+
+import flask
+from flask import Response
+
+from handlers.answers import JSON
+from handlers.operation import AnyOperation, Operation
+from handlers.refusals import (
+    NOT_ACCEPTABLE,
+    PAYLOAD_TOO_LARGE,
+    UNKNOWN_QUERY_PARAMETER,
+    UNSUPPORTED_MEDIA_TYPE,
+    BodyRefusals,
+    RefusalKind,
+    Refused,
+)
+from server.authn.strict import json_object
+from server.contract.document import BodyContract, Contract, OperationContract
+from server.contract.parameters import ParameterContract, value_of
+from server.http import request_context
+from server.http.problems import BAD_REQUEST
+from server.http.request_refusals import PARAMETER_REFUSALS
+
+IGNORED_BODY_MAX = 65_536  # bytes of an undeclared body that are ignored without a refusal
+# What gzip adds to content that does not shrink, its header and a file name included (bytes).
+GZIP_OVERHEAD = 1_024
+# Deeper than anything we declare, and far from any stack's end.
+MAX_DEPTH = 64
+_GZIP = 16 + zlib.MAX_WBITS
+# Only a schema without a rule accepts both texts.
+ANY_TEXT = ("", "\N{SNOWMAN}" * 8_190)
+
+Operations = Mapping[str, AnyOperation]
+
+
+def parameter_validator(contract: Contract, operations: Operations) -> type:
+    """The class Connexion instantiates for each operation that has parameters."""
+
+    class ContractParameters:
+        def __init__(self, parameters: object, api: object, strict_validation: bool) -> None:
+            del parameters, api, strict_validation  # the contract knows better
+
+        def __call__(self, function: Callable[..., Response]) -> Callable[..., Response]:
+            @functools.wraps(function)
+            def checked(request: Any) -> Response:
+                name = request_context.operation_id() or ""
+                declared = contract.operations[name]
+                if declared.body is None:  # else the body's validator, further out, has done it
+                    _check_parameters(declared, operations[name], request.path_params)
+                return function(request)
+
+            return checked
+
+    return ContractParameters
+
+
+def body_validator(contract: Contract, operations: Operations) -> type:
+    """The class Connexion instantiates for each operation that declares a body."""
+
+    class ContractBody:
+        def __init__(self, *args: object, **options: object) -> None:
+            del args, options  # the contract knows better
+
+        def __call__(self, function: Callable[..., Response]) -> Callable[..., Response]:
+            @functools.wraps(function)
+            def checked(request: Any) -> Response:
+                name = request_context.operation_id() or ""
+                declared, operation = contract.operations[name], operations[name]
+                assert declared.body is not None
+                assert isinstance(operation, Operation) and operation.body is not None
+                _check_parameters(declared, operation, request.path_params)
+                check_query(declared)
+                check_accept(declared)
+                request_context.hold_body(checked_body(declared.body, operation.body))
+                return function(request)
+
+            return checked
+
+    return ContractBody
+
+
+def checked_body(body: BodyContract, refusals: BodyRefusals) -> dict[str, Any]:
+    """The current request's body as its schema declares it; its content goes into no log."""
+    value, media_type = read_object(body, refusals)
+    for name, limit in refusals.max_bytes.items():
+        text = value.get(name)
+        if isinstance(text, str) and len(text.encode("utf-8")) > limit:
+            raise Refused(PAYLOAD_TOO_LARGE, f"body/{name} is longer than {limit} bytes")
+    faults = body.media[media_type].faults(value)
+    if not faults:
+        return value
+    empty = [name for name in refusals.empty if value.get(name) == ""]
+    kinds = {
+        refusals.kind_of(fault.pointer, fault.rule): fault
+        for fault in reversed(faults)
+        if fault.pointer not in {f"/{name}" for name in empty}
+    }
+    if kinds:
+        kind = min(kinds, key=refusals.kinds.index)
+        raise Refused(kind, f"body{kinds[kind].pointer} breaks {kinds[kind].rule}")
+    raise Refused(refusals.empty[empty[0]], f"body/{empty[0]} is empty")
+
+
+def _check_parameters(
+    declared: OperationContract, operation: AnyOperation, path: Mapping[str, Any]
+) -> None:
+    for parameter in declared.parameters:
+        check_parameter(operation, parameter, path)
+
+
+def parameter_refusals(
+    operation: AnyOperation, parameter: ParameterContract
+) -> Iterator[RefusalKind]:
+    """The refusals of a parameter; none where it accepts any text."""
+    if parameter.kind == "query" and not parameter.repeatable:  # it might be repeated
+        yield PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
+    if parameter.required or not all(map(parameter.validator.is_valid, ANY_TEXT)):
+        yield _refusal_of(operation, parameter)
+
+
+def _refusal_of(operation: AnyOperation, parameter: ParameterContract) -> RefusalKind:
+    usual = PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
+    own = operation.parameters if isinstance(operation, Operation) else {}
+    return own.get(parameter.name, usual)
+
+
+def check_parameter(
+    operation: AnyOperation, parameter: ParameterContract, path: Mapping[str, Any]
+) -> None:
+    """Refuse a missing or invalid parameter; the value itself goes nowhere."""
+    texts = _texts(parameter, path)
+    if not texts:
+        if not parameter.required:
+            return
+        rule = "required"
+    else:
+        fault = parameter.validator.fault(value_of(parameter, texts))
+        if fault is None:
+            return
+        rule = fault.rule
+    raise Refused(_refusal_of(operation, parameter), f"parameter {parameter.name} breaks {rule}")
+
+
+def _texts(parameter: ParameterContract, path: Mapping[str, Any]) -> list[str]:
+    if parameter.kind == "path":
+        return [str(path[parameter.name])]
+    if parameter.kind == "query":
+        texts = flask.request.args.getlist(parameter.name)
+        if len(texts) > 1 and not parameter.repeatable:
+            # the value that is checked might not be the value that the handler gets
+            kind = PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
+            raise Refused(kind, f"parameter {parameter.name} is repeated")
+        return texts
+    source = flask.request.headers if parameter.kind == "header" else flask.request.cookies
+    text = source.get(parameter.name)
+    return [] if text is None else [text]
+
+
+def python_name(name: str) -> str:
+    """What a function calls a declared parameter: ``from`` is no name in Python."""
+    return f"{name}_" if iskeyword(name) else name
+
+
+def check_query(operation: OperationContract) -> None:
+    """400 for an undeclared query parameter, where the file says so; its name goes nowhere.
+
+    Every operation asks here: Connexion's own check passes over those without parameters.
+    """
+    if not operation.strict_query:
+        return
+    declared = {parameter.name for parameter in operation.parameters if parameter.kind == "query"}
+    undeclared = flask.request.args.keys() - declared
+    if undeclared:
+        raise Refused(UNKNOWN_QUERY_PARAMETER, f"{len(undeclared)} undeclared query parameters")
+
+
+def check_body_size() -> None:
+    """413 for an undeclared body that is larger than what is ignored."""
+    length = flask.request.content_length
+    if length is not None and length > IGNORED_BODY_MAX:
+        raise Refused(PAYLOAD_TOO_LARGE, f"content length {length}")
+
+
+def check_accept(operation: OperationContract) -> None:
+    """406 where the operation's one JSON form is ruled out by ``Accept``."""
+    if not negotiates(operation):
+        return
+    accepted = list(flask.request.accept_mimetypes)
+    if accepted and not any(_quality(accepted, media) > 0 for media in operation.produces):
+        raise Refused(NOT_ACCEPTABLE, "Accept rules out every declared media type")
+
+
+def negotiates(operation: OperationContract) -> bool:
+    """Whether ``Accept`` is looked at: for JSON always, for other forms where the file says so."""
+    return JSON in operation.produces or NOT_ACCEPTABLE.status in operation.responses
+
+
+def _quality(accepted: list[tuple[str, float]], media: str) -> float:
+    """The most specific range decides; parameters (``charset=utf-8``) make no difference."""
+    for wanted in (media, f"{media.partition('/')[0]}/*", "*/*"):
+        for accepted_range, quality in accepted:
+            if accepted_range.partition(";")[0].rstrip().lower() == wanted:
+                return quality
+    return 0
+
+
+def read_object(body: BodyContract, refusals: BodyRefusals) -> tuple[dict[str, Any], str]:
+    """The JSON object of the current request, and the media type it came as."""
+    request = flask.request
+    if request.mimetype not in body.media:
+        raise Refused(UNSUPPORTED_MEDIA_TYPE, "Content-Type is not declared")
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("identity", "gzip", "x-gzip"):
+        raise Refused(UNSUPPORTED_MEDIA_TYPE, "Content-Encoding is neither gzip nor identity")
+    try:
+        too_large = refusals.too_large
+        if coding == "identity":
+            raw = _received(body.max_bytes, too_large)
+        else:
+            received = _received(body.max_bytes + GZIP_OVERHEAD, too_large)
+            raw = inflated(received, body.max_bytes, too_large)
+        return json_object(raw, MAX_DEPTH), request.mimetype
+    except ValueError as error:
+        raise Refused(refusals.malformed, f"body: {error}") from error
+
+
+def _received(limit: int, too_large: RefusalKind) -> bytes:
+    length = flask.request.content_length
+    if length is not None and length > limit:
+        raise Refused(too_large, f"content length {length}")
+    try:
+        raw = flask.request.stream.read(limit + 1)  # a chunked body names no length
+    except Exception as error:  # chunks that are none, a client that left: each server has its own
+        raise ValueError(f"cannot be read: {type(error).__name__}") from error
+    if len(raw) > limit:
+        raise Refused(too_large, f"more than {limit} bytes received")
+    return raw
+
+
+def inflated(raw: bytes, limit: int, too_large: RefusalKind) -> bytes:
+    """What gzip made of ``raw``, all members of it.
+
+    Stops at the first byte past ``limit``: a bomb is never held. Raises ValueError for what is no
+    gzip, or is cut short.
+    """
+    parts: list[bytes] = []
+    left = limit
+    while True:
+        member = zlib.decompressobj(_GZIP)
+        try:
+            part = member.decompress(raw, left + 1)
+        except zlib.error:
+            raise ValueError("not gzip") from None
+        parts.append(part)
+        left -= len(part)
+        if left < 0:
+            raise Refused(too_large, f"more than {limit} bytes inflated")
+        if not member.eof:
+            raise ValueError("gzip cut short")
+        raw = member.unused_data
+        if not raw:
+            return b"".join(parts)

@@ -1,0 +1,368 @@
+"""How every gated operation runs: what is asked, what faults become, headers and audit rows."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from composer.audit import AuditRow
+from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable, NodeNotFound
+from composer.identity import AddressedDomain, AddressedNode
+from handlers import OPERATIONS
+from handlers.answers import NO_CONTENT, Answer, Call
+from handlers.operation import (
+    LedgerPorts,
+    OpenOperation,
+    Operation,
+    Ports,
+    Records,
+    Request,
+    UnservedOperation,
+    answer,
+    is_provisioned,
+    perform,
+)
+from handlers.refusals import (
+    AUTHZ_UNAVAILABLE,
+    DATASTORE_UNAVAILABLE,
+    INSUFFICIENT_RELATION,
+    INTERNAL,
+    INVALID_BODY,
+    NODE_NOT_FOUND,
+    NODES_NOT_PROVISIONED,
+    UNAUTHORIZED,
+    RefusalKind,
+    Refused,
+)
+from handlers.ways import A_NODE, AS_AGENT
+from tests.factories import (
+    CORRELATION,
+    DOMAIN,
+    addressed,
+    agent_of,
+    call,
+    key_bytes,
+    node_id,
+    snapshot,
+)
+from tests.fakes import (
+    FakeAuditSink,
+    FakeDomainRepo,
+    FakeNodeRepo,
+    FakeRelationChecker,
+    FakeSnapshotProvider,
+)
+from tests.ports.in_process import FakeService
+from tests.ports.wired import fake_ports
+from tests.registry_fakes import FakeNodeRegistry
+
+NODE = node_id(1)
+RESOURCE = f"node:{NODE}"
+TRIPLE = (RESOURCE, "node-agent", RESOURCE)
+GATED = {name: one for name, one in OPERATIONS.items() if isinstance(one, Operation)}
+UNSERVED = {name for name, one in OPERATIONS.items() if isinstance(one, UnservedOperation)}
+
+
+def no_content(request: Request, node: AddressedNode) -> Answer:
+    return NO_CONTENT
+
+
+def operation(does: Any = no_content, **changes: Any) -> Operation:
+    given: dict[str, Any] = {
+        "does": does,
+        "way": AS_AGENT,
+        "record": "thing.write",
+        "record_of_repeat": "thing.write_again",
+        "not_provisioned": NODES_NOT_PROVISIONED,
+    }
+    return Operation(**given | changes)
+
+
+def sound_ports(**ports: Any) -> LedgerPorts:
+    """The first Node, its agent and its snapshot."""
+    return fake_ports(
+        **{
+            "relations": FakeRelationChecker({TRIPLE}),
+            "nodes": FakeNodeRepo({NODE: addressed(1)}),
+            "snapshots": FakeSnapshotProvider({(NODE, DOMAIN): snapshot()}),
+        }
+        | ports
+    )
+
+
+def untouchable_ports(**ports: Any) -> LedgerPorts:
+    """Whoever asks a port but for ``ports`` gets an AttributeError."""
+    return LedgerPorts(**dict.fromkeys((one.name for one in fields(LedgerPorts)), object()) | ports)
+
+
+def run(tested: Operation, ports: LedgerPorts, asked: Call | None = None) -> Answer:
+    return perform(tested, ports, asked or call(agent_of(1)), {"id": str(NODE)})
+
+
+def refusal(tested: Operation, ports: LedgerPorts, asked: Call | None = None) -> Refused:
+    with pytest.raises(Refused) as caught:
+        run(tested, ports, asked)
+    return caught.value
+
+
+def address_of(name: str, node: str = str(NODE), domain: str = str(DOMAIN)) -> dict[str, str]:
+    address = GATED[name].way.address
+    return {} if address is None else {address.parameter: node if address is A_NODE else domain}
+
+
+def unprovisioned(ledger: LedgerPorts) -> set[str]:
+    return {name for name in OPERATIONS if not is_provisioned(OPERATIONS[name], ledger)}
+
+
+def row(relation: str, outcome: str = "granted", who: int = 1, **changes: Any) -> AuditRow:
+    return AuditRow(relation, outcome, f"node:{node_id(who)}", RESOURCE, CORRELATION, **changes)
+
+
+# Gate 0
+
+
+@pytest.mark.parametrize("name", sorted(GATED.keys() | UNSERVED))
+def test_without_a_ledger_an_operation_has_its_own_501_for_nobody_too(name: str) -> None:
+    asked = OPERATIONS[name]
+    assert not isinstance(asked, OpenOperation)
+    with pytest.raises(Refused) as caught:
+        answer(asked, Ports(service=None, ledger=None), call(), {})  # type: ignore[arg-type]
+    assert (caught.value.kind, asked.not_provisioned.status) == (asked.not_provisioned, 501)
+
+
+def test_without_a_signing_key_only_what_signs_is_not_provisioned() -> None:
+    assert unprovisioned(fake_ports(mint=None)) == {"RegisterNode", "RenewNodeToken"} | UNSERVED
+    assert unprovisioned(fake_ports()) == UNSERVED
+
+
+def test_an_operation_without_gates_asks_for_no_ledger() -> None:
+    assert is_provisioned(OPERATIONS["GetLivez"], None)
+    assert FakeService(provisioned=False).ask("/livez").status_code == 200
+
+
+# What a refusal costs
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_nobody_is_refused_before_any_port_is_asked(name: str) -> None:
+    with pytest.raises(Refused) as caught:
+        perform(GATED[name], untouchable_ports(), call(None), {})
+    assert caught.value.kind is UNAUTHORIZED
+
+
+@pytest.mark.parametrize("name", [name for name in GATED if address_of(name)])
+def test_a_misspelt_id_is_refused_before_any_port_is_asked(name: str) -> None:
+    misspelt = address_of(name, str(NODE).upper(), str(DOMAIN).upper())
+    with pytest.raises(Refused) as caught:
+        perform(GATED[name], untouchable_ports(), call(agent_of(1)), misspelt)
+    address = GATED[name].way.address
+    assert address is not None and caught.value.kind is address.invalid
+
+
+def test_what_is_wanted_is_checked_before_any_port_is_asked() -> None:
+    def wants(node_id: object) -> None:
+        raise Refused(INVALID_BODY, "odd")
+
+    assert refusal(operation(wants=wants), untouchable_ports()).kind is INVALID_BODY
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_a_stranger_costs_nothing_but_the_question_of_the_relation(name: str) -> None:
+    audit = FakeAuditSink()
+    ports = untouchable_ports(relations=FakeRelationChecker(), audit=audit)
+    with pytest.raises(Refused) as caught:
+        perform(replace(GATED[name], wants=None), ports, call(agent_of(2)), address_of(name))
+    assert caught.value.kind is INSUFFICIENT_RELATION
+    assert [kept.outcome for kept in audit.rows] == ["insufficient_relation"]
+
+
+def test_a_refused_relation_says_inside_who_lacks_what() -> None:
+    refused = refusal(operation(), sound_ports(), call(agent_of(2)))
+    assert refused.inside == f"node:{node_id(2)} lacks node-agent on {RESOURCE}"
+
+
+# What the body gets
+
+
+def test_the_body_gets_what_the_gates_found_and_the_parameters_that_are_left() -> None:
+    found: list[object] = []
+
+    def does(request: Request, node: AddressedNode, **parameters: object) -> Answer:
+        found.extend([request.principal, node, parameters])
+        return NO_CONTENT
+
+    given = {"id": str(NODE), "limit": 7}
+    perform(operation(does), sound_ports(), call(agent_of(1)), given)
+    assert found == [agent_of(1), addressed(1), {"limit": 7}]
+    assert given == {"id": str(NODE), "limit": 7}
+
+
+def test_what_is_wanted_takes_the_place_of_the_parameters() -> None:
+    found: list[object] = []
+
+    def does(request: Request, node: AddressedNode, **parameters: object) -> Answer:
+        found.append(parameters)
+        return NO_CONTENT
+
+    asked = operation(does, wants=lambda node_id, limit: (node_id, limit))
+    perform(asked, sound_ports(), call(agent_of(1)), {"id": str(NODE), "limit": 7})
+    assert found == [{"wanted": (NODE, 7)}]
+
+
+# Faults
+
+
+def raises(error: Exception) -> Any:
+    def does(*given: object, **parameters: object) -> Answer:
+        raise error
+
+    return does
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (NodeNotFound("gone"), NODE_NOT_FOUND),
+        (DatastoreUnavailable("away"), DATASTORE_UNAVAILABLE),
+        (AuthzUnavailable("away"), AUTHZ_UNAVAILABLE),
+        (ComposerError("odd"), INTERNAL),
+    ],
+)
+@pytest.mark.parametrize("place", ["gates", "body"])
+def test_a_composer_error_becomes_its_refusal_without_an_audit_row(
+    place: str, error: Exception, kind: RefusalKind
+) -> None:
+    audit = FakeAuditSink()
+    broken = sound_ports(audit=audit)
+    if place == "gates":
+        broken = replace(broken, nodes=FakeNodeRepo(fails=error))
+    refused = refusal(operation(raises(error) if place == "body" else no_content), broken)
+    assert (refused.kind, refused.__cause__, audit.rows) == (kind, error, [])
+
+
+def test_an_error_of_an_operation_without_gates_becomes_its_refusal() -> None:
+    service: Any = None
+    with pytest.raises(Refused) as caught:
+        answer(OpenOperation(does=raises(ComposerError("odd"))), Ports(service), call(), {})
+    assert caught.value.kind is INTERNAL
+
+
+@pytest.mark.parametrize("place", ["gates", "body"])
+def test_a_defect_passes_through_as_it_is(place: str) -> None:
+    defect = KeyError("a defect")
+    broken = sound_ports()
+    if place == "gates":
+        broken = replace(broken, nodes=FakeNodeRepo(fails=defect))
+    with pytest.raises(KeyError) as caught:
+        run(operation(raises(defect) if place == "body" else no_content), broken)
+    assert caught.value is defect
+
+
+# Headers
+
+
+def test_an_operations_headers_are_sent_with_those_of_its_body() -> None:
+    def does(*given: object) -> Answer:
+        return Answer(200, {}, headers={"ETag": '"1"', "Vary": "Accept"})
+
+    constant = {"Cache-Control": "no-store", "Vary": "Authorization"}
+    expected = {"Cache-Control": "no-store", "ETag": '"1"', "Vary": "Accept"}
+    service: Any = None
+    assert run(operation(does, headers=constant), sound_ports()).headers == expected
+    opened = OpenOperation(does=does, headers=constant)
+    assert answer(opened, Ports(service), call(), {}).headers == expected
+
+
+# Audit rows
+
+
+def write(*, repeated: bool = False) -> Any:
+    def does(request: Request, node: AddressedNode) -> Answer:
+        request.record_done(RESOURCE, repeated=repeated)
+        return NO_CONTENT
+
+    return does
+
+
+@pytest.mark.parametrize(
+    ("records", "does", "expected"),
+    [
+        (Records.ANSWERS, no_content, [row("thing.write")]),
+        (Records.WRITES, no_content, []),
+        (Records.WRITES, write(), [row("thing.write", is_done=True)]),
+        (Records.WRITES, write(repeated=True), [row("thing.write_again", is_done=True)]),
+        (Records.REFUSALS, no_content, []),
+    ],
+    ids=["answer", "no write", "write", "repeated write", "refusals alone"],
+)
+def test_a_grant_leaves_the_rows_that_the_operation_declares(
+    records: Records, does: Any, expected: list[AuditRow]
+) -> None:
+    audit = FakeAuditSink()
+    run(operation(does, records=records), sound_ports(audit=audit))
+    assert audit.rows == expected
+
+
+@pytest.mark.parametrize("records", Records)
+def test_a_refused_relation_leaves_a_row_whatever_is_recorded(records: Records) -> None:
+    audit = FakeAuditSink()
+    refusal(operation(records=records), sound_ports(audit=audit), call(agent_of(2)))
+    assert audit.rows == [row("thing.write", "insufficient_relation", who=2)]
+
+
+def test_a_write_stays_on_record_when_what_follows_it_fails() -> None:
+    def does(request: Request, node: AddressedNode) -> Answer:
+        request.record_done(RESOURCE)
+        raise AuthzUnavailable("away")
+
+    audit = FakeAuditSink()
+    refused = refusal(operation(does, records=Records.WRITES), sound_ports(audit=audit))
+    assert (refused.kind, audit.rows) == (AUTHZ_UNAVAILABLE, [row("thing.write", is_done=True)])
+
+
+def test_a_node_that_goes_while_it_is_registered_is_a_503_and_on_record() -> None:
+    audit = FakeAuditSink()
+    triple = (RESOURCE, "domain-edit", f"domain:{DOMAIN}")
+    ports = fake_ports(
+        relations=FakeRelationChecker({triple}),
+        domains=FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)}),
+        node_registry=FakeNodeRegistry(
+            {DOMAIN: "10.42.0.0/16"}, nodes={NODE: (DOMAIN, key_bytes(1), "10.42.0.1")}
+        ),
+        snapshots=FakeSnapshotProvider(fails=NodeNotFound("gone again")),
+        audit=audit,
+    )
+    body = {"public_key": "a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s="}
+    given = {"domain_id": str(DOMAIN), "body": body}
+    with pytest.raises(Refused) as caught:
+        perform(GATED["RegisterNode"], ports, call(agent_of(1)), given)
+    assert caught.value.kind is DATASTORE_UNAVAILABLE
+    assert audit.rows == [row("node.register_again", is_done=True)]
+
+
+@pytest.mark.parametrize("takes_body", [True, False], ids=["GET", "HEAD"])
+def test_a_digest_is_recorded_where_the_caller_has_it_now(takes_body: bool) -> None:
+    audit = FakeAuditSink()
+    asked = replace(call(agent_of(1)), takes_body=takes_body)
+    served = run(GATED["GetNodeState"], sound_ports(audit=audit), asked)
+    digest = served.digest if takes_body else None
+    assert served.digest is not None
+    assert audit.rows == [row("node_state.pull", digest=digest)]
+
+
+@pytest.mark.parametrize("who", [1, 2], ids=["granted", "refused"])
+def test_a_sink_that_raises_changes_no_outcome_and_the_loss_is_logged(
+    who: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = sound_ports(audit=FakeAuditSink(fails=RuntimeError("disk full")))
+    asked = call(agent_of(who))
+    with caplog.at_level(logging.ERROR):
+        if who == 1:
+            assert run(operation(), broken, asked) == NO_CONTENT
+        else:
+            assert refusal(operation(), broken, asked).kind is INSUFFICIENT_RELATION
+    (record,) = caplog.records
+    assert (record.message, record.__dict__["correlation_id"]) == ("audit_row_lost", CORRELATION)
