@@ -152,7 +152,7 @@ class PostgresAuditSink:
             self._report_overflow()
             self._write_rows(writer)
             self._write_bodies(writer)
-        self._write_rows(writer)  # what came between the last look and close()
+        self._write_rows(writer)  # rows that were recorded after the last turn
         while self._bodies is not None and self._bodies.waiting and not self._is_over():
             self._write_bodies(writer)
         writer.close()
@@ -304,7 +304,7 @@ def id_in(prefix: str, name: str) -> str | None:
 
 
 def _storable(text: str | None) -> str | None:
-    """What Postgres cannot store (NUL, lone surrogates) is replaced: one row must not block all."""
+    """Replace NUL and lone surrogates, which Postgres cannot store: one row must not block all."""
     if text is None:
         return None
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Whole tables by COPY, for samples and fleets, and what a development SpiceDB starts with.
+"""Whole tables by COPY, for samples and fleets, and the first tuples of a development SpiceDB.
 
 On a blocking connection without a deadline: this is for loading a ledger, not for requests.
 """

@@ -1,7 +1,7 @@
 """From psycopg2's and SQLAlchemy's errors to the composer's; the only place that knows SQLSTATEs.
 
-A message names what was being done, the kind of error and its SQLSTATE, never a value: what the
-driver said is kept as ``__cause__``, for the log.
+A message has the work that failed, the kind of error and its SQLSTATE, and never a value. The
+driver's own message is kept as ``__cause__``, for the log.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import psycopg2
 
 from composer.errors import ComposerError, DatastoreUnavailable
 
-# Classes and codes that say "not now" rather than "not so": connection exceptions, insufficient
-# resources (too many connections, disk full), operator intervention (shutdown, statement_timeout),
-# a lock not had in time, a standby's cancelled read, an idle session ended by the server, a write
-# sent to a standby (the primary is elsewhere since a failover).
+# Classes and codes after which the same statement may succeed later: connection exceptions,
+# insufficient resources (too many connections, disk full), operator intervention (shutdown,
+# statement_timeout), a lock that was not granted in time, a cancelled read on a standby, an idle
+# session ended by the server, a write on a standby (after a failover the primary is elsewhere).
 _UNAVAILABLE_CLASSES = ("08", "53", "57")
 _UNAVAILABLE_CODES = frozenset(("40001", "40P01", "55P03", "25006", "25P03", "25P04"))
 
@@ -27,7 +27,7 @@ class DeadlineExceeded(Exception):
 
 
 class NoFreeConnection(Exception):
-    """Every connection was in use for as long as the caller may wait, or none is coming back."""
+    """Every connection was in use for as long as the caller may wait."""
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def translated(doing: str, cause: Exception) -> ComposerError:
 
 
 def is_unavailable(cause: BaseException) -> bool:
-    """Whether Postgres was not there, or not in time, as opposed to refusing what was asked."""
+    """Whether Postgres was not there or not in time; if not, it refused the statement."""
     if isinstance(cause, (DeadlineExceeded, NoFreeConnection)):
         return True
     if is_pool_error(cause):
@@ -69,13 +69,13 @@ def is_unavailable(cause: BaseException) -> bool:
 
 
 def is_pool_error(cause: BaseException) -> bool:
-    """Whether the pool's library raised it, which is not imported for those who have no pool."""
+    """Whether the pool's library raised it; a process without a pool has not imported it."""
     exc = sys.modules.get("sqlalchemy.exc")
     return exc is not None and isinstance(cause, exc.SQLAlchemyError)
 
 
 def is_connection_lost(cause: BaseException) -> bool:
-    """Whether the connection itself is gone, so that a read may be sent again on another one."""
+    """Whether the connection is gone, so that the statement may be sent again on another one."""
     state = getattr(cause, "pgcode", None)
     if state is None:
         return is_unavailable(cause) and isinstance(cause, psycopg2.Error)
@@ -83,5 +83,5 @@ def is_connection_lost(cause: BaseException) -> bool:
 
 
 def is_missing_table(cause: BaseException) -> bool:
-    """Whether the database lacks the table asked for: it was never migrated."""
+    """Whether the database lacks the table: it was never migrated."""
     return getattr(cause, "pgcode", None) in ("42P01", "3F000")

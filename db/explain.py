@@ -39,7 +39,7 @@ class NodeColumns:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A relay assignment; ``served`` is the one that becomes the peer's fallback_endpoint."""
+    """A relay assignment; the one that is ``served`` is the peer's fallback_endpoint."""
 
     bridge_resource_id: str
     host_node_id: str
@@ -64,7 +64,7 @@ class DomainNode:
 
 @dataclass(frozen=True, slots=True)
 class CompiledRow:
-    """A row of ``policy_compiled_ruleset``; ``fault`` is why it fails the pull, None if not."""
+    """A row of ``policy_compiled_ruleset``; ``fault`` is why it fails the pull, or None."""
 
     policy_id: str
     revision_id: str
@@ -98,7 +98,7 @@ class EntryFacts:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything a snapshot of ``node`` is composed from."""
+    """Every row from which the snapshot of ``node`` is composed."""
 
     node: NodeColumns
     domain: tuple[DomainNode, ...]
@@ -110,7 +110,10 @@ class Explanation:
 def explain(
     dsn: str, node_id: UUID, seconds: float = 15.0, clock: Callable[[], float] = time.monotonic
 ) -> Explanation:
-    """Read it, within ``seconds``. Raises NodeNotFound, DatastoreUnavailable, ComposerError."""
+    """All rows, read within ``seconds``.
+
+    Raises NodeNotFound, DatastoreUnavailable or another ComposerError.
+    """
     connection = SingleConnection(
         dsn,
         ReadSession,

@@ -1,5 +1,8 @@
-"""Whole Domains, for the fleet commands: what each Node would pull and was last granted, what it
-should be by a second opinion, and which Nodes a simulation has made."""
+"""Whole Domains, for the fleet commands.
+
+What each Node would pull and was last granted; each Node as a statement of another origin expects
+it; the Nodes that a simulation has made.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from composer.bridge import BridgeRows
@@ -32,7 +35,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class LastPull:
-    """A row of ``plexsphere.node_pulls``: the digest, its last grant and its first in a row."""
+    """A row of ``plexsphere.node_pulls``.
+
+    ``granted_at`` is the last grant of the digest; since ``since`` no other digest was granted.
+    """
 
     digest: str
     granted_at: datetime
@@ -40,77 +46,104 @@ class LastPull:
 
 
 class RuleSets:
-    """The numbered rule sets of a Domain, each decoded when it is first asked for."""
+    """The numbered rule sets of a Domain, each decoded at its first use."""
 
     def __init__(self, lines: Sequence[str]) -> None:
-        """A line each: its number SP what ``rows.rule_set_line`` reads."""
+        """``lines``: the number SP the line that ``rows.rule_set_line`` reads."""
         self._lines = dict(line.split(" ", 1) for line in lines)
         self._known: dict[str, RuleSetRow] = {}
 
     def of(self, text: str | None) -> tuple[RuleSetRow, ...]:
-        """A line each: a number, or the rule set itself."""
-        return tuple(map(self._one, text.split("\n"))) if text else ()
+        """``text`` has one line for each rule set: its number, or the rule set itself."""
+        return tuple(map(self._rule_set, text.split("\n"))) if text else ()
 
-    def _one(self, line: str) -> RuleSetRow:
+    def _rule_set(self, line: str) -> RuleSetRow:
         found = self._known.get(line)
         if found is None:
             found = self._known[line] = rows.rule_set_line(self._lines.get(line, line))
         return found
 
 
+class FleetRow(NamedTuple):
+    """The columns of ``fleet_of_domain``; texts are as ``db/rows.py`` reads them."""
+
+    at: datetime
+    peer: str | None
+    reachability_state: str
+    last_heartbeat_at: str | None
+    changed_at: str
+    policies: str | None
+    entries: str | None
+    bridge: str | None
+    name: str
+    created_at: datetime
+    digest: str | None
+    granted_at: datetime
+    since: datetime
+    rule_sets: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class FleetNode:
     """One Node; implements handlers.current_digests.NodeSources, which raise CorruptLedger.
 
-    ``row`` is its row of the statement, of which nothing is decoded before it is asked for.
+    Nothing of ``row`` is decoded before it is needed.
     """
 
     id: UUID
-    row: Row
+    row: FleetRow
     rule_sets: RuleSets
 
     @property
     def keys(self) -> tuple[str | None, ...]:
         """NodeSources."""
-        return self.row[5:8]
+        return self.row.policies, self.row.entries, self.row.bridge
 
     @property
     def name(self) -> str:
-        return str(self.row[8])
+        return self.row.name
 
     @property
     def registered_at(self) -> datetime:
-        return self.row[9]  # type: ignore[no-any-return]
+        return self.row.created_at
 
     @property
     def last_pull(self) -> LastPull | None:
-        return None if self.row[10] is None else LastPull(*self.row[10:13])
+        row = self.row
+        return None if row.digest is None else LastPull(row.digest, row.granted_at, row.since)
 
     @property
     def heartbeat_at(self) -> datetime | None:
-        """None also where it is no moment, which makes every pull of the Node a 500."""
+        """None also when the column is no time; every pull of such a Node is a 500."""
+        text = self.row.last_heartbeat_at
         try:
-            return None if self.row[3] is None else rows.moment(self.row[3])
+            return None if text is None else rows.moment(text)
         except rows.UNDECODABLE:
             return None
 
     def reachability(self) -> ReachabilityRow:
         """ReachabilitySource."""
-        return self._read("reachability", rows.reachability_columns, *self.row[2:5])
+        return self._decoded(
+            "reachability",
+            rows.reachability_columns,
+            self.row.reachability_state,
+            self.row.last_heartbeat_at,
+            self.row.changed_at,
+        )
 
     def policies(self) -> tuple[RuleSetRow, ...]:
         """PolicySource."""
-        return self._read("policies", self.rule_sets.of, self.row[5])
+        return self._decoded("policies", self.rule_sets.of, self.row.policies)
 
     def entries(self) -> tuple[EntryRow, ...]:
         """EntriesSource."""
-        return self._read("entries", rows.entry_rows, self.row[6])
+        return self._decoded("entries", rows.entry_rows, self.row.entries)
 
     def bridge(self) -> BridgeRows | None:
         """BridgeSource."""
-        return self._read("bridge", rows.bridge_rows, self.row[7])
+        return self._decoded("bridge", rows.bridge_rows, self.row.bridge)
 
-    def _read(self, row_set: str, decode: Callable[..., T], *columns: str | None) -> T:
+    def _decoded(self, row_set: str, decode: Callable[..., T], *columns: str | None) -> T:
         try:
             return decode(*columns)
         except rows.UNDECODABLE as cause:
@@ -121,7 +154,7 @@ class FleetNode:
 
 @dataclass(frozen=True, slots=True)
 class FleetMoment:
-    """A Domain at ``at`` by the ledger's clock, Nodes in any order."""
+    """A Domain at ``at`` by the ledger's clock; its Nodes are in no order."""
 
     domain_id: UUID
     at: datetime
@@ -148,20 +181,22 @@ class PostgresFleet:
 
     def of_domain(self, domain_id: UUID, deadline: Deadline) -> FleetMoment:
         """Raises DomainNotFound, DatastoreUnavailable, and CorruptLedger for peers that cannot be
-        decoded; what else cannot be decoded is raised when it is asked for."""
-        found = self._sessions.fetch(FLEET_OF_DOMAIN, {"domain_id": str(domain_id)}, deadline)
+        decoded. A Node's other columns raise CorruptLedger when they are read."""
+        answer = self._sessions.fetch(FLEET_OF_DOMAIN, {"domain_id": str(domain_id)}, deadline)
+        found = [FleetRow._make(row) for row in answer]
         if not found:
             raise DomainNotFound(f"domain_id={domain_id}")
-        members = [row for row in found if row[1] is not None]
+        members = [(row.peer, row) for row in found if row.peer is not None]
         try:
-            peers = rows.peer_rows("\n".join(row[1] for row in members), {}) if members else {}
+            peers = rows.peer_rows("\n".join(line for line, _ in members), {}) if members else {}
         except rows.UNDECODABLE as cause:
             reason = type(cause).__name__
             raise CorruptLedger(f"domain_id={domain_id} row_set=peers reason={reason}") from None
         table = PeerTable(domain_id, NO_REVISION, tuple(peers.values()))
-        rule_sets = RuleSets([line for row in found if row[13] for line in row[13].split("\n")])
-        nodes = [FleetNode(peers[row[1]].node_id, row, rule_sets) for row in members]
-        return FleetMoment(domain_id, found[0][0], table, nodes)
+        lines = [line for row in found if row.rule_sets for line in row.rule_sets.split("\n")]
+        rule_sets = RuleSets(lines)
+        nodes = [FleetNode(peers[line].node_id, row, rule_sets) for line, row in members]
+        return FleetMoment(domain_id, found[0].at, table, nodes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ class BodyQueue:
 
     @property
     def waiting(self) -> bool:
-        """Whether anything is not written yet, what is in flight included."""
+        """Whether a body is not written yet, those in flight included."""
         return self._cost > 0
 
     def take(self) -> tuple[ServedBody, ...]:

@@ -34,8 +34,8 @@ IDLE_BEFORE_PING = 1.0  # seconds
 PING_TIMEOUT = 1.0  # seconds, within the request's own deadline
 # A connection is replaced at this age (seconds), so that all replicas move after a failover.
 MAX_AGE = 1800
-# When no caller came or left for this long, or one gave up within it, the others are refused at
-# once (seconds): no connection will become free.
+# When for this long no caller got or returned a connection, or when a caller gave up within this
+# time, the callers without a connection are refused at once (seconds): none will become free.
 TROUBLE = 1.0
 
 # Every statement here is prepared once for a connection and planned once, by index, whatever the

@@ -1,6 +1,6 @@
-"""From the columns of ``snapshot_for_node`` to the composer's rows, content untouched.
+"""From the columns of ``snapshot_for_node`` to the composer's rows, with unchanged content.
 
-Each function raises ValueError (or a sibling that ``UNDECODABLE`` lists) for what it cannot decode;
+Each function raises ValueError or another error of ``UNDECODABLE`` for what it cannot decode;
 the ledger turns that into CorruptLedger, naming the Node and the row set and never the content.
 """
 
@@ -24,7 +24,7 @@ UNDECODABLE = (ValueError, TypeError, IndexError, OverflowError, RecursionError)
 
 
 def peer_rows(text: str, known: Mapping[str, PeerRow]) -> dict[str, PeerRow]:
-    """A row per line, ascending by Node id; ``known`` lines are decoded already.
+    """A row for each line, ascending by Node id; ``known`` has rows of lines decoded before.
 
     The lines start with the id in canonical text, whose order is the order of its bytes.
     """
@@ -52,7 +52,7 @@ def reachability_row(text: str) -> ReachabilityRow:
 def reachability_columns(
     state: str, last_heartbeat_at: str | None, changed_at: str
 ) -> ReachabilityRow:
-    """The columns themselves, moments as texts in UTC."""
+    """From the columns themselves; times are texts in UTC."""
     return ReachabilityRow(
         state,
         None if last_heartbeat_at is None else moment(last_heartbeat_at),
@@ -146,12 +146,12 @@ def _tunnel(row: list[Any]) -> SiteToSiteTunnel:
 
 
 def _array(text: str | None) -> list[Any]:
-    """What ``json_agg`` made; no row at all is NULL."""
+    """The result of ``json_agg``, which is NULL without rows."""
     return [] if text is None else json.loads(text)
 
 
 def moment(text: str) -> datetime:
-    """UTC, exact to the microsecond; ``infinity`` and years past 9999 are no moments."""
+    """UTC, exact to the microsecond; ``infinity`` and years after 9999 raise ValueError."""
     return datetime.fromisoformat(text + "+00:00")
 
 

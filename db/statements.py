@@ -1,4 +1,4 @@
-"""The SQL of ``db/queries``: one file a noun, with named blocks. Python holds no SQL text.
+"""The SQL of ``db/queries``: one file for each noun, with named blocks. Python holds no SQL text.
 
 A block begins with ``-- name: <name>``. The comment lines that follow say which function sends it
 and which indexes it uses. Parameters are psycopg2's: ``%(node_id)s``. Four directives:
@@ -81,7 +81,7 @@ def blocks() -> Mapping[str, Block]:
 
 
 def parse(file: str, text: str) -> Iterator[Block]:
-    """The blocks of one file; what stands before the first one is about the file."""
+    """The blocks of one file; the text before the first block is about the file."""
     _, *parts = _BEGINS.split(text)
     for kind, name, content in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         lines = content.strip().split("\n")

@@ -208,7 +208,9 @@ FROM limits AS l
 LEFT JOIN (
     SELECT
         c.oid,
-        CASE WHEN c.relname ~ '^audit_rows_[0-9]{8}$' THEN to_date(right(c.relname, 8), 'YYYYMMDD') END AS day
+        CASE
+            WHEN c.relname ~ '^audit_rows_[0-9]{8}$' THEN to_date(right(c.relname, 8), 'YYYYMMDD')
+        END AS day
     FROM pg_inherits AS i
     JOIN pg_class AS c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'plexsphere.audit_rows'::regclass

@@ -3,12 +3,12 @@
 -- name: fleet_of_domain
 -- prepare: domain_id uuid
 -- db/fleet.py, PostgresFleet.of_domain: what a pull of each Node of a Domain would read, and what was
--- last granted to the Node, all from one MVCC moment. One row a Node; no row when the Domain does not
--- exist; one row with a NULL peer when it has no Nodes. The columns are as in snapshot_for_node, but
--- reachability is three columns, and policies are text lines, because JSON would examine each digit:
--- the number of a rule set, or rule_set_line. The last column of one row says what a number stands
--- for. It has no ORDER BY: the composer sorts. Each table is read whole and joined, which saves a
--- look-up for each Node.
+-- last granted to the Node, all from one MVCC moment. One row for each Node; no row when the Domain
+-- does not exist; one row with a NULL peer when it has no Nodes. The columns are as in
+-- snapshot_for_node, but reachability is three columns, and policies are text lines, because JSON
+-- would examine each digit: the number of a rule set, or rule_set_line. The last column of one row
+-- has the rule set of a number. It has no ORDER BY: the composer sorts. Each table is read whole and
+-- joined, which saves a look-up for each Node.
 -- Indexes: domains_pkey; nodes_by_domain; the primary keys of policies, entries and node_pulls; those
 -- of the bridge as in snapshot_for_node.
 WITH members AS MATERIALIZED (
@@ -121,7 +121,7 @@ c.policy_id::text
 -- name: fleet_members
 -- prepare: slugs text[], ranges cidr[]
 -- db/fleet.py, fleet_members: the Domains that a simulation made, by their slugs and their address
--- ranges, with their Nodes. One row a Node, and one row for a Domain without Nodes.
+-- ranges, with their Nodes. One row for each Node, and one row for a Domain without Nodes.
 -- Indexes: domains_slug_key, nodes_by_domain.
 SELECT
     d.id::text AS domain_id,
@@ -138,7 +138,7 @@ ORDER BY d.id, n.id;
 -- prepare: domain_id uuid
 -- db/fleet.py, expected_nodes: what every Node of a Domain must be shown as, for the proof of a
 -- simulation. It shares nothing with the statement of the pull, nor with the composer, so that it
--- shows their mistakes. One row a Node, by id.
+-- shows their mistakes. One row for each Node, by id.
 -- Indexes: nodes_by_domain; the primary keys of policies and entries; the foreign keys of the bridge.
 SELECT
     n.id::text AS node_id,

@@ -50,7 +50,7 @@ FROM plexsphere.nodes AS n
 WHERE n.id = %(node_id)s;
 
 -- fragment: locked_nodes
--- The Nodes that are not being deleted: SKIP LOCKED, so that nobody waits here.
+-- The Nodes that are not being deleted: SKIP LOCKED, so that no transaction waits here.
 SELECT n.id
 FROM plexsphere.nodes AS n
 WHERE n.id = ANY (%(node_id)s::uuid[])

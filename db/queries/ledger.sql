@@ -7,7 +7,7 @@
 -- ORDER BY: the composer sorts. held_revision is the peers_revision that the caller already has, or
 -- NULL. One row, or no row when the Node is not in the Domain. Its columns:
 --   peers_revision  text
---   peers           NULL when held_revision is current, else one line a Node (peer_line)
+--   peers           NULL when held_revision is current, else one line for each Node (peer_line)
 --   reachability    [state, last_heartbeat_at, changed_at]
 --   policies        [[policy_id, revision_id, rule_payload in hex, fingerprint in hex], ...]
 --   entries         [[kind, key, value, workload_tag], ...]

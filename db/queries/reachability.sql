@@ -148,7 +148,7 @@ SELECT
     ) AS transitions;
 
 -- name: evaluator_age
--- db/health.py, read_lag: how many seconds ago an evaluator swept last, by the real clock; no row when none
--- ever did. The table has one row at most: no index matters.
+-- db/health.py, read_lag: the seconds since the last sweep, by the real clock; no row when no evaluator
+-- has ever run. The table has one row at most: no index matters.
 SELECT greatest(extract(epoch FROM clock_timestamp() - w.swept_at), 0)::float8
 FROM plexsphere.evaluator_watch AS w;
