@@ -27,6 +27,7 @@ LARGE = b"x" * 100_000
 # Where a case is sent; campaign.py starts each.
 LIVE, UNPROVISIONED, FAULTY = "live", "unprovisioned", "faulty"
 NO_POSTGRES, NO_SPICEDB, CORRUPT = "without postgres", "without spicedb", "corrupt rule set"
+OVERLOADED = "overloaded"
 
 
 def _heartbeats() -> Iterator[bytes]:
@@ -172,6 +173,8 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
             yield case(UNPROVISIONED)
         yield case(NO_POSTGRES)
         yield case(NO_SPICEDB)
+        if "overloaded" in operation.responses[503].problem_codes:
+            yield case(OVERLOADED)
         if name == "RegisterNode":
             yield case(object_id=world.scratch.full)
 

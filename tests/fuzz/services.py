@@ -1,4 +1,4 @@
-"""The service in each state a declared status needs: as it is, bare, faulty, without a part."""
+"""The service in each state a declared status needs: as it is, bare, busy, without a part."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 from server.dev.stack import Stack
+from tests.client import ask
 from tests.fuzz import directed as cases
 from tests.ledger_sql import run_sql
+from tests.small_gunicorn import small_gunicorn
 from tests.stacks import another_build
 
 FAULTY_APPLICATION = "tests.fuzz.faulty_wsgi:application"
@@ -68,6 +70,22 @@ def corrupt(stack: Stack, node_id: str) -> Iterator[str]:
         )
 
 
+@contextmanager
+def overloaded(stack: Stack, node_id: str) -> Iterator[str]:
+    """The real worker, whose source of requests has as many under way as it may have.
+
+    The worker refuses before it calls its application, so that a small one is enough.
+    """
+    folder = stack.places.gunicorn / "overloaded"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {"SOURCE_CONNECTIONS": "1", "TRUSTED_PROXIES": "127.0.0.0/8"}
+    with small_gunicorn(folder, settings) as served, served.connect() as client:
+        client.sendall(b"GET /v1/nodes/wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        ask(served.url, "/waiting/1")
+        yield served.url
+        ask(served.url, "/go")
+
+
 SERVICES: Mapping[str, Callable[[Stack, str], AbstractContextManager[str]]] = {
     cases.LIVE: live,
     cases.UNPROVISIONED: unprovisioned,
@@ -75,4 +93,5 @@ SERVICES: Mapping[str, Callable[[Stack, str], AbstractContextManager[str]]] = {
     cases.CORRUPT: corrupt,
     cases.NO_POSTGRES: partial(without, "postgres"),
     cases.NO_SPICEDB: partial(without, "spicedb"),
+    cases.OVERLOADED: overloaded,
 }
