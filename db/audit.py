@@ -33,7 +33,6 @@ WRITE_TIMEOUT = 2.0  # seconds for one attempt, connecting included
 FIRST_BACKOFF = 0.1  # seconds, doubled at every failure
 LONGEST_BACKOFF = 1.0
 
-CONNECT_TIMEOUT = 2.0  # seconds
 PARAMETERS = {"lock_timeout": "2000", "statement_timeout": "5000"}  # milliseconds
 # Partitions made in advance, today's included: a service that is not used over a weekend has them.
 DAYS_AHEAD = 4
@@ -231,7 +230,6 @@ class AuditBatchWriter:
             WriteSession,
             application_name=application_name,
             parameters=PARAMETERS,
-            connect_timeout=CONNECT_TIMEOUT,
         )
         self._clock = clock
         self._id = uuid4()

@@ -11,7 +11,6 @@ from composer.deadline import Deadline
 from db.connections import Row, SingleConnection, WriteSession
 from db.locks import ON_AUDIT_ROWS, LockHolder
 
-CONNECT_TIMEOUT = 5.0  # seconds
 STATEMENT_SECONDS = 600.0  # counting a day of 10,000 Nodes takes seconds
 DEFAULT_ROWS = 5_000  # rows of the default partition, deleted in one transaction
 # Between attempts at a day that is in use: each attempt delays others by at most 0.1 s (0005).
@@ -45,7 +44,6 @@ class AuditRetention:
             dsn,
             WriteSession,
             application_name="plexsphere-state audit prune",
-            connect_timeout=CONNECT_TIMEOUT,
         )
         self._pause = pause
 

@@ -13,7 +13,6 @@ ordinary mode without a deadline.
 
 from __future__ import annotations
 
-import math
 import select
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -38,6 +37,8 @@ Row = tuple[Any, ...]
 # A host that acknowledges nothing for this long is gone (milliseconds): when the DSN names several
 # hosts the next one is tried, which connect_timeout alone does not do in asynchronous mode.
 NETWORK = {"tcp_user_timeout": "1000"}
+# Seconds, within the deadline of the session; a command says within 3 s that Postgres is away.
+CONNECT_TIMEOUT = 2.0
 
 
 class Session:
@@ -109,17 +110,12 @@ class SingleConnection(Generic[S]):
         *,
         application_name: str,
         parameters: Mapping[str, str] | None = None,
-        connect_timeout: float = math.inf,
         keep: bool = True,
     ) -> None:
-        """``connect_timeout`` is in seconds, within the deadline of the session.
-
-        ``keep=False`` closes the connection after every session: for sessions that are far apart.
-        """
+        """``keep=False`` closes the connection after every session: for sessions far apart."""
         settings = {**access.parameters, **(parameters or {})}
         self._dsn = with_defaults(dsn, settings, application_name=application_name)
         self._access = access
-        self._connect_timeout = connect_timeout
         self._keep = keep
         self._connection: connection | None = None
         self._prepared: set[str] = set()
@@ -130,7 +126,7 @@ class SingleConnection(Generic[S]):
         try:
             with ledger_errors(doing):
                 if self._connection is None:
-                    self._connection = connect(self._dsn, deadline.at_most(self._connect_timeout))
+                    self._connection = connect(self._dsn, deadline.at_most(CONNECT_TIMEOUT))
                 yield self._access(self._connection, self._prepared, deadline)
         except BaseException:
             self.close()

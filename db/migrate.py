@@ -120,7 +120,7 @@ def pending_after(applied: Sequence[Applied], known: Sequence[Migration]) -> lis
 def _connection(dsn: str, doing: str) -> AbstractContextManager[connection]:
     settings = {"lock_timeout": str(LOCK_TIMEOUT_MS)}
     named = with_defaults(
-        dsn, settings, connect_timeout="5", application_name="plexsphere-state migrate"
+        dsn, settings, connect_timeout="2", application_name="plexsphere-state migrate"
     )
     return blocking_connection(named, doing)
 

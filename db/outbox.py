@@ -28,7 +28,6 @@ from db.statements import statement
 # A process that is stopped during a claim loses the rows to the others after this (seconds).
 LONGEST_CLAIM = 15
 
-CONNECT_TIMEOUT = 5.0  # seconds, for the deletion of old rows
 STATEMENT_SECONDS = 600.0  # counting reads the whole table
 BATCH = 5_000  # rows deleted in one transaction
 
@@ -203,7 +202,6 @@ class OutboxRetention:
             WriteSession,
             application_name="plexsphere-state outbox prune",
             parameters={"lock_timeout": "2000"},  # for a DDL statement; no row is waited for
-            connect_timeout=CONNECT_TIMEOUT,
         )
 
     def old(self, age: timedelta) -> OldRows:

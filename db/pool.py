@@ -25,11 +25,18 @@ from psycopg2.extensions import connection
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from composer.deadline import Deadline
-from db.connections import ReadSession, Row, S, WriteSession, connect, with_defaults
+from db.connections import (
+    CONNECT_TIMEOUT,
+    ReadSession,
+    Row,
+    S,
+    WriteSession,
+    connect,
+    with_defaults,
+)
 from db.errors import DeadlineExceeded, NoFreeConnection, is_connection_lost, ledger_errors
 from db.statements import Prepared, statement
 
-CONNECT_TIMEOUT = 2.0  # seconds, within the request's own deadline
 IDLE_BEFORE_PING = 1.0  # seconds
 PING_TIMEOUT = 1.0  # seconds, within the request's own deadline
 # A connection is replaced at this age (seconds), so that all replicas move after a failover.

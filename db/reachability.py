@@ -21,7 +21,6 @@ from db.statements import Prepared
 
 REACHABILITY_OF_NODE = Prepared("reachability_of_node")
 
-CONNECT_TIMEOUT = 2.0  # seconds
 # A sweep waits for one lock only, that of the evaluators' own row; milliseconds.
 LOCK_TIMEOUT_MS = 1_000
 # Behind the caller's deadline; milliseconds.
@@ -73,7 +72,6 @@ class PostgresSweeps:
                 # A frozen process, or a machine that is gone, must not keep the lock.
                 "idle_session_timeout": str(round(2000 * interval)),
             },
-            connect_timeout=CONNECT_TIMEOUT,
         )
         self._time_offset = time_offset
         self._elected = False

@@ -53,9 +53,11 @@ def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
         )
         return
     yield Check("settings", True, "complete and well-formed")
-    yield from ledger_checks(settings)
+    ledger = list(ledger_checks(settings))
+    yield from ledger
     yield from spicedb_checks(settings)
-    yield from follower_checks(settings)
+    if ledger[0].ok:
+        yield from follower_checks(settings)
     yield keys_check(settings)
 
 
