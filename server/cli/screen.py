@@ -98,6 +98,19 @@ def table(
     return made
 
 
+def columns_that_fit(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], width: int, at_least: int
+) -> int:
+    """How many of the first columns a table of ``width`` characters shows whole."""
+    widths = [
+        max(cell_len(str(cell)) for cell in cells) for cells in zip(columns, *rows, strict=True)
+    ]
+    count = len(columns)
+    while count > at_least and sum(widths[:count]) + len(_GAP) * (count - 1) > width:
+        count -= 1
+    return count
+
+
 def pairs(title: str, values: Mapping[str, object]) -> Table:
     """A table of names and values."""
     return table(title, ("field", "value"), list(values.items()))

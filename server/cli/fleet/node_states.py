@@ -134,10 +134,11 @@ def _state(
         return CORRUPT, None
 
 
-def _worst_first(node: NodeStatus) -> tuple[int, int, str]:
-    """By the time without the desired state, then by the time since the last grant."""
+def _worst_first(node: NodeStatus) -> tuple[bool, int, int, str]:
+    """Corrupt Nodes first, because no pull mends them; then by the time without the desired state,
+    then by the time since the last grant."""
     behind = -1 if node.behind_seconds is None else node.behind_seconds
-    return (-behind, -(node.silent_seconds or 0), node.node_id)
+    return (node.state != CORRUPT, -behind, -(node.silent_seconds or 0), node.node_id)
 
 
 def _seconds(later: datetime, earlier: datetime) -> int:

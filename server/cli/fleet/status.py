@@ -15,7 +15,7 @@ from rich.text import Text
 from server.cli.failures import ExitCode, Failure
 from server.cli.formats import counted, duration, utc
 from server.cli.options import AsJson, Dsn, domain_id, seconds, usable_dsn
-from server.cli.screen import Screen, line, plain, table, write_json
+from server.cli.screen import Screen, columns_that_fit, line, plain, table, write_json
 
 if TYPE_CHECKING:
     from server.cli.fleet.node_states import FleetStatus, NodeStatus
@@ -30,17 +30,9 @@ _MARKS = {
     "never": ("░", "blue"),
     "corrupt": ("×", "red"),
 }
-_COLUMNS = (
-    "node",
-    "state",
-    "without it for",
-    "last grant",
-    "last heartbeat",
-    "runs",
-    "since",
-    "current",
-    "name",
-)
+# A terminal shows as many as have room, and the first five on any, which fit into 80 characters.
+_COLUMNS = ("node", "state", "without", "granted", "heartbeat", "name", "runs", "current", "since")
+_ALWAYS = 5
 
 
 def status(
@@ -64,12 +56,14 @@ def status(
     A Node is current when a pull would give it the same now, apart from its own reachability, and
     behind when not; never when it was granted nothing yet; corrupt when its rows make no snapshot.
 
-    The time without the desired state is the longest possible ("≤"): since the Node's last grant,
-    or its registration. An agent that pulls every 60 s is behind for a minute at most.
+    "without" is the longest time that the Node can have been without the desired state: since its
+    last grant, or its registration. An agent that pulls every 60 s is behind for a minute at most.
+    "granted" and "heartbeat" are the ages of the last grant and the last heartbeat. Corrupt Nodes
+    come first, then the Nodes that are without the desired state for the longest time.
 
-    --max-age limits that time, not the silence of a Node: a current Node is never too late, however
-    long ago its last grant was. The exit code is 1 when a Node exceeds it. With less than the
-    interval of the pulls (60 s) healthy Nodes exceed it too.
+    --max-age limits the time without it, not the silence of a Node: a current Node is never too
+    late, however long ago its last grant was. The exit code is 1 when a Node exceeds it. With less
+    than the interval of the pulls (60 s) healthy Nodes exceed it too.
 
     A grant is a pull by the Node's own agent. A pull by another caller, or a HEAD, does not show
     what the Node runs.
@@ -98,13 +92,17 @@ def status(
     if as_json:
         write_json(fleet.to_json())
     else:
-        Screen().print_all(render(fleet, limit))
+        screen = Screen()
+        screen.print_all(render(fleet, limit, screen.width))
     if fleet.late:
         raise typer.Exit(ExitCode.DIFFERENT)
 
 
-def render(fleet: FleetStatus, limit: int) -> Iterator[Text | Table]:
-    """A bar, a sentence, and a table of the ``limit`` worst Nodes, or of all where it is 0."""
+def render(fleet: FleetStatus, limit: int, width: int) -> Iterator[Text | Table]:
+    """A bar, a sentence, and a table of the ``limit`` worst Nodes, or of all where it is 0.
+
+    ``width`` of the screen in characters.
+    """
     yield line("Domain", f"{fleet.domain_id}  {counted(len(fleet.nodes), 'Node')}")
     if not fleet.nodes:
         return
@@ -113,10 +111,14 @@ def render(fleet: FleetStatus, limit: int) -> Iterator[Text | Table]:
     if fleet.gap:
         yield plain(f"{fleet.gap} See PLEXSPHERE_AUDIT of the service.", "yellow")
     nodes = fleet.nodes[:limit] if limit else fleet.nodes
-    yield table("", _COLUMNS, [_row(node, fleet.max_age) for node in nodes])
+    rows = [_row(node, fleet.max_age) for node in nodes]
+    shown = columns_that_fit(_COLUMNS, rows, width, at_least=_ALWAYS)
+    yield table("", _COLUMNS[:shown], [row[:shown] for row in rows])
     if len(nodes) < len(fleet.nodes):
         rest = counted(len(fleet.nodes) - len(nodes), "Node")
         yield plain(f"and {rest} more: --limit 0 shows all.", "dim")
+    if shown < len(_COLUMNS):
+        yield plain(f"A wider terminal shows {', '.join(_COLUMNS[shown:])} too.", "dim")
 
 
 def _bar(fleet: FleetStatus) -> Text:
@@ -144,17 +146,17 @@ def _row(node: NodeStatus, max_age: float) -> tuple[object, ...]:
         node.node_id,
         plain(node.state, style),
         "-" if node.behind_seconds is None else f"≤ {duration(node.behind_seconds)}",
-        _ago(node.silent_seconds),
-        _ago(node.unheard_seconds),
-        _digest(node.digest),
-        "never" if node.since is None else utc(node.since),
-        _digest(node.current_digest),
+        _age(node.silent_seconds),
+        _age(node.unheard_seconds),
         node.name,
+        _digest(node.digest),
+        _digest(node.current_digest),
+        "never" if node.since is None else utc(node.since),
     )
 
 
-def _ago(seconds: int | None) -> str:
-    return "never" if seconds is None else f"{duration(seconds)} ago"
+def _age(seconds: int | None) -> str:
+    return "never" if seconds is None else duration(seconds)
 
 
 def _digest(digest: str | None) -> str:
