@@ -1,4 +1,4 @@
-"""The audit: a row for each outcome of the gates, and a Domain's rows read back."""
+"""The audit: a row for each outcome of the gates, and how a Domain's rows are read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from composer.deadline import Deadline
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One outcome of the gates (docs/design.md, Gates).
+    """One outcome of the gates (docs/design.md, Gates). The sink adds the time.
 
-    ``digest`` is the desired-state digest that was served (hex), on ``granted`` only. ``is_done``:
-    the ledger has changed, so the row stands whatever answer leaves. The sink stamps the time.
+    - ``digest``: the desired-state digest that was served (hex), only where it is granted.
+    - ``is_committed``: the ledger has changed, so the row is kept even if the answer is withheld.
     """
 
     relation: str
@@ -25,25 +25,27 @@ class AuditRow:
     object: str
     correlation_id: str
     digest: str | None = None
-    is_done: bool = False
+    is_committed: bool = False
 
 
 class AuditSink(Protocol):
-    """``record`` returns at once and never raises; what is lost is counted and logged."""
-
-    def record(self, row: AuditRow) -> None: ...
-
-
-class SilentAudit:
-    """The nil sink: no rows, no error, no 501, because the audit is no load-bearing port."""
+    """Takes audit rows."""
 
     def record(self, row: AuditRow) -> None:
-        """Forget ``row``."""
+        """Returns at once and never raises. A row that is lost is counted and logged."""
+        ...
+
+
+class NoAudit:
+    """The sink of a service without an audit, which is no load-bearing port."""
+
+    def record(self, row: AuditRow) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """What a row must have; None is anything. ``since`` is included, ``until`` is not."""
+    """The filters of a page; None matches every row. ``since`` is included, ``until`` is not."""
 
     relation: str | None = None
     outcome: str | None = None
@@ -56,7 +58,7 @@ class AuditQuery:
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """A row of the audit. ``seq`` grows in the order of commits, and has gaps."""
+    """A stored audit row. ``seq`` rises in the order of commits, with gaps."""
 
     seq: int
     occurred_at: datetime
@@ -69,14 +71,14 @@ class AuditRecord:
 
 
 class DomainAuditReader(Protocol):
-    """The audit of a Domain and its Nodes, read back."""
+    """Reads the audit of a Domain and its Nodes."""
 
     def page(
         self, domain_id: UUID, query: AuditQuery, after: int, limit: int, deadline: Deadline
     ) -> Sequence[AuditRecord]:
-        """At most ``limit`` rows past the sequence ``after``, in its order, refusals among them.
+        """Up to ``limit`` rows with a ``seq`` above ``after``, ascending; refusals are included.
 
-        Whoever goes on with the last one's ``seq`` sees every row once: none is committed behind
-        it. A Domain without rows, or without being, has none. Raises DatastoreUnavailable.
+        A caller that continues from the last ``seq`` sees every row once, because no row is ever
+        committed with a lower ``seq``. An unknown Domain has no rows. Raises DatastoreUnavailable.
         """
         ...

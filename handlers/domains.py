@@ -55,7 +55,7 @@ def create_domain(request: Request, addressed: None, wanted: NewDomain) -> Answe
     ports, deadline = request.ports, request.deadline
     created = ports.domain_registry.create(wanted, request.call.idempotency_key, deadline)
     resource = domain_object(created.domain_id)
-    request.record_done(resource, repeated=not created.is_new)
+    request.record_write(resource, repeated=not created.is_new)
     ports.outbox.settle(resource, deadline)
     domain = ports.domain_reader.read(created.domain_id, deadline)
     headers = {"Location": f"/v1/domains/{domain.id}"}
@@ -70,7 +70,7 @@ def get_domain(request: Request, domain: AddressedDomain) -> Answer:
 def delete_domain(request: Request, domain: AddressedDomain) -> Answer:
     """204 when the Domain, the roles in it and its relationships are gone."""
     request.ports.domain_registry.delete(domain.id, request.deadline)
-    request.record_done(domain_object(domain.id))
+    request.record_write(domain_object(domain.id))
     request.ports.outbox.settle(domain_object(domain.id), request.deadline)
     return NO_CONTENT
 

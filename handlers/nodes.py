@@ -42,7 +42,7 @@ def register_node(request: Request, domain: AddressedDomain, wanted: NewNode) ->
             domain.id, wanted, request.call.idempotency_key, deadline
         )
         resource = node_object(node.node_id)
-        request.record_done(resource, repeated=not node.is_new)
+        request.record_write(resource, repeated=not node.is_new)
         ports.outbox.settle(resource, deadline)
         snapshot = ports.snapshots.snapshot_for_node(node.node_id, domain.id, deadline)
     except NodeNotFound as error:
@@ -55,7 +55,7 @@ def register_node(request: Request, domain: AddressedDomain, wanted: NewNode) ->
 def delete_node(request: Request, node: AddressedNode) -> Answer:
     """204 when the Node, its rows and its relationships are gone. Its token then opens nothing."""
     request.ports.node_registry.deregister(node.id, request.deadline)
-    request.record_done(node_object(node.id))
+    request.record_write(node_object(node.id))
     request.ports.outbox.settle(node_object(node.id), request.deadline)
     return NO_CONTENT
 
@@ -63,5 +63,5 @@ def delete_node(request: Request, node: AddressedNode) -> Answer:
 def rotate_node_key(request: Request, node: AddressedNode, wanted: bytes) -> Answer:
     """200 when the Node has that key, also where it had it before. Its peers see it at once."""
     request.ports.node_registry.rotate_key(node.id, wanted, request.deadline)
-    request.record_done(node_object(node.id))
+    request.record_write(node_object(node.id))
     return Answer(200, {"node_id": str(node.id), "public_key": base64_text(wanted)})

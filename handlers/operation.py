@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from composer.audit import AuditRow, AuditSink, DomainAuditReader, SilentAudit
+from composer.audit import AuditRow, AuditSink, DomainAuditReader, NoAudit
 from composer.deadline import Deadline
 from composer.entries import EntryStore
 from composer.errors import ComposerError
@@ -72,7 +72,7 @@ class LedgerPorts:
     node_registry: NodeRegistry
     outbox: OutboxRelay
     domain_audit: DomainAuditReader
-    audit: AuditSink = field(default_factory=SilentAudit)
+    audit: AuditSink = field(default_factory=NoAudit)
     mint: TokenMint | None = None
     wire: SnapshotWire = field(default_factory=SnapshotWire)
 
@@ -120,9 +120,9 @@ class Request:
             INSUFFICIENT_RELATION, f"{self.principal.subject} lacks {relation} on {resource}"
         )
 
-    def record_done(self, resource: str, *, repeated: bool = False) -> None:
+    def record_write(self, resource: str, *, repeated: bool = False) -> None:
         """Record a write as soon as the ledger has it: what comes after may still fail."""
-        self.record(GRANTED, resource, repeated=repeated, is_done=True)
+        self.record(GRANTED, resource, repeated=repeated, is_committed=True)
 
     def record(
         self,
@@ -131,7 +131,7 @@ class Request:
         *,
         digest: str | None = None,
         repeated: bool = False,
-        is_done: bool = False,
+        is_committed: bool = False,
     ) -> None:
         """Record an outcome. Best effort: a sink that breaks its promise refuses nobody."""
         operation = self.operation
@@ -142,7 +142,7 @@ class Request:
             object=resource,
             correlation_id=self.call.correlation_id,
             digest=digest,
-            is_done=is_done,
+            is_committed=is_committed,
         )
         try:
             self.ports.audit.record(row)
@@ -208,7 +208,7 @@ class Records(Enum):
     """Which grants of an operation leave an audit row; a refusal of gate 2 always leaves one."""
 
     ANSWERS = "when the body has answered"
-    WRITES = "when the ledger has changed: the body says so with record_done"
+    WRITES = "when the ledger has changed: the body says so with record_write"
     REFUSALS = "none: the write is its own record"
 
 

@@ -38,13 +38,13 @@ class Block:
 
     ``source`` is a complete JSON text that is what validity is decided on; served is ``source``
     without its bytes from ``cut[0]`` to ``cut[1]``, one element of the array with its comma.
-    ``lasts`` says whether the same bytes may come again, so that its validity is worth remembering.
+    ``is_cacheable``: whether the same bytes may come again, so that their validity is remembered.
     """
 
     name: str
     source: bytes
     cut: tuple[int, int] | None = None
-    lasts: bool = True
+    is_cacheable: bool = True
 
     def chunks(self) -> tuple[bytes | memoryview, ...]:
         """The served bytes, uncopied."""

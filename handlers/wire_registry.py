@@ -51,7 +51,7 @@ def registration_body(node: Registered, peers: EncodedPeers, token: NodeToken) -
 
 def _own(values: dict[str, str]) -> tuple[Block, ...]:
     """Blocks that no other answer has again."""
-    return tuple(Block(name, json_bytes(text), lasts=False) for name, text in values.items())
+    return tuple(Block(name, json_bytes(text), is_cacheable=False) for name, text in values.items())
 
 
 def node_page(domain_id: UUID, nodes: Sequence[NodeSummary], next_cursor: str | None) -> Json:

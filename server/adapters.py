@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
-from composer.audit import AuditSink, SilentAudit
+from composer.audit import AuditSink, NoAudit
 from composer.identity import Principal
 from composer.snapshot_composer import SnapshotComposer
 from db.audit import PostgresAuditSink
@@ -36,8 +36,7 @@ from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.tuples import TupleWriter
 from server.http.app import Authenticate
 from server.http.body_history import BodyHistory
-from server.http.held_audit import HeldAudit
-from server.moved_time import moved_time
+from server.http.request_audit import RequestAudit
 from server.settings import Settings
 from server.telemetry.metrics import Metrics, ReadGauges
 from server.telemetry.probes import Probe, keys_probe, ledger_probe, spicedb_probe
@@ -49,6 +48,7 @@ from server.telemetry.recorders import (
     record_parked_row,
     warning_logger,
 )
+from server.test_clock import clock_offset
 
 # Ours have under 600 bytes; the HTTP server's own limit for a header is 8,190.
 TOKEN_MAX_BYTES = 4_096
@@ -112,7 +112,7 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
         max_bytes=TOKEN_MAX_BYTES,
         on_refused=TokenRecorder(metrics).refused,
     )
-    time_offset = moved_time(settings.test_clock)
+    time_offset = clock_offset(settings.test_clock)
     ledger = LedgerPorts(
         relations=relations,
         nodes=PostgresNodeRepo(reads),
@@ -131,7 +131,7 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
         ),
         outbox=SpiceDbOutboxRelay(outbox_pool, TupleWriter(channel), record_parked_row),
         domain_audit=PostgresDomainAuditReader(reads),
-        audit=HeldAudit(),
+        audit=RequestAudit(),
         mint=(
             JwtMint(signing_keys, settings.jwt_issuer, settings.jwt_audience)
             if signing_keys
@@ -148,7 +148,7 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
     return Adapters(
         ledger=ledger,
         authenticate=verifier.principal,
-        audit=sink or SilentAudit(),
+        audit=sink or NoAudit(),
         history=history,
         probes={
             "postgres": ledger_probe(reads),

@@ -20,7 +20,7 @@ from server.authn.signing import check_signing_setting
 from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.sources import Network
-from server.moved_time import is_readable
+from server.test_clock import is_readable
 from server.threads import LEAST_THREADS, RESERVED, Threads, shared_out
 
 PREFIX = "PLEXSPHERE_"

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from psycopg2.extensions import connection
 
-from composer.audit import SilentAudit
+from composer.audit import NoAudit
 from composer.deadline import Deadline
 from composer.identity import Principal, PrincipalKind
 from composer.snapshot_composer import DropReporter, SnapshotComposer
@@ -65,7 +65,7 @@ class Puller:
                 "relations": EveryoneIsAgent(),
                 "nodes": PostgresNodeRepo(pool),
                 "snapshots": SnapshotComposer(PostgresLedger(pool), reporter or self.drops),
-                "audit": SilentAudit(),
+                "audit": NoAudit(),
                 "wire": SnapshotWire(),
             }
         )

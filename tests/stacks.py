@@ -27,7 +27,7 @@ FOLDER = Path(__file__).resolve().parent.parent / ".dev" / PLACE
 def running_stack(name: str, **options: Any) -> Iterator[Stack]:
     """A started Stack in the first folder of that name that no other test run holds.
 
-    With ``moved_time=True`` time passes as the test says: ``stack.moved_time.forward(90)``. No
+    With ``test_clock=True`` time passes as the test says: ``stack.test_clock.forward(90)``. No
     evaluator runs but with ``evaluator=True``, and no relay but with ``relay=True``.
     """
     for number in count(1):

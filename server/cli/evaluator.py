@@ -37,11 +37,11 @@ def evaluator(
     after an outage.
     """
     from db.reachability import PostgresSweeps
-    from server.moved_time import moved_time
     from server.settings import read_settings
+    from server.test_clock import clock_offset
 
     settings = replace(read_settings(ledger_only=True), dsn=usable_dsn(dsn))
-    ahead = moved_time(settings.test_clock)
+    ahead = clock_offset(settings.test_clock)
     sweeps = PostgresSweeps(settings.dsn, settings.evaluator_interval, ahead)
     try:
         if once:

@@ -293,7 +293,7 @@ def spicedb_part(places: Places, port: int, dsn: Callable[[], str]) -> Part:
 
 
 def own_settings(
-    places: Places, dsn: str, spicedb: Part | None, own_keys: bool, moved_time: bool
+    places: Places, dsn: str, spicedb: Part | None, own_keys: bool, test_clock: bool
 ) -> dict[str, str]:
     """The settings of the parts that a stack starts itself."""
     env = {
@@ -312,7 +312,7 @@ def own_settings(
             "PLEXSPHERE_JWKS": str(places.jwks),
             "PLEXSPHERE_SIGNING_KEY": str(places.signing_key),
         }
-    if moved_time:
+    if test_clock:
         env["PLEXSPHERE_TEST_CLOCK"] = str(places.test_clock)
     return env
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from . import keys, parts
 from .files import FolderLock, file_errors
-from .movable_time import MovableTime
+from .movable_clock import MovableClock
 from .parts import Part, Places
 from .ports import HOST, bindable, free_ports
 from .postgres import Cluster
@@ -29,7 +29,7 @@ class Stack:
 
     `port` 0 takes a free port. `env` adds settings of the service; `external` are the settings of
     parts that run elsewhere. gunicorn logs to a file, or with `log_to_file` False to the starter's
-    stdout. With `moved_time` the service uses a clock that a test moves forward. `tree` is called
+    stdout. With `test_clock` the service uses a clock that a test moves forward. `tree` is called
     at each start of gunicorn, for the environment in which it imports another tree than ours.
     `step` is called with the title of each step that is done.
     """
@@ -46,14 +46,14 @@ class Stack:
         env: Mapping[str, str] | None = None,
         external: Mapping[str, str] | None = None,
         log_to_file: bool = True,
-        moved_time: bool = False,
+        test_clock: bool = False,
         evaluator: bool = False,
         relay: bool = False,
         tree: Callable[[], Mapping[str, str]] = dict,
         step: Callable[[str], None] = lambda title: None,
     ) -> None:
         self.places = Places(folder.absolute())
-        self.moved_time = MovableTime(self.places.test_clock) if moved_time else None
+        self.test_clock = MovableClock(self.places.test_clock) if test_clock else None
         self.sample = Sample.of_now(nodes, seed)
         self.parts: dict[str, Part] = {}
         self._port = port
@@ -131,7 +131,7 @@ class Stack:
             self.dsn,
             self.parts.get("spicedb"),
             own_keys="PLEXSPHERE_JWKS" not in self._external,
-            moved_time=self.moved_time is not None,
+            test_clock=self.test_clock is not None,
         )
         bind = {"PLEXSPHERE_BIND": f"{HOST}:{self.gunicorn.port}"}
         return {**own, **self._settings, **self._external, **bind}
@@ -182,8 +182,8 @@ class Stack:
         end_strays(self.places.is_stray)
         self._define_parts()
         keys.ensure_keys(self.places.signing_key, self.places.jwks)
-        if self.moved_time:
-            self.moved_time.ensure()
+        if self.test_clock:
+            self.test_clock.ensure()
         if "postgres" in self.parts:
             if self._cluster.create():
                 self._step("initdb")

@@ -1,8 +1,8 @@
-"""The WSGI application: Connexion from the contract, and our answers at every seam.
+"""The WSGI application: Connexion built from the contract, with our own validation and errors.
 
-Security runs before parameter validation, so gates 0 and 1 stand in Connexion's security seam.
-Framework errors take the Problem shape in one error handler. One ``after_request`` decides whether
-an answer may leave. docs/design.md, Library facts, says what was tried.
+Connexion checks security before parameters, so gates 0 and 1 run in its security handler. One error
+handler turns every exception into a Problem. One ``after_request`` function, the doorkeeper,
+decides whether an answer may leave. docs/design.md, Library facts, says what was tried.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from flask import Response
 from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, default_exceptions
 
-from composer.audit import AuditSink, SilentAudit
+from composer.audit import AuditSink, NoAudit
 from composer.identity import Principal
 from handlers.operation import gate_1
 from handlers.refusals import INTERNAL, RefusalKind, Refused
 from server.contract.document import Contract
 from server.http import request_context
 from server.http.body_history import BodyHistory
-from server.http.doorkeeper import LARGE_BODY_BYTES, Doorkeeper, last_word
+from server.http.doorkeeper import LARGE_BODY_BYTES, Doorkeeper, fallback_problem
 from server.http.operations import BoundOperations, OperationResolver, respond_problem
 from server.http.problems import FRAMEWORK
 from server.http.requests import body_validator, parameter_validator
@@ -39,8 +39,8 @@ from server.telemetry.metrics import Metrics
 
 _log = structlog.stdlib.get_logger("plexsphere.http")
 
-# Refusals before it is known who asks, or that the path is one.
-_ANYBODY = (400, 401, 501)
+# Statuses of refusals before authentication, or of a path that names nothing.
+_UNAUTHENTICATED = (400, 401, 501)
 
 Authenticate = Callable[[list[str]], Principal | None]
 
@@ -56,7 +56,7 @@ def build_app(
     history: BodyHistory | None = None,
     answer_deadline_s: float = math.inf,
 ) -> flask.Flask:
-    """One application of one contract. Nothing is asked of the outside here."""
+    """Build the application of one contract. This opens no connection."""
     front = connexion.FlaskApp(
         "plexsphere",
         options={"swagger_ui": False, "serve_spec": False},
@@ -74,21 +74,25 @@ def build_app(
         validator_map={
             "parameter": parameter_validator(contract, bound.operations),
             "body": body_validator(contract, bound.operations),
-            "response": _DecidedLater,
+            "response": _NoValidation,
         },
     )
     answer_error = functools.partial(_answer_error, contract)
-    # by status too: Connexion registers its own for each, and the nearer one wins
+    # By status too: Connexion registers a handler for each, and Flask prefers the more specific.
     for error in (Exception, ProblemException, *default_exceptions):
         app.register_error_handler(error, answer_error)
-    app.after_request(
-        Doorkeeper(contract, metrics, audit or SilentAudit(), large_body_bytes, history).let_out
+    doorkeeper = Doorkeeper(
+        contract, metrics, audit or NoAudit(), large_body_bytes=large_body_bytes, history=history
     )
+    app.after_request(doorkeeper.check_answer)
     return app
 
 
 def _begin(deadline_s: float, answer_deadline_s: float) -> None:
-    """Werkzeug routes `//livez` as `/livez`; the file has no such URL, so it is nobody's."""
+    """Start the clock of a request, and refuse paths such as ``//livez``.
+
+    Werkzeug routes that as ``/livez``, but the contract declares no such path.
+    """
     request_context.start(deadline_s, answer_deadline_s)
     path = flask.request.environ["PATH_INFO"]
     if not path.startswith("/") or path.startswith("//"):
@@ -99,7 +103,7 @@ def _begin(deadline_s: float, answer_deadline_s: float) -> None:
 def _api_class(bound: BoundOperations, authenticate: Authenticate) -> type[FlaskApi]:
     class GatedSecurity(FlaskSecurityHandlerFactory):  # type: ignore[misc]
         def get_bearerinfo_func(self, security_definition: object) -> Callable[..., object]:
-            """Connexion asks for one, or answers 401 with its own body; never called."""
+            """Never called. Without it Connexion answers 401 with a body of its own."""
             return lambda token: None
 
         def verify_security(
@@ -109,7 +113,7 @@ def _api_class(bound: BoundOperations, authenticate: Authenticate) -> type[Flask
             def gated(request: ConnexionRequest) -> Response:
                 bound.gate_0(request_context.operation_id() or "")
                 headers = flask.request.headers.getlist("Authorization")
-                request_context.admit(gate_1(authenticate(headers)))
+                request_context.set_principal(gate_1(authenticate(headers)))
                 return function(request)
 
             return gated
@@ -127,9 +131,9 @@ def _api_class(bound: BoundOperations, authenticate: Authenticate) -> type[Flask
 
 
 def _unread_request(path_params: Mapping[str, Any]) -> ConnexionRequest:
-    """A request whose body is not read here: 413 must not precede 401.
+    """A request without its body: a 413 must not come before a 401.
 
-    Where the contract declares one, ``body_validator`` reads it after security.
+    Where the contract declares a body, ``body_validator`` reads it after security.
     """
     context: dict[str, Any] = {}
     request_ctx.connexion_context = context  # type: ignore[attr-defined]
@@ -148,19 +152,19 @@ def _unread_request(path_params: Mapping[str, Any]) -> ConnexionRequest:
     )
 
 
-class _DecidedLater(ConnexionResponseValidator):  # type: ignore[misc]
-    """Connexion's hook, bound; ``Doorkeeper`` decides for all answers."""
+class _NoValidation(ConnexionResponseValidator):  # type: ignore[misc]
+    """Switches off Connexion's validation of answers; the doorkeeper validates them all."""
 
     def validate_response(self, *args: object) -> bool:
         return True
 
 
 def _answer_error(contract: Contract, error: Exception) -> Response:
-    """The one bridge from exceptions to Problems. Never raises."""
+    """The Problem of any exception. Never raises."""
     try:
         return _problem_of(contract, error)
-    except Exception as broken:  # the log, or the Problem itself
-        return last_word(broken)
+    except Exception as second_error:  # of the log, or of the Problem
+        return fallback_problem(second_error)
 
 
 def _problem_of(contract: Contract, error: Exception) -> Response:
@@ -190,8 +194,8 @@ def _framework_kind(error: Exception) -> RefusalKind | None:
 def _refuse(refused: Refused) -> Response:
     kind = refused.kind
     log = _log.error if kind is INTERNAL else _log.warning if kind.retry_after else _log.info
-    # the path tells lines of different Nodes apart, but anybody may make up any number of them
-    path = {} if kind.status in _ANYBODY else {"path": flask.request.path}
+    # The path tells Nodes apart. It is left out where a caller may invent any number of paths.
+    path = {} if kind.status in _UNAUTHENTICATED else {"path": flask.request.path}
     log(
         "request_refused",
         operation=request_context.operation_id(),
@@ -205,12 +209,13 @@ def _refuse(refused: Refused) -> Response:
 
 
 def _allowed(contract: Contract) -> tuple[str, ...]:
-    """The declared methods of the path: Werkzeug's own list changes order with the hash seed."""
-    asked = flask.request.path.split("/")
+    """The declared methods of the path. Werkzeug's list has another order at each start."""
+    segments = flask.request.path.split("/")
     for path in contract.document["paths"]:
-        parts = path.split("/")
-        if len(parts) == len(asked) and all(
-            one.startswith("{") or one == other for one, other in zip(parts, asked, strict=True)
+        declared = path.split("/")
+        if len(declared) == len(segments) and all(
+            name.startswith("{") or name == segment
+            for name, segment in zip(declared, segments, strict=True)
         ):
             return contract.methods_of(path)
     return ()

@@ -1,4 +1,4 @@
-"""The last bodies of each Node, for ``fleet history``: exactly what left, and nothing else."""
+"""The last snapshots that left for each Node, byte for byte, for ``fleet history``."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ _log = structlog.stdlib.get_logger("plexsphere.history")
 
 
 class BodyHistory(Protocol):
-    """The last bodies that Nodes were served.
+    """Keeps the last bodies that Nodes were served."""
 
-    ``keep`` returns at once and never raises; ``body`` is what left in a granted 200 about ``node``
-    (``node:<id>``). Bounded in bodies a Node and in bytes; what is lost is counted and logged.
+    def keep(self, node: str, digest: str, body: bytes) -> None:
+        """Keep the body of a granted 200 about ``node`` (``node:<id>``).
+
+        Returns at once and never raises. The history is bounded in bodies per Node and in bytes.
+        A body that is lost is counted and logged.
+        """
+        ...
+
+
+def keep_body(history: BodyHistory, body: bytes) -> None:
+    """Keep the body of a 200 that leaves, if it is a snapshot granted to the Node's own agent.
+
+    Never raises.
     """
-
-    def keep(self, node: str, digest: str, body: bytes) -> None: ...
-
-
-def keep_served(history: BodyHistory, body: bytes) -> None:
-    """Keep the body of a 200 that leaves, where it is the snapshot a Node's own agent was granted.
-
-    A 304 has no body, a refused or withheld answer another one. Never raises.
-    """
-    snapshot = request_context.kept_snapshot(body)
-    for row in request_context.held_audit():
-        own = row.outcome == GRANTED and row.subject == row.object
-        if own and snapshot is not None and row.digest == snapshot.digest:
+    snapshot = request_context.snapshot_of(body)
+    for row in request_context.audit_rows():
+        is_own_grant = row.outcome == GRANTED and row.subject == row.object
+        if is_own_grant and snapshot is not None and row.digest == snapshot.digest:
             try:
                 history.keep(row.object, row.digest, body)
             except Exception:

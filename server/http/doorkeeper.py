@@ -1,4 +1,7 @@
-"""Nothing leaves unchecked: every answer is held against the contract, counted, or withheld."""
+"""The last step of every request: the doorkeeper validates the answer and counts it.
+
+An answer that breaks the contract is withheld, and a 500 leaves in its place.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ from handlers.refusals import INTERNAL, Refused
 from handlers.wire import json_bytes
 from server.contract.document import Contract
 from server.http import request_context
-from server.http.body_history import BodyHistory, keep_served
-from server.http.held_audit import settle
+from server.http.body_history import BodyHistory, keep_body
 from server.http.operations import is_problem, respond_problem
 from server.http.problems import problem_answer
+from server.http.request_audit import forward_rows
 from server.http.response_validation import Breach, Outgoing, ResponseValidator
 from server.telemetry.metrics import Metrics
 
@@ -38,22 +41,22 @@ class Doorkeeper:
         large_body_bytes: int,
         history: BodyHistory | None = None,
     ) -> None:
-        """``history`` is None where no bodies are kept."""
+        """``history`` is None where bodies are not kept."""
         self._validator = ResponseValidator(contract)
         self._metrics = metrics
         self._audit = audit
         self._large_body_bytes = large_body_bytes
         self._history = history
 
-    def let_out(self, response: Response) -> Response:
-        """The answer itself, or a 500 in its place. Never raises."""
+    def check_answer(self, response: Response) -> Response:
+        """Return the answer, or a 500 in its place. Never raises."""
         try:
             response = self._checked(response)
-        except Exception as error:  # what could not be checked does not leave
-            response = last_word(error)
+        except Exception as error:  # an answer that could not be checked does not leave
+            response = fallback_problem(error)
         try:
             self._count(response)
-        except Exception:  # and what was, is not lost to a counter
+        except Exception:  # a checked answer leaves, even if it could not be counted
             with suppress(Exception):
                 _log.exception("answer_not_counted")
         return response
@@ -70,16 +73,16 @@ class Doorkeeper:
         return response
 
     def _count(self, response: Response) -> None:
-        # before the rows, because they are what wakes the writer of both
-        if self._history is not None and _is_whole(response):
-            keep_served(self._history, _body(response))
-        settle(self._audit, served=not is_problem(response))
+        # Before the rows: a row wakes the thread that writes both.
+        if self._history is not None and _has_served_body(response):
+            keep_body(self._history, _body(response))
+        forward_rows(self._audit, is_served=not is_problem(response))
         operation = request_context.operation_id() or "none"
         self._metrics.requests.labels(operation, response.status_code).inc()
         self._metrics.seconds.labels(operation).observe(request_context.elapsed())
 
     def _warn_of_size(self, size: int) -> None:
-        """Agents cut an inflated body off at 10 MiB, and then have none."""
+        """An agent reads at most 10 MiB of an inflated body, and cannot parse a part."""
         _log.warning(
             "snapshot_large",
             bytes=size,
@@ -105,8 +108,8 @@ class Doorkeeper:
         return problem
 
 
-def last_word(error: Exception) -> Response:
-    """A 500 that relies on nothing: the request, the log or a counter has failed."""
+def fallback_problem(error: Exception) -> Response:
+    """A 500 that needs neither the request nor the log: both may have failed."""
     correlation_id = uuid4().hex
     with suppress(Exception):
         correlation_id = request_context.correlation_id()
@@ -122,10 +125,10 @@ def last_word(error: Exception) -> Response:
 def _outgoing(operation: str | None, response: Response) -> Outgoing:
     body = _body(response)
     headers: dict[str, str] = {}
-    again: list[tuple[str, str]] = []
+    repeated: list[tuple[str, str]] = []
     for name, value in response.headers.items():
         if name.lower() in headers:
-            again.append((name.lower(), value))
+            repeated.append((name.lower(), value))
         else:
             headers[name.lower()] = value
     return Outgoing(
@@ -134,20 +137,20 @@ def _outgoing(operation: str | None, response: Response) -> Outgoing:
         media_type=response.mimetype or None,
         headers=headers,
         body=body,
-        snapshot=request_context.kept_snapshot(body),
+        snapshot=request_context.snapshot_of(body),
         charset=response.mimetype_params.get("charset"),
-        again=tuple(again),
+        repeated=tuple(repeated),
     )
 
 
 def _body(response: Response) -> bytes:
-    """The very bytes that were put in, where there is one piece of them."""
+    """The bytes object that the response was made of, uncopied where it is the only one."""
     parts = response.response
-    single = isinstance(parts, list) and len(parts) == 1
-    found: bytes = parts[0] if single else response.get_data()
-    return found
+    is_single = isinstance(parts, list) and len(parts) == 1
+    body: bytes = parts[0] if is_single else response.get_data()
+    return body
 
 
-def _is_whole(response: Response) -> bool:
-    """Whether the body leaves: a HEAD's does not."""
+def _has_served_body(response: Response) -> bool:
+    """Whether the response is a 200 whose body leaves; that of a HEAD does not."""
     return response.status_code == HTTPStatus.OK and flask.request.method != "HEAD"

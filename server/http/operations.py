@@ -1,7 +1,4 @@
-"""Operations bound to their ports, and the way from an Answer to a Flask response.
-
-Connexion gets plain functions of the declared parameters: nothing is global.
-"""
+"""Binds operations to their ports for Connexion, and turns an Answer into a Flask response."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ class BoundOperations:
     ports: Ports
 
     def gate_0(self, name: str) -> None:
-        """Refuse an operation whose ports do not exist, before anything of a request is read."""
+        """Refuse an operation whose ports do not exist, before the request is read."""
         gate_0(self.operations[name], self.ports.ledger)
 
     def answer(self, name: str, parameters: Mapping[str, Any]) -> Answer:
@@ -42,7 +39,7 @@ class BoundOperations:
 
 
 class OperationResolver(Resolver):
-    """Gives Connexion our functions by operationId."""
+    """Gives Connexion the view function of an operationId."""
 
     def __init__(self, contract: Contract, bound: BoundOperations) -> None:
         super().__init__()
@@ -50,7 +47,7 @@ class OperationResolver(Resolver):
         self._bound = bound
 
     def resolve(self, operation: AbstractOperation) -> Resolution:
-        """The function behind one operation of the file."""
+        """The view function of a declared operation."""
         name = operation.operation_id
         return Resolution(_view(self._contract.operations[name], self._bound), name)
 
@@ -66,7 +63,7 @@ def _view(operation: OperationContract, bound: BoundOperations) -> Callable[...,
             check_query(operation)
             check_body_size()
             check_accept(operation)
-        else:  # its validator has done both, before it read the body
+        else:  # body_validator has made these checks
             parameters["body"] = request_context.body()
         return respond(bound.answer(operation.operation_id, parameters))
 
@@ -74,15 +71,15 @@ def _view(operation: OperationContract, bound: BoundOperations) -> Callable[...,
 
 
 def respond(answer: Answer) -> Response:
-    """An Answer as a Flask response; a snapshot stays in reach of the response validation."""
+    """An Answer as a Flask response. A snapshot is kept for the response validation."""
     body = answer.body
     if isinstance(body, SnapshotBody):
         data = body.to_bytes()
-        request_context.keep_snapshot(body, data)
+        request_context.set_snapshot(body, data)
     elif body is None:
         data = b""
         if answer.confirmed is not None:
-            request_context.keep_snapshot(answer.confirmed, data)
+            request_context.set_snapshot(answer.confirmed, data)
     else:
         data = body if isinstance(body, bytes) else json_bytes(body)
     response = Response(data, status=answer.status, headers=dict(answer.headers))

@@ -1,8 +1,4 @@
-"""Problems: the outside of every refusal, RFC 9457 (docs/design.md, Problems).
-
-One table turns a refusal into a Problem; framework errors take the same shape, titles from our own
-table.
-"""
+"""Turns a refusal into a Problem (RFC 9457; docs/design.md, Problems)."""
 
 from __future__ import annotations
 
@@ -21,7 +17,7 @@ from handlers.refusals import (
 TYPE_PREFIX = "https://plexsphere.com/errors/"
 INSTANCE_MAX = 256
 
-# The HTTP reason phrases that reach the wire; not the library's, which change between versions.
+# Reason phrases on the wire. A library's own phrases change between its versions.
 TITLES: Mapping[int, str] = {
     400: "Bad Request",
     401: "Unauthorized",
@@ -37,7 +33,7 @@ TITLES: Mapping[int, str] = {
     503: "Service Unavailable",
 }
 
-# What belongs to no operation: the type's last part and the detail, without a code.
+# Refusals that belong to no operation; they have no code.
 NO_SUCH_ROUTE = RefusalKind(404, None, "No such resource.")
 METHOD_NOT_ALLOWED = RefusalKind(405, None, "The method is not declared for this path.")
 BAD_REQUEST = RefusalKind(400, None, "The request could not be understood.")
@@ -54,7 +50,7 @@ FRAMEWORK: Mapping[int, RefusalKind] = {
 
 
 def problem_type(kind: RefusalKind) -> str:
-    """The ``type`` URI: the code with dashes, or the status' name where there is no code."""
+    """The ``type`` URI: made of the code, or of the title where there is no code."""
     if kind.code is not None:
         return TYPE_PREFIX + kind.code.replace("_", "-")
     if kind.status == INTERNAL.status:
@@ -63,7 +59,7 @@ def problem_type(kind: RefusalKind) -> str:
 
 
 def instance_of(path: str) -> str:
-    """The decoded request path percent-encoded again, at most 256 characters."""
+    """The request path, percent-encoded, at most ``INSTANCE_MAX`` characters."""
     return quote(path, safe="/:@!$&'()*+,;=-._~")[:INSTANCE_MAX]
 
 
@@ -74,7 +70,7 @@ def problem_answer(
     allow: tuple[str, ...] = (),
     child_counts: Mapping[str, int] | None = None,
 ) -> Answer:
-    """The Problem a refusal becomes. Nothing of its inside is in reach here."""
+    """The Problem of a refusal. It gets the outside of the refusal only."""
     body: dict[str, object] = {
         "type": problem_type(kind),
         "title": TITLES[kind.status],

@@ -1,6 +1,6 @@
-"""What one HTTP request means to us: its correlation id, its operation, its Call.
+"""The facts of the current HTTP request: correlation id, operation, Principal, body, Call.
 
-The only module that keeps anything in Flask's request globals.
+Only this module uses Flask's request globals (``flask.g``).
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 
 def correlation_id() -> str:
-    """The request's correlation id: the caller's where it is well-formed, else made here."""
-    known: str | None = flask.g.get("correlation_id")
-    if known is None:
-        known = correlation_id_of(flask.request.headers.get(CORRELATION_HEADER, ""))
-        flask.g.correlation_id = known
-    return known
+    """The correlation id of the request; the same at every call."""
+    identifier: str | None = flask.g.get("correlation_id")
+    if identifier is None:
+        identifier = correlation_id_of(flask.request.headers.get(CORRELATION_HEADER, ""))
+        flask.g.correlation_id = identifier
+    return identifier
 
 
-def correlation_id_of(given: str) -> str:
-    """What was given where it is well-formed, else a new one."""
-    return given if _WELL_FORMED.fullmatch(given) else uuid4().hex
+def correlation_id_of(header: str) -> str:
+    """The caller's id where it is well-formed, else a new id."""
+    return header if _WELL_FORMED.fullmatch(header) else uuid4().hex
 
 
 def operation_id() -> str | None:
@@ -45,9 +45,10 @@ def operation_id() -> str | None:
 
 
 def start(deadline_s: float, answer_deadline_s: float = math.inf) -> None:
-    """Note when the request was received; everything it waits for shares one budget.
+    """Note when the request was received, and set its Deadline.
 
-    The budget is ``deadline_s`` from now, and ends ``answer_deadline_s`` after the last byte.
+    The Deadline is ``deadline_s`` from now, but at most ``answer_deadline_s`` after the last byte
+    of the request.
     """
     now = time.monotonic()
     received: float = flask.request.environ.get(RECEIVED, now)
@@ -62,24 +63,24 @@ def elapsed() -> float:
     return 0.0 if received is None else time.monotonic() - received
 
 
-def admit(principal: Principal | None) -> None:
+def set_principal(principal: Principal | None) -> None:
     """Attach the authenticated Principal."""
     flask.g.principal = principal
 
 
-def hold_body(value: dict[str, Any]) -> None:
-    """Attach the request's body, read and found to be what the contract declares."""
+def set_body(value: dict[str, Any]) -> None:
+    """Attach the request's body after its validation."""
     flask.g.body = value
 
 
 def body() -> dict[str, Any]:
-    """The request's body; only where the operation declares one."""
-    found: dict[str, Any] = flask.g.body
-    return found
+    """The validated body; only for an operation that declares a body."""
+    value: dict[str, Any] = flask.g.body
+    return value
 
 
 def current_call() -> Call:
-    """The Call a handler is given."""
+    """The request as a handler sees it."""
     tags = flask.request.if_none_match
     return Call(
         principal=flask.g.get("principal"),
@@ -91,23 +92,23 @@ def current_call() -> Call:
     )
 
 
-def keep_snapshot(snapshot: SnapshotBody, data: bytes) -> None:
-    """Keep a snapshot beside the very bytes that were joined from its blocks."""
+def set_snapshot(snapshot: SnapshotBody, data: bytes) -> None:
+    """Attach a snapshot and the bytes object that was joined from its blocks."""
     flask.g.snapshot = (snapshot, data)
 
 
-def kept_snapshot(data: bytes) -> SnapshotBody | None:
-    """The snapshot that ``data`` was joined from; None when the body has been replaced since."""
-    snapshot, joined = flask.g.get("snapshot", (None, None))
-    return snapshot if joined is data else None
+def snapshot_of(data: bytes) -> SnapshotBody | None:
+    """The snapshot of these bytes; None where the answer has another body."""
+    snapshot, snapshot_data = flask.g.get("snapshot", (None, None))
+    return snapshot if snapshot_data is data else None
 
 
-def hold_audit(row: AuditRow) -> None:
-    """Keep a row until it is known whether the answer leaves."""
+def add_audit_row(row: AuditRow) -> None:
+    """Attach an audit row."""
     flask.g.setdefault("audit", []).append(row)
 
 
-def held_audit() -> list[AuditRow]:
-    """The rows of this request."""
+def audit_rows() -> list[AuditRow]:
+    """The audit rows of the request."""
     rows: list[AuditRow] = flask.g.get("audit", [])
     return rows

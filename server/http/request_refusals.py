@@ -1,4 +1,4 @@
-"""What a parameter that is not as declared becomes: a line for each that has a refusal."""
+"""The refusal of each parameter whose value breaks the contract."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from handlers.refusals import (
     RefusalKind,
 )
 
-# A parameter that is not named here becomes a 400 without a code. An operation's own word for a
-# parameter (``Operation.parameters``) goes before this table.
+# A parameter that is not in this table is refused with a 400 without a code. An operation's own
+# refusals (``Operation.parameter_refusals``) come first.
 PARAMETER_REFUSALS: Mapping[str, RefusalKind] = {
     "id": INVALID_NODE_ID,
     "domain_id": INVALID_DOMAIN_ID,

@@ -1,9 +1,8 @@
-"""Requests against the contract, decided after authentication and before the gates.
+"""Validates requests against the contract, after authentication and before gates 1a to 4.
 
-Connexion's own validators do not check ``format: uuid``, put the offending value into the answer,
-and read the body before security; a chunked body past ``MAX_CONTENT_LENGTH`` is silently cut. Ours
-take their places in ``validator_map``. Parameters come before the body: what its path alone
-refuses is not read.
+Connexion's own validators do not check ``format: uuid``, put the invalid value into the answer,
+read the body before security, and silently cut a chunked body at ``MAX_CONTENT_LENGTH``. These
+validators replace them in ``validator_map``. Parameters are checked before the body is read.
 """
 
 from __future__ import annotations
@@ -35,31 +34,30 @@ from server.http import request_context
 from server.http.problems import BAD_REQUEST
 from server.http.request_refusals import PARAMETER_REFUSALS
 
-IGNORED_BODY_MAX = 65_536  # bytes of an undeclared body that are ignored without a refusal
-# What gzip adds to content that does not shrink, its header and a file name included (bytes).
+IGNORED_BODY_MAX = 65_536  # a longer body is refused where none is declared (bytes)
+# Bytes that gzip adds to content that does not shrink, with its header and a file name.
 GZIP_OVERHEAD = 1_024
-# Deeper than anything we declare, and far from any stack's end.
-MAX_DEPTH = 64
+MAX_DEPTH = 64  # deeper than any declared schema, and safe for Python's stack
 _GZIP = 16 + zlib.MAX_WBITS
-# Only a schema without a rule accepts both texts.
+# Only a schema without rules accepts both texts.
 ANY_TEXT = ("", "\N{SNOWMAN}" * 8_190)
 
 Operations = Mapping[str, AnyOperation]
 
 
 def parameter_validator(contract: Contract, operations: Operations) -> type:
-    """The class Connexion instantiates for each operation that has parameters."""
+    """The class that Connexion instantiates for each operation with parameters."""
 
     class ContractParameters:
         def __init__(self, parameters: object, api: object, strict_validation: bool) -> None:
-            del parameters, api, strict_validation  # the contract knows better
+            del parameters, api, strict_validation  # ``contract`` has all of it
 
         def __call__(self, function: Callable[..., Response]) -> Callable[..., Response]:
             @functools.wraps(function)
             def checked(request: Any) -> Response:
                 name = request_context.operation_id() or ""
                 declared = contract.operations[name]
-                if declared.body is None:  # else the body's validator, further out, has done it
+                if declared.body is None:  # else ContractBody, which runs first, has checked them
                     _check_parameters(declared, operations[name], request.path_params)
                 return function(request)
 
@@ -69,11 +67,11 @@ def parameter_validator(contract: Contract, operations: Operations) -> type:
 
 
 def body_validator(contract: Contract, operations: Operations) -> type:
-    """The class Connexion instantiates for each operation that declares a body."""
+    """The class that Connexion instantiates for each operation that declares a body."""
 
     class ContractBody:
         def __init__(self, *args: object, **options: object) -> None:
-            del args, options  # the contract knows better
+            del args, options  # ``contract`` has all of it
 
         def __call__(self, function: Callable[..., Response]) -> Callable[..., Response]:
             @functools.wraps(function)
@@ -85,7 +83,7 @@ def body_validator(contract: Contract, operations: Operations) -> type:
                 _check_parameters(declared, operation, request.path_params)
                 check_query(declared)
                 check_accept(declared)
-                request_context.hold_body(checked_body(declared.body, operation.body))
+                request_context.set_body(checked_body(declared.body, operation.body))
                 return function(request)
 
             return checked
@@ -94,7 +92,7 @@ def body_validator(contract: Contract, operations: Operations) -> type:
 
 
 def checked_body(body: BodyContract, refusals: BodyRefusals) -> dict[str, Any]:
-    """The current request's body as its schema declares it; its content goes into no log."""
+    """The valid body of the current request. Its content must not reach a log."""
     value, media_type = read_object(body, refusals)
     for name, limit in refusals.max_bytes.items():
         text = value.get(name)
@@ -125,8 +123,8 @@ def _check_parameters(
 def parameter_refusals(
     operation: AnyOperation, parameter: ParameterContract
 ) -> Iterator[RefusalKind]:
-    """The refusals of a parameter; none where it accepts any text."""
-    if parameter.kind == "query" and not parameter.repeatable:  # it might be repeated
+    """The possible refusals of a parameter; none where it accepts any text."""
+    if parameter.kind == "query" and not parameter.repeatable:  # a caller may repeat it
         yield PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
     if parameter.required or not all(map(parameter.validator.is_valid, ANY_TEXT)):
         yield _refusal_of(operation, parameter)
@@ -141,7 +139,7 @@ def _refusal_of(operation: AnyOperation, parameter: ParameterContract) -> Refusa
 def check_parameter(
     operation: AnyOperation, parameter: ParameterContract, path: Mapping[str, Any]
 ) -> None:
-    """Refuse a missing or invalid parameter; the value itself goes nowhere."""
+    """Refuse a missing or invalid parameter. The value must not reach a log or the answer."""
     texts = _texts(parameter, path)
     if not texts:
         if not parameter.required:
@@ -161,7 +159,7 @@ def _texts(parameter: ParameterContract, path: Mapping[str, Any]) -> list[str]:
     if parameter.kind == "query":
         texts = flask.request.args.getlist(parameter.name)
         if len(texts) > 1 and not parameter.repeatable:
-            # the value that is checked might not be the value that the handler gets
+            # The checked value might not be the value that the handler gets.
             kind = PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
             raise Refused(kind, f"parameter {parameter.name} is repeated")
         return texts
@@ -171,14 +169,14 @@ def _texts(parameter: ParameterContract, path: Mapping[str, Any]) -> list[str]:
 
 
 def python_name(name: str) -> str:
-    """What a function calls a declared parameter: ``from`` is no name in Python."""
+    """The Python name of a declared parameter: ``from`` is a keyword, so it becomes ``from_``."""
     return f"{name}_" if iskeyword(name) else name
 
 
 def check_query(operation: OperationContract) -> None:
-    """400 for an undeclared query parameter, where the file says so; its name goes nowhere.
+    """Refuse an undeclared query parameter where the contract asks for it.
 
-    Every operation asks here: Connexion's own check passes over those without parameters.
+    Connexion's own check skips operations without parameters. The name must not reach a log.
     """
     if not operation.strict_query:
         return
@@ -189,14 +187,14 @@ def check_query(operation: OperationContract) -> None:
 
 
 def check_body_size() -> None:
-    """413 for an undeclared body that is larger than what is ignored."""
+    """Refuse a large body of an operation that declares no body; a small one is ignored."""
     length = flask.request.content_length
     if length is not None and length > IGNORED_BODY_MAX:
         raise Refused(PAYLOAD_TOO_LARGE, f"content length {length}")
 
 
 def check_accept(operation: OperationContract) -> None:
-    """406 where the operation's one JSON form is ruled out by ``Accept``."""
+    """Refuse a request whose ``Accept`` excludes every declared media type."""
     if not negotiates(operation):
         return
     accepted = list(flask.request.accept_mimetypes)
@@ -205,21 +203,21 @@ def check_accept(operation: OperationContract) -> None:
 
 
 def negotiates(operation: OperationContract) -> bool:
-    """Whether ``Accept`` is looked at: for JSON always, for other forms where the file says so."""
+    """Whether ``Accept`` is checked: always for JSON, else where a 406 is declared."""
     return JSON in operation.produces or NOT_ACCEPTABLE.status in operation.responses
 
 
 def _quality(accepted: list[tuple[str, float]], media: str) -> float:
-    """The most specific range decides; parameters (``charset=utf-8``) make no difference."""
-    for wanted in (media, f"{media.partition('/')[0]}/*", "*/*"):
+    """The quality of the most specific range; parameters (``charset=utf-8``) are ignored."""
+    for media_range in (media, f"{media.partition('/')[0]}/*", "*/*"):
         for accepted_range, quality in accepted:
-            if accepted_range.partition(";")[0].rstrip().lower() == wanted:
+            if accepted_range.partition(";")[0].rstrip().lower() == media_range:
                 return quality
     return 0
 
 
 def read_object(body: BodyContract, refusals: BodyRefusals) -> tuple[dict[str, Any], str]:
-    """The JSON object of the current request, and the media type it came as."""
+    """The JSON object of the current request, and its media type."""
     request = flask.request
     if request.mimetype not in body.media:
         raise Refused(UNSUPPORTED_MEDIA_TYPE, "Content-Type is not declared")
@@ -243,8 +241,8 @@ def _received(limit: int, too_large: RefusalKind) -> bytes:
     if length is not None and length > limit:
         raise Refused(too_large, f"content length {length}")
     try:
-        raw = flask.request.stream.read(limit + 1)  # a chunked body names no length
-    except Exception as error:  # chunks that are none, a client that left: each server has its own
+        raw = flask.request.stream.read(limit + 1)  # a chunked body has no declared length
+    except Exception as error:  # each server has its own type for a broken chunk or connection
         raise ValueError(f"cannot be read: {type(error).__name__}") from error
     if len(raw) > limit:
         raise Refused(too_large, f"more than {limit} bytes received")
@@ -252,10 +250,10 @@ def _received(limit: int, too_large: RefusalKind) -> bytes:
 
 
 def inflated(raw: bytes, limit: int, too_large: RefusalKind) -> bytes:
-    """What gzip made of ``raw``, all members of it.
+    """The content of all gzip members of ``raw``.
 
-    Stops at the first byte past ``limit``: a bomb is never held. Raises ValueError for what is no
-    gzip, or is cut short.
+    Inflation stops one byte past ``limit``, so a decompression bomb costs no memory. Raises
+    ValueError where ``raw`` is not gzip or is incomplete.
     """
     parts: list[bytes] = []
     left = limit

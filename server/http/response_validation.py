@@ -1,8 +1,7 @@
-"""Every answer against the contract, before it leaves.
+"""Validates every answer against the contract before it leaves.
 
-One place decides status, media type, header values and body for *all* answers, the framework's own
-included. A block that was valid once and has not changed is not validated again; nothing is served
-that never was. Nothing here raises.
+Status, media type, headers and body of *all* answers are validated here, the framework's own
+included. A block whose bytes were valid before is not validated again. ``breach`` never raises.
 """
 
 from __future__ import annotations
@@ -19,19 +18,18 @@ from handlers.wire import Block, SnapshotBody
 from server.authn.strict import json_value
 from server.contract.document import Contract, HeaderContract, MediaContract, ResponseContract
 from server.contract.schemas import Fault, Validator
-from server.http.response_blocks import as_sent, decoded, is_whole_cut
 
 CORRELATION, ALLOW = "X-Correlation-Id", "Allow"
 NOT_DECLARED = 405
-MAX_DEPTH = 64  # deeper than anything that is declared
+MAX_DEPTH = 64  # deeper than any declared schema
 JSON_SUFFIXES = ("/json", "+json")
 REMEMBERED_BYTES = 64 * 1024 * 1024
-ENTRY_BYTES = 300  # what an entry costs beside its bytes (measured)
+ENTRY_BYTES = 300  # memory of an entry beside its text (measured)
 
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """What was wrong with an answer: two pointers or a name, never a value."""
+    """How an answer breaks the contract: pointers and names, never a value."""
 
     part: str
     pointer: str
@@ -40,10 +38,11 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An answer as it is about to leave. ``snapshot`` is set only while ``body`` is its bytes;
-    ``charset`` is what the media type names, if it names any.
+    """An answer before it leaves.
 
-    ``headers`` are by lower-case name; ``again`` holds the further values of those sent twice.
+    - ``headers``: by lower-case name; ``repeated`` has the further values of a header sent twice.
+    - ``snapshot``: set only where ``body`` is its bytes, or where a 304 confirms it.
+    - ``charset``: of the media type; None where it names none.
     """
 
     operation_id: str | None
@@ -53,13 +52,13 @@ class Outgoing:
     body: bytes
     snapshot: SnapshotBody | None = None
     charset: str | None = None
-    again: tuple[tuple[str, str], ...] = ()
+    repeated: tuple[tuple[str, str], ...] = ()
 
     def values(self, header: str) -> tuple[str, ...]:
-        """Every value that is sent of a header: a reader may take any of them."""
-        name = header.lower()
-        first = (self.headers[name],) if name in self.headers else ()
-        return (*first, *(value for one, value in self.again if one == name))
+        """Every value of a header, because a client may read any of them."""
+        wanted = header.lower()
+        first = (self.headers[wanted],) if wanted in self.headers else ()
+        return (*first, *(value for name, value in self.repeated if name == wanted))
 
 
 class ResponseValidator:
@@ -67,18 +66,18 @@ class ResponseValidator:
 
     def __init__(self, contract: Contract, remembered_bytes: int = REMEMBERED_BYTES) -> None:
         self._contract = contract
-        # Keyed by content: a mutated block is another key. A Domain's array is one object for all
-        # its Nodes, so its hash is computed once and the lookup compares identities.
+        # Keyed by content, so a changed block has another key. The ``peers`` array of a Domain is
+        # one bytes object for all its Nodes: Python hashes it once and compares it by identity.
         self._valid: LRUCache[tuple[Validator, bytes], int] = LRUCache(
             remembered_bytes, getsizeof=lambda size: size
         )
         self._lock = Lock()
 
     def breach(self, outgoing: Outgoing) -> Breach | None:
-        """The first thing the contract does not declare, or None."""
+        """The first breach of the contract, or None."""
         try:
             return self._breach(outgoing)
-        except Exception as error:  # a validator that fails has validated nothing
+        except Exception as error:  # a validator that failed has not validated the answer
             return Breach("validation", "", type(error).__name__)
 
     def _breach(self, outgoing: Outgoing) -> Breach | None:
@@ -93,21 +92,21 @@ class ResponseValidator:
         return self._header_breach(declared, outgoing) or self._body_breach(declared, outgoing)
 
     def _problem_breach(self, outgoing: Outgoing) -> Breach | None:
-        """Unknown routes and undeclared methods belong to no operation: Problem alone.
+        """Checks the Problem of an unknown route or an undeclared method.
 
-        No declaration lists their headers, so the two that they need are named here.
+        It belongs to no operation, so the contract cannot declare its headers.
         """
         if outgoing.media_type != PROBLEM:
             return Breach("media type", "", "not a Problem")
-        needed = (CORRELATION, ALLOW) if outgoing.status == NOT_DECLARED else (CORRELATION,)
-        for name in needed:
+        required = (CORRELATION, ALLOW) if outgoing.status == NOT_DECLARED else (CORRELATION,)
+        for name in required:
             if not all(outgoing.values(name) or ("",)):
                 return Breach("header", name, "/required")
         return _value_breach(self._contract.problem, outgoing) or _status_breach(outgoing)
 
     def _header_breach(self, declared: ResponseContract, outgoing: Outgoing) -> Breach | None:
         for header in declared.headers:
-            breach = _one_header_breach(header, outgoing.values(header.name))
+            breach = _header_value_breach(header, outgoing.values(header.name))
             if breach is not None:
                 return breach
         return None
@@ -116,7 +115,7 @@ class ResponseValidator:
         if not declared.media:
             if outgoing.body or outgoing.media_type is not None:
                 return Breach("body", "", "no body is declared")
-            return self._stood_for_breach(outgoing)
+            return self._confirmed_breach(outgoing)
         media = declared.media.get(outgoing.media_type or "")
         if media is None:
             return Breach("media type", "", "not declared for this status")
@@ -130,15 +129,15 @@ class ResponseValidator:
             return _value_breach(media.validator, outgoing)
         return self._text_breach(media.validator, outgoing)
 
-    def _stood_for_breach(self, outgoing: Outgoing) -> Breach | None:
-        """A 304 confirms a body: it has to be one that a 200 could have had."""
+    def _confirmed_breach(self, outgoing: Outgoing) -> Breach | None:
+        """The snapshot that a 304 confirms must be valid as the body of a 200."""
         if outgoing.snapshot is None or outgoing.operation_id is None:
             return None
-        whole = self._contract.operations[outgoing.operation_id].responses[200]
-        return self._snapshot_breach(whole.media["application/json"], outgoing.snapshot)
+        ok = self._contract.operations[outgoing.operation_id].responses[200]
+        return self._snapshot_breach(ok.media["application/json"], outgoing.snapshot)
 
     def _text_breach(self, validator: Validator, outgoing: Outgoing) -> Breach | None:
-        """A text that comes again (it has an ETag), such as the page's script, is read once."""
+        """A text with an ETag, such as the script of the docs page, is validated once."""
         key = (validator, outgoing.body)
         if self._is_known(key):
             return None
@@ -165,23 +164,23 @@ class ResponseValidator:
         return None
 
     def _block_breach(self, block: Block, validator: Validator, by_element: bool) -> Breach | None:
-        if not is_whole_cut(block):
+        if not is_whole_element_cut(block):
             return Breach("body", f"/{block.name}", "cut inside an element")
         if not by_element:
-            block = as_sent(block)
-        # By its validator: two operations may have a block of one name and of two schemas.
+            block = as_served(block)
+        # The validator is part of the key: two operations may have blocks of the same name.
         key = (validator, block.source)
         if not self._is_known(key):
             fault = validator.fault(decoded(block.source))
             if fault is not None:
                 return Breach("body", f"/{block.name}{fault.pointer}", fault.rule)
-            if block.lasts:
+            if block.is_cacheable:
                 self._remember(key)
         return None
 
     def _is_known(self, key: tuple[Validator, bytes]) -> bool:
         with self._lock:
-            return self._valid.get(key) is not None  # and not `in`: what is in use is to stay
+            return self._valid.get(key) is not None  # ``in`` would not count as a use
 
     def _remember(self, key: tuple[Validator, bytes]) -> None:
         size = len(key[1]) + ENTRY_BYTES
@@ -190,12 +189,12 @@ class ResponseValidator:
                 self._valid[key] = size
 
 
-def _one_header_breach(header: HeaderContract, values: Sequence[str]) -> Breach | None:
+def _header_value_breach(header: HeaderContract, values: Sequence[str]) -> Breach | None:
     if header.required and not values:
         return Breach("header", header.name, "/required")
     for value in values:
-        number = header.schema_type == "integer" and value.isascii() and value.isdigit()
-        fault = header.validator.fault(int(value) if number else value)
+        is_number = header.schema_type == "integer" and value.isascii() and value.isdigit()
+        fault = header.validator.fault(int(value) if is_number else value)
         if fault is not None:
             return _from_fault(f"header {header.name}", fault)
     return None
@@ -203,7 +202,7 @@ def _one_header_breach(header: HeaderContract, values: Sequence[str]) -> Breach 
 
 def _value_breach(validator: Validator, outgoing: Outgoing) -> Breach | None:
     try:
-        # no key twice, no NaN, no lone surrogate: two readers would see two answers
+        # Strict: two clients could read a repeated key, NaN or a lone surrogate differently.
         value = json_value(outgoing.body, MAX_DEPTH)
     except ValueError:
         return Breach("body", "", "not JSON")
@@ -211,7 +210,7 @@ def _value_breach(validator: Validator, outgoing: Outgoing) -> Breach | None:
 
 
 def _problem_agreement(declared: ResponseContract, outgoing: Outgoing) -> Breach | None:
-    """What a schema cannot say: a Problem's status and code are those of its response."""
+    """A Problem's status and code must be those of its response; no schema can say that."""
     codes = declared.problem_codes or (None,)
     if json.loads(outgoing.body).get("code") not in codes:
         return Breach("body", "/code", "not declared for this status")
@@ -226,3 +225,47 @@ def _status_breach(outgoing: Outgoing) -> Breach | None:
 
 def _from_fault(part: str, fault: Fault | None) -> Breach | None:
     return None if fault is None else Breach(part, fault.pointer, fault.rule)
+
+
+def is_whole_element_cut(block: Block) -> bool:
+    """Whether the cut removes nothing, or one whole element of an array and one comma.
+
+    What is left is then valid where the whole array is.
+    """
+    if block.cut is None:
+        return True
+    start, end = block.cut
+    removed = block.source[start:end]
+    element = removed[1:] if removed[:1] == b"," else removed.removesuffix(b",")
+    is_only_element = start == 1 and end == len(block.source) - 1
+    # A bracket, comma or brace comes before an element; a colon before a member of an object.
+    before = block.source[start - 1 : start]
+    is_array = block.source[:1] == b"[" and before in (b"[", b",", b"}")
+    has_comma = len(removed) != len(element)
+    return is_array and has_comma != is_only_element and _is_object(element)
+
+
+def as_served(block: Block) -> Block:
+    """The served bytes as a block without a cut, for a schema that is about the whole array."""
+    if block.cut is None:
+        return block
+    return Block(block.name, b"".join(block.chunks()), is_cacheable=False)
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        return isinstance(decoded(text), dict)
+    except ValueError:
+        return False
+
+
+def decoded(text: bytes) -> object:
+    """The value of JSON that this service wrote; ``json.loads`` would also accept UTF-16."""
+    return _decode(text.decode("utf-8"))
+
+
+def _reject_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_reject_constant).decode

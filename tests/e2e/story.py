@@ -58,9 +58,9 @@ class Story:
     """Asks, and remembers each outcome that must leave an audit row."""
 
     def __init__(self, stack: Stack) -> None:
-        assert stack.moved_time is not None
+        assert stack.test_clock is not None
         self.stack = stack
-        self.time = stack.moved_time
+        self.time = stack.test_clock
         self.recorded: list[Row] = []
         self._numbers = count(1)
 

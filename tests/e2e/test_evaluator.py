@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from server.dev.movable_time import MovableTime
+from server.dev.movable_clock import MovableClock
 from server.dev.parts import REPOSITORY, Part
 from server.dev.stack import Stack
 from tests.client import ask, pull_path
@@ -32,14 +32,14 @@ PATIENCE = 30.0
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     env = {"PLEXSPHERE_EVALUATOR_INTERVAL": str(INTERVAL)}
-    with running_stack("evaluator", nodes=8, moved_time=True, evaluator=True, env=env) as running:
+    with running_stack("evaluator", nodes=8, test_clock=True, evaluator=True, env=env) as running:
         yield running
 
 
 @pytest.fixture
-def clock(stack: Stack) -> MovableTime:
-    assert stack.moved_time is not None
-    return stack.moved_time
+def clock(stack: Stack) -> MovableClock:
+    assert stack.test_clock is not None
+    return stack.test_clock
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def sweep_once(stack: Stack, *options: str, **env: str) -> subprocess.CompletedP
     )
 
 
-def speak(stack: Stack, clock: MovableTime) -> None:
+def speak(stack: Stack, clock: MovableClock) -> None:
     assert beat(stack, changed(client_now=clock.now().isoformat())).status == 200
 
 
@@ -105,7 +105,7 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
 
 
 def test_a_life_in_silence_and_back_by_hand(
-    stack: Stack, clock: MovableTime, by_hand: None
+    stack: Stack, clock: MovableClock, by_hand: None
 ) -> None:
     seen = []
     speak(stack, clock)
@@ -119,7 +119,7 @@ def test_a_life_in_silence_and_back_by_hand(
 
 
 def test_a_life_in_silence_and_back_by_itself(
-    stack: Stack, clock: MovableTime, evaluator: Part
+    stack: Stack, clock: MovableClock, evaluator: Part
 ) -> None:
     for seconds, expected in ((0, "healthy"), (90, "stale"), (210, "unreachable"), (0, "healthy")):
         if expected == "healthy":
@@ -128,7 +128,9 @@ def test_a_life_in_silence_and_back_by_itself(
         eventually(lambda expected=expected: pulled(stack) == expected, expected)  # type: ignore[misc]
 
 
-def test_once_says_in_one_line_what_it_did(stack: Stack, clock: MovableTime, by_hand: None) -> None:
+def test_once_says_in_one_line_what_it_did(
+    stack: Stack, clock: MovableClock, by_hand: None
+) -> None:
     speak(stack, clock)
     clock.forward(90)
     sweep_once(stack)
@@ -205,7 +207,7 @@ def further(stack: Stack, log: Path) -> Iterator[Further]:
 
 
 def test_another_takes_over_when_the_elected_one_is_killed(
-    stack: Stack, clock: MovableTime, evaluator: Part, tmp_path: Path
+    stack: Stack, clock: MovableClock, evaluator: Part, tmp_path: Path
 ) -> None:
     with further(stack, tmp_path / "log") as other:
         other.says("evaluator_waits_for_another")
@@ -245,7 +247,7 @@ def test_a_signal_ends_it_and_is_no_failure(
 
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
 def test_it_outlives_a_postgres_that_is_away_and_says_so_once(
-    stack: Stack, clock: MovableTime, by_hand: None, tmp_path: Path, how: str
+    stack: Stack, clock: MovableClock, by_hand: None, tmp_path: Path, how: str
 ) -> None:
     with further(stack, tmp_path / "log") as one:
         one.says("evaluator_elected")
@@ -266,7 +268,7 @@ def test_it_outlives_a_postgres_that_is_away_and_says_so_once(
 
 
 def test_what_moved_is_one_structured_line_and_nothing_is_said_of_the_rest(
-    stack: Stack, clock: MovableTime, by_hand: None, tmp_path: Path
+    stack: Stack, clock: MovableClock, by_hand: None, tmp_path: Path
 ) -> None:
     speak(stack, clock)
     with further(stack, tmp_path / "log") as one:
@@ -289,7 +291,7 @@ def test_a_moved_clock_is_loud(stack: Stack, evaluator: Part) -> None:
 
 
 def test_no_state_moves_without_an_evaluator(
-    stack: Stack, clock: MovableTime, by_hand: None
+    stack: Stack, clock: MovableClock, by_hand: None
 ) -> None:
     sql = "SELECT id::text, reachability_state, changed_at FROM plexsphere.nodes ORDER BY id"
     speak(stack, clock)

@@ -25,7 +25,7 @@ STALE, UNREACHABLE = 90, 300
 def story() -> Iterator[Story]:
     # A sample of another seed is a ledger made anew: the story begins with an empty one.
     seed = uuid4().int % 1_000_000
-    with running_stack("story", nodes=1, seed=seed, workers=2, moved_time=True) as stack:
+    with running_stack("story", nodes=1, seed=seed, workers=2, test_clock=True) as stack:
         yield Story(stack)
 
 

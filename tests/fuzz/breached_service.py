@@ -22,8 +22,8 @@ from handlers.operation import Ports
 from handlers.service import HealthCheck, ServicePorts
 from server.http.app import build_app
 from server.http.docs_page import docs_page
-from server.http.held_audit import HeldAudit
 from server.http.operations import BoundOperations
+from server.http.request_audit import RequestAudit
 from server.http.response_validation import Outgoing, ResponseValidator
 from server.telemetry.metrics import Exposition, Metrics
 from tests.client import Reply
@@ -73,7 +73,7 @@ STAGE = Stage()
 @cache
 def provisioned() -> Wsgi:
     """Wired as server/wiring.py does; putting it together takes longer than asking it it all."""
-    held, metrics = HeldAudit(), Metrics()
+    held, metrics = RequestAudit(), Metrics()
     snapshots = SnapshotComposer(STAGE.ledger, FakeDropReporter())
     ports = Ports(_service(STAGE.health, metrics), ledger_ports(STAGE, snapshots, held))
     app: Wsgi = build_app(

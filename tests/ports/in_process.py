@@ -23,8 +23,8 @@ from handlers.operation import AnyOperation, Operation, Ports
 from handlers.service import Asset, DocsPage, ServicePorts
 from server.contract.document import Contract
 from server.http.app import build_app
-from server.http.held_audit import HeldAudit
 from server.http.operations import BoundOperations
+from server.http.request_audit import RequestAudit
 from server.telemetry.metrics import Exposition, Metrics
 from tests.factories import DOMAIN, EPOCH, addressed, agent_of, entry, node_id, peer_row
 from tests.fakes import (
@@ -149,7 +149,7 @@ class FakeService:
             keys=self.published,
         )
         snapshots = SnapshotComposer(self.ledger, self.drops)
-        ledger = replace(ledger_ports(self, snapshots, HeldAudit()), **ports)
+        ledger = replace(ledger_ports(self, snapshots, RequestAudit()), **ports)
         bound = BoundOperations(
             {**OPERATIONS, **(operations or {})}, Ports(meta, ledger if provisioned else None)
         )

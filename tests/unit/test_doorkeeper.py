@@ -225,18 +225,18 @@ def test_a_body_near_what_agents_take_is_served_and_warned_of(size: int, warned:
 FAULTS = {
     "server.http.request_context.operation_id": 500,
     "server.http.request_context.correlation_id": 500,
-    "server.http.request_context.kept_snapshot": 500,
+    "server.http.request_context.snapshot_of": 500,
     "server.http.doorkeeper.ResponseValidator.breach": 500,
-    "server.http.doorkeeper.settle": 200,
+    "server.http.doorkeeper.forward_rows": 200,
     "server.http.request_context.elapsed": 200,
 }
 
 
 def at_the_door(service: FakeService, body: bytes = b'{"status":"ok","checks":[]}') -> Response:
     """An answer of /livez, handed to the doorkeeper and to nothing else."""
-    (let_out,) = service.app.after_request_funcs[None]
+    (check_answer,) = service.app.after_request_funcs[None]
     with service.app.test_request_context("/livez"):
-        answer = let_out(Response(body, mimetype="application/json"))
+        answer = check_answer(Response(body, mimetype="application/json"))
     assert isinstance(answer, Response)
     return answer
 

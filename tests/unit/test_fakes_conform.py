@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 import structlog
 
-from composer.audit import AuditRow, SilentAudit
+from composer.audit import AuditRow, NoAudit
 from composer.errors import AuthzUnavailable, DatastoreUnavailable
 from composer.identity import AddressedDomain, AddressedNode, Principal, node_object
 from composer.peers import PeerTable
@@ -174,7 +174,7 @@ class TestFakeBodyHistory(BodyHistorySuite):
 
 
 def test_the_nil_sink_takes_a_row_without_a_word() -> None:
-    assert SilentAudit().record(GRANTED) is None  # type: ignore[func-returns-value]
+    assert NoAudit().record(GRANTED) is None  # type: ignore[func-returns-value]
 
 
 class DropsInAList:

@@ -59,7 +59,7 @@ def test_of_a_registration_only_the_peers_are_worth_remembering() -> None:
     node = Registered(node_id(9), "10.42.0.9", "10.42.0.0/16", is_new=True)
     token = NodeToken("a.b.c", EPOCH)
     body = registration_body(node, EncodedPeers(b"[]", {}, b""), token)
-    assert [block.name for block in body.blocks if block.lasts] == ["peers"]
+    assert [block.name for block in body.blocks if block.is_cacheable] == ["peers"]
     assert json.loads(body.to_bytes())["token"] == "a.b.c"
 
 

@@ -281,7 +281,7 @@ def test_an_operations_headers_are_sent_with_those_of_its_body() -> None:
 
 def write(*, repeated: bool = False) -> Any:
     def does(request: Request, node: AddressedNode) -> Answer:
-        request.record_done(RESOURCE, repeated=repeated)
+        request.record_write(RESOURCE, repeated=repeated)
         return NO_CONTENT
 
     return does
@@ -292,8 +292,8 @@ def write(*, repeated: bool = False) -> Any:
     [
         (Records.ANSWERS, no_content, [row("thing.write")]),
         (Records.WRITES, no_content, []),
-        (Records.WRITES, write(), [row("thing.write", is_done=True)]),
-        (Records.WRITES, write(repeated=True), [row("thing.write_again", is_done=True)]),
+        (Records.WRITES, write(), [row("thing.write", is_committed=True)]),
+        (Records.WRITES, write(repeated=True), [row("thing.write_again", is_committed=True)]),
         (Records.REFUSALS, no_content, []),
     ],
     ids=["answer", "no write", "write", "repeated write", "refusals alone"],
@@ -315,12 +315,15 @@ def test_a_refused_relation_leaves_a_row_whatever_is_recorded(records: Records) 
 
 def test_a_write_stays_on_record_when_what_follows_it_fails() -> None:
     def does(request: Request, node: AddressedNode) -> Answer:
-        request.record_done(RESOURCE)
+        request.record_write(RESOURCE)
         raise AuthzUnavailable("away")
 
     audit = FakeAuditSink()
     refused = refusal(operation(does, records=Records.WRITES), sound_ports(audit=audit))
-    assert (refused.kind, audit.rows) == (AUTHZ_UNAVAILABLE, [row("thing.write", is_done=True)])
+    assert (refused.kind, audit.rows) == (
+        AUTHZ_UNAVAILABLE,
+        [row("thing.write", is_committed=True)],
+    )
 
 
 def test_a_node_that_goes_while_it_is_registered_is_a_503_and_on_record() -> None:
@@ -340,7 +343,7 @@ def test_a_node_that_goes_while_it_is_registered_is_a_503_and_on_record() -> Non
     with pytest.raises(Refused) as caught:
         perform(GATED["RegisterNode"], ports, call(agent_of(1)), given)
     assert caught.value.kind is DATASTORE_UNAVAILABLE
-    assert audit.rows == [row("node.register_again", is_done=True)]
+    assert audit.rows == [row("node.register_again", is_committed=True)]
 
 
 @pytest.mark.parametrize("takes_body", [True, False], ids=["GET", "HEAD"])

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from composer.audit import SilentAudit
+from composer.audit import NoAudit
 from composer.errors import AuthzUnavailable, CorruptLedger, DatastoreUnavailable, NodeNotFound
 from composer.reachability import ReachabilityRow
 from composer.snapshot_composer import SnapshotComposer
@@ -120,7 +120,7 @@ def test_the_next_pull_after_a_fault_is_whole_again(service: FakeService) -> Non
 
 
 def test_without_a_sink_the_pull_is_no_501() -> None:
-    assert FakeService(audit=SilentAudit()).pull().status_code == 200
+    assert FakeService(audit=NoAudit()).pull().status_code == 200
 
 
 def test_who_shows_the_etag_gets_a_304_without_a_body(service: FakeService) -> None:

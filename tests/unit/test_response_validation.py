@@ -207,15 +207,15 @@ def test_an_answer_with_a_wrong_header_value_may_not_leave(name: str, value: str
     """Alone, or as either of two: a reader may take any."""
     for one in (
         pulled(headers=HEADERS | {name: value}),
-        pulled(again=((name, value),)),
-        pulled(headers=HEADERS | {name: value}, again=((name, HEADERS[name]),)),
+        pulled(repeated=((name, value),)),
+        pulled(headers=HEADERS | {name: value}, repeated=((name, HEADERS[name]),)),
     ):
         found = breach(one)
         assert found is not None and found.part.lower() == f"header {name}"
 
 
 def test_the_same_sound_header_twice_may_leave() -> None:
-    assert breach(pulled(again=tuple(HEADERS.items()))) is None
+    assert breach(pulled(repeated=tuple(HEADERS.items()))) is None
 
 
 @pytest.mark.parametrize(

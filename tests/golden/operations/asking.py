@@ -126,7 +126,7 @@ def _row(row: AuditRow, caller: Caller) -> str:
         told.append(f"correlation_id={row.correlation_id}")
     if row.digest is not None:
         told.append(f"digest={row.digest}")
-    return " ".join([*told, *(["done"] if row.is_done else [])])
+    return " ".join([*told, *(["done"] if row.is_committed else [])])
 
 
 def code_of(answer: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from server.dev.movable_time import MovableTime
+from server.dev.movable_clock import MovableClock
 from server.dev.stack import Stack
 from tests.heartbeats import beat, changed
 from tests.stacks import running_stack
@@ -16,21 +16,21 @@ from tests.stacks import running_stack
 
 @pytest.fixture(scope="module")
 def moved() -> Iterator[Stack]:
-    with running_stack("moved-time", nodes=8, moved_time=True) as stack:
+    with running_stack("moved-time", nodes=8, test_clock=True) as stack:
         yield stack
 
 
 @pytest.fixture
-def time(moved: Stack) -> MovableTime:
-    assert moved.moved_time is not None
-    return moved.moved_time
+def time(moved: Stack) -> MovableClock:
+    assert moved.test_clock is not None
+    return moved.test_clock
 
 
 def at(moment: datetime) -> bytes:
     return changed(client_now=moment.isoformat())
 
 
-def test_a_heartbeat_is_accepted_at_the_moved_moment(moved: Stack, time: MovableTime) -> None:
+def test_a_heartbeat_is_accepted_at_the_moved_moment(moved: Stack, time: MovableClock) -> None:
     first = beat(moved, at(time.now()))
     time.forward(300)
     second = beat(moved, at(time.now()))
@@ -41,7 +41,7 @@ def test_a_heartbeat_is_accepted_at_the_moved_moment(moved: Stack, time: Movable
     assert passed >= timedelta(seconds=300)
 
 
-def test_an_agent_that_time_has_left_behind_is_told_so(moved: Stack, time: MovableTime) -> None:
+def test_an_agent_that_time_has_left_behind_is_told_so(moved: Stack, time: MovableClock) -> None:
     left_behind = time.now()
     time.forward(120)
     reply = beat(moved, at(left_behind))

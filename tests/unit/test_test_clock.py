@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from composer.errors import ComposerError
-from server.dev.movable_time import MovableTime
-from server.moved_time import MovedTime
+from server.dev.movable_clock import MovableClock
 from server.receipt import WiringReceipt
 from server.settings import SettingsError, read_settings
+from server.test_clock import ClockFile
 from server.wiring import wire
 
 
 def test_time_is_as_far_ahead_as_was_moved(tmp_path: Path) -> None:
-    movable, read = MovableTime(tmp_path / "ahead"), MovedTime(tmp_path / "ahead")
+    movable, read = MovableClock(tmp_path / "ahead"), ClockFile(tmp_path / "ahead")
     movable.ensure()
     seen = [read()]
     for seconds in (90, 210.5):
@@ -26,10 +26,10 @@ def test_time_is_as_far_ahead_as_was_moved(tmp_path: Path) -> None:
 
 
 def test_a_later_start_finds_time_where_it_was(tmp_path: Path) -> None:
-    MovableTime(tmp_path / "ahead").ensure()
-    MovableTime(tmp_path / "ahead").forward(300)
-    MovableTime(tmp_path / "ahead").ensure()
-    assert MovableTime(tmp_path / "ahead").ahead == timedelta(seconds=300)
+    MovableClock(tmp_path / "ahead").ensure()
+    MovableClock(tmp_path / "ahead").forward(300)
+    MovableClock(tmp_path / "ahead").ensure()
+    assert MovableClock(tmp_path / "ahead").ahead == timedelta(seconds=300)
 
 
 BAD = ["", "soon", "-1", "nan", "inf", "1e30", "1 2", "\u0661"]
@@ -42,7 +42,7 @@ def test_a_file_that_says_nothing_is_refused_at_boot_and_later(tmp_path: Path, t
     with pytest.raises(SettingsError, match=r"^PLEXSPHERE_TEST_CLOCK must be a file"):
         read_settings({"PLEXSPHERE_TEST_CLOCK": str(path)})
     with pytest.raises(ComposerError):
-        MovedTime(path)()
+        ClockFile(path)()
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

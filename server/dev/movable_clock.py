@@ -7,7 +7,7 @@ from pathlib import Path
 from .files import write_private
 
 
-class MovableTime:
+class MovableClock:
     """The seconds by which the service's time is ahead of the system clock.
 
     They stay in the folder with the ledger: timestamps written in moved time must not lie in the

@@ -1,0 +1,36 @@
+"""The audit rows of a request wait until it is known whether its answer leaves.
+
+An operation records a grant before its answer is validated. A grant whose answer was withheld must
+not be on record, so the doorkeeper passes the rows on to the real sink.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from composer.audit import AuditRow, AuditSink
+from handlers.operation import GRANTED
+from server.http import request_context
+
+_log = structlog.stdlib.get_logger("plexsphere.audit")
+
+
+class RequestAudit:
+    """An AuditSink that keeps rows in the request."""
+
+    def record(self, row: AuditRow) -> None:
+        """Keep ``row`` until the doorkeeper has decided."""
+        request_context.add_audit_row(row)
+
+
+def forward_rows(sink: AuditSink, *, is_served: bool) -> None:
+    """Pass the request's rows on to ``sink``. Never raises.
+
+    Where another answer left, a grant is passed on only if the ledger has already changed.
+    """
+    for row in request_context.audit_rows():
+        if is_served or row.is_committed or row.outcome != GRANTED:
+            try:
+                sink.record(row)
+            except Exception:
+                _log.exception("audit_row_lost", correlation_id=row.correlation_id)
