@@ -63,9 +63,10 @@ lock: ## write the lock files anew from setup.cfg and package.json
 	@cd tests/e2e/browser && npm install --package-lock-only --ignore-scripts \
 		--omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error
 
-bench: ## requests per second, a table and .dev/bench.json (SECONDS=4 CONNECTIONS=16 SIZES=64,1000,10000)
-	$(INSTALL) test --tools
-	@exec $(VENV)/python -m tests.bench $(call given,seconds connections sizes)
+bench: ## what a pull costs beside its floor, and .dev/bench.json (ROWS=1,5 ROUNDS=3 SECONDS=5 CONNECTIONS=16 BASE=HEAD~1)
+	$(INSTALL) test
+	@command -v wrk >/dev/null || apt-get install --yes --no-install-recommends wrk
+	@exec $(VENV)/python -m tests.bench $(call given,rows rounds seconds connections base)
 
 bench-validation: ## what validating a pull costs, beside jsonschema (about a minute; SIZES=64,1000,10000)
 	$(INSTALL) test

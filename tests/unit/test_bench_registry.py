@@ -20,7 +20,7 @@ from rich.table import Table
 from tests.bench import registrations
 from tests.bench.driver import Driven, drive, read_head, request_bytes
 from tests.bench.fleet_status import Ran, median_run, run
-from tests.bench.load import of_autocannon
+from tests.bench.load import read_report
 from tests.bench.rates import Rate, rates_table
 from tests.bench.registry import numbers
 from tests.bench.sweeps import sweep_rows
@@ -156,10 +156,29 @@ def test_a_command_is_timed_with_its_own_cpu_and_one_that_shows_nothing_ends_the
         run([sys.executable, "-S", "-c", "raise SystemExit(2)"])
 
 
-def test_a_304_is_no_refusal_and_a_missing_answer_is_one() -> None:
-    told = {"requests": {"average": 9.5}, "latency": {"p99": 3}, "non2xx": 8}
-    found = of_autocannon(told | {"3xx": 7, "4xx": 0, "5xx": 1, "errors": 2})
-    assert (found.per_second, found.p99_ms, found.refused) == (9.5, 3, 3)
+REPORT = """Running 1s test @ http://127.0.0.1:1
+  1 threads and 16 connections
+  Latency Distribution
+     50%  850.00us
+     75%    1.00ms
+     90%    2.00ms
+     99%    1.50s
+  1900 requests in 2.00s, 4.75MB read
+  Socket errors: connect 0, read 1, write 0, timeout 2
+  Non-2xx or 3xx responses: 7
+Requests/sec:    950.00
+"""
+
+
+def test_a_report_of_wrk_is_read_in_one_unit() -> None:
+    found = read_report(REPORT, cpu=0.25)
+    assert (found.per_second, found.p50_ms, found.p99_ms) == (950.0, 0.85, 1500.0)
+    assert (found.refused, found.broken, found.cpu) == (7, 3, 0.25)
+
+
+def test_what_is_no_report_of_wrk_is_no_figure() -> None:
+    with pytest.raises(ValueError, match="no report"):
+        read_report("unable to connect", cpu=0.0)
 
 
 @pytest.mark.parametrize("text", ["-1", "5,50001"])

@@ -1,0 +1,225 @@
+"""The rows of the bench, in the order in which they share a running service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from tests.bench.driver import request_bytes
+from tests.bench.figures import (
+    Cost,
+    Subject,
+    interleaved,
+    middle,
+    of_process,
+    of_service,
+    summary,
+)
+from tests.bench.floor import floor_beside, retargeted, sendall_ms
+from tests.bench.paced import paced
+from tests.bench.served import GZIP, Served
+from tests.bodies import JSON, body_now
+from tests.client import ask, bearer, pull_path
+from tests.heartbeats import OPERATION as HEARTBEAT
+from tests.heartbeats import heartbeat_path
+
+PULL = "GetNodeState"
+SMALL, LARGE, LARGEST = 64, 10_000, 50_000
+# Different Nodes of the largest Domain that ask; to mint more tokens would take longer than to ask.
+ASKING_OF_LARGEST = 5_000
+# The sample's Node with a corrupt row: like every Node it pulls, too.
+PACED_PER_SECOND, PACED_SECONDS = 20, 20
+
+
+class Figure(TypedDict):
+    what: str
+    must: str
+    ratio: float | None
+    now: NotRequired[dict[str, Any]]
+    base: NotRequired[dict[str, Any]]
+    floor: NotRequired[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is measured, and how; without ``wanted`` rows all are."""
+
+    rounds: int
+    seconds: int
+    connections: int
+    now: Path
+    base: Path | None
+    wanted: set[str]
+    say: Callable[[str], None]
+
+    def wants(self, *numbers: str) -> bool:
+        return not self.wanted or not self.wanted.isdisjoint(numbers)
+
+    def costs(self, *subjects: Subject) -> dict[str, list[Cost]]:
+        """The rounds of subjects that differ in name, warm."""
+        for subject in subjects:
+            subject.warm(2, self.connections)
+        found = interleaved(subjects, self.rounds, self.seconds, self.connections)
+        for name, costs in found.items():
+            self.say(f"{name}: worker {middle(costs, lambda c: c.worker):.3f} ms")
+        return found
+
+
+def measured(run: Run) -> dict[str, Figure]:
+    """Every row that is wanted, by its number."""
+    figures: dict[str, Figure] = {}
+    small: float | None = None
+    if run.wants("1", "2", "3", "4", "5", "8", "13"):
+        run.say(f"{SMALL} Nodes")
+        with ExitStack() as open_:
+            sides = _sides(run, SMALL, open_)
+            small = _small(run, sides, figures)
+    if run.wants("3"):
+        run.say(f"{LARGE} Nodes")
+        with ExitStack() as open_:
+            _large(run, _sides(run, LARGE, open_), figures, small)
+    if run.wants("4"):
+        run.say(f"{LARGEST} Nodes")
+        with ExitStack() as open_:
+            _largest(run, _sides(run, LARGEST, open_)["now"], figures, small)
+    order = sorted(figures, key=lambda number: (int(number.rstrip("a")), number))
+    return {number: figures[number] for number in order}
+
+
+def _sides(run: Run, nodes: int, open_: ExitStack) -> dict[str, Served]:
+    """The services side by side: ``now``, and ``base`` where there is one."""
+    trees = {"now": run.now, "base": run.base}
+    return {name: open_.enter_context(Served(tree, nodes)) for name, tree in trees.items() if tree}
+
+
+def pulls(served: Served, numbers: Sequence[int]) -> list[bytes]:
+    return [served.pull(number) for number in numbers]
+
+
+def heartbeats(served: Served, numbers: Sequence[int]) -> list[bytes]:
+    """As of now."""
+    body = body_now(HEARTBEAT)
+    return [
+        request_bytes(
+            served.url,
+            heartbeat_path(served.node(number)),
+            JSON | GZIP | bearer(served.token(number)),
+            body,
+        )
+        for number in numbers
+    ]
+
+
+def _small(run: Run, sides: dict[str, Served], figures: dict[str, Figure]) -> float:
+    """Rows 1, 2, 5, 8 and 13. Returns the worker's CPU of a pull in milliseconds."""
+    now, numbers = sides["now"], range(SMALL)
+    reply = ask(now.url, pull_path(now.node(0)), now.headers(0))
+    beat = ask(
+        now.url,
+        heartbeat_path(now.node(0)),
+        JSON | GZIP | bearer(now.token(0)),
+        "POST",
+        body_now(HEARTBEAT),
+    )
+    with floor_beside(now, {PULL: reply, HEARTBEAT: beat}) as (url, pid):
+        found = run.costs(
+            *(of_service(one, side, pulls(one, numbers), PULL) for side, one in sides.items()),
+            of_process("floor", url, pid, retargeted(pulls(now, numbers), now.url, url)),
+        )
+        worker = middle(found["now"], lambda cost: cost.worker)
+        figures["1"] = compared("full pull, 64 peers", "<= 1.8x floor", found, "floor")
+        if "base" in found:
+            both = {"now": found["now"], "base": found["base"]}
+            figures["2"] = compared(
+                "the same, CPU of all processes", "<= 0.5 of BASE", both, "base", lambda c: c.total
+            )
+        if run.wants("5"):
+            subjects = [
+                of_service(one, side, held(one, numbers), PULL, "304")
+                for side, one in sides.items()
+            ]
+            asked = retargeted(held(now, numbers), now.url, url)
+            found = run.costs(*subjects, of_process("floor", url, pid, asked))
+            figures["5"] = compared("conditional pull, 304", "<= 1.7x floor", found, "floor")
+        if run.wants("8"):
+            subjects = [
+                of_service(one, side, heartbeats(one, numbers), HEARTBEAT)
+                for side, one in sides.items()
+            ]
+            asked = retargeted(heartbeats(now, numbers), now.url, url)
+            found = run.costs(*subjects, of_process("floor", url, pid, asked))
+            figures["8"] = compared("heartbeat", "<= 1.8x floor", found, "floor")
+    if run.wants("13"):
+        total = figures["1"]["now"]["total_ms"]
+        costs = {
+            side: paced(one, SMALL, PACED_PER_SECOND, PACED_SECONDS) for side, one in sides.items()
+        }
+        ratio = costs["now"]["total_ms"] / total
+        figures["13"] = {
+            "what": "paced, 20 pulls a second, all processes",
+            "must": "<= 1.4x row 2",
+            "ratio": round(ratio, 3),
+            **costs,  # type: ignore[typeddict-item]
+        }
+        run.say(f"paced: {costs}")
+    return worker
+
+
+def held(served: Served, numbers: Sequence[int]) -> list[bytes]:
+    """Conditional pulls of what each Node has now."""
+    return [served.pull(number, If_None_Match=served.etag(number)) for number in numbers]
+
+
+def _large(
+    run: Run, sides: dict[str, Served], figures: dict[str, Figure], small: float | None
+) -> None:
+    """Row 3."""
+    subjects = [
+        of_service(one, side, pulls(one, range(LARGE)), PULL) for side, one in sides.items()
+    ]
+    for subject in subjects:  # once each: verified tokens are remembered
+        subject.warm(12, run.connections)
+    found = run.costs(*subjects)
+    figures["3"] = against("full pull, 10,000 peers", "<= 1.25x row 1's worker", found, small)
+
+
+def _largest(run: Run, now: Served, figures: dict[str, Figure], small: float | None) -> None:
+    """Row 4."""
+    step = LARGEST // ASKING_OF_LARGEST
+    asked = pulls(now, range(0, LARGEST, step))
+    body = ask(now.url, pull_path(now.node(0)), now.headers(0)).body
+    subject = of_service(now, "now", asked, PULL)
+    subject.warm(10, run.connections)
+    found = run.costs(subject)
+    bare = sendall_ms(body)
+    figure = against(
+        "full pull, 50,000 peers, less sendall", "<= 1.35x row 1's worker", found, small
+    )
+    if small is not None:
+        figure["ratio"] = round((figure["now"]["worker_ms"] - bare) / small, 3)
+    figure["now"] |= {"sendall_ms": round(bare, 3), "bytes": len(body)}
+    figures["4"] = figure
+
+
+def compared(
+    what: str,
+    must: str,
+    found: dict[str, list[Cost]],
+    other: str,
+    of: Callable[[Cost], float] = lambda cost: cost.worker,
+) -> Figure:
+    """``now`` beside another subject of the same rounds."""
+    ratio = middle(found["now"], of) / middle(found[other], of)
+    parts: dict[str, Any] = {name: summary(costs) for name, costs in found.items()}
+    return {"what": what, "must": must, "ratio": round(ratio, 3), **parts}  # type: ignore[typeddict-item]
+
+
+def against(what: str, must: str, found: dict[str, list[Cost]], other_ms: float | None) -> Figure:
+    """``now`` beside a figure of the same run."""
+    worker = middle(found["now"], lambda cost: cost.worker)
+    ratio = None if other_ms is None else round(worker / other_ms, 3)
+    parts: dict[str, Any] = {name: summary(costs) for name, costs in found.items()}
+    return {"what": what, "must": must, "ratio": ratio, **parts}  # type: ignore[typeddict-item]
