@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from server.settings import (
@@ -40,7 +41,7 @@ def refuse_to_start(complaints: list[str]) -> NoReturn:
 
     One worker ends so: of two, the master would show the trace of its own surprise.
     """
-    if not _first_to_tell():
+    if not note(COMPLAINED):  # workers that start together fail together
         raise SystemExit(1)
     print("\n".join(complaints), file=sys.stderr, flush=True)
     raise SystemExit(WORKER_BOOT_ERROR)
@@ -75,13 +76,31 @@ def _contract() -> list[str]:
     return contract_complaints(packaged_contract(), OPERATIONS)
 
 
-def _first_to_tell() -> bool:
-    """Workers that start together fail together; they share the folder of their metrics."""
+# Notes that all processes of an instance see.
+COMPLAINED = "not-started"
+NOT_RELOADED = "not-reloaded"
+
+
+def note(name: str) -> bool:
+    """Leave a note; False where it is there already. Only gunicorn has a place for it."""
     folder = metrics_directory() or ""
     if METRICS_FOLDER not in folder:
         return True
     try:
-        os.close(os.open(f"{folder}/not-started", os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
+        os.close(os.open(f"{folder}/{name}", os.O_CREAT | os.O_EXCL))
+    except OSError:
         return False
     return True
+
+
+def forget(name: str) -> None:
+    """Take a note away; harmless where there is none."""
+    folder = metrics_directory() or ""
+    if METRICS_FOLDER in folder:
+        Path(folder, name).unlink(missing_ok=True)
+
+
+def is_noted(name: str) -> bool:
+    """Whether somebody left a note."""
+    folder = metrics_directory() or ""
+    return METRICS_FOLDER in folder and Path(folder, name).exists()

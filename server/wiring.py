@@ -24,7 +24,7 @@ from server.http.operations import BoundOperations
 from server.receipt import WiringReceipt, wiring_receipt
 from server.settings import Settings
 from server.telemetry.metrics import Exposition, Metrics
-from server.telemetry.probes import DependencyProbes, wiring_probe
+from server.telemetry.probes import DependencyProbes, release_probe, wiring_probe
 from server.telemetry.recorders import warning_logger
 
 DISTRIBUTION = "plexsphere-state"
@@ -57,7 +57,9 @@ def wire(settings: Settings) -> Service:
         test_clock=settings.test_clock,
     )
     service = ServicePorts(
-        health=DependencyProbes({"wiring": wiring_probe(receipt), **adapters.probes}),
+        health=DependencyProbes(
+            {"release": release_probe(), "wiring": wiring_probe(receipt), **adapters.probes}
+        ),
         metrics=Exposition(metrics, adapters.lag),
         contract=contract.raw,
         docs_page=docs_page(contract),

@@ -53,10 +53,12 @@ def small_gunicorn(
     files: int | None = None,
     stdout: int | None = None,
     application: str = "tests.small_wsgi:application",
+    tree: Path = ROOT,
 ) -> Iterator[Served]:
     """gunicorn with ``PLEXSPHERE_*`` settings, by their names without the prefix.
 
-    ``files`` is how many descriptors a process may have; ``stdout`` is in place of a file.
+    ``files`` is how many descriptors a process may have; ``stdout`` is in place of a file;
+    ``tree`` is where the code is.
     """
     port = free_ports(1)[0]
     env = {f"PLEXSPHERE_{name}": value for name, value in (settings or {}).items()}
@@ -69,8 +71,8 @@ def small_gunicorn(
     with log.open("wb") as lines:
         process = subprocess.Popen(
             [*command, application],
-            cwd=ROOT,
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **env},
+            cwd=tree,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tree), "TMPDIR": str(folder), **env},
             stdout=lines if stdout is None else stdout,
             stderr=lines,
         )

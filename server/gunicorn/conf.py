@@ -70,6 +70,18 @@ if METRICS_FOLDER not in _metrics:
     share_metrics(_metrics)
 
 
+def on_starting(server):  # type: ignore[no-untyped-def]
+    """gunicorn makes its own master; from here on it is one that no broken file ends."""
+    from server.gunicorn.arbiter import PatientArbiter
+
+    server.__class__ = PatientArbiter
+
+
+def pre_fork(server, worker):  # type: ignore[no-untyped-def]
+    """Only a worker that no other has served before ends the master where it does not start."""
+    worker.is_first = not server.has_served
+
+
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
     """Read one release, even where the next one is put into its place while this worker starts.
 

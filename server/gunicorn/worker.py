@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import structlog
 from gunicorn import sock as gunicorn_sockets
@@ -16,6 +17,7 @@ from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
+from server.gunicorn.boot import Boot, BootState
 from server.gunicorn.bounds import Bounds, with_descriptors
 from server.gunicorn.connection import Connection
 from server.gunicorn.environ import RECEIVED
@@ -23,10 +25,15 @@ from server.gunicorn.framing import is_read_to_the_end
 from server.gunicorn.lanes import Lane, Lanes
 from server.gunicorn.loop import Loop
 from server.settings import read_settings
+from server.start import COMPLAINED, forget
 
 # A client that has left is looked for only where its request had to wait (s): one that merely says
 # that it sends nothing more, with the request itself, gets its answer.
 WAITED_SECONDS = 0.1
+# How long a worker that does not start waits before the next one is tried.
+RETRY_SECONDS = 5.0
+# Its exit status: gunicorn's own two (3 and 4) end the master.
+NOT_STARTED = 1
 
 _log = structlog.stdlib.get_logger("plexsphere.worker")
 
@@ -34,7 +41,38 @@ _log = structlog.stdlib.get_logger("plexsphere.worker")
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """The loop in the main thread, requests in the threads of their lane."""
 
-    loop: Loop
+    loop: Loop | None = None
+    # Where others serve or have served, a worker that does not start must not end the master.
+    is_first = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._boot = BootState()
+
+    @property
+    def boot(self) -> Boot:
+        """How far it has come; for the master."""
+        return self._boot.get()
+
+    def init_process(self) -> None:
+        """Start and serve. A later worker that does not start is tried again, by its master."""
+        try:
+            super().init_process()
+        except (Exception, SystemExit) as error:
+            if self.booted or self.is_first:
+                raise
+            self._boot.set(Boot.FAILED)
+            if not isinstance(error, SystemExit):  # who exits has said why
+                self.log.exception("Worker does not start")
+            self._wait_to_be_tried_again()
+            raise SystemExit(NOT_STARTED) from error
+
+    def _wait_to_be_tried_again(self) -> None:
+        until = time.monotonic() + RETRY_SECONDS
+        while self.alive and self.is_parent_alive() and time.monotonic() < until:
+            self.notify()
+            time.sleep(0.1)
+        forget(COMPLAINED)
 
     def get_thread_pool(self) -> None:
         """gunicorn's own pool is not used."""
@@ -42,7 +80,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def handle_exit(self, sig: int, frame: object) -> None:
         """SIGTERM: stop once what is under way is answered."""
         self.alive = False
-        self.loop.wake()
+        if self.loop is not None:
+            self.loop.wake()
 
     def handle_quit(self, sig: int, frame: object) -> None:
         """SIGQUIT and SIGINT: end at once."""
@@ -62,6 +101,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._lanes = Lanes(settings.shared_threads, self._serve)
         self._lanes.start()
         self.loop.accept_connections(True)
+        self._boot.set(Boot.SERVING)
         notified = 0.0
         while self.alive:
             now = self.loop.turn()

@@ -18,6 +18,7 @@ from handlers.service import HealthCheck
 from server.authn.keys import KeySource
 from server.authz.admin import SpiceDbReadiness
 from server.receipt import WiringReceipt
+from server.start import NOT_RELOADED, is_noted
 
 PROBE_SECONDS = 1.0
 ANSWERS = "answers"
@@ -69,6 +70,16 @@ def wiring_probe(receipt: WiringReceipt) -> Probe:
     def probe(deadline: Deadline) -> None:
         if not receipt.complete:
             raise Down("the reconciliation pull is not provisioned")
+
+    return probe
+
+
+def release_probe() -> Probe:
+    """Degraded while workers of before serve because those of a reload do not start."""
+
+    def probe(deadline: Deadline) -> None:
+        if is_noted(NOT_RELOADED):
+            raise Degraded("the last reload does not start; what served before it serves")
 
     return probe
 

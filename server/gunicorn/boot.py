@@ -1,0 +1,30 @@
+"""How far a worker has come with its start, as its master sees it."""
+
+from __future__ import annotations
+
+import mmap
+from enum import IntEnum
+
+
+class Boot(IntEnum):
+    """In the order of a worker's life."""
+
+    STARTING = 0
+    SERVING = 1
+    FAILED = 2
+
+
+class BootState:
+    """One byte that a worker writes and its master reads."""
+
+    def __init__(self) -> None:
+        """Made before the fork, so that both have it."""
+        self._shared = mmap.mmap(-1, 1)
+
+    def get(self) -> Boot:
+        """What the worker has said last."""
+        return Boot(self._shared[0])
+
+    def set(self, boot: Boot) -> None:
+        """Say it."""
+        self._shared[0] = boot

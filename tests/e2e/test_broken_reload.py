@@ -1,0 +1,165 @@
+"""What does not start never ends what serves: reloads and respawns of a tree that is broken."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from server.dev.process import descendants
+from tests.client import ask
+from tests.small_gunicorn import ROOT, Served, small_gunicorn
+
+ROOMS = ("api", "composer", "db", "handlers", "server")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tree")
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("wsgi.py", "setup.cfg"):
+        shutil.copy(ROOT / file, folder / file)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("gunicorn")
+    with small_gunicorn(
+        folder, {"WORKERS": "2"}, application="wsgi:application", tree=tree
+    ) as served:
+        yield served
+
+
+@pytest.fixture
+def served(running: Served) -> Iterator[Served]:
+    yield running
+    assert running.process.poll() is None, running.log.read_text()
+
+
+BREAKS = {
+    "the contract": ("api/plexsphere-v1.yaml", "\ntags:\n", "\ntags: [mesh\n"),
+    "an operation": (
+        "api/plexsphere-v1.yaml",
+        "operationId: GetLivez",
+        "operationId: GetLives",
+    ),
+    "a handler": ("handlers/service.py", "from __future__", "from __futur"),
+    "the application": ("wsgi.py", "service = start()", "service = stop()"),
+}
+
+
+class Broken:
+    """A file of the tree that does not load, until it is mended."""
+
+    def __init__(self, tree: Path, name: str) -> None:
+        path, old, new = BREAKS[name]
+        self.file = tree / path
+        self.sound = self.file.read_text()
+        assert old in self.sound
+        self.broken = self.sound.replace(old, new, 1)
+
+    def __enter__(self) -> Broken:
+        self.file.write_text(self.broken)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.file.write_text(self.sound)
+
+
+def eventually(happened: Callable[[], bool]) -> bool:
+    for _ in range(1200):
+        with suppress(OSError):
+            if happened():
+                return True
+        time.sleep(0.05)
+    return False
+
+
+def workers(served: Served) -> set[int]:
+    return set(descendants(served.process.pid))
+
+
+def release(served: Served) -> str:
+    """What /readyz says of the release; 503 as nothing is provisioned."""
+    checks = {check["name"]: check for check in ask(served.url, "/readyz").json["checks"]}
+    return str(checks["release"]["status"])
+
+
+def said(served: Served, words: str, times: int) -> bool:
+    return served.log.read_text().count(words) > times
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_reload_of_a_broken_tree_keeps_what_serves_and_is_tried_again(
+    served: Served, tree: Path, name: str
+) -> None:
+    before = workers(served)
+    times = served.log.read_text().count("Not reloaded")
+    with Broken(tree, name):
+        served.process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: said(served, "Not reloaded", times)), served.log.read_text()
+        assert workers(served) == before
+        assert ask(served.url, "/livez").status == 200
+        assert release(served) == "degraded"
+    assert eventually(lambda: release(served) == "ok"), served.log.read_text()
+    assert eventually(lambda: not workers(served) & before)
+
+
+def test_a_worker_that_dies_while_the_tree_is_broken_is_tried_again(
+    served: Served, tree: Path
+) -> None:
+    first, second = sorted(workers(served))
+    times = served.log.read_text().count("exited with code 1")
+    with Broken(tree, "a handler"):
+        os.kill(first, signal.SIGKILL)
+        assert eventually(lambda: said(served, "exited with code 1", times)), served.log.read_text()
+        assert ask(served.url, "/livez").status == 200
+        assert second in workers(served)
+    booted = served.log.read_text().count("Booting worker")
+    assert eventually(lambda: said(served, "Booting worker", booted - 1))
+    assert eventually(lambda: len(workers(served)) == 2)
+
+
+def test_a_reload_starts_the_new_before_it_ends_the_old(served: Served, tree: Path) -> None:
+    """A new worker that takes its time to start is nobody's time."""
+    before = workers(served)
+    wsgi = tree / "wsgi.py"
+    sound = wsgi.read_text()
+    answers: list[float] = []
+    done = threading.Event()
+
+    def ask_on() -> None:
+        while not done.is_set():
+            began = time.monotonic()
+            assert ask(served.url, "/livez").status == 200
+            answers.append(time.monotonic() - began)
+
+    wsgi.write_text(f"import time\n\ntime.sleep(3)\n{sound}")
+    asking = threading.Thread(target=ask_on)
+    asking.start()
+    try:
+        served.process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: bool(workers(served)) and not workers(served) & before)
+    finally:
+        done.set()
+        asking.join()
+        wsgi.write_text(sound)
+    assert answers and max(answers) < 3
+
+
+def test_a_broken_tree_does_not_start_at_all(tree: Path, tmp_path: Path) -> None:
+    with (
+        Broken(tree, "a handler"),
+        pytest.raises(AssertionError),
+        small_gunicorn(tmp_path, application="wsgi:application", tree=tree),
+    ):
+        pass
