@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from composer.audit import AuditQuery, AuditRecord
@@ -50,6 +50,7 @@ class AuditFilter:
     object: str | None = None
     correlation_id: str | None = None
     domain_id: str | None = None
+    age: timedelta | None = None  # of the oldest row, by the clock of the ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,29 @@ class AuditEntry:
     digest: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AuditCount:
+    """The number of rows with a value and an outcome, and the time of the newest."""
+
+    value: str
+    outcome: str
+    rows: int
+    newest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSummary:
+    """The number of all rows; the counts by relation, subject and object, the largest first."""
+
+    rows: int
+    relations: Sequence[AuditCount]
+    subjects: Sequence[AuditCount]
+    objects: Sequence[AuditCount]
+
+
 EVERY_ROW = AuditFilter()
+# The order of the columns of audit_unknown_values.
+UNKNOWN = ("relation", "outcome", "subject", "object", "domain_id")
 
 
 class AuditReader:
@@ -88,6 +111,23 @@ class AuditReader:
         """The first ``limit`` rows after ``seq``, oldest first; no row is committed before them."""
         arguments = {**asdict(where), "after": seq, "limit": limit}
         return self._read("audit_after", arguments, deadline)
+
+    def summary(self, limit: int, deadline: Deadline, where: AuditFilter) -> AuditSummary:
+        """The rows counted; at most ``limit`` counts of each kind."""
+        with self._pool.session(deadline) as session:
+            rows = session.run(statement("audit_summary"), {**asdict(where), "limit": limit})
+        counts: dict[str, list[AuditCount]] = {"relation": [], "subject": [], "object": []}
+        for kind, *columns in rows:
+            if kind != "all":
+                counts[kind].append(AuditCount(*columns))
+        total = next(row[3] for row in rows if row[0] == "all")
+        return AuditSummary(total, counts["relation"], counts["subject"], counts["object"])
+
+    def unknown(self, deadline: Deadline, where: AuditFilter) -> list[str]:
+        """The fields of the filter whose value no row has, and no Node or Domain."""
+        with self._pool.session(deadline) as session:
+            (flags,) = session.run(statement("audit_unknown_values"), asdict(where))
+        return [name for name, is_unknown in zip(UNKNOWN, flags, strict=True) if is_unknown]
 
     def _read(
         self, name: str, arguments: dict[str, object], deadline: Deadline

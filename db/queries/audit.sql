@@ -136,6 +136,12 @@ AND (%(subject)s IS NULL OR a.subject = %(subject)s)
 AND (%(object)s IS NULL OR a.object = %(object)s)
 AND (%(correlation_id)s IS NULL OR a.correlation_id = %(correlation_id)s)
 
+-- fragment: audit_reader_filter
+-- The filter of db/audit_reader.py, AuditFilter.
+-- include: audit_filter
+AND (%(domain_id)s IS NULL OR a.domain_id = %(domain_id)s::uuid)
+AND (%(age)s IS NULL OR a.occurred_at >= now() - %(age)s::interval)
+
 -- name: audit_newest
 -- db/audit_reader.py, AuditReader.newest. Not prepared, so that a filter without a value is removed
 -- when the statement is planned.
@@ -143,8 +149,7 @@ AND (%(correlation_id)s IS NULL OR a.correlation_id = %(correlation_id)s)
 -- Domain, else the primary key, backwards.
 -- include: audit_entries
 WHERE
-    -- include: audit_filter
-    AND (%(domain_id)s IS NULL OR a.domain_id = %(domain_id)s::uuid)
+    -- include: audit_reader_filter
 ORDER BY a.seq DESC
 LIMIT %(limit)s;
 
@@ -153,11 +158,76 @@ LIMIT %(limit)s;
 -- Indexes: as audit_newest.
 -- include: audit_entries
 WHERE
-    -- include: audit_filter
-    AND (%(domain_id)s IS NULL OR a.domain_id = %(domain_id)s::uuid)
+    -- include: audit_reader_filter
     AND a.seq > %(after)s
 ORDER BY a.seq
 LIMIT %(limit)s;
+
+-- name: audit_summary
+-- db/audit_reader.py, AuditReader.summary: rows counted by relation, by subject and by object, each
+-- with the outcome, and in all. Not prepared, as audit_newest.
+-- Indexes: as audit_newest; with an age of those days only.
+WITH counted AS (
+    SELECT
+        CASE
+            WHEN grouping(a.relation) = 0 THEN 'relation'
+            WHEN grouping(a.subject) = 0 THEN 'subject'
+            WHEN grouping(a.object) = 0 THEN 'object'
+            ELSE 'all'
+        END AS kind,
+        coalesce(a.relation, a.subject, a.object) AS value,
+        a.outcome,
+        count(*) AS rows,
+        max(a.occurred_at) AS newest
+    FROM plexsphere.audit_rows AS a
+    WHERE
+        -- include: audit_reader_filter
+    GROUP BY GROUPING SETS (
+        (a.relation, a.outcome), (a.subject, a.outcome), (a.object, a.outcome), ()
+    )
+),
+ordered AS (
+    SELECT
+        c.*,
+        row_number() OVER (
+            PARTITION BY c.kind ORDER BY c.rows DESC, c.value, c.outcome
+        ) AS position
+    FROM counted AS c
+)
+SELECT o.kind, o.value, o.outcome, o.rows, o.newest
+FROM ordered AS o
+WHERE o.position <= %(limit)s
+ORDER BY o.kind, o.position;
+
+-- name: audit_unknown_values
+-- db/audit_reader.py, AuditReader.unknown: for each value of a filter whether nothing has it. A
+-- filter without a value is false.
+-- Indexes: audit_rows_by_object, audit_rows_by_domain, nodes_pkey, domains_pkey; the relation, the
+-- outcome and the subject have none.
+SELECT
+    %(relation)s IS NOT NULL AND NOT EXISTS (
+        SELECT FROM plexsphere.audit_rows AS a WHERE a.relation = %(relation)s
+    ),
+    %(outcome)s IS NOT NULL AND NOT EXISTS (
+        SELECT FROM plexsphere.audit_rows AS a WHERE a.outcome = %(outcome)s
+    ),
+    %(subject)s IS NOT NULL AND NOT EXISTS (
+        SELECT FROM plexsphere.audit_rows AS a WHERE a.subject = %(subject)s
+    ),
+    %(object)s IS NOT NULL
+    AND NOT EXISTS (
+        SELECT FROM plexsphere.audit_rows AS a WHERE a.object = %(object)s
+    )
+    AND NOT EXISTS (
+        SELECT FROM plexsphere.nodes AS n WHERE n.id = substring(%(object)s FROM '^node:(.*)')::uuid
+    ),
+    %(domain_id)s IS NOT NULL
+    AND NOT EXISTS (
+        SELECT FROM plexsphere.audit_rows AS a WHERE a.domain_id = %(domain_id)s::uuid
+    )
+    AND NOT EXISTS (
+        SELECT FROM plexsphere.domains AS d WHERE d.id = %(domain_id)s::uuid
+    );
 
 -- name: domain_audit
 -- prepare: domain_id uuid, after bigint, limit integer, relation text, outcome text, subject text

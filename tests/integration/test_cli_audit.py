@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from typer.testing import Result
@@ -22,6 +23,11 @@ pytest_plugins = "tests.integration.ledger_fixtures"
 INSERT = """
 INSERT INTO plexsphere.audit_rows (occurred_at, domain_id, relation, outcome, subject, object)
 VALUES (now() - %s::interval, %s, 'node_state.pull', 'granted', 'user:ann', %s)
+"""
+
+REFUSAL = """
+INSERT INTO plexsphere.audit_rows (relation, outcome, subject, object)
+VALUES ('node_state.pull', 'insufficient_relation', %s, 'node:9')
 """
 
 
@@ -60,6 +66,68 @@ def test_rows_are_found_by_their_domain(hand: Hand) -> None:
     for domain, name in ((one, "mine"), (other, "theirs"), (one, "mine too")):
         hand.run(INSERT, "0 days", domain, name)
     assert objects(audit(hand, "--json", "--domain", str(one))) == ["mine", "mine too"]
+
+
+def test_rows_since_an_age_are_shown(hand: Hand) -> None:
+    assert objects(audit(hand, "--json", "--since", "41d")) == ["d-40", "d-0"]
+
+
+def test_a_summary_counts_rows_by_relation_subject_and_object(hand: Hand) -> None:
+    for subject in ("user:bob", "user:eve", "user:eve"):
+        hand.run(REFUSAL, subject)
+    found = json.loads(audit(hand, "--summary", "--json").stdout)
+    assert found["rows"] == 4
+    counts = [(one["relation"], one["outcome"], one["rows"]) for one in found["by_relation"]]
+    assert counts == [
+        ("node_state.pull", "insufficient_relation", 3),
+        ("node_state.pull", "granted", 1),
+    ]
+    subjects = [(one["subject"], one["rows"]) for one in found["by_subject"]]
+    assert subjects == [("user:eve", 2), ("user:ann", 1), ("user:bob", 1)]
+    assert [(one["object"], one["rows"]) for one in found["by_object"]] == [
+        ("node:9", 3),
+        ("d-0", 1),
+    ]
+
+
+def test_a_summary_obeys_filters_its_age_and_its_limit(hand: Hand) -> None:
+    for subject in ("user:bob", "user:eve", "user:eve"):
+        hand.run(REFUSAL, subject)
+    arguments = ("--outcome", "insufficient_relation", "--since", "50d", "--limit", "1")
+    lines = audit(hand, "--summary", *arguments).stdout.splitlines()
+    assert lines[0] == "3 rows  in the last 50 d"
+    assert [line.split()[0] for line in lines if "insufficient_relation" in line] == ["3", "2", "3"]
+    assert lines[-1].endswith("node:9")
+    granted = json.loads(audit(hand, "--summary", "--json", "--since", "50d").stdout)
+    assert granted["rows"] == 5
+
+
+UNKNOWN = str(uuid4())
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--relation", "node_state.pul"),
+        ("--outcome", "refused"),
+        ("--subject", "user:nobody"),
+        ("--node", UNKNOWN),
+        ("--domain", UNKNOWN),
+    ],
+)
+def test_a_value_that_exists_nowhere_is_an_error(hand: Hand, option: str, value: str) -> None:
+    for arguments in ((), ("--summary",)):
+        sentence = failed(audit(hand, option, value, *arguments), 2)
+        assert f"no audit row has {option} {'node:' * (option == '--node')}{value}" in sentence
+
+
+def test_a_node_a_domain_and_a_value_without_a_row_are_no_error(hand: Hand) -> None:
+    domain = hand.domain()
+    node = hand.node(domain)
+    assert objects(audit(hand, "--json", "--node", str(node))) == []
+    assert objects(audit(hand, "--json", "--domain", str(domain))) == []
+    assert objects(audit(hand, "--json", "--subject", "user:ann", "--node", str(node))) == []
+    assert audit(hand, "--summary", "--node", str(node)).exit_code == 0
 
 
 def test_prune_without_yes_only_says_what_would_go(hand: Hand) -> None:
