@@ -1,4 +1,4 @@
-"""The ``bridge`` block: the effective configuration of the bridge Resource a Node hosts."""
+"""The ``bridge`` block: the configuration of the bridge Resource that a Node hosts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RelayRow:
 
 @dataclass(frozen=True, slots=True)
 class BridgeRows:
-    """The four aggregate sets and the relay assignments of one bridge Resource, in any order."""
+    """The rows of one bridge Resource, in any order."""
 
     relay: RelayRow | None = None
     assignments: tuple[RelayAssignment, ...] = ()
@@ -38,10 +38,10 @@ class BridgeRows:
 
 
 class EffectiveConfigBuilder:
-    """Merges the aggregate sets in the declared order; an aggregate with no row is absent."""
+    """Makes a Bridge out of rows; a part without rows is absent."""
 
     def build(self, rows: BridgeRows | None) -> Bridge | None:
-        """None when the Node hosts no bridge Resource; a Bridge without children is legal."""
+        """None where the Node hosts no bridge Resource. A Bridge without parts is valid."""
         if rows is None:
             return None
         return Bridge(
@@ -71,6 +71,8 @@ class EffectiveConfigBuilder:
 
 
 class BridgeSource(Protocol):
-    """The aggregate sets and relay assignments; None when the Node hosts no bridge Resource."""
+    """Yields the rows of the bridge Resource that the Addressed Node hosts."""
 
-    def bridge(self) -> BridgeRows | None: ...
+    def bridge(self) -> BridgeRows | None:
+        """None where the Node hosts no bridge Resource."""
+        ...

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on a monotonic clock, in seconds; time is a port, so the clock comes along."""
+    """A moment on a monotonic clock, in seconds, with the clock itself, because time is a port."""
 
     at: float
     clock: Callable[[], float]
@@ -23,5 +23,5 @@ class Deadline:
         return max(0.0, self.at - self.clock())
 
     def at_most(self, seconds: float) -> Deadline:
-        """This deadline, or the earlier one ``seconds`` from now."""
+        """The earlier of this deadline and ``seconds`` from now."""
         return Deadline(min(self.at, self.clock() + seconds), self.clock)

@@ -1,4 +1,4 @@
-"""Durations as Go reads and writes them (``1m30s``), which is how the sibling surfaces do."""
+"""Durations as Go reads and writes them (``1m30s``), because agents and other services use Go."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _NANOSECONDS = {
     "\u03bcs": 1_000,  # the Greek letter
     "ns": 1,
 }
-_MOST = 2**63 - 1  # nanoseconds; Go counts them in an int64
+_MAX_NANOSECONDS = 2**63 - 1  # Go's int64
 
 
-def duration(text: str) -> timedelta:
-    """What ``text`` says, to the microsecond below it; ``0`` needs no unit.
+def parse_duration(text: str) -> timedelta:
+    """The duration of ``text``, rounded down to a microsecond.
 
-    Raises ValueError for what Go's ParseDuration would not read, and for a minus sign.
+    Raises ValueError for a text that Go's ParseDuration rejects, and for a minus sign.
     """
     unsigned = text.removeprefix("+")
     if unsigned == "0":
@@ -31,19 +31,19 @@ def duration(text: str) -> timedelta:
     while position < len(unsigned) or not unsigned:
         part = _PART.match(unsigned, position)
         if part is None:
-            raise ValueError("no duration")
+            raise ValueError("not a duration")
         whole, fraction, unit = part.groups()
         scale = _NANOSECONDS[unit]
         total += int(whole or "0") * scale
         total += int(fraction or "0") * scale // 10 ** len(fraction)
         position = part.end()
-    if total > _MOST:
+    if total > _MAX_NANOSECONDS:
         raise ValueError("longer than Go can count")
     return timedelta(microseconds=total // 1_000)
 
 
-def duration_text(value: timedelta) -> str:
-    """As Go prints it: ``30s``, ``1m30s``, ``1h0m0s``; never negative here."""
+def format_duration(value: timedelta) -> str:
+    """The duration as Go prints it: ``30s``, ``1m30s``, ``1h0m0s``. It must not be negative."""
     seconds, micros = divmod(value // timedelta(microseconds=1), 1_000_000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)

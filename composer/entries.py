@@ -1,4 +1,4 @@
-"""A Node's entries: the ``state`` and ``reports`` blocks sort them by kind, a store writes them."""
+"""A Node's entries: the ``state`` and ``reports`` blocks, and the port that writes entries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from composer.snapshot import Reports, StateEntry
 
 METADATA, DATA, REPORT = "metadata", "data", "report"
 KINDS = (METADATA, DATA, REPORT)
-# Of a value, in bytes of UTF-8: a JSON schema counts characters, agents count bytes.
+# Of a value in UTF-8. Agents count bytes, but a JSON schema can only count characters.
 VALUE_MAX_BYTES = 4_096
 
 
@@ -36,7 +36,7 @@ class EntryRow:
 
 
 def reports(rows: Sequence[EntryRow]) -> Reports:
-    """Three buckets, keys ascending by code point. Raises CorruptLedger for another kind."""
+    """Group the rows by kind, keys ascending. Raises CorruptLedger for an unknown kind."""
     buckets: dict[str, list[StateEntry]] = {kind: [] for kind in KINDS}
     for row in sorted(rows, key=lambda row: row.key):
         if row.kind not in buckets:
@@ -49,39 +49,38 @@ def reports(rows: Sequence[EntryRow]) -> Reports:
     )
 
 
-def missing(kind: str, detail: str) -> ComposerError:
-    """What a removal of an entry that is not there raises."""
+def entry_not_found(kind: str, detail: str) -> ComposerError:
+    """The error of a removal where the Node has no such entry."""
     return ReportNotFound(detail) if kind == REPORT else EntryNotFound(detail)
 
 
-def too_many(kind: str, detail: str) -> ComposerError:
-    """What an entry beyond the quota raises."""
+def quota_exceeded(kind: str, detail: str) -> ComposerError:
+    """The error of an entry beyond the quota."""
     return ReportQuotaExceeded(detail) if kind == REPORT else EntryQuotaExceeded(detail)
 
 
 class EntriesSource(Protocol):
-    """The Addressed Node's entries of every kind, in any order."""
+    """Yields the Addressed Node's entries of every kind, in any order."""
 
     def entries(self) -> Sequence[EntryRow]: ...
 
 
 class EntryStore(Protocol):
-    """Where a Node's entries are written: its agent's reports, the platform's metadata and data.
+    """Writes a Node's entries: reports of its agent, metadata and data of editors.
 
-    Neither method touches the Domain's ``peers_revision``; the next pull shows what was done. Both
-    may be sent twice where a connection is lost. A report waits only for another report of the same
-    Node, and for whoever is deleting it. Metadata and data are written under their Domain's row and
-    leave one event ``node_state_updated`` in the same transaction, so that a Domain's events are
-    numbered in the order in which they took effect.
+    The next pull shows a change; the Domain's ``peers_revision`` stays. An adapter may run a
+    statement again where a connection is lost. A report waits only for another report of the same
+    Node and for the deletion of the Node. Metadata and data are written under a lock on the
+    Domain's row, with one event ``node_state_updated`` in the same transaction, so the numbers of a
+    Domain's events have the order of the changes.
     """
 
     def put(self, node: AddressedNode, entry: EntryRow, deadline: Deadline) -> datetime:
-        """Store or replace; the moment by the ledger's clock, in UTC.
+        """Store or replace an entry. Returns the time of the ledger's clock, in UTC.
 
-        The same entry again changes nothing and leaves no event. The quota of a kind holds under
-        any number of writers; replacing never exceeds it. Raises NodeNotFound when the Node is not,
-        or no longer, in that Domain (nothing is written then), ReportQuotaExceeded or
-        EntryQuotaExceeded, DatastoreUnavailable.
+        An equal entry changes nothing and leaves no event. The quota of a kind holds with any
+        number of writers; a replacement never exceeds it. Raises NodeNotFound where the Node is not
+        in that Domain, ReportQuotaExceeded or EntryQuotaExceeded, DatastoreUnavailable.
         """
         ...
 

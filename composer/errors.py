@@ -1,6 +1,6 @@
-"""The composer's error vocabulary: what the adapters of ``db`` and ``server`` raise.
+"""The composer's errors, which the adapters of ``db`` and ``server`` raise.
 
-Every message is for the log (the inside). What a caller of the service may read is fixed text in
+Their messages are for the log (the inside). Callers of the service read only the fixed texts of
 ``handlers/refusals.py``.
 """
 
@@ -8,47 +8,47 @@ from __future__ import annotations
 
 
 class ComposerError(Exception):
-    """A fault with no public name: the pull ends in a 500."""
+    """The base of all errors. An error without a refusal of its own becomes a 500."""
 
 
 class ZeroNodeId(ComposerError):
-    """A composition was asked for the nil Node."""
+    """The id of the Node is the nil UUID."""
 
 
 class ZeroDomainId(ComposerError):
-    """A composition was asked for the nil Domain."""
+    """The id of the Domain is the nil UUID."""
 
 
 class CorruptLedger(ComposerError):
-    """Content that must not be served in part, such as a rule set against its fingerprint."""
+    """A row must not be served, such as a rule set that does not match its fingerprint."""
 
 
 class NodeNotFound(ComposerError):
-    """The ledger holds no such Node, or no longer."""
+    """The ledger has no such Node."""
 
 
 class DomainNotFound(ComposerError):
-    """The ledger holds no such Domain, or no longer."""
+    """The ledger has no such Domain."""
 
 
 class ReportNotFound(ComposerError):
-    """The Node has no report of that key, or no longer."""
+    """The Node has no report of that key."""
 
 
 class EntryNotFound(ComposerError):
-    """The Node has no metadata or data entry of that key, or no longer."""
+    """The Node has no metadata or data entry of that key."""
 
 
 class ReportQuotaExceeded(ComposerError):
-    """The Node holds as many reports as it may."""
+    """The Node has reached its limit of reports."""
 
 
 class EntryQuotaExceeded(ComposerError):
-    """The Node holds as many metadata entries, or data entries, as it may."""
+    """The Node has reached its limit of metadata entries, or of data entries."""
 
 
 class ClockSkew(ComposerError):
-    """A moment on the client's clock is too far from the ledger's."""
+    """The client's clock is too far from the ledger's."""
 
 
 class DomainSlugConflict(ComposerError):
@@ -56,7 +56,7 @@ class DomainSlugConflict(ComposerError):
 
 
 class MeshCidrOverlap(ComposerError):
-    """Another Domain has some of those addresses."""
+    """The address range overlaps that of another Domain."""
 
 
 class DomainNotEmpty(ComposerError):
@@ -68,7 +68,7 @@ class DomainNotEmpty(ComposerError):
 
 
 class IdempotencyKeyConflict(ComposerError):
-    """The same Idempotency-Key came with another request before."""
+    """An earlier, different request had the same Idempotency-Key."""
 
 
 class PublicKeyInUse(ComposerError):
@@ -80,7 +80,7 @@ class PoolExhausted(ComposerError):
 
 
 class DatastoreUnavailable(ComposerError):
-    """Postgres is unreachable, or did not answer within the deadline."""
+    """Postgres is unreachable, or did not answer within the Deadline."""
 
 
 class SigningUnavailable(ComposerError):
@@ -88,7 +88,7 @@ class SigningUnavailable(ComposerError):
 
 
 class AuthzUnavailable(ComposerError):
-    """SpiceDB is unreachable, or did not answer within the deadline."""
+    """SpiceDB is unreachable, or did not answer within the Deadline."""
 
 
 class InvalidReachabilityPolicy(ComposerError):

@@ -1,4 +1,4 @@
-"""Who asks, about which Node or Domain, and the ports that gates 2 and 3 ask."""
+"""The Principal, the Addressed Node and Domain, and the ports of gates 2 and 3."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from composer.deadline import Deadline
 
 NIL = UUID(int=0)
 
-# Canonical lower-case text only: upper case, braces and the urn form name no Node.
+# The canonical lower-case form only: no upper case, braces or urn prefix.
 _CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 def parse_canonical_uuid(text: str) -> UUID | None:
-    """The UUID that ``text`` spells canonically; None for other spellings and the nil UUID."""
+    """The UUID of a canonical text; None for other texts and for the nil UUID."""
     if not _CANONICAL.fullmatch(text):
         return None
     value = UUID(text)
@@ -25,7 +25,7 @@ def parse_canonical_uuid(text: str) -> UUID | None:
 
 
 class PrincipalKind(StrEnum):
-    """The kinds of caller a token may name; any other kind is no Principal."""
+    """The kinds of caller that a token may name."""
 
     NODE = "node"
     SERVICE = "service"
@@ -34,23 +34,23 @@ class PrincipalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller: what ``sub`` of a verified token says."""
+    """An authenticated caller: the ``sub`` of a verified token."""
 
     kind: PrincipalKind
     id: str
 
     @property
     def subject(self) -> str:
-        """The spelling shared by tokens, SpiceDB and audit rows: ``kind:id``."""
+        """The form in tokens, SpiceDB and audit rows: ``kind:id``."""
         return f"{self.kind}:{self.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class AddressedNode:
-    """The Node on the request path, as gate 3 finds it.
+    """The Node of the request's path, as gate 3 finds it.
 
-    ``authz_token`` is the ZedToken of the Node's last relationship write, or None when none was
-    recorded (docs/design.md, Relationships).
+    ``authz_token`` is the ZedToken of the Node's last relationship write, or None where the ledger
+    has no such token (docs/design.md, Relationships).
     """
 
     id: UUID
@@ -60,10 +60,10 @@ class AddressedNode:
 
 @dataclass(frozen=True, slots=True)
 class AddressedDomain:
-    """The Domain on the request path, as gate 3 finds it.
+    """The Domain of the request's path, as gate 3 finds it.
 
     ``authz_token`` is the ZedToken of the last relationship write about the Domain or the platform,
-    or None when none was recorded.
+    or None where the ledger has no such token.
     """
 
     id: UUID
@@ -71,53 +71,57 @@ class AddressedDomain:
 
 
 def node_object(node_id: UUID) -> str:
-    """The audit and ReBAC name of a Node: ``node:<id>``."""
+    """The name of a Node in SpiceDB and audit rows: ``node:<id>``."""
     return f"node:{node_id}"
 
 
 def domain_object(domain_id: UUID) -> str:
-    """The audit and ReBAC name of a Domain: ``domain:<id>``."""
+    """The name of a Domain in SpiceDB and audit rows: ``domain:<id>``."""
     return f"domain:{domain_id}"
 
 
-# The installation itself: the one object that stands above every Domain.
+# The installation itself, the parent of every Domain.
 PLATFORM = "platform:plexsphere"
 
 
 class RelationChecker(Protocol):
-    """Gate 2: ReBAC.
+    """Gate 2: asks SpiceDB whether a Principal has a relation.
 
-    ``relation`` is the wire's spelling (``node-agent``), ``resource`` is ``node:<uuid>``,
-    ``domain:<uuid>`` or the platform. All methods answer True only for a clear *has permission* and
-    raise AuthzUnavailable when SpiceDB is unreachable, too slow or refuses to decide; nothing else
-    is raised.
+    ``relation`` is the name on the wire (``node-agent``); ``resource`` is ``node:<uuid>``,
+    ``domain:<uuid>`` or the platform. Checks return True only where SpiceDB says *has permission*.
+    They raise AuthzUnavailable, and nothing else, where SpiceDB is unreachable, too slow or
+    undecided.
     """
 
     def check(self, principal: Principal, relation: str, resource: str, deadline: Deadline) -> bool:
-        """Decide at the store's own pace (``minimize_latency``); a *no* is confirmed once fully
-        consistent, at most once a second per subject and resource."""
+        """Check at the revision that SpiceDB chooses (``minimize_latency``).
+
+        A *no* is checked again fully consistent, at most once a second per subject and resource.
+        """
         ...
 
     def check_at_least(
         self, principal: Principal, relation: str, resource: str, token: str, deadline: Deadline
     ) -> bool:
-        """Decide at or after ``token``; free once this process has said yes there."""
+        """Check at ``token`` or later. A yes is remembered, so the same check asks SpiceDB once."""
         ...
 
-    def decided_at(self, principal: Principal, relation: str, resource: str) -> str | None:
-        """The token of the last ``check_at_least`` that was a yes; None where there was none, or it
-        is forgotten. Asks nobody."""
+    def last_token(self, principal: Principal, relation: str, resource: str) -> str | None:
+        """The token of the last ``check_at_least`` that this process remembers as a yes, or None.
+
+        This asks nothing of SpiceDB.
+        """
         ...
 
     def check_now(
         self, principal: Principal, relation: str, resource: str, deadline: Deadline
     ) -> bool:
-        """Decide by everything written so far (``fully_consistent``); for rare questions."""
+        """Check at the newest revision (``fully_consistent``). This is costly, so use it rarely."""
         ...
 
 
 class NodeRepo(Protocol):
-    """Gate 3: the lookup that also yields the Domain."""
+    """Gate 3 of operations on a Node: finds its row and its Domain."""
 
     def get_by_id(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
         """Raises NodeNotFound, DatastoreUnavailable."""
@@ -125,7 +129,7 @@ class NodeRepo(Protocol):
 
 
 class DomainRepo(Protocol):
-    """Gate 3 of the operations on a Domain."""
+    """Gate 3 of operations on a Domain: finds its row."""
 
     def get_by_id(self, domain_id: UUID, deadline: Deadline) -> AddressedDomain:
         """Raises DomainNotFound, DatastoreUnavailable."""

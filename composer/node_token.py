@@ -1,4 +1,4 @@
-"""A Node's token: the credential that the service mints for an agent."""
+"""The node token: the credential that the service makes for an agent."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class NodeToken:
-    """A node-agent JWT and the moment, in UTC, from which it is refused.
+    """A node-agent JWT and the time in UTC from which it is refused.
 
-    ``token`` is a credential: no log, metric or audit row shows it, nor does the ``repr``.
+    ``token`` is a credential. It must not appear in a log, metric, audit row or ``repr``.
     """
 
     token: str = field(repr=False)
@@ -20,13 +20,12 @@ class NodeToken:
 
 
 class TokenMint(Protocol):
-    """Makes node-agent JWTs. It exists only where the service has a signing key of its own."""
+    """Makes node-agent JWTs; it exists only where the service has its own signing key."""
 
     def mint(self, node_id: UUID) -> NodeToken:
-        """A token of the Principal ``node:<id>``, good from now on and for 24 hours.
+        """A token of the Principal ``node:<id>``, valid from now and for 24 hours.
 
-        No two are equal. The service that minted it accepts it at once; whether the Node may do
-        anything is gate 2's to say. Raises SigningUnavailable when there is no key to sign with
-        any more.
+        No two tokens are equal. This service accepts it at once; gate 2 decides what the Node may
+        do. Raises SigningUnavailable where the key can no longer be read.
         """
         ...

@@ -1,4 +1,4 @@
-"""The ``peers`` block: which Domain Peers an Addressed Node may program."""
+"""The ``peers`` block: the Domain Peers that an Addressed Node connects to."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from composer.identity import NIL
 
 PUBLIC_KEY_BYTES = 32
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-# Exactly the addresses that ipaddress takes as IPv4, which takes ten times as long to say so.
+# Exactly the texts that ``ipaddress`` accepts as IPv4, at a tenth of its time.
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 
 
 @dataclass(frozen=True, slots=True)
 class PeerRow:
-    """One Node of a Domain as the ledger holds it, corrupt or not: a PeerSource drops nothing.
+    """One Node of a Domain as the ledger has it, corrupt or not.
 
-    ``mesh_ip`` is canonical text (``host()`` of ``inet``); ``relay_host`` and ``relay_port`` are
-    the enabled relay assigned to the Node, both None when there is none.
+    ``mesh_ip`` is canonical text (``host()`` of ``inet``). ``relay_host`` and ``relay_port`` are
+    the enabled relay assigned to the Node, or both None.
     """
 
     node_id: UUID
@@ -35,7 +35,7 @@ class PeerRow:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What plexd needs to program one WireGuard tunnel; ``public_key`` is 32 raw bytes."""
+    """What an agent needs to set up one WireGuard tunnel; ``public_key`` is 32 raw bytes."""
 
     node_id: UUID
     mesh_ip: str
@@ -45,7 +45,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class DroppedPeer:
-    """A row that breaks a per-peer invariant; ``outcome`` names the invariant in logs."""
+    """A row that breaks an invariant of peers; ``outcome`` names the invariant in logs."""
 
     peer_node_id: UUID
     outcome: str
@@ -53,10 +53,10 @@ class DroppedPeer:
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class DomainPeers:
-    """All servable peers of one Domain at one revision, ascending by ``node_id``.
+    """All valid peers of one Domain at one revision, ascending by ``node_id``.
 
-    Shared by every snapshot of the Domain until the ledger names another revision, so what is
-    derived from it (bytes, digest, validity) is derived once. Compared by identity.
+    Every snapshot of the Domain at that revision shares this value, so its bytes, digest and
+    validity are computed once. It is compared by identity.
     """
 
     domain_id: UUID
@@ -89,12 +89,14 @@ class Peers(Sequence[Peer]):
         return tuple(self._others())[index]
 
     def dropped(self) -> tuple[DroppedPeer, ...]:
-        """The dropped rows that would have been this Node's peers."""
-        return tuple(d for d in self.domain.dropped if d.peer_node_id != self.addressed_node_id)
+        """The dropped rows without the Addressed Node's own."""
+        return tuple(
+            drop for drop in self.domain.dropped if drop.peer_node_id != self.addressed_node_id
+        )
 
 
 def domain_peers(domain_id: UUID, revision: UUID, rows: Sequence[PeerRow]) -> DomainPeers:
-    """Keep the rows that hold every invariant, ordered by ``node_id``; name the others."""
+    """Separate the valid rows, ordered by ``node_id``, from the rows that break an invariant."""
     kept: list[Peer] = []
     dropped: list[DroppedPeer] = []
     for row in sorted(rows, key=lambda row: row.node_id.bytes):
@@ -119,7 +121,7 @@ def broken_invariant(row: PeerRow) -> str | None:
     return None
 
 
-@lru_cache(maxsize=131_072)  # a Domain's addresses stay when its revision does not
+@lru_cache(maxsize=131_072)  # most addresses of a Domain stay from one revision to the next
 def _is_usable_address(text: str | None) -> bool:
     if not text:
         return False
@@ -132,7 +134,7 @@ def _is_usable_address(text: str | None) -> bool:
 
 
 def _peer(row: PeerRow) -> Peer:
-    assert row.mesh_ip is not None and row.public_key is not None  # broken_invariant said so
+    assert row.mesh_ip is not None and row.public_key is not None  # see broken_invariant
     return Peer(row.node_id, row.mesh_ip, bytes(row.public_key), _fallback_endpoint(row))
 
 
@@ -146,9 +148,9 @@ def _fallback_endpoint(row: PeerRow) -> str | None:
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class PeerTable:
-    """Every row of a Domain at one revision, the Addressed Node's and corrupt ones included.
+    """Every row of a Domain at one revision, with corrupt rows and the Addressed Node's own.
 
-    While the ledger's revision stays the same, a source may hand out the very same object again.
+    A source may return the same object again while the ledger's revision stays the same.
     """
 
     domain_id: UUID
@@ -157,6 +159,6 @@ class PeerTable:
 
 
 class PeerSource(Protocol):
-    """The Domain's Nodes. MUST NOT drop a row: invariants are the composer's."""
+    """Yields the Domain's Nodes. It must not drop a row, because the composer checks invariants."""
 
     def peers(self) -> PeerTable: ...

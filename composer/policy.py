@@ -1,7 +1,7 @@
-"""The ``policy`` block: one merged rule set out of a Node's compiled rows.
+"""The ``policy`` block: the merged rule sets of a Node.
 
-A compiled row's payload is a stream of rules, each one canonical JSON object on a line of its own,
-so payloads can be concatenated and the concatenation is again a rule stream.
+A rule set's payload is a rule stream: one canonical JSON object per line. So concatenated payloads
+are again a rule stream.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from composer.snapshot import CompiledRule, Policy, PolicyPortRange
 
 ACTIONS = frozenset(("allow", "deny", "log"))
 PROTOCOLS = frozenset(("tcp", "udp", "icmp", "any"))
-PORTED = frozenset(("tcp", "udp"))
+PROTOCOLS_WITH_PORTS = frozenset(("tcp", "udp"))
 MAX_PORT = 65535
 _REQUIRED = {"action", "protocol", "source_cidr", "destination_cidr"}
-# As the contract's pattern: no bare address, no dotted IPv4-mapped IPv6.
+# The contract's pattern: no address without a prefix, no IPv4-mapped IPv6 with dots.
 _CIDR = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}/[0-9]{1,2}|[0-9a-fA-F:]+/[0-9]{1,3}", re.ASCII)
 _CIDR_MAX = 49
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSetRow:
-    """One row of ``plexsphere.policy_compiled_ruleset``: a (Node, Policy) and its fingerprint."""
+    """One row of ``plexsphere.policy_compiled_ruleset``: the rules of one Policy for one Node."""
 
     policy_id: UUID
     revision_id: UUID
@@ -40,10 +40,10 @@ class RuleSetRow:
 
 
 def policy(rows: Sequence[RuleSetRow]) -> Policy | None:
-    """Merge the rows by ascending ``policy_id``; None when no compiled rule set matches the Node.
+    """Merge the rows by ascending ``policy_id``; None where there are no rows.
 
-    Raises CorruptLedger naming the Policy and the reason, never the payload: half a firewall is
-    worse than a skipped tick.
+    Raises CorruptLedger for any invalid row, because an incomplete firewall is worse than no
+    update. The message names the Policy and the reason, never the payload.
     """
     if not rows:
         return None
@@ -66,7 +66,7 @@ def _rules(row: RuleSetRow) -> Iterator[CompiledRule]:
 
 def _rule(row: RuleSetRow, line: bytes) -> CompiledRule:
     try:
-        value = json.loads(line.decode("utf-8"), object_pairs_hook=_unique)
+        value = json.loads(line.decode("utf-8"), object_pairs_hook=_without_repeated_keys)
     except (ValueError, RecursionError):
         raise _corrupt(row, "malformed_rule") from None
     if not isinstance(value, dict) or not _REQUIRED <= value.keys() <= _REQUIRED | {"ports"}:
@@ -80,7 +80,7 @@ def _rule(row: RuleSetRow, line: bytes) -> CompiledRule:
     family = _family(source)
     if family == 0 or family != _family(destination):
         raise _corrupt(row, "invalid_cidr")
-    if ("ports" in value) != (protocol in PORTED):
+    if ("ports" in value) != (protocol in PROTOCOLS_WITH_PORTS):
         raise _corrupt(row, "invalid_ports")
     ports = _ports(row, value["ports"]) if "ports" in value else None
     return CompiledRule(action, protocol, source, destination, ports)
@@ -90,7 +90,7 @@ def _ports(row: RuleSetRow, value: object) -> PolicyPortRange:
     if not isinstance(value, dict) or value.keys() != {"from", "to"}:
         raise _corrupt(row, "invalid_ports")
     low, high = value["from"], value["to"]
-    # type() and not isinstance(): JSON's true is no port
+    # type(), because isinstance() also accepts JSON's true
     if type(low) is not int or type(high) is not int or not 1 <= low <= high <= MAX_PORT:
         raise _corrupt(row, "invalid_ports")
     return PolicyPortRange(low, high)
@@ -98,7 +98,7 @@ def _ports(row: RuleSetRow, value: object) -> PolicyPortRange:
 
 @lru_cache(maxsize=65_536)
 def _family(cidr: str) -> int:
-    """4 or 6; 0 for what is no CIDR. Remembered: rule sets repeat their networks."""
+    """4 or 6; 0 for an invalid CIDR. Cached, because rule sets repeat their networks."""
     if len(cidr) > _CIDR_MAX or not _CIDR.fullmatch(cidr):
         return 0
     try:
@@ -107,7 +107,7 @@ def _family(cidr: str) -> int:
         return 0
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         raise ValueError("duplicate key")
@@ -119,6 +119,6 @@ def _corrupt(row: RuleSetRow, reason: str) -> CorruptLedger:
 
 
 class PolicySource(Protocol):
-    """The Addressed Node's compiled rule sets, one row a Policy, in any order."""
+    """Yields the Addressed Node's rule sets, one row per Policy, in any order."""
 
     def policies(self) -> Sequence[RuleSetRow]: ...

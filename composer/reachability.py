@@ -1,4 +1,4 @@
-"""Reachability: the block of the snapshot, how long a Node may be silent, and what a sweep did."""
+"""Reachability: the block of the snapshot, a Domain's durations, and the result of a sweep."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from composer.snapshot import Reachability
 # "" means that the Node was never evaluated.
 STATES = ("healthy", "stale", "unreachable", "")
 
-# Go's zero time, which agents expect where no heartbeat was ever accepted.
+# Go's zero time, which agents expect where no heartbeat has been accepted.
 ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class ReachabilityRow:
-    """The liveness columns of ``plexsphere.nodes``; times are aware."""
+    """The reachability columns of ``plexsphere.nodes``; times are aware."""
 
     state: str
     last_heartbeat_at: datetime | None
@@ -28,7 +28,7 @@ class ReachabilityRow:
 
 
 def reachability(row: ReachabilityRow) -> Reachability:
-    """Project the columns. Raises CorruptLedger for a state that is not in ``STATES``."""
+    """The block of a row. Raises CorruptLedger for a state that is not in ``STATES``."""
     if row.state not in STATES:
         raise CorruptLedger("reachability_state is none of healthy, stale, unreachable, ''")
     return Reachability(
@@ -39,15 +39,15 @@ def reachability(row: ReachabilityRow) -> Reachability:
 
 
 ZERO = timedelta(0)
-SHORTEST_INTERVAL = timedelta(seconds=10)
-LONGEST = timedelta(hours=1)
+MIN_INTERVAL = timedelta(seconds=10)
+MAX_DURATION = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class ReachabilityPolicy:
-    """A Node is stale once silent for ``stale_after``, unreachable once for ``unreachable_after``.
+    """The durations without a heartbeat after which a Node is stale and unreachable.
 
-    The bounds are included: a Node that was silent for exactly ``stale_after`` is stale.
+    The bounds are included: after exactly ``stale_after`` a Node is stale.
     """
 
     heartbeat_interval: timedelta
@@ -58,8 +58,8 @@ class ReachabilityPolicy:
 DEFAULT_POLICY = ReachabilityPolicy(
     timedelta(seconds=30), timedelta(seconds=90), timedelta(seconds=300)
 )
-# No sweep for longer than this is a pause, and silence during a pause proves nothing. It is shorter
-# than the shortest policy's time to stale (30 s), less one of its intervals (10 s).
+# A longer time between two sweeps is a pause. In a pause no Node is judged by its missing
+# heartbeats. It is at most the shortest ``stale_after`` (30 s) less one interval (10 s).
 PAUSE_AFTER = timedelta(seconds=20)
 
 
@@ -68,43 +68,43 @@ def reachability_policy(
     stale_after: timedelta | None,
     unreachable_after: timedelta | None,
 ) -> ReachabilityPolicy | None:
-    """A Domain's own policy; None where it chooses the service's numbers (all zero or absent).
+    """A Domain's own policy; None where all three are zero or None, which means the defaults.
 
-    Raises InvalidReachabilityPolicy for a part of one, and for numbers that contradict each other.
+    Raises InvalidReachabilityPolicy for an incomplete policy and for durations out of bounds.
     """
     interval, stale, unreachable = (
-        one or ZERO for one in (heartbeat_interval, stale_after, unreachable_after)
+        duration or ZERO for duration in (heartbeat_interval, stale_after, unreachable_after)
     )
     if interval == stale == unreachable == ZERO:
         return None
     if ZERO in (interval, stale, unreachable):
         raise InvalidReachabilityPolicy("all three durations or none")
-    if interval < SHORTEST_INTERVAL:
+    if interval < MIN_INTERVAL:
         raise InvalidReachabilityPolicy("heartbeat_interval is below 10 s")
     if stale < 3 * interval:
         raise InvalidReachabilityPolicy("stale_after is below three heartbeat intervals")
     if unreachable < 2 * stale:
         raise InvalidReachabilityPolicy("unreachable_after is below twice stale_after")
-    if max(interval, stale, unreachable) > LONGEST:
+    if max(interval, stale, unreachable) > MAX_DURATION:
         raise InvalidReachabilityPolicy("a duration is above one hour")
     return ReachabilityPolicy(interval, stale, unreachable)
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """``nodes`` Nodes went from one state to another; ``some`` are a few of their ids."""
+    """``nodes`` is how many Nodes went from one state to another; a few ids are examples."""
 
-    was: str
-    state: str
+    old_state: str
+    new_state: str
     nodes: int
-    some: tuple[str, ...]
+    example_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Every transition of one sweep, all of one moment.
+    """The transitions of one sweep.
 
-    ``resumed``: this sweep came after a pause, so silence counts from this sweep on.
+    ``resumed``: a pause ended with this sweep, so missing heartbeats count from this sweep on.
     """
 
     transitions: tuple[Transition, ...]
@@ -113,21 +113,21 @@ class Sweep:
     @property
     def nodes(self) -> int:
         """How many Nodes changed state."""
-        return sum(one.nodes for one in self.transitions)
+        return sum(transition.nodes for transition in self.transitions)
 
 
 class ReachabilitySource(Protocol):
-    """The Addressed Node's liveness columns."""
+    """Yields the Addressed Node's reachability columns."""
 
     def reachability(self) -> ReachabilityRow: ...
 
 
 class ReachabilityRepo(Protocol):
-    """The liveness columns of one Node, without the rest of its snapshot."""
+    """Reads the reachability columns of one Node without the rest of its snapshot."""
 
     def of_node(self, node_id: UUID, deadline: Deadline) -> ReachabilityRow:
-        """What ``ReachabilitySource`` shows of the same moment.
+        """The same row that ``ReachabilitySource`` yields.
 
-        Raises NodeNotFound, DatastoreUnavailable, and CorruptLedger for what cannot be decoded.
+        Raises NodeNotFound, DatastoreUnavailable, CorruptLedger for a row that cannot be decoded.
         """
         ...

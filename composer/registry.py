@@ -1,4 +1,4 @@
-"""The registry of Domains and Nodes: what is asked of it, what it grants, and its ports."""
+"""The registry of Domains and Nodes: its values, rules and ports."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from composer.reachability import ReachabilityPolicy
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """What its row says; ``mesh_cidr`` is canonical text, times are aware.
+    """A Domain's row; ``mesh_cidr`` is canonical text, times are aware.
 
-    A Domain that an operator put into the ledger by hand may lack a slug and a range. Without a
-    policy of its own the service's numbers hold.
+    A Domain that an operator inserted by hand may have no slug and no range. Where
+    ``reachability`` is None the service's default policy holds.
     """
 
     id: UUID
@@ -36,12 +36,12 @@ class Domain:
     reachability: ReachabilityPolicy | None = None
 
 
-# Prefix lengths, by IP version. The longest leaves room for two Nodes at least; the shortest is the
-# largest private range there is (RFC 1918's 10/8) and a provider's whole IPv6 allocation.
-PREFIXES = {4: range(8, 31), 6: range(32, 127)}
-# No mesh can be there: this network, loopback, link-local, multicast and reserved; in IPv6 also all
-# of ::/8, where IPv4 is mapped and Postgres and Python spell addresses differently.
-FORBIDDEN = tuple(
+# By IP version. The longest prefix leaves room for two Nodes. The shortest is the largest private
+# range (RFC 1918's 10/8), and a provider's whole IPv6 allocation.
+PREFIX_LENGTHS = {4: range(8, 31), 6: range(32, 127)}
+# This network, loopback, link-local, multicast and reserved. In IPv6 also ::/8, which has mapped
+# IPv4 addresses that Postgres and Python write differently.
+FORBIDDEN_RANGES = tuple(
     map(
         ip_network,
         (
@@ -54,7 +54,7 @@ FORBIDDEN = tuple(
 
 @dataclass(frozen=True, slots=True)
 class NewDomain:
-    """A Domain that somebody wants; ``mesh_cidr`` is canonical text."""
+    """A Domain to create; ``mesh_cidr`` is canonical text."""
 
     name: str
     slug: str
@@ -64,38 +64,38 @@ class NewDomain:
     reachability: ReachabilityPolicy | None = None
 
     @property
-    def meaning(self) -> bytes:
+    def request_hash(self) -> bytes:
         """SHA-256; the same for requests that ask for the same."""
         policy = self.reachability
         durations = () if policy is None else map(str, astuple(policy))
-        named = (self.name, self.slug, self.mesh_cidr, self.description, self.region)
-        return _digest(*named, *durations)
+        texts = (self.name, self.slug, self.mesh_cidr, self.description, self.region)
+        return _digest(*texts, *durations)
 
 
 @dataclass(frozen=True, slots=True)
 class NewNode:
-    """A Node that wants to be in a Domain; ``public_key`` is 32 raw bytes."""
+    """A Node to register; ``public_key`` is 32 raw bytes."""
 
     public_key: bytes
     name: str = ""
 
     @property
-    def meaning(self) -> bytes:
+    def request_hash(self) -> bytes:
         """SHA-256; the same for requests that ask for the same."""
         return _digest(self.public_key.hex(), self.name)
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
-    """A Domain that is there now; ``is_new`` is False when an earlier request made it."""
+class CreatedDomain:
+    """The result of a creation; ``is_new`` is False where an earlier request made the Domain."""
 
     domain_id: UUID
     is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
-    """A Node that is there now; ``is_new`` is False when an earlier request made it.
+class RegisteredNode:
+    """The result of a registration; ``is_new`` is False where an earlier request made the Node.
 
     Both addresses are canonical text.
     """
@@ -116,45 +116,45 @@ class NodeSummary:
     created_at: datetime
 
 
-def cursor_after(domain_id: UUID, node_id: UUID) -> str:
-    """Where the next page of a Domain's Nodes begins, as opaque text for a URL."""
+def node_cursor(domain_id: UUID, node_id: UUID) -> str:
+    """The opaque cursor of the Nodes after ``node_id`` in a list of the Domain's Nodes."""
     return base64.urlsafe_b64encode(domain_id.bytes + node_id.bytes).rstrip(b"=").decode("ascii")
 
 
-def position(cursor: str, domain_id: UUID) -> UUID:
-    """The Node that ``cursor`` comes after. Raises ValueError where it is none of that Domain."""
+def node_of_cursor(cursor: str, domain_id: UUID) -> UUID:
+    """The Node of a cursor. Raises ValueError where ``cursor`` is not one of that Domain."""
     raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     if len(raw) != 32:
-        raise ValueError("not of this length")
+        raise ValueError("wrong length")
     node_id = UUID(bytes=raw[16:])
-    if cursor_after(domain_id, node_id) != cursor:
-        raise ValueError("of another Domain, or spelled otherwise")
+    if node_cursor(domain_id, node_id) != cursor:
+        raise ValueError("of another Domain, or not canonical")
     return node_id
 
 
 def mesh_range(text: str) -> str:
-    """``text`` itself, where it is a range that a Domain can have, in its one spelling.
+    """Return ``text`` if it is a range that a Domain may have, in canonical form.
 
-    Raises ValueError: no network, host bits, another spelling, too wide, too narrow, or forbidden.
+    Raises ValueError: not a network, host bits, not canonical, too wide, too narrow, or forbidden.
     """
     network = ip_network(text)
-    # Python keeps an IPv6 zone, which is of one host's interfaces
+    # Python keeps an IPv6 zone, which belongs to the interfaces of one host.
     if "%" in text or str(network) != text:
-        raise ValueError("not the canonical spelling")
-    if network.prefixlen not in PREFIXES[network.version]:
+        raise ValueError("not canonical")
+    if network.prefixlen not in PREFIX_LENGTHS[network.version]:
         raise ValueError("too wide or too narrow")
-    if any(_overlap(network, one) for one in FORBIDDEN):
-        raise ValueError("no range for a mesh")
+    if any(_overlap(network, forbidden) for forbidden in FORBIDDEN_RANGES):
+        raise ValueError("not a range for a mesh")
     return text
 
 
 def wireguard_key(text: str) -> bytes:
-    """The 32 bytes that ``text`` spells. Raises ValueError for any other text and for all zeros."""
+    """The 32 bytes of a canonical base64 text. Raises ValueError for other texts and all zeros."""
     try:
         raw = base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ValueError("not base64") from error
-    # stray last bits: two spellings of one key
+    # Unused last bits would allow two texts of one key.
     if len(raw) != PUBLIC_KEY_BYTES or base64.b64encode(raw).decode("ascii") != text:
         raise ValueError("not 32 bytes in canonical base64")
     if not any(raw):
@@ -171,7 +171,7 @@ def _digest(*parts: str | None) -> bytes:
 
 
 class DomainReader(Protocol):
-    """A Domain's row."""
+    """Reads a Domain's row."""
 
     def read(self, domain_id: UUID, deadline: Deadline) -> Domain:
         """Raises DomainNotFound, DatastoreUnavailable."""
@@ -179,19 +179,19 @@ class DomainReader(Protocol):
 
 
 class DomainRegistry(Protocol):
-    """Where Domains come to be and go. Each call is one transaction: done or not, never in part."""
+    """Creates and deletes Domains. Each call is one transaction."""
 
-    def create(self, wanted: NewDomain, key: str | None, deadline: Deadline) -> Created:
-        """A new Domain, or the one that the same ``key`` (Idempotency-Key) made before.
+    def create(self, domain: NewDomain, key: str | None, deadline: Deadline) -> CreatedDomain:
+        """Create a Domain, or find the Domain that the same ``key`` (Idempotency-Key) created.
 
-        Whatever two callers do at once, no two Domains share a slug or an address. Raises
-        IdempotencyKeyConflict when the key came with another wish, DomainSlugConflict,
+        No two Domains share a slug or an address, also with concurrent callers. Raises
+        IdempotencyKeyConflict where the key came with a different request, DomainSlugConflict,
         MeshCidrOverlap, DatastoreUnavailable.
         """
         ...
 
     def delete(self, domain_id: UUID, deadline: Deadline) -> None:
-        """The Domain and the roles in it are gone when this returns; it may have been gone before.
+        """Delete a Domain and the roles in it, if it exists.
 
         Raises DomainNotEmpty while it has Nodes, DatastoreUnavailable.
         """
@@ -199,63 +199,61 @@ class DomainRegistry(Protocol):
 
 
 class NodeRegistry(Protocol):
-    """Where Nodes come to be and go. Each call is one transaction: done or not, never in part."""
+    """Registers and deregisters Nodes. Each call is one transaction."""
 
     def register(
-        self, domain_id: UUID, wanted: NewNode, key: str | None, deadline: Deadline
-    ) -> Registered:
-        """A new Node with the lowest free address of its Domain, or the one that the same ``key``
-        (Idempotency-Key) or the same public key made there before.
+        self, domain_id: UUID, node: NewNode, key: str | None, deadline: Deadline
+    ) -> RegisteredNode:
+        """Register a Node with the lowest free address of its Domain.
 
-        Free is what no Node has and none had within the hold-off. Whatever two callers do at once,
-        no two Nodes get one address. Raises DomainNotFound, IdempotencyKeyConflict when the key
-        came with another wish, PoolExhausted, DatastoreUnavailable.
+        Where the same ``key`` (Idempotency-Key) or public key came before, this finds that Node.
+        An address is free if no Node has it or had it within the hold-off. No two Nodes get the
+        same address, also with concurrent callers. Raises DomainNotFound, IdempotencyKeyConflict
+        where the key came with a different request, PoolExhausted, DatastoreUnavailable.
         """
         ...
 
     def deregister(self, node_id: UUID, deadline: Deadline) -> None:
-        """The Node and all that hangs on it are gone when this returns; it may have been before.
+        """Delete a Node and its rows, if it exists. The hold-off of its address begins.
 
-        Its address is held off from then on. Raises DatastoreUnavailable.
+        Raises DatastoreUnavailable.
         """
         ...
 
     def rotate_key(self, node_id: UUID, public_key: bytes, deadline: Deadline) -> bool:
-        """The Node has that key when this returns; whether it had another one before.
+        """Set the Node's public key. Returns whether it had another key before.
 
-        Raises NodeNotFound, PublicKeyInUse when another Node of its Domain has it,
+        Raises NodeNotFound, PublicKeyInUse where another Node of the Domain has the key,
         DatastoreUnavailable.
         """
         ...
 
 
 class DomainNodes(Protocol):
-    """A Domain's Nodes, for people."""
+    """Lists a Domain's Nodes."""
 
     def page(
         self, domain_id: UUID, after: UUID | None, limit: int, deadline: Deadline
     ) -> Sequence[NodeSummary]:
-        """Up to ``limit`` Nodes by id, those above ``after`` or from the first one on.
+        """Up to ``limit`` Nodes by id, above ``after`` or from the first.
 
-        A Domain that is not there has none. Raises DatastoreUnavailable.
+        An unknown Domain has no Nodes. Raises DatastoreUnavailable.
         """
         ...
 
 
 class OutboxRelay(Protocol):
-    """Brings the relationships of ``plexsphere.outbox`` to SpiceDB.
+    """Writes the relationships of ``plexsphere.outbox`` to SpiceDB.
 
-    Any number of relays and requests may settle at once. What was brought already may be brought
-    again: every operation of a row is idempotent.
+    Concurrent callers are safe: every operation of a row is idempotent and may be written twice.
     """
 
-    def settle(self, object: str, deadline: Deadline) -> None:
-        """When this returns, SpiceDB has taken every row about ``object`` (``node:<id>``,
-        ``domain:<id>``) that was committed before the call, in the order of their ``seq``, and the
-        object's own row, where there still is one, carries the ZedToken of that.
+    def deliver(self, object: str, deadline: Deadline) -> None:
+        """Write the rows about ``object`` (``node:<id>``, ``domain:<id>``) in the order of ``seq``.
 
-        Nothing waiting is no error, nor is an object that was never there. Raises AuthzUnavailable
-        when SpiceDB is unreachable or too slow, DatastoreUnavailable when Postgres is; what was
-        not taken then goes on waiting, for the next call or for a relay process.
+        These are all rows that were committed before the call. The object's own row then has the
+        ZedToken of the last write. An unknown object, or an object without rows, is no error.
+        Raises AuthzUnavailable where SpiceDB is unreachable or too slow, DatastoreUnavailable where
+        Postgres is. Rows that were not written wait for the next call or for the outbox relay.
         """
         ...

@@ -1,7 +1,7 @@
-"""NodeStateSnapshot and its six blocks: the composer's values, field for field the wire's schemas.
+"""NodeStateSnapshot and its six blocks, with the fields of the contract's schemas.
 
-A test holds field names and optionality against ``api/plexsphere-v1.yaml``, both ways.
-Timestamps are aware datetimes in UTC.
+A test compares names and optionality with ``api/plexsphere-v1.yaml``. Timestamps are aware
+datetimes in UTC.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from composer.peers import Peers
 
 @dataclass(frozen=True, slots=True)
 class Reachability:
-    """The addressed Node's liveness verdict; ``state`` is ``""`` until first evaluated."""
+    """The Addressed Node's reachability; ``state`` is ``""`` until it is first evaluated."""
 
     state: str
     last_heartbeat_at: datetime
@@ -34,7 +34,7 @@ class PolicyPortRange:
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """One five-tuple; ``ports`` only for tcp and udp."""
+    """One firewall rule; only tcp and udp have ``ports``."""
 
     action: str
     protocol: str
@@ -45,7 +45,7 @@ class CompiledRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The merged rule set; ``fingerprint`` is the SHA-256 (32 bytes) of the merged stream."""
+    """The merged rule sets; ``fingerprint`` is the SHA-256 (32 bytes) of the merged stream."""
 
     revision_id: UUID
     fingerprint: bytes
@@ -63,7 +63,7 @@ class RelayAssignment:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """The relay aggregate, assignments ascending by ``peer_node_id``."""
+    """The relay of a bridge, assignments ascending by ``peer_node_id``."""
 
     enabled: bool
     listen_port: int
@@ -95,7 +95,7 @@ class UserAccess:
 
 @dataclass(frozen=True, slots=True)
 class IngressRule:
-    """A published service; ``acme_account_ref`` absent when unset."""
+    """A published service."""
 
     id: UUID
     slug: str
@@ -139,7 +139,7 @@ class SiteToSite:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """The effective configuration of a hosted bridge Resource; an absent aggregate is None."""
+    """The configuration of a bridge Resource; an absent part is None."""
 
     relay: Relay | None = None
     user_access: UserAccess | None = None
@@ -149,7 +149,7 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class StateEntry:
-    """One opaque entry; ``workload_tag`` absent when unset."""
+    """One entry; its value is opaque to the service."""
 
     key: str
     value: str
@@ -158,7 +158,7 @@ class StateEntry:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """A Node's entries by kind, keys ascending by code point; a bucket is empty, never absent."""
+    """A Node's entries by kind, keys ascending by code point."""
 
     metadata: tuple[StateEntry, ...] = ()
     data: tuple[StateEntry, ...] = ()
@@ -167,7 +167,7 @@ class Reports:
 
 @dataclass(frozen=True, slots=True)
 class NodeStateSnapshot:
-    """The pull's envelope. ``reports`` is the same value as ``state``."""
+    """The body of a pull. ``reports`` is the same value as ``state``."""
 
     peers: Peers
     reachability: Reachability

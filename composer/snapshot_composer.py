@@ -1,4 +1,4 @@
-"""The pipeline: rows in, NodeStateSnapshot out. One round trip, all blocks or an error."""
+"""Composes a NodeStateSnapshot from the rows of one statement."""
 
 from __future__ import annotations
 
@@ -20,53 +20,55 @@ from composer.snapshot import NodeStateSnapshot
 class LedgerView(
     PeerSource, ReachabilitySource, PolicySource, BridgeSource, EntriesSource, Protocol
 ):
-    """All five row sets, read in one statement: they are of one moment of the ledger."""
+    """All five row sets of a Node, consistent because one statement read them."""
 
 
 class Ledger(Protocol):
-    """Opens views."""
+    """Reads the rows of a snapshot."""
 
     def view(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> LedgerView:
-        """One round trip.
+        """Read the row sets in one round trip.
 
-        Raises NodeNotFound when the Node is not (or no longer) in that Domain, DatastoreUnavailable
-        when Postgres does not answer in time, CorruptLedger for rows that cannot be decoded.
+        Raises NodeNotFound where the Node is not in that Domain, DatastoreUnavailable where
+        Postgres does not answer in time, CorruptLedger for rows that cannot be decoded.
         """
         ...
 
 
 class DropReporter(Protocol):
-    """Told of every dropped row, once per composed snapshot."""
+    """Counts and logs rows that were left out of a snapshot."""
 
     def dropped(
         self, outcome: str, domain_id: UUID, addressed_node_id: UUID, peer_node_id: UUID
-    ) -> None: ...
+    ) -> None:
+        """Report one row; called for each of them at every composition."""
+        ...
 
 
 class SnapshotProvider(Protocol):
-    """Gate 4: composes the envelope."""
+    """Gate 4: composes the snapshot."""
 
     def snapshot_for_node(
         self, node_id: UUID, domain_id: UUID, deadline: Deadline
     ) -> NodeStateSnapshot:
-        """The whole snapshot or an error, never a part. Raises what ``Ledger.view`` raises."""
+        """The whole snapshot. Raises the errors of ``Ledger.view``."""
         ...
 
 
 class SnapshotComposer:
-    """The SnapshotProvider: every block from one LedgerView."""
+    """The SnapshotProvider on a Ledger."""
 
     def __init__(self, ledger: Ledger, drops: DropReporter) -> None:
         self._ledger = ledger
         self._drops = drops
         self._bridges = EffectiveConfigBuilder()
-        # Lives as long as the table it was filtered from: the ledger alone decides what is held.
+        # Lives as long as its table, so the ledger alone decides which peers stay in memory.
         self._filtered: WeakKeyDictionary[PeerTable, DomainPeers] = WeakKeyDictionary()
 
     def snapshot_for_node(
         self, node_id: UUID, domain_id: UUID, deadline: Deadline
     ) -> NodeStateSnapshot:
-        """Compose the snapshot of the Addressed Node; see SnapshotProvider for what it raises."""
+        """Compose the snapshot of the Addressed Node. Raises what SnapshotProvider names."""
         if node_id == NIL:
             raise ZeroNodeId("snapshot of the nil Node")
         if domain_id == NIL:
@@ -75,7 +77,7 @@ class SnapshotComposer:
         try:
             snapshot = self._compose(view, node_id)
         except CorruptLedger as error:
-            # The slices know what is corrupt, and not whose it is.
+            # The slices do not know the Node.
             raise CorruptLedger(f"node_id={node_id} {error}") from None
         for drop in snapshot.peers.dropped():
             self._drops.dropped(drop.outcome, domain_id, node_id, drop.peer_node_id)

@@ -16,7 +16,7 @@ from composer.errors import (
 )
 from composer.identity import AddressedDomain
 from composer.reachability import ReachabilityPolicy
-from composer.registry import Created, Domain, NewDomain
+from composer.registry import CreatedDomain, Domain, NewDomain
 from db.clock import TimeOffset, no_offset
 from db.connections import ReadSession, Sessions, WriteSession
 from db.statements import Prepared
@@ -82,29 +82,29 @@ class PostgresDomainRegistry:
         self._pool = pool
         self._time_offset = time_offset
 
-    def create(self, wanted: NewDomain, key: str | None, deadline: Deadline) -> Created:
+    def create(self, domain: NewDomain, key: str | None, deadline: Deadline) -> CreatedDomain:
         """See composer.registry.DomainRegistry."""
-        policy = wanted.reachability
+        policy = domain.reachability
         arguments = {
-            "name": wanted.name,
-            "slug": wanted.slug,
-            "mesh_cidr": wanted.mesh_cidr,
-            "description": wanted.description,
-            "region": wanted.region,
+            "name": domain.name,
+            "slug": domain.slug,
+            "mesh_cidr": domain.mesh_cidr,
+            "description": domain.description,
+            "region": domain.region,
             "heartbeat_interval": policy and policy.heartbeat_interval,
             "stale_after": policy and policy.stale_after,
             "unreachable_after": policy and policy.unreachable_after,
             # A second run must find its own Domain, not a conflict. No client can send a key with a
             # space in it.
             "request_key": key or f"once {uuid4()}",
-            "request_meaning": wanted.meaning,
+            "request_meaning": domain.request_hash,
             "time_offset": self._time_offset(),
         }
         outcome, domain_id = self._pool.fetch(CREATE_DOMAIN, arguments, deadline)[0]
         error = _REFUSALS.get(outcome)
         if error is not None:
-            raise error(f"slug={wanted.slug}")
-        return Created(UUID(domain_id), is_new=outcome == "created")
+            raise error(f"slug={domain.slug}")
+        return CreatedDomain(UUID(domain_id), is_new=outcome == "created")
 
     def delete(self, domain_id: UUID, deadline: Deadline) -> None:
         """See composer.registry.DomainRegistry."""

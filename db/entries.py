@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from composer.deadline import Deadline
-from composer.entries import REPORT, EntryRow, missing, too_many
+from composer.entries import REPORT, EntryRow, entry_not_found, quota_exceeded
 from composer.errors import NodeNotFound
 from composer.identity import AddressedNode
 from db.connections import Sessions, WriteSession
@@ -40,7 +40,7 @@ class PostgresEntries:
         if not node_exists:
             raise NodeNotFound(f"node_id={node.id}")
         if not fits:
-            raise too_many(entry.kind, f"node_id={node.id} kind={entry.kind}")
+            raise quota_exceeded(entry.kind, f"node_id={node.id} kind={entry.kind}")
         return accepted_at.astimezone(UTC)  # type: ignore[no-any-return]
 
     def remove(self, node: AddressedNode, kind: str, key: str, deadline: Deadline) -> None:
@@ -51,7 +51,7 @@ class PostgresEntries:
         if not node_exists:
             raise NodeNotFound(f"node_id={node.id}")
         if not is_removed:
-            raise missing(kind, f"node_id={node.id} kind={kind}")
+            raise entry_not_found(kind, f"node_id={node.id} kind={kind}")
 
 
 def _arguments(node: AddressedNode, kind: str, key: str) -> dict[str, object]:

@@ -23,7 +23,7 @@ class PostgresHeartbeats:
         self._time_offset = time_offset
 
     def heartbeat(
-        self, node_id: UUID, client_now: datetime, decided_at: str | None, deadline: Deadline
+        self, node_id: UUID, client_now: datetime, last_token: str | None, deadline: Deadline
     ) -> HeartbeatResult:
         """See composer.heartbeat.HeartbeatSink."""
         arguments = {
@@ -31,12 +31,12 @@ class PostgresHeartbeats:
             "client_now": client_now.isoformat(),
             "max_skew": MAX_CLOCK_SKEW,
             "time_offset": self._time_offset(),
-            "decided_at": decided_at,
+            "last_token": last_token,
         }
         found = self._pool.fetch(NODE_HEARTBEAT, arguments, deadline)
         at, clocks_agree, is_written, node_exists, token = found[0]
         if not node_exists:
             raise NodeNotFound(f"node_id={node_id}")
-        if not clocks_agree and token in (None, decided_at):
+        if not clocks_agree and token in (None, last_token):
             raise ClockSkew(f"node_id={node_id}")
         return HeartbeatResult(at.astimezone(UTC) if is_written else None, token)

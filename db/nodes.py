@@ -17,7 +17,7 @@ from composer.errors import (
     PublicKeyInUse,
 )
 from composer.identity import NIL, AddressedNode
-from composer.registry import NewNode, NodeSummary, Registered
+from composer.registry import NewNode, NodeSummary, RegisteredNode
 from db.clock import TimeOffset, no_offset
 from db.connections import ReadSession, Sessions, WriteSession
 from db.statements import Prepared
@@ -84,15 +84,15 @@ class PostgresNodeRegistry:
         self._time_offset = time_offset
 
     def register(
-        self, domain_id: UUID, wanted: NewNode, key: str | None, deadline: Deadline
-    ) -> Registered:
+        self, domain_id: UUID, node: NewNode, key: str | None, deadline: Deadline
+    ) -> RegisteredNode:
         """See composer.registry.NodeRegistry."""
         arguments = {
             "domain_id": str(domain_id),
-            "public_key": wanted.public_key,
-            "name": wanted.name,
+            "public_key": node.public_key,
+            "name": node.name,
             "request_key": key,
-            "request_meaning": wanted.meaning,
+            "request_meaning": node.request_hash,
             "hold_off": self._hold_off,
             "time_offset": self._time_offset(),
         }
@@ -101,7 +101,7 @@ class PostgresNodeRegistry:
         _raise_refusal(outcome, f"domain_id={domain_id}")
         if mesh_ip is None:
             raise CorruptLedger(f"node_id={node_id} has a key and no address")
-        return Registered(UUID(node_id), mesh_ip, mesh_cidr, is_new=outcome == "registered")
+        return RegisteredNode(UUID(node_id), mesh_ip, mesh_cidr, is_new=outcome == "registered")
 
     def deregister(self, node_id: UUID, deadline: Deadline) -> None:
         """See composer.registry.NodeRegistry."""

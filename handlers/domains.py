@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from composer.durations import duration
+from composer.durations import parse_duration
 from composer.errors import InvalidReachabilityPolicy
 from composer.identity import AddressedDomain, domain_object
 from composer.reachability import ReachabilityPolicy, reachability_policy
-from composer.registry import NewDomain, cursor_after, mesh_range, position
+from composer.registry import NewDomain, mesh_range, node_cursor, node_of_cursor
 from handlers.answers import NO_CONTENT, Answer
 from handlers.operation import Request
 from handlers.refusals import (
@@ -41,7 +41,7 @@ def new_domain(addressed: None, body: Mapping[str, Any]) -> NewDomain:
 def _reachability_policy(durations: Mapping[str, str]) -> ReachabilityPolicy | None:
     names = ("heartbeat_interval", "stale_after", "unreachable_after")
     try:
-        read = (None if durations.get(n) is None else duration(durations[n]) for n in names)
+        read = (None if durations.get(n) is None else parse_duration(durations[n]) for n in names)
         return reachability_policy(*read)
     except (ValueError, InvalidReachabilityPolicy) as error:
         raise Refused(INVALID_REACHABILITY_POLICY, f"reachability: {error}") from error
@@ -56,7 +56,7 @@ def create_domain(request: Request, addressed: None, wanted: NewDomain) -> Answe
     created = ports.domain_registry.create(wanted, request.call.idempotency_key, deadline)
     resource = domain_object(created.domain_id)
     request.record_write(resource, repeated=not created.is_new)
-    ports.outbox.settle(resource, deadline)
+    ports.outbox.deliver(resource, deadline)
     domain = ports.domain_reader.read(created.domain_id, deadline)
     headers = {"Location": f"/v1/domains/{domain.id}"}
     return Answer(201 if created.is_new else 200, domain_value(domain), headers=headers)
@@ -71,7 +71,7 @@ def delete_domain(request: Request, domain: AddressedDomain) -> Answer:
     """204 when the Domain, the roles in it and its relationships are gone."""
     request.ports.domain_registry.delete(domain.id, request.deadline)
     request.record_write(domain_object(domain.id))
-    request.ports.outbox.settle(domain_object(domain.id), request.deadline)
+    request.ports.outbox.deliver(domain_object(domain.id), request.deadline)
     return NO_CONTENT
 
 
@@ -86,7 +86,7 @@ class NodesPage:
 def nodes_page(domain_id: UUID, limit: int, cursor: str | None = None) -> NodesPage:
     """The page that the caller wants."""
     try:
-        return NodesPage(None if cursor is None else position(cursor, domain_id), limit)
+        return NodesPage(None if cursor is None else node_of_cursor(cursor, domain_id), limit)
     except ValueError as error:
         raise Refused(INVALID_CURSOR, f"cursor: {error}") from error
 
@@ -98,5 +98,5 @@ def list_domain_nodes(request: Request, domain: AddressedDomain, wanted: NodesPa
         domain.id, wanted.after, wanted.limit + 1, request.deadline
     )
     shown = nodes[: wanted.limit]
-    next_cursor = cursor_after(domain.id, shown[-1].id) if len(nodes) > wanted.limit else None
+    next_cursor = node_cursor(domain.id, shown[-1].id) if len(nodes) > wanted.limit else None
     return Answer(200, node_page(domain.id, shown, next_cursor))

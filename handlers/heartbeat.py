@@ -32,7 +32,7 @@ def post_node_heartbeat(request: Request, node_id: UUID, wanted: datetime) -> An
     resource = node_object(node_id)
     relation = request.operation.way.relation
     heartbeats = request.ports.heartbeats
-    token = request.ports.relations.decided_at(request.principal, relation, resource)
+    token = request.ports.relations.last_token(request.principal, relation, resource)
     result = heartbeats.heartbeat(node_id, wanted, token, request.deadline)
     while result.accepted_at is None:
         token = result.authz_token

@@ -43,7 +43,7 @@ def register_node(request: Request, domain: AddressedDomain, wanted: NewNode) ->
         )
         resource = node_object(node.node_id)
         request.record_write(resource, repeated=not node.is_new)
-        ports.outbox.settle(resource, deadline)
+        ports.outbox.deliver(resource, deadline)
         snapshot = ports.snapshots.snapshot_for_node(node.node_id, domain.id, deadline)
     except NodeNotFound as error:
         raise Refused(DATASTORE_UNAVAILABLE, f"gone while being registered: {error}") from error
@@ -56,7 +56,7 @@ def delete_node(request: Request, node: AddressedNode) -> Answer:
     """204 when the Node, its rows and its relationships are gone. Its token then opens nothing."""
     request.ports.node_registry.deregister(node.id, request.deadline)
     request.record_write(node_object(node.id))
-    request.ports.outbox.settle(node_object(node.id), request.deadline)
+    request.ports.outbox.deliver(node_object(node.id), request.deadline)
     return NO_CONTENT
 
 

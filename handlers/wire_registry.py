@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from composer.durations import duration_text
+from composer.durations import format_duration
 from composer.node_token import NodeToken
 from composer.reachability import ReachabilityPolicy
-from composer.registry import Domain, NodeSummary, Registered
+from composer.registry import Domain, NodeSummary, RegisteredNode
 from handlers.wire import Block, EncodedPeers, SnapshotBody, json_bytes
 from handlers.wire_values import Json, instant
 
@@ -32,13 +32,13 @@ def domain_value(domain: Domain) -> Json:
 def reachability_policy_value(policy: ReachabilityPolicy) -> Json:
     """A DomainReachabilityPolicy."""
     return {
-        "heartbeat_interval": duration_text(policy.heartbeat_interval),
-        "stale_after": duration_text(policy.stale_after),
-        "unreachable_after": duration_text(policy.unreachable_after),
+        "heartbeat_interval": format_duration(policy.heartbeat_interval),
+        "stale_after": format_duration(policy.stale_after),
+        "unreachable_after": format_duration(policy.unreachable_after),
     }
 
 
-def registration_body(node: Registered, peers: EncodedPeers, token: NodeToken) -> SnapshotBody:
+def registration_body(node: RegisteredNode, peers: EncodedPeers, token: NodeToken) -> SnapshotBody:
     """A NodeRegistration; ``peers`` is the whole Domain's, in the very bytes of the pull."""
     before = {
         "node_id": str(node.node_id),

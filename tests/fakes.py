@@ -10,7 +10,7 @@ from uuid import UUID
 from composer.audit import AuditQuery, AuditRecord, AuditRow
 from composer.bridge import BridgeRows
 from composer.deadline import Deadline
-from composer.entries import REPORT, EntryRow, missing, too_many
+from composer.entries import REPORT, EntryRow, entry_not_found, quota_exceeded
 from composer.errors import (
     AuthzUnavailable,
     ClockSkew,
@@ -81,7 +81,7 @@ class FakeRelationChecker:
             self.yes_at.pop(triple, None)
         return allowed
 
-    def decided_at(self, principal: Principal, relation: str, resource: str) -> str | None:
+    def last_token(self, principal: Principal, relation: str, resource: str) -> str | None:
         return self.yes_at.get((principal.subject, relation, resource))
 
     def check_now(
@@ -294,14 +294,14 @@ class FakeHeartbeatSink:
     calls: list[tuple[UUID, datetime, str | None]] = field(default_factory=list)
 
     def heartbeat(
-        self, node_id: UUID, client_now: datetime, decided_at: str | None, deadline: Deadline
+        self, node_id: UUID, client_now: datetime, last_token: str | None, deadline: Deadline
     ) -> HeartbeatResult:
-        self.calls.append((node_id, client_now, decided_at))
+        self.calls.append((node_id, client_now, last_token))
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
         if node_id not in self.known:
             raise NodeNotFound(f"node_id={node_id}")
         token = self.tokens.get(node_id)
-        if token not in (None, decided_at):
+        if token not in (None, last_token):
             return HeartbeatResult(None, token)
         if abs(client_now - self.now) > MAX_CLOCK_SKEW:
             raise ClockSkew(f"node_id={node_id}")
@@ -326,7 +326,7 @@ class FakeEntryStore:
         place = self._place(node, entry.kind, entry.key, deadline)
         held = [one for one in self.rows if one[:2] == place[:2]]
         if place not in self.rows and len(held) >= self.quota:
-            raise too_many(entry.kind, f"node_id={node.id}")
+            raise quota_exceeded(entry.kind, f"node_id={node.id}")
         if self.rows.get(place) != entry:
             self.rows[place] = entry
             self._tell(*place, removed=False)
@@ -335,7 +335,7 @@ class FakeEntryStore:
     def remove(self, node: AddressedNode, kind: str, key: str, deadline: Deadline) -> None:
         place = self._place(node, kind, key, deadline)
         if self.rows.pop(place, None) is None:
-            raise missing(kind, f"node_id={node.id}")
+            raise entry_not_found(kind, f"node_id={node.id}")
         self._tell(*place, removed=True)
 
     def _place(
@@ -381,7 +381,7 @@ class FakeOutboxRelay:
     fails: Exception | None = None
     calls: list[str] = field(default_factory=list)
 
-    def settle(self, object: str, deadline: Deadline) -> None:
+    def deliver(self, object: str, deadline: Deadline) -> None:
         self.calls.append(object)
         _in_time(deadline, AuthzUnavailable("no time left"), self.fails)
         for about, updates in self.waiting:

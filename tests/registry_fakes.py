@@ -20,7 +20,7 @@ from composer.errors import (
     PoolExhausted,
     PublicKeyInUse,
 )
-from composer.registry import Created, Domain, NewDomain, NewNode, NodeSummary, Registered
+from composer.registry import CreatedDomain, Domain, NewDomain, NewNode, NodeSummary, RegisteredNode
 from tests.factories import EPOCH
 from tests.fakes import FakeDomainReader
 
@@ -44,29 +44,29 @@ class FakeDomainRegistry:
     keys: dict[str, Meant] = field(default_factory=dict)
     made: int = 0
 
-    def create(self, wanted: NewDomain, key: str | None, deadline: Deadline) -> Created:
+    def create(self, domain: NewDomain, key: str | None, deadline: Deadline) -> CreatedDomain:
         _in_time(deadline, self.fails)
         meant, known = self.keys.get(key or "", (b"", None))
         if known in self.reader.rows:
-            if meant != wanted.meaning:
+            if meant != domain.request_hash:
                 raise IdempotencyKeyConflict("meant otherwise")
-            return Created(known, is_new=False)
+            return CreatedDomain(known, is_new=False)
         for row in self.reader.rows.values():
-            if row.slug == wanted.slug:
+            if row.slug == domain.slug:
                 raise DomainSlugConflict("taken")
         for row in self.reader.rows.values():
-            mine, other = ip_network(wanted.mesh_cidr), ip_network(row.mesh_cidr or "10.0.0.0/32")
+            mine, other = ip_network(domain.mesh_cidr), ip_network(row.mesh_cidr or "10.0.0.0/32")
             if mine.version == other.version and mine.overlaps(other):
                 raise MeshCidrOverlap("taken")
         self.made += 1
         domain_id = UUID(int=(0x0190D << 108) | (7 << 76) | (2 << 62) | self.made)
         self.reader.rows[domain_id] = Domain(
-            *(domain_id, wanted.name, wanted.slug, wanted.description, wanted.region),
-            *(wanted.mesh_cidr, EPOCH, wanted.reachability),
+            *(domain_id, domain.name, domain.slug, domain.description, domain.region),
+            *(domain.mesh_cidr, EPOCH, domain.reachability),
         )
         if key is not None:
-            self.keys[key] = wanted.meaning, domain_id
-        return Created(domain_id, is_new=True)
+            self.keys[key] = domain.request_hash, domain_id
+        return CreatedDomain(domain_id, is_new=True)
 
     def delete(self, domain_id: UUID, deadline: Deadline) -> None:
         _in_time(deadline, self.fails)
@@ -92,20 +92,20 @@ class FakeNodeRegistry:
     made: int = 0
 
     def register(
-        self, domain_id: UUID, wanted: NewNode, key: str | None, deadline: Deadline
-    ) -> Registered:
+        self, domain_id: UUID, node: NewNode, key: str | None, deadline: Deadline
+    ) -> RegisteredNode:
         _in_time(deadline, self.fails)
         if domain_id not in self.ranges:
             raise DomainNotFound(f"domain_id={domain_id}")
         meant, known = self.keys.get((domain_id, key or ""), (b"", None))
         if known in self.nodes:
-            if meant != wanted.meaning:
+            if meant != node.request_hash:
                 raise IdempotencyKeyConflict("meant otherwise")
             return self._registered(known, is_new=False)
-        found = self._with_key(domain_id, wanted.public_key)
-        node_id = found or self._add(domain_id, wanted.public_key)
+        found = self._with_key(domain_id, node.public_key)
+        node_id = found or self._add(domain_id, node.public_key)
         if key is not None:
-            self.keys[domain_id, key] = wanted.meaning, node_id
+            self.keys[domain_id, key] = node.request_hash, node_id
         return self._registered(node_id, is_new=found is None)
 
     def deregister(self, node_id: UUID, deadline: Deadline) -> None:
@@ -146,9 +146,9 @@ class FakeNodeRegistry:
                 return node_id
         raise PoolExhausted("every address is taken")
 
-    def _registered(self, node_id: UUID, is_new: bool) -> Registered:
+    def _registered(self, node_id: UUID, is_new: bool) -> RegisteredNode:
         domain_id, _, address = self.nodes[node_id]
-        return Registered(node_id, address, self.ranges[domain_id], is_new)
+        return RegisteredNode(node_id, address, self.ranges[domain_id], is_new)
 
 
 @dataclass

@@ -2,9 +2,9 @@
 
 -- name: node_heartbeat
 -- prepare: node_id uuid, client_now timestamptz, max_skew interval, time_offset interval
--- prepare: decided_at text
+-- prepare: last_token text
 -- db/heartbeats.py, PostgresHeartbeats.heartbeat. max_skew is how far the client's clock may be off;
--- time_offset is zero in production; decided_at is the ZedToken of the last permission check.
+-- time_offset is zero in production; last_token is the ZedToken of the last permission check.
 -- One row: the time, whether the clocks agree, whether the heartbeat was written, whether the Node
 -- exists, and the Node's ZedToken.
 -- It writes one column, which no index and no trigger covers (migration 0003): the update stays HOT
@@ -22,7 +22,7 @@ written AS (
     FROM moment AS m
     WHERE n.id = %(node_id)s
         AND m.clocks_agree
-        AND (n.authz_token IS NULL OR n.authz_token = %(decided_at)s)
+        AND (n.authz_token IS NULL OR n.authz_token = %(last_token)s)
     RETURNING n.id
 )
 SELECT

@@ -91,7 +91,7 @@ class SpiceDbChecker:
             self._allowed_at.remove(question)
         return allowed
 
-    def decided_at(self, principal: Principal, relation: str, resource: str) -> str | None:
+    def last_token(self, principal: Principal, relation: str, resource: str) -> str | None:
         """See composer.identity.RelationChecker."""
         question = _question(principal, relation, resource)
         return None if question is None else self._allowed_at.last(question)

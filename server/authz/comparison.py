@@ -86,7 +86,7 @@ class TupleComparison:
             # Another relay may have claimed some of the objects.
             objects = {differing.object for differing in batch}
             for object in sorted(objects & self._ledger.waiting()):
-                self._relay.settle(object, deadline)
+                self._relay.deliver(object, deadline)
 
     def close_parked(self, remaining: Difference) -> int:
         """After a repair: close the parked rows of objects without a difference; how many."""

@@ -46,7 +46,7 @@ class SpiceDbOutboxRelay:
         """Objects that wait for a schema which knows their tuples, and SpiceDB's message."""
         return {object: because for object, (_, because) in self._deferred.items()}
 
-    def settle(self, object: str, deadline: Deadline) -> None:
+    def deliver(self, object: str, deadline: Deadline) -> None:
         """See ``OutboxRelay``; also raises AuthzUnavailable for an object with a parked row,
         because SpiceDB has not accepted that row."""
         with self._outbox.claim(object, deadline) as claim:

@@ -92,5 +92,7 @@ def _sentence(sweep: Sweep) -> str:
 
 
 def _transition(transition: Transition) -> str:
-    before, after = (state or "not yet evaluated" for state in (transition.was, transition.state))
+    before, after = (
+        state or "not yet evaluated" for state in (transition.old_state, transition.new_state)
+    )
     return f"{transition.nodes} {before} -> {after}"

@@ -63,7 +63,7 @@ def change_role(
         changed, roles = _record(parts, role, granted, force)
         deadline = Deadline.after(SECONDS, time.monotonic)
         try:
-            parts.relay.settle(role.object, deadline)
+            parts.relay.deliver(role.object, deadline)
             holds = parts.checker.check_now(
                 role.principal, role.role.permission, role.object, deadline
             )

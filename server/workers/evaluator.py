@@ -92,8 +92,8 @@ def log_sweep(sweep: Sweep) -> None:
 def transition_fields(transition: Transition) -> dict[str, object]:
     """A transition as logs and scripts read it; ``node_ids`` are only some of the Nodes."""
     return {
-        "from": transition.was,
-        "to": transition.state,
+        "from": transition.old_state,
+        "to": transition.new_state,
         "nodes": transition.nodes,
-        "node_ids": list(transition.some),
+        "node_ids": list(transition.example_ids),
     }

@@ -19,7 +19,7 @@ from composer.audit import AuditRecord
 from composer.node_token import NodeToken
 from composer.peers import Peer
 from composer.reachability import ReachabilityPolicy
-from composer.registry import Domain, NodeSummary, Registered
+from composer.registry import Domain, NodeSummary, RegisteredNode
 from server.contract.document import Contract
 from tests.contract.drift_values import Composed, checked_words, enum_complaints, value_complaints
 from tests.contract.pairing import (
@@ -57,7 +57,9 @@ VALUES: dict[str, type | Composed] = {
     "AuditEntry": AuditRecord,
     "NodeSummary": Composed((NodeSummary,), elsewhere=("domain_id",), empty=("name",)),
     "NodeToken": NodeToken,
-    "NodeRegistration": Composed((Registered, NodeToken), elsewhere=("peers",), unsent=("is_new",)),
+    "NodeRegistration": Composed(
+        (RegisteredNode, NodeToken), elsewhere=("peers",), unsent=("is_new",)
+    ),
 }
 # Of no value: `test_drift_answers.py` holds them. `test_allow_lists.py` lets it shrink only.
 PUT_TOGETHER = frozenset(
@@ -138,7 +140,7 @@ def test_every_value_that_a_handler_sends_is_held_against_a_schema() -> None:
     assert unheld_complaints(SENT, VALUES) == []
 
 
-@pytest.mark.parametrize("value", [Registered, NodeSummary, NodeToken, Domain, Peer])
+@pytest.mark.parametrize("value", [RegisteredNode, NodeSummary, NodeToken, Domain, Peer])
 def test_a_value_that_is_sent_and_in_no_pair_is_named(value: type) -> None:
     left = {one: found for one, found in VALUES.items() if value not in _of(found)}
     assert f"{value.__name__} is sent, and no schema" in unheld_complaints(SENT, left)

@@ -32,7 +32,7 @@ STEPS: Mapping[tuple[type, str], tuple[Step | None, Step]] = {
     (PostgresNodeRegistry, "rotate_key"): (Step.ASKED, Step.COMMITTED),
     (TupleWriter, "write"): (Step.CLAIMED, Step.TAKEN),
     (Claim, "drained"): (None, Step.MARKED),
-    (SpiceDbOutboxRelay, "settle"): (None, Step.SETTLED),
+    (SpiceDbOutboxRelay, "deliver"): (None, Step.SETTLED),
 }
 
 

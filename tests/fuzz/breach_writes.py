@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode
 from uuid import UUID
 
 from composer.audit import AuditRow
-from composer.registry import cursor_after
+from composer.registry import node_cursor
 from tests.fuzz.breached_build import Build
 
 
@@ -45,7 +45,7 @@ def cursors_of_any_domain(build: Build) -> None:
         if len(cursor) == 43:  # of two UUIDs
             raw = base64.urlsafe_b64decode(f"{cursor}=")
             domain = UUID(environ["PATH_INFO"].split("/")[3])
-            query["cursor"] = [cursor_after(domain, UUID(bytes=raw[16:]))]
+            query["cursor"] = [node_cursor(domain, UUID(bytes=raw[16:]))]
             environ["QUERY_STRING"] = urlencode(query, doseq=True)
 
     build.rewrite = rewrite

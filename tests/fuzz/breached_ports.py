@@ -49,7 +49,7 @@ class Roles:
     ) -> bool:
         return self.check(principal, relation, resource, deadline)
 
-    def decided_at(self, principal: Principal, relation: str, resource: str) -> str | None:
+    def last_token(self, principal: Principal, relation: str, resource: str) -> str | None:
         return None
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import chain
 from uuid import UUID
 
-from composer.registry import cursor_after
+from composer.registry import node_cursor
 from server.contract.document import OperationContract
 from tests.bodies import JSON, body_now, moment
 from tests.client import bearer
@@ -136,7 +136,7 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
         if name in ("CreateDomain", "RegisterNode"):
             yield case(headers={**own, "Idempotency-Key": "with space"})
         if name == "ListDomainNodes":
-            others = [cursor_after(UUID(one), UUID(int=0)) for one in objects[1:2]]
+            others = [node_cursor(UUID(one), UUID(int=0)) for one in objects[1:2]]
             for query in ("?limit=201", *(f"?cursor={one}" for one in ("nonsense", *others))):
                 yield case(query=query)
     elif status == 401:

@@ -6,7 +6,7 @@ from secrets import token_hex
 from typing import Any, Protocol
 from uuid import UUID
 
-from composer.registry import cursor_after
+from composer.registry import node_cursor
 from tests.bodies import FRESH
 from tests.fuzz.scratch import PUTS, WRITES
 from tests.fuzz.supply import Object, Supply
@@ -76,4 +76,4 @@ class Writing:
                 domain = UUID(given["domain_id"])
             except ValueError:
                 return
-            case.query["cursor"] = cursor_after(domain, UUID(int=0))
+            case.query["cursor"] = node_cursor(domain, UUID(int=0))

@@ -56,8 +56,8 @@ class Elsewhere:
     ) -> bool:
         return self.inner.check_now(principal, relation, self.rename(resource), deadline)
 
-    def decided_at(self, principal: Principal, relation: str, resource: str) -> str | None:
-        return self.inner.decided_at(principal, relation, self.rename(resource))
+    def last_token(self, principal: Principal, relation: str, resource: str) -> str | None:
+        return self.inner.last_token(principal, relation, self.rename(resource))
 
     def rename(self, resource: str) -> str:
         return node_object(UUID(int=UUID(resource.partition(":")[2]).int ^ self.salt))

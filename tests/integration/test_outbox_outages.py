@@ -96,6 +96,6 @@ def test_a_request_that_gives_up_leaves_no_row_in_hand(drained: Following) -> No
     drained.write(node_object(node), *touch(own_tuple(node)))
     drained.spicedb.freeze()
     with pytest.raises(AuthzUnavailable):
-        drained.relay.settle(node_object(node), soon())
+        drained.relay.deliver(node_object(node), soon())
     drained.spicedb.thaw()
     assert drained_in_the_end(drained) == 1

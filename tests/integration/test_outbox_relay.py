@@ -84,7 +84,7 @@ def test_a_relay_drains_what_was_left_and_says_how_much(drained: Following) -> N
 def test_the_token_of_a_nodes_tuples_is_on_the_node_and_on_no_other_row(drained: Following) -> None:
     domain = new_domain(drained.dsn)
     node, other = registered(drained, domain), new_node(drained.dsn, domain)
-    drained.relay.settle(node_object(node), soon())
+    drained.relay.deliver(node_object(node), soon())
     first = token_of(drained.dsn, "nodes", node)
     assert first
     drained.write(node_object(node), *delete(own_tuple(node)))
@@ -97,17 +97,17 @@ def test_the_token_of_a_nodes_tuples_is_on_the_node_and_on_no_other_row(drained:
 def test_the_token_of_a_domains_role_is_on_that_domain_alone(drained: Following) -> None:
     domain, other = new_domain(drained.dsn), new_domain(drained.dsn)
     drained.write(domain_object(domain), *touch((domain_object(domain), "editor", EDITOR)))
-    drained.relay.settle(domain_object(domain), soon())
+    drained.relay.deliver(domain_object(domain), soon())
     assert token_of(drained.dsn, "domains", domain)
     assert token_of(drained.dsn, "domains", other) is None
 
 
-@pytest.mark.parametrize("way", ["settle", "drain"])
+@pytest.mark.parametrize("way", ["deliver", "drain"])
 def test_the_token_of_a_platform_role_is_on_every_domain(drained: Following, way: str) -> None:
     domains = [new_domain(drained.dsn) for _ in range(3)]
     drained.write(PLATFORM, *touch((PLATFORM, "manager", EDITOR)))
-    if way == "settle":
-        drained.relay.settle(PLATFORM, soon())
+    if way == "deliver":
+        drained.relay.deliver(PLATFORM, soon())
     else:
         drained.drain()
     tokens = {token_of(drained.dsn, "domains", one) for one in domains}
@@ -169,7 +169,7 @@ def test_writers_and_relays_at_once_end_as_the_last_row_of_each_object_says(
         mine = own_tuple(node)
         for round in range(15):
             drained.write(node_object(node), *(delete(mine) if round % 2 else touch(mine)))
-            drained.relay.settle(node_object(node), soon())
+            drained.relay.deliver(node_object(node), soon())
 
     with ExitStack() as stack:
         relays = [stack.enter_context(following(drained.dsn, spicedb, 5.0)) for _ in range(2)]
@@ -195,7 +195,7 @@ def test_an_object_in_another_drainers_hand_is_passed_over_and_the_rest_is_not(
         assert drained.drain() == 1
         assert drained.taken() == {own_tuple(free)}
         with pytest.raises(AuthzUnavailable, match="another drainer"):
-            drained.relay.settle(node_object(held), soon())
+            drained.relay.deliver(node_object(held), soon())
     assert drained.drain() == 2
 
 
@@ -224,8 +224,8 @@ def test_a_row_that_spicedb_never_takes_is_parked_loudly_and_blocks_nobody(
     assert (lag.waiting, lag.parked) == (0, 1)
     # Who answers for the object is not told that all is well.
     with pytest.raises(AuthzUnavailable, match="parked"):
-        drained.relay.settle(node_object(sick), soon())
-    drained.relay.settle(node_object(sound), soon())
+        drained.relay.deliver(node_object(sick), soon())
+    drained.relay.deliver(node_object(sound), soon())
 
 
 def test_a_request_that_settles_a_poisoned_row_is_told_and_the_row_is_parked(
@@ -235,7 +235,7 @@ def test_a_request_that_settles_a_poisoned_row_is_told_and_the_row_is_parked(
     write_raw(drained.dsn, sick, POISON[0])
     for _ in range(2):
         with pytest.raises(AuthzUnavailable, match="parked"):
-            drained.relay.settle(sick, soon())
+            drained.relay.deliver(sick, soon())
     assert len(drained.parked) == 1
 
 
@@ -245,7 +245,7 @@ def test_an_object_that_is_gone_has_no_parked_rows_any_more(drained: Following) 
     drained.drain()
     drained.write(sick, purge(sick))
     drained.drain()
-    drained.relay.settle(sick, soon())
+    drained.relay.deliver(sick, soon())
     assert drained.outbox.lag(soon()).parked == 0
 
 
@@ -262,7 +262,7 @@ def test_what_the_schema_does_not_know_yet_waits_and_blocks_only_its_own_object(
     assert waiting(drained.dsn) == [seq, behind]
     assert drained.parked == []
     with pytest.raises(AuthzUnavailable, match="FAILED_PRECONDITION"):
-        drained.relay.settle(node_object(early), soon())
+        drained.relay.deliver(node_object(early), soon())
 
 
 def test_lag_is_the_age_of_the_oldest_waiting_row(drained: Following) -> None:

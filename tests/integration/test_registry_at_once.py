@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from composer.errors import ComposerError, MeshCidrOverlap
-from composer.registry import Created, NewDomain, NewNode, Registered
+from composer.registry import CreatedDomain, NewDomain, NewNode, RegisteredNode
 from tests.factories import DOMAIN, key_bytes
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import (
@@ -48,7 +48,9 @@ def at_once(jobs: list[Callable[[], T]]) -> list[T]:
         return [one.result() for one in [threads.submit(job) for job in jobs]]
 
 
-def registration(made: Registries, number: int, key: str | None = None) -> Callable[[], Registered]:
+def registration(
+    made: Registries, number: int, key: str | None = None
+) -> Callable[[], RegisteredNode]:
     return lambda: made.nodes.register(DOMAIN, NewNode(key_bytes(number)), key, in_time())
 
 
@@ -113,7 +115,7 @@ def test_of_overlapping_domains_created_at_once_one_is_there(hand: Hand, made: R
     assert [one is not None for one in found].count(True) == 1
 
 
-def create_wide(made: Registries, number: int) -> Created | None:
+def create_wide(made: Registries, number: int) -> CreatedDomain | None:
     wanted = NewDomain("x", f"x-{number}", f"10.0.0.0/{8 + number}")
     try:
         return made.domains.create(wanted, None, in_time())

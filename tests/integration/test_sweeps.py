@@ -116,9 +116,9 @@ def test_a_life_in_silence_and_back(ledger: Silences) -> None:
     with ledger.evaluator() as sweep:
         for seconds in (0, 60, 30, 209, 1):
             ledger.forward(seconds)
-            seen.append([(one.was, one.state, one.nodes) for one in sweep().transitions])
+            seen.append([(one.old_state, one.new_state, one.nodes) for one in sweep().transitions])
         ledger.hear(node)
-        seen.append([(one.was, one.state, one.nodes) for one in sweep().transitions])
+        seen.append([(one.old_state, one.new_state, one.nodes) for one in sweep().transitions])
     assert seen == [
         [("", "healthy", 1)],
         [],
@@ -183,7 +183,7 @@ def test_a_transition_names_a_few_of_its_nodes(ledger: Silences) -> None:
     nodes = {str(ledger.node(0)) for _ in range(12)}
     with ledger.evaluator() as sweep:
         (one,) = sweep().transitions
-    assert (one.nodes, len(set(one.some)), set(one.some) <= nodes) == (12, 10, True)
+    assert (one.nodes, len(set(one.example_ids)), set(one.example_ids) <= nodes) == (12, 10, True)
 
 
 @pytest.mark.parametrize("seed", range(6))

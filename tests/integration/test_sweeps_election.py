@@ -292,7 +292,9 @@ def test_heartbeats_while_sweeps_go_on_are_all_kept_and_never_judged_wrongly(
         sweeps = 0
         while not all(one.done() for one in speaking):
             moved = sweep().transitions
-            wrong += [one for one in moved if (one.was, one.state) != ("stale", "healthy")]
+            wrong += [
+                one for one in moved if (one.old_state, one.new_state) != ("stale", "healthy")
+            ]
             sweeps += 1
         for one in speaking:
             one.result()

@@ -90,12 +90,12 @@ class HeartbeatSinkSuite:
         with pytest.raises(ClockSkew):
             beat(facts, far)
 
-    @pytest.mark.parametrize("decided_at", [None, "an earlier one"])
+    @pytest.mark.parametrize("last_token", [None, "an earlier one"])
     def test_a_token_that_was_not_decided_at_is_told_and_nothing_is_noted(
-        self, facts: HeartbeatFacts, decided_at: str | None
+        self, facts: HeartbeatFacts, last_token: str | None
     ) -> None:
         facts.carry(NODE, "later")
-        heard = facts.sink.heartbeat(NODE, facts.now(), decided_at, in_time())
+        heard = facts.sink.heartbeat(NODE, facts.now(), last_token, in_time())
         assert (heard, facts.heard(NODE)) == (HeartbeatResult(None, "later"), None)
 
     def test_a_token_that_was_decided_at_is_as_good_as_none(self, facts: HeartbeatFacts) -> None:

@@ -15,7 +15,7 @@ from composer.errors import (
     PoolExhausted,
     PublicKeyInUse,
 )
-from composer.registry import NewNode, NodeRegistry, Registered
+from composer.registry import NewNode, NodeRegistry, RegisteredNode
 from tests.factories import DOMAIN, key_bytes, node_id
 from tests.ports.deadlines import expired, in_time
 
@@ -54,7 +54,7 @@ class NodeRegistrySuite:
     def facts(self) -> NodeRegistryFacts:
         raise NotImplementedError
 
-    def add(self, facts: NodeRegistryFacts, number: int, domain: UUID = DOMAIN) -> Registered:
+    def add(self, facts: NodeRegistryFacts, number: int, domain: UUID = DOMAIN) -> RegisteredNode:
         return facts.registry.register(domain, wanted(number), None, in_time())
 
     def test_nodes_get_the_lowest_free_addresses(self, facts: NodeRegistryFacts) -> None:

@@ -55,20 +55,20 @@ class OutboxRelaySuite:
 
     def test_what_was_written_is_taken(self, facts: OutboxFacts) -> None:
         facts.write(NODE, *touch(AGENT, HOME))
-        facts.relay.settle(NODE, in_time())
+        facts.relay.deliver(NODE, in_time())
         assert facts.taken() == {AGENT, HOME}
 
     def test_rows_are_taken_in_the_order_they_were_written_in(self, facts: OutboxFacts) -> None:
         facts.write(NODE, *touch(AGENT, HOME))
         facts.write(NODE, purge(NODE))
         facts.write(NODE, *touch(HOME))
-        facts.relay.settle(NODE, in_time())
+        facts.relay.deliver(NODE, in_time())
         assert facts.taken() == {HOME}
 
     def test_a_tuple_taken_back_is_gone_and_the_others_stay(self, facts: OutboxFacts) -> None:
         facts.write(NODE, *touch(AGENT, HOME))
         facts.write(NODE, ("delete", *AGENT))
-        facts.relay.settle(NODE, in_time())
+        facts.relay.deliver(NODE, in_time())
         assert facts.taken() == {HOME}
 
     def test_a_purge_leaves_other_objects_alone(self, facts: OutboxFacts) -> None:
@@ -76,37 +76,37 @@ class OutboxRelaySuite:
         facts.write(NODE, *touch(AGENT))
         facts.write(NODE, purge(NODE))
         for one in (OTHER, NODE):
-            facts.relay.settle(one, in_time())
+            facts.relay.deliver(one, in_time())
         assert facts.taken() == {(OTHER, "agent", OTHER)}
 
     def test_what_is_about_another_object_need_not_be_taken(self, facts: OutboxFacts) -> None:
         facts.write(NODE, *touch(AGENT))
-        facts.relay.settle(OTHER, in_time())
-        facts.relay.settle(NODE, in_time())
+        facts.relay.deliver(OTHER, in_time())
+        facts.relay.deliver(NODE, in_time())
         assert AGENT in facts.taken()
 
     def test_settling_again_changes_nothing(self, facts: OutboxFacts) -> None:
         facts.write(NODE, *touch(AGENT))
         for _ in range(3):
-            facts.relay.settle(NODE, in_time())
+            facts.relay.deliver(NODE, in_time())
         assert facts.taken() == {AGENT}
 
     def test_an_object_of_which_nothing_waits_is_no_error(self, facts: OutboxFacts) -> None:
-        facts.relay.settle(NODE, in_time())
+        facts.relay.deliver(NODE, in_time())
         assert facts.taken() == set()
 
     def test_what_spicedb_does_not_take_goes_on_waiting(self, facts: OutboxFacts) -> None:
         facts.write(NODE, *touch(AGENT, HOME))
         facts.spicedb_goes_away()
         with pytest.raises(AuthzUnavailable):
-            facts.relay.settle(NODE, in_time())
+            facts.relay.deliver(NODE, in_time())
         facts.spicedb_comes_back()
-        facts.relay.settle(NODE, in_time())
+        facts.relay.deliver(NODE, in_time())
         assert facts.taken() == {AGENT, HOME}
 
     def test_without_time_left_nothing_is_said_to_be_taken(self, facts: OutboxFacts) -> None:
         facts.write(NODE, *touch(AGENT))
         with pytest.raises((AuthzUnavailable, DatastoreUnavailable)):
-            facts.relay.settle(NODE, expired())
-        facts.relay.settle(NODE, in_time())
+            facts.relay.deliver(NODE, expired())
+        facts.relay.deliver(NODE, in_time())
         assert facts.taken() == {AGENT}

@@ -118,12 +118,12 @@ class RelationCheckerSuite:
     ) -> None:
         question = (agent_of(1), AGENT, node_object(node_id(1)))
         granted = facts.grant(agent_of(1), node_id(1))
-        assert facts.checker.decided_at(*question) is None
+        assert facts.checker.last_token(*question) is None
         self.ask_at(facts, agent_of(1), node_id(1), granted)
-        assert facts.checker.decided_at(*question) == granted
+        assert facts.checker.last_token(*question) == granted
         revoked = facts.revoke(agent_of(1), node_id(1))
         self.ask_at(facts, agent_of(1), node_id(1), revoked)
-        assert facts.checker.decided_at(*question) is None
+        assert facts.checker.last_token(*question) is None
 
     def test_a_stranger_is_not_allowed_at_any_token(self, facts: RelationFacts) -> None:
         token = facts.grant(agent_of(1), node_id(1))

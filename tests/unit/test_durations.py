@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from composer.durations import duration, duration_text
+from composer.durations import format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ from composer.durations import duration, duration_text
     ],
 )
 def test_a_duration_is_read_and_printed(text: str, seconds: float, printed: str) -> None:
-    assert duration(text) == timedelta(seconds=seconds)
-    assert duration_text(duration(text)) == printed
+    assert parse_duration(text) == timedelta(seconds=seconds)
+    assert format_duration(parse_duration(text)) == printed
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_a_duration_is_read_and_printed(text: str, seconds: float, printed: str)
 )
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        duration(text)
+        parse_duration(text)

@@ -10,7 +10,7 @@ import pytest
 from composer.errors import AuthzUnavailable
 from composer.identity import node_object
 from composer.node_token import NodeToken
-from composer.registry import Registered
+from composer.registry import RegisteredNode
 from handlers.wire import EncodedPeers
 from handlers.wire_registry import registration_body
 from tests.bodies import JSON
@@ -56,7 +56,7 @@ def test_a_registration_is_settled_before_it_is_answered_and_carries_a_token() -
 
 def test_of_a_registration_only_the_peers_are_worth_remembering() -> None:
     """The validator keeps what it has found valid: a token is not to stay there."""
-    node = Registered(node_id(9), "10.42.0.9", "10.42.0.0/16", is_new=True)
+    node = RegisteredNode(node_id(9), "10.42.0.9", "10.42.0.0/16", is_new=True)
     token = NodeToken("a.b.c", EPOCH)
     body = registration_body(node, EncodedPeers(b"[]", {}, b""), token)
     assert [block.name for block in body.blocks if block.is_cacheable] == ["peers"]

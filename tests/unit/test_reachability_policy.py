@@ -9,9 +9,9 @@ import pytest
 from composer.errors import InvalidReachabilityPolicy
 from composer.reachability import (
     DEFAULT_POLICY,
-    LONGEST,
+    MAX_DURATION,
+    MIN_INTERVAL,
     PAUSE_AFTER,
-    SHORTEST_INTERVAL,
     ReachabilityPolicy,
     reachability_policy,
 )
@@ -59,6 +59,6 @@ def test_a_policy_that_contradicts_itself_is_refused(
 
 
 def test_no_policy_makes_a_node_worse_for_heartbeats_missed_in_an_unnoticed_pause() -> None:
-    shortest_stale = 3 * SHORTEST_INTERVAL
-    assert shortest_stale - SHORTEST_INTERVAL >= PAUSE_AFTER
-    assert shortest_stale < LONGEST
+    shortest_stale = 3 * MIN_INTERVAL
+    assert shortest_stale - MIN_INTERVAL >= PAUSE_AFTER
+    assert shortest_stale < MAX_DURATION

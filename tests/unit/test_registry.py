@@ -10,9 +10,9 @@ import pytest
 from composer.registry import (
     NewDomain,
     NewNode,
-    cursor_after,
     mesh_range,
-    position,
+    node_cursor,
+    node_of_cursor,
     wireguard_key,
 )
 from tests.factories import DOMAIN, key_bytes, node_id
@@ -75,18 +75,18 @@ def test_requests_mean_the_same_only_where_all_of_it_is_the_same() -> None:
         for name in ("name", "slug", "mesh_cidr", "description", "region")
     ]
     moved = NewDomain("a", "b", "10.0.0.0/8", "eu", None)
-    assert len({one.meaning for one in (domain, moved, *others)}) == 7
-    assert domain.meaning == replace(domain).meaning
+    assert len({one.request_hash for one in (domain, moved, *others)}) == 7
+    assert domain.request_hash == replace(domain).request_hash
     nodes = [NewNode(key_bytes(1)), NewNode(key_bytes(2)), NewNode(key_bytes(1), "x")]
-    assert len({one.meaning for one in nodes}) == 3
+    assert len({one.request_hash for one in nodes}) == 3
 
 
 def test_a_cursor_leads_back_to_its_node_and_in_its_domain_only() -> None:
-    cursor = cursor_after(DOMAIN, node_id(1))
-    assert position(cursor, DOMAIN) == node_id(1)
+    cursor = node_cursor(DOMAIN, node_id(1))
+    assert node_of_cursor(cursor, DOMAIN) == node_id(1)
     for wrong in (
         *("", "x", cursor[:-1], cursor + "A", cursor[:-1] + "é", "!" * 43, cursor + "="),
-        cursor_after(node_id(2), node_id(1)),
+        node_cursor(node_id(2), node_id(1)),
     ):
         with pytest.raises(ValueError):
-            position(wrong, DOMAIN)
+            node_of_cursor(wrong, DOMAIN)

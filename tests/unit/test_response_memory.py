@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from composer.node_token import NodeToken
-from composer.registry import Registered
+from composer.registry import RegisteredNode
 from handlers.wire import Block, SnapshotBody, SnapshotWire, json_bytes
 from handlers.wire_registry import registration_body
 from server.contract.document import Contract
@@ -133,7 +133,7 @@ def test_a_block_is_known_under_the_schema_it_was_held_against_only() -> None:
     validator, wire = ResponseValidator(Contract(strict)), SnapshotWire()
     whole = snapshot(9, rows=[peer_row(1)])
     assert validator.breach(pulled(wire.encode(whole))) is None
-    node = Registered(node_id(9), "10.42.0.9", "10.42.0.0/16", is_new=True)
+    node = RegisteredNode(node_id(9), "10.42.0.9", "10.42.0.0/16", is_new=True)
     body = registration_body(node, wire.domain(whole.peers.domain), NodeToken("a.b.c", EPOCH))
     headers = {"cache-control": "no-store", "x-correlation-id": "x"}
     made = Outgoing("RegisterNode", 201, "application/json", headers, body.to_bytes(), body)

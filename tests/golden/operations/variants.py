@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from composer.identity import NIL
-from composer.registry import NewDomain, NewNode, cursor_after
+from composer.registry import NewDomain, NewNode, node_cursor
 from tests.factories import DOMAIN, key_bytes, node_id
 from tests.golden.operations.callers import EVERY_CALLER
 from tests.golden.operations.service import NODE_TOKEN
@@ -304,7 +304,7 @@ def _new_domain(name: str) -> NewDomain:
 
 def _created_before(wanted: NewDomain) -> Arrange:
     def arrange(service: FakeService) -> None:
-        service.domain_registry.keys["once"] = wanted.meaning, DOMAIN
+        service.domain_registry.keys["once"] = wanted.request_hash, DOMAIN
 
     return arrange
 
@@ -333,13 +333,13 @@ def _node_list() -> Iterator[Variant]:
     request = Request("GET", f"{IN_DOMAIN}/nodes")
     yield from _of_domain(request)
     yield from _pages(request)
-    after_first = cursor_after(DOMAIN, node_id(1))
+    after_first = node_cursor(DOMAIN, node_id(1))
     yield request.but("cursor: the next page", query=f"limit=1&cursor={after_first}")
     yield request.but("cursor: of another Domain", query=f"cursor={_foreign_cursor()}")
 
 
 def _foreign_cursor() -> str:
-    return cursor_after(OTHER_DOMAIN, node_id(1))
+    return node_cursor(OTHER_DOMAIN, node_id(1))
 
 
 def _pages(request: Request) -> Iterator[Variant]:
@@ -364,7 +364,7 @@ def _registration() -> Iterator[Variant]:
 
 def _registered_before(wanted: NewNode) -> Arrange:
     def arrange(service: FakeService) -> None:
-        service.registry.keys[DOMAIN, "once"] = wanted.meaning, node_id(2)
+        service.registry.keys[DOMAIN, "once"] = wanted.request_hash, node_id(2)
 
     return arrange
 
