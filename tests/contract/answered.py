@@ -92,28 +92,28 @@ def pulled(service: FakeService) -> None:
 
 def verdicts(service: FakeService) -> None:
     for state in ("healthy", "stale", "unreachable", ""):
-        service.verdicts.rows[node_id(1)] = ReachabilityRow(state, EPOCH, EPOCH)
+        service.reachability.rows[node_id(1)] = ReachabilityRow(state, EPOCH, EPOCH)
         service.ask(f"{NODE}/reachability", 1)
 
 
 def domains(service: FakeService) -> None:
     """As the service makes them, and as a hand may have put one into the ledger."""
-    row = service.domain_rows.rows[DOMAIN]
+    row = service.domain_reader.rows[DOMAIN]
     bare = replace(row, slug=None, description=None, region=None, mesh_cidr=None)
     for one in (bare, replace(row, description="Presses.", region="eu")):
-        service.domain_rows.rows[DOMAIN] = one
+        service.domain_reader.rows[DOMAIN] = one
         service.ask(IN_DOMAIN, 1)
 
 
 def nodes(service: FakeService) -> None:
-    service.listed.put(DOMAIN, node_id(1), "10.42.0.1")
-    service.listed.given[DOMAIN].append(NodeSummary(node_id(2), "press", None, EPOCH))
+    service.domain_nodes.put(DOMAIN, node_id(1), "10.42.0.1")
+    service.domain_nodes.given[DOMAIN].append(NodeSummary(node_id(2), "press", None, EPOCH))
     for limit in (1, 2):
         service.ask(f"{IN_DOMAIN}/nodes", 1, query_string={"limit": limit})
 
 
 def trail(service: FakeService) -> None:
-    service.trail.rows[DOMAIN] = [record(1), record(2, digest=None)]
+    service.domain_audit.rows[DOMAIN] = [record(1), record(2, digest=None)]
     for limit in (1, 2):
         service.ask(f"{IN_DOMAIN}/audit", 1, query_string={"limit": limit})
 

@@ -25,7 +25,7 @@ def entries_kept(build: Build) -> None:
 
 
 def nodes_kept(build: Build) -> None:
-    build.registry.deregister = lambda *arguments: None  # type: ignore[method-assign]
+    build.node_registry.deregister = lambda *arguments: None  # type: ignore[method-assign]
 
 
 def another_nodes_token(build: Build) -> None:

@@ -59,7 +59,7 @@ class Build:
         full = [make.node_id(number) for number in (40, 41)]
         self.ids = [str(one) for one in ids]
         self.scratch = _scratch(scratch)
-        self.registry = FakeNodeRegistry(
+        self.node_registry = FakeNodeRegistry(
             {make.DOMAIN: "10.42.0.0/16", HOME: "10.43.0.0/16", FULL: FULL_RANGE},
             nodes={
                 one: (domain, make.key_bytes(number), f"{network}.{number + 1}")
@@ -76,16 +76,16 @@ class Build:
         )
         others = (make.DOMAIN, HOME, FULL, *SPARE)
         bare = replace(documented, slug=None, mesh_cidr=None)
-        self.domain_rows = FakeDomainReader(
+        self.domain_reader = FakeDomainReader(
             {DOCUMENTED: documented, **{one: replace(bare, id=one) for one in others}}
         )
-        self.domain_registry = FakeDomainRegistry(self.domain_rows, {make.DOMAIN, HOME, FULL})
+        self.domain_registry = FakeDomainRegistry(self.domain_reader, {make.DOMAIN, HOME, FULL})
         self.sink = FakeAuditSink()
         self.relations = Roles()
-        self.nodes, self.domains = Nodes(self.registry), Domains(self.domain_rows)
-        self.ledger = self.listed = Ledgers(
-            self.registry,
-            self.domain_rows,
+        self.nodes, self.domains = Nodes(self.node_registry), Domains(self.domain_reader)
+        self.ledger = self.domain_nodes = Ledgers(
+            self.node_registry,
+            self.domain_reader,
             {
                 "rule_sets": (make.rule_set(1, make.ALLOW_HTTPS),),
                 "bridge_rows": make.bridge_rows(assignments=(make.assignment(2),)),
@@ -93,7 +93,7 @@ class Build:
             },
         )
         self.heartbeats = FakeHeartbeatSink({*ids}, datetime.now(UTC))
-        self.verdicts = FakeReachabilityRepo(
+        self.reachability = FakeReachabilityRepo(
             dict.fromkeys(ids, ReachabilityRow("healthy", make.EPOCH, make.EPOCH))
         )
         held = {
@@ -102,9 +102,9 @@ class Build:
             for kind in KINDS
             for key in self.scratch.held[:number]
         }
-        known = {one: row[0] for one, row in self.registry.nodes.items()}
+        known = {one: row[0] for one, row in self.node_registry.nodes.items()}
         self.entries = FakeEntryStore(known, quota=QUOTA, rows=held)
-        self.trail, self.mint = FakeDomainAuditReader(), PlainMint()
+        self.domain_audit, self.mint = FakeDomainAuditReader(), PlainMint()
         self.outbox, self.published = FakeOutboxRelay(), FakePublishedKeys()
         self.health = FakeHealthProbe([HealthCheck("postgres", "ok", "answers")])
         self.authenticate: Callable[[list[str]], Principal | None] = by_token
@@ -123,8 +123,8 @@ class Build:
     def in_state(self, service: str) -> Iterator[bool]:
         """As a directed case wants it; False where this build has no such state."""
         sound = self.health.given
-        postgres = (self.nodes, self.domains, self.ledger, self.registry, self.domain_registry)
-        stores = (*postgres, self.domain_rows, self.entries, self.verdicts, self.trail)
+        postgres = (self.nodes, self.domains, self.ledger, self.node_registry, self.domain_registry)
+        stores = (*postgres, self.domain_reader, self.entries, self.reachability, self.domain_audit)
         written = (*stores, self.heartbeats)
         failing: dict[str, tuple[tuple[Any, ...], Exception]] = {
             cases.NO_POSTGRES: (written, DatastoreUnavailable("refused")),
@@ -138,7 +138,7 @@ class Build:
             self.health.given = DOWN
         self.bare = service == cases.UNPROVISIONED
         try:
-            yield service != cases.FAULTY
+            yield service not in (cases.FAULTY, cases.OVERLOADED)
         finally:
             self.bare, self.health.given = False, sound
             for part in parts:
@@ -163,7 +163,7 @@ class Build:
             domain_ids=[str(DOCUMENTED), str(make.DOMAIN)],
             etags=etags,
             scratch=self.scratch,
-            kept=[str(one) for one in (*self.registry.nodes, *self.domain_rows.rows)],
+            kept=[str(one) for one in (*self.node_registry.nodes, *self.domain_reader.rows)],
         )
 
 

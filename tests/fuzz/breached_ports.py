@@ -60,7 +60,7 @@ class Ledgers:
     A Node's blocks but for its peers are ``blocks``, whoever it is.
     """
 
-    registry: FakeNodeRegistry
+    node_registry: FakeNodeRegistry
     reader: FakeDomainReader
     blocks: dict[str, Any] = field(default_factory=dict)
     fails: Exception | None = None
@@ -84,7 +84,7 @@ class Ledgers:
     def _rows(self, domain_id: UUID) -> tuple[PeerRow, ...]:
         return tuple(
             PeerRow(one, address, key)
-            for one, (domain, key, address) in sorted(self.registry.nodes.items())
+            for one, (domain, key, address) in sorted(self.node_registry.nodes.items())
             if domain == domain_id
         )
 
@@ -97,15 +97,15 @@ class Ledgers:
 class Nodes:
     """Gate 3."""
 
-    registry: FakeNodeRegistry
+    node_registry: FakeNodeRegistry
     fails: Exception | None = None
 
     def get_by_id(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
         if self.fails is not None:
             raise self.fails
-        if node_id not in self.registry.nodes:
+        if node_id not in self.node_registry.nodes:
             raise NodeNotFound(f"node_id={node_id}")
-        return AddressedNode(node_id, self.registry.nodes[node_id][0], None)
+        return AddressedNode(node_id, self.node_registry.nodes[node_id][0], None)
 
 
 @dataclass

@@ -75,7 +75,8 @@ def provisioned() -> Wsgi:
     """Wired as server/wiring.py does; putting it together takes longer than asking it it all."""
     held, metrics = RequestAudit(), Metrics()
     snapshots = SnapshotComposer(STAGE.ledger, FakeDropReporter())
-    ports = Ports(_service(STAGE.health, metrics), ledger_ports(STAGE, snapshots, held))
+    ledger = ledger_ports(STAGE, snapshots=snapshots, audit=held)
+    ports = Ports(_service(STAGE.health, metrics), ledger)
     app: Wsgi = build_app(
         CONTRACT,
         BoundOperations(OPERATIONS, ports),

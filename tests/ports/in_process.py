@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from unittest import mock
@@ -115,15 +114,15 @@ class FakeService:
         roles |= {(first, "domain-edit", f"node:{node_id(n)}") for n in (1, 2, 3)}
         roles |= {(first, "manage", PLATFORM), (first, "auditor", f"domain:{DOMAIN}")}
         self.relations = FakeRelationChecker(agents | roles)
-        self.trail = FakeDomainAuditReader()
+        self.domain_audit = FakeDomainAuditReader()
         self.domains = FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)})
-        self.domain_rows = FakeDomainReader({DOMAIN: DOMAIN_ROW})
+        self.domain_reader = FakeDomainReader({DOMAIN: DOMAIN_ROW})
         self.nodes = FakeNodeRepo({node_id(n): addressed(n) for n in (1, 2, 3)})
         self.ledger = FakeLedger.of(DOMAIN, rows)
         self.drops = FakeDropReporter()
         self.audit = FakeAuditSink()
         self.heartbeats = FakeHeartbeatSink({node_id(n) for n in (1, 2, 3)}, datetime.now(UTC))
-        self.verdicts = FakeReachabilityRepo(
+        self.reachability = FakeReachabilityRepo(
             {node_id(n): ReachabilityRow("healthy", EPOCH, EPOCH) for n in (1, 2, 3)}
         )
         held = {(node_id(1), kind, ENTRY_KEY): entry(kind, ENTRY_KEY) for kind in KINDS}
@@ -132,9 +131,9 @@ class FakeService:
         self.published = FakePublishedKeys()
         self.mint = FakeTokenMint() if has_signing_key else None
         self.outbox = FakeOutboxRelay()
-        self.listed = FakeDomainNodes()
-        self.domain_registry = FakeDomainRegistry(self.domain_rows)
-        self.registry = FakeNodeRegistry(
+        self.domain_nodes = FakeDomainNodes()
+        self.domain_registry = FakeDomainRegistry(self.domain_reader)
+        self.node_registry = FakeNodeRegistry(
             {DOMAIN: "10.42.0.0/16"},
             nodes={row.node_id: (DOMAIN, row.public_key or b"", row.mesh_ip or "") for row in rows},
             told=self.ledger.add,
@@ -149,7 +148,7 @@ class FakeService:
             keys=self.published,
         )
         snapshots = SnapshotComposer(self.ledger, self.drops)
-        ledger = replace(ledger_ports(self, snapshots, RequestAudit()), **ports)
+        ledger = ledger_ports(self, **{"snapshots": snapshots, "audit": RequestAudit()} | ports)
         bound = BoundOperations(
             {**OPERATIONS, **(operations or {})}, Ports(meta, ledger if provisioned else None)
         )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
-from composer.audit import AuditSink
-from composer.snapshot_composer import SnapshotProvider
 from handlers.operation import LedgerPorts
 from tests.fakes import (
     FakeAuditSink,
@@ -24,25 +23,10 @@ from tests.fakes import (
 from tests.registry_fakes import FakeDomainNodes, FakeDomainRegistry, FakeNodeRegistry
 
 
-def ledger_ports(parts: Any, snapshots: SnapshotProvider, audit: AuditSink) -> LedgerPorts:
-    """``parts`` has the fakes under the names they have in ``in_process.py``."""
-    return LedgerPorts(
-        relations=parts.relations,
-        nodes=parts.nodes,
-        domains=parts.domains,
-        snapshots=snapshots,
-        heartbeats=parts.heartbeats,
-        reachability=parts.verdicts,
-        entries=parts.entries,
-        domain_reader=parts.domain_rows,
-        domain_nodes=parts.listed,
-        domain_registry=parts.domain_registry,
-        node_registry=parts.registry,
-        outbox=parts.outbox,
-        domain_audit=parts.trail,
-        audit=audit,
-        mint=parts.mint,
-    )
+def ledger_ports(parts: Any, **ports: Any) -> LedgerPorts:
+    """``parts`` has a fake under the name of each port that is not among ``ports``."""
+    names = {port.name for port in fields(LedgerPorts)} - {"wire", *ports}
+    return LedgerPorts(**{name: getattr(parts, name) for name in names}, **ports)
 
 
 def fake_ports(**ports: Any) -> LedgerPorts:

@@ -47,11 +47,13 @@ class Arranged:
 
     def __init__(self, rows: int = 3) -> None:
         self.relations = FakeRelationChecker({("user:ann", "auditor", domain_object(DOMAIN))})
-        self.trail = FakeDomainAuditReader({DOMAIN: [record(10 * n) for n in range(1, rows + 1)]})
+        self.domain_audit = FakeDomainAuditReader(
+            {DOMAIN: [record(10 * n) for n in range(1, rows + 1)]}
+        )
         self.ports = fake_ports(
             relations=self.relations,
             domains=FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)}),
-            domain_audit=self.trail,
+            domain_audit=self.domain_audit,
         )
 
     def ask(self, **query: Any) -> Answer:
@@ -70,7 +72,7 @@ class Arranged:
 
 def test_a_row_is_shown_as_it_was_written() -> None:
     arranged = Arranged(0)
-    arranged.trail.rows[DOMAIN] = [
+    arranged.domain_audit.rows[DOMAIN] = [
         record(7, outcome="insufficient_relation", correlation_id="", digest=None),
         record(8),
     ]
@@ -116,7 +118,7 @@ def test_filters_reach_the_reader() -> None:
         datetime(2026, 11, 24, 0, 0, 0, 123456, tzinfo=UTC),
     )
     asked = AuditQuery("r", "o", "s", "b", "c", since, until)
-    assert arranged.trail.calls == [(DOMAIN, asked, 0, 51)]
+    assert arranged.domain_audit.calls == [(DOMAIN, asked, 0, 51)]
 
 
 @pytest.mark.parametrize(
@@ -158,14 +160,14 @@ def test_a_cursor_leads_back_to_its_row(seq: int) -> None:
 def test_what_is_no_cursor_of_ours_is_refused_before_anything_is_asked(cursor: str) -> None:
     arranged = Arranged()
     assert arranged.refusal(cursor=cursor) is INVALID_CURSOR
-    assert (arranged.relations.calls, arranged.trail.calls) == ([], [])
+    assert (arranged.relations.calls, arranged.domain_audit.calls) == ([], [])
 
 
 class TestOverTheContract:
     @pytest.fixture
     def service(self) -> FakeService:
         made = FakeService()
-        made.trail.rows[DOMAIN] = [record(n) for n in range(1, 61)]
+        made.domain_audit.rows[DOMAIN] = [record(n) for n in range(1, 61)]
         return made
 
     def test_a_page_and_the_next(self, service: FakeService) -> None:

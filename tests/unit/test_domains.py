@@ -150,7 +150,7 @@ def test_a_domain_is_deleted_and_settled_but_not_while_it_has_nodes() -> None:
     service.domain_registry.occupied.clear()
     assert service.ask(f"/v1/domains/{DOMAIN}", 1, method="DELETE").status_code == 204
     assert service.outbox.calls == [domain_object(DOMAIN)]
-    assert DOMAIN not in service.domain_rows.rows
+    assert DOMAIN not in service.domain_reader.rows
 
 
 def listed(service: FakeService, query: str = "", domain_id: object = DOMAIN):
@@ -160,13 +160,13 @@ def listed(service: FakeService, query: str = "", domain_id: object = DOMAIN):
 def test_pages_follow_each_other_and_nothing_repeats_while_nodes_come_and_go() -> None:
     service = FakeService()
     for number in (1, 3, 5, 7):
-        service.listed.put(DOMAIN, node_id(number), f"10.42.0.{number}")
+        service.domain_nodes.put(DOMAIN, node_id(number), f"10.42.0.{number}")
     first = listed(service, "limit=2").json
-    service.listed.put(DOMAIN, node_id(2), "10.42.0.2")
-    service.listed.given[DOMAIN] = [
-        one for one in service.listed.given[DOMAIN] if one.id != node_id(3)
+    service.domain_nodes.put(DOMAIN, node_id(2), "10.42.0.2")
+    service.domain_nodes.given[DOMAIN] = [
+        one for one in service.domain_nodes.given[DOMAIN] if one.id != node_id(3)
     ]
-    service.listed.put(DOMAIN, node_id(6), "10.42.0.6")
+    service.domain_nodes.put(DOMAIN, node_id(6), "10.42.0.6")
     second = listed(service, f"limit=9&cursor={first['next_cursor']}").json
     ids = [one["id"] for one in (*first["items"], *second["items"])]
     assert ids == [str(node_id(number)) for number in (1, 3, 5, 6, 7)]
@@ -176,7 +176,7 @@ def test_pages_follow_each_other_and_nothing_repeats_while_nodes_come_and_go() -
 def test_a_page_that_is_exactly_full_is_the_last() -> None:
     service = FakeService()
     for number in (1, 2):
-        service.listed.put(DOMAIN, node_id(number), f"10.42.0.{number}")
+        service.domain_nodes.put(DOMAIN, node_id(number), f"10.42.0.{number}")
     assert "next_cursor" not in listed(service, "limit=2").json
 
 

@@ -81,7 +81,7 @@ def test_spicedb_away_is_a_503_and_the_same_request_finds_the_node() -> None:
     service.outbox.fails = None
     found = register(service, Idempotency_Key="k")
     assert made == [("node.register", "granted", f"node:{found.json['node_id']}")]
-    assert (found.status_code, service.registry.made) == (200, 1)
+    assert (found.status_code, service.node_registry.made) == (200, 1)
     assert service.outbox.calls == [f"node:{found.json['node_id']}"] * 2
 
 
@@ -118,7 +118,7 @@ def test_a_deleted_node_is_gone_and_its_tuples_are_settled() -> None:
     service = FakeService()
     answer = service.ask(NODE, 1, method="DELETE")
     assert (answer.status_code, answer.data) == (204, b"")
-    assert node_id(1) not in service.registry.nodes
+    assert node_id(1) not in service.node_registry.nodes
     assert service.outbox.calls == [node_object(node_id(1))]
     assert rows(service) == [("node.deregister", "granted", node_object(node_id(1)))]
 
@@ -130,5 +130,5 @@ def test_a_node_rotates_its_own_key_and_nobody_elses() -> None:
         (200, {"node_id": str(node_id(1)), "public_key": key(60)})
     ] * 2
     assert rotate(service, 61, who=2).status_code == 403
-    assert service.registry.nodes[node_id(1)][1] == key_bytes(60)
+    assert service.node_registry.nodes[node_id(1)][1] == key_bytes(60)
     assert service.outbox.calls == []

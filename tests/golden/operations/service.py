@@ -29,16 +29,16 @@ PORTS = (
     "relations",
     "nodes",
     "domains",
-    "domain_rows",
-    "trail",
+    "domain_reader",
+    "domain_audit",
     "ledger",
     "drops",
     "heartbeats",
-    "verdicts",
+    "reachability",
     "entries",
-    "listed",
+    "domain_nodes",
     "domain_registry",
-    "registry",
+    "node_registry",
     "outbox",
     "mint",
     "audit",
@@ -89,7 +89,7 @@ def _furnish(service: FakeService) -> None:
         rule_sets=(rule_set(1, ALLOW_HTTPS),),
         entry_rows=(entry("metadata", "rack", "7"),),
     )
-    service.trail.rows = {
+    service.domain_audit.rows = {
         DOMAIN: [
             AuditRecord(seq, EPOCH, relation, outcome, "user:ada", about, "c-1", digest)
             for seq, relation, outcome, about, digest in (
@@ -100,4 +100,4 @@ def _furnish(service: FakeService) -> None:
         ]
     }
     for number in (1, 2, 3):
-        service.listed.put(DOMAIN, node_id(number), f"10.42.0.{number}")
+        service.domain_nodes.put(DOMAIN, node_id(number), f"10.42.0.{number}")

@@ -135,14 +135,14 @@ def _node_gone(service: FakeService) -> None:
     service.nodes.nodes.pop(gone, None)
     service.heartbeats.known.discard(gone)
     service.entries.known.pop(gone, None)
-    service.verdicts.rows.pop(gone, None)
-    service.registry.nodes.pop(gone, None)
+    service.reachability.rows.pop(gone, None)
+    service.node_registry.nodes.pop(gone, None)
 
 
 def _domain_gone(service: FakeService) -> None:
     service.domains.domains.pop(DOMAIN, None)
-    service.domain_rows.rows.pop(DOMAIN, None)
-    service.registry.ranges.pop(DOMAIN, None)
+    service.domain_reader.rows.pop(DOMAIN, None)
+    service.node_registry.ranges.pop(DOMAIN, None)
 
 
 def _json(**members: object) -> bytes:
@@ -364,13 +364,13 @@ def _registration() -> Iterator[Variant]:
 
 def _registered_before(wanted: NewNode) -> Arrange:
     def arrange(service: FakeService) -> None:
-        service.registry.keys[DOMAIN, "once"] = wanted.request_hash, node_id(2)
+        service.node_registry.keys[DOMAIN, "once"] = wanted.request_hash, node_id(2)
 
     return arrange
 
 
 def _no_address(service: FakeService) -> None:
-    service.registry.ranges[DOMAIN] = "10.42.0.0/30"
+    service.node_registry.ranges[DOMAIN] = "10.42.0.0/30"
 
 
 def _audit() -> Iterator[Variant]:

@@ -41,15 +41,15 @@ SOUND = "sound"
 Arrange = Callable[[FakeService], None]
 # The ports behind gate 3 that stand on Postgres.
 LEDGER_PORTS = (
-    "domain_rows",
-    "trail",
+    "domain_reader",
+    "domain_audit",
     "ledger",
     "heartbeats",
-    "verdicts",
+    "reachability",
     "entries",
-    "listed",
+    "domain_nodes",
     "domain_registry",
-    "registry",
+    "node_registry",
 )
 
 
@@ -119,8 +119,8 @@ def _domain_goes_after_the_node_is_read(service: FakeService) -> None:
 def _corrupt_rows(service: FakeService) -> None:
     broken = replace(rule_set(1, ALLOW_HTTPS), fingerprint=b"\0" * 32)
     service.ledger.shown = replace(service.ledger.shown, rule_sets=(broken,))
-    service.verdicts.rows = {node_id(1): ReachabilityRow("lively", EPOCH, EPOCH)}
-    ports = (port for port in LEDGER_PORTS if port not in ("ledger", "verdicts"))
+    service.reachability.rows = {node_id(1): ReachabilityRow("lively", EPOCH, EPOCH)}
+    ports = (port for port in LEDGER_PORTS if port not in ("ledger", "reachability"))
     _fails(CorruptLedger("an odd row"), *ports)(service)
 
 
