@@ -7,37 +7,14 @@
 SELECT pg_advisory_xact_lock(hashtextextended('plexsphere reports of ' || %(node_id)s, 0));
 
 -- name: report_put
--- prepare: node_id uuid, domain_id uuid, key text, value text, workload_tag text, quota integer
+-- prepare: node_id uuid, domain_id uuid, kind text, key text, value text, workload_tag text
+-- prepare: quota integer
 -- first: lock_reports
--- db/entries.py, PostgresEntries.put, for a report. quota is how many reports a Node may have.
--- One row: the time of writing, whether the Node exists, whether there is room.
--- FOR KEY SHARE is the lock that the foreign key takes: it waits for a transaction that deletes the
--- Node, and does not wait for heartbeats.
--- Indexes: nodes_pkey, node_state_entries_pkey.
-WITH node AS MATERIALIZED (
-    SELECT n.id
-    FROM plexsphere.nodes AS n
-    WHERE n.id = %(node_id)s
-        AND n.domain_id = %(domain_id)s
-    FOR KEY SHARE
-),
-existing AS (
-    SELECT count(*) < %(quota)s OR bool_or(e.key = %(key)s) AS fits
-    FROM plexsphere.node_state_entries AS e
-    WHERE e.node_id = %(node_id)s
-        AND e.kind = 'report'
-),
-written AS (
-    INSERT INTO plexsphere.node_state_entries AS e (node_id, kind, key, value, workload_tag)
-    SELECT n.id, 'report', %(key)s, %(value)s, %(workload_tag)s
-    FROM node AS n
-    JOIN existing AS x ON x.fits
-    ON CONFLICT (node_id, kind, key) DO UPDATE
-    SET value = EXCLUDED.value,
-        workload_tag = EXCLUDED.workload_tag,
-        updated_at = EXCLUDED.updated_at
-    WHERE (e.value, e.workload_tag) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.workload_tag)
-)
+-- db/entries.py, PostgresEntries.put, for a report. quota is how many entries of one kind a Node may
+-- have. One row: the time of writing, whether the Node exists, whether there is room.
+-- Indexes: nodes_by_domain, node_state_entries_pkey.
+WITH
+-- include: written_entry
 SELECT
     statement_timestamp(),
     EXISTS (SELECT FROM node),
@@ -45,26 +22,14 @@ SELECT
 FROM existing AS x;
 
 -- name: report_remove
--- prepare: node_id uuid, domain_id uuid, key text
+-- prepare: node_id uuid, domain_id uuid, kind text, key text
 -- db/entries.py, PostgresEntries.remove, for a report.
 -- One row: whether the Node exists, whether the report existed.
--- Indexes: nodes_pkey, node_state_entries_pkey.
-WITH removed AS (
-    DELETE FROM plexsphere.node_state_entries AS e
-    USING plexsphere.nodes AS n
-    WHERE n.id = %(node_id)s
-        AND n.domain_id = %(domain_id)s
-        AND e.node_id = n.id
-        AND e.kind = 'report'
-        AND e.key = %(key)s
-    RETURNING e.node_id
-)
+-- Indexes: nodes_by_domain, node_state_entries_pkey.
+WITH
+-- include: removed_entry
 SELECT
-    EXISTS (
-        SELECT FROM plexsphere.nodes AS n
-        WHERE n.id = %(node_id)s
-            AND n.domain_id = %(domain_id)s
-    ),
+    EXISTS (SELECT FROM node),
     EXISTS (SELECT FROM removed);
 
 -- name: lock_domain
@@ -81,34 +46,12 @@ FOR NO KEY UPDATE;
 -- prepare: node_id uuid, domain_id uuid, kind text, key text, value text, workload_tag text
 -- prepare: quota integer
 -- first: lock_domain
--- db/entries.py, PostgresEntries.put, for metadata and data. As report_put; quota is how many entries
--- of one kind a Node may have. A change writes an event that holds the whole entry.
--- Indexes: nodes_pkey, node_state_entries_pkey.
-WITH node AS MATERIALIZED (
-    SELECT n.id
-    FROM plexsphere.nodes AS n
-    WHERE n.id = %(node_id)s
-        AND n.domain_id = %(domain_id)s
-    FOR KEY SHARE
-),
-existing AS (
-    SELECT count(*) < %(quota)s OR bool_or(e.key = %(key)s) AS fits
-    FROM plexsphere.node_state_entries AS e
-    WHERE e.node_id = %(node_id)s
-        AND e.kind = %(kind)s
-),
-written AS (
-    INSERT INTO plexsphere.node_state_entries AS e (node_id, kind, key, value, workload_tag)
-    SELECT n.id, %(kind)s, %(key)s, %(value)s, %(workload_tag)s
-    FROM node AS n
-    JOIN existing AS x ON x.fits
-    ON CONFLICT (node_id, kind, key) DO UPDATE
-    SET value = EXCLUDED.value,
-        workload_tag = EXCLUDED.workload_tag,
-        updated_at = EXCLUDED.updated_at
-    WHERE (e.value, e.workload_tag) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.workload_tag)
-    RETURNING e.node_id
-),
+-- db/entries.py, PostgresEntries.put, for metadata and data. As report_put, and a change writes an
+-- event that holds the whole entry.
+-- Indexes: nodes_by_domain, node_state_entries_pkey.
+WITH
+-- include: written_entry
+,
 event AS (
     INSERT INTO plexsphere.outbox (domain_id, type, object, payload, drained_at)
     SELECT
@@ -134,19 +77,12 @@ FROM existing AS x;
 -- name: entry_remove
 -- prepare: node_id uuid, domain_id uuid, kind text, key text
 -- first: lock_domain
--- db/entries.py, PostgresEntries.remove, for metadata and data. An entry that existed leaves an event.
--- One row: whether the Node exists, whether the entry existed.
--- Indexes: nodes_pkey, node_state_entries_pkey.
-WITH removed AS (
-    DELETE FROM plexsphere.node_state_entries AS e
-    USING plexsphere.nodes AS n
-    WHERE n.id = %(node_id)s
-        AND n.domain_id = %(domain_id)s
-        AND e.node_id = n.id
-        AND e.kind = %(kind)s
-        AND e.key = %(key)s
-    RETURNING e.node_id
-),
+-- db/entries.py, PostgresEntries.remove, for metadata and data. As report_remove, and an entry that
+-- existed leaves an event.
+-- Indexes: nodes_by_domain, node_state_entries_pkey.
+WITH
+-- include: removed_entry
+,
 event AS (
     INSERT INTO plexsphere.outbox (domain_id, type, object, payload, drained_at)
     SELECT
@@ -158,9 +94,52 @@ event AS (
     FROM removed AS r
 )
 SELECT
-    EXISTS (
-        SELECT FROM plexsphere.nodes AS n
-        WHERE n.id = %(node_id)s
-            AND n.domain_id = %(domain_id)s
-    ),
+    EXISTS (SELECT FROM node),
     EXISTS (SELECT FROM removed);
+
+-- fragment: written_entry
+-- The Node, whether there is room for the entry, and the entry written where it differs.
+-- FOR KEY SHARE is the lock that the foreign key takes: it waits for a transaction that deletes the
+-- Node, and does not wait for heartbeats.
+node AS MATERIALIZED (
+    SELECT n.id
+    FROM plexsphere.nodes AS n
+    WHERE n.id = %(node_id)s
+        AND n.domain_id = %(domain_id)s
+    FOR KEY SHARE
+),
+existing AS (
+    SELECT count(*) < %(quota)s OR bool_or(e.key = %(key)s) AS fits
+    FROM plexsphere.node_state_entries AS e
+    WHERE e.node_id = %(node_id)s
+        AND e.kind = %(kind)s
+),
+written AS (
+    INSERT INTO plexsphere.node_state_entries AS e (node_id, kind, key, value, workload_tag)
+    SELECT n.id, %(kind)s, %(key)s, %(value)s, %(workload_tag)s
+    FROM node AS n
+    JOIN existing AS x ON x.fits
+    ON CONFLICT (node_id, kind, key) DO UPDATE
+    SET value = EXCLUDED.value,
+        workload_tag = EXCLUDED.workload_tag,
+        updated_at = EXCLUDED.updated_at
+    WHERE (e.value, e.workload_tag) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.workload_tag)
+    RETURNING e.node_id
+)
+
+-- fragment: removed_entry
+-- The Node, and the entry that was removed.
+node AS MATERIALIZED (
+    SELECT n.id
+    FROM plexsphere.nodes AS n
+    WHERE n.id = %(node_id)s
+        AND n.domain_id = %(domain_id)s
+),
+removed AS (
+    DELETE FROM plexsphere.node_state_entries AS e
+    USING node AS n
+    WHERE e.node_id = n.id
+        AND e.kind = %(kind)s
+        AND e.key = %(key)s
+    RETURNING e.node_id
+)
