@@ -5,17 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import Any
 
 # Requests to /wait end when one to /go comes.
 _gone_on = threading.Event()
 _waiting = threading.Semaphore(0)
 _counted: list[str] = []
+_streams: list[Any] = []
+_gone: SimpleQueue[bool] = SimpleQueue()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
     """``/size/N`` has N bytes, ``/wait`` none before ``/go``, ``/parts`` is a stream of three;
-    ``/waiting/N`` is answered when N of them wait.
+    ``/waiting/N`` is answered when N of them wait; ``/hold`` is a stream that ``/say/TEXT`` and
+    ``/flood/BYTES`` write to, ``/end`` ends, and whose client's end ``/leaves`` waits for.
 
     Before ``/wait`` and ``/count`` may stand what makes it another lane's.
     """
@@ -41,6 +45,18 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         _counted.append(path)
     elif path == "/counted":
         body = str(len(_counted)).encode()
+    elif path == "/hold":
+        return _held(environ, start_response)
+    elif path.startswith("/say/"):
+        body = b"".join(b"%d" % one.write(path.removeprefix("/say/").encode()) for one in _streams)
+    elif path.startswith("/flood/"):
+        size = int(path.removeprefix("/flood/"))
+        body = b"".join(b"%d" % one.write(b"x" * size) for one in _streams)
+    elif path == "/end":
+        for one in list(_streams):
+            one.close()
+    elif path == "/leaves":
+        _gone.get(timeout=20)
     elif path == "/since":
         body = f"{time.monotonic() - environ['plexsphere.received']:f}".encode()
     elif path == "/parts":
@@ -48,6 +64,19 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         return _parts()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
+
+
+def _held(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    """An answer that /say goes on with; /leaves is answered when the client of one is gone."""
+
+    def gone() -> None:
+        _streams.remove(stream)
+        _gone.put(True)
+
+    stream = environ["plexsphere.hold"](gone)
+    _streams.append(stream)
+    start_response("200 OK", [("Content-Type", "text/event-stream")])
+    return [b"begun\n"]
 
 
 def _parts() -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import Any
 
 from server.gunicorn.framing import Incoming
+from server.gunicorn.stream import Stream
 
 # What one read takes; a TLS record is smaller.
 READ_BYTES = 65_536
@@ -60,6 +61,7 @@ class Connection:
         self.thread = 0  # which one
         self.source = ""  # what it is counted under; empty where nothing is
         self.request: Any = None
+        self.stream: Stream | None = None  # what an answer goes on with
         self.request_bytes = 0  # of its body
         self.counted = 0  # bytes in the loop's sum of what no thread has read
         self.owed = 0  # bytes in the loop's sum of what clients have not taken

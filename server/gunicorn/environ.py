@@ -2,3 +2,6 @@
 
 # The monotonic moment of the request's last byte, from which deadlines count.
 RECEIVED = "plexsphere.received"
+# Called with a function, it makes a Stream (stream.py): the answer goes on after its handler has
+# returned, and the function is called when the client is gone.
+HOLD = "plexsphere.hold"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import selectors
 import socket
@@ -31,6 +32,8 @@ SWEEP_SECONDS = 0.25
 ACCEPT_BATCH = 4
 # How long nobody is let in after the process or the machine ran out of descriptors.
 ACCEPT_PAUSE_SECONDS = 0.5
+# A client of a stream that sends more than this is closed.
+HELD_REST_BYTES = 65_536
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _log = structlog.stdlib.get_logger("plexsphere.connections")
@@ -61,6 +64,7 @@ class Loop:
         self._refuse = refuse
         self._poller = selectors.DefaultSelector()
         self._done: deque[Connection] = deque()
+        self._changed: deque[Connection] = deque()  # by a stream
         self._wakes, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poller.register(self._wakes, READ, self._drain_wakes)
         self._sleeping = False
@@ -84,9 +88,16 @@ class Loop:
             or connection.is_paused
             or connection.is_broken
             or not connection.may_go_on
+            or connection.stream is not None
             or connection.incoming.buffer
             or self.is_stopping
         ):
+            self.wake()
+
+    def stream_changed(self, connection: Connection) -> None:
+        """A stream has something to send, or ends; from any thread."""
+        self._changed.append(connection)
+        if self._sleeping:
             self.wake()
 
     def wake(self) -> None:
@@ -100,7 +111,7 @@ class Loop:
         """Wait for something to happen and see to it; the monotonic time afterwards."""
         self._finish_done()
         self._sleeping = True
-        wait = 0.0 if self._done else max(0.0, self._next_sweep - time.monotonic())
+        wait = 0.0 if self._done or self._changed else max(0.0, self._next_sweep - time.monotonic())
         events = self._poller.select(wait)
         self._sleeping = False
         self._finish_done()
@@ -131,6 +142,8 @@ class Loop:
         for connection in self.connections:
             if connection.state is State.READING:
                 connection.deadline = min(connection.deadline, idle_until)
+            elif connection.stream is not None:
+                connection.stream.close()
 
     def close(self) -> None:
         """Close everything."""
@@ -237,6 +250,8 @@ class Loop:
             self._watch(connection, 0)
         elif state is State.SENDING:
             self._send(connection)
+        elif state is State.HELD:
+            self._on_held(connection, mask)
         elif state is State.LINGERING:
             self._read_past(connection)
         elif state is State.SHAKING_HANDS:
@@ -339,32 +354,44 @@ class Loop:
     def _finish_done(self) -> None:
         while self._done:
             self._finish(self._done.popleft())
+        while self._changed:
+            connection = self._changed.popleft()
+            if connection.state is State.HELD:
+                self._send_stream(connection)
 
     def _finish(self, connection: Connection) -> None:
         """Send what a thread has left of its answer; then the connection goes on or ends."""
         connection.request = None
         connection.request_bytes = 0
         connection.is_paused = False
+        connection.answered = time.monotonic()
+        self._count_unread(connection)
+        if connection.stream is not None and connection.may_go_on and not connection.is_broken:
+            self._hold(connection)
+            return
+        self._end_stream(connection)
         if connection.source and self._sources.is_proxy(address_of(connection.client)):
             self._sources.leave(connection.source)
             connection.source = ""
-        connection.answered = time.monotonic()
-        self._count_unread(connection)
         if connection.is_broken:
             self._close(connection)
         elif connection.unsent:
             connection.state = State.SENDING
             connection.deadline = connection.answered + self._bounds.send_seconds
-            connection.owed = connection.unsent
-            self._unsent += connection.owed
             self._watch(connection, connection.wants)
-            if self._unsent > self._bounds.unsent_bytes:
-                self._drop_slowest_readers()
+            self._owe(connection)
         else:
             self._after_answer(connection)
 
+    def _owe(self, connection: Connection) -> None:
+        """Count what a client has not taken yet."""
+        self._unsent += connection.unsent - connection.owed
+        connection.owed = connection.unsent
+        if self._unsent > self._bounds.unsent_bytes:
+            self._drop_slowest_readers()
+
     def _drop_slowest_readers(self) -> None:
-        sending = [one for one in self.connections if one.state is State.SENDING]
+        sending = [one for one in self.connections if one.owed]
         sending.sort(key=lambda one: one.deadline)
         _log.warning("unsent_bytes_full", bytes=self._unsent, connections=len(sending))
         for connection in sending:
@@ -378,8 +405,9 @@ class Loop:
         except OSError:
             self._close(connection)
             return
-        self._unsent += connection.unsent - connection.owed
-        connection.owed = connection.unsent
+        self._owe(connection)
+        if connection.state is State.CLOSED:
+            return
         if connection.unsent:
             self._watch(connection, connection.wants)
         else:
@@ -398,6 +426,60 @@ class Loop:
             connection.began = connection.received = time.monotonic()
             connection.deadline = connection.began + self._bounds.head_seconds
             self._go_on_reading(connection)
+
+    # streams
+
+    def _hold(self, connection: Connection) -> None:
+        """The head and the first bytes are written; the rest comes from the stream's owner."""
+        connection.state = State.HELD
+        connection.may_go_on = False
+        connection.deadline = math.inf
+        self._send_stream(connection)
+
+    def _send_stream(self, connection: Connection) -> None:
+        stream = connection.stream
+        assert stream is not None
+        before = connection.unsent
+        data, is_last = stream.take()
+        try:
+            connection.sendall(data)
+        except OSError:
+            connection.discard()
+        if connection.is_broken or stream.is_overrun:
+            self._close(connection)
+            return
+        self._owe(connection)
+        if connection.state is State.CLOSED:
+            return
+        if not connection.unsent:
+            connection.deadline = math.inf
+        elif not 0 < before <= connection.unsent:  # it takes something, or has just begun not to
+            connection.deadline = time.monotonic() + self._bounds.send_seconds
+        if not is_last:
+            self._watch(connection, READ | (connection.wants if connection.unsent else 0))
+            return
+        self._end_stream(connection)
+        if connection.unsent:
+            connection.state = State.SENDING
+            self._watch(connection, connection.wants)
+        else:
+            self._after_answer(connection)
+
+    def _on_held(self, connection: Connection, mask: int) -> None:
+        """What a client sends meanwhile is of no use, but that it leaves is."""
+        if mask & READ:
+            data = connection.receive()
+            connection.rest += len(data or b"")
+            if data == b"" or connection.rest > HELD_REST_BYTES:
+                self._close(connection)
+                return
+        if connection.unsent:
+            self._send_stream(connection)
+
+    def _end_stream(self, connection: Connection) -> None:
+        if connection.stream is not None:
+            connection.stream.gone()
+            connection.stream = None
 
     # the end of a connection
 
@@ -429,11 +511,13 @@ class Loop:
 
     def _close(self, connection: Connection) -> None:
         self._watch(connection, 0)
-        if connection.state is State.SENDING:
-            self._unsent -= connection.owed
+        self._unsent -= connection.owed
+        if connection.owed:
             connection.reset()
         else:
             connection.close()
+        connection.owed = 0
+        self._end_stream(connection)
         self._count_unread(connection)
         if connection.source:
             self._sources.leave(connection.source)

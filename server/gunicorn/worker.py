@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -20,10 +22,11 @@ from gunicorn.workers.gthread import ThreadWorker
 from server.gunicorn.boot import Boot, BootState
 from server.gunicorn.bounds import Bounds, with_descriptors
 from server.gunicorn.connection import Connection
-from server.gunicorn.environ import RECEIVED
+from server.gunicorn.environ import HOLD, RECEIVED
 from server.gunicorn.framing import is_read_to_the_end
 from server.gunicorn.lanes import Lane, Lanes
 from server.gunicorn.loop import Loop
+from server.gunicorn.stream import Stream
 from server.settings import read_settings
 from server.start import COMPLAINED, forget
 
@@ -201,6 +204,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         )
         environ["wsgi.multithread"] = True
         environ[RECEIVED] = connection.received
+        environ[HOLD] = partial(self._hold, connection, response)
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
@@ -211,6 +215,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         try:
             for item in items:
                 response.write(item)
+            if connection.stream is not None and not response._omits_body:
+                response.send_headers()
+                connection.stream.is_chunked = response.chunked
+                return True
             response.close()
         except OSError:
             raise
@@ -224,6 +232,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             if hasattr(items, "close"):
                 items.close()
         return not response.should_close() and is_read_to_the_end(request)
+
+    def _hold(self, connection: Connection, response: Any, on_gone: Callable[[], None]) -> Stream:
+        """The stream that the answer under way goes on with; nothing else follows it."""
+        response.force_close()
+        connection.stream = Stream(connection, on_gone, self.loop.stream_changed)
+        return connection.stream
 
     def _answer_fault(self, connection: Connection, error: BaseException) -> None:
         try:

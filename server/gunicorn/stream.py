@@ -1,0 +1,96 @@
+"""An answer that goes on after its handler has returned, without a thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from server.gunicorn.connection import Connection
+
+# What a client may leave unread of a stream (bytes); one that leaves more is closed.
+STREAM_MAX_BYTES = 262_144
+
+_log = structlog.stdlib.get_logger("plexsphere.streams")
+
+
+class Stream:
+    """Made by ``environ[HOLD](on_gone)`` before the handler answers; the answer is its beginning.
+
+    Any thread may write and close. ``on_gone`` is called once, by the loop's thread, when nothing
+    more can be written: it must not wait for anything.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        on_gone: Callable[[], None],
+        changed: Callable[[Connection], None],
+    ) -> None:
+        """``changed`` tells the loop that there is something to send."""
+        self._connection = connection
+        self._on_gone = on_gone
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._pieces: list[bytes] = []
+        self._bytes = 0
+        self._is_closed = False
+        self._is_gone = False
+        self.is_chunked = False  # how the answer's head frames it
+        self.is_overrun = False  # the client left too much unread
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._is_closed
+
+    def write(self, data: bytes) -> bool:
+        """Queue bytes; never waits. False where the stream is closed, or closes by being full."""
+        with self._lock:
+            if self._is_closed:
+                return False
+            if self._bytes + self._connection.unsent + len(data) > STREAM_MAX_BYTES:
+                self._is_closed = self.is_overrun = True
+            elif data:
+                self._pieces.append(data)
+                self._bytes += len(data)
+        self._changed(self._connection)
+        return not self._is_closed
+
+    def close(self) -> None:
+        """End the answer once what was written is sent; harmless to repeat."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        self._changed(self._connection)
+
+    # the loop's
+
+    def take(self) -> tuple[bytes, bool]:
+        """What is to be sent next, framed, and whether that was all."""
+        with self._lock:
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+            self._bytes = 0
+            is_last = self._is_closed
+        if self.is_chunked and data:
+            data = b"%X\r\n%s\r\n" % (len(data), data)
+        if self.is_chunked and is_last:
+            data += b"0\r\n\r\n"
+        return data, is_last
+
+    def gone(self) -> None:
+        """The connection is over; the owner hears it once."""
+        with self._lock:
+            was_gone, self._is_gone = self._is_gone, True
+            self._is_closed = True
+            self._pieces.clear()
+        if not was_gone:
+            try:
+                self._on_gone()
+            except Exception:
+                _log.exception("stream_owner_failed")
