@@ -55,7 +55,7 @@ def group_class(base: type[TyperGroup], commands: LazyCommands) -> type[TyperGro
 
 
 def _make(module: ModuleType, name: str) -> Made:
-    function = getattr(module, name, None)
+    function: Any = getattr(module, name, None)
     names = getattr(module, "SUBCOMMANDS", None)
     if names is None:
         app = typer.Typer(add_completion=False)

@@ -326,9 +326,10 @@ def ipv6_domain(
     domain_id: UUID, ids: Sequence[UUID], seed: int, now: datetime
 ) -> Iterator[TableRows]:
     """A second, small Domain with IPv6 addresses; the last Node's is unspecified."""
-    columns = ("id", "name", "slug", "mesh_cidr")
-    yield TableRows("domains", columns, [(domain_id, "Sample on IPv6", "sample-6", IPV6_NETWORK)])
-    columns = ("id", "domain_id", "name", "mesh_ip", "public_key", "reachability_state")
+    domain_columns = ("id", "name", "slug", "mesh_cidr")
+    yield TableRows(
+        "domains", domain_columns, [(domain_id, "Sample on IPv6", "sample-6", IPV6_NETWORK)]
+    )
     nodes = [
         (
             node_id,
@@ -342,7 +343,7 @@ def ipv6_domain(
         )
         for number, node_id in enumerate(ids)
     ]
-    yield TableRows("nodes", (*columns, "last_heartbeat_at", "changed_at"), nodes)
+    yield TableRows("nodes", NODE_COLUMNS, nodes)
     rules = [rule("allow", "any", str(IPV6_NETWORK), str(IPV6_NETWORK))]
     rows = [rule_set(ids[0], "six", rules)]
     yield TableRows("policy_compiled_ruleset", RULE_SET_COLUMNS, rows)

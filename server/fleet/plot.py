@@ -80,7 +80,7 @@ def _statuses(tally: Tally) -> dict[str, Any]:
 
 
 def _chart(title: str, values: list[dict[str, Any]], mark: Any, **encoding: Any) -> dict[str, Any]:
-    x = {"field": "second", "bin": "binned", "type": "quantitative"}
+    x: dict[str, Any] = {"field": "second", "bin": "binned", "type": "quantitative"}
     x |= {"title": "seconds since the start", "axis": {"grid": False}}
     return {
         "title": title,

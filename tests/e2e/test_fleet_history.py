@@ -16,9 +16,9 @@ from server.dev.stack import Stack
 from tests import scratch
 from tests.bodies import JSON, body_now
 from tests.client import ask, bearer, pull_path
+from tests.command_runs import run
 from tests.ledger_sql import audit_rows, run_sql
 from tests.stacks import running_stack
-from tests.unit.test_cli_service import run
 
 KEPT = "SELECT count(*) FROM plexsphere.node_bodies WHERE node_id = %s"
 

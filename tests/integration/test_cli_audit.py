@@ -12,8 +12,8 @@ import pytest
 from typer.testing import Result
 
 from db.migrate import migrate
+from tests.command_runs import failed, run
 from tests.integration.ledger_rows import Hand
-from tests.unit.test_cli_service import failed, run
 
 if TYPE_CHECKING:
     from tests.integration.ledger_fixtures import FreshDatabase
@@ -130,14 +130,14 @@ def test_a_node_a_domain_and_a_value_without_a_row_are_no_error(hand: Hand) -> N
     assert audit(hand, "--summary", "--node", str(node)).exit_code == 0
 
 
-def test_prune_without_yes_only_says_what_would_go(hand: Hand) -> None:
+def test_prune_without_yes_only_shows_the_rows(hand: Hand) -> None:
     result = audit(hand, "prune", "--older-than", "30d")
     assert (result.exit_code, "2 rows older than that" in result.stdout) == (0, True)
     assert "to drop" in result.stdout and "add --yes" in result.stdout
     assert objects(audit(hand, "--json")) == ["d-60", "d-40", "d-0"]
 
 
-def test_prune_says_what_it_removed(hand: Hand) -> None:
+def test_prune_with_yes_removes_the_rows_and_shows_them(hand: Hand) -> None:
     would = pruned(hand)
     done = pruned(hand, "--yes")
     assert (would["dry_run"], len(would["old"]), would["stray_rows"]) == (True, 1, 1)
@@ -148,7 +148,7 @@ def test_prune_says_what_it_removed(hand: Hand) -> None:
     assert (again.exit_code, "0 rows removed" in again.stdout) == (0, True)
 
 
-def test_prune_that_finds_a_day_in_use_says_by_whom_and_is_not_done(hand: Hand) -> None:
+def test_prune_keeps_a_day_in_use_and_names_the_session(hand: Hand) -> None:
     with closing(hand.session()) as session, session.cursor() as reading:
         reading.execute("SET application_name TO 'a long report'")
         reading.execute("SELECT count(*) FROM plexsphere.audit_rows")
@@ -159,7 +159,7 @@ def test_prune_that_finds_a_day_in_use_says_by_whom_and_is_not_done(hand: Hand) 
 
 
 @pytest.mark.parametrize("age", ["", "30", "0d", "-1d", "1h", "30 days", "٣d", "1e3d", "123456d"])
-def test_an_age_that_is_none_is_a_usage_error(hand: Hand, age: str) -> None:
+def test_a_malformed_age_is_a_usage_error(hand: Hand, age: str) -> None:
     assert "--older-than must be days or weeks" in failed(
         audit(hand, "prune", f"--older-than={age}"), 2
     )

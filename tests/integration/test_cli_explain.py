@@ -145,7 +145,7 @@ def test_every_row_of_the_other_blocks_is_there(ledger_dsn: str, hand: Hand) -> 
     ]
 
 
-def test_times_that_no_datetime_can_hold_are_shown_as_they_are(ledger_dsn: str, hand: Hand) -> None:
+def test_times_outside_of_datetime_are_shown_unchanged(ledger_dsn: str, hand: Hand) -> None:
     node = hand.node(hand.domain(), last_heartbeat_at="infinity", changed_at="0044-03-15 BC")
     found = explain(ledger_dsn, node).node
     assert (found.last_heartbeat_at, found.changed_at[-2:]) == ("infinity", "BC")
@@ -156,12 +156,12 @@ def test_an_unknown_state_is_a_failure(ledger_dsn: str, hand: Hand) -> None:
     assert failures(explain(ledger_dsn, node)) == ["reachability_state is 'asleep'"]
 
 
-def test_a_node_that_is_not_there(ledger_dsn: str) -> None:
+def test_an_unknown_node_has_no_explanation(ledger_dsn: str) -> None:
     with pytest.raises(NodeNotFound):
         explain(ledger_dsn, uuid4())
 
 
-def test_a_postgres_that_is_not_there(ledger_dsn: str) -> None:
+def test_an_unreachable_postgres_is_unavailable(ledger_dsn: str) -> None:
     with pytest.raises(DatastoreUnavailable):
         explain("postgresql://x@127.0.0.1:1/x", uuid4())
 

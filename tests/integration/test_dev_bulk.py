@@ -26,7 +26,7 @@ def domain_of(count: int) -> tuple[list[UUID], list[TableRows]]:
     "text",
     ["", "\\N", "\\.", "a\tb", "a\nb\r\n", "\\", "\\n", "Grüße 🜁", "'; --", '{"a":"\\u0041"}'],
 )
-def test_text_arrives_as_it_was(ledger_dsn: str, text: str) -> None:
+def test_text_arrives_unchanged(ledger_dsn: str, text: str) -> None:
     (node,), tables = domain_of(1)
     rows = [(node, "data", "key", text, None), (node, "report", "key", text, text)]
     assert copy_rows(ledger_dsn, [*tables, TableRows("node_state_entries", ENTRY, rows)]) == 4
@@ -38,7 +38,7 @@ def test_text_arrives_as_it_was(ledger_dsn: str, text: str) -> None:
     assert found == [(text, None), (text, text)]
 
 
-def test_bytes_arrive_as_they_were(ledger_dsn: str) -> None:
+def test_bytes_arrive_unchanged(ledger_dsn: str) -> None:
     (node,), (domain, _) = domain_of(1)
     key = bytes(range(256))
     nodes = TableRows(
@@ -49,7 +49,7 @@ def test_bytes_arrive_as_they_were(ledger_dsn: str) -> None:
     assert bytes(found[0][0]) == key
 
 
-def test_progress_is_told_in_chunks_and_adds_up(ledger_dsn: str) -> None:
+def test_progress_is_reported_in_chunks_that_add_up(ledger_dsn: str) -> None:
     _, tables = domain_of(ROWS_PER_CHUNK * 2 + 1)
     told: list[int] = []
     total = copy_rows(ledger_dsn, tables, told.append)
@@ -57,7 +57,7 @@ def test_progress_is_told_in_chunks_and_adds_up(ledger_dsn: str) -> None:
     assert max(told) == ROWS_PER_CHUNK
 
 
-def test_a_row_that_is_refused_leaves_none_of_the_tables_loaded(ledger_dsn: str) -> None:
+def test_a_refused_row_leaves_every_table_empty(ledger_dsn: str) -> None:
     before = node_ids(ledger_dsn)
     (node,), tables = domain_of(1)
     bad = TableRows("node_state_entries", ENTRY, [(node, "no kind", "key", "value", None)])

@@ -62,7 +62,7 @@ def test_an_empty_ledger_gets_the_sample_once_and_spicedb_its_tuples(
     assert node_ids(settings["PLEXSPHERE_DSN"]) == ids
 
 
-def test_a_ledger_of_somebody_elses_nodes_is_served_as_it_is(elsewhere: Stack) -> None:
+def test_a_ledger_with_other_nodes_is_served_unchanged(elsewhere: Stack) -> None:
     settings = {"PLEXSPHERE_DSN": elsewhere.dsn}
     before = node_ids(elsewhere.dsn)
     # SpiceDB is this stack's own here, so its tuples come from that ledger.
@@ -80,7 +80,7 @@ def test_an_unreachable_part_is_one_sentence_that_names_its_setting() -> None:
         Stack(FOLDER / "external", nodes=1, external=settings).start()
 
 
-def test_tokens_cannot_be_made_for_somebody_elses_keys(settings: dict[str, str]) -> None:
+def test_no_token_is_made_for_foreign_keys(settings: dict[str, str]) -> None:
     jwks = Path(FOLDER / "external-parts" / "jwks.json")
     foreign = FOLDER / "foreign-jwks.json"
     write_private(foreign, jwks.read_text())

@@ -1,4 +1,4 @@
-"""The relay in front of the embedded SpiceDB answers as SpiceDB itself does."""
+"""The embedded SpiceDB answers over gRPC as SpiceDB does elsewhere."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -93,7 +93,7 @@ def test_a_call_without_the_preshared_key_is_unauthenticated(
         ),
     ],
 )
-def test_errors_keep_spicedbs_code_and_words(
+def test_errors_keep_the_code_and_message_of_spicedb(
     client: InsecureClient,
     call: Callable[[InsecureClient], object],
     code: grpc.StatusCode,
@@ -105,11 +105,11 @@ def test_errors_keep_spicedbs_code_and_words(
     assert "rpc error" not in details
 
 
-def test_text_that_is_no_grpc_status_is_unknown_and_kept() -> None:
+def test_an_error_without_a_grpc_code_is_unknown_and_keeps_its_text() -> None:
     assert status_of("out of luck") == (grpc.StatusCode.UNKNOWN, "out of luck")
 
 
-def test_streams_come_through(client: InsecureClient, stack: Stack) -> None:
+def test_streams_are_passed_through(client: InsecureClient, stack: Stack) -> None:
     everything = ReadRelationshipsRequest(
         relationship_filter=RelationshipFilter(resource_type="node", optional_relation="agent")
     )
@@ -161,7 +161,7 @@ def own_stack() -> Iterator[Stack]:
         yield running
 
 
-def test_a_restarted_relay_has_schema_and_tuples_before_it_listens(own_stack: Stack) -> None:
+def test_a_restarted_spicedb_has_schema_and_tuples_before_it_listens(own_stack: Stack) -> None:
     own_stack.spicedb.kill()
     own_stack.spicedb.start()
     again = client_of(own_stack, own_stack.env["PLEXSPHERE_SPICEDB_TOKEN"])

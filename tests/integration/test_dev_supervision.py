@@ -75,7 +75,7 @@ def test_a_signal_stops_everything_and_is_no_failure(run: Run, number: signal.Si
 
 
 @pytest.mark.parametrize("part", PARTS[1:])
-def test_the_death_of_a_part_ends_everything_and_is_named(run: Run, part: str) -> None:
+def test_the_end_of_a_part_ends_everything_and_is_named(run: Run, part: str) -> None:
     pid = run.pids[part]
     kill9(pid)
     assert run.exit_code() == 1
@@ -92,7 +92,7 @@ def test_kill_9_of_the_supervisor_ends_everything_and_the_next_start_recovers(
         assert livez(second.port) == 200
 
 
-def test_a_part_that_is_frozen_does_not_keep_the_rest_from_stopping(run: Run) -> None:
+def test_a_frozen_part_does_not_prevent_the_end_of_the_others(run: Run) -> None:
     os.kill(run.pids["postgres"], signal.SIGSTOP)
     os.kill(run.pids["gunicorn"], signal.SIGSTOP)
     run.process.terminate()
@@ -124,7 +124,7 @@ def test_a_port_in_use_is_one_sentence(folder: Path) -> None:
     assert survivors(folder) == []
 
 
-def test_a_stale_pid_file_that_names_a_live_stranger_is_no_obstacle(
+def test_a_stale_pid_file_with_the_pid_of_another_program_is_ignored(
     folder: Path, port: int
 ) -> None:
     data = folder / "postgres" / "data"

@@ -97,7 +97,7 @@ def fleet(request: pytest.FixtureRequest, hand: Hand) -> tuple[UUID, dict[str, U
     return domain, nodes
 
 
-def test_it_is_the_digest_of_a_pull_for_every_kind_of_node(
+def test_the_current_digest_is_that_of_a_pull_for_every_kind_of_node(
     ledger_dsn: str, fleet: tuple[UUID, dict[str, UUID]]
 ) -> None:
     domain, nodes = fleet
@@ -111,7 +111,7 @@ def test_it_is_the_digest_of_a_pull_for_every_kind_of_node(
     assert [kind for kind, digest in found.items() if digest is None] == ["a forged policy"]
 
 
-def test_the_proof_accepts_the_picture_of_a_pull_and_no_other(
+def test_the_proof_accepts_only_the_state_of_a_pull(
     ledger_dsn: str, fleet: tuple[UUID, dict[str, UUID]]
 ) -> None:
     domain, nodes = fleet

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from server.cli.failures import ExitCode
+from tests.command_runs import failed, run
 from tests.integration.ledger_rows import Hand
-from tests.unit.test_cli_service import failed, run
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
@@ -66,12 +66,12 @@ def test_people_see_a_table_in_utc(hand: Hand, node: UUID) -> None:
     assert "2026-11-23 08:04:00Z" in result.stdout
 
 
-def test_a_node_that_was_never_granted_anything_has_no_history(hand: Hand) -> None:
+def test_a_node_without_a_grant_has_no_history(hand: Hand) -> None:
     assert served(hand, str(hand.node(hand.domain()))) == []
 
 
 @pytest.mark.parametrize("more", [(), ("--json",), ("--last",), ("--diff", A, B)], ids=str)
-def test_a_node_that_is_none_is_said_to_be_none(hand: Hand, more: tuple[str, ...]) -> None:
+def test_an_unknown_node_is_a_failure(hand: Hand, more: tuple[str, ...]) -> None:
     unreal = uuid4()
     result = run("fleet", "history", str(unreal), *more, PLEXSPHERE_DSN=hand.dsn)
     assert f"the ledger has no Node {unreal}" in failed(result, ExitCode.DIFFERENT)

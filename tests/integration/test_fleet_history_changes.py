@@ -11,9 +11,9 @@ import pytest
 from typer.testing import Result
 
 from server.cli.failures import ExitCode
+from tests.command_runs import run
 from tests.integration.ledger_rows import Hand
 from tests.unit.test_cli_differences import plain_node
-from tests.unit.test_cli_service import run
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
@@ -62,7 +62,7 @@ def changes(result: Result) -> list[tuple[str, str, list[str]]]:
     ]
 
 
-def test_each_kept_body_is_told_beside_the_one_before_it(hand: Hand, node: UUID) -> None:
+def test_each_kept_body_is_compared_with_the_one_before(hand: Hand, node: UUID) -> None:
     result = history(hand, node, "--json")
     assert changes(result) == [(A, B, ["added"]), (B, A, ["removed"])]
     served = json.loads(result.stdout)["served"]
@@ -88,14 +88,14 @@ def test_the_newest_change_alone_ends_with_1(hand: Hand, node: UUID) -> None:
 
 
 @pytest.mark.parametrize("name", [A[:9], A, f'W/"{A}"', A.upper()], ids=["short", "", "etag", "AA"])
-def test_two_digests_are_compared_by_how_they_begin(hand: Hand, node: UUID, name: str) -> None:
+def test_two_digests_are_chosen_by_their_beginnings(hand: Hand, node: UUID, name: str) -> None:
     result = history(hand, node, "--json", "--diff", name, B[:2])
     found = json.loads(result.stdout)
     assert (found["before"], found["after"], found["same"]) == (A, B, False)
     assert result.exit_code == ExitCode.DIFFERENT
 
 
-def test_a_body_beside_itself_is_the_same_and_ends_with_0(hand: Hand, node: UUID) -> None:
+def test_a_body_compared_with_itself_ends_with_0(hand: Hand, node: UUID) -> None:
     result = history(hand, node, "--diff", A, A)
     assert (result.exit_code, "no block differs" in result.stdout) == (ExitCode.OK, True)
 
@@ -111,7 +111,7 @@ def test_a_body_beside_itself_is_the_same_and_ends_with_0(hand: Hand, node: UUID
     ],
     ids=["unkept", "empty", "two", "large", "both"],
 )
-def test_what_cannot_be_compared_is_said(
+def test_bodies_that_cannot_be_compared_are_a_failure(
     hand: Hand, node: UUID, arguments: tuple[str, ...], code: ExitCode, said: str
 ) -> None:
     keep(hand, node, 7, C, None)
@@ -119,14 +119,14 @@ def test_what_cannot_be_compared_is_said(
     assert (result.exit_code, said in result.stderr) == (code, True)
 
 
-def test_a_body_that_was_too_large_is_named_and_passed_over(hand: Hand, node: UUID) -> None:
+def test_a_body_that_was_too_large_is_listed_and_not_compared(hand: Hand, node: UUID) -> None:
     keep(hand, node, 7, UNKEPT, None)
     result = history(hand, node)
     assert (result.exit_code, result.stdout.count("too large")) == (0, 1)
     assert result.stdout.count("From  ") == 2
 
 
-def test_what_somebody_changed_in_the_ledger_is_said(hand: Hand, node: UUID) -> None:
+def test_a_damaged_body_is_a_failure(hand: Hand, node: UUID) -> None:
     hand.run("UPDATE plexsphere.node_bodies SET body = 'x' WHERE node_id = %s", node)
     result = history(hand, node, "--last")
     assert (result.exit_code, f"the kept body of {B}" in result.stderr) == (ExitCode.REFUSED, True)

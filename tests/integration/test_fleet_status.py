@@ -1,4 +1,4 @@
-"""``plexsphere-state fleet status``: last grants held against what pulls would give now."""
+"""``plexsphere-state fleet status``: last grants compared with pulls of now."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from db.audit import AuditBatchWriter, QueuedRow
 from db.pool import read_pool
 from server.cli.failures import Failure
 from server.cli.options import seconds
+from tests.command_runs import failed, run
 from tests.factories import key_bytes
 from tests.integration.ledger_audit import own_pull
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 from tests.pulls import Puller
-from tests.unit.test_cli_service import failed, run
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
 
 class Fleet:
-    """A Domain of five Nodes that pull when they are told to."""
+    """A Domain of five Nodes that pull when ``pull`` is called."""
 
     def __init__(self, dsn: str, hand: Hand) -> None:
         self.dsn = dsn
@@ -99,7 +99,7 @@ def test_a_node_is_current_from_its_pull_until_something_changes(fleet: Fleet) -
     assert fleet.states() == ["behind", "current", "behind", "current", "behind"]
 
 
-def test_what_a_stand_in_pulls_and_what_a_head_asks_leave_a_node_behind(fleet: Fleet) -> None:
+def test_pulls_of_others_and_heads_leave_a_node_behind(fleet: Fleet) -> None:
     fleet.pull(0, 1, 2, 3, 4)
     fleet.changes()
     fleet.pull(0, subject="user:ann")
@@ -109,7 +109,7 @@ def test_what_a_stand_in_pulls_and_what_a_head_asks_leave_a_node_behind(fleet: F
 
 
 @pytest.mark.parametrize("word", ["healthy", "stale", "unreachable"])
-def test_neither_a_heartbeat_nor_a_verdict_puts_anybody_behind(fleet: Fleet, word: str) -> None:
+def test_heartbeats_and_reachability_leave_a_node_current(fleet: Fleet, word: str) -> None:
     """The word is in the digest, and is no part of what the Node should run."""
     fleet.pull(0, 1, 2, 3, 4)
     fleet.hand.run(
@@ -123,7 +123,7 @@ def test_neither_a_heartbeat_nor_a_verdict_puts_anybody_behind(fleet: Fleet, wor
     assert fleet.states()[0] == "current"
 
 
-def test_a_verdict_hides_no_change(fleet: Fleet) -> None:
+def test_reachability_hides_no_change(fleet: Fleet) -> None:
     fleet.pull(0, 1, 2, 3, 4)
     fleet.hand.run("UPDATE plexsphere.nodes SET reachability_state = 'stale'")
     fleet.changes()
@@ -169,7 +169,7 @@ def test_a_corrupt_node_comes_before_all_others(fleet: Fleet) -> None:
     assert nodes[0]["behind_seconds"] < nodes[1]["behind_seconds"]
 
 
-def test_since_when_and_silent_for_how_long_are_told(fleet: Fleet) -> None:
+def test_the_times_of_the_last_grant_are_listed(fleet: Fleet) -> None:
     fleet.pull(0, ago=7200)
     fleet.pull(0, ago=3600)
     node = next(one for one in fleet.status()[1]["nodes"] if one["state"] == "current")
@@ -178,7 +178,7 @@ def test_since_when_and_silent_for_how_long_are_told(fleet: Fleet) -> None:
     assert node["since"] < node["granted_at"]
 
 
-def test_the_last_heartbeat_is_told_beside_the_last_grant(fleet: Fleet) -> None:
+def test_the_last_heartbeat_is_listed_beside_the_last_grant(fleet: Fleet) -> None:
     fleet.pull(0, ago=60)
     fleet.hand.run(
         "UPDATE plexsphere.nodes SET last_heartbeat_at = now() - interval '2 hours' WHERE id = %s",
@@ -195,7 +195,7 @@ def test_the_last_heartbeat_is_told_beside_the_last_grant(fleet: Fleet) -> None:
     assert "2 h" in result.stdout
 
 
-def test_where_no_grants_are_recorded_it_says_why_nothing_is_known(fleet: Fleet) -> None:
+def test_missing_grants_are_explained(fleet: Fleet) -> None:
     """As where the service runs with PLEXSPHERE_AUDIT=0, from the start or from some day on."""
     assert "none has pulled yet, or the audit is off" in fleet.status()[1]["gap"]
     result = run(
@@ -216,7 +216,7 @@ def test_a_node_that_is_silent_and_current_is_not_late(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(("age", "code"), [("59m", 1), ("3500", 1), ("61m", 0), ("2h", 0)])
-def test_how_long_is_too_long_is_the_callers(fleet: Fleet, age: str, code: int) -> None:
+def test_the_exit_code_follows_max_age(fleet: Fleet, age: str, code: int) -> None:
     fleet.pull(0, 1, 2, 3, 4, ago=3600)
     fleet.changes()
     assert fleet.status("--max-age", age)[0] == code
@@ -244,19 +244,19 @@ def test_people_see_a_bar_a_sentence_and_a_table(fleet: Fleet) -> None:
     assert sum(str(node) in result.stdout for node in fleet.nodes) == 2
 
 
-def test_a_domain_without_nodes_is_in_order(fleet: Fleet) -> None:
+def test_a_domain_without_nodes_ends_with_0(fleet: Fleet) -> None:
     empty = fleet.hand.domain()
     result = run("fleet", "status", "--domain", str(empty), PLEXSPHERE_DSN=fleet.dsn)
     assert (result.exit_code, result.stdout) == (0, f"Domain  {empty}  0 Nodes\n")
 
 
-def test_a_domain_that_is_none_is_said_to_be_none(fleet: Fleet) -> None:
+def test_an_unknown_domain_is_a_failure(fleet: Fleet) -> None:
     unreal = uuid4()
     result = run("fleet", "status", "--domain", str(unreal), PLEXSPHERE_DSN=fleet.dsn)
     assert f"the ledger has no Domain {unreal}" in failed(result, 3)
 
 
 @pytest.mark.parametrize("text", ["", "5 m", "-1s", "1w", "5min", "1e3"])
-def test_an_age_that_is_none_is_refused(text: str) -> None:
+def test_a_malformed_max_age_is_refused(text: str) -> None:
     with pytest.raises(Failure):
         seconds(text, "--max-age")

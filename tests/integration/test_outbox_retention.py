@@ -17,11 +17,11 @@ from composer.registry import NewNode
 from db.outbox import OutboxRetention, PostgresOutbox
 from db.roles import RoleChange, RoleGrants
 from db.statements import statement
+from tests.command_runs import run
 from tests.factories import DOMAIN, key_bytes
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import add_domain, forget, registries
 from tests.ports.deadlines import in_time
-from tests.unit.test_cli_service import run
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 

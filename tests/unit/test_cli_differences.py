@@ -1,4 +1,4 @@
-"""``snapshot --diff`` and ``diff``: what counts as a difference, and what it is called."""
+"""``snapshot --diff`` and ``diff``: which changes are differences, and their names."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_body_is_the_same_as_itself() -> None:
         assert differences(body, copy.deepcopy(body)).same
 
 
-def test_a_heartbeat_is_told_and_does_not_count() -> None:
+def test_a_heartbeat_is_shown_and_is_no_difference() -> None:
     found = after(
         lambda body: body["reachability"].update(last_heartbeat_at="2026-11-23T09:00:00Z")
     )
@@ -116,7 +116,7 @@ def test_no_policy_differs_from_an_empty_one() -> None:
 
 
 @pytest.mark.parametrize("aggregate", ["relay", "user_access", "ingress", "site_to_site"])
-def test_an_absent_aggregate_is_named_with_all_it_held(aggregate: str) -> None:
+def test_an_absent_aggregate_is_named_with_its_members(aggregate: str) -> None:
     found = after(lambda body: body["bridge"].pop(aggregate))
     kinds = only(found, "bridge")
     assert kinds[0] == ("removed", aggregate)
@@ -152,7 +152,7 @@ def test_a_block_of_a_later_contract_is_compared_as_a_whole() -> None:
     assert only(found, "executions") == [("changed", "executions")]
 
 
-def test_two_nodes_that_are_each_others_peers_do_not_differ_by_that() -> None:
+def test_the_two_nodes_themselves_are_no_difference_of_their_peers() -> None:
     a, b = bridge_node(), bridge_node()
     a["peers"], b["peers"] = a["peers"][:1], b["peers"][1:]
     assert differences(a, b, ignored_peers=(FIRST_PEER, SECOND_PEER)).same
@@ -176,7 +176,7 @@ def test_scripts_get_the_whole_of_both_sides() -> None:
     ]
 
 
-def test_every_single_leaf_of_a_body_counts() -> None:
+def test_every_leaf_of_a_body_but_two_timestamps_is_compared() -> None:
     """All but the two timestamps: no field is forgotten by the comparison."""
     quiet = []
     for path in leaves(bridge_node()):
@@ -200,7 +200,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path]
 
 
-def test_a_rule_reads_like_a_sentence() -> None:
+def test_a_rule_is_one_line() -> None:
     rules = bridge_node()["policy"]["rules"]
     assert rule_line(rules[1]) == "deny any fd00:42::/32 -> fd00:42::7/128"
     assert rule_line({**rules[0], "ports": {"from": 80, "to": 90}}).endswith(" port 80-90")
@@ -219,7 +219,7 @@ def test_a_rule_reads_like_a_sentence() -> None:
         (b"[" * 100_000, "is not JSON"),
     ],
 )
-def test_what_is_no_snapshot_is_called_so(body: bytes, reason: str) -> None:
+def test_a_body_that_is_no_snapshot_is_refused_with_the_reason(body: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_snapshot(body)
 

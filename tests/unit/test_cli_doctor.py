@@ -1,4 +1,4 @@
-"""``doctor`` and ``receipt``: what is wrong, and how to mend it."""
+"""``doctor`` and ``receipt``: each fault with its remedy."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from server.cli.diagnosis import (
 )
 from server.receipt import LOAD_BEARING
 from server.settings import Settings, SettingsError
+from tests.command_runs import run
 from tests.tokens import ed25519_key, write_jwks
-from tests.unit.test_cli_service import run
 
 NOWHERE = "127.0.0.1:1"
 
@@ -35,7 +35,7 @@ NOWHERE = "127.0.0.1:1"
         (5, False, "run the release that migrated it"),
     ],
 )
-def test_the_schema_is_the_one_of_this_release(found: int, ok: bool, mend: str) -> None:
+def test_the_schema_version_must_be_that_of_this_release(found: int, ok: bool, mend: str) -> None:
     check = schema_check(found, expected=4)
     assert (check.ok, check.mend) == (ok, mend)
 
@@ -65,24 +65,24 @@ def test_every_bad_setting_is_a_line() -> None:
     ]
 
 
-def test_without_a_dsn_the_one_thing_wrong_is_said() -> None:
+def test_without_a_dsn_doctor_names_the_setting() -> None:
     (check,) = all_checks(Settings)
     assert not check.ok and "501" in check.detail and "PLEXSPHERE_DSN" in check.mend
 
 
-def test_a_postgres_that_is_away_is_one_bad_line() -> None:
+def test_an_unreachable_postgres_is_one_bad_line() -> None:
     (check,) = ledger_checks(Settings(dsn=f"postgresql://x@{NOWHERE}/x"))
     assert not check.ok
     assert "Connection refused" in check.detail
 
 
-def test_a_spicedb_that_is_away_is_one_bad_line() -> None:
+def test_an_unreachable_spicedb_is_one_bad_line() -> None:
     away = Settings(spicedb_endpoint=NOWHERE, spicedb_token="key", spicedb_insecure=True)
     (check,) = spicedb_checks(away)
     assert not check.ok and "PLEXSPHERE_SPICEDB_ENDPOINT" in check.mend
 
 
-def test_keys_are_there_or_not(tmp_path: Path) -> None:
+def test_a_jwks_without_a_usable_key_is_bad(tmp_path: Path) -> None:
     good = write_jwks(tmp_path / "jwks.json", ed25519_key())
     assert keys_check(Settings(jwks=str(good))).ok
     missing = keys_check(Settings(jwks=str(tmp_path / "none")))
@@ -115,9 +115,7 @@ def test_the_receipt_of_a_service_without_ports() -> None:
         (OutboxLag(0, 0.0, 1), "authz repair"),
     ],
 )
-def test_an_outbox_that_nobody_drains_or_that_holds_parked_rows_is_bad(
-    lag: OutboxLag, mend: str
-) -> None:
+def test_late_or_parked_rows_of_the_outbox_are_bad(lag: OutboxLag, mend: str) -> None:
     check = outbox_check(lag)
     assert (check.ok, mend in check.mend) == (not mend, True)
 
@@ -130,9 +128,7 @@ def test_an_outbox_that_nobody_drains_or_that_holds_parked_rows_is_bad(
         (None, False, "no evaluator has ever swept"),
     ],
 )
-def test_an_evaluator_that_sweeps_no_more_or_never_did_is_bad(
-    swept: float | None, ok: bool, said: str
-) -> None:
+def test_a_late_or_missing_sweep_is_bad(swept: float | None, ok: bool, said: str) -> None:
     check = evaluator_check(swept)
     assert (check.ok, said in check.detail) == (ok, True)
     assert ("plexsphere-state evaluator" in check.mend) is not ok

@@ -1,4 +1,4 @@
-"""``snapshot --explain``: why a Node is a peer or not, and what a pull would end in."""
+"""``snapshot --explain``: why a Node is a peer or not, and how a pull is answered."""
 
 from __future__ import annotations
 
@@ -91,11 +91,11 @@ def shown(capsys: pytest.CaptureFixture[str], found: Explanation) -> str:
         ),
     ],
 )
-def test_why_a_node_is_a_peer_or_not(node: DomainNode, word: str, reason: str) -> None:
+def test_each_node_has_an_outcome_and_a_reason(node: DomainNode, word: str, reason: str) -> None:
     assert peer_outcome(node, ADDRESSED) == (word, reason)
 
 
-def test_a_corrupt_addressed_node_is_told_what_others_do_not_see() -> None:
+def test_a_corrupt_addressed_node_is_no_peer_of_others() -> None:
     _, reason = peer_outcome(domain_node(1, mesh_ip=None), ADDRESSED)
     assert reason.endswith("other Nodes do not get it as a peer, because its mesh_ip is not set")
 
@@ -119,7 +119,7 @@ def test_a_sound_node_is_answered_200(capsys: pytest.CaptureFixture[str]) -> Non
     assert "NULL, served as 0001-01-01T00:00:00Z" in text
 
 
-def test_what_fails_the_pull_is_the_first_thing_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_of_the_pull_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
     bad = CompiledRow("p-1", "r-1", "then", 10, False, None, "fingerprint_mismatch")
     found = explanation(policies=(bad,))
     assert failures(found) == ["policy p-1 is refused: fingerprint_mismatch"]
@@ -149,7 +149,7 @@ def test_every_block_names_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
     assert "state, reports  from 1 row of node_state_entries" in text
 
 
-def test_scripts_get_the_same() -> None:
+def test_json_has_outcomes_and_keys() -> None:
     found = json.loads(json.dumps(to_json(explanation())))
     assert found["failures"] == []
     assert [one["verdict"] for one in found["domain"]] == ["addressed", "peer"]

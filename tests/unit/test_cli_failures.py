@@ -1,4 +1,4 @@
-"""A command that cannot do what it was asked ends in one sentence and one exit code."""
+"""A command that fails ends with a sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import server.cli
 from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable
 from server.cli.failures import ExitCode, Failure, failure_of
 from server.settings import SettingsError
-from tests.unit.test_cli_service import NODE, failed, run
+from tests.command_runs import NODE, failed, run
 
 
 @pytest.mark.parametrize(
     "command", [("migrate",), ("audit",), ("snapshot", NODE, "--explain")], ids=lambda one: one[0]
 )
-def test_a_ledger_that_is_not_named_or_not_there(command: tuple[str, ...]) -> None:
+def test_a_missing_malformed_or_unreachable_dsn_is_a_failure(command: tuple[str, ...]) -> None:
     assert "PLEXSPHERE_DSN is not set" in failed(run(*command), ExitCode.USAGE)
     malformed = failed(run(*command, PLEXSPHERE_DSN="secret"), ExitCode.USAGE)
     assert "PLEXSPHERE_DSN is malformed" in malformed and "secret" not in malformed
@@ -29,11 +29,11 @@ def test_a_ledger_that_is_not_named_or_not_there(command: tuple[str, ...]) -> No
 
 
 @pytest.mark.parametrize("subject", ["ada", "node:ada", "robot:x", "user:", "node:" + NODE.upper()])
-def test_a_subject_that_is_none(subject: str) -> None:
+def test_a_malformed_subject_is_refused(subject: str) -> None:
     assert "SUBJECT must be node:<uuid>" in failed(run("token", subject), ExitCode.USAGE)
 
 
-def test_a_signing_key_that_is_none(tmp_path: Path) -> None:
+def test_a_malformed_signing_key_is_refused(tmp_path: Path) -> None:
     assert "PLEXSPHERE_SIGNING_KEY is not set" in failed(run("token", "user:ada"), ExitCode.USAGE)
     nonsense = tmp_path / "key"
     nonsense.write_text("{}")
@@ -48,7 +48,7 @@ def test_all_bad_settings_are_named_at_once() -> None:
         assert f"error: PLEXSPHERE_{name} " in result.stderr
 
 
-def test_errors_of_the_inner_rooms_have_sentences_too() -> None:
+def test_errors_of_other_rooms_become_sentences() -> None:
     try:
         raise DatastoreUnavailable("migrating: OperationalError") from OSError("no\n\troute")
     except DatastoreUnavailable as error:

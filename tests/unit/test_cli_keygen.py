@@ -10,7 +10,7 @@ import pytest
 
 from server.authn.signing import OwnKeys, signing_document
 from server.cli.failures import ExitCode
-from tests.unit.test_cli_service import failed, run
+from tests.command_runs import failed, run
 
 ALGORITHMS = ["EdDSA", "ES256", "RS256"]
 
@@ -42,7 +42,7 @@ def test_the_private_part_is_not_printed(tmp_path: Path) -> None:
     assert json.loads(file.read_text())["d"] not in result.stdout + result.stderr
 
 
-def test_a_rotation_adds_then_signs_then_takes_the_old_one_out(tmp_path: Path) -> None:
+def test_a_rotation_adds_promotes_and_retires_a_key(tmp_path: Path) -> None:
     file = tmp_path / "key.json"
     (old,) = keygen(file)
     added = keygen(file, "--step", "add", "--algorithm", "ES256")
@@ -53,7 +53,7 @@ def test_a_rotation_adds_then_signs_then_takes_the_old_one_out(tmp_path: Path) -
     assert sorted(one.name for one in tmp_path.iterdir()) == ["key.json"]
 
 
-def test_who_may_read_the_file_may_go_on_reading_it(tmp_path: Path) -> None:
+def test_a_rotation_keeps_the_owner_and_mode_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "key.json"
     keygen(file)
     file.chmod(0o640)
@@ -61,14 +61,14 @@ def test_who_may_read_the_file_may_go_on_reading_it(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_key_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+def test_an_existing_key_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "key.json"
     before = keygen(file)
     assert "exists" in failed(run("keygen", str(file)), ExitCode.USAGE)
     assert kids(file) == before
 
 
-def test_a_file_that_holds_no_key_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_file_without_a_key_stays_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "key.json"
     file.write_text('{"kty":"oct","k":"c2VjcmV0"}')
     said = failed(run("keygen", str(file), "--step", "add"), ExitCode.USAGE)
@@ -76,7 +76,7 @@ def test_a_file_that_holds_no_key_is_left_as_it_is(tmp_path: Path) -> None:
     assert file.read_text() == '{"kty":"oct","k":"c2VjcmV0"}'
 
 
-def test_a_rotation_of_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_rotation_without_a_file_is_refused(tmp_path: Path) -> None:
     result = run("keygen", str(tmp_path / "none.json"), "--step", "add")
     assert "none.json" in failed(result, ExitCode.USAGE)
 

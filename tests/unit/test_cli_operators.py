@@ -1,4 +1,4 @@
-"""Who gives a command, as the audit calls them."""
+"""The name of an operator in the audit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from server.cli.operators import NOBODY, operator
 MACHINE = socket.gethostname()
 
 
-def test_it_is_who_logged_in_whoever_they_became_since(tmp_path: Path) -> None:
+def test_the_operator_is_the_account_that_logged_in(tmp_path: Path) -> None:
     login = tmp_path / "loginuid"
     other = next(one for one in pwd.getpwall() if one.pw_uid != os.getuid())
     login.write_text(f"{other.pw_uid}\n")
@@ -23,7 +23,7 @@ def test_it_is_who_logged_in_whoever_they_became_since(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [str(NOBODY), "", None], ids=["nobody", "empty", "no such file"])
-def test_where_nobody_logged_in_it_is_the_account_of_the_process(
+def test_without_a_login_the_operator_is_the_account_of_the_process(
     tmp_path: Path, text: str | None
 ) -> None:
     login = tmp_path / "loginuid"
@@ -38,5 +38,5 @@ def test_an_account_without_a_name_is_its_number(tmp_path: Path) -> None:
     assert operator(login) == f"operator:3999999999@{MACHINE}"
 
 
-def test_no_token_can_say_so() -> None:
+def test_no_token_has_an_operator_as_its_subject() -> None:
     assert parse_subject(operator()) is None

@@ -1,4 +1,4 @@
-"""Why ``relay --once`` leaves rows behind, in a line a reason."""
+"""The reasons of ``relay --once`` for rows that are left, a line each."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_every_reason_is_a_line(
     assert [one in line for one, line in zip(said, lines, strict=True)] == [True] * len(said)
 
 
-def test_many_objects_are_counted_and_none_steers_the_terminal() -> None:
+def test_many_objects_are_counted_and_control_characters_escaped() -> None:
     deferred = {f"node:\x1b{number}": "no" for number in range(SHOWN + 1_000)}
     lines = reasons(OutboxLag(len(deferred), 9.0, 0), [], deferred)
     assert len(lines) == SHOWN + 1

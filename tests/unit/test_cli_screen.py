@@ -1,4 +1,4 @@
-"""What a person reads at 3 a.m.: nothing cut silently, nothing that could steer the terminal."""
+"""Tables and lines on a screen: nothing is cut silently, control characters are escaped."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_block_and_every_leaf_is_on_the_screen(capsys: pytest.CaptureFixtu
         assert said in text
 
 
-def test_what_is_null_or_empty_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_null_or_empty_block_has_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, snapshot.render(plain_node(), 1000, NOW))
     assert "policy  null: no compiled rule set matches this Node" in text
     assert "bridge  null: this Node hosts no bridge Resource" in text
@@ -95,7 +95,7 @@ def test_a_large_table_is_shown_on_a_terminal_too(monkeypatch: pytest.MonkeyPatc
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\r\n\u202e[bold red]x[/]"
 
 
-def test_a_value_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_of_a_value_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     body = bridge_node()
     body["state"]["reports"] = [{"key": HOSTILE, "value": HOSTILE, "workload_tag": HOSTILE}]
     text = shown(capsys, snapshot.render(body, 1000, NOW))
@@ -123,7 +123,7 @@ def test_two_nodes_are_called_a_and_b(capsys: pytest.CaptureFixture[str]) -> Non
     assert "only A" in text and "removed" not in text
 
 
-def test_no_difference_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_equal_bodies_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, render(differences(plain_node(), plain_node()), OVER_TIME))
     assert text == "same  no block differs\n"
 
@@ -144,11 +144,11 @@ def test_json_keeps_a_lone_surrogate_an_escape(capsysbinary: Any) -> None:
         ("yesterday", "yesterday"),
     ],
 )
-def test_a_moment_is_told_with_its_age(moment: str, text: str) -> None:
+def test_a_timestamp_is_shown_with_its_age(moment: str, text: str) -> None:
     assert timestamp_with_age(moment, NOW) == text
 
 
-def test_small_words() -> None:
+def test_numbers_keys_and_text_are_printed_for_people() -> None:
     assert (counted(1, "peer"), counted(1200, "peer")) == ("1 peer", "1,200 peers")
     assert shortened(KEY, narrow=False) == KEY
     assert printable("Zürich 日本") == "Zürich 日本"

@@ -1,9 +1,8 @@
-"""``snapshot`` over HTTP: the exact body, or one sentence about what came instead."""
+"""The service over HTTP: the exact body, or a sentence about another answer."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,30 +12,21 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-import server.cli
 from handlers.refusals import CATALOGUE
 from server.cli.failures import ExitCode
 from server.cli.service import refusal_sentence, token_hint, without_credentials
+from tests.command_runs import NODE, failed, run
 from tests.tokens import ed25519_key, token
 from tests.unit.test_cli_differences import bridge_node, plain_node
 
-NODE = "0190b2c4-8d5e-7a10-9c3f-5b6e7f8091a2"
 NOW = 1_700_000_000.0
-
-
-def run(*arguments: str, stdin: bytes | None = None, **environment: str) -> Result:
-    """A command in an environment that names nothing but what is given."""
-    unset = {name: None for name in os.environ if name.startswith("PLEXSPHERE_")}
-    return CliRunner().invoke(
-        server.cli.build_app(), list(arguments), input=stdin, env={**unset, **environment}
-    )
 
 
 @contextmanager
 def service(status: int, body: bytes, media_type: str) -> Iterator[str]:
-    """Something that gives one answer to everything, on loopback."""
+    """A server on loopback with the same answer to every request."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -65,18 +55,8 @@ def snapshot_from(status: int, body: object, media_type: str, *arguments: str) -
         return run("snapshot", NODE, "--url", url, *arguments)
 
 
-def failed(result: Result, code: ExitCode) -> str:
-    """The one sentence, after the promises that hold for every failure."""
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr
-
-
 @pytest.mark.parametrize("kind", CATALOGUE, ids=lambda kind: kind.code or "internal")
-def test_every_refusal_is_told_with_code_detail_and_correlation_id(kind: Any) -> None:
+def test_every_refusal_has_code_detail_and_correlation_id(kind: Any) -> None:
     problem = {
         "type": "https://plexsphere.com/errors/x",
         "status": kind.status,
@@ -101,25 +81,25 @@ def test_every_refusal_is_told_with_code_detail_and_correlation_id(kind: Any) ->
         (200, b'{"peers":[]}', "application/json", "it is no snapshot"),
     ],
 )
-def test_what_is_no_answer_of_the_service_is_called_so(
+def test_an_answer_of_another_program_is_named_as_such(
     status: int, body: bytes, media_type: str, said: str
 ) -> None:
     assert said in failed(snapshot_from(status, body, media_type), ExitCode.REFUSED)
 
 
-def test_a_problem_cannot_steer_the_terminal() -> None:
+def test_control_characters_of_a_problem_are_escaped() -> None:
     problem = {"code": "\x1b[2J", "detail": "\x1b]0;x\x07", "correlation_id": "\u202e"}
     result = snapshot_from(403, problem, "application/problem+json")
     assert "\x1b" not in failed(result, ExitCode.REFUSED)
 
 
-def test_nobody_at_home() -> None:
+def test_a_closed_port_is_one_sentence() -> None:
     sentence = failed(run("snapshot", NODE, "--url", "http://127.0.0.1:1"), ExitCode.REFUSED)
     assert "nothing answers at http://127.0.0.1:1 (Connection refused)" in sentence
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://", "nonsense", "http://a:port"])
-def test_an_url_that_is_none(url: str) -> None:
+def test_a_malformed_url_is_refused(url: str) -> None:
     sentence = failed(run("snapshot", NODE, "--url", url), ExitCode.USAGE)
     assert "PLEXSPHERE_URL must be like http://" in sentence
 
@@ -131,7 +111,7 @@ def test_credentials_in_an_url_are_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("node", ["", "x", "00000000-0000-0000-0000-000000000000"])
-def test_an_id_that_names_no_node(node: str) -> None:
+def test_an_id_that_is_no_uuid_is_refused(node: str) -> None:
     failed(run("snapshot", node), ExitCode.USAGE)
 
 
@@ -163,7 +143,7 @@ def test_the_earlier_body_may_come_on_stdin() -> None:
     assert "the body on stdin has no peers" in sentence
 
 
-def test_an_earlier_body_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_earlier_body_is_refused(tmp_path: Path) -> None:
     result = run("snapshot", NODE, "--diff", str(tmp_path / "none"))
     assert "cannot be read: No such file or directory" in failed(result, ExitCode.USAGE)
 
@@ -172,11 +152,11 @@ def test_an_earlier_body_that_is_not_there(tmp_path: Path) -> None:
     "choice",
     [("--raw", "--json"), ("--raw", "--explain"), ("--diff", "-", "--raw")],
 )
-def test_only_one_form_of_output_can_be_asked_for(choice: tuple[str, ...]) -> None:
+def test_only_one_form_of_output_can_be_chosen(choice: tuple[str, ...]) -> None:
     assert "choose one of" in failed(run("snapshot", NODE, *choice), ExitCode.USAGE)
 
 
-def test_what_an_operator_can_do_about_a_401() -> None:
+def test_a_401_explains_the_token() -> None:
     good = token(ed25519_key(), "user:ada", now=NOW)
     assert token_hint("", NOW) == "no token was sent: set PLEXSPHERE_TOKEN"
     assert "no JWT" in token_hint("a.b.c", NOW)
@@ -186,7 +166,7 @@ def test_what_an_operator_can_do_about_a_401() -> None:
     )
 
 
-def test_a_403_says_who_asked() -> None:
+def test_a_403_names_the_subject_of_the_token() -> None:
     good = token(ed25519_key(), "user:ada", now=time.time())
     problem = {"code": "insufficient_relation", "detail": "No.", "correlation_id": "c"}
     assert "the token is of user:ada; give it node-agent" in refusal_sentence(403, problem, good)

@@ -13,7 +13,7 @@ from composer.deadline import Deadline
 from db import connections
 from db.errors import DeadlineExceeded
 from server.authz.tuples import TupleReader
-from tests.unit.test_cli_service import NODE, failed, run
+from tests.command_runs import NODE, failed, run
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from server.dev import run
 from server.dev.process import StackError
 from server.settings import SettingsError, read_settings
-from tests.unit.test_cli_service import run as command
+from tests.command_runs import run as command
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +31,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return found
 
 
-def test_as_many_bodies_are_kept_as_is_said_and_none_unless_it_is(
+def test_history_is_passed_to_the_service(
     made: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for arguments in (["--history", "3"], []):
@@ -43,7 +43,7 @@ def test_as_many_bodies_are_kept_as_is_said_and_none_unless_it_is(
 
 
 @pytest.mark.parametrize("history", [-1, run.MAX_HISTORY + 1])
-def test_more_than_the_service_keeps_is_a_sentence(
+def test_more_bodies_than_the_service_keeps_are_refused(
     history: int, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert run.run_dev(history=history, folder=tmp_path) == 1
@@ -52,7 +52,7 @@ def test_more_than_the_service_keeps_is_a_sentence(
         read_settings({"PLEXSPHERE_HISTORY": str(history)})
 
 
-def test_make_run_hands_on_what_make_help_says_it_takes() -> None:
+def test_make_run_passes_on_the_options_of_make_help() -> None:
     def make(*arguments: str) -> str:
         done = subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True)
         return done.stdout

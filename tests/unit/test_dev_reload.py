@@ -71,11 +71,11 @@ def author(monkeypatch: pytest.MonkeyPatch) -> Author:
     return Author(monkeypatch)
 
 
-def test_nothing_is_done_while_nothing_is_saved(author: Author) -> None:
+def test_without_a_save_nothing_is_checked(author: Author) -> None:
     assert author.poll(3) == (0, [])
 
 
-def test_what_was_saved_is_checked_once_and_served(author: Author) -> None:
+def test_a_save_is_checked_once_and_served(author: Author) -> None:
     author.times = {"api": 2, "handlers": 1}
     assert author.poll(5) == (1, [7])
     assert author.trees.served == author.checked
@@ -90,7 +90,7 @@ def test_nothing_is_checked_while_files_are_still_being_written(author: Author) 
     assert author.poll() == (1, [7])
 
 
-def test_what_was_saved_during_a_check_is_not_what_is_served(author: Author) -> None:
+def test_a_save_during_a_check_is_not_served_unchecked(author: Author) -> None:
     author.times = {"api": 2, "handlers": 1}
     author.while_checking = {"handlers": 2}
     author.poll(2)
@@ -99,7 +99,7 @@ def test_what_was_saved_during_a_check_is_not_what_is_served(author: Author) -> 
     assert author.trees.served[1:] == ["{'api': 2, 'handlers': 2}"]
 
 
-def test_what_was_mended_during_a_check_is_not_complained_of(author: Author) -> None:
+def test_a_fault_mended_during_its_check_is_not_reported(author: Author) -> None:
     author.times = {"api": 2, "handlers": 1}
     author.complaints, author.while_checking = ["wrong"], {"handlers": 2}
     author.poll(2)
@@ -108,21 +108,21 @@ def test_what_was_mended_during_a_check_is_not_complained_of(author: Author) -> 
     assert author.said == [WOULD_BOOT]
 
 
-def test_what_would_not_start_is_told_once_and_the_old_version_goes_on(author: Author) -> None:
+def test_a_tree_that_does_not_boot_is_reported_once_and_not_served(author: Author) -> None:
     author.complaints = ["api/plexsphere-v1.yaml:1:1: wrong"]
     author.times = {"api": 2, "handlers": 1}
     assert author.poll(5) == (1, [])
     assert (author.said, author.trees.served) == (REFUSED, [])
 
 
-def test_a_file_that_cannot_be_read_is_told_and_the_old_version_goes_on(author: Author) -> None:
+def test_an_unreadable_file_is_reported_and_not_served(author: Author) -> None:
     author.trees.fault = PermissionError(13, "Permission denied", "handlers/x.py")
     author.times = {"api": 2, "handlers": 1}
     assert author.poll(5) == (0, [])
     assert author.said[1:] == ["  [Errno 13] Permission denied: 'handlers/x.py'"]
 
 
-def test_what_was_saved_while_make_run_started_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_while_make_run_starts_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     author = Author(monkeypatch)
     author.times = {"api": 1, "handlers": 3}
     author.reloader = Reloader(author.trees, {}, lambda: 7, author.said.append)
@@ -130,9 +130,7 @@ def test_what_was_saved_while_make_run_started_is_served(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("name", ["db/migrations/0099_x.sql", "server/authz/schema.zed"])
-def test_what_a_reload_does_not_reach_is_said_to_wait_for_a_start(
-    author: Author, name: str
-) -> None:
+def test_a_file_that_only_a_start_reads_is_named(author: Author, name: str) -> None:
     author.times = {**author.times, name: 2}
     author.poll(3)
     assert author.said[1:] == [
@@ -143,7 +141,7 @@ def test_what_a_reload_does_not_reach_is_said_to_wait_for_a_start(
     assert author.said[2:] == [WOULD_BOOT]
 
 
-def test_while_nobody_saves_the_tree_is_looked_at_less(author: Author) -> None:
+def test_without_saves_the_tree_is_read_less_often(author: Author) -> None:
     author.poll(BUSY_POLLS)
     assert author.looks == BUSY_POLLS
     author.poll(10 * IDLE_POLLS)

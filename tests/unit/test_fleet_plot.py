@@ -1,4 +1,4 @@
-"""The plot of a simulation, and that it can be drawn is known before anything is registered."""
+"""The plot, the report and the options of a simulation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from server.cli.fleet.simulate import _draw, check_plot, report
 from server.fleet.plot import draw
 from server.fleet.proof import Proof
 from server.fleet.tally import PULL, Tally
-from tests.unit.test_cli_service import failed, run
+from tests.command_runs import failed, run
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -54,7 +54,7 @@ def test_a_run_without_a_request_has_no_plot(
 
 
 @pytest.mark.parametrize("ending", ["svg", "png"])
-def test_without_its_library_a_plot_is_refused_beforehand(
+def test_a_plot_without_its_library_is_refused_before_the_simulation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "vl_convert", None)
@@ -76,7 +76,7 @@ def test_without_its_library_a_plot_is_refused_beforehand(
         (("--name", "f" * 61), {}, "60 characters at most"),
     ],
 )
-def test_what_cannot_be_simulated_is_said_before_anything_is_asked(
+def test_bad_options_of_a_simulation_are_refused_before_the_first_request(
     words: tuple[str, ...],
     env: dict[str, str],
     sentence: str,
@@ -95,7 +95,7 @@ def test_what_cannot_be_simulated_is_said_before_anything_is_asked(
     assert sentence in failed(result, 2)
 
 
-def test_the_summary_says_what_was_proven_and_of_whom_nothing_is(
+def test_the_report_lists_differing_and_unproven_agents(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     silent = {f"n-{number}": "503 dependency_unavailable" for number in range(2, 24)}
@@ -111,7 +111,7 @@ def test_the_summary_says_what_was_proven_and_of_whom_nothing_is(
     assert "  and 2 more: --json has all." in said
 
 
-def test_who_stops_a_registration_is_told_what_removes_what_is_there(
+def test_a_stopped_registration_names_the_command_that_removes_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def interrupted(*words: object) -> None:

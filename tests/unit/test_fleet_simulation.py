@@ -35,7 +35,7 @@ def without_reachability(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_picture_is_the_snapshot_it_applied(name: str) -> None:
+def test_a_picture_equals_the_snapshot_that_was_applied(name: str) -> None:
     picture = Picture()
     picture.apply(BODIES[name])
     assert picture.desired_state == without_reachability(BODIES[name])
@@ -100,7 +100,7 @@ def test_quantiles_are_by_rank() -> None:
     assert quantiles(range(1, 1001), (0.5, 0.99, 1.0)) == (501, 991, 1000)
 
 
-def test_a_herd_is_as_many_connections_at_once_as_it_has_agents() -> None:
+def test_every_agent_of_a_herd_sends_at_once() -> None:
     """Nobody is answered before all of them are there."""
     agents = [Agent("http://127.0.0.1:9", f"n-{number}", "d-1", "t") for number in range(40)]
     there = threading.Barrier(2 * len(agents))
@@ -119,7 +119,7 @@ def test_a_herd_is_as_many_connections_at_once_as_it_has_agents() -> None:
     assert run.threads(40) == 80
 
 
-def test_more_connections_than_files_may_be_open_are_told_from_those_that_fit(
+def test_the_limit_of_open_files_is_raised_as_far_as_allowed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     limits = [(1_024, 2_048)]
@@ -154,7 +154,7 @@ def test_a_run_ticks_every_agent() -> None:
         assert simulation.tally.failed == 0
 
 
-def test_who_differs_or_got_no_last_answer_pulls_again_until_the_rounds_are_over() -> None:
+def test_an_agent_that_is_not_proven_pulls_again_three_times() -> None:
     """A writer is faster than the first two comparisons; the third Node never gets it right."""
     compared: list[list[str]] = []
 
@@ -173,7 +173,7 @@ def test_who_differs_or_got_no_last_answer_pulls_again_until_the_rounds_are_over
     assert pulls == {"n-0": 1, "n-1": 3, "n-2": 4}
 
 
-def test_who_got_no_last_answer_is_told_with_what_its_pull_met(
+def test_an_agent_without_a_last_answer_is_listed_with_its_refusal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     problem = json.dumps({"code": "dependency_unavailable"}).encode()
@@ -188,7 +188,7 @@ def test_who_got_no_last_answer_is_told_with_what_its_pull_met(
 
 
 @pytest.mark.parametrize("block", ["state", "reports"])
-def test_each_block_of_entries_is_held_as_it_came(block: str) -> None:
+def test_the_two_blocks_of_entries_are_kept_apart(block: str) -> None:
     picture, body = Picture(), json.loads(json.dumps(BODIES["everything/full.body.json"]))
     picture.apply(body)
     del body[block]["metadata"]

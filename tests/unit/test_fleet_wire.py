@@ -19,7 +19,7 @@ from server.fleet.wire import NO_ANSWER, UNREADABLE, send
 from tests.control_plane import Control, control_plane
 
 
-def test_an_agent_pulls_and_beats_as_plexd_does() -> None:
+def test_an_agent_sends_the_requests_of_plexd() -> None:
     with control_plane() as url:
         agent = Agent(url, "n-1", "d-1", "secret", conditional=True)
         assert [agent.heartbeat().status, agent.pull().status, agent.pull().status] == [
@@ -103,7 +103,7 @@ def test_a_compressed_answer_that_is_broken_is_no_answer_and_no_exception(
         assert Agent(url, "n-1", "d-1", "secret").pull().status == UNREADABLE
 
 
-def test_a_report_is_sent_compressed_and_is_another_every_time() -> None:
+def test_a_report_is_compressed_and_differs_every_time() -> None:
     with control_plane() as url:
         agent = Agent(url, "n-1", "d-1", "secret")
         assert [agent.report().status, agent.report().status] == [200, 200]

@@ -89,7 +89,7 @@ def _show(done: Pruning, yes: bool) -> None:
     screen = Screen()
     old = done.old
     if old.days or old.in_default:
-        rows = [
+        rows: list[tuple[object, ...]] = [
             (day.day, f"{day.rows:,}", f"{day.size / 2**20:,.1f}", _result(day, done, yes))
             for day in old.days
         ]

@@ -57,7 +57,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
     return Clone(tmp_path)
 
 
-def test_what_is_saved_later_is_not_in_it(clone: Clone) -> None:
+def test_a_later_save_is_not_in_the_served_tree(clone: Clone) -> None:
     clone.write(MODULE, "print('good')")
     clone.write(CONTRACT, "good")
     clone.trees.begin()
@@ -69,7 +69,7 @@ def test_what_is_saved_later_is_not_in_it(clone: Clone) -> None:
     assert (served / CONTRACT).read_text() == "good"
 
 
-def test_a_module_that_is_gone_is_not_in_the_next_one(clone: Clone) -> None:
+def test_a_deleted_module_is_not_in_the_next_tree(clone: Clone) -> None:
     clone.trees.begin()
     (clone.root / MODULE).unlink()
     clone.save("wsgi.py", "")
@@ -87,7 +87,7 @@ def test_a_trace_names_the_authors_file_and_its_line(clone: Clone) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "why"), [("x = 1\ndef f(:\n", 2, "invalid syntax"), ("\0", 1, "null bytes")]
 )
-def test_what_is_no_python_is_told_where_it_is_imported(
+def test_a_syntax_error_is_raised_at_the_import(
     clone: Clone, text: str, line: int, why: str
 ) -> None:
     clone.write(MODULE, text)
@@ -97,7 +97,7 @@ def test_what_is_no_python_is_told_where_it_is_imported(
     assert f'File "{clone.root / MODULE}", line {line}' in said and why in said
 
 
-def test_what_was_read_before_a_save_is_never_taken_for_it(clone: Clone) -> None:
+def test_code_of_an_earlier_save_is_not_used_again(clone: Clone) -> None:
     """Both have one size and are saved within one second."""
     clone.write(MODULE, "print(1)")
     clone.trees.begin()
@@ -105,7 +105,7 @@ def test_what_was_read_before_a_save_is_never_taken_for_it(clone: Clone) -> None
     assert clone.run("import handlers.domains").stdout == "2\n"
 
 
-def test_few_of_them_are_kept(clone: Clone) -> None:
+def test_only_the_last_trees_are_kept(clone: Clone) -> None:
     clone.trees.begin()
     for number in range(6):
         clone.save(MODULE, f"print({number})")
@@ -126,7 +126,7 @@ def test_every_kind_of_file_that_a_worker_reads_is_watched() -> None:
     assert left - {".pyc"} == {"", ".md", ".txt"}  # licences, notes
 
 
-def test_what_an_editor_leaves_beside_a_file_is_not_watched(clone: Clone) -> None:
+def test_temporary_files_of_editors_are_not_watched(clone: Clone) -> None:
     before = saved(clone.root)
     clone.write("handlers/.domains.py.swp", "x")
     clone.write("handlers/domains.py~", "x")
