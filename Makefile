@@ -32,7 +32,7 @@ MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py
   tests/integration/test_ledger_statement.py tests/integration/test_ledger_revision.py \
   tests/integration/test_audit_days.py tests/integration/test_node_pulls.py
 
-.PHONY: help run settings schema test lint fmt lock bench bench-validation bench-registry fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
+.PHONY: help run settings schema test test-fast lint fmt lock bench bench-validation bench-registry fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -42,9 +42,13 @@ run: ## embedded Postgres and SpiceDB, a sample Domain, the real gunicorn (PORT=
 	@exec $(VENV)/python -m server.dev --port $(PORT) --nodes $(NODES) --history $(HISTORY) \
 	  --seed $(SEED) $(ELSEWHERE)
 
-test: ## every test, on its own stack under .dev/test/ (ARGS='-k name' passes options to pytest)
+test: ## every test but tests/fuzz, on its own stack under .dev/test/ (ARGS='-k name' passes options to pytest)
 	$(INSTALL) test
 	@unset PYTHONDONTWRITEBYTECODE; exec $(VENV)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-fast: ## unit and contract tests: no Postgres, no SpiceDB, within a minute (ARGS as for make test)
+	$(INSTALL) test
+	@unset PYTHONDONTWRITEBYTECODE; exec $(VENV)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/contract $(ARGS)
 
 lint: ## ruff, its format, and mypy --strict composer handlers db
 	$(INSTALL) test
@@ -103,8 +107,9 @@ schema: ## db/schema.sql anew: what the migrations make, as the embedded server'
 	$(INSTALL) test
 	@exec $(VENV)/python -m tests.golden.schema
 
-fuzz: ## Schemathesis and directed cases against the real service (CASES=200 an operation, SEED=...)
+fuzz: ## tests/fuzz, then Schemathesis and directed cases against the service (CASES=200 an operation, SEED=...)
 	$(INSTALL) test
+	@$(VENV)/python -m pytest --numprocesses 2 --dist loadfile tests/fuzz
 	@exec $(VENV)/python -m tests.fuzz --cases $(CASES) $(if $(filter-out file,$(origin SEED)),--seed $(SEED))
 
 docs-assets: ## the docs page's pinned files from npm into server/http/docs/

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
-from tests.contract.breaches import PLANTED, Planted
 from tests.fuzz.breached_build import Build
+from tests.fuzz.breaches import PLANTED, Planted
 from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.small_suite import SmallSuite
 
