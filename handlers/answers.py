@@ -1,4 +1,4 @@
-"""What a handler is given and what it gives back, whatever framework stands outside."""
+"""The input and the output of a handler, without a web framework."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from handlers.wire import SnapshotBody
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 
-# A body about one caller: nobody in between may keep it for another.
+# The body is for one caller: no shared cache may keep it.
 PRIVATE: Mapping[str, str] = {
     "Cache-Control": "private, no-cache",
     "Vary": "Authorization, Accept-Encoding",
 }
-# A body that holds a credential: no cache may keep it at all (RFC 6749, 5.1).
+# The body has a credential: no cache may keep it (RFC 6749, 5.1).
 NOT_STORED: Mapping[str, str] = {"Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, as far as a handler may know it.
+    """One request as a handler sees it.
 
-    ``principal`` is None when authentication found none. ``matches`` tells whether
-    ``If-None-Match`` names an opaque tag. ``takes_body`` is false for a HEAD. ``idempotency_key``
-    is the header's, where an operation declares it.
+    - ``principal``: None where authentication failed.
+    - ``matches``: whether ``If-None-Match`` names an opaque tag.
+    - ``takes_body``: False for a HEAD.
+    - ``idempotency_key``: of the header, where the operation declares it.
     """
 
     principal: Principal | None
@@ -42,8 +43,7 @@ class Call:
 class Answer:
     """A response before it is bytes: ``body`` is None, raw bytes, a JSON value or a snapshot.
 
-    ``confirmed`` is the snapshot that a 304 confirms. It is validated like a body: what could not
-    be served must not be confirmed either.
+    ``confirmed`` is the snapshot that a 304 confirms. It is validated like a body.
     """
 
     status: int
@@ -54,9 +54,9 @@ class Answer:
 
     @property
     def digest(self) -> str | None:
-        """The desired-state digest of what is served or confirmed; None where there is none."""
-        shown = self.confirmed if self.body is None else self.body
-        return shown.digest or None if isinstance(shown, SnapshotBody) else None
+        """The desired-state digest of the served or confirmed snapshot; None without a snapshot."""
+        body = self.confirmed if self.body is None else self.body
+        return body.digest or None if isinstance(body, SnapshotBody) else None
 
 
 NO_CONTENT = Answer(204, media_type=None)

@@ -1,4 +1,4 @@
-"""ListDomainAudit: who did what to a Domain and its Nodes, and with which outcome."""
+"""ListDomainAudit: the audit rows of a Domain and its Nodes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from handlers.operation import Request
 from handlers.refusals import INVALID_CURSOR, INVALID_FILTER, Refused
 from handlers.wire_values import Json, instant
 
-# A seq from 0 to 2**63 - 1, in its one spelling.
+# The canonical form of a seq from 0 to 2**63 - 1.
 _CURSOR = re.compile(r"[A-Za-f][A-Za-z0-9_-]{9}[AEIMQUYcgkosw048]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """Up to ``limit`` rows that match ``query``, past the sequence ``after``."""
+    """Up to ``limit`` rows that match ``query``, with a ``seq`` above ``after``."""
 
     query: AuditQuery
     after: int
@@ -41,7 +41,7 @@ def audit_page(
     from_: str | None = None,
     to: str | None = None,
 ) -> AuditPage:
-    """The page that the caller wants."""
+    """The requested page."""
     after = seq_of(cursor)
     query = AuditQuery(
         relation=relation,
@@ -55,52 +55,52 @@ def audit_page(
     return AuditPage(query, after, limit)
 
 
-def list_domain_audit(request: Request, domain: AddressedDomain, wanted: AuditPage) -> Answer:
+def list_domain_audit(request: Request, domain: AddressedDomain, parsed: AuditPage) -> Answer:
     """A page of rows, oldest first."""
-    # One row more than asked for says whether another page follows.
+    # One more row than requested shows whether another page follows.
     rows = request.ports.domain_audit.page(
-        domain.id, wanted.query, wanted.after, wanted.limit + 1, request.deadline
+        domain.id, parsed.query, parsed.after, parsed.limit + 1, request.deadline
     )
-    return Answer(200, _page(rows, wanted.limit))
+    return Answer(200, _page(rows, parsed.limit))
 
 
 def cursor_of(seq: int) -> str:
-    """The cursor of the rows past ``seq``: its eight bytes in base64url, eleven characters."""
+    """The cursor of the rows after ``seq``: its eight bytes in base64url, eleven characters."""
     return base64.urlsafe_b64encode(seq.to_bytes(8)).decode("ascii").rstrip("=")
 
 
 def seq_of(cursor: str | None) -> int:
-    """The sequence after which a page begins; 0 without a cursor."""
+    """The ``seq`` after which a page begins; 0 without a cursor."""
     if cursor is None:
         return 0
     if not _CURSOR.fullmatch(cursor):
-        raise Refused(INVALID_CURSOR, "this list has not given the cursor")
+        raise Refused(INVALID_CURSOR, "not a cursor of this list")
     return int.from_bytes(base64.urlsafe_b64decode(f"{cursor}="))
 
 
 def _moment(text: str | None) -> datetime | None:
-    """A moment of the query. The contract's pattern accepts days that no calendar has."""
+    """A time of the query. The contract's pattern also accepts dates that do not exist."""
     if text is None:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise Refused(INVALID_FILTER, "from or to is no moment") from None
+        raise Refused(INVALID_FILTER, "from or to is not a time") from None
     try:
         return moment.astimezone(UTC)
-    except OverflowError:  # hours from the calendar's first or last day, where there are no rows
+    except OverflowError:  # in the first or last hours of datetime's range, where no row is
         return moment.replace(tzinfo=UTC)
 
 
 def _page(rows: Sequence[AuditRecord], limit: int) -> Json:
-    shown = rows[:limit]
-    value: Json = {"items": [_entry(row) for row in shown]}
+    items = rows[:limit]
+    value: Json = {"items": [_row_value(row) for row in items]}
     if len(rows) > limit:
-        value["next_cursor"] = cursor_of(shown[-1].seq)
+        value["next_cursor"] = cursor_of(items[-1].seq)
     return value
 
 
-def _entry(row: AuditRecord) -> Json:
+def _row_value(row: AuditRecord) -> Json:
     value: Json = {
         "seq": row.seq,
         "occurred_at": instant(row.occurred_at),

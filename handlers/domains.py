@@ -24,7 +24,7 @@ from handlers.wire_registry import domain_value, node_page
 
 
 def new_domain(addressed: None, body: Mapping[str, Any]) -> NewDomain:
-    """The Domain that the caller wants. A schema cannot say what an address range is."""
+    """The Domain to create. No schema can check an address range."""
     try:
         return NewDomain(
             name=body["name"],
@@ -41,19 +41,21 @@ def new_domain(addressed: None, body: Mapping[str, Any]) -> NewDomain:
 def _reachability_policy(durations: Mapping[str, str]) -> ReachabilityPolicy | None:
     names = ("heartbeat_interval", "stale_after", "unreachable_after")
     try:
-        read = (None if durations.get(n) is None else parse_duration(durations[n]) for n in names)
-        return reachability_policy(*read)
+        texts = (durations.get(name) for name in names)
+        return reachability_policy(
+            *(None if text is None else parse_duration(text) for text in texts)
+        )
     except (ValueError, InvalidReachabilityPolicy) as error:
         raise Refused(INVALID_REACHABILITY_POLICY, f"reachability: {error}") from error
 
 
-def create_domain(request: Request, addressed: None, wanted: NewDomain) -> Answer:
+def create_domain(request: Request, addressed: None, parsed: NewDomain) -> Answer:
     """201 with the Domain; 200 where an earlier request with the same Idempotency-Key made it.
 
-    What SpiceDB does not take stays in the ledger: the same request finds it, and settles again.
+    Relationships that cannot be written now stay in the outbox. The same request tries them again.
     """
     ports, deadline = request.ports, request.deadline
-    created = ports.domain_registry.create(wanted, request.call.idempotency_key, deadline)
+    created = ports.domain_registry.create(parsed, request.call.idempotency_key, deadline)
     resource = domain_object(created.domain_id)
     request.record_write(resource, repeated=not created.is_new)
     ports.outbox.deliver(resource, deadline)
@@ -68,7 +70,7 @@ def get_domain(request: Request, domain: AddressedDomain) -> Answer:
 
 
 def delete_domain(request: Request, domain: AddressedDomain) -> Answer:
-    """204 when the Domain, the roles in it and its relationships are gone."""
+    """204 when the Domain, the roles in it and its relationships are deleted."""
     request.ports.domain_registry.delete(domain.id, request.deadline)
     request.record_write(domain_object(domain.id))
     request.ports.outbox.deliver(domain_object(domain.id), request.deadline)
@@ -77,26 +79,26 @@ def delete_domain(request: Request, domain: AddressedDomain) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class NodesPage:
-    """Up to ``limit`` Nodes by id, those above ``after`` or from the first."""
+    """Up to ``limit`` Nodes by id, above ``after`` or from the first."""
 
     after: UUID | None
     limit: int
 
 
 def nodes_page(domain_id: UUID, limit: int, cursor: str | None = None) -> NodesPage:
-    """The page that the caller wants."""
+    """The requested page."""
     try:
         return NodesPage(None if cursor is None else node_of_cursor(cursor, domain_id), limit)
     except ValueError as error:
         raise Refused(INVALID_CURSOR, f"cursor: {error}") from error
 
 
-def list_domain_nodes(request: Request, domain: AddressedDomain, wanted: NodesPage) -> Answer:
+def list_domain_nodes(request: Request, domain: AddressedDomain, parsed: NodesPage) -> Answer:
     """One page of Nodes, and the cursor of the next page where there is one."""
-    # One Node more than asked for says whether another page follows.
+    # One more Node than requested shows whether another page follows.
     nodes = request.ports.domain_nodes.page(
-        domain.id, wanted.after, wanted.limit + 1, request.deadline
+        domain.id, parsed.after, parsed.limit + 1, request.deadline
     )
-    shown = nodes[: wanted.limit]
-    next_cursor = node_cursor(domain.id, shown[-1].id) if len(nodes) > wanted.limit else None
-    return Answer(200, node_page(domain.id, shown, next_cursor))
+    items = nodes[: parsed.limit]
+    next_cursor = node_cursor(domain.id, items[-1].id) if len(nodes) > parsed.limit else None
+    return Answer(200, node_page(domain.id, items, next_cursor))

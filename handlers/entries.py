@@ -1,4 +1,4 @@
-"""A Node's entries as they are written: reports by its own agent, metadata and data by editors."""
+"""Writes of a Node's entries: reports by its agent, metadata and data by editors."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from handlers.wire_values import instant
 
 
 def entry_of(kind: str) -> Callable[..., EntryRow]:
-    """What makes an entry of this kind from a key and a body."""
+    """The ``parse`` of an operation that puts an entry of this kind."""
 
-    def wanted(node_id: UUID, key: str, body: Mapping[str, Any]) -> EntryRow:
+    def entry(node_id: UUID, key: str, body: Mapping[str, Any]) -> EntryRow:
         return EntryRow(kind, key, body["value"], body.get("workload_tag") or None)
 
-    return wanted
+    return entry
 
 
 def key_of(kind: str) -> Callable[..., tuple[str, str]]:
-    """What names an entry of this kind: its kind and its key."""
+    """The ``parse`` of an operation that deletes an entry of this kind."""
 
-    def wanted(node_id: UUID, key: str) -> tuple[str, str]:
+    def kind_and_key(node_id: UUID, key: str) -> tuple[str, str]:
         return kind, key
 
-    return wanted
+    return kind_and_key
 
 
-def put_entry(request: Request, node: AddressedNode, wanted: EntryRow) -> Answer:
+def put_entry(request: Request, node: AddressedNode, parsed: EntryRow) -> Answer:
     """Store an entry, or replace it."""
-    accepted_at = request.ports.entries.put(node, wanted, request.deadline)
-    return Answer(200, {"accepted_at": instant(accepted_at), "key": wanted.key})
+    accepted_at = request.ports.entries.put(node, parsed, request.deadline)
+    return Answer(200, {"accepted_at": instant(accepted_at), "key": parsed.key})
 
 
-def delete_entry(request: Request, node: AddressedNode, wanted: tuple[str, str]) -> Answer:
+def delete_entry(request: Request, node: AddressedNode, parsed: tuple[str, str]) -> Answer:
     """Remove an entry."""
-    kind, key = wanted
+    kind, key = parsed
     request.ports.entries.remove(node, kind, key, request.deadline)
     return NO_CONTENT

@@ -16,32 +16,32 @@ from handlers.wire_values import instant
 
 
 def client_now(node_id: UUID, body: Mapping[str, Any]) -> datetime:
-    """The client's clock. A pattern cannot say which days and seconds exist."""
+    """The time of the client's clock. No pattern can check that a day or a second exists."""
     try:
         return client_moment(body["client_now"])
     except ValueError as error:
-        raise Refused(MALFORMED_HEARTBEAT_REQUEST, "client_now names no moment") from error
+        raise Refused(MALFORMED_HEARTBEAT_REQUEST, "client_now is not a time") from error
 
 
-def post_node_heartbeat(request: Request, node_id: UUID, wanted: datetime) -> Answer:
-    """Write the moment and nothing else.
+def post_node_heartbeat(request: Request, node_id: UUID, parsed: datetime) -> Answer:
+    """Record the heartbeat.
 
-    Gate 3 is in the statement that writes. It is the only statement where this process has
-    authorized the caller at the Node's token before, which is always but for the first time.
+    The statement that writes is also gate 3. Only the first heartbeat at a new ZedToken needs a
+    second statement, because this process must first authorize the caller at that token.
     """
     resource = node_object(node_id)
     relation = request.operation.way.relation
     heartbeats = request.ports.heartbeats
     token = request.ports.relations.last_token(request.principal, relation, resource)
-    result = heartbeats.heartbeat(node_id, wanted, token, request.deadline)
+    result = heartbeats.heartbeat(node_id, parsed, token, request.deadline)
     while result.accepted_at is None:
         token = result.authz_token
         if not request.has_relation_at(resource, token):
             raise request.insufficient(resource)
-        result = heartbeats.heartbeat(node_id, wanted, token, request.deadline)
+        result = heartbeats.heartbeat(node_id, parsed, token, request.deadline)
     value = {
         "accepted_at": instant(result.accepted_at),
-        "reconcile": False,  # until a detector of divergence exists
-        "rotate_keys": False,  # until key rotations can be ordered
+        "reconcile": False,  # until the service can detect a divergence
+        "rotate_keys": False,  # until the service can ask for a key rotation
     }
     return Answer(200, value)

@@ -1,4 +1,4 @@
-"""RenewNodeToken: an agent gets the next token before the one it has expires."""
+"""RenewNodeToken: an agent gets a new token before its old token expires."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from handlers.wire_values import instant
 
 
 def renew_node_token(request: Request, node: AddressedNode) -> Answer:
-    """A new token of the Node. The old token stays good until it expires."""
+    """A new token of the Node. The old token stays valid until it expires."""
     return Answer(200, token_value(mint_of(request).mint(node.id)))
 
 
 def mint_of(request: Request) -> TokenMint:
-    """The mint, which gate 0 has seen."""
+    """The TokenMint; gate 0 has checked that it exists."""
     mint = request.ports.mint
     assert mint is not None
     return mint
 
 
 def token_value(token: NodeToken) -> dict[str, object]:
-    """A token as an answer shows it: ``token`` and the moment it expires."""
+    """A NodeToken as a JSON value."""
     return {"token": token.token, "expires_at": instant(token.expires_at)}

@@ -18,50 +18,50 @@ from handlers.wire_values import base64_text
 
 
 def new_node(domain_id: UUID, body: Mapping[str, Any]) -> NewNode:
-    """The Node that the caller wants."""
+    """The Node to register."""
     return NewNode(new_key(domain_id, body), body.get("name", ""))
 
 
 def new_key(addressed_id: UUID, body: Mapping[str, Any]) -> bytes:
-    """The public key of a body. A pattern cannot say what a key is."""
+    """The public key of a body. No pattern can check a key."""
     try:
         return wireguard_key(body["public_key"])
     except ValueError as error:
         raise Refused(PUBLIC_KEY_INVALID, f"public_key: {error}") from error
 
 
-def register_node(request: Request, domain: AddressedDomain, wanted: NewNode) -> Answer:
+def register_node(request: Request, domain: AddressedDomain, parsed: NewNode) -> Answer:
     """201 with the Node, its peers and its token; 200 where an earlier request made the Node.
 
-    What SpiceDB does not take stays in the ledger: the same request finds it, and settles again.
-    The peers are read after the registration and encoded as the pull does, so their bytes agree.
+    Relationships that cannot be written now stay in the outbox. The same request tries them again.
+    The peers are read after the registration, and have the same bytes as in the pull.
     """
     ports, deadline = request.ports, request.deadline
     try:
         node = ports.node_registry.register(
-            domain.id, wanted, request.call.idempotency_key, deadline
+            domain.id, parsed, request.call.idempotency_key, deadline
         )
         resource = node_object(node.node_id)
         request.record_write(resource, repeated=not node.is_new)
         ports.outbox.deliver(resource, deadline)
         snapshot = ports.snapshots.snapshot_for_node(node.node_id, domain.id, deadline)
     except NodeNotFound as error:
-        raise Refused(DATASTORE_UNAVAILABLE, f"gone while being registered: {error}") from error
+        raise Refused(DATASTORE_UNAVAILABLE, f"deleted during the registration: {error}") from error
     token = mint_of(request).mint(node.node_id)
     peers = ports.wire.domain(snapshot.peers.domain)
     return Answer(201 if node.is_new else 200, registration_body(node, peers, token))
 
 
 def delete_node(request: Request, node: AddressedNode) -> Answer:
-    """204 when the Node, its rows and its relationships are gone. Its token then opens nothing."""
+    """204 when the Node, its rows and its relationships are deleted. Its token is then refused."""
     request.ports.node_registry.deregister(node.id, request.deadline)
     request.record_write(node_object(node.id))
     request.ports.outbox.deliver(node_object(node.id), request.deadline)
     return NO_CONTENT
 
 
-def rotate_node_key(request: Request, node: AddressedNode, wanted: bytes) -> Answer:
-    """200 when the Node has that key, also where it had it before. Its peers see it at once."""
-    request.ports.node_registry.rotate_key(node.id, wanted, request.deadline)
+def rotate_node_key(request: Request, node: AddressedNode, parsed: bytes) -> Answer:
+    """200 when the Node has that key, also where it had it before. The next pulls show the key."""
+    request.ports.node_registry.rotate_key(node.id, parsed, request.deadline)
     request.record_write(node_object(node.id))
-    return Answer(200, {"node_id": str(node.id), "public_key": base64_text(wanted)})
+    return Answer(200, {"node_id": str(node.id), "public_key": base64_text(parsed)})

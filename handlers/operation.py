@@ -1,7 +1,7 @@
-"""An operation is one value, and ``perform`` is how every gated operation runs.
+"""An operation is one value; ``perform`` runs the gates and the handler of every gated operation.
 
-The order of the gates is for security: a stranger must not learn what exists, and a refusal must
-not cost a further round trip (docs/design.md, Gates).
+The order of the gates is a security rule: an unauthorized caller must not learn which objects
+exist, and a refusal must not cost another round trip (docs/design.md, Gates).
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ _log = logging.getLogger("plexsphere.gates")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerPorts:
-    """Every port that stands on the ledger. The value exists whole or not at all (gate 0).
+    """Every port that needs the ledger. The value has all of them, or it does not exist (gate 0).
 
-    ``mint`` is None where the service has no signing key of its own. ``wire`` is shared, so that a
-    registration shows its peers in the very bytes of the pull.
+    ``mint`` is None where the service has no signing key of its own. ``wire`` is shared, so a
+    registration has the same bytes of ``peers`` as the pull.
     """
 
     relations: RelationChecker
@@ -87,7 +87,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of a known Principal, as the gates and the body of its operation use it."""
+    """One request of a known Principal, for the gates and the handler of its operation."""
 
     operation: Operation
     ports: LedgerPorts
@@ -96,22 +96,22 @@ class Request:
 
     @property
     def deadline(self) -> Deadline:
-        """When the caller must have an answer."""
+        """The Deadline of the call."""
         return self.call.deadline
 
     def has_relation(self, resource: str) -> bool:
-        """Gate 2: whether the Principal has the operation's relation to ``resource``."""
+        """Gate 2: whether the Principal has the operation's relation on ``resource``."""
         relation = self.operation.way.relation
         return self.ports.relations.check(self.principal, relation, resource, self.deadline)
 
     def has_relation_at(self, resource: str, token: str | None) -> bool:
-        """The same at or after a ZedToken; true where no relationship write is on record."""
+        """Gate 2 at a ZedToken or later; True where there is no token."""
         return token is None or self.ports.relations.check_at_least(
             self.principal, self.operation.way.relation, resource, token, self.deadline
         )
 
     def insufficient(self, resource: str) -> Refused:
-        """The refusal of gate 2, after its audit row."""
+        """Record the refusal of gate 2 and return it."""
         code = INSUFFICIENT_RELATION.code
         assert code is not None
         self.record(code, resource)
@@ -121,7 +121,7 @@ class Request:
         )
 
     def record_write(self, resource: str, *, repeated: bool = False) -> None:
-        """Record a write as soon as the ledger has it: what comes after may still fail."""
+        """Record a write as soon as the ledger has it, because a later step may still fail."""
         self.record(GRANTED, resource, repeated=repeated, is_committed=True)
 
     def record(
@@ -133,10 +133,10 @@ class Request:
         repeated: bool = False,
         is_committed: bool = False,
     ) -> None:
-        """Record an outcome. Best effort: a sink that breaks its promise refuses nobody."""
+        """Record an outcome. An error of the sink is logged and does not refuse the request."""
         operation = self.operation
         row = AuditRow(
-            relation=operation.record_of_repeat if repeated else operation.record,
+            relation=operation.audit_name_of_repeat if repeated else operation.audit_name,
             outcome=outcome,
             subject=self.principal.subject,
             object=resource,
@@ -155,9 +155,9 @@ Addressed = AddressedNode | AddressedDomain | UUID | None
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The path parameter that names what an operation is about, and its two refusals.
+    """The path parameter with the id of a Node or Domain, and its two refusals.
 
-    ``object`` is the addressed id as ReBAC and audit rows name it.
+    ``object`` makes the name of that object in SpiceDB and audit rows.
     """
 
     parameter: str
@@ -171,7 +171,7 @@ class Way:
     """Gates 1a to 3 of one kind of caller.
 
     ``gates`` gets the request and the addressed id (None where ``address`` is None). It returns
-    what the body works on, and raises Refused or a composer error.
+    what the handler gets as ``addressed``. It raises Refused or a composer error.
     """
 
     relation: str
@@ -182,81 +182,85 @@ class Way:
     def refusals(self) -> tuple[RefusalKind, ...]:
         """Every refusal of gates 1 to 3."""
         address = self.address
-        about = () if address is None else (address.invalid, address.not_found)
+        of_address = () if address is None else (address.invalid, address.not_found)
         return (
-            *(UNAUTHORIZED, *about, INSUFFICIENT_RELATION),
+            *(UNAUTHORIZED, *of_address, INSUFFICIENT_RELATION),
             *(AUTHZ_UNAVAILABLE, DATASTORE_UNAVAILABLE),
         )
 
     def resource(self, addressed_id: UUID | None) -> str:
-        """What audit rows say the operation was about; the platform where nothing is addressed."""
+        """The object of the audit row; the platform where the path has no id."""
         if self.address is None or addressed_id is None:
             return PLATFORM
         return self.address.object(addressed_id)
 
     def addressed_id(self, parameters: dict[str, Any]) -> UUID | None:
-        """Gate 1a: takes the id out of the parameters. It must be a canonical UUID."""
+        """Gate 1a: remove the id from the parameters. It must be a canonical UUID."""
         if self.address is None:
             return None
-        addressed = parse_canonical_uuid(parameters.pop(self.address.parameter))
-        if addressed is None:
+        addressed_id = parse_canonical_uuid(parameters.pop(self.address.parameter))
+        if addressed_id is None:
             raise Refused(self.address.invalid, f"{self.address.parameter} is not canonical")
-        return addressed
+        return addressed_id
 
 
-class Records(Enum):
-    """Which grants of an operation leave an audit row; a refusal of gate 2 always leaves one."""
+class AuditedGrants(Enum):
+    """The grants of an operation that have an audit row. A refusal of gate 2 always has a row."""
 
-    ANSWERS = "when the body has answered"
-    WRITES = "when the ledger has changed: the body says so with record_write"
-    REFUSALS = "none: the write is its own record"
+    ALL = "perform records each answer of the handler"
+    WRITES = "the handler calls record_write after a change of the ledger"
+    NONE = "the ledger itself shows the write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """A gated operation, whole.
+    """A gated operation.
 
-    - ``does(request, addressed, **parameters)`` is the body.
-    - ``way`` says who may.
-    - ``wants(addressed_id, **parameters)`` checks, before gate 2, what no schema can. The body gets
-      its result as ``wanted`` in place of the parameters.
-    - ``record`` and ``record_of_repeat`` are what audit rows call it; the second is for a write
-      that finds its work done by an earlier request.
-    - ``not_provisioned`` is the answer of gate 0; ``needs_signing_key`` widens that gate.
-    - ``statuses`` are those of its own answers, with the constant ``headers`` and the ``sends``
-      that the body adds. ``refuses`` are the refusals of the body.
-    - ``body`` and ``parameters`` refuse a body, or a parameter, that is not as declared.
+    - ``handler(request, addressed, **parameters)`` makes the answer.
+    - ``parse(addressed_id, **parameters)`` runs before gate 2 and checks what no schema can. The
+      handler then gets its result as ``parsed`` in place of the parameters.
+    - ``way``: gates 1a to 3.
+    - ``audit_name``: the relation in audit rows. ``audit_name_of_repeat`` is for a write that an
+      earlier request has already made.
+    - ``not_provisioned``: the refusal of gate 0, which also asks for a key where the operation
+      ``needs_signing_key``.
+    - ``statuses``: those of the handler's own answers.
+    - ``headers``: the same in every answer of the handler; ``sent_headers`` are the names of the
+      headers that the handler adds.
+    - ``refusals``: those of the handler.
+    - ``body_refusals`` and ``parameter_refusals``: those of a body or a parameter that breaks the
+      contract.
     """
 
-    does: Callable[..., Answer]
+    handler: Callable[..., Answer]
     way: Way
-    record: str
+    audit_name: str
     not_provisioned: RefusalKind
     statuses: tuple[int, ...] = (200,)
-    wants: Callable[..., Any] | None = None
-    records: Records = Records.ANSWERS
-    record_of_repeat: str = ""
+    parse: Callable[..., Any] | None = None
+    audited_grants: AuditedGrants = AuditedGrants.ALL
+    audit_name_of_repeat: str = ""
     needs_signing_key: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
-    sends: tuple[str, ...] = ()
-    refuses: tuple[RefusalKind, ...] = ()
-    body: BodyRefusals | None = None
-    parameters: Mapping[str, RefusalKind] = field(default_factory=dict)
+    sent_headers: tuple[str, ...] = ()
+    refusals: tuple[RefusalKind, ...] = ()
+    body_refusals: BodyRefusals | None = None
+    parameter_refusals: Mapping[str, RefusalKind] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOperation:
-    """An operation without gates: ``does(ports, call)`` for everybody."""
+    """An operation without gates: ``handler(ports, call)`` answers every caller."""
 
-    does: Callable[..., Answer]
+    handler: Callable[..., Answer]
     statuses: tuple[int, ...] = (200,)
     headers: Mapping[str, str] = field(default_factory=dict)
-    sends: tuple[str, ...] = ()
+    sent_headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnservedOperation:
-    """A declared operation that this release does not serve: its 501 to everybody."""
+    """A declared operation that this release does not serve: it answers 501 to every caller."""
 
     not_provisioned: RefusalKind
 
@@ -265,7 +269,7 @@ AnyOperation = Operation | OpenOperation | UnservedOperation
 
 
 def gate_0(operation: AnyOperation, ledger: LedgerPorts | None) -> None:
-    """The 501 of an operation whose ports do not exist, whoever asks."""
+    """Raise the 501 of an operation whose ports do not exist."""
     match operation:
         case UnservedOperation():
             raise Refused(operation.not_provisioned, "this release does not serve it")
@@ -276,7 +280,7 @@ def gate_0(operation: AnyOperation, ledger: LedgerPorts | None) -> None:
 
 
 def is_provisioned(operation: AnyOperation, ledger: LedgerPorts | None) -> bool:
-    """Whether gate 0 lets requests of this operation in."""
+    """Whether the operation passes gate 0."""
     try:
         gate_0(operation, ledger)
     except Refused:
@@ -285,7 +289,7 @@ def is_provisioned(operation: AnyOperation, ledger: LedgerPorts | None) -> bool:
 
 
 def gate_1(principal: Principal | None) -> Principal:
-    """Who asks, before anything that costs a round trip."""
+    """Refuse a caller without a Principal."""
     if principal is None:
         raise Refused(UNAUTHORIZED, "no principal")
     return principal
@@ -298,10 +302,10 @@ def answer(
     gate_0(operation, ports.ledger)
     if isinstance(operation, OpenOperation):
         try:
-            done = operation.does(ports.service, call, **parameters)
+            result = operation.handler(ports.service, call, **parameters)
         except ComposerError as error:
             raise refusal_for(error) from error
-        return replace(done, headers={**operation.headers, **done.headers})
+        return replace(result, headers={**operation.headers, **result.headers})
     assert isinstance(operation, Operation) and ports.ledger is not None
     return perform(operation, ports.ledger, call, parameters)
 
@@ -309,19 +313,22 @@ def answer(
 def perform(
     operation: Operation, ports: LedgerPorts, call: Call, parameters: Mapping[str, Any]
 ) -> Answer:
-    """Gate 1 to the audit row. Here alone an adapter's error becomes a refusal."""
+    """Run gates 1 to 3, the handler and the audit row.
+
+    Only this function and ``answer`` turn a composer error into a refusal.
+    """
     request = Request(operation, ports, call, gate_1(call.principal))
     arguments = dict(parameters)
     try:
         addressed_id = operation.way.addressed_id(arguments)
-        if operation.wants is not None:
-            arguments = {"wanted": operation.wants(addressed_id, **arguments)}
+        if operation.parse is not None:
+            arguments = {"parsed": operation.parse(addressed_id, **arguments)}
         addressed = operation.way.gates(request, addressed_id)
-        done = operation.does(request, addressed, **arguments)
+        result = operation.handler(request, addressed, **arguments)
     except ComposerError as error:
         raise refusal_for(error) from error
-    if operation.records is Records.ANSWERS:
-        # The digest says what the caller has now: a HEAD brings it nothing.
-        digest = done.digest if call.takes_body else None
+    if operation.audited_grants is AuditedGrants.ALL:
+        # The digest says which state the caller has now; the answer to a HEAD has no body.
+        digest = result.digest if call.takes_body else None
         request.record(GRANTED, operation.way.resource(addressed_id), digest=digest)
-    return replace(done, headers={**operation.headers, **done.headers})
+    return replace(result, headers={**operation.headers, **result.headers})

@@ -10,6 +10,6 @@ from handlers.wire_values import reachability_value
 
 
 def get_node_reachability(request: Request, node: AddressedNode) -> Answer:
-    """The block, in the bytes of the pull."""
+    """The block, with the same bytes as in the pull."""
     row = request.ports.reachability.of_node(node.id, request.deadline)
     return Answer(200, reachability_value(reachability(row)))

@@ -1,7 +1,7 @@
-"""Every way to say no: the one place where an error meets a status.
+"""Every refusal, and the table from errors to refusals.
 
-A refusal has an outside, fixed by its kind and the same for everyone, and an inside for the log.
-Codes, statuses and details are those of ``api/plexsphere-v1.yaml``; a test holds them together.
+A refusal has an outside, which is the fixed text of its kind, and an inside for the log. A test
+compares codes, statuses and details with ``api/plexsphere-v1.yaml``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from composer.errors import (
 
 @dataclass(frozen=True, slots=True)
 class RefusalKind:
-    """The outside; ``code`` is None where the wire has none, ``retry_after`` is in seconds."""
+    """The outside of a refusal; ``retry_after`` is in seconds."""
 
     status: int
     code: str | None
@@ -166,7 +166,7 @@ AUTHZ_UNAVAILABLE = RefusalKind(
 )
 INTERNAL = RefusalKind(500, None, "The request could not be completed.")
 
-# All of the above, in their order.
+# Every kind above, in the same order.
 CATALOGUE: tuple[RefusalKind, ...] = tuple(
     kind for kind in tuple(globals().values()) if isinstance(kind, RefusalKind)
 )
@@ -174,14 +174,14 @@ CATALOGUE: tuple[RefusalKind, ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class BodyRefusals:
-    """What a body becomes that is not as declared.
+    """The refusals of a body that breaks the contract.
 
-    - ``malformed``: any fault without a refusal of its own.
-    - ``missing``: a required member is absent; None where that is ``malformed`` too.
-    - ``members``: a fault of that member. Of several faults the first in this order is told.
-    - ``empty``: that member is an empty text. Told only where nothing else is wrong.
-    - ``too_large``: the body is beyond the operation's limit.
-    - ``max_bytes``: limits of texts in bytes of UTF-8, told first.
+    - ``malformed``: a fault without a refusal of its own.
+    - ``missing``: a required member is absent; None means ``malformed``.
+    - ``members``: a fault of that member. Of several faults, the first in this order is reported.
+    - ``empty``: the member is an empty text. Reported only where there is no other fault.
+    - ``too_large``: the body is larger than the operation's limit.
+    - ``max_bytes``: limits of texts in bytes of UTF-8. They are checked first.
     """
 
     malformed: RefusalKind
@@ -193,19 +193,19 @@ class BodyRefusals:
 
     @property
     def kinds(self) -> tuple[RefusalKind, ...]:
-        """Every refusal of a body, in the order in which they are told."""
+        """Every refusal of a body, in the order in which they are reported."""
         missing = () if self.missing is None else (self.missing,)
         return (self.malformed, *missing, *self.members.values(), *self.empty.values())
 
     def kind_of(self, pointer: str, rule: str) -> RefusalKind:
-        """The refusal of one fault: where in the body, and which rule of the schema it breaks."""
+        """The refusal of a fault at a JSON pointer, by the broken rule of the schema."""
         if pointer:
             return self.members.get(pointer.split("/")[1], self.malformed)
         is_missing = rule.endswith("/required")
         return (self.missing or self.malformed) if is_missing else self.malformed
 
 
-_KIND_OF: tuple[tuple[type[Exception], RefusalKind], ...] = (
+_KINDS: tuple[tuple[type[Exception], RefusalKind], ...] = (
     (NodeNotFound, NODE_NOT_FOUND),
     (DomainNotFound, DOMAIN_NOT_FOUND),
     (ReportNotFound, REPORT_NOT_FOUND),
@@ -224,9 +224,9 @@ _KIND_OF: tuple[tuple[type[Exception], RefusalKind], ...] = (
 
 
 class Refused(Exception):
-    """A request ends here. ``inside`` is for the log line and never reaches the wire.
+    """Ends a request. ``inside`` is for the log and must not reach the wire.
 
-    ``child_counts`` does: how many of what keep the object of the request from going.
+    ``child_counts`` reaches the wire: the numbers of the objects that prevent a deletion.
     """
 
     def __init__(
@@ -239,10 +239,10 @@ class Refused(Exception):
 
 
 def refusal_for(error: Exception) -> Refused:
-    """What an adapter's error becomes; one without a name of its own is a 500 without a code."""
+    """The refusal of an adapter's error; a 500 without a code where the table has none."""
     if isinstance(error, DomainNotEmpty):
         return Refused(DOMAIN_NOT_EMPTY, str(error), {"nodes": error.nodes})
-    for error_type, kind in _KIND_OF:
+    for error_type, kind in _KINDS:
         if isinstance(error, error_type):
             return Refused(kind, str(error))
     return Refused(INTERNAL, f"{type(error).__name__}: {error}")

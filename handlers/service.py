@@ -1,4 +1,4 @@
-"""The operations beside the pull: is it alive, is it ready, what is it."""
+"""The operations about the service itself: health, version, metrics, contract, keys, docs page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ASSET_HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-cache",
     "X-Content-Type-Options": "nosniff",
 }
-# One script and one style, both from this host: nothing inline, nothing foreign, no frame around.
+# The page may load scripts, styles and data only from this host, and must not be in a frame.
 PAGE_HEADERS: Mapping[str, str] = {
     **ASSET_HEADERS,
     "Content-Security-Policy": (
@@ -27,7 +27,7 @@ KEYS_HEADERS: Mapping[str, str] = {"Cache-Control": "public, max-age=300"}
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """One dependency; ``status`` is ok, degraded or down, ``detail`` is fit for strangers."""
+    """One dependency; ``status`` is ok, degraded or down. ``detail`` is public."""
 
     name: str
     status: str
@@ -35,13 +35,15 @@ class HealthCheck:
 
 
 class HealthProbe(Protocol):
-    """Asks every dependency, within the deadline; never raises."""
+    """Checks the dependencies."""
 
-    def checks(self, deadline: Deadline) -> Sequence[HealthCheck]: ...
+    def checks(self, deadline: Deadline) -> Sequence[HealthCheck]:
+        """One check for each dependency, within the Deadline. Never raises."""
+        ...
 
 
 class MetricsSource(Protocol):
-    """Exposes the counters of all workers together, and what the ledger says of its followers."""
+    """Exposes the metrics of all workers, and the gauges that are read from the ledger."""
 
     def exposition(self, deadline: Deadline) -> tuple[bytes, str]:
         """Body and media type, in Prometheus' text format; never raises."""
@@ -49,21 +51,21 @@ class MetricsSource(Protocol):
 
 
 class PublishedKeys(Protocol):
-    """The public halves of the keys this service signs with, and never a private part."""
+    """The public keys of the service's signing keys."""
 
     def jwks(self) -> Mapping[str, object]:
-        """A JWK Set (RFC 7517), the key that signs first; empty where nothing is ever signed.
+        """A JWK Set (RFC 7517); the key that signs is first. Empty without a signing key.
 
-        Raises SigningUnavailable when there should be keys and none could be read.
+        Raises SigningUnavailable where the keys cannot be read. No private part is in it.
         """
         ...
 
 
 class NoPublishedKeys:
-    """The nil set of a service without a signing key."""
+    """The keys of a service without a signing key."""
 
     def jwks(self) -> Mapping[str, object]:
-        """No key."""
+        """An empty JWK Set."""
         return {"keys": []}
 
 
@@ -78,7 +80,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class DocsPage:
-    """The page, and the two files it loads."""
+    """The docs page and the two files that it loads."""
 
     html: bytes
     script: Asset
@@ -87,7 +89,7 @@ class DocsPage:
 
 @dataclass(frozen=True, slots=True)
 class ServicePorts:
-    """What the meta operations show."""
+    """The ports and facts of the operations about the service."""
 
     health: HealthProbe
     metrics: MetricsSource
@@ -99,22 +101,22 @@ class ServicePorts:
 
 
 def get_livez(ports: ServicePorts, call: Call) -> Answer:
-    """The process answers; nothing else is asked."""
+    """200 as long as the process answers."""
     return Answer(200, {"status": "ok", "checks": []})
 
 
 def get_readyz(ports: ServicePorts, call: Call) -> Answer:
-    """200 when every dependency of the pull is there, 503 with the same body when one is not."""
+    """200 when every dependency of the pull works, else 503 with the same body."""
     return _health(ports, call)
 
 
 def get_health(ports: ServicePorts, call: Call) -> Answer:
-    """The same picture under the published name."""
+    """The same answer as ``get_readyz``, at another path."""
     return _health(ports, call)
 
 
 def get_version(ports: ServicePorts, call: Call) -> Answer:
-    """Which release serves which contract."""
+    """The versions of the release and the contract."""
     value = {
         "name": "plexsphere-state",
         "version": ports.version,
@@ -130,12 +132,12 @@ def get_metrics(ports: ServicePorts, call: Call) -> Answer:
 
 
 def get_jwks(ports: ServicePorts, call: Call) -> Answer:
-    """What others need to verify the tokens of this service."""
+    """The keys that verify the tokens of this service."""
     return Answer(200, ports.keys.jwks())
 
 
 def get_openapi(ports: ServicePorts, call: Call) -> Answer:
-    """The contract, byte for byte the file the service was started from."""
+    """The contract, byte for byte the file that the service runs on."""
     return Answer(200, ports.contract, media_type="application/yaml")
 
 
@@ -145,12 +147,12 @@ def get_docs(ports: ServicePorts, call: Call) -> Answer:
 
 
 def get_docs_script(ports: ServicePorts, call: Call) -> Answer:
-    """What the docs page runs."""
+    """The script of the docs page."""
     return _asset(ports.docs_page.script, call)
 
 
 def get_docs_style(ports: ServicePorts, call: Call) -> Answer:
-    """What the docs page looks like."""
+    """The style sheet of the docs page."""
     return _asset(ports.docs_page.style, call)
 
 

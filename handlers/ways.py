@@ -1,7 +1,7 @@
-"""Who may: gates 1a to 3 for each kind of caller, as ``Way`` values.
+"""The ways: gates 1a to 3 of each kind of caller.
 
-Gate 2 asks SpiceDB, gate 3 the ledger. A row that carries the ZedToken of a later relationship
-write sends the caller through gate 2 once more, at that token.
+Gate 2 asks SpiceDB, gate 3 reads the ledger. Where the row has the ZedToken of a relationship
+write, gate 2 runs again at that token.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ AUDITOR = "auditor"
 MANAGE = "manage"
 
 # A manager of the platform has these relations in every Domain and to every Node.
-MANAGED = frozenset({DOMAIN_EDIT, DOMAIN_VIEW, NODE_VIEW})
+MANAGER_RELATIONS = frozenset({DOMAIN_EDIT, DOMAIN_VIEW, NODE_VIEW})
 
-A_NODE = Address("id", INVALID_NODE_ID, NODE_NOT_FOUND, node_object)
-A_DOMAIN = Address("domain_id", INVALID_DOMAIN_ID, DOMAIN_NOT_FOUND, domain_object)
+NODE_ADDRESS = Address("id", INVALID_NODE_ID, NODE_NOT_FOUND, node_object)
+DOMAIN_ADDRESS = Address("domain_id", INVALID_DOMAIN_ID, DOMAIN_NOT_FOUND, domain_object)
 
 
 def _require(request: Request, resource: str) -> None:
@@ -45,14 +45,18 @@ def _require(request: Request, resource: str) -> None:
 
 
 def _require_role(request: Request, resource: str) -> None:
-    """Gate 2 of a role. A manager of the platform has it also where no relationship says so: on a
-    resource that does not exist (gate 3 then says so), or that is not in SpiceDB yet."""
+    """Gate 2 of a role.
+
+    A manager of the platform has the role also on a resource that SpiceDB does not know: it may be
+    new, or not exist (gate 3 then refuses).
+    """
     if request.has_relation(resource):
         return
     relations, principal = request.ports.relations, request.principal
-    # The first question is cheap for a stranger who asks again; the second sees a revocation.
+    # The first check is cheap where a caller without the role repeats it; the second sees a
+    # revocation.
     if (
-        request.operation.way.relation not in MANAGED
+        request.operation.way.relation not in MANAGER_RELATIONS
         or not relations.check(principal, MANAGE, PLATFORM, request.deadline)
         or not relations.check_now(principal, MANAGE, PLATFORM, request.deadline)
     ):
@@ -123,7 +127,7 @@ def _in_domain(request: Request, domain_id: UUID) -> AddressedDomain:
 
 
 def _may_manage(request: Request) -> bool:
-    """Gate 2 on the platform, which has no row to carry a token: by everything written so far."""
+    """Gate 2 on the platform, fully consistent because no row has a ZedToken of the platform."""
     relations = request.ports.relations
     return relations.check_now(request.principal, MANAGE, PLATFORM, request.deadline)
 
@@ -139,21 +143,21 @@ def _managing_domain(request: Request, domain_id: UUID) -> AddressedDomain:
     return request.ports.domains.get_by_id(domain_id, request.deadline)
 
 
-# The Node's agent, which may be a service or a user that stands in for the Node.
-AS_AGENT = Way(NODE_AGENT, A_NODE, _as_agent)
-# The same for a body whose statement looks the Node up itself: gate 3 is in the body.
-AS_AGENT_OF_A_WRITE = Way(NODE_AGENT, A_NODE, _as_agent_of_a_write)
-# The Node itself: a stand-in would keep a credential that outlives its role.
-AS_THE_NODE = Way(NODE_AGENT, A_NODE, _as_the_node)
-# The Node, or a role in its Domain. The Node's token does not know of a revoked role, so a caller
-# that is not the Node passes gate 2 at the Domain's token too.
-AS_VIEWER = Way(NODE_VIEW, A_NODE, _as_viewer)
-# A role in the Node's Domain, at the Domain's token too.
-AS_EDITOR = Way(DOMAIN_EDIT, A_NODE, _as_editor)
-# Roles in the addressed Domain.
-AS_DOMAIN_VIEWER = Way(DOMAIN_VIEW, A_DOMAIN, _in_domain)
-AS_DOMAIN_EDITOR = Way(DOMAIN_EDIT, A_DOMAIN, _in_domain)
-AS_AUDITOR = Way(AUDITOR, A_DOMAIN, _in_domain)
-# A manager of the platform, about the platform or about a Domain.
+# The Node's agent: the Node, or a service or a user with the same relation.
+AS_AGENT = Way(NODE_AGENT, NODE_ADDRESS, _as_agent)
+# The same without gate 3, for a handler whose statement looks the Node up.
+AS_AGENT_WITHOUT_LOOKUP = Way(NODE_AGENT, NODE_ADDRESS, _as_agent_of_a_write)
+# Only the Node itself: another Principal would keep the Node's credential after it lost its role.
+AS_THE_NODE = Way(NODE_AGENT, NODE_ADDRESS, _as_the_node)
+# The Node, or a role in its Domain. A role may be revoked after the Node's ZedToken, so gate 2 of a
+# caller that is not the Node runs at the Domain's ZedToken too.
+AS_VIEWER = Way(NODE_VIEW, NODE_ADDRESS, _as_viewer)
+# A role in the Node's Domain; gate 2 runs at the Domain's ZedToken too.
+AS_EDITOR = Way(DOMAIN_EDIT, NODE_ADDRESS, _as_editor)
+# Roles in the Addressed Domain.
+AS_DOMAIN_VIEWER = Way(DOMAIN_VIEW, DOMAIN_ADDRESS, _in_domain)
+AS_DOMAIN_EDITOR = Way(DOMAIN_EDIT, DOMAIN_ADDRESS, _in_domain)
+AS_AUDITOR = Way(AUDITOR, DOMAIN_ADDRESS, _in_domain)
+# A manager of the platform, for the platform or for a Domain.
 AS_MANAGER = Way(MANAGE, None, _as_manager)
-MANAGING_DOMAIN = Way(MANAGE, A_DOMAIN, _managing_domain)
+AS_MANAGER_OF_DOMAIN = Way(MANAGE, DOMAIN_ADDRESS, _managing_domain)

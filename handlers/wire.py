@@ -1,7 +1,7 @@
-"""Domain values to wire bytes, block by block, with the desired-state digest.
+"""Turns snapshots into bytes, block by block, and computes the desired-state digest.
 
-A Domain's peers are encoded once per revision and each Node's block is cut out of those bytes: a
-pull costs nothing per peer but the copy onto the socket.
+A Domain's peers are encoded once per revision, and every Node's ``peers`` block is a part of those
+bytes. So a pull costs no time per peer except the copy of the bytes.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _DIGEST_VERSION = b"plexsphere desired state v1\n"
 
 
 def json_bytes(value: object) -> bytes:
-    """Compact UTF-8 JSON, keys as they stand (docs/design.md, Bytes on the wire)."""
+    """Compact UTF-8 JSON with keys in their order (docs/design.md, Bytes on the wire)."""
     return json_text(value).encode("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One key of the envelope.
+    """One key of a body.
 
-    ``source`` is a complete JSON text that is what validity is decided on; served is ``source``
-    without its bytes from ``cut[0]`` to ``cut[1]``, one element of the array with its comma.
+    ``source`` is a complete JSON text, which is validated. The served bytes are ``source`` without
+    the bytes from ``cut[0]`` to ``cut[1]``: one element of an array, with its comma.
     ``is_cacheable``: whether the same bytes may come again, so that their validity is remembered.
     """
 
@@ -47,7 +47,7 @@ class Block:
     is_cacheable: bool = True
 
     def chunks(self) -> tuple[bytes | memoryview, ...]:
-        """The served bytes, uncopied."""
+        """The served bytes, without a copy."""
         if self.cut is None:
             return (self.source,)
         view = memoryview(self.source)
@@ -56,14 +56,16 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotBody:
-    """A body by its blocks in wire order: a snapshot's six, or those of an answer that has some of
-    them. ``digest`` is the desired state's (64 hex digits), of a snapshot alone."""
+    """The blocks of a body in wire order: of a snapshot, or of an answer with ``peers``.
+
+    ``digest`` is the desired-state digest (64 hex digits); empty where it is not a snapshot.
+    """
 
     blocks: tuple[Block, ...]
     digest: str = ""
 
     def to_bytes(self) -> bytes:
-        """The envelope, in one copy."""
+        """The whole body."""
         parts: list[bytes | memoryview] = []
         for block in self.blocks:
             parts.append(b',"' if parts else b'{"')
@@ -75,26 +77,26 @@ class SnapshotBody:
 
 @dataclass(frozen=True, slots=True)
 class EncodedPeers:
-    """A whole Domain's ``peers`` array, where each Node stands in it, and its digest."""
+    """The ``peers`` array of a Domain, the start and end of each Node in it, and its digest."""
 
     array: bytes
     spans: Mapping[UUID, tuple[int, int]]
     digest: bytes
 
     def without(self, node_id: UUID) -> Block:
-        """The array without one Node, which need not be in it."""
+        """The array without a Node, if the Node is in it."""
         span = self.spans.get(node_id)
         if span is None:
             return Block("peers", self.array)
         start, end = span
-        # one comma goes with the element: the one behind it, or before it when it is the last
+        # Cut one comma too: the comma after the element, or before it where it is the last.
         if self.array[end : end + 1] == b",":
             return Block("peers", self.array, (start, end + 1))
         return Block("peers", self.array, (max(1, start - 1), end))
 
 
 class SnapshotWire:
-    """Encodes snapshots; remembers the bytes of each DomainPeers for as long as it lives."""
+    """Encodes snapshots. The bytes of a DomainPeers are kept as long as that value exists."""
 
     def __init__(self) -> None:
         self._encoded: WeakKeyDictionary[DomainPeers, EncodedPeers] = WeakKeyDictionary()
@@ -124,7 +126,7 @@ class SnapshotWire:
         return SnapshotBody(blocks, digest)
 
     def domain(self, peers: DomainPeers) -> EncodedPeers:
-        """The Domain's encoded peers, from memory when it is the same value."""
+        """The encoded peers of a Domain, cached by identity."""
         encoded = self._encoded.get(peers)
         if encoded is None:
             encoded = encode_peers(peers)
@@ -133,10 +135,10 @@ class SnapshotWire:
 
 
 def encode_peers(peers: DomainPeers) -> EncodedPeers:
-    """Encode every peer of a Domain and note where each one stands."""
+    """Encode every peer of a Domain and note its start and end."""
     spans: dict[UUID, tuple[int, int]] = {}
     fragments: list[bytes] = []
-    position = 1  # behind the opening bracket
+    position = 1  # after the opening bracket
     for peer in peers.peers:
         fragment = peer_text(peer).encode("utf-8")
         spans[peer.node_id] = (position, position + len(fragment))
@@ -147,12 +149,12 @@ def encode_peers(peers: DomainPeers) -> EncodedPeers:
 
 
 def peers_digest(peers: DomainPeers) -> bytes:
-    """``encode_peers(peers).digest``, for somebody who needs no bytes."""
+    """``encode_peers(peers).digest``, without the rest."""
     return hashlib.sha256(f"[{','.join(map(peer_text, peers.peers))}]".encode()).digest()
 
 
 def block_digest(block: bytes) -> bytes:
-    """What a block adds to the desired-state digest: 32 bytes."""
+    """The 32 bytes of a block in the desired-state digest."""
     return hashlib.sha256(block).digest()
 
 
@@ -162,15 +164,15 @@ def desired_state_digest(
     reachability_state: str,
     block_digests: tuple[bytes, ...],
 ) -> str:
-    """A hash of parts: everything but reachability's two timestamps, at no cost per peer.
+    """The hash of all parts of the desired state, at no cost per peer.
 
     ``block_digests`` are those of policy, bridge, state and reports.
     """
-    verdict = _verdict_digest(reachability_state)
-    parts = (_DIGEST_VERSION, domain_digest, addressed_node_id.bytes, verdict, *block_digests)
+    state_digest = _state_digest(reachability_state)
+    parts = (_DIGEST_VERSION, domain_digest, addressed_node_id.bytes, state_digest, *block_digests)
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 @lru_cache(8)
-def _verdict_digest(state: str) -> bytes:
+def _state_digest(state: str) -> bytes:
     return block_digest(state.encode("utf-8"))

@@ -1,4 +1,4 @@
-"""Domains and their Nodes to JSON values: keys in schema order, absent keys absent."""
+"""Turns Domains and their Nodes into JSON values, with keys in the order of the schema."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def reachability_policy_value(policy: ReachabilityPolicy) -> Json:
 
 
 def registration_body(node: RegisteredNode, peers: EncodedPeers, token: NodeToken) -> SnapshotBody:
-    """A NodeRegistration; ``peers`` is the whole Domain's, in the very bytes of the pull."""
+    """A NodeRegistration; ``peers`` are the Domain's, with the same bytes as in the pull."""
     before = {
         "node_id": str(node.node_id),
         "mesh_ip": node.mesh_ip,
         "domain_mesh_cidr": node.domain_mesh_cidr,
     }
     after = {"token": token.token, "expires_at": instant(token.expires_at)}
-    return SnapshotBody((*_own(before), peers.without(node.node_id), *_own(after)))
+    return SnapshotBody((*_blocks(before), peers.without(node.node_id), *_blocks(after)))
 
 
-def _own(values: dict[str, str]) -> tuple[Block, ...]:
-    """Blocks that no other answer has again."""
+def _blocks(values: dict[str, str]) -> tuple[Block, ...]:
+    """Blocks of this answer only."""
     return tuple(Block(name, json_bytes(text), is_cacheable=False) for name, text in values.items())
 
 

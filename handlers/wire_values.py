@@ -1,4 +1,4 @@
-"""Domain values to JSON values: keys in schema order, absent keys absent."""
+"""Turns the blocks of a snapshot into JSON values, with keys in the order of the schema."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from composer.snapshot import (
 
 Json = dict[str, Any]
 
-# Compact JSON with keys as they stand and little escaped. NaN and infinities are no JSON:
-# better no answer than one that agents cannot read.
+# Compact JSON with keys in their order. NaN and infinities raise, because they are not JSON.
 json_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -35,14 +34,13 @@ def base64_text(value: bytes) -> str:
 
 
 def instant(value: datetime) -> str:
-    """RFC 3339 in UTC with ``Z``; the fraction without trailing zeros, absent when zero."""
+    """RFC 3339 in UTC with ``Z``. The fraction has no trailing zeros and is absent where zero."""
     text = value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
     return text.rstrip("0").rstrip(".") + "Z"
 
 
 def peer_text(peer: Peer) -> str:
-    """A NodeStatePeer as JSON: there are thousands of them, and an encoder for each costs five
-    times as much as the text itself."""
+    """A NodeStatePeer as JSON text; a JSON encoder takes five times as long for each peer."""
     fallback = ""
     if peer.fallback_endpoint is not None:
         fallback = f',"fallback_endpoint":{json_text(peer.fallback_endpoint)}'
@@ -85,7 +83,7 @@ def _rule_value(rule: CompiledRule) -> Json:
 
 
 def bridge_value(bridge: Bridge | None) -> Json | None:
-    """A NodeStateBridge or null; an aggregate the bridge lacks has no key."""
+    """A NodeStateBridge or null; a part that the bridge does not have has no key."""
     if bridge is None:
         return None
     value: Json = {}
@@ -93,12 +91,12 @@ def bridge_value(bridge: Bridge | None) -> Json | None:
         value["relay"] = _relay_value(bridge.relay)
     if bridge.user_access is not None:
         providers = bridge.user_access.providers
-        value["user_access"] = {"providers": [_provider_value(one) for one in providers]}
+        value["user_access"] = {"providers": [_provider_value(provider) for provider in providers]}
     if bridge.ingress is not None:
-        value["ingress"] = {"rules": [_ingress_value(one) for one in bridge.ingress.rules]}
+        value["ingress"] = {"rules": [_ingress_value(rule) for rule in bridge.ingress.rules]}
     if bridge.site_to_site is not None:
         tunnels = bridge.site_to_site.tunnels
-        value["site_to_site"] = {"tunnels": [_tunnel_value(one) for one in tunnels]}
+        value["site_to_site"] = {"tunnels": [_tunnel_value(tunnel) for tunnel in tunnels]}
     return value
 
 
@@ -108,11 +106,11 @@ def _relay_value(relay: Relay) -> Json:
         "listen_port": relay.listen_port,
         "assignments": [
             {
-                "peer_node_id": str(one.peer_node_id),
-                "fallback_endpoint": one.fallback_endpoint,
-                "fallback_endpoint_port": one.fallback_endpoint_port,
+                "peer_node_id": str(assignment.peer_node_id),
+                "fallback_endpoint": assignment.fallback_endpoint,
+                "fallback_endpoint_port": assignment.fallback_endpoint_port,
             }
-            for one in relay.assignments
+            for assignment in relay.assignments
         ],
     }
 
@@ -133,11 +131,11 @@ def _provider_value(provider: UserAccessProvider) -> Json:
 
 
 def _sorted(value: Any) -> Any:
-    """A free-form value with its keys in code point order, at every depth: byte-equal pulls."""
+    """A free-form value with sorted keys at every depth, so that equal values have equal bytes."""
     if isinstance(value, Mapping):
         return {key: _sorted(value[key]) for key in sorted(value)}
     if isinstance(value, list | tuple):
-        return [_sorted(one) for one in value]
+        return [_sorted(item) for item in value]
     return value
 
 

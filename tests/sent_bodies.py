@@ -18,7 +18,7 @@ CONTRACT = Contract.packaged()
 
 
 OPERATION = "PostNodeHeartbeat"
-REFUSALS = gated_operation(OPERATION).body or BodyRefusals(INTERNAL)
+REFUSALS = gated_operation(OPERATION).body_refusals or BodyRefusals(INTERNAL)
 
 
 APP = flask.Flask(__name__)

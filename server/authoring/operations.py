@@ -78,7 +78,7 @@ def signature_complaints(contract: Contract, operations: Operations) -> Iterator
                 place,
                 f"{name}: the path has no parameter {address.parameter}, which gate 1a reads",
             )
-        body = operation.body if isinstance(operation, Operation) else None
+        body = operation.body_refusals if isinstance(operation, Operation) else None
         if declared.body is not None and body is None:
             yield place, f"{name}: the contract declares a body, the operation no refusals of it"
 
@@ -105,9 +105,9 @@ def _declared(declared: OperationContract, operation: AnyOperation) -> list[tupl
 
 def _taken(operation: Operation | OpenOperation) -> list[tuple[str, str]]:
     """The parameters behind the first ones, as they are written."""
-    if isinstance(operation, Operation) and operation.wants is not None:
-        return _written(operation.wants, FIRST_OF_WANTS)
-    return _written(operation.does, FIRST_OF_BODY)
+    if isinstance(operation, Operation) and operation.parse is not None:
+        return _written(operation.parse, FIRST_OF_WANTS)
+    return _written(operation.handler, FIRST_OF_BODY)
 
 
 def _written(function: Callable[..., Any], first: int) -> list[tuple[str, str]]:
@@ -130,7 +130,9 @@ def answer_complaints(contract: Contract, operations: Operations) -> Iterator[Co
             yield (*place, "security"), sentence
         for status in sorted(set(operation.statuses) - declared.responses.keys()):
             yield (*place, "responses"), f"{name} can answer {status}, which is not declared"
-        sent = ALWAYS_SENT | {header.lower() for header in (*operation.headers, *operation.sends)}
+        sent = ALWAYS_SENT | {
+            header.lower() for header in (*operation.headers, *operation.sent_headers)
+        }
         for status, response in declared.responses.items():
             for header in () if PROBLEM in response.media else response.headers:
                 if header.required and header.name.lower() not in sent:
@@ -170,7 +172,7 @@ def _refusals(declared: OperationContract, operation: AnyOperation) -> Iterator[
     if isinstance(operation, UnservedOperation):  # nothing of a request is looked at
         yield operation.not_provisioned
         return
-    body = operation.body if isinstance(operation, Operation) else None
+    body = operation.body_refusals if isinstance(operation, Operation) else None
     yield body.too_large if body else PAYLOAD_TOO_LARGE
     if declared.secured:
         yield UNAUTHORIZED
@@ -183,7 +185,7 @@ def _refusals(declared: OperationContract, operation: AnyOperation) -> Iterator[
     if isinstance(operation, Operation):
         yield operation.not_provisioned
         yield from (kind for kind in operation.way.refusals if kind is not UNAUTHORIZED)
-        yield from operation.refuses
+        yield from operation.refusals
     for parameter in declared.parameters:
         yield from parameter_refusals(operation, parameter)
     if body is not None:

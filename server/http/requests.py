@@ -79,11 +79,11 @@ def body_validator(contract: Contract, operations: Operations) -> type:
                 name = request_context.operation_id() or ""
                 declared, operation = contract.operations[name], operations[name]
                 assert declared.body is not None
-                assert isinstance(operation, Operation) and operation.body is not None
+                assert isinstance(operation, Operation) and operation.body_refusals is not None
                 _check_parameters(declared, operation, request.path_params)
                 check_query(declared)
                 check_accept(declared)
-                request_context.set_body(checked_body(declared.body, operation.body))
+                request_context.set_body(checked_body(declared.body, operation.body_refusals))
                 return function(request)
 
             return checked
@@ -132,7 +132,7 @@ def parameter_refusals(
 
 def _refusal_of(operation: AnyOperation, parameter: ParameterContract) -> RefusalKind:
     usual = PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
-    own = operation.parameters if isinstance(operation, Operation) else {}
+    own = operation.parameter_refusals if isinstance(operation, Operation) else {}
     return own.get(parameter.name, usual)
 
 

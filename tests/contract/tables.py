@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from handlers import OPERATIONS
-from handlers.operation import Operation, Records, UnservedOperation
+from handlers.operation import AuditedGrants, Operation, UnservedOperation
 from tests.contract.answered import ANSWERED
 from tests.contract.attacked import ATTACKED
 
@@ -24,7 +24,7 @@ def _status_of_nobody(operation: object) -> int:
 def _outcomes(operation: object) -> tuple[str, ...]:
     if not isinstance(operation, Operation):
         return ()
-    granted = () if operation.records is Records.REFUSALS else ("granted",)
+    granted = () if operation.audited_grants is AuditedGrants.NONE else ("granted",)
     return (*granted, "insufficient_relation")
 
 

@@ -169,6 +169,6 @@ def test_a_parameter_whose_refusal_is_not_declared_is_told() -> None:
         raise AssertionError("not called here")
 
     said = contract_complaints(
-        text.encode(), {**OPERATIONS, "GetLivez": OpenOperation(does=get_livez)}
+        text.encode(), {**OPERATIONS, "GetLivez": OpenOperation(handler=get_livez)}
     )
     assert len(said) == 1 and "GetLivez can answer 400 without a code" in said[0]

@@ -70,12 +70,12 @@ def with_one_more(node_id: UUID, key: str, body: Mapping[str, Any], limit: int) 
 
 
 @pytest.mark.parametrize(
-    "wants",
+    "parse",
     [renamed, retyped, optional, swapped, bodiless, with_another_body, with_one_more],
     ids=lambda function: function.__name__,
 )
-def test_a_function_that_takes_other_parameters_is_named(wants: Callable[..., Any]) -> None:
-    operation = replace(gated("PutNodeStateReport"), wants=wants)
+def test_a_function_that_takes_other_parameters_is_named(parse: Callable[..., Any]) -> None:
+    operation = replace(gated("PutNodeStateReport"), parse=parse)
     complaints = told({**OPERATIONS, "PutNodeStateReport": operation})
     assert len(complaints) == 1 and complaints[0].startswith("PutNodeStateReport:")
 
@@ -84,7 +84,9 @@ def test_a_body_of_an_operation_that_takes_other_parameters_is_named() -> None:
     def body(request: Request, node: AddressedNode, limit: int) -> Answer:
         raise AssertionError("not called here")
 
-    (complaint,) = told({**OPERATIONS, "GetNodeState": replace(gated("GetNodeState"), does=body)})
+    (complaint,) = told(
+        {**OPERATIONS, "GetNodeState": replace(gated("GetNodeState"), handler=body)}
+    )
     assert complaint.startswith("GetNodeState: the handler takes [('limit', 'int')]")
 
 
@@ -96,7 +98,7 @@ def test_a_way_that_reads_another_path_parameter_is_named() -> None:
 
 
 def test_a_body_without_refusals_is_named() -> None:
-    bare = replace(gated("CreateDomain"), body=None)
+    bare = replace(gated("CreateDomain"), body_refusals=None)
     assert told({**OPERATIONS, "CreateDomain": bare}) == [
         "CreateDomain: the contract declares a body, the operation no refusals of it"
     ]

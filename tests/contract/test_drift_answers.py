@@ -43,22 +43,22 @@ class Recorder:
         if isinstance(operation, UnservedOperation):
             return operation
 
-        def does(*arguments: Any, **parameters: Any) -> Answer:
-            answer = operation.does(*arguments, **parameters)
+        def handler(*arguments: Any, **parameters: Any) -> Answer:
+            answer = operation.handler(*arguments, **parameters)
             self.given.append(Given.of(name, answer))
             return answer
 
-        if isinstance(operation, OpenOperation) or operation.wants is None:
-            return replace(operation, does=does)
-        reads_body = operation.wants
+        if isinstance(operation, OpenOperation) or operation.parse is None:
+            return replace(operation, handler=handler)
+        reads_body = operation.parse
 
-        def wants(*arguments: Any, **parameters: Any) -> Any:
+        def parse(*arguments: Any, **parameters: Any) -> Any:
             if "body" in parameters:
                 body = parameters["body"]
                 parameters["body"] = Recorded(body, self.reads.setdefault(name, {}))
             return reads_body(*arguments, **parameters)
 
-        return replace(operation, does=does, wants=wants)
+        return replace(operation, handler=handler, parse=parse)
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def answering(answer: Answer) -> OpenOperation:
     def body(ports: ServicePorts, call: Call) -> Answer:
         return answer
 
-    return OpenOperation(does=body)
+    return OpenOperation(handler=body)
 
 
 def lively(answer: Answer) -> FakeService:
@@ -46,7 +46,7 @@ def spoiled(change: Callable[[Answer], Answer]) -> FakeService:
     def body(request: Request, node: AddressedNode) -> Answer:
         return change(get_node_state(request, node))
 
-    operation = replace(gated_operation("GetNodeState"), does=body)
+    operation = replace(gated_operation("GetNodeState"), handler=body)
     return FakeService(operations={"GetNodeState": operation})
 
 

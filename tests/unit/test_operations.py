@@ -72,7 +72,7 @@ def test_a_body_has_its_ports_its_call_and_its_parameters() -> None:
         raise Refused(INTERNAL, "seen enough")
 
     service = FakeService(
-        operations={"GetNodeState": replace(gated_operation("GetNodeState"), does=body)}
+        operations={"GetNodeState": replace(gated_operation("GetNodeState"), handler=body)}
     )
     service.pull(1, who=1, headers={"X-Correlation-Id": "tick-1"})
     assert seen == [LedgerPorts, "tick-1", agent_of(1), node_id(1)]
@@ -85,7 +85,7 @@ def test_the_call_has_the_time_that_is_left_of_the_request() -> None:
         left.append(call.deadline.remaining())
         return Answer(200, {"status": "ok", "checks": []})
 
-    FakeService(operations={"GetLivez": OpenOperation(does=body)}).ask("/livez")
+    FakeService(operations={"GetLivez": OpenOperation(handler=body)}).ask("/livez")
     assert 0 < left[0] <= 3.0
 
 

@@ -14,11 +14,11 @@ from composer.identity import AddressedDomain, AddressedNode
 from handlers import OPERATIONS
 from handlers.answers import NO_CONTENT, Answer, Call
 from handlers.operation import (
+    AuditedGrants,
     LedgerPorts,
     OpenOperation,
     Operation,
     Ports,
-    Records,
     Request,
     UnservedOperation,
     answer,
@@ -37,7 +37,7 @@ from handlers.refusals import (
     RefusalKind,
     Refused,
 )
-from handlers.ways import A_NODE, AS_AGENT
+from handlers.ways import AS_AGENT, NODE_ADDRESS
 from tests.factories import (
     CORRELATION,
     DOMAIN,
@@ -70,12 +70,12 @@ def no_content(request: Request, node: AddressedNode) -> Answer:
     return NO_CONTENT
 
 
-def operation(does: Any = no_content, **changes: Any) -> Operation:
+def operation(handler: Any = no_content, **changes: Any) -> Operation:
     given: dict[str, Any] = {
-        "does": does,
+        "handler": handler,
         "way": AS_AGENT,
-        "record": "thing.write",
-        "record_of_repeat": "thing.write_again",
+        "audit_name": "thing.write",
+        "audit_name_of_repeat": "thing.write_again",
         "not_provisioned": NODES_NOT_PROVISIONED,
     }
     return Operation(**given | changes)
@@ -110,7 +110,9 @@ def refusal(tested: Operation, ports: LedgerPorts, asked: Call | None = None) ->
 
 def address_of(name: str, node: str = str(NODE), domain: str = str(DOMAIN)) -> dict[str, str]:
     address = GATED[name].way.address
-    return {} if address is None else {address.parameter: node if address is A_NODE else domain}
+    return (
+        {} if address is None else {address.parameter: node if address is NODE_ADDRESS else domain}
+    )
 
 
 def unprovisioned(ledger: LedgerPorts) -> set[str]:
@@ -162,11 +164,11 @@ def test_a_misspelt_id_is_refused_before_any_port_is_asked(name: str) -> None:
     assert address is not None and caught.value.kind is address.invalid
 
 
-def test_what_is_wanted_is_checked_before_any_port_is_asked() -> None:
-    def wants(node_id: object) -> None:
+def test_parsing_is_done_before_any_port_is_asked() -> None:
+    def parse(node_id: object) -> None:
         raise Refused(INVALID_BODY, "odd")
 
-    assert refusal(operation(wants=wants), untouchable_ports()).kind is INVALID_BODY
+    assert refusal(operation(parse=parse), untouchable_ports()).kind is INVALID_BODY
 
 
 @pytest.mark.parametrize("name", GATED)
@@ -174,7 +176,7 @@ def test_a_stranger_costs_nothing_but_the_question_of_the_relation(name: str) ->
     audit = FakeAuditSink()
     ports = untouchable_ports(relations=FakeRelationChecker(), audit=audit)
     with pytest.raises(Refused) as caught:
-        perform(replace(GATED[name], wants=None), ports, call(agent_of(2)), address_of(name))
+        perform(replace(GATED[name], parse=None), ports, call(agent_of(2)), address_of(name))
     assert caught.value.kind is INSUFFICIENT_RELATION
     assert [kept.outcome for kept in audit.rows] == ["insufficient_relation"]
 
@@ -190,36 +192,36 @@ def test_a_refused_relation_says_inside_who_lacks_what() -> None:
 def test_the_body_gets_what_the_gates_found_and_the_parameters_that_are_left() -> None:
     found: list[object] = []
 
-    def does(request: Request, node: AddressedNode, **parameters: object) -> Answer:
+    def handler(request: Request, node: AddressedNode, **parameters: object) -> Answer:
         found.extend([request.principal, node, parameters])
         return NO_CONTENT
 
     given = {"id": str(NODE), "limit": 7}
-    perform(operation(does), sound_ports(), call(agent_of(1)), given)
+    perform(operation(handler), sound_ports(), call(agent_of(1)), given)
     assert found == [agent_of(1), addressed(1), {"limit": 7}]
     assert given == {"id": str(NODE), "limit": 7}
 
 
-def test_what_is_wanted_takes_the_place_of_the_parameters() -> None:
+def test_the_parsed_value_takes_the_place_of_the_parameters() -> None:
     found: list[object] = []
 
-    def does(request: Request, node: AddressedNode, **parameters: object) -> Answer:
+    def handler(request: Request, node: AddressedNode, **parameters: object) -> Answer:
         found.append(parameters)
         return NO_CONTENT
 
-    asked = operation(does, wants=lambda node_id, limit: (node_id, limit))
+    asked = operation(handler, parse=lambda node_id, limit: (node_id, limit))
     perform(asked, sound_ports(), call(agent_of(1)), {"id": str(NODE), "limit": 7})
-    assert found == [{"wanted": (NODE, 7)}]
+    assert found == [{"parsed": (NODE, 7)}]
 
 
 # Faults
 
 
 def raises(error: Exception) -> Any:
-    def does(*given: object, **parameters: object) -> Answer:
+    def handler(*given: object, **parameters: object) -> Answer:
         raise error
 
-    return does
+    return handler
 
 
 @pytest.mark.parametrize(
@@ -246,7 +248,7 @@ def test_a_composer_error_becomes_its_refusal_without_an_audit_row(
 def test_an_error_of_an_operation_without_gates_becomes_its_refusal() -> None:
     service: Any = None
     with pytest.raises(Refused) as caught:
-        answer(OpenOperation(does=raises(ComposerError("odd"))), Ports(service), call(), {})
+        answer(OpenOperation(handler=raises(ComposerError("odd"))), Ports(service), call(), {})
     assert caught.value.kind is INTERNAL
 
 
@@ -265,14 +267,14 @@ def test_a_defect_passes_through_as_it_is(place: str) -> None:
 
 
 def test_an_operations_headers_are_sent_with_those_of_its_body() -> None:
-    def does(*given: object) -> Answer:
+    def handler(*given: object) -> Answer:
         return Answer(200, {}, headers={"ETag": '"1"', "Vary": "Accept"})
 
     constant = {"Cache-Control": "no-store", "Vary": "Authorization"}
     expected = {"Cache-Control": "no-store", "ETag": '"1"', "Vary": "Accept"}
     service: Any = None
-    assert run(operation(does, headers=constant), sound_ports()).headers == expected
-    opened = OpenOperation(does=does, headers=constant)
+    assert run(operation(handler, headers=constant), sound_ports()).headers == expected
+    opened = OpenOperation(handler=handler, headers=constant)
     assert answer(opened, Ports(service), call(), {}).headers == expected
 
 
@@ -280,46 +282,50 @@ def test_an_operations_headers_are_sent_with_those_of_its_body() -> None:
 
 
 def write(*, repeated: bool = False) -> Any:
-    def does(request: Request, node: AddressedNode) -> Answer:
+    def handler(request: Request, node: AddressedNode) -> Answer:
         request.record_write(RESOURCE, repeated=repeated)
         return NO_CONTENT
 
-    return does
+    return handler
 
 
 @pytest.mark.parametrize(
-    ("records", "does", "expected"),
+    ("audited_grants", "handler", "expected"),
     [
-        (Records.ANSWERS, no_content, [row("thing.write")]),
-        (Records.WRITES, no_content, []),
-        (Records.WRITES, write(), [row("thing.write", is_committed=True)]),
-        (Records.WRITES, write(repeated=True), [row("thing.write_again", is_committed=True)]),
-        (Records.REFUSALS, no_content, []),
+        (AuditedGrants.ALL, no_content, [row("thing.write")]),
+        (AuditedGrants.WRITES, no_content, []),
+        (AuditedGrants.WRITES, write(), [row("thing.write", is_committed=True)]),
+        (AuditedGrants.WRITES, write(repeated=True), [row("thing.write_again", is_committed=True)]),
+        (AuditedGrants.NONE, no_content, []),
     ],
     ids=["answer", "no write", "write", "repeated write", "refusals alone"],
 )
 def test_a_grant_leaves_the_rows_that_the_operation_declares(
-    records: Records, does: Any, expected: list[AuditRow]
+    audited_grants: AuditedGrants, handler: Any, expected: list[AuditRow]
 ) -> None:
     audit = FakeAuditSink()
-    run(operation(does, records=records), sound_ports(audit=audit))
+    run(operation(handler, audited_grants=audited_grants), sound_ports(audit=audit))
     assert audit.rows == expected
 
 
-@pytest.mark.parametrize("records", Records)
-def test_a_refused_relation_leaves_a_row_whatever_is_recorded(records: Records) -> None:
+@pytest.mark.parametrize("audited_grants", AuditedGrants)
+def test_a_refused_relation_leaves_a_row_whatever_is_recorded(
+    audited_grants: AuditedGrants,
+) -> None:
     audit = FakeAuditSink()
-    refusal(operation(records=records), sound_ports(audit=audit), call(agent_of(2)))
+    refusal(operation(audited_grants=audited_grants), sound_ports(audit=audit), call(agent_of(2)))
     assert audit.rows == [row("thing.write", "insufficient_relation", who=2)]
 
 
 def test_a_write_stays_on_record_when_what_follows_it_fails() -> None:
-    def does(request: Request, node: AddressedNode) -> Answer:
+    def handler(request: Request, node: AddressedNode) -> Answer:
         request.record_write(RESOURCE)
         raise AuthzUnavailable("away")
 
     audit = FakeAuditSink()
-    refused = refusal(operation(does, records=Records.WRITES), sound_ports(audit=audit))
+    refused = refusal(
+        operation(handler, audited_grants=AuditedGrants.WRITES), sound_ports(audit=audit)
+    )
     assert (refused.kind, audit.rows) == (
         AUTHZ_UNAVAILABLE,
         [row("thing.write", is_committed=True)],

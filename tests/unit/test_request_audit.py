@@ -21,7 +21,7 @@ def spoiled(change: Callable[[Answer], Answer]) -> FakeService:
     def body(request: Request, node: AddressedNode) -> Answer:
         return change(get_node_state(request, node))
 
-    operation = replace(gated_operation("GetNodeState"), does=body)
+    operation = replace(gated_operation("GetNodeState"), handler=body)
     return FakeService(operations={"GetNodeState": operation})
 
 

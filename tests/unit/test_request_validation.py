@@ -62,7 +62,7 @@ def get_thing(ports: ServicePorts, call: Call, name: str, **query: Any) -> Answe
 def service() -> FakeService:
     return FakeService(
         contract=Contract(yaml.safe_dump(DOCUMENT).encode()),
-        operations={"GetThing": OpenOperation(does=get_thing)},
+        operations={"GetThing": OpenOperation(handler=get_thing)},
     )
 
 
@@ -146,6 +146,6 @@ def test_a_required_parameter_that_is_missing_is_a_400() -> None:
     document["paths"]["/things/{name}"]["get"]["parameters"] = [PARAMETERS[0], *required]
     service = FakeService(
         contract=Contract(yaml.safe_dump(document).encode()),
-        operations={"GetThing": OpenOperation(does=get_thing)},
+        operations={"GetThing": OpenOperation(handler=get_thing)},
     )
     assert status(service) == 400

@@ -127,7 +127,9 @@ def small(**changes: Any) -> FakeService:
     def get_things(ports: ServicePorts, call: Call, **query: Any) -> Answer:
         return Answer(200, query)
 
-    return FakeService(contract=contract, operations={"GetThings": OpenOperation(does=get_things)})
+    return FakeService(
+        contract=contract, operations={"GetThings": OpenOperation(handler=get_things)}
+    )
 
 
 def test_an_operation_without_parameters_is_strict_too() -> None:
