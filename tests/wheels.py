@@ -10,15 +10,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 
 from server.dev.ports import free_ports
-from server.dev.stack import Stack
 from tests.client import ask
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,48 +107,3 @@ def served_from(
         finally:
             server.terminate()
             server.wait(timeout=30)
-
-
-@dataclass
-class WheelPart:
-    """A gunicorn of the wheel as a stack hands one out."""
-
-    url: str
-    _served: Any
-
-    def stop(self) -> None:
-        self._served.__exit__(None, None, None)
-
-
-@dataclass
-class WheelPlaces:
-    """Where the wheel's gunicorn logs."""
-
-    gunicorn: Path
-
-
-@dataclass
-class WheelStack:
-    """A stack whose service is the wheel's; its ledger and its SpiceDB are the stack's own."""
-
-    stack: Stack
-    python: Path
-    folder: Path
-    places: WheelPlaces = field(init=False)
-    url: str = field(init=False, default="")
-
-    def __post_init__(self) -> None:
-        self.places = WheelPlaces(self.folder / "first")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stack, name)
-
-    @contextmanager
-    def serving(self) -> Iterator[WheelStack]:
-        with served_from(self.python, self.places.gunicorn, self.stack.env) as url:
-            self.url = url
-            yield self
-
-    def extra_gunicorn(self, name: str, env: Mapping[str, str], wait_for: str) -> WheelPart:
-        served = served_from(self.python, self.folder / name, {**self.stack.env, **env}, wait_for)
-        return WheelPart(served.__enter__(), served)

@@ -1,13 +1,12 @@
-"""Every row of the gate table over sockets, against gunicorn, Postgres and SpiceDB.
+"""The gate table of the pull over sockets, against gunicorn, Postgres and SpiceDB.
 
-Twice: the tree's service, and the wheel's from a clean virtualenv.
+Every operation's gates are in tests/golden/operations; here the real parts give the same answers.
 """
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterator
-from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -16,26 +15,10 @@ from server.dev.stack import Stack
 from server.settings import read_settings
 from server.wiring import wire
 from tests.client import Reply, ask, bearer, pull_path
-from tests.e2e.conftest import Wheel
 from tests.ledger_sql import audit_rows, run_sql
-from tests.wheels import WheelStack
 
 UNREAL = "0190ffff-0000-7000-8000-00000000ffff"
 KEYS = ["peers", "reachability", "policy", "bridge", "state", "reports"]
-
-
-@pytest.fixture(scope="module", params=["tree", "wheel"], name="stack")
-def either(
-    request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stack]:
-    """One stack's parts behind two services."""
-    if request.param == "tree":
-        yield stack
-        return
-    wheel: Wheel = request.getfixturevalue("wheel")
-    installed = WheelStack(stack, wheel.python, tmp_path_factory.mktemp("served"))
-    with installed.serving():
-        yield cast(Stack, installed)
 
 
 def pull(stack: Stack, node_id: object, **headers: str) -> Reply:
@@ -211,8 +194,6 @@ def test_the_runbooks_sql_agrees_with_the_pull(stack: Stack) -> None:
         " plexsphere.tenancy_nodes WHERE domain_id = $1 AND id <> $2 ORDER BY node_id ASC;"
         f" EXECUTE runbook ('{stack.sample.domain_id}', '{stack.node_id}')",
     )
-    import base64
-
     from_ledger = [
         (node, ip, base64.b64encode(bytes(key)).decode())
         for node, ip, key in rows

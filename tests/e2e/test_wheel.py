@@ -6,8 +6,13 @@ import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import BytesParser
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from uuid import uuid4
 from zipfile import ZipFile
 
 import pytest
@@ -15,16 +20,50 @@ from packaging.requirements import Requirement
 
 from server.contract.document import Contract
 from server.dev.stack import Stack
-from tests.client import ask, pull_path
+from tests.client import ask, bearer, pull_path
 from tests.contract.drift import byte_complaints
-from tests.e2e.conftest import Wheel
+from tests.ledger_sql import audit_rows
 from tests.stacks import as_if_an_evaluator_had_swept
-from tests.wheels import ROOMS, ROOT, canonical, served_from
+from tests.wheels import ROOMS, ROOT, built_wheel, canonical, clean_virtualenv, served_from
 
 # Where the page's files are from: for who reads the tree.
 NOT_PACKAGED = {"server/http/docs/README.md", "server/http/docs/.gitattributes"}
 # What may import the requirements of an extra as well: only a person's own machine needs them.
 EXTRAS = {"server/dev/": "dev", "server/fleet/plot.py": "plot"}
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """The file, what it says of itself, and the python of a virtualenv that has it."""
+
+    file: Path
+    metadata: Message
+    python: Path
+
+    @property
+    def required(self) -> list[str]:
+        """What it cannot do without: the requirements of no extra."""
+        found = self.metadata.get_all("Requires-Dist") or []
+        return [text for text in found if "extra ==" not in text]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Wheel:
+    """Built and installed once."""
+    folder = tmp_path_factory.mktemp("wheel")
+    file = built_wheel(folder)
+    with ZipFile(file) as opened:
+        name = next(name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = BytesParser().parsebytes(opened.read(name))
+    unbuilt = Wheel(file, metadata, Path())
+    return Wheel(file, metadata, clean_virtualenv(folder, file, unbuilt.required))
+
+
+@pytest.fixture(scope="module")
+def served(wheel: Wheel, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of the wheel's service, on the ledger and the SpiceDB of the stack."""
+    with served_from(wheel.python, tmp_path_factory.mktemp("served"), stack.env) as url:
+        yield url
 
 
 def tree() -> dict[str, bytes]:
@@ -125,22 +164,32 @@ def test_its_virtualenv_has_neither_the_clone_nor_what_only_tests_need(
 
 
 def test_it_serves_the_contract_and_the_page_of_the_tree(
-    wheel: Wheel, stack: Stack, tmp_path: Path
+    wheel: Wheel, stack: Stack, served: str
 ) -> None:
-    file = (ROOT / "api" / "plexsphere-v1.yaml").read_bytes()
-    with served_from(wheel.python, tmp_path, stack.env) as url:
-        copies = {
-            "the tree": file,
-            "the installed package": Contract.packaged().raw,
-            "the wheel": members(wheel)["api/plexsphere-v1.yaml"],
-            "the service": ask(stack.url, "/v1/openapi.yaml").body,
-            "the wheel's service": ask(url, "/v1/openapi.yaml").body,
-        }
-        assert byte_complaints(copies) == []
-        assert ask(url, "/docs").status == 200
-        reply = ask(url, pull_path(stack.node_id), stack.headers)
-        assert reply.status == 200
-        assert reply.body == ask(stack.url, pull_path(stack.node_id), stack.headers).body
+    copies = {
+        "the tree": (ROOT / "api" / "plexsphere-v1.yaml").read_bytes(),
+        "the installed package": Contract.packaged().raw,
+        "the wheel": members(wheel)["api/plexsphere-v1.yaml"],
+        "the service": ask(stack.url, "/v1/openapi.yaml").body,
+        "the wheel's service": ask(served, "/v1/openapi.yaml").body,
+    }
+    assert byte_complaints(copies) == []
+    assert ask(served, "/docs").status == 200
+
+
+def test_it_serves_the_pull_of_the_tree_and_records_it(stack: Stack, served: str) -> None:
+    mark = f"wheel-{uuid4().hex}"
+    path = pull_path(stack.node_id)
+    reply = ask(served, path, stack.headers | {"X-Correlation-Id": mark})
+    assert reply.status == 200
+    assert reply.body == ask(stack.url, path, stack.headers).body
+    assert [row[1] for row in audit_rows(stack.dsn, mark)] == ["granted"]
+
+
+def test_it_refuses_whom_the_tree_refuses(stack: Stack, served: str) -> None:
+    path = pull_path(stack.node_id)
+    stranger = bearer(stack.token("user:stranger"))
+    assert [ask(served, path, headers).status for headers in ({}, stranger)] == [401, 403]
 
 
 @pytest.mark.parametrize("command", ["migrate", "doctor", "receipt"])
