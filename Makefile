@@ -109,7 +109,8 @@ schema: ## db/schema.sql anew: what the migrations make, as the embedded server'
 
 fuzz: ## tests/fuzz, then Schemathesis and directed cases against the service (CASES=200 an operation, SEED=...)
 	$(INSTALL) test
-	@$(VENV)/python -m pytest --numprocesses 2 --dist loadfile tests/fuzz
+	@ORACLE_PROFILE=full $(VENV)/python -m pytest --numprocesses 2 --dist loadfile tests/fuzz \
+	  tests/integration/test_oracle_agrees.py
 	@exec $(VENV)/python -m tests.fuzz --cases $(CASES) $(if $(filter-out file,$(origin SEED)),--seed $(SEED))
 
 docs-assets: ## the docs page's pinned files from npm into server/http/docs/
