@@ -1,4 +1,4 @@
-"""The adapters of a provisioned service: Postgres, SpiceDB and keys behind the ports."""
+"""Makes the adapters of a provisioned service: Postgres, SpiceDB and keys."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ from server.telemetry.recorders import (
 )
 from server.test_clock import clock_offset
 
-# Ours have under 600 bytes; the HTTP server's own limit for a header is 8,190.
+# Our tokens have under 600 bytes; the HTTP server's limit of a header is 8,190.
 TOKEN_MAX_BYTES = 4_096
-# Within gunicorn's graceful_timeout: rows that are not written by then are counted as lost.
+# Shorter than gunicorn's graceful_timeout. Rows that are not written by then are counted as lost.
 AUDIT_FLUSH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
-    """What stands behind the ports. ``ledger`` is None where the service is not provisioned."""
+    """All adapters. ``ledger`` is None where the service is not provisioned."""
 
     ledger: LedgerPorts | None
     authenticate: Authenticate
@@ -70,7 +70,7 @@ class Adapters:
 
     @classmethod
     def absent(cls) -> Adapters:
-        """Those of a service that is not provisioned: no ledger, and nobody is a Principal."""
+        """Those of a service that is not provisioned: no ledger, and no caller has a Principal."""
         return cls(ledger=None, authenticate=_no_principal)
 
 
@@ -79,10 +79,10 @@ def _no_principal(authorization_headers: list[str]) -> Principal | None:
 
 
 def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) -> Adapters:
-    """Every adapter of the ledger's ports. Connections are made at first use, after the fork."""
+    """Make every adapter. Connections are opened at first use, after the fork."""
     threads = settings.shared_threads
     reads = read_pool(settings.dsn, size=threads.read, statement_timeout=settings.statement_timeout)
-    # Pools of their own, so that no agent's heartbeat waits behind writers of a whole Domain.
+    # Two pools, so that heartbeats do not wait for writers of a whole Domain.
     writes, heartbeats = _write_pool(settings), _write_pool(settings)
     outbox_pool = PostgresOutbox(
         settings.dsn,
@@ -90,8 +90,8 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
         statement_timeout=settings.statement_timeout,
         lock_timeout=settings.lock_timeout,
     )
-    # One connection, and a scrape that finds it in use goes without: a crowd on /metrics takes no
-    # place from the pulls, and no thread while Postgres is frozen.
+    # One connection; a scrape that finds it in use has no gauges. So many scrapes take neither the
+    # connections of pulls, nor threads while Postgres does not answer.
     scrapes = read_pool(
         settings.dsn,
         size=1,
@@ -170,14 +170,14 @@ def _write_pool(settings: Settings) -> Pool[WriteSession]:
 
 
 def _joined(signing_keys: OwnKeys | None, other_keys: KeySource) -> KeySource:
-    """The keys that tokens are verified with: the service's own before those of the JWKS."""
+    """The keys that verify tokens: the service's own keys, then those of the JWKS."""
     if signing_keys is None:
         return other_keys
     return JoinedKeys(signing_keys, other_keys, warning_logger("signing_key"))
 
 
 def _body_queue(settings: Settings, metrics: Metrics) -> BodyQueue | None:
-    """None where no bodies are kept, which is the default."""
+    """None where bodies are not kept, which is the default."""
     if not settings.history:
         return None
     return BodyQueue(settings.history, on_lost=HistoryRecorder(metrics).lost)

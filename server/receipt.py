@@ -1,4 +1,4 @@
-"""The wiring receipt: which load-bearing ports exist in this process, as a value."""
+"""The wiring receipt: the adapter of each port, and which operations are live."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ class WiringReceipt:
 
     ports: Mapping[str, str | None]
     operations: Mapping[str, str]
-    # The file by which tests move time; none in production.
-    test_clock: str = ""
+    test_clock: str = ""  # the file by which a test moves time; empty in production
 
     @property
     def complete(self) -> bool:
@@ -34,9 +33,9 @@ class WiringReceipt:
         return tuple(port for port in LOAD_BEARING if not self.ports.get(port))
 
     def log(self) -> None:
-        """One line at boot, a warning when the pull is not live."""
-        tell = _log.info if self.complete else _log.warning
-        tell(
+        """Log one line at the start: a warning where the pull is not live."""
+        log = _log.info if self.complete else _log.warning
+        log(
             "wiring_receipt",
             complete=self.complete,
             missing=list(self.missing),
@@ -47,12 +46,12 @@ class WiringReceipt:
             _log.warning("test_clock_moves_time", path=self.test_clock)
 
     def lines(self) -> list[str]:
-        """The receipt as the command line prints it."""
-        verdict = "complete" if self.complete else f"incomplete: {', '.join(self.missing)}"
-        wired = [f"  {port:<18} {adapter or '-'}" for port, adapter in self.ports.items()]
-        bound = [f"  {name:<18} {state}" for name, state in self.operations.items()]
-        moved = [f"  TEST CLOCK: {self.test_clock} moves time"] if self.test_clock else []
-        return [f"wiring receipt: {verdict}", *moved, *wired, *bound]
+        """The receipt for the command line."""
+        summary = "complete" if self.complete else f"incomplete: {', '.join(self.missing)}"
+        clock = [f"  TEST CLOCK: {self.test_clock} moves time"] if self.test_clock else []
+        ports = [f"  {port:<18} {adapter or '-'}" for port, adapter in self.ports.items()]
+        operations = [f"  {name:<18} {state}" for name, state in self.operations.items()]
+        return [f"wiring receipt: {summary}", *clock, *ports, *operations]
 
 
 def wiring_receipt(
@@ -63,7 +62,7 @@ def wiring_receipt(
     history: object | None,
     test_clock: str,
 ) -> WiringReceipt:
-    """The adapter behind each port, which operations are live, and whether a test moves time."""
+    """The receipt of a wiring."""
     adapters: dict[str, object | None] = {
         "SnapshotProvider": ledger and ledger.snapshots,
         "RelationChecker": ledger and ledger.relations,

@@ -1,4 +1,4 @@
-"""The start of the service, or every reason against it at once: settings, contract and code."""
+"""Starts the service, or reports every reason why it cannot: settings, contract and code."""
 
 from __future__ import annotations
 
@@ -17,38 +17,39 @@ from server.settings import (
 if TYPE_CHECKING:
     from server.wiring import Service
 
-# gunicorn's own: its master ends, instead of starting the same worker for ever.
+# gunicorn's status: its master ends instead of starting the same worker again.
 WORKER_BOOT_ERROR = 3
 
 
 def start() -> Service:
-    """The wired service of this shell's settings. Ends the process where there is none."""
+    """The wired service. Ends the process where the checks fail."""
     complaints = start_complaints()
     if complaints:
         refuse_to_start(complaints)
-    from server.wiring import wire  # only now: an import may fail on what the checks have named
+    from server.wiring import wire  # after the checks, because a faulty tree may fail to import
 
     return wire(read_settings())
 
 
 def start_complaints() -> list[str]:
-    """A line for each reason; whoever mends the one sees the others. Empty when it would start."""
+    """One line for each reason why the service cannot start."""
     return [*_settings(), *_contract()]
 
 
 def refuse_to_start(complaints: list[str]) -> NoReturn:
-    """Say why on stderr, once for all workers, and end with the status that ends the master.
+    """Print the complaints to stderr once for all workers, and end this process.
 
-    One worker ends so: of two, the master would show the trace of its own surprise.
+    Only the first worker uses the status that ends the master. With two such workers the master
+    would print a traceback.
     """
-    if not note(COMPLAINED):  # workers that start together fail together
+    if not set_flag(COMPLAINED):
         raise SystemExit(1)
     print("\n".join(complaints), file=sys.stderr, flush=True)
     raise SystemExit(WORKER_BOOT_ERROR)
 
 
-def whereabouts(error: BaseException) -> str:
-    """``file:line: what``, for an error of an import."""
+def error_place(error: BaseException) -> str:
+    """``file:line: message`` of an error."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}:{error.offset}: {error.msg}"
     trace = error.__traceback__
@@ -72,17 +73,17 @@ def _contract() -> list[str]:
         from server.authoring.contract_check import contract_complaints
         from server.contract.document import packaged_contract
     except Exception as error:  # a handler that does not import
-        return [whereabouts(error)]
+        return [error_place(error)]
     return contract_complaints(packaged_contract(), OPERATIONS)
 
 
-# Notes that all processes of an instance see.
+# Flags are files that all processes of an instance share, in the folder of their metrics.
 COMPLAINED = "not-started"
 NOT_RELOADED = "not-reloaded"
 
 
-def note(name: str) -> bool:
-    """Leave a note; False where it is there already. Only gunicorn has a place for it."""
+def set_flag(name: str) -> bool:
+    """Set a flag; False where it was set. Without gunicorn this does nothing and returns True."""
     folder = metrics_directory() or ""
     if METRICS_FOLDER not in folder:
         return True
@@ -93,14 +94,14 @@ def note(name: str) -> bool:
     return True
 
 
-def forget(name: str) -> None:
-    """Take a note away; harmless where there is none."""
+def clear_flag(name: str) -> None:
+    """Clear a flag, if it is set."""
     folder = metrics_directory() or ""
     if METRICS_FOLDER in folder:
         Path(folder, name).unlink(missing_ok=True)
 
 
-def is_noted(name: str) -> bool:
-    """Whether somebody left a note."""
+def is_flag_set(name: str) -> bool:
+    """Whether a flag is set."""
     folder = metrics_directory() or ""
     return METRICS_FOLDER in folder and Path(folder, name).exists()

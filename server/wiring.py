@@ -1,7 +1,6 @@
-"""The composition root: where concrete adapters meet ports, in a straight line.
+"""Connects adapters to ports. ``wire(settings)`` is the only way to make a running service.
 
-``wire(settings)`` is the only way to a running service; its receipt says what it wired.
-Nothing is asked of Postgres, SpiceDB or the JWKS here: unreachable is not malformed.
+It sends nothing to Postgres, SpiceDB or the JWKS, so the service starts also while they are down.
 """
 
 from __future__ import annotations

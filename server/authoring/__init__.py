@@ -1,1 +1,1 @@
-"""What an author of the contract is told before a start."""
+"""Checks of the contract that run before a start, with messages for its author."""

@@ -1,7 +1,7 @@
-"""What is wrong with a contract, for its author: one line each, with file, line and column.
+"""Finds every fault of a contract: one line each for its author, with file, line and column.
 
-Asked before the service starts and before it reloads, so that a slip of the pen never takes down
-what is running.
+It runs before the service starts or reloads, so that a faulty contract does not stop a running
+service.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from typing import Any
 import yaml
 
 import handlers as handlers_room
-from server.authoring.limits import limit_faults
-from server.authoring.nodes import Misread, find, find_key, mappings, read_nodes
 from server.authoring.operations import (
     Operations,
     answer_complaints,
@@ -24,6 +22,8 @@ from server.authoring.operations import (
     signature_complaints,
 )
 from server.authoring.shape import ShapeFault, shape_fault
+from server.authoring.unsupported import unsupported_faults
+from server.authoring.yaml_nodes import UnreadableDocument, find, find_key, mappings, read_nodes
 from server.contract.document import CONTRACT_FILE, METHODS, Contract, OperationContract
 from server.contract.errors import ContractError
 
@@ -36,7 +36,7 @@ def contract_complaints(raw: bytes, operations: Operations) -> list[str]:
     """Every reason why ``raw`` cannot be served by ``operations``, in the order of the file."""
     try:
         root, document = read_nodes(raw)
-    except Misread as error:
+    except UnreadableDocument as error:
         return [_complaint(PLACE, error.line, error.column, str(error))]
     found = [*_duplicate_keys(root), *_dangling_references(root), *_unknown_schemes(root)]
     if not found:
@@ -44,10 +44,10 @@ def contract_complaints(raw: bytes, operations: Operations) -> list[str]:
     if not found:
         found = [*_operations(root)]
     if not found:
-        found = [_told(root, fault) for fault in limit_faults(document)]
+        found = [_located(root, fault) for fault in unsupported_faults(document)]
     if not found:
         found = [*_coverage(raw, root, operations)]
-    return [_complaint(*one) for one in sorted(found)]
+    return [_complaint(*fault) for fault in sorted(found)]
 
 
 Fault = tuple[str, int, int, str]
@@ -63,17 +63,17 @@ def _at(node: yaml.Node, sentence: str) -> Fault:
 
 
 def _duplicate_keys(root: yaml.Node) -> Iterator[Fault]:
-    """YAML lets the last one win, which is never what was meant."""
+    """YAML ignores all but the last of repeated keys without an error."""
     for mapping in mappings(root):
         seen: set[str] = set()
         for key, _ in mapping.value:
             if key.value in seen:
-                yield _at(key, f"the key {key.value} stands here a second time")
+                yield _at(key, f"the key {key.value} is repeated")
             seen.add(key.value)
 
 
 def _dangling_references(root: yaml.Node) -> Iterator[Fault]:
-    """One for each target: who renames a schema has to know its name, and how often it is used."""
+    """One fault for each target, because an author who renames a schema must see it only once."""
     broken: dict[str, list[yaml.Node]] = {}
     for mapping in mappings(root):
         for key, value in mapping.value:
@@ -88,29 +88,30 @@ def _dangling_references(root: yaml.Node) -> Iterator[Fault]:
 
 
 def _unknown_schemes(root: yaml.Node) -> Iterator[Fault]:
-    """Connexion looks them up when it is built, and says only that a key is missing."""
+    """Connexion would raise a bare KeyError for these."""
     schemes, depth = find(root, ["components", "securitySchemes"])
     known = {key.value for key, _ in schemes.value} if depth == 2 else set()
-    for holder in (root, *(operation for _, _, operation in _declared(root))):
-        demands, depth = find(holder, ["security"])
-        for demand in demands.value if depth and isinstance(demands, yaml.SequenceNode) else ():
-            for name, _ in demand.value if isinstance(demand, yaml.MappingNode) else ():
+    for parent in (root, *(operation for _, _, operation in _declared(root))):
+        security, depth = find(parent, ["security"])
+        is_list = depth and isinstance(security, yaml.SequenceNode)
+        for requirement in security.value if is_list else ():
+            for name, _ in requirement.value if isinstance(requirement, yaml.MappingNode) else ():
                 if name.value not in known:
-                    yield _at(name, f"{name.value} is none of components/securitySchemes")
+                    yield _at(name, f"{name.value} is not in components/securitySchemes")
 
 
 def _specification(document: dict[str, Any], root: yaml.Node) -> Iterator[Fault]:
     fault = shape_fault(document)
     if fault is not None:
-        yield _told(root, fault)
+        yield _located(root, fault)
 
 
-def _told(root: yaml.Node, fault: ShapeFault) -> Fault:
-    return _at((find_key if fault.key else find)(root, fault.path)[0], fault.sentence)
+def _located(root: yaml.Node, fault: ShapeFault) -> Fault:
+    return _at((find_key if fault.is_key else find)(root, fault.path)[0], fault.sentence)
 
 
 def _declared(root: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node, yaml.Node]]:
-    """Every operation, with the nodes of its path and its method; shapes may be wrong yet."""
+    """Every operation with the nodes of its path and method, in a file that may be invalid."""
     paths, depth = find(root, ["paths"])
     for path, item in paths.value if depth and isinstance(paths, yaml.MappingNode) else ():
         for method, operation in item.value if isinstance(item, yaml.MappingNode) else ():
@@ -121,27 +122,27 @@ def _declared(root: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node, yaml.Node
 def _operations(root: yaml.Node) -> Iterator[Fault]:
     seen: set[str] = set()
     for path, method, operation in _declared(root):
-        named, depth = find(operation, ["operationId"])
+        operation_id, depth = find(operation, ["operationId"])
         if depth == 0:
             yield _at(method, f"{method.value} {path.value} has no operationId")
-        elif named.value in seen:
-            yield _at(named, f"the operationId {named.value} stands here a second time")
+        elif operation_id.value in seen:
+            yield _at(operation_id, f"the operationId {operation_id.value} is repeated")
         else:
-            seen.add(named.value)
+            seen.add(operation_id.value)
 
 
 def _coverage(raw: bytes, root: yaml.Node, operations: Operations) -> Iterator[Fault]:
     try:
         contract = Contract(raw)
-    except ContractError as error:  # a schema that does not compile, a format without a check
+    except ContractError as error:  # an invalid schema, or a format that the service cannot check
         yield _at(find(root, error.path)[0], str(error))
         return
     uncovered = coverage_complaints(contract, operations)
     for sentence in uncovered:
         words = re.split(r"\W+", sentence)
-        operation = next((one for name, one in contract.operations.items() if name in words), None)
-        if operation is not None:
-            yield _at(find(root, _operation_id_of(operation))[0], sentence)
+        name = next((name for name in contract.operations if name in words), None)
+        if name is not None:
+            yield _at(find(root, _operation_id_of(contract.operations[name]))[0], sentence)
         else:
             yield _at_handler(words, sentence)
     if uncovered:
@@ -157,7 +158,7 @@ def _coverage(raw: bytes, root: yaml.Node, operations: Operations) -> Iterator[F
 
 
 def _at_handler(names: Sequence[str], sentence: str) -> Fault:
-    """A handler nobody asks for stands in the index of the service, not in the contract."""
+    """The line in the index of the service: the contract does not declare the operation."""
     loader = handlers_room.__spec__.loader
     index = Path(loader.get_code(handlers_room.__name__).co_filename)  # a frozen tree has no source
     for number, line in enumerate(index.read_text("utf-8").splitlines()):

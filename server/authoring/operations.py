@@ -1,8 +1,8 @@
-"""The declared facts of our operations against the contract, before anything is served.
+"""Compares the facts of each operation in code with the contract, before the service starts.
 
-Three lists, each of complaints beside the path of what in the file they are about:
-``signature_complaints`` (what a function takes), ``answer_complaints`` (statuses and headers), and
-``problem_complaints`` (refusals, each as the Problem that it would leave as).
+Each complaint has the path in the file that it is about. ``signature_complaints`` is about the
+parameters of functions, ``answer_complaints`` about statuses and headers, ``problem_complaints``
+about refusals.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ Complaint = tuple[Path, str]
 # How a declared request body arrives, after the declared parameters.
 BODY = ("body", "Mapping[str, Any]")
 PYTHON_TYPES = {"string": "str", "integer": "int", "boolean": "bool", "number": "float"}
-# What a function gets before the declared parameters.
-FIRST_OF_BODY, FIRST_OF_WANTS = 2, 1
+# The position of the first declared parameter in the signature of a function.
+FIRST_OF_HANDLER, FIRST_OF_PARSE = 2, 1
 # Headers of every answer, whatever the operation (server/http/doorkeeper.py).
 ALWAYS_SENT = frozenset({CORRELATION.lower(), "content-type", "content-length"})
 _PROBLEM = ("components", "schemas", "Problem")
@@ -56,21 +56,18 @@ def coverage_complaints(contract: Contract, operations: Operations) -> list[str]
 
 
 def signature_complaints(contract: Contract, operations: Operations) -> Iterator[Complaint]:
-    """Functions that take other parameters than the file declares.
-
-    A function that is called with a parameter it does not know is a 500 for every request.
-    """
+    """Functions whose parameters differ from the contract: every request would be a 500."""
     for name, declared in contract.operations.items():
         operation = operations[name]
         if isinstance(operation, UnservedOperation):
             continue
         place: Path = ("paths", declared.path, declared.method.lower(), "operationId")
-        taken = _taken(operation)
-        wanted = _declared(declared, operation)
-        if taken != wanted:
-            yield place, f"{name}: the handler takes {taken}, the contract declares {wanted}"
+        taken = _taken_parameters(operation)
+        expected = _declared_parameters(declared, operation)
+        if taken != expected:
+            yield place, f"{name}: the handler takes {taken}, the contract declares {expected}"
         address = operation.way.address if isinstance(operation, Operation) else None
-        in_path = [one.name for one in declared.parameters if one.kind == "path"]
+        in_path = [parameter.name for parameter in declared.parameters if parameter.kind == "path"]
         if sorted(in_path) != sorted(re.findall(r"{([^}]+)}", declared.path)):
             yield place, f"{name}: {declared.path} does not name the parameters {in_path}"
         if address is not None and address.parameter not in in_path:
@@ -84,7 +81,7 @@ def signature_complaints(contract: Contract, operations: Operations) -> Iterator
 
 
 def annotation(parameter: ParameterContract) -> str:
-    """How a function annotates a declared parameter; ``| None`` where it may get no value."""
+    """The annotation of a declared parameter; ``| None`` where a request may omit it."""
     schema_type = parameter.item_type or parameter.schema_type
     python_type = PYTHON_TYPES.get(schema_type)
     if python_type is None:
@@ -93,33 +90,44 @@ def annotation(parameter: ParameterContract) -> str:
     return bare if parameter.given else f"{bare} | None"
 
 
-def _declared(declared: OperationContract, operation: AnyOperation) -> list[tuple[str, str]]:
+def _declared_parameters(
+    declared: OperationContract, operation: AnyOperation
+) -> list[tuple[str, str]]:
     address = operation.way.address if isinstance(operation, Operation) else None
     parameters = [
-        (python_name(one.name), annotation(one) + ("" if one.given else " = None"))
-        for one in declared.parameters
-        if one.kind in ("path", "query") and (address is None or one.name != address.parameter)
+        (python_name(parameter.name), _annotation_and_default(parameter))
+        for parameter in declared.parameters
+        if parameter.kind in ("path", "query")
+        and (address is None or parameter.name != address.parameter)
     ]
     return parameters + ([BODY] if declared.body is not None else [])
 
 
-def _taken(operation: Operation | OpenOperation) -> list[tuple[str, str]]:
-    """The parameters behind the first ones, as they are written."""
+def _annotation_and_default(parameter: ParameterContract) -> str:
+    return annotation(parameter) + ("" if parameter.given else " = None")
+
+
+def _taken_parameters(operation: Operation | OpenOperation) -> list[tuple[str, str]]:
+    """The parameters of ``parse``, or else of the handler, with annotation and default."""
     if isinstance(operation, Operation) and operation.parse is not None:
-        return _written(operation.parse, FIRST_OF_WANTS)
-    return _written(operation.handler, FIRST_OF_BODY)
+        return _signature(operation.parse, FIRST_OF_PARSE)
+    return _signature(operation.handler, FIRST_OF_HANDLER)
 
 
-def _written(function: Callable[..., Any], first: int) -> list[tuple[str, str]]:
+def _signature(function: Callable[..., Any], first: int) -> list[tuple[str, str]]:
     parameters = list(inspect.signature(function).parameters.values())[first:]
     return [
-        (one.name, f"{one.annotation}{'' if one.default is one.empty else f' = {one.default}'}")
-        for one in parameters
+        (
+            parameter.name,
+            f"{parameter.annotation}"
+            + ("" if parameter.default is parameter.empty else f" = {parameter.default}"),
+        )
+        for parameter in parameters
     ]
 
 
 def answer_complaints(contract: Contract, operations: Operations) -> Iterator[Complaint]:
-    """Where the file takes away what an operation answers, or requires what it does not send."""
+    """Statuses that the contract does not declare, and required headers that are never sent."""
     for name, declared in contract.operations.items():
         operation = operations[name]
         if isinstance(operation, UnservedOperation):
@@ -141,23 +149,23 @@ def answer_complaints(contract: Contract, operations: Operations) -> Iterator[Co
 
 
 def problem_complaints(contract: Contract, operations: Operations) -> list[Complaint]:
-    """Each refusal that could not leave as declared.
+    """Refusals whose Problem would break the contract.
 
-    A 500 replaces an answer that breaks the contract, and is not checked again on its way out. So
-    every Problem is checked here.
+    At run time a 500 replaces such an answer and is not validated itself. So every Problem is
+    validated here.
     """
     validator = ResponseValidator(contract)
-    anywhere: dict[Breach, Complaint] = {}
+    of_schema: dict[Breach, Complaint] = {}
     for kind in (*FRAMEWORK.values(), *CATALOGUE):
         breach = validator.breach(_outgoing(kind, None, "/"))
-        if breach is not None and breach not in anywhere:
+        if breach is not None and breach not in of_schema:
             place = (*_PROBLEM, "properties", breach.pointer.removeprefix("/"))
-            anywhere[breach] = place, _sentence("the service", kind, breach)
-    if anywhere:  # a Problem that the schema refuses everywhere is told once
-        return list(anywhere.values())
+            of_schema[breach] = place, _sentence("the service", kind, breach)
+    if of_schema:  # a breach of the Problem schema itself is reported once, not for each operation
+        return list(of_schema.values())
     complaints = []
     for name, declared in contract.operations.items():
-        undeclared: set[int] = set()  # told once, however many codes the status has
+        undeclared: set[int] = set()  # each status is reported once, not for each of its codes
         for kind in dict.fromkeys(_refusals(declared, operations[name])):
             breach = validator.breach(_outgoing(kind, name, declared.path))
             if breach is not None and kind.status not in undeclared:
@@ -167,9 +175,9 @@ def problem_complaints(contract: Contract, operations: Operations) -> list[Compl
 
 
 def _refusals(declared: OperationContract, operation: AnyOperation) -> Iterator[RefusalKind]:
-    """Every refusal of an operation, before its body and in it, and every declared code."""
+    """Every refusal of an operation, and of every code that the contract declares for it."""
     yield INTERNAL
-    if isinstance(operation, UnservedOperation):  # nothing of a request is looked at
+    if isinstance(operation, UnservedOperation):  # it reads nothing of a request
         yield operation.not_provisioned
         return
     body = operation.body_refusals if isinstance(operation, Operation) else None
@@ -197,7 +205,7 @@ def _refusals(declared: OperationContract, operation: AnyOperation) -> Iterator[
 
 
 def _outgoing(kind: RefusalKind, operation_id: str | None, path: str) -> Outgoing:
-    """As ``respond_problem`` and the doorkeeper send it."""
+    """The Problem as ``respond_problem`` and the doorkeeper send it."""
     allow = ("GET",) if kind is METHOD_NOT_ALLOWED else ()
     answer = problem_answer(kind, path, _CORRELATION_ID, allow=allow)
     headers = {**answer.headers, CORRELATION: _CORRELATION_ID}
@@ -216,6 +224,6 @@ def _place(declared: OperationContract, kind: RefusalKind) -> Path:
 
 
 def _sentence(subject: str, kind: RefusalKind, breach: Breach) -> str:
-    answered = f"{subject} can answer {kind.status} {kind.code or 'without a code'}"
-    why = " ".join(part for part in (breach.part, breach.pointer, breach.rule) if part)
-    return f"{answered}, and the file would not let it out: {why}"
+    answer = f"{subject} can answer {kind.status} {kind.code or 'without a code'}"
+    reason = " ".join(part for part in (breach.part, breach.pointer, breach.rule) if part)
+    return f"{answer}, which the contract does not allow: {reason}"

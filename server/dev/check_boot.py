@@ -2,7 +2,7 @@
 
 import sys
 
-from server.start import start_complaints, whereabouts
+from server.start import error_place, start_complaints
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
 
         wsgi.service.close()
     except Exception as error:
-        return _print([whereabouts(error)])
+        return _print([error_place(error)])
     return 0
 
 

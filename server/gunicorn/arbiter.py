@@ -13,7 +13,7 @@ import time
 from gunicorn.arbiter import Arbiter
 
 from server.gunicorn.boot import Boot
-from server.start import NOT_RELOADED, forget, note
+from server.start import NOT_RELOADED, clear_flag, set_flag
 
 # How long new workers may take to start; a busy machine imports slowly.
 START_SECONDS = 60.0
@@ -43,11 +43,11 @@ class PatientArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
                 raise
             self._end_new_workers()
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            note(NOT_RELOADED)
+            set_flag(NOT_RELOADED)
             self.log.error("Not reloaded: the workers from before go on serving")
         else:
             self._retry_at = None
-            forget(NOT_RELOADED)
+            clear_flag(NOT_RELOADED)
         finally:
             self._reloading_since = None
 

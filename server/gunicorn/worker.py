@@ -28,7 +28,7 @@ from server.gunicorn.lanes import Lane, Lanes
 from server.gunicorn.loop import Loop
 from server.gunicorn.stream import Stream
 from server.settings import read_settings
-from server.start import COMPLAINED, forget
+from server.start import COMPLAINED, clear_flag
 
 # A client that has left is looked for only where its request had to wait (s): one that merely says
 # that it sends nothing more, with the request itself, gets its answer.
@@ -75,7 +75,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         while self.alive and self.is_parent_alive() and time.monotonic() < until:
             self.notify()
             time.sleep(0.1)
-        forget(COMPLAINED)
+        clear_flag(COMPLAINED)
 
     def get_thread_pool(self) -> None:
         """gunicorn's own pool is not used."""

@@ -18,7 +18,7 @@ from handlers.service import HealthCheck
 from server.authn.keys import KeySource
 from server.authz.admin import SpiceDbReadiness
 from server.receipt import WiringReceipt
-from server.start import NOT_RELOADED, is_noted
+from server.start import NOT_RELOADED, is_flag_set
 
 PROBE_SECONDS = 1.0
 ANSWERS = "answers"
@@ -78,7 +78,7 @@ def release_probe() -> Probe:
     """Degraded while workers of before serve because those of a reload do not start."""
 
     def probe(deadline: Deadline) -> None:
-        if is_noted(NOT_RELOADED):
+        if is_flag_set(NOT_RELOADED):
             raise Degraded("the last reload does not start; what served before it serves")
 
     return probe

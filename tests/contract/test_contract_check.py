@@ -31,7 +31,7 @@ def test_the_committed_contract_has_nothing_to_complain_about() -> None:
         ("openapi: 3.0.3", "openapi: 3.1.0", "openapi: 3.1.0", "3.1.0"),
         ("  - url: /\n", "  - url: [/\n", "url: [/", "expected"),
         ("schemas/Timestamp'", "schemas/Timestmap'", "Timestmap'", "points to nothing"),
-        ("summary: Is the", "summary: a\n      summary: Is the", "summary: Is the", "second time"),
+        ("summary: Is the", "summary: a\n      summary: Is the", "summary: Is the", "repeated"),
         ("      operationId: GetLivez\n", "", "  /livez:", "no operationId"),
         ("format: int32", "format: int33", "int33", "int33"),
         (
@@ -47,7 +47,7 @@ def test_the_committed_contract_has_nothing_to_complain_about() -> None:
             "operationId: GetNodeState",
             "the handler takes",
         ),
-        ("operationId: GetHealth", "operationId: GetReadyz", "/v1/health", "second time"),
+        ("operationId: GetHealth", "operationId: GetReadyz", "/v1/health", "repeated"),
     ],
     ids=[
         "handler",

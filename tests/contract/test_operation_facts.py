@@ -56,7 +56,7 @@ def test_it_is_told_at_the_responses_of_its_operation() -> None:
     line = TEXT[: TEXT.index("  '200':", TEXT.index("operationId: GetNodeState\n"))].count("\n") + 1
     assert pulled == (
         f"api/plexsphere-v1.yaml:{line}:9: GetNodeState can answer 403 insufficient_relation,"
-        " and the file would not let it out: status 403 is not declared"
+        " which the contract does not allow: status 403 is not declared"
     )
 
 

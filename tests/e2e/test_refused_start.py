@@ -98,7 +98,7 @@ def test_a_contract_alone_is_complained_of_once_for_all_workers(tree: Path, how:
             "api/plexsphere-v1.yaml",
             "      operationId: GetDomain\n",
             "      operationId: GetDomain\n      operationId: GetDomain\n",
-            "the key operationId stands here a second time",
+            "the key operationId is repeated",
         ),
     ],
     ids=["a handler that takes something else", "a key twice"],

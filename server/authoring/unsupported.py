@@ -1,6 +1,6 @@
-"""What OpenAPI has words for and this service does not do, at the place that says it.
+"""Finds what OpenAPI allows and this service does not support.
 
-Each of these loads, and then means something else to a reader of the file than to the service.
+Such a file would load, but the service would not behave as the file says.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from server.contract.document import METHODS
 from server.contract.errors import Path
 
 Document = Mapping[str, Any]
-_AT_THE_ROOT = re.compile(r"((\S*:)?//[^/?#]*)?/?")
-# Answers and bodies are looked up by this much of their Content-Type, in lower case.
-_ESSENCE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+", re.ASCII)
+_ROOT_URL = re.compile(r"((\S*:)?//[^/?#]*)?/?")
+# The service finds the schema of a body by this part of its Content-Type, in lower case.
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+", re.ASCII)
 
 
-def limit_faults(document: Document) -> Iterator[ShapeFault]:
-    """All of them; the shape is right, and references lead somewhere."""
+def unsupported_faults(document: Document) -> Iterator[ShapeFault]:
+    """Every fault of a valid OpenAPI document whose references exist."""
     yield from _servers(document)
     yield from _security(document)
     yield from _media_types(document)
@@ -28,40 +28,40 @@ def limit_faults(document: Document) -> Iterator[ShapeFault]:
 
 
 def _servers(document: Document) -> Iterator[ShapeFault]:
-    for place, holder in [((), document), *_paths(document), *_operations(document)]:
-        for number, server in enumerate(holder.get("servers", ())):
-            if not _AT_THE_ROOT.fullmatch(server["url"]):
-                sentence = "the service serves at the root: a path in front of it is a proxy's"
+    for place, parent in [((), document), *_paths(document), *_operations(document)]:
+        for number, server in enumerate(parent.get("servers", ())):
+            if not _ROOT_URL.fullmatch(server["url"]):
+                sentence = "the service serves at the root; only a proxy can add a path"
                 yield ShapeFault((*place, "servers", number, "url"), sentence)
 
 
 def _security(document: Document) -> Iterator[ShapeFault]:
     for name, scheme in _components(document, "securitySchemes"):
         if (scheme["type"], str(scheme.get("scheme")).lower()) != ("http", "bearer"):
-            sentence = f"{name}: no way of being let in but bearer is there"
-            yield ShapeFault(("components", "securitySchemes", name), sentence, key=True)
-    for place, holder in [((), document), *_operations(document)]:
-        for number, demand in enumerate(holder.get("security", ())):
-            if len(demand) != 1:
-                sentence = "a demand names one scheme: whoever is not let in by it, is not let in"
+            sentence = f"{name}: the service supports only the bearer scheme"
+            yield ShapeFault(("components", "securitySchemes", name), sentence, is_key=True)
+    for place, parent in [((), document), *_operations(document)]:
+        for number, requirement in enumerate(parent.get("security", ())):
+            if len(requirement) != 1:
+                sentence = "a security requirement must name one scheme"
                 yield ShapeFault((*place, "security", number), sentence)
 
 
 def _media_types(document: Document) -> Iterator[ShapeFault]:
     bodies = [
-        (("components", "requestBodies", name), one)
-        for name, one in _components(document, "requestBodies")
+        (("components", "requestBodies", name), body)
+        for name, body in _components(document, "requestBodies")
     ]
     bodies += [
         ((*place, "requestBody"), operation["requestBody"])
         for place, operation in _operations(document)
         if "requestBody" in operation
     ]
-    for place, holder in [*bodies, *_responses(document)]:
-        for media in holder.get("content", ()):
-            if not _ESSENCE.fullmatch(media):
-                sentence = f"{media}: a media type stands in lower case and without parameters"
-                yield ShapeFault((*place, "content", media), sentence, key=True)
+    for place, parent in [*bodies, *_responses(document)]:
+        for media in parent.get("content", ()):
+            if not _MEDIA_TYPE.fullmatch(media):
+                sentence = f"{media}: a media type must be in lower case and without parameters"
+                yield ShapeFault((*place, "content", media), sentence, is_key=True)
 
 
 def _links(document: Document) -> Iterator[ShapeFault]:
@@ -71,10 +71,10 @@ def _links(document: Document) -> Iterator[ShapeFault]:
     for place, link in _declared_links(document):
         for key, known in (("operationId", names), ("operationRef", pointers)):
             if key in link and link[key] not in known:
-                sentence = f"the link leads to {link[key]}, no operation of this file"
+                sentence = f"the link names {link[key]}, no operation of this file"
                 yield ShapeFault((*place, key), sentence)
         if not {"operationId", "operationRef", "$ref"} & link.keys():
-            yield ShapeFault(place, "the link leads to no operation", key=True)
+            yield ShapeFault(place, "the link names no operation", is_key=True)
 
 
 def _declared_links(document: Document) -> Iterator[tuple[Path, Document]]:
@@ -91,7 +91,7 @@ def _escaped(part: object) -> str:
 
 def _operations(document: Document) -> Iterator[tuple[Path, Document]]:
     for place, item in _paths(document):
-        yield from (((*place, one), item[one]) for one in item if one in METHODS)
+        yield from (((*place, key), item[key]) for key in item if key in METHODS)
 
 
 def _paths(document: Document) -> Iterator[tuple[Path, Document]]:
@@ -99,10 +99,10 @@ def _paths(document: Document) -> Iterator[tuple[Path, Document]]:
 
 
 def _responses(document: Document) -> Iterator[tuple[Path, Document]]:
-    """Each where it is written: a reference to one has none of its keys."""
+    """Every response at its definition; references are skipped by their lack of keys."""
     for place, operation in _operations(document):
         for status, response in operation["responses"].items():
-            if isinstance(response, Mapping):  # and no extension
+            if isinstance(response, Mapping):  # an extension may have any value
                 yield (*place, "responses", status), response
     for name, response in _components(document, "responses"):
         yield ("components", "responses", name), response

@@ -15,7 +15,7 @@ SCHEMES = "  securitySchemes:\n"
 API_KEY = "    key: { type: apiKey, in: header, name: X-Key }\n"
 BASIC = "    basic: { type: http, scheme: basic }\n"
 LOWER, JSON = "in lower case and without parameters", "            application/json:\n"
-NOWHERE = "no operation of this file"
+BEARER, NOWHERE = "only the bearer scheme", "no operation of this file"
 AT_ROOT, ELSEWHERE = "the service serves at the root", "servers: [{ url: 'https://a.example/api' }]"
 
 AT_THE_ROOT = ("/", "", "https://a.example", "{scheme}://a.example:{port}/", "//a.example/")
@@ -25,9 +25,21 @@ EDITS = {
     "base path": ("servers:", "url: /\n", "url: /api\n", AT_ROOT, "/api"),
     "of a path": ("/events:", "    get:\n", f"    {ELSEWHERE}\n    get:\n", AT_ROOT, "'https:"),
     "of a method": ("/livez:", "get:\n", f"get:\n      {ELSEWHERE}\n", AT_ROOT, "'https:"),
-    "apiKey": ("components:", SCHEMES, SCHEMES + API_KEY, "key: no way of being", "key: {"),
-    "basic": ("  sec", "    nodeAgent", BASIC + "    nodeAgent", "but bearer is there", "basic: {"),
-    "anyone": ("/token:", "post:\n", "post:\n      security: [{}]\n", "names one scheme", "{}"),
+    "apiKey": (
+        "components:",
+        SCHEMES,
+        SCHEMES + API_KEY,
+        "key: the service supports only",
+        "key: {",
+    ),
+    "basic": (
+        "  sec",
+        "    nodeAgent",
+        BASIC + "    nodeAgent",
+        "only the bearer scheme",
+        "basic: {",
+    ),
+    "anyone": ("/token:", "post:\n", "post:\n      security: [{}]\n", "must name one scheme", "{}"),
     "charset": (
         "/v1/version:",
         JSON,
@@ -50,7 +62,7 @@ EDITS = {
         "    NodeRegistered:",
         "operationId: GetNodeState\n",
         "x-later: GetNodeState\n",
-        "the link leads to no operation",
+        "the link names no operation",
         "Pull:",
     ),
 }
