@@ -28,12 +28,18 @@ class Lane:
         name: str,
         threads: int,
         serve: Callable[[Lane, Connection], None],
+        *,
         may_refuse: bool = True,
+        newest_first: bool = False,
     ) -> None:
-        """``serve`` answers, and never raises. Without ``may_refuse`` every request is queued."""
+        """``serve`` answers, and never raises. Without ``may_refuse`` every request is queued.
+
+        With ``newest_first`` who asks once does not wait for a crowd that asked before.
+        """
         self.name = name
         self.may_refuse = may_refuse
         self.refused = 0  # requests since the last look at it
+        self._newest_first = newest_first
         self._threads = threads
         self._serve = serve
         self._seconds = 0.0  # mean that a thread has had a request
@@ -87,7 +93,7 @@ class Lane:
         while True:
             for queue in queues:
                 try:
-                    return queue.popleft()
+                    return queue.pop() if self._newest_first else queue.popleft()
                 except IndexError:
                     continue
 
@@ -101,8 +107,8 @@ class Lanes:
         # the contract declares no 503 `overloaded` for these
         self._others = Lane("others", 1, serve, may_refuse=False)
         self._by_path: Mapping[str, Lane] = {
-            "/livez": Lane("livez", 1, serve, may_refuse=False),
-            "/readyz": Lane("readyz", 1, serve, may_refuse=False),
+            path: Lane(path[1:], 1, serve, may_refuse=False, newest_first=True)
+            for path in ("/livez", "/readyz")
         }
         self.all = (self._requests, self._heartbeats, self._others, *self._by_path.values())
 

@@ -1,0 +1,106 @@
+"""What the loop does when the machine has no more to give, and when a thread does not come back."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from gunicorn.config import Config
+
+from server.gunicorn.bounds import Bounds
+from server.gunicorn.connection import Connection, State
+from server.gunicorn.framing import Incoming
+from server.gunicorn.loop import ACCEPT_PAUSE_SECONDS, Loop
+
+CLIENT = ("127.0.0.1", 4000)
+
+
+class Listener:
+    """A listener whose accept fails as it is told, once."""
+
+    def __init__(self, error: int) -> None:
+        self.error: int | None = error
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.accepted = 0
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def setblocking(self, wanted: bool) -> None:
+        self._socket.setblocking(wanted)
+
+    def getsockname(self) -> Any:
+        return self._socket.getsockname()
+
+    def accept(self) -> Any:
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise OSError(error, "planted")
+        accepted = self._socket.accept()
+        self.accepted += 1
+        return accepted
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def loop_of(bounds: Bounds, *listeners: Any) -> Loop:
+    return Loop(
+        Config(), bounds, listeners, None, lambda connection: None, lambda connection, error: None
+    )
+
+
+@pytest.fixture(params=[errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+def exhausted(request: pytest.FixtureRequest) -> Iterator[Listener]:
+    listener = Listener(request.param)
+    yield listener
+    listener.close()
+
+
+def test_no_descriptor_left_is_a_pause_and_no_end(exhausted: Listener) -> None:
+    loop = loop_of(Bounds(), exhausted)
+    loop.accept_connections(True)
+    with socket.create_connection(exhausted.getsockname()):
+        with structlog.testing.capture_logs() as logs:
+            loop.turn()
+        assert [line["event"] for line in logs] == ["accept_paused"]
+        until = time.monotonic() + 20 * ACCEPT_PAUSE_SECONDS
+        while not exhausted.accepted and time.monotonic() < until:
+            loop.turn()
+        assert exhausted.accepted == 1
+    loop.close()
+
+
+def test_an_accept_that_fails_otherwise_is_a_fault() -> None:
+    listener = Listener(errno.EBADF)
+    loop = loop_of(Bounds(), listener)
+    loop.accept_connections(True)
+    with socket.create_connection(listener.getsockname()), pytest.raises(OSError):
+        loop.turn()
+    loop.close()
+    listener.close()
+
+
+def test_a_thread_that_hangs_is_said_with_its_request_and_its_place() -> None:
+    loop = loop_of(Bounds(hung_seconds=0.0))
+    ours, client = socket.socketpair()
+    with ours, client:
+        incoming = Incoming(Config(), CLIENT)
+        connection = Connection(ours, CLIENT, CLIENT, incoming)
+        incoming.buffer += b"GET /v1/nodes/a/state HTTP/1.1\r\n\r\n"
+        connection.request = incoming.whole()
+        connection.state = State.ANSWERING
+        connection.started = 1e-9
+        connection.thread = threading.get_ident()
+        loop.connections.add(connection)
+        with structlog.testing.capture_logs() as logs:
+            loop.turn()
+    (line,) = logs
+    assert (line["event"], line["path"]) == ("thread_hung", "/v1/nodes/a/state")
+    assert any(__file__ in place for place in line["where"])
