@@ -15,6 +15,7 @@ from server.settings import (
 )
 
 if TYPE_CHECKING:
+    from server.contract.document import Contract
     from server.wiring import Service
 
 # gunicorn's status: its master ends instead of starting the same worker again.
@@ -23,17 +24,17 @@ WORKER_BOOT_ERROR = 3
 
 def start() -> Service:
     """The wired service. Ends the process where the checks fail."""
-    complaints = start_complaints()
+    contract, complaints = _check()
     if complaints:
         refuse_to_start(complaints)
     from server.wiring import wire  # after the checks, because a faulty tree may fail to import
 
-    return wire(read_settings())
+    return wire(read_settings(), contract)
 
 
 def start_complaints() -> list[str]:
     """One line for each reason why the service cannot start."""
-    return [*_settings(), *_contract()]
+    return _check()[1]
 
 
 def refuse_to_start(complaints: list[str]) -> NoReturn:
@@ -59,6 +60,12 @@ def error_place(error: BaseException) -> str:
     return f"{place}{type(error).__name__}: {error}"
 
 
+def _check() -> tuple[Contract | None, list[str]]:
+    """The contract, which is read and validated here once for the process, and the complaints."""
+    contract, complaints = _contract()
+    return contract, [*_settings(), *complaints]
+
+
 def _settings() -> list[str]:
     try:
         read_settings()
@@ -67,14 +74,14 @@ def _settings() -> list[str]:
     return []
 
 
-def _contract() -> list[str]:
+def _contract() -> tuple[Contract | None, list[str]]:
     try:
         from handlers import OPERATIONS
-        from server.authoring.contract_check import contract_complaints
+        from server.authoring.contract_check import check_contract
         from server.contract.document import packaged_contract
     except Exception as error:  # a handler that does not import
-        return [error_place(error)]
-    return contract_complaints(packaged_contract(), OPERATIONS)
+        return None, [error_place(error)]
+    return check_contract(packaged_contract(), OPERATIONS)
 
 
 # Flags are files that all processes of an instance share, in the folder of their metrics.

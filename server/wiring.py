@@ -38,9 +38,9 @@ class Service:
     close: Callable[[], None]
 
 
-def wire(settings: Settings) -> Service:
-    """Build the service. ``server.start`` has checked settings, contract and code before."""
-    contract = Contract.packaged()
+def wire(settings: Settings, contract: Contract | None = None) -> Service:
+    """Build the service from checked settings and the checked contract (``server.start``)."""
+    contract = contract or Contract.packaged()
     metrics = Metrics()
     signing_keys = own_keys(settings.signing_key, on_warning=warning_logger("signing_key"))
     if signing_keys is not None:

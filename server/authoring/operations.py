@@ -1,14 +1,15 @@
 """Compares the facts of each operation in code with the contract, before the service starts.
 
-Each complaint has the path in the file that it is about. ``signature_complaints`` is about the
-parameters of functions, ``answer_complaints`` about statuses and headers, ``problem_complaints``
-about refusals.
+Four lists of faults: ``coverage_faults`` (operations without a handler), ``signature_faults`` (the
+parameters of a function), ``answer_faults`` (statuses and headers), and ``problem_faults`` (every
+refusal, as the Problem that it would leave as).
 """
 
 from __future__ import annotations
 
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -26,14 +27,14 @@ from handlers.refusals import (
 )
 from handlers.wire import json_bytes
 from server.contract.document import Contract, OperationContract
-from server.contract.errors import Path
+from server.contract.errors import ContractFault
 from server.contract.parameters import ParameterContract
+from server.contract.pointers import Path, canonical_path
 from server.http.problems import FRAMEWORK, METHOD_NOT_ALLOWED, problem_answer
 from server.http.requests import negotiates, parameter_refusals, python_name
 from server.http.response_validation import CORRELATION, Breach, Outgoing, ResponseValidator
 
 Operations = Mapping[str, AnyOperation]
-Complaint = tuple[Path, str]
 
 # How a declared request body arrives, after the declared parameters.
 BODY = ("body", "Mapping[str, Any]")
@@ -46,38 +47,36 @@ _PROBLEM = ("components", "schemas", "Problem")
 _CORRELATION_ID = "0" * 32
 
 
-def coverage_complaints(contract: Contract, operations: Operations) -> list[str]:
-    """Operations of the file without a handler, and handlers without an operation."""
-    missing = sorted(contract.operations.keys() - operations.keys())
-    unknown = sorted(operations.keys() - contract.operations.keys())
-    return [f"operation {name} of the contract has no handler" for name in missing] + [
-        f"handler {name} has no operation in the contract" for name in unknown
-    ]
+def coverage_faults(paths: Mapping[str, Path], operations: Operations) -> Iterator[ContractFault]:
+    """Operations of the file without a handler; ``paths`` are those of the operationIds."""
+    for name in paths.keys() - operations.keys():
+        yield ContractFault(paths[name], f"operation {name} of the contract has no handler")
 
 
-def signature_complaints(contract: Contract, operations: Operations) -> Iterator[Complaint]:
+def signature_faults(contract: Contract, operations: Operations) -> Iterator[ContractFault]:
     """Functions whose parameters differ from the contract: every request would be a 500."""
     for name, declared in contract.operations.items():
-        operation = operations[name]
-        if isinstance(operation, UnservedOperation):
+        operation = operations.get(name)
+        if operation is None or isinstance(operation, UnservedOperation):
             continue
         place: Path = ("paths", declared.path, declared.method.lower(), "operationId")
         taken = _taken_parameters(operation)
         expected = _declared_parameters(declared, operation)
         if taken != expected:
-            yield place, f"{name}: the handler takes {taken}, the contract declares {expected}"
+            sentence = f"{name}: the handler takes {taken}, the contract declares {expected}"
+            yield ContractFault(place, sentence)
         address = operation.way.address if isinstance(operation, Operation) else None
         in_path = [parameter.name for parameter in declared.parameters if parameter.kind == "path"]
         if sorted(in_path) != sorted(re.findall(r"{([^}]+)}", declared.path)):
-            yield place, f"{name}: {declared.path} does not name the parameters {in_path}"
+            sentence = f"{name}: {declared.path} does not name the parameters {in_path}"
+            yield ContractFault(place, sentence)
         if address is not None and address.parameter not in in_path:
-            yield (
-                place,
-                f"{name}: the path has no parameter {address.parameter}, which gate 1a reads",
-            )
+            sentence = f"{name}: the path has no parameter {address.parameter}, which gate 1a reads"
+            yield ContractFault(place, sentence)
         body = operation.body_refusals if isinstance(operation, Operation) else None
         if declared.body is not None and body is None:
-            yield place, f"{name}: the contract declares a body, the operation no refusals of it"
+            sentence = f"{name}: the contract declares a body, the operation no refusals of it"
+            yield ContractFault(place, sentence)
 
 
 def annotation(parameter: ParameterContract) -> str:
@@ -87,7 +86,7 @@ def annotation(parameter: ParameterContract) -> str:
     if python_type is None:
         return f"no type for {schema_type}"
     bare = python_type if parameter.item_type is None else f"list[{python_type}]"
-    return bare if parameter.given else f"{bare} | None"
+    return bare if parameter.has_value else f"{bare} | None"
 
 
 def _declared_parameters(
@@ -95,16 +94,15 @@ def _declared_parameters(
 ) -> list[tuple[str, str]]:
     address = operation.way.address if isinstance(operation, Operation) else None
     parameters = [
-        (python_name(parameter.name), _annotation_and_default(parameter))
+        (
+            python_name(parameter.name),
+            annotation(parameter) + ("" if parameter.has_value else " = None"),
+        )
         for parameter in declared.parameters
         if parameter.kind in ("path", "query")
         and (address is None or parameter.name != address.parameter)
     ]
     return parameters + ([BODY] if declared.body is not None else [])
-
-
-def _annotation_and_default(parameter: ParameterContract) -> str:
-    return annotation(parameter) + ("" if parameter.given else " = None")
 
 
 def _taken_parameters(operation: Operation | OpenOperation) -> list[tuple[str, str]]:
@@ -120,58 +118,76 @@ def _signature(function: Callable[..., Any], first: int) -> list[tuple[str, str]
         (
             parameter.name,
             f"{parameter.annotation}"
-            + ("" if parameter.default is parameter.empty else f" = {parameter.default}"),
+            f"{'' if parameter.default is parameter.empty else f' = {parameter.default}'}",
         )
         for parameter in parameters
     ]
 
 
-def answer_complaints(contract: Contract, operations: Operations) -> Iterator[Complaint]:
+def answer_faults(contract: Contract, operations: Operations) -> Iterator[ContractFault]:
     """Statuses that the contract does not declare, and required headers that are never sent."""
     for name, declared in contract.operations.items():
-        operation = operations[name]
-        if isinstance(operation, UnservedOperation):
+        operation = operations.get(name)
+        if operation is None or isinstance(operation, UnservedOperation):
             continue
         place: Path = ("paths", declared.path, declared.method.lower())
         if not declared.secured and isinstance(operation, Operation):
             sentence = f"{name} is gated: without security every answer would be 401"
-            yield (*place, "security"), sentence
+            yield ContractFault((*place, "security"), sentence)
         for status in sorted(set(operation.statuses) - declared.responses.keys()):
-            yield (*place, "responses"), f"{name} can answer {status}, which is not declared"
+            sentence = f"{name} can answer {status}, which is not declared"
+            yield ContractFault((*place, "responses"), sentence)
         sent = ALWAYS_SENT | {
             header.lower() for header in (*operation.headers, *operation.sent_headers)
         }
         for status, response in declared.responses.items():
             for header in () if PROBLEM in response.media else response.headers:
                 if header.required and header.name.lower() not in sent:
-                    where: Path = (*place, "responses", str(status), "headers", header.name)
-                    yield where, f"{name} {status}: {header.name} is required, and is never sent"
+                    path = (*place, "responses", str(status), "headers", header.name)
+                    sentence = f"{name} {status}: {header.name} is required, and is never sent"
+                    yield ContractFault(path, sentence)
 
 
-def problem_complaints(contract: Contract, operations: Operations) -> list[Complaint]:
+def problem_faults(contract: Contract, operations: Operations) -> Iterator[ContractFault]:
     """Refusals whose Problem would break the contract.
 
     At run time a 500 replaces such an answer and is not validated itself. So every Problem is
-    validated here.
+    validated here. A component that is wrong for all its users is reported once.
     """
     validator = ResponseValidator(contract)
-    of_schema: dict[Breach, Complaint] = {}
+    of_schema: dict[Breach, ContractFault] = {}
     for kind in (*FRAMEWORK.values(), *CATALOGUE):
         breach = validator.breach(_outgoing(kind, None, "/"))
         if breach is not None and breach not in of_schema:
-            place = (*_PROBLEM, "properties", breach.pointer.removeprefix("/"))
-            of_schema[breach] = place, _sentence("the service", kind, breach)
+            path = (*_PROBLEM, "properties", breach.pointer.removeprefix("/"))
+            of_schema[breach] = ContractFault(path, _sentence("the service", kind, breach))
     if of_schema:  # a breach of the Problem schema itself is reported once, not for each operation
-        return list(of_schema.values())
-    complaints = []
+        yield from of_schema.values()
+        return
+    users = Counter(
+        canonical_path(contract.document, (*_responses(declared), str(status)))
+        for declared in contract.operations.values()
+        for status in declared.responses
+    )
+    names: dict[tuple[Path, RefusalKind, Breach], list[str]] = {}
     for name, declared in contract.operations.items():
+        if name not in operations:
+            continue
         undeclared: set[int] = set()  # each status is reported once, not for each of its codes
         for kind in dict.fromkeys(_refusals(declared, operations[name])):
             breach = validator.breach(_outgoing(kind, name, declared.path))
             if breach is not None and kind.status not in undeclared:
-                complaints.append((_place(declared, kind), _sentence(name, kind, breach)))
+                place = canonical_path(contract.document, _place(declared, kind, breach))
+                names.setdefault((place, kind, breach), []).append(name)
                 undeclared |= {kind.status} - declared.responses.keys()
-    return complaints
+    for (place, kind, breach), failing in names.items():
+        if "headers" in place or len(failing) == users[place] > 1:
+            more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
+            yield ContractFault(place, _sentence(f"{failing[0]}{more}", kind, breach))
+            continue
+        for name in failing:  # another response is right where another operation refers to it
+            path = _place(contract.operations[name], kind, breach)
+            yield ContractFault(path, _sentence(name, kind, breach))
 
 
 def _refusals(declared: OperationContract, operation: AnyOperation) -> Iterator[RefusalKind]:
@@ -218,9 +234,19 @@ def _outgoing(kind: RefusalKind, operation_id: str | None, path: str) -> Outgoin
     )
 
 
-def _place(declared: OperationContract, kind: RefusalKind) -> Path:
-    path: Path = ("paths", declared.path, declared.method.lower(), "responses")
-    return (*path, str(kind.status)) if kind.status in declared.responses else path
+def _responses(declared: OperationContract) -> Path:
+    return ("paths", declared.path, declared.method.lower(), "responses")
+
+
+def _place(declared: OperationContract, kind: RefusalKind, breach: Breach) -> Path:
+    path = _responses(declared)
+    response = declared.responses.get(kind.status)
+    if response is None:
+        return path
+    header = breach.part.removeprefix("header ")
+    if header in {declared_header.name for declared_header in response.headers}:
+        return (*path, str(kind.status), "headers", header)
+    return (*path, str(kind.status))
 
 
 def _sentence(subject: str, kind: RefusalKind, breach: Breach) -> str:

@@ -1,35 +1,28 @@
-"""Finds where a contract breaks the schema of OpenAPI, with Connexion's own check."""
+"""Finds where a contract breaks the schema of OpenAPI, which is Connexion's.
+
+jsonschema-rs decides in a hundredth of the time; jsonschema finds the reasons.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from connexion.exceptions import InvalidSpecification
-from connexion.spec import Specification
-from jsonschema import ValidationError
+import jsonschema_rs
+from connexion.spec import OpenAPISpecification
+from jsonschema import Draft4Validator, ValidationError
 
-from server.contract.errors import Path
-
-
-class ShapeFault(NamedTuple):
-    """A fault at a path; ``is_key`` where the fault is the key itself, not its value."""
-
-    path: Path
-    sentence: str
-    is_key: bool = False
+from server.contract.errors import ContractFault
 
 
-def shape_fault(document: dict[str, Any]) -> ShapeFault | None:
-    """The most specific fault, or None."""
-    try:
-        Specification.from_dict(document)
-    except InvalidSpecification as error:
-        return _fault(document, _reasons(error))
-    except Exception as error:  # the library also raises other errors for a faulty document
-        return ShapeFault((), f"{type(error).__name__}: {error}")
-    return None
+def shape_faults(document: dict[str, Any]) -> Iterator[ContractFault]:
+    """The most specific fault of each part."""
+    schema = OpenAPISpecification.openapi_schema
+    if jsonschema_rs.Draft4Validator(schema).is_valid(document):
+        return
+    for error in Draft4Validator(schema).iter_errors(document):
+        yield _fault(_reasons(error))
 
 
 def _reasons(error: ValidationError) -> list[ValidationError]:
@@ -55,23 +48,19 @@ def _rank(reasons: Sequence[ValidationError]) -> tuple[int, int]:
     return max(len(reason.absolute_path) for reason in reasons), -len(reasons)
 
 
-def _fault(document: dict[str, Any], reasons: Sequence[ValidationError]) -> ShapeFault:
+def _fault(reasons: Sequence[ValidationError]) -> ContractFault:
     first = reasons[0]
-    path: Path = tuple(first.absolute_path)
+    path = tuple(first.absolute_path)
     if first.validator == "additionalProperties":
         name = next(_unknown_keys(first), "")
-        return ShapeFault((*path, name), f"the key {name} is unknown here", is_key=True)
+        return ContractFault((*path, name), f"the key {name} is unknown here", is_key=True)
     if all(
         reason.validator == "enum" and reason.absolute_path == first.absolute_path
         for reason in reasons
     ):
         values = dict.fromkeys(value for reason in reasons for value in reason.validator_value)
-        return ShapeFault(path, f"{first.instance!r} is not one of {[*values]!r}")
-    found: Any = document
-    for part in path:
-        found = found[part]
-    # Only a ``default`` can break a schema of the contract itself.
-    return ShapeFault((*path, "default") if first.schema == found else path, first.message)
+        return ContractFault(path, f"{first.instance!r} is not one of {[*values]!r}")
+    return ContractFault(path, first.message)
 
 
 def _unknown_keys(error: ValidationError) -> Iterator[str]:

@@ -7,106 +7,138 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from server.authoring.shape import ShapeFault
 from server.contract.document import METHODS
-from server.contract.errors import Path
+from server.contract.errors import ContractFault
+from server.contract.parameters import possible_types
+from server.contract.pointers import Path, parse_pointer
+from server.contract.schemas import follow
 
 Document = Mapping[str, Any]
+Part = tuple[Path, Mapping[str, Any]]
 _ROOT_URL = re.compile(r"((\S*:)?//[^/?#]*)?/?")
 # The service finds the schema of a body by this part of its Content-Type, in lower case.
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+", re.ASCII)
+_JSON = ("/json", "+json")
 
 
-def unsupported_faults(document: Document) -> Iterator[ShapeFault]:
+def unsupported_faults(document: Document) -> Iterator[ContractFault]:
     """Every fault of a valid OpenAPI document whose references exist."""
     yield from _servers(document)
     yield from _security(document)
     yield from _media_types(document)
+    yield from _request_bodies(document)
     yield from _links(document)
 
 
-def _servers(document: Document) -> Iterator[ShapeFault]:
-    for place, parent in [((), document), *_paths(document), *_operations(document)]:
-        for number, server in enumerate(parent.get("servers", ())):
+def declared_operations(document: Document) -> Iterator[Part]:
+    for path, item in _paths(document):
+        yield from (((*path, method), item[method]) for method in item if method in METHODS)
+
+
+def _servers(document: Document) -> Iterator[ContractFault]:
+    for path, holder in [((), document), *_paths(document), *declared_operations(document)]:
+        for index, server in enumerate(holder.get("servers", ())):
             if not _ROOT_URL.fullmatch(server["url"]):
                 sentence = "the service serves at the root; only a proxy can add a path"
-                yield ShapeFault((*place, "servers", number, "url"), sentence)
+                yield ContractFault((*path, "servers", index, "url"), sentence)
 
 
-def _security(document: Document) -> Iterator[ShapeFault]:
+def _security(document: Document) -> Iterator[ContractFault]:
     for name, scheme in _components(document, "securitySchemes"):
         if (scheme["type"], str(scheme.get("scheme")).lower()) != ("http", "bearer"):
             sentence = f"{name}: the service supports only the bearer scheme"
-            yield ShapeFault(("components", "securitySchemes", name), sentence, is_key=True)
-    for place, parent in [((), document), *_operations(document)]:
-        for number, requirement in enumerate(parent.get("security", ())):
+            path = ("components", "securitySchemes", name)
+            yield ContractFault(path, sentence, is_key=True)
+    known = dict(_components(document, "securitySchemes"))
+    for path, holder in [((), document), *declared_operations(document)]:
+        for index, requirement in enumerate(holder.get("security", ())):
+            at = (*path, "security", index)
             if len(requirement) != 1:
-                sentence = "a security requirement must name one scheme"
-                yield ShapeFault((*place, "security", number), sentence)
+                yield ContractFault(at, "a security requirement must name one scheme")
+            for name in requirement.keys() - known.keys():
+                sentence = f"{name} is not in components/securitySchemes"
+                yield ContractFault((*at, name), sentence, is_key=True)
 
 
-def _media_types(document: Document) -> Iterator[ShapeFault]:
-    bodies = [
-        (("components", "requestBodies", name), body)
-        for name, body in _components(document, "requestBodies")
-    ]
-    bodies += [
-        ((*place, "requestBody"), operation["requestBody"])
-        for place, operation in _operations(document)
-        if "requestBody" in operation
-    ]
-    for place, parent in [*bodies, *_responses(document)]:
-        for media in parent.get("content", ()):
+def _media_types(document: Document) -> Iterator[ContractFault]:
+    for path, holder in [*_bodies(document), *_responses(document)]:
+        for media in holder.get("content", ()):
             if not _MEDIA_TYPE.fullmatch(media):
                 sentence = f"{media}: a media type must be in lower case and without parameters"
-                yield ShapeFault((*place, "content", media), sentence, is_key=True)
+                yield ContractFault((*path, "content", media), sentence, is_key=True)
 
 
-def _links(document: Document) -> Iterator[ShapeFault]:
-    operations = list(_operations(document))
-    names = {operation["operationId"] for _, operation in operations}
-    pointers = {"#/" + "/".join(map(_escaped, place)) for place, _ in operations}
-    for place, link in _declared_links(document):
-        for key, known in (("operationId", names), ("operationRef", pointers)):
-            if key in link and link[key] not in known:
-                sentence = f"the link names {link[key]}, no operation of this file"
-                yield ShapeFault((*place, key), sentence)
+def _request_bodies(document: Document) -> Iterator[ContractFault]:
+    """A body that the service never accepts would be a 415 or a 400 to every request."""
+    for path, body in _bodies(document):
+        for media, content in body.get("content", {}).items():
+            at = (*path, "content", media)
+            if not media.lower().partition(";")[0].endswith(_JSON):
+                sentence = f"{media}: the service reads JSON bodies only"
+                yield ContractFault(at, sentence, is_key=True)
+            elif "schema" in content:
+                types = possible_types(content["schema"], partial(follow, document))
+                if types is not None and "object" not in types:
+                    names = " or ".join(sorted(types)) or "nothing"
+                    sentence = f"{media}: a body must be an object, and the schema admits {names}"
+                    yield ContractFault(at, sentence, is_key=True)
+
+
+def _links(document: Document) -> Iterator[ContractFault]:
+    operations = list(declared_operations(document))
+    names = {operation.get("operationId") for _, operation in operations}
+    paths = {tuple(map(str, path)) for path, _ in operations}
+    for path, link in _declared_links(document):
+        if "operationId" in link and link["operationId"] not in names:
+            sentence = f"the link names {link['operationId']}, no operation of this file"
+            yield ContractFault((*path, "operationId"), sentence)
+        if "operationRef" in link and _target(link["operationRef"]) not in paths:
+            sentence = f"the link names {link['operationRef']}, no operation of this file"
+            yield ContractFault((*path, "operationRef"), sentence)
         if not {"operationId", "operationRef", "$ref"} & link.keys():
-            yield ShapeFault(place, "the link names no operation", is_key=True)
+            yield ContractFault(path, "the link names no operation", is_key=True)
 
 
-def _declared_links(document: Document) -> Iterator[tuple[Path, Document]]:
+def _target(reference: str) -> tuple[str, ...]:
+    try:
+        return parse_pointer(reference)
+    except ValueError:
+        return ()
+
+
+def _declared_links(document: Document) -> Iterator[Part]:
     for name, link in _components(document, "links"):
         yield ("components", "links", name), link
-    for place, response in _responses(document):
+    for path, response in _responses(document):
         for name, link in response.get("links", {}).items():
-            yield (*place, "links", name), link
+            yield (*path, "links", name), link
 
 
-def _escaped(part: object) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")
-
-
-def _operations(document: Document) -> Iterator[tuple[Path, Document]]:
-    for place, item in _paths(document):
-        yield from (((*place, key), item[key]) for key in item if key in METHODS)
-
-
-def _paths(document: Document) -> Iterator[tuple[Path, Document]]:
+def _paths(document: Document) -> Iterator[Part]:
     yield from ((("paths", path), item) for path, item in document["paths"].items())
 
 
-def _responses(document: Document) -> Iterator[tuple[Path, Document]]:
-    """Every response at its definition; references are skipped by their lack of keys."""
-    for place, operation in _operations(document):
+def _bodies(document: Document) -> Iterator[Part]:
+    """Each where it is written: a reference to a body has no content of its own."""
+    for name, body in _components(document, "requestBodies"):
+        yield ("components", "requestBodies", name), body
+    for path, operation in declared_operations(document):
+        if "requestBody" in operation:
+            yield (*path, "requestBody"), operation["requestBody"]
+
+
+def _responses(document: Document) -> Iterator[Part]:
+    """Each where it is written: a reference to a response has none of its keys."""
+    for path, operation in declared_operations(document):
         for status, response in operation["responses"].items():
-            if isinstance(response, Mapping):  # an extension may have any value
-                yield (*place, "responses", status), response
+            if isinstance(response, Mapping):  # and no extension
+                yield (*path, "responses", status), response
     for name, response in _components(document, "responses"):
         yield ("components", "responses", name), response
 
 
-def _components(document: Document, kind: str) -> Iterator[tuple[str, Document]]:
+def _components(document: Document, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield from document.get("components", {}).get(kind, {}).items()

@@ -1,4 +1,4 @@
-"""Which schemas can be held against a body block by block, as a memory of valid blocks needs it."""
+"""Bodies that are validated block by block, so that valid blocks can be remembered."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.contract.schemas import Validator
+from server.contract.schemas import Schema, Validator
 
-Schema = Mapping[str, Any]
-# What says nothing about a value, and all that a block-wise check looks at beside it.
-SILENT = frozenset({"title", "description", "example", "default", "deprecated", "externalDocs"})
-OF_THE_OBJECT = SILENT | {"type", "additionalProperties", "required", "properties"}
-OF_AN_ARRAY = SILENT | {"type", "items"}
+# Keywords that say nothing about a value, and the others that a validation by blocks respects.
+_ANNOTATIONS = {"title", "description", "example", "default", "deprecated", "externalDocs"}
+_OBJECT_KEYS = _ANNOTATIONS | {"type", "additionalProperties", "required", "properties"}
+_ARRAY_KEYS = _ANNOTATIONS | {"type", "items"}
 
 
 @dataclass(frozen=True, slots=True)
 class BlockContract:
-    """A JSON object schema taken apart: one validator a property, to check blocks on their own.
+    """The schema of a JSON object as one validator for each property.
 
-    ``by_element`` are the properties that say nothing about an array but what each element is: one
-    that is valid stays so without one of them.
+    ``by_element`` are arrays whose schema says only what each element is: a valid array stays valid
+    without one of its elements.
     """
 
     required: frozenset[str]
@@ -28,24 +27,25 @@ class BlockContract:
     by_element: frozenset[str]
 
 
-def taken_apart(
-    schema: Schema, resolve: Callable[[Schema], Schema], compiled: Callable[[Schema], Validator]
+def block_contract(
+    schema: Schema, follow: Callable[[Schema], Schema], compile: Callable[[Schema], Validator]
 ) -> BlockContract | None:
-    """None where the schema says more than what each of its properties says."""
-    schema = resolve(schema)
+    """None where the schema says more than each of its properties says."""
+    schema = follow(schema)
     if schema.get("type") != "object" or schema.get("additionalProperties") is not False:
         return None
-    if not _says_only(schema, OF_THE_OBJECT):
+    properties: Mapping[str, Any] = schema.get("properties", {})
+    targets = {name: follow(inner) for name, inner in properties.items()}
+    if not _has_only(schema, _OBJECT_KEYS) or any("writeOnly" in one for one in targets.values()):
         return None
-    properties = schema.get("properties", {})
     return BlockContract(
         required=frozenset(schema.get("required", ())),
-        properties={name: compiled(one) for name, one in properties.items()},
+        properties={name: compile(inner) for name, inner in properties.items()},
         by_element=frozenset(
-            name for name, one in properties.items() if _says_only(resolve(one), OF_AN_ARRAY)
+            name for name, target in targets.items() if _has_only(target, _ARRAY_KEYS)
         ),
     )
 
 
-def _says_only(schema: Schema, rules: frozenset[str]) -> bool:
-    return all(rule in rules or rule.startswith("x-") for rule in schema)
+def _has_only(schema: Schema, keys: set[str]) -> bool:
+    return all(key in keys or key.startswith("x-") for key in schema)

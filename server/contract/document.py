@@ -1,41 +1,40 @@
-"""The contract, read once: the file's bytes, its operations and their compiled validators.
+"""The contract: the bytes of the file, its operations and their compiled validators.
 
-What the service checks at runtime follows from ``api/plexsphere-v1.yaml`` through this module.
+All that the service checks at runtime follows from ``api/plexsphere-v1.yaml`` through this module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
-import yaml
-
-from server.contract.blocks import BlockContract, taken_apart
+from server.contract.blocks import BlockContract, block_contract
 from server.contract.errors import (
     ContractError,
-    placed_in,
-    reading,
-    size,
-    status_number,
-    switch,
+    ContractFault,
+    FaultCollector,
+    PartError,
+    read_flag,
+    read_size,
+    read_status,
 )
-from server.contract.parameters import ParameterContract, described
-from server.contract.schemas import SchemaCompiler, Validator
+from server.contract.parameters import ParameterContract, parameter_contract, text_type
+from server.contract.schemas import Direction, SchemaCompiler, Validator, follow
+from server.contract.yaml_file import YamlFault, duplicate_keys, read_yaml
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 CONTRACT_FILE = "plexsphere-v1.yaml"
 BODY_MAX = "x-max-body-bytes"
-DEFAULT_BODY_MAX = 8_192  # where it is not there
-HEADER_TYPES = ("string", "integer")  # what server/http/response_validation.py reads of a text
-LONGEST_CHAIN = 16  # references to references; more of them is a ring
+DEFAULT_BODY_MAX = 8_192  # bytes, where the file has no BODY_MAX
+HEADER_TYPES = ("string", "integer")  # the types that server/http/response_validation.py reads
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderContract:
-    """A declared response header; its type is known so that its text can be read first."""
+    """A declared response header; its text is read by its type before it is validated."""
 
     name: str
     required: bool
@@ -45,7 +44,7 @@ class HeaderContract:
 
 @dataclass(frozen=True, slots=True)
 class MediaContract:
-    """What may stand in a body of one media type; ``blocks`` where its schema comes apart."""
+    """The content of one media type; ``blocks`` where it can be validated block by block."""
 
     validator: Validator
     blocks: BlockContract | None
@@ -53,7 +52,7 @@ class MediaContract:
 
 @dataclass(frozen=True, slots=True)
 class ResponseContract:
-    """One declared status: no ``media`` means no body."""
+    """One declared status; no ``media`` means no body."""
 
     media: Mapping[str, MediaContract]
     headers: tuple[HeaderContract, ...]
@@ -62,7 +61,7 @@ class ResponseContract:
 
 @dataclass(frozen=True, slots=True)
 class BodyContract:
-    """A declared request body; ``max_bytes`` counts what is there after inflation."""
+    """A declared request body; ``max_bytes`` counts the bytes after inflation."""
 
     media: Mapping[str, Validator]
     max_bytes: int
@@ -95,15 +94,24 @@ def packaged_contract() -> bytes:
 
 
 class Contract:
-    """The contract of one process. Raises ContractError with the path of what is wrong."""
+    """The contract of one process. Raises ContractError with every fault of the file."""
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, document: dict[str, Any] | None = None) -> None:
+        """``document`` is ``raw`` where it was read before."""
         self.raw = raw
-        self.document: dict[str, Any] = _parse(raw)
-        with placed_in(self.document):
-            self._schemas = SchemaCompiler(self.document.get("components", {}).get("schemas", {}))
-            self.operations = {one.operation_id: one for one in self._operations()}
+        self.document = _read(raw) if document is None else document
+        self._faults = FaultCollector(self.document)
+        self._schemas = SchemaCompiler(self.document, self._faults.add)
+        self._follow = partial(follow, self.document)
+        self._known_responses: dict[int, ResponseContract] = {}
+        for schema in self.document.get("components", {}).get("schemas", {}).values():
+            with self._faults.part(schema):
+                self._schemas.check(schema)
+        self.operations = {operation.operation_id: operation for operation in self._operations()}
+        with self._faults.part(self.document):
             self.problem = self._schemas.compile({"$ref": "#/components/schemas/Problem"})
+        self._schemas.check_defaults()
+        self._faults.raise_faults()
 
     @classmethod
     @cache
@@ -117,118 +125,123 @@ class Contract:
         return str(self.document["info"]["version"])
 
     def methods_of(self, path: str) -> tuple[str, ...]:
-        """The methods a path answers to, in the order of the file; HEAD comes with GET."""
+        """The methods of a path, in the order of the file; HEAD follows GET."""
         declared = [method.upper() for method in self.document["paths"][path] if method in METHODS]
         return tuple(
-            name for one in declared for name in ((one, "HEAD") if one == "GET" else (one,))
+            name
+            for method in declared
+            for name in ((method, "HEAD") if method == "GET" else (method,))
         )
 
     def _operations(self) -> Iterator[OperationContract]:
+        names: set[str] = set()
         for path, item in self.document["paths"].items():
             for method, operation in item.items():
-                if method in METHODS:
-                    with reading(operation):
-                        read = self._operation(path, method, item, operation)
-                    yield read
+                if method not in METHODS:
+                    continue
+                with self._faults.part(operation):
+                    name = operation.get("operationId")
+                    if name is None:
+                        raise PartError(f"{method} {path} has no operationId")
+                    if name in names:
+                        sentence = f"the operationId {name} is repeated"
+                        raise PartError(sentence, operation, "operationId")
+                    names.add(name)
+                    yield self._operation(path, method, item, operation)
 
     def _operation(
         self, path: str, method: str, item: Mapping[str, Any], operation: Mapping[str, Any]
     ) -> OperationContract:
-        declared = [*item.get("parameters", []), *operation.get("parameters", [])]
+        declared = [*item.get("parameters", ()), *operation.get("parameters", ())]
+        parameters = filter(None, map(self._parameter, declared))
+        # An operation's own parameter replaces that of its path.
+        by_name = {(parameter.kind, parameter.name): parameter for parameter in parameters}
         return OperationContract(
             operation_id=operation["operationId"],
             method=method.upper(),
             path=path,
             secured=bool(operation.get("security", self.document.get("security", []))),
-            strict_query=switch(operation, "x-strict-query"),
-            parameters=tuple(self._parameter(self._resolve(one)) for one in declared),
-            body=self._body(self._resolve(operation.get("requestBody", {}))),
-            responses={
-                status_number(operation["responses"], status): self._response(
-                    self._resolve(response)
-                )
-                for status, response in operation["responses"].items()
-            },
+            strict_query=read_flag(operation, "x-strict-query"),
+            parameters=tuple(by_name.values()),
+            body=self._body(operation.get("requestBody")),
+            responses=dict(self._responses(operation["responses"])),
         )
 
-    def _parameter(self, parameter: Mapping[str, Any]) -> ParameterContract:
-        with reading(parameter):
-            schema = parameter["schema"]
-            resolved = self._resolve(schema)
-            items = self._resolve(resolved.get("items", {}))
-            return described(parameter, resolved, items, self._schemas.compile(schema))
+    def _parameter(self, part: Mapping[str, Any]) -> ParameterContract | None:
+        with self._faults.part(part):
+            parameter = self._follow(part)
+            with self._faults.part(parameter):
+                validator = self._schemas.compile(parameter["schema"], Direction.REQUEST)
+                return parameter_contract(parameter, self._follow, validator)
+        return None
 
-    def _body(self, body: Mapping[str, Any]) -> BodyContract | None:
-        if not body:
+    def _body(self, part: Mapping[str, Any] | None) -> BodyContract | None:
+        if part is None:
             return None
-        with reading(body):
+        body = self._follow(part)
+        with self._faults.part(body):
             if not body.get("required", False):
-                raise ContractError("a request body needs required: true")
-            return BodyContract(
-                media={
-                    media: self._schemas.compile(one["schema"])
-                    for media, one in body["content"].items()
-                },
-                max_bytes=size(body, BODY_MAX, DEFAULT_BODY_MAX),
-            )
+                raise PartError("a request body needs required: true")
+            max_bytes = read_size(body, BODY_MAX, DEFAULT_BODY_MAX)
+            return BodyContract(dict(self._body_media(body["content"])), max_bytes)
+        return None
+
+    def _body_media(self, content: Mapping[str, Any]) -> Iterator[tuple[str, Validator]]:
+        for name, media in content.items():
+            with self._faults.part(media):
+                yield name, self._schemas.compile(media["schema"], Direction.REQUEST)
+
+    def _responses(self, responses: Mapping[str, Any]) -> Iterator[tuple[int, ResponseContract]]:
+        for status, part in responses.items():
+            with self._faults.part(part):
+                response = self._follow(part)
+                with self._faults.part(response):
+                    yield read_status(responses, status), self._response(response)
 
     def _response(self, response: Mapping[str, Any]) -> ResponseContract:
-        with reading(response):
-            headers = response.get("headers", {}).items()
-            return ResponseContract(
-                media={
-                    media: self._media(one) for media, one in response.get("content", {}).items()
-                },
-                headers=tuple(self._header(name, self._resolve(one)) for name, one in headers),
+        known = self._known_responses.get(id(response))
+        if known is None:
+            known = self._known_responses[id(response)] = ResponseContract(
+                media=dict(self._response_media(response.get("content", {}))),
+                headers=tuple(self._headers(response.get("headers", {}))),
                 problem_codes=tuple(response.get("x-problem-codes", ())),
             )
+        return known
+
+    def _response_media(self, content: Mapping[str, Any]) -> Iterator[tuple[str, MediaContract]]:
+        for name, media in content.items():
+            with self._faults.part(media):
+                schema = media["schema"]
+                blocks = block_contract(schema, self._follow, self._schemas.compile)
+                yield name, MediaContract(self._schemas.compile(schema), blocks)
+
+    def _headers(self, headers: Mapping[str, Any]) -> Iterator[HeaderContract]:
+        for name, part in headers.items():
+            with self._faults.part(part):
+                header = self._follow(part)
+                with self._faults.part(header):
+                    yield self._header(name, header)
 
     def _header(self, name: str, header: Mapping[str, Any]) -> HeaderContract:
-        with reading(header):
-            schema_type = self._resolve(header["schema"]).get("type", "string")
-            if schema_type not in HEADER_TYPES:
-                sentence = f"a header of type {schema_type} has no check"
-                raise ContractError(sentence, header, "schema")
-            return HeaderContract(
-                name=name,
-                required=header.get("required", False),
-                schema_type=schema_type,
-                validator=self._schemas.compile(header["schema"]),
-            )
-
-    def _media(self, media: Mapping[str, Any]) -> MediaContract:
-        with reading(media):
-            schema = media["schema"]
-            blocks = taken_apart(schema, self._resolve, self._schemas.compile)
-            return MediaContract(self._schemas.compile(schema), blocks)
-
-    def _resolve(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
-        first, steps = node, 0
-        while "$ref" in node:
-            found: Any = self.document
-            for part in node["$ref"].removeprefix("#/").split("/"):
-                found = found[part]
-            node, steps = found, steps + 1
-            if steps > LONGEST_CHAIN:
-                raise ContractError(f"$ref {first['$ref']} leads to itself", first, "$ref")
-        return node
+        schema_type = text_type(header["schema"], self._follow)
+        if schema_type not in HEADER_TYPES:
+            raise PartError(f"a header of type {schema_type} has no check", header, "schema")
+        return HeaderContract(
+            name=name,
+            required=header.get("required", False),
+            schema_type=schema_type,
+            validator=self._schemas.compile(header["schema"]),
+        )
 
 
-class _OnceEach(yaml.CSafeLoader):
-    """YAML lets the last of two equal keys win, which is never what was meant."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        found = super().construct_mapping(node, deep)
-        if len(found) < len(node.value):
-            raise yaml.constructor.ConstructorError(problem="a key stands twice in one mapping")
-        return found
-
-
-def _parse(raw: bytes) -> dict[str, Any]:
+def _read(raw: bytes) -> dict[str, Any]:
     try:
-        document = yaml.load(raw, Loader=_OnceEach)
-    except yaml.YAMLError as error:
-        raise ContractError(f"{CONTRACT_FILE}: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict) or "paths" not in document:
-        raise ContractError(f"{CONTRACT_FILE}: not an OpenAPI document")
+        root, document = read_yaml(raw)
+        for key in duplicate_keys(root):
+            raise YamlFault.at(key, f"the key {key.value} is repeated")
+    except YamlFault as fault:
+        place = f"{CONTRACT_FILE}:{fault.line + 1}:{fault.column + 1}"
+        raise ContractError([ContractFault((), f"{place}: {fault}")]) from fault
+    if "paths" not in document:
+        raise ContractError([ContractFault((), f"{CONTRACT_FILE}: not an OpenAPI document")])
     return document

@@ -1,89 +1,112 @@
-"""What is wrong with the contract, and with which part of it."""
+"""Faults of the contract, each with its place in the file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-Path = tuple[str | int, ...]
+from server.contract.pointers import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ContractFault:
+    """One sentence for the author; ``is_key`` when the key at the end of ``path`` is wrong, and not
+    its value."""
+
+    path: Path
+    sentence: str
+    is_key: bool = False
 
 
 class ContractError(Exception):
-    """The file cannot be served as it stands; the message is a complaint for its author.
+    """The file cannot be served."""
 
-    ``node`` is the very object of the parsed document that it is about, ``key`` what of it; both
-    become ``path`` where the whole document is known. Without any it is about all of it.
+    def __init__(self, faults: Sequence[ContractFault]) -> None:
+        super().__init__("\n".join(fault.sentence for fault in faults))
+        self.faults = tuple(faults)
+
+
+class PartError(Exception):
+    """A part of the parsed document is wrong; the message is a sentence for the author.
+
+    ``part`` is that very object of the document, ``key`` the wrong member of it.
     """
 
-    def __init__(
-        self, message: str, node: object = None, key: str | None = None, path: Path = ()
-    ) -> None:
-        super().__init__(message)
-        self.node = node
+    def __init__(self, sentence: str, part: object = None, key: str | int | None = None) -> None:
+        super().__init__(sentence)
+        self.part = part
         self.key = key
-        self.path = path
 
 
-@contextmanager
-def reading(node: object) -> Iterator[None]:
-    """Whatever goes wrong inside is about this node, unless a part of it was blamed already."""
-    try:
-        yield
-    except ContractError as error:
-        if error.node is None:
-            error.node = node
-        raise
-    except KeyError as error:
-        raise ContractError(f"{error.args[0]} is missing here", node) from error
-    except Exception as error:  # whatever a library stumbles over is the author's to know
-        raise ContractError(f"{type(error).__name__}: {error}", node) from error
+class FaultCollector:
+    """Collects the faults of all parts of a document, each once."""
 
+    def __init__(self, document: object) -> None:
+        self._document = document
+        self._faults: dict[ContractFault, None] = {}
 
-@contextmanager
-def placed_in(document: object) -> Iterator[None]:
-    """Complaints from inside leave with their path in the document."""
-    try:
-        with reading(document):
+    @contextmanager
+    def part(self, part: object) -> Iterator[None]:
+        """An error inside the block is a fault of this part, if it names no part itself."""
+        try:
             yield
-    except ContractError as error:
-        path = _path_of(document, error.node) or ()
-        error.path = path if error.key is None else (*path, error.key)
-        raise
+        except PartError as error:
+            found = part if error.part is None else error.part
+            self._add(found, str(error), error.key)
+        except KeyError as error:
+            self._add(part, f"{error.args[0]} is missing here")
+        except Exception as error:  # the author must know every error of a library
+            self._add(part, f"{type(error).__name__}: {error}")
+
+    def add(self, error: PartError) -> None:
+        """Add the fault of the part that the error names."""
+        self._add(error.part, str(error), error.key)
+
+    def raise_faults(self) -> None:
+        """Raises ContractError if there is a fault."""
+        if self._faults:
+            raise ContractError(list(self._faults))
+
+    def _add(self, part: object, sentence: str, key: str | int | None = None) -> None:
+        path = _path_of(self._document, part) or ()
+        fault = ContractFault(path if key is None else (*path, key), sentence)
+        self._faults.setdefault(fault)
 
 
-def switch(holder: Mapping[str, Any], key: str) -> bool:
-    """A key of ours that is on where it stands."""
+def read_flag(holder: Mapping[str, Any], key: str) -> bool:
+    """An ``x-`` key that is true, or absent."""
     value = holder.get(key, False)
     if not isinstance(value, bool):
-        raise ContractError(f"{key} is true, or is not there", holder, key)
+        raise PartError(f"{key} must be true or absent", holder, key)
     return value
 
 
-def size(holder: Mapping[str, Any], key: str, default: int) -> int:
-    """A key of ours that counts bytes."""
+def read_size(holder: Mapping[str, Any], key: str, default: int) -> int:
+    """An ``x-`` key that is a number of bytes."""
     value = holder.get(key, default)
     if type(value) is not int or value < 1:  # to Python, true is a number
-        raise ContractError(f"{key} is a whole number from 1, or is not there", holder, key)
+        raise PartError(f"{key} must be a whole number from 1, or absent", holder, key)
     return value
 
 
-def status_number(responses: Mapping[str, Any], status: str) -> int:
-    """Each status on its own: a range or a default declares what nobody sends."""
-    if not str(status).isdecimal():
-        raise ContractError(f"the status {status} is no number", responses, status)
+def read_status(responses: Mapping[str, Any], status: str) -> int:
+    """Ranges and ``default`` would declare statuses that are never sent."""
+    if not status.isdecimal():
+        raise PartError(f"the status {status} is no number", responses, status)
     return int(status)
 
 
-def _path_of(holder: Any, node: object) -> Path | None:
-    """By identity: equal parts of a document are many."""
-    if holder is node:
+def _path_of(holder: Any, part: object) -> Path | None:
+    """By identity: a document has many equal parts."""
+    if holder is part:
         return ()
     if not isinstance(holder, (dict, list)):
         return None
-    inside = holder.items() if isinstance(holder, dict) else enumerate(holder)
-    for key, value in inside:
-        path = _path_of(value, node)
+    members = holder.items() if isinstance(holder, dict) else enumerate(holder)
+    for key, value in members:
+        path = _path_of(value, part)
         if path is not None:
             return (key, *path)
     return None

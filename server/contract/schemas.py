@@ -1,18 +1,23 @@
 """OpenAPI 3.0 schemas compiled for jsonschema-rs, with every format asserted.
 
-OpenAPI 3.0 is Draft 4 with extras. Translated are ``nullable``, and the formats that Draft 4 or the
-library leave unchecked: they become rules that the library does check.
+OpenAPI 3.0 is Draft 4 with extras. Translated are ``nullable``, ``readOnly`` and ``writeOnly``, and
+the formats that Draft 4 or the library leave unchecked: they become rules that the library does
+check. A schema has one translation for each direction, because a required ``readOnly`` member is
+required of answers only, and forbidden in requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from functools import cache
 from typing import Any, NamedTuple
 
 import jsonschema_rs
 
-from server.contract.errors import ContractError, reading
+from server.contract.errors import PartError
+from server.contract.pointers import LONGEST_CHAIN, format_pointer, resolve_pointer
 
 # Formats that Draft 4 or the library do not check, as rules it does (a callback costs 3x).
 _FORMATS: Mapping[str, Mapping[str, Any]] = {
@@ -22,21 +27,54 @@ _FORMATS: Mapping[str, Mapping[str, Any]] = {
     },
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "int64": {"minimum": -(2**63), "maximum": 2**63 - 1},
-    # the library also takes a lower-case t and z, which RFC 3339 allows and our contract does not
+    # The library also takes a lower-case t and z, which RFC 3339 allows and our contract does not.
     "date-time": {"format": "date-time", "pattern": "^[^a-z]*$"},
     "uri": {"format": "uri"},
 }
-_DROPPED = {"nullable", "format", "example", "description", "title", "deprecated", "xml"}
+_DROPPED = {
+    *("nullable", "format", "example", "description", "title", "deprecated", "xml"),
+    *("default", "discriminator", "externalDocs", "readOnly", "writeOnly"),
+}
 _MAPS = {"properties", "definitions"}
 _LISTS = {"allOf", "anyOf", "oneOf"}
 _SINGLES = {"items", "not", "additionalProperties"}
+_INNER = _MAPS | _LISTS | _SINGLES
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+}
+
+Schema = Mapping[str, Any]
+Report = Callable[[PartError], None]
+
+
+class Direction(Enum):
+    """Who sends the value; the value is the keyword of members that it must not have."""
+
+    REQUEST = "readOnly"
+    ANSWER = "writeOnly"
 
 
 class Fault(NamedTuple):
-    """Where a value breaks a schema: two JSON pointers, and never the value."""
+    """Where a value breaks a schema: two JSON pointers, and never the value.
+
+    ``missing`` is the name of a member that is required and absent.
+    """
 
     pointer: str
     rule: str
+    missing: str | None = None
+
+    @property
+    def member(self) -> str | None:
+        """The member of the value that is wrong; None where the value itself is."""
+        if not self.pointer:
+            return self.missing
+        return self.pointer.split("/")[1].replace("~1", "/").replace("~0", "~")
 
 
 class Validator:
@@ -48,93 +86,270 @@ class Validator:
         self._compiled = compiled
 
     def is_valid(self, value: object) -> bool:
-        """Whether the value holds every rule."""
+        """Whether the value keeps every rule."""
         return self._compiled.is_valid(value)
 
     def fault(self, value: object) -> Fault | None:
-        """The first rule broken, or None."""
+        """The first rule that the value breaks, or None."""
         if self._compiled.is_valid(value):
             return None
-        error = next(iter(self._compiled.iter_errors(value)))
-        return Fault(_pointer(error.instance_path), _pointer(error.schema_path))
+        return _fault(next(iter(self._compiled.iter_errors(value))))
+
+    def validate(self, value: object) -> None:
+        """Raises ValueError for a value that breaks a rule; the message quotes the value."""
+        self._compiled.validate(value)
 
     def faults(self, value: object) -> list[Fault]:
-        """Every rule broken, in the library's order."""
-        return [
-            Fault(_pointer(error.instance_path), _pointer(error.schema_path))
-            for error in self._compiled.iter_errors(value)
-        ]
+        """Every rule that the value breaks, in the library's order."""
+        return [_fault(error) for error in self._compiled.iter_errors(value)]
+
+
+def raise_fault(error: PartError) -> None:
+    """The report of a compiler whose schemas must be right."""
+    raise error
 
 
 class SchemaCompiler:
-    """Compiles schemas that may refer to the file's components."""
+    """Compiles the schemas of one document.
 
-    def __init__(self, components: Mapping[str, Any]) -> None:
-        self._definitions = {name: translate(schema) for name, schema in components.items()}
-        self._compiled: dict[str, Validator] = {}
+    ``report`` is called for each fault of a schema; other faults are raised as PartError.
+    """
 
-    def compile(self, schema: Mapping[str, Any]) -> Validator:
-        """A validator for one schema of the file; the same one for the same rules."""
-        with reading(schema):
-            rules = translate(schema)
-            known = repr(rules)
-            if known not in self._compiled:
-                document = {"allOf": [rules], "definitions": self._definitions}
-                compiled = jsonschema_rs.Draft4Validator(
-                    document, validate_formats=True, ignore_unknown_formats=False, offline=True
-                )
-                self._compiled[known] = Validator(compiled)
-            return self._compiled[known]
+    def __init__(self, document: Mapping[str, Any], report: Report = raise_fault) -> None:
+        self._translations = {
+            direction: _Translation(document, direction, report) for direction in Direction
+        }
+        self._report = report
+        self._compiled: dict[tuple[Direction | None, str], Validator] = {}
 
+    def compile(self, schema: Schema, direction: Direction = Direction.ANSWER) -> Validator:
+        """A validator for one schema of the document; the same one for the same rules."""
+        translation = self._translations[direction]
+        references: set[str] = set()
+        rules = translation.rules(schema, references)
+        definitions = translation.definitions(references)
+        known = (direction if references else None, json.dumps(rules))
+        if known not in self._compiled:
+            try:
+                compiled = _compile({"allOf": [rules], "definitions": definitions})
+            except ValueError as error:
+                sentence = str(error).splitlines()[0]
+                raise PartError(sentence, translation.culprit(schema) or schema) from error
+            self._compiled[known] = Validator(compiled)
+        return self._compiled[known]
 
-def translate(schema: Any) -> Any:
-    """One OpenAPI 3.0 schema as Draft 4, nested ones included."""
-    if not isinstance(schema, Mapping):
-        return schema
-    if "$ref" in schema:
-        return {"$ref": _local(schema["$ref"])}
-    rules: dict[str, Any] = {}
-    _check_pattern(schema)
-    for key, value in schema.items():
-        if key in _MAPS:
-            rules[key] = {name: translate(one) for name, one in value.items()}
-        elif key in _LISTS:
-            rules[key] = [translate(one) for one in value]
-        elif key in _SINGLES:
-            rules[key] = translate(value)
-        elif key not in _DROPPED and not key.startswith("x-"):
-            rules[key] = value
-    extra = list(_format_rules(schema))
-    if extra:
-        rules["allOf"] = [*rules.get("allOf", []), *extra]
-    if schema.get("nullable"):
-        _allow_null(schema, rules)
-    return rules
+    def check(self, schema: Schema) -> None:
+        """Translate a schema that may have no user, for its faults alone."""
+        self._translations[Direction.ANSWER].rules(schema, set())
+
+    def check_defaults(self) -> None:
+        """Report the defaults that their own schemas forbid."""
+        for direction, translation in self._translations.items():
+            for schema in list(translation.with_default):
+                try:
+                    self.compile(schema, direction).validate(schema["default"])
+                except ValueError as error:
+                    self._report(PartError(str(error).splitlines()[0], schema, "default"))
 
 
-def _allow_null(schema: Mapping[str, Any], rules: dict[str, Any]) -> None:
-    if "type" not in rules:
-        raise ContractError("nullable needs a type beside it", schema, "nullable")
+def follow(document: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The end of a chain of references. Raises PartError."""
+    found: Any = part
+    for _ in range(LONGEST_CHAIN):
+        if "$ref" not in found:
+            return found  # type: ignore[no-any-return]
+        try:
+            found = resolve_pointer(document, found["$ref"])
+        except (LookupError, ValueError) as error:
+            raise PartError(f"$ref {found['$ref']} points to nothing", found, "$ref") from error
+        if not isinstance(found, Mapping):
+            raise PartError(f"$ref {part['$ref']} leads to no object", part, "$ref")
+    raise PartError(f"$ref {part['$ref']} leads to itself", part, "$ref")
+
+
+class _Translation:
+    """Schemas as Draft 4 for one direction; ``$ref`` names one of ``definitions``."""
+
+    def __init__(self, document: Mapping[str, Any], direction: Direction, report: Report) -> None:
+        self._document = document
+        self._direction = direction
+        self._report = report
+        self._names: dict[str, str] = {}
+        self._rules: dict[str, Any] = {}
+        self._references: dict[str, set[str]] = {}
+        self.with_default: list[Schema] = []
+
+    def rules(
+        self, schema: Any, references: set[str], forbidden: frozenset[str] = frozenset()
+    ) -> Any:
+        """The rules of a schema; adds to ``references`` what they refer to.
+
+        ``forbidden`` members are not required, whatever the schema says: a schema around it
+        forbids them.
+        """
+        if not isinstance(schema, Mapping):
+            return schema
+        if "$ref" in schema:
+            target = follow(self._document, schema)
+            if forbidden & self._required(target):
+                return self.rules(target, references, forbidden)
+            references.add(schema["$ref"])
+            self._define(schema["$ref"], target)
+            return {"$ref": f"#/definitions/{self._names[schema['$ref']]}"}
+        for error in (*_pattern_faults(schema), *_enum_faults(schema), *_format_faults(schema)):
+            self._report(error)
+        if "default" in schema:
+            self.with_default.append(schema)
+        own = self._forbidden(schema)
+        forbidden |= own
+        rules: dict[str, Any] = {}
+        for key, value in schema.items():
+            if key in _MAPS:
+                rules[key] = {
+                    name: {"not": {}}
+                    if key == "properties" and name in own and self._is_forbidden(inner)
+                    else self.rules(inner, references)
+                    for name, inner in value.items()
+                }
+            elif key in _LISTS:
+                rules[key] = [self.rules(inner, references, forbidden) for inner in value]
+            elif key in _SINGLES:
+                rules[key] = self.rules(value, references)
+            elif key == "required":
+                required = [name for name in value if name not in forbidden]
+                if required:
+                    rules[key] = required
+            elif key == "pattern" and not _is_pattern(value):
+                continue  # told before
+            elif key not in _DROPPED and not key.startswith("x-"):
+                rules[key] = value
+        if schema.get("format") in _FORMATS:
+            rules["allOf"] = [*rules.get("allOf", []), _FORMATS[schema["format"]]]
+        if schema.get("nullable"):
+            if "type" in schema:
+                _allow_null(rules)
+            else:
+                self._report(PartError("nullable needs a type beside it", schema, "nullable"))
+        return rules
+
+    def definitions(self, references: set[str]) -> dict[str, Any]:
+        """The rules behind references, and behind the references of those."""
+        reached: set[str] = set()
+        waiting = set(references)
+        while waiting:
+            reference = waiting.pop()
+            reached.add(reference)
+            waiting |= self._references[reference] - reached
+        return {self._names[reference]: self._rules[reference] for reference in sorted(reached)}
+
+    def culprit(self, schema: Any) -> object:
+        """The innermost part of a schema that the library does not compile; None if there is none.
+
+        Only for a schema whose translation is no valid schema: each part is compiled alone.
+        """
+        waiting, seen = [schema], set()
+        culprit = None
+        while waiting:
+            part = waiting.pop()
+            if not isinstance(part, Mapping) or id(part) in seen:
+                continue
+            seen.add(id(part))
+            if "$ref" in part:
+                waiting.append(follow(self._document, part))
+                continue
+            if not _compiles({key: part[key] for key in part if key not in _INNER}):
+                culprit = part
+            for key in part.keys() & (_MAPS | _LISTS | _SINGLES):
+                inner = part[key]
+                inner = inner.values() if key in _MAPS else inner if key in _LISTS else [inner]
+                waiting += inner
+        return culprit
+
+    def _define(self, reference: str, target: Mapping[str, Any]) -> None:
+        if reference in self._rules:
+            return
+        self._names.setdefault(reference, str(len(self._names)))
+        self._rules[reference] = {}  # a schema may refer to itself
+        references: set[str] = set()
+        try:
+            self._rules[reference] = self.rules(target, references)
+        except BaseException:
+            del self._rules[reference]
+            raise
+        self._references[reference] = references
+
+    def _forbidden(self, schema: Schema) -> frozenset[str]:
+        """The members that a value of this direction must not have."""
+        names = {
+            name
+            for name, inner in schema.get("properties", {}).items()
+            if self._is_forbidden(inner)
+        }
+        for inner in schema.get("allOf", ()):
+            names |= self._forbidden(follow(self._document, inner))
+        return frozenset(names)
+
+    def _is_forbidden(self, schema: Any) -> bool:
+        if not isinstance(schema, Mapping):
+            return False
+        schema = follow(self._document, schema)
+        return schema.get(self._direction.value) is True or any(
+            self._is_forbidden(inner) for inner in schema.get("allOf", ())
+        )
+
+    def _required(self, schema: Schema) -> frozenset[str]:
+        names = set(schema.get("required", ()))
+        for inner in schema.get("allOf", ()):
+            names |= self._required(follow(self._document, inner))
+        return frozenset(names)
+
+
+def _compile(rules: object) -> jsonschema_rs.Draft4Validator:
+    return jsonschema_rs.Draft4Validator(
+        rules, validate_formats=True, ignore_unknown_formats=False, offline=True
+    )
+
+
+def _compiles(rules: Mapping[str, Any]) -> bool:
+    kept = {key: value for key, value in rules.items() if key not in _DROPPED}
+    try:
+        _compile({key: value for key, value in kept.items() if not key.startswith("x-")})
+    except ValueError:
+        return False
+    return True
+
+
+def _allow_null(rules: dict[str, Any]) -> None:
     rules["type"] = [rules["type"], "null"]
     if "enum" in rules:
         rules["enum"] = [*rules["enum"], None]
 
 
-def _format_rules(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _format_faults(schema: Schema) -> Iterator[PartError]:
     name = schema.get("format")
-    if name is None:
-        return
-    if name not in _FORMATS:
-        raise ContractError(
-            f"format {name!r} has no check in server/contract/schemas.py", schema, "format"
-        )
-    yield _FORMATS[name]
+    if name is not None and name not in _FORMATS:
+        sentence = f"format {name!r} has no check in server/contract/schemas.py"
+        yield PartError(sentence, schema, "format")
 
 
-def _check_pattern(schema: Mapping[str, Any]) -> None:
-    """On its own: an error about the whole schema would not say which of its patterns it means."""
+def _pattern_faults(schema: Schema) -> Iterator[PartError]:
     if "pattern" in schema and not _is_pattern(schema["pattern"]):
-        raise ContractError("the pattern does not compile", schema, "pattern")
+        yield PartError("the pattern does not compile", schema, "pattern")
+
+
+def _enum_faults(schema: Schema) -> Iterator[PartError]:
+    """A value that its own type forbids would never be accepted."""
+    types = _TYPES.get(schema.get("type", ""))
+    values = schema.get("enum")
+    if types is None or not isinstance(values, list):
+        return
+    for index, value in enumerate(values):
+        if value is None and schema.get("nullable"):
+            continue
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            text = json.dumps(value)
+            sentence = f"the enum value {text} is of another type than {schema['type']}"
+            yield PartError(sentence, values, index)
 
 
 @cache
@@ -146,10 +361,6 @@ def _is_pattern(pattern: str) -> bool:
     return True
 
 
-@cache
-def _local(reference: str) -> str:
-    return reference.replace("#/components/schemas/", "#/definitions/")
-
-
-def _pointer(path: Any) -> str:
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
+def _fault(error: jsonschema_rs.ValidationError) -> Fault:
+    missing = error.kind.property if error.kind.name == "required" else None
+    return Fault(format_pointer(error.instance_path), format_pointer(error.schema_path), missing)

@@ -15,7 +15,6 @@ from typing import Any
 import connexion
 import flask
 import structlog
-from connexion.apis.flask_api import FlaskApi
 from connexion.decorators.response import ResponseValidator as ConnexionResponseValidator
 from connexion.exceptions import ProblemException
 from connexion.lifecycle import ConnexionRequest
@@ -31,6 +30,7 @@ from handlers.refusals import INTERNAL, RefusalKind, Refused
 from server.contract.document import Contract
 from server.http import request_context
 from server.http.body_history import BodyHistory
+from server.http.contract_api import ContractApi
 from server.http.doorkeeper import LARGE_BODY_BYTES, Doorkeeper, fallback_problem
 from server.http.operations import BoundOperations, OperationResolver, respond_problem
 from server.http.problems import FRAMEWORK
@@ -57,26 +57,21 @@ def build_app(
     answer_deadline_s: float = math.inf,
 ) -> flask.Flask:
     """Build the application of one contract. This opens no connection."""
-    front = connexion.FlaskApp(
-        "plexsphere",
-        options={"swagger_ui": False, "serve_spec": False},
-        server_args={"static_folder": None},
-    )
-    front.api_cls = _api_class(bound, authenticate)  # type: ignore[assignment]
+    front = connexion.FlaskApp("plexsphere", server_args={"static_folder": None})
     app: flask.Flask = front.app
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.before_request(lambda: _begin(deadline_s, answer_deadline_s))
-    front.add_api(
-        contract.document,
-        resolver=OperationResolver(contract, bound),
-        validate_responses=True,
-        validator_map={
+    api = _api_class(bound, authenticate)(
+        contract,
+        OperationResolver(contract, bound),
+        {
             "parameter": parameter_validator(contract, bound.operations),
             "body": body_validator(contract, bound.operations),
             "response": _NoValidation,
         },
     )
+    app.register_blueprint(api.blueprint)
     answer_error = functools.partial(_answer_error, contract)
     # By status too: Connexion registers a handler for each, and Flask prefers the more specific.
     for error in (Exception, ProblemException, *default_exceptions):
@@ -100,7 +95,7 @@ def _begin(deadline_s: float, answer_deadline_s: float) -> None:
         raise NotFound
 
 
-def _api_class(bound: BoundOperations, authenticate: Authenticate) -> type[FlaskApi]:
+def _api_class(bound: BoundOperations, authenticate: Authenticate) -> type[ContractApi]:
     class GatedSecurity(FlaskSecurityHandlerFactory):  # type: ignore[misc]
         def get_bearerinfo_func(self, security_definition: object) -> Callable[..., object]:
             """Never called. Without it Connexion answers 401 with a body of its own."""
@@ -118,7 +113,7 @@ def _api_class(bound: BoundOperations, authenticate: Authenticate) -> type[Flask
 
             return gated
 
-    class GatedApi(FlaskApi):  # type: ignore[misc]
+    class GatedApi(ContractApi):
         @staticmethod
         def make_security_handler_factory(pass_context_arg_name: object) -> GatedSecurity:
             return GatedSecurity(pass_context_arg_name)

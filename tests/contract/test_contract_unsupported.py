@@ -15,7 +15,8 @@ SCHEMES = "  securitySchemes:\n"
 API_KEY = "    key: { type: apiKey, in: header, name: X-Key }\n"
 BASIC = "    basic: { type: http, scheme: basic }\n"
 LOWER, JSON = "in lower case and without parameters", "            application/json:\n"
-BEARER, NOWHERE = "only the bearer scheme", "no operation of this file"
+NOWHERE = "no operation of this file"
+BEARER = "the service supports only the bearer scheme"
 AT_ROOT, ELSEWHERE = "the service serves at the root", "servers: [{ url: 'https://a.example/api' }]"
 
 AT_THE_ROOT = ("/", "", "https://a.example", "{scheme}://a.example:{port}/", "//a.example/")
@@ -29,14 +30,14 @@ EDITS = {
         "components:",
         SCHEMES,
         SCHEMES + API_KEY,
-        "key: the service supports only",
+        f"key: {BEARER}",
         "key: {",
     ),
     "basic": (
         "  sec",
         "    nodeAgent",
         BASIC + "    nodeAgent",
-        "only the bearer scheme",
+        f"basic: {BEARER}",
         "basic: {",
     ),
     "anyone": ("/token:", "post:\n", "post:\n      security: [{}]\n", "must name one scheme", "{}"),

@@ -14,7 +14,7 @@ from composer.identity import AddressedNode
 from handlers import OPERATIONS
 from handlers.answers import Answer
 from handlers.operation import AnyOperation, OpenOperation, Operation, Request
-from server.authoring.operations import signature_complaints
+from server.authoring.operations import signature_faults
 from server.contract.document import METHODS, Contract
 from server.settings import Settings
 from server.wiring import wire
@@ -41,7 +41,7 @@ def declared_routes() -> dict[str, set[str]]:
 
 
 def told(operations: Mapping[str, AnyOperation]) -> list[str]:
-    return [sentence for _, sentence in signature_complaints(CONTRACT, operations)]
+    return [fault.sentence for fault in signature_faults(CONTRACT, operations)]
 
 
 def test_every_operation_takes_the_declared_parameters_in_order() -> None:
@@ -149,7 +149,7 @@ def test_the_entry_point_goes_through_wire(monkeypatch: pytest.MonkeyPatch) -> N
     import server.wiring
 
     built = wire(Settings())
-    monkeypatch.setattr(server.wiring, "wire", lambda settings: replace(built))
+    monkeypatch.setattr(server.wiring, "wire", lambda settings, contract: replace(built))
     for name in ("PLEXSPHERE_DSN",):
         monkeypatch.delenv(name, raising=False)
     module = importlib.reload(importlib.import_module("wsgi"))

@@ -60,11 +60,16 @@ def test_it_is_told_at_the_responses_of_its_operation() -> None:
     )
 
 
-def test_a_code_of_a_gate_is_told_where_its_status_stays() -> None:
+def test_a_code_of_a_gate_is_told_once_at_the_component_that_all_users_share() -> None:
     edit = "insufficient_relation", "unauthorized"
     said = told_without(rf"x-problem-codes: \[{edit[0]}\]", f"x-problem-codes: [{edit[1]}]")
-    told = [line for line in said if "can answer 403 insufficient_relation" in line]
-    assert len(told) == len(said) == len(ASKING)
+    line = TEXT[: TEXT.index("    InsufficientRelation:\n")].count("\n") + 2
+    first = next(name for name in CONTRACT.operations if name in ASKING)
+    assert said == [
+        f"api/plexsphere-v1.yaml:{line}:7: {first} and {len(ASKING) - 1} more can answer 403"
+        " insufficient_relation, which the contract does not allow: body /code not declared for"
+        " this status"
+    ]
 
 
 def test_a_gated_operation_without_security_is_told() -> None:

@@ -149,3 +149,61 @@ def test_a_required_parameter_that_is_missing_is_a_400() -> None:
         operations={"GetThing": OpenOperation(handler=get_thing)},
     )
     assert status(service) == 400
+
+
+SIZE = {"type": "integer", "minimum": 1, "maximum": 9}
+COMBINED: list[dict[str, Any]] = [
+    PARAMETERS[0],
+    {
+        "name": "size",
+        "in": "query",
+        "schema": {"allOf": [{"$ref": "#/components/schemas/Size"}], "default": 7},
+    },
+    {
+        "name": "share",
+        "in": "query",
+        "schema": {"oneOf": [SIZE, {"type": "number", "minimum": 10}]},
+    },
+    {
+        "name": "tag",
+        "in": "query",
+        "schema": {
+            "anyOf": [{"type": "array", "items": {"$ref": "#/components/schemas/Size"}}],
+        },
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def combined() -> FakeService:
+    """Parameters whose types stand behind references and combinations, one of them twice."""
+    document = json.loads(json.dumps(DOCUMENT))
+    path = document["paths"]["/things/{name}"]
+    path["parameters"] = [{"name": "size", "in": "query", "schema": {"type": "string"}}]
+    path["get"]["parameters"] = COMBINED
+    document["components"]["schemas"]["Size"] = SIZE
+    return FakeService(
+        contract=Contract(yaml.safe_dump(document).encode()),
+        operations={"GetThing": OpenOperation(handler=get_thing)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        ("", {"size": 7}),
+        ("size=3", {"size": 3}),
+        ("share=9", {"size": 7, "share": 9.0}),
+        ("share=10.5", {"size": 7, "share": 10.5}),
+        ("tag=1&tag=9", {"size": 7, "tag": [1, 9]}),
+    ],
+)
+def test_a_handler_gets_values_of_the_types_behind_combinations(
+    combined: FakeService, query: str, values: dict[str, Any]
+) -> None:
+    assert combined.ask("/things/a", query_string=query).json == {"name": "a", **values}
+
+
+@pytest.mark.parametrize("query", ["size=10", "size=x", "tag=1&tag=x", "tag=10", "share=x"])
+def test_the_rules_of_a_combination_are_kept(combined: FakeService, query: str) -> None:
+    assert status(combined, query_string=query) == 400

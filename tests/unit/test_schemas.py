@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from server.contract.errors import ContractError
-from server.contract.schemas import Fault, SchemaCompiler, translate
+from server.contract.errors import PartError
+from server.contract.schemas import Direction, Fault, SchemaCompiler, Validator
 
 UUID_TEXT = "0190b2c4-8d5e-7a10-9c3f-5b6e7f8091a2"
 COMPONENTS: dict[str, Any] = {
@@ -30,8 +30,13 @@ COMPONENTS: dict[str, Any] = {
 }
 
 
-def valid(schema: dict[str, Any], value: object) -> bool:
-    return SchemaCompiler(COMPONENTS).compile(schema).is_valid(value)
+def compiled(schema: dict[str, Any], direction: Direction = Direction.ANSWER) -> Validator:
+    compiler = SchemaCompiler({"components": {"schemas": COMPONENTS}})
+    return compiler.compile(schema, direction)
+
+
+def valid(schema: dict[str, Any], value: object, direction: Direction = Direction.ANSWER) -> bool:
+    return compiled(schema, direction).is_valid(value)
 
 
 def text(name: str) -> dict[str, Any]:
@@ -108,14 +113,14 @@ def test_only_an_integer_is_an_integer(value: object) -> None:
 
 
 def test_a_format_without_a_check_is_refused_when_compiled() -> None:
-    with pytest.raises(ContractError, match="hostname"):
-        SchemaCompiler(COMPONENTS).compile({"type": "string", "format": "hostname"})
+    with pytest.raises(PartError, match="hostname"):
+        compiled({"type": "string", "format": "hostname"})
 
 
 def test_a_format_without_a_check_is_refused_however_deep_it_stands() -> None:
     deep = {"type": "array", "items": {"type": "object", "properties": {"x": text("phone")}}}
-    with pytest.raises(ContractError, match="phone"):
-        SchemaCompiler(COMPONENTS).compile(deep)
+    with pytest.raises(PartError, match="phone"):
+        compiled(deep)
 
 
 @pytest.mark.parametrize("schema", [{"$ref": "#/components/schemas/Block"}, COMPONENTS["Block"]])
@@ -191,12 +196,12 @@ def test_a_schema_may_refer_to_itself() -> None:
 
 def test_annotations_and_extensions_are_no_rules() -> None:
     schema = {"type": "string", "description": "d", "example": 7, "x-anything": {"type": "integer"}}
-    assert translate(schema) == {"type": "string"}
+    assert [valid(schema, value) for value in ("", "d", 7)] == [True, True, False]
 
 
 def test_a_schema_is_left_as_it_was() -> None:
     schema = copy.deepcopy(COMPONENTS["Block"])
-    translate(schema)
+    compiled(schema)
     assert schema == COMPONENTS["Block"]
 
 
@@ -210,12 +215,12 @@ def test_a_schema_is_left_as_it_was() -> None:
     ids=repr,
 )
 def test_a_fault_says_where(value: object, pointer: str) -> None:
-    fault = SchemaCompiler(COMPONENTS).compile({"$ref": "#/components/schemas/Tree"}).fault(value)
+    fault = compiled({"$ref": "#/components/schemas/Tree"}).fault(value)
     assert fault is not None and fault.pointer == pointer
 
 
 def test_a_fault_names_the_rule_and_never_the_value() -> None:
-    validator = SchemaCompiler(COMPONENTS).compile({"type": "string", "maxLength": 3})
+    validator = compiled({"type": "string", "maxLength": 3})
     fault = validator.fault("hunter2")
     assert fault == Fault("", fault.rule if fault else "")
     assert fault.rule.endswith("/maxLength") and "hunter2" not in repr(fault)
@@ -223,9 +228,141 @@ def test_a_fault_names_the_rule_and_never_the_value() -> None:
 
 def test_a_key_with_a_slash_or_a_tilde_is_escaped_in_a_pointer() -> None:
     schema = {"type": "object", "additionalProperties": {"type": "integer"}}
-    fault = SchemaCompiler({}).compile(schema).fault({"a/b~c": "x"})
+    fault = compiled(schema).fault({"a/b~c": "x"})
     assert fault is not None and fault.pointer == "/a~1b~0c"
 
 
 def test_a_sound_value_has_no_fault() -> None:
-    assert SchemaCompiler({}).compile(text("uuid")).fault(UUID_TEXT) is None
+    assert compiled(text("uuid")).fault(UUID_TEXT) is None
+
+
+def test_a_required_member_that_is_missing_is_named() -> None:
+    fault = compiled({"type": "object", "required": ["a"]}).fault({})
+    assert fault is not None and (fault.pointer, fault.missing, fault.member) == ("", "a", "a")
+
+
+def test_a_fault_inside_a_member_is_that_of_the_member() -> None:
+    schema = {"type": "object", "properties": {"a/b": {"type": "array", "items": text("uuid")}}}
+    fault = compiled(schema).fault({"a/b": ["x"]})
+    assert fault is not None and (fault.pointer, fault.member) == ("/a~1b/0", "a/b")
+
+
+READ_ONLY: dict[str, Any] = {"type": "string", "readOnly": True}
+WRITE_ONLY: dict[str, Any] = {"type": "string", "writeOnly": True}
+HALVES = {"id": READ_ONLY, "secret": WRITE_ONLY, "name": {"type": "string"}}
+COMPONENTS["ReadOnlyId"] = READ_ONLY
+COMPONENTS["Thing"] = {"type": "object", "required": ["id", "name"], "properties": HALVES}
+BOTH = {"type": "object", "required": ["id", "secret", "name"], "properties": HALVES}
+# name: schemas of an object with an id that only answers have
+WITH_ID = {
+    "inline": BOTH,
+    "reference": {"$ref": "#/components/schemas/Thing"},
+    "combined": {"allOf": [{"$ref": "#/components/schemas/Thing"}, {"type": "object"}]},
+    "required elsewhere": {"allOf": [{"properties": HALVES}, {"required": ["id", "name"]}]},
+    "required around": {"allOf": [{"properties": HALVES}], "required": ["id", "name"]},
+    "required by a component": {
+        "properties": {"id": READ_ONLY},
+        "allOf": [{"$ref": "#/components/schemas/Thing"}],
+    },
+    "referred to": {
+        "required": ["id", "name"],
+        "properties": {"id": {"$ref": "#/components/schemas/ReadOnlyId"}, "name": {}},
+    },
+    "combined itself": {
+        "required": ["id", "name"],
+        "properties": {"id": {"allOf": [{"$ref": "#/components/schemas/ReadOnlyId"}]}, "name": {}},
+    },
+}
+
+
+@pytest.mark.parametrize("name", WITH_ID)
+def test_a_read_only_member_is_required_of_answers_and_forbidden_in_requests(name: str) -> None:
+    schema = WITH_ID[name]
+    rest = {"name": "n"} | ({"secret": "s"} if name == "inline" else {})
+    request = [valid(schema, value, Direction.REQUEST) for value in (rest, {**rest, "id": "i"})]
+    assert request == [True, False]
+    rest.pop("secret", None)
+    assert [valid(schema, value) for value in (rest, {**rest, "id": "i"})] == [False, True]
+
+
+def test_a_write_only_member_is_required_of_requests_and_forbidden_in_answers() -> None:
+    whole = {"name": "n", "secret": "s"}
+    assert valid(BOTH, whole, Direction.REQUEST)
+    assert not valid(BOTH, {"name": "n"}, Direction.REQUEST)
+    assert valid(BOTH, {"name": "n", "id": "i"})
+    assert not valid(BOTH, {**whole, "id": "i"})
+
+
+def test_an_object_around_one_with_read_only_members_is_not_touched() -> None:
+    schema = {
+        "type": "object",
+        "required": ["id"],
+        "properties": {"id": text("uuid"), "inner": {"$ref": "#/components/schemas/Thing"}},
+    }
+    assert [valid(schema, value, Direction.REQUEST) for value in ({}, {"id": UUID_TEXT})] == [
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "#/components/schemas/Block/properties/port",
+        "#/components/parameters/a~1b/schema",
+        "#/components/parameters/%7Bc%7D/schema",
+        "#/paths/~1v1~1%7Bid%7D/get/parameters/0/schema",
+    ],
+)
+def test_a_reference_may_lead_anywhere_in_the_file(reference: str) -> None:
+    port = {"schema": {"$ref": "#/components/schemas/Port"}}
+    document = {
+        "components": {"schemas": COMPONENTS, "parameters": {"a/b": port, "{c}": port}},
+        "paths": {"/v1/{id}": {"get": {"parameters": [port]}}},
+    }
+    validator = SchemaCompiler(document).compile({"$ref": reference})
+    assert [validator.is_valid(value) for value in (0, 1, "1")] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("schema", "sentence", "key"),
+    [
+        ({"type": "string", "enum": ["a", True]}, "true is of another type than string", 1),
+        ({"type": "integer", "enum": [1, True]}, "true is of another type than integer", 1),
+        ({"type": "boolean", "enum": [0]}, "0 is of another type than boolean", 0),
+        ({"type": "string", "enum": [None]}, "null is of another type than string", 0),
+    ],
+)
+def test_an_enum_value_that_its_type_forbids_is_told(
+    schema: dict[str, Any], sentence: str, key: int
+) -> None:
+    with pytest.raises(PartError, match=sentence) as told:
+        compiled(schema)
+    assert (told.value.part, told.value.key) == (schema["enum"], key)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_schema_that_the_library_does_not_compile_is_told_at_its_innermost_part(
+    deep: bool,
+) -> None:
+    wrong = {"multipleOf": 0}
+    components = {"Deep": {"type": "array", "items": wrong}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Deep"} if deep else wrong]}
+    with pytest.raises(PartError) as told:
+        SchemaCompiler({"components": {"schemas": components}}).compile(schema)
+    assert told.value.part is wrong
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("#/components/schemas/None", "points to nothing"),
+        ("other.yaml#/a", "points to nothing"),
+        ("#/components/schemas/Round", "leads to itself"),
+        ("#/components/schemas/Block/required", "leads to no object"),
+    ],
+)
+def test_a_reference_without_a_schema_at_its_end_is_told(target: str, sentence: str) -> None:
+    components = {**COMPONENTS, "Round": {"$ref": "#/components/schemas/Round"}}
+    with pytest.raises(PartError, match=sentence):
+        SchemaCompiler({"components": {"schemas": components}}).compile({"$ref": target})
