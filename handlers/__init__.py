@@ -111,7 +111,6 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             refusals=(refusals.PUBLIC_KEY_IN_USE,),
             body_refusals=BodyRefusals(
                 refusals.INVALID_BODY,
-                missing=refusals.PUBLIC_KEY_INVALID,
                 members={"public_key": refusals.PUBLIC_KEY_INVALID},
             ),
         ),
@@ -188,7 +187,6 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             ),
             body_refusals=BodyRefusals(
                 refusals.INVALID_BODY,
-                missing=refusals.INVALID_DOMAIN,
                 members={
                     "name": refusals.INVALID_DOMAIN,
                     "slug": refusals.INVALID_DOMAIN,
@@ -238,7 +236,6 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             refusals=(refusals.IDEMPOTENCY_KEY_CONFLICT, refusals.POOL_EXHAUSTED),
             body_refusals=BodyRefusals(
                 refusals.INVALID_BODY,
-                missing=refusals.PUBLIC_KEY_INVALID,
                 members={"public_key": refusals.PUBLIC_KEY_INVALID},
                 too_large=refusals.REQUEST_BODY_TOO_LARGE,
             ),

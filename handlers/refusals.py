@@ -177,15 +177,14 @@ class BodyRefusals:
     """The refusals of a body that breaks the contract.
 
     - ``malformed``: a fault without a refusal of its own.
-    - ``missing``: a required member is absent; None means ``malformed``.
-    - ``members``: a fault of that member. Of several faults, the first in this order is reported.
+    - ``members``: that member is wrong, or is required and absent. Of several faults, the first in
+      this order is reported.
     - ``empty``: the member is an empty text. Reported only where there is no other fault.
     - ``too_large``: the body is larger than the operation's limit.
     - ``max_bytes``: limits of texts in bytes of UTF-8. They are checked first.
     """
 
     malformed: RefusalKind
-    missing: RefusalKind | None = None
     members: Mapping[str, RefusalKind] = field(default_factory=dict)
     empty: Mapping[str, RefusalKind] = field(default_factory=dict)
     too_large: RefusalKind = PAYLOAD_TOO_LARGE
@@ -194,15 +193,11 @@ class BodyRefusals:
     @property
     def kinds(self) -> tuple[RefusalKind, ...]:
         """Every refusal of a body, in the order in which they are reported."""
-        missing = () if self.missing is None else (self.missing,)
-        return (self.malformed, *missing, *self.members.values(), *self.empty.values())
+        return (self.malformed, *self.members.values(), *self.empty.values())
 
-    def kind_of(self, pointer: str, rule: str) -> RefusalKind:
-        """The refusal of a fault at a JSON pointer, by the broken rule of the schema."""
-        if pointer:
-            return self.members.get(pointer.split("/")[1], self.malformed)
-        is_missing = rule.endswith("/required")
-        return (self.missing or self.malformed) if is_missing else self.malformed
+    def kind_of(self, member: str | None) -> RefusalKind:
+        """The refusal of a fault in a member of the body; None is the body itself."""
+        return self.members.get(member or "", self.malformed)
 
 
 _KINDS: tuple[tuple[type[Exception], RefusalKind], ...] = (

@@ -103,7 +103,7 @@ def checked_body(body: BodyContract, refusals: BodyRefusals) -> dict[str, Any]:
         return value
     empty = [name for name in refusals.empty if value.get(name) == ""]
     kinds = {
-        refusals.kind_of(fault.pointer, fault.rule): fault
+        refusals.kind_of(fault.member): fault
         for fault in reversed(faults)
         if fault.pointer not in {f"/{name}" for name in empty}
     }

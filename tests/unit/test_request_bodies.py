@@ -11,13 +11,18 @@ from typing import Any
 import pytest
 
 from handlers.refusals import (
+    INVALID_BODY,
     MALFORMED_HEARTBEAT_REQUEST,
     PAYLOAD_TOO_LARGE,
+    PUBLIC_KEY_INVALID,
     UNSUPPORTED_MEDIA_TYPE,
+    BodyRefusals,
+    RefusalKind,
     Refused,
 )
-from server.contract.document import DEFAULT_BODY_MAX, Contract
+from server.contract.document import DEFAULT_BODY_MAX, BodyContract, Contract
 from server.contract.errors import ContractError
+from server.contract.schemas import SchemaCompiler
 from server.http.requests import checked_body, inflated
 from tests.sent_bodies import (
     APP,
@@ -176,3 +181,36 @@ def test_chunks_that_are_none_are_malformed() -> None:
     ):
         checked_body(contract, REFUSALS)
     assert refused.value.kind is MALFORMED_HEARTBEAT_REQUEST
+
+
+REGISTRATION = BodyRefusals(INVALID_BODY, members={"public_key": PUBLIC_KEY_INVALID})
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind"),
+    [
+        ({"name": "n"}, PUBLIC_KEY_INVALID),
+        ({"public_key": 1, "name": "n"}, PUBLIC_KEY_INVALID),
+        ({"public_key": "k"}, INVALID_BODY),
+        ({"public_key": "k", "name": 1}, INVALID_BODY),
+        ({"public_key": "k", "name": "n", "more": 1}, INVALID_BODY),
+        ({}, INVALID_BODY),
+    ],
+    ids=str,
+)
+def test_a_refusal_goes_by_the_member_that_is_wrong_or_absent(
+    sent: dict[str, Any], kind: RefusalKind
+) -> None:
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["public_key", "name"],
+        "properties": {"public_key": {"type": "string"}, "name": {"type": "string"}},
+    }
+    body = BodyContract({"application/json": SchemaCompiler({}).compile(schema)}, max_bytes=1_000)
+    with (
+        APP.test_request_context("/", method="POST", json=sent),
+        pytest.raises(Refused) as refused,
+    ):
+        checked_body(body, REGISTRATION)
+    assert refused.value.kind is kind
