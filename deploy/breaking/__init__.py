@@ -1,5 +1,6 @@
-"""Which edits of the contract break a client: docs/decisions/0030 has the rules and their reasons.
+"""Edits of the contract that break a client: docs/decisions/0030 has the rules and their reasons.
 
-``documents`` reads a file, ``shapes`` says what a schema admits, ``facets``, ``objects`` and
-``schemas`` compare two of them, ``operations`` walks all that have one, ``findings`` come out.
+``documents`` reads a file, ``shapes`` says what a schema admits, ``schemas`` compares two of them,
+``operations``, ``requests``, ``responses`` and ``content`` find all pairs of schemas, and
+``findings`` are the result.
 """

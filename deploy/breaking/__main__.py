@@ -1,6 +1,6 @@
 """python -m deploy.breaking BASE: is the contract of the working tree safe for BASE's clients?
 
-BASE as it was when HEAD left it: what BASE has gained since then, nobody here has taken away.
+The comparison is with the merge base of BASE and HEAD, without the later edits of BASE.
 Exit code 0 when no edit breaks a client, 1 when one does, 2 when there is nothing to compare.
 """
 
@@ -22,7 +22,7 @@ SAFE, BROKEN, NOTHING_TO_COMPARE = 0, 1, 2
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Compare, print one line a finding and one that counts them, and say how it went."""
+    """Compare, print one line for each finding and a summary; the exit code."""
     try:
         if len(arguments) != 1 or not arguments[0].strip():
             raise Unreadable("name the version to compare with: make breaking BASE=<git ref>.")
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def fork(base: str) -> tuple[str, str]:
-    """The commit at which HEAD left a base, and what to call it. Raises Unreadable."""
+    """The merge base of a base and HEAD, and its name in messages. Raises Unreadable."""
     tip = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
     if tip.returncode:
         reason = tip.stderr.decode(errors="replace").strip().splitlines()
@@ -70,9 +70,11 @@ def working_copy() -> bytes:
 
 
 def summary(report: Report, base: str) -> str:
-    """How many of each."""
-    seen = Counter(finding.severity for finding in report.met)
-    counts = ", ".join(f"{seen[one]} {one.value}" for one in Severity if seen[one])
+    """The number of findings of each severity."""
+    seen = Counter(finding.severity for finding in report.places)
+    counts = ", ".join(
+        f"{seen[severity]} {severity.value}" for severity in Severity if seen[severity]
+    )
     return f"{CONTRACT} against {base}: {counts or 'no difference a client could see'}"
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import yaml
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from server.contract.pointers import format_pointer, parse_pointer
+from server.contract.yaml_file import YamlFault, find, find_key, read_yaml
 
 
 class Unreadable(Exception):
@@ -24,8 +24,8 @@ class Place:
     pointer: str
 
     def child(self, key: str | int) -> Place | None:
-        """What stands under a key or an index; None where nothing does."""
-        inside = f"{self.pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+        """The value under a key or an index, or None."""
+        inside = f"{self.pointer}{format_pointer([key])}"
         if isinstance(self.value, list) and isinstance(key, int) and key < len(self.value):
             return Place(self.value[key], inside)
         if isinstance(self.value, dict) and key in self.value:
@@ -34,11 +34,11 @@ class Place:
 
 
 class Document:
-    """A parsed contract; ``name`` stands in messages, ``raw`` is there when lines are wanted."""
+    """A parsed contract; messages have its ``name``, and lines where it has a ``root_node``."""
 
-    def __init__(self, value: Any, name: str, raw: bytes = b"") -> None:
+    def __init__(self, value: Any, name: str, root_node: yaml.Node | None = None) -> None:
         self.name = name
-        self._raw = raw
+        self._root_node = root_node
         self.root = Place(value, "#")
         if not isinstance(value, dict) or not isinstance(value.get("paths"), dict):
             raise Unreadable(f"{name} is not an OpenAPI document: it has no paths.")
@@ -47,19 +47,11 @@ class Document:
     def parse(cls, raw: bytes, name: str) -> Document:
         """Read YAML. Raises Unreadable with the line and the column of what is wrong."""
         try:
-            return cls(yaml.load(raw, Loader=_LOADER), name, raw)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-            raise Unreadable(
-                f"{name}{at} is not YAML: {error.problem or error.context}."
-            ) from error
-        except (
-            yaml.YAMLError,
-            ValueError,
-            RecursionError,
-        ) as error:  # bad bytes, a date like 2026-13-45
-            raise Unreadable(f"{name} is not YAML: {' '.join(str(error).split())}.") from error
+            root_node, value = read_yaml(raw)
+        except YamlFault as fault:
+            place = f"{name}:{fault.line + 1}:{fault.column + 1}"
+            raise Unreadable(f"{place} cannot be read: {fault}.") from fault
+        return cls(value, name, root_node)
 
     def follow(self, place: Place) -> Place:
         """The end of a chain of references. Raises Unreadable where there is none."""
@@ -73,49 +65,36 @@ class Document:
         return place
 
     def mapping(self, place: Place | None) -> dict[str, Place]:
-        """The members of an object by key, references unfollowed; of nothing, none."""
+        """The members of an object by key, references not followed; none of None."""
         if place is None:
             return {}
         place = self.follow(place)
         if not isinstance(place.value, dict):
             raise Unreadable(f"{self.name}: {place.pointer} is not a mapping.")
-        # An unquoted 200 is an integer in YAML and a status all the same.
-        return {str(key): found for key in place.value if (found := place.child(key))}
+        return {str(key): child for key in place.value if (child := place.child(key))}
 
     def listing(self, place: Place | None) -> list[Place]:
-        """The items of an array; of nothing, none."""
+        """The items of an array; none of None."""
         if place is None:
             return []
         if not isinstance(place.value, list):
             raise Unreadable(f"{self.name}: {place.pointer} is not a list.")
-        return [found for index in range(len(place.value)) if (found := place.child(index))]
+        return [child for index in range(len(place.value)) if (child := place.child(index))]
 
     def line_of(self, pointer: str) -> int | None:
         """The line of the innermost part of a pointer that this document has."""
-        node, line = self._tree, None
-        for token in _tokens(pointer):
-            if isinstance(node, yaml.MappingNode):
-                pairs = [pair for pair in node.value if pair[0].value == token]
-                if not pairs:
-                    break
-                line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
-            elif isinstance(node, yaml.SequenceNode) and token.isdigit():
-                if int(token) >= len(node.value):
-                    break
-                node = node.value[int(token)]
-                line = node.start_mark.line + 1
-            else:
-                break
-        return line
-
-    @cached_property
-    def _tree(self) -> Any:
-        return yaml.compose(self._raw, Loader=_LOADER) if self._raw else None
+        if self._root_node is None:
+            return None
+        path = parse_pointer(pointer)
+        _, depth = find(self._root_node, path)
+        if depth == 0:
+            return None
+        return find_key(self._root_node, path[:depth]).start_mark.line + 1
 
     def _target(self, reference: str, used_at: str) -> Place:
         place: Place | None = self.root if reference.startswith("#/") else None
-        for token in _tokens(reference):
-            place = place and (place.child(token) or _indexed(place, token))
+        for key in parse_pointer(reference) if place is not None else ():
+            place = place and (place.child(key) or _indexed(place, key))
         if place is None:
             raise Unreadable(
                 f"{self.name}: {used_at} refers to {reference}, which is not in the file."
@@ -124,14 +103,10 @@ class Document:
 
 
 def text_of(members: Mapping[str, Place], key: str) -> str | None:
-    """A member that is a string; None where it is something else or nothing."""
-    found = members.get(key)
-    return found.value if found is not None and isinstance(found.value, str) else None
+    """A member that is a string; None for another value or none."""
+    place = members.get(key)
+    return place.value if place is not None and isinstance(place.value, str) else None
 
 
-def _tokens(pointer: str) -> list[str]:
-    return [one.replace("~1", "/").replace("~0", "~") for one in pointer.split("/")[1:]]
-
-
-def _indexed(place: Place, token: str) -> Place | None:
-    return place.child(int(token)) if token.isdigit() else None
+def _indexed(place: Place, key: str) -> Place | None:
+    return place.child(int(key)) if key.isdigit() else None

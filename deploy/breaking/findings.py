@@ -1,4 +1,4 @@
-"""What a comparison has to say, one line each."""
+"""The result of a comparison, one line for each edit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deploy.breaking.documents import Document
 
 
 class Severity(Enum):
-    """``BYTES`` changes what is on the wire and nothing that a client reads from it."""
+    """``BYTES`` changes the bytes of an answer, and nothing that a client reads from them."""
 
     BREAKING = "breaking"
     BYTES = "bytes"
@@ -19,7 +19,7 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One edit: the pointer of what was edited, what changed, and why that matters."""
+    """One edit: its pointer, the change, and its effect on clients."""
 
     severity: Severity
     pointer: str
@@ -29,25 +29,27 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """Findings, each once, with all that meets it: a shared schema is edited in one place."""
+    """Findings, each once, with all its places: many operations share one schema."""
 
-    met: dict[Finding, dict[str, None]] = field(default_factory=dict)
+    places: dict[Finding, dict[str, None]] = field(default_factory=dict)
 
     def add(self, finding: Finding, where: str) -> None:
-        """``where`` is an operation, and where in its requests or answers."""
-        self.met.setdefault(finding, {})[where] = None
+        """``where`` is an operation, and the place in its requests or answers."""
+        self.places.setdefault(finding, {})[where] = None
 
     @property
     def breaks(self) -> bool:
         """Whether any edit breaks a client."""
-        return any(finding.severity is Severity.BREAKING for finding in self.met)
+        return any(finding.severity is Severity.BREAKING for finding in self.places)
 
     def lines(self, new: Document) -> Iterator[str]:
-        """The worst first, then as in the file; what is gone stands at its parent's line."""
+        """The most severe first, then as in the file; a removed part has the line of its parent."""
         rank = list(Severity)
-        placed = [(finding, new.line_of(finding.pointer) or 0) for finding in self.met]
-        for finding, line in sorted(placed, key=lambda one: (rank.index(one[0].severity), one[1])):
-            where, *others = self.met[finding]
+        lines = {finding: new.line_of(finding.pointer) or 0 for finding in self.places}
+        for finding, line in sorted(
+            lines.items(), key=lambda item: (rank.index(item[0].severity), item[1])
+        ):
+            where, *others = self.places[finding]
             more = f" and {len(others)} more" if others else ""
             at = f"{new.name}:{line}" if line else new.name
             yield (

@@ -1,26 +1,26 @@
-"""Paths, operations, and everything of them that has a schema."""
+"""Paths, operations and credentials, and every part of an operation that has a schema."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
+from deploy.breaking.content import Pair, plain
 from deploy.breaking.documents import Document, Place
 from deploy.breaking.findings import Report
-from deploy.breaking.media import Pair, said
-from deploy.breaking.parameters import compare_body, compare_parameters
-from deploy.breaking.resolved import Shapes
+from deploy.breaking.requests import compare_body, compare_parameters
 from deploy.breaking.responses import compare_responses
-from deploy.breaking.security import compare_security
-from deploy.breaking.verdicts import ACCEPTED
+from deploy.breaking.schemas import ACCEPTED
+from deploy.breaking.shapes import Shapes
 from server.contract.document import METHODS
+from server.contract.pointers import parse_pointer
 
 STRICT = "x-strict-query"
 _TEMPLATE = re.compile(r"\{([^}]*)\}")
 
 
 def compare(old: Document, new: Document) -> Report:
-    """What the way from ``old`` to ``new`` does to a client. Raises Unreadable."""
+    """What the edits from ``old`` to ``new`` mean to a client. Raises Unreadable."""
     report = Report()
     pair = Pair(Shapes(old), Shapes(new), report)
     before, after = _paths(old), _paths(new)
@@ -31,7 +31,7 @@ def compare(old: Document, new: Document) -> Report:
             pair.within(_template(place)).breaking(
                 place.pointer, "the path is gone", "clients ask for it"
             )
-    for shape in [one for one in after if one not in before]:
+    for shape in [path for path in after if path not in before]:
         place = after[shape]
         pair.within(_template(place)).harmless(
             place.pointer, "the path is new", "nobody asked for it"
@@ -40,18 +40,18 @@ def compare(old: Document, new: Document) -> Report:
 
 
 def _paths(document: Document) -> dict[str, Place]:
-    """By shape: what a path parameter is called does not travel."""
-    found = document.mapping(document.root.child("paths"))
-    return {_TEMPLATE.sub("{}", path): place for path, place in found.items()}
+    """By shape: the name of a path parameter is not on the wire."""
+    paths = document.mapping(document.root.child("paths"))
+    return {_TEMPLATE.sub("{}", path): place for path, place in paths.items()}
 
 
 def _template(place: Place) -> str:
-    return place.pointer.rsplit("/", 1)[1].replace("~1", "/").replace("~0", "~")
+    return parse_pointer(place.pointer)[-1]
 
 
 def _compare_path(pair: Pair, old: Place, new: Place) -> None:
     before, after = pair.members(old, new)
-    names = [_TEMPLATE.findall(_template(one)) for one in (new, old)]
+    names = [_TEMPLATE.findall(_template(place)) for place in (new, old)]
     renamed = dict(zip(*names, strict=True))
     for method in METHODS:
         label = f"{method.upper()} {_template(old)}"
@@ -75,10 +75,10 @@ def _compare_operation(
     renamed: Mapping[str, str],
 ) -> None:
     before, after = pair.members(old[1], new[1])
-    name = said(before, "operationId")
+    name = plain(before, "operationId")
     at = pair.within(str(name or label))
-    if name is not None and name != said(after, "operationId"):
-        change = f"operationId {name} -> {said(after, 'operationId') or 'none'}"
+    if name is not None and name != plain(after, "operationId"):
+        change = f"operationId {name} -> {plain(after, 'operationId') or 'none'}"
         pointer = after["operationId"].pointer if "operationId" in after else new[1].pointer
         at.breaking(pointer, change, "generated clients call it by this name")
     _servers(at, (old[0], before), (new[0], after))
@@ -97,8 +97,8 @@ def _compare_operation(
 
 
 def _query(at: Pair, before: Mapping[str, Place], after: Mapping[str, Place]) -> None:
-    """``x-strict-query``: what was passed over is refused, or the other way round."""
-    was, now = (said(one, STRICT) is True for one in (before, after))
+    """``x-strict-query``: undeclared parameters are refused now, or no longer."""
+    was, now = (plain(members, STRICT) is True for members in (before, after))
     if now and not was:
         why = "a request that names another one is now refused"
         at.breaking(after[STRICT].pointer, "undeclared query parameters are refused", why)
@@ -113,9 +113,9 @@ def _servers(
 ) -> None:
     before = _urls(pair.old.document, *old)
     after = _urls(pair.new.document, *new)
-    for url in [one for one in before if one not in after]:
+    for url in [url for url in before if url not in after]:
         pair.breaking("#/servers", f"server {url} is gone", "clients ask there")
-    for url in [one for one in after if one not in before]:
+    for url in [url for url in after if url not in before]:
         pair.harmless("#/servers", f"server {url} is new", "nobody asked there")
 
 
@@ -123,5 +123,69 @@ def _urls(
     document: Document, item: Mapping[str, Place], operation: Mapping[str, Place]
 ) -> list[str]:
     place = operation.get("servers") or item.get("servers") or document.root.child("servers")
-    found = [str(said(document.mapping(one), "url")).rstrip("/") for one in document.listing(place)]
-    return [url or "/" for url in found] or ["/"]
+    servers = map(document.mapping, document.listing(place))
+    urls = [str(plain(server, "url")).rstrip("/") for server in servers]
+    return [url or "/" for url in urls] or ["/"]
+
+
+# A scheme with the required scopes, as a client sees it: its name in the file is not on the wire.
+Scheme = tuple[str, frozenset[str]]
+Requirement = frozenset[Scheme]
+_ON_THE_WIRE = ("type", "scheme", "in", "name", "openIdConnectUrl")
+
+
+def compare_security(pair: Pair, old: Mapping[str, Place], new: Mapping[str, Place]) -> None:
+    """A credential that was enough before must still be enough."""
+    before = _requirements(pair.old.document, old)
+    after = _requirements(pair.new.document, new)
+    pointer = new["security"].pointer if "security" in new else "#/security"
+    for requirement in sorted(before - after, key=_text):
+        if not any(_requires_no_more(other, requirement) for other in after):
+            if requirement:
+                why = "a request with the old one is now refused"
+                change = f"credential {_text(requirement)} is no longer enough"
+                pair.breaking(pointer, change, why)
+            else:
+                why = "a request without one is now refused"
+                pair.breaking(pointer, "a credential is now asked for", why)
+    for requirement in sorted(after - before, key=_text):
+        change = "no credential is asked for"
+        if requirement:
+            change = f"credential {_text(requirement)} is now enough"
+        if not any(_requires_no_more(other, requirement) for other in before):
+            pair.harmless(pointer, change, "there is one way more to be let in")
+
+
+def _requirements(document: Document, operation: Mapping[str, Place]) -> frozenset[Requirement]:
+    place = operation.get("security") or document.root.child("security")
+    schemes = document.mapping(
+        document.mapping(document.root.child("components")).get("securitySchemes")
+    )
+    requirements = frozenset(
+        frozenset(
+            (_identity(document, schemes.get(name), name), frozenset(map(str, scopes.value or ())))
+            for name, scopes in document.mapping(requirement).items()
+        )
+        for requirement in document.listing(place)
+    )
+    return requirements or frozenset({frozenset()})  # an empty list requires nothing
+
+
+def _identity(document: Document, scheme: Place | None, name: str) -> str:
+    if scheme is None:
+        return name
+    members = document.mapping(scheme)
+    return " ".join(str(plain(members, key)) for key in _ON_THE_WIRE if key in members)
+
+
+def _requires_no_more(new: Requirement, old: Requirement) -> bool:
+    """Whether every credential that satisfies ``old`` satisfies ``new``."""
+    scopes_of = dict(old)
+    return all(name in scopes_of and scopes <= scopes_of[name] for name, scopes in new)
+
+
+def _text(requirement: Requirement) -> str:
+    return " and ".join(
+        f"{name} ({', '.join(sorted(scopes))})" if scopes else name
+        for name, scopes in sorted(requirement, key=lambda scheme: scheme[0])
+    )

@@ -1,10 +1,10 @@
-"""The statuses an operation may answer with, and what each of them carries."""
+"""The statuses of an operation, and the content of each."""
 
 from __future__ import annotations
 
+from deploy.breaking.content import Pair, compare_content, compare_headers
 from deploy.breaking.documents import Place
-from deploy.breaking.media import Pair, compare_content, compare_headers
-from deploy.breaking.verdicts import Way
+from server.contract.schemas import Direction
 
 CODES = "x-problem-codes"
 
@@ -19,14 +19,14 @@ def compare_responses(pair: Pair, old: Place | None, new: Place | None) -> None:
             why = "clients branch on it, and nothing says what is sent in its place"
             pair.within(status).breaking(place.pointer, f"status {status} is gone", why)
     had_success = any(status.startswith("2") for status in before)
-    for status in [one for one in after if one not in before]:
+    for status in [status for status in after if status not in before]:
         _new_status(pair.within(status), status, after[status], had_success)
 
 
 def _new_status(pair: Pair, status: str, place: Place, had_success: bool) -> None:
     change = f"status {status} is new"
     if status.startswith("2") and had_success:
-        why = "a client that waits for the declared success misreads another"
+        why = "a client that waits for the declared success misreads another status"
         pair.breaking(place.pointer, change, why)
     elif status.startswith("2"):
         pair.harmless(place.pointer, change, "until now the operation never succeeded")
@@ -42,18 +42,18 @@ def _new_status(pair: Pair, status: str, place: Place, had_success: bool) -> Non
 def _compare_response(pair: Pair, old: Place, new: Place) -> None:
     before, after = pair.members(old, new)
     compare_headers(pair, before.get("headers"), after.get("headers"))
-    compare_content(pair, Way.SENT, before.get("content"), after.get("content"))
+    compare_content(pair, Direction.ANSWER, before.get("content"), after.get("content"))
     if CODES in before:
         _codes(pair, old, new, before[CODES], after.get(CODES))
 
 
 def _codes(pair: Pair, old: Place, new: Place, before: Place, after: Place | None) -> None:
-    had = [str(one.value) for one in pair.old.document.listing(before)]
-    has = [str(one.value) for one in pair.new.document.listing(after)]
+    had = [str(place.value) for place in pair.old.document.listing(before)]
+    has = [str(place.value) for place in pair.new.document.listing(after)]
     pointer = after.pointer if after else pair.new.document.follow(new).pointer
-    for code in [one for one in had if one not in has]:
+    for code in [code for code in had if code not in has]:
         why = "a client that branches on it waits for what no longer comes"
         pair.breaking(pointer, f"problem code {code} is gone", why)
-    for code in [one for one in has if one not in had]:
+    for code in [code for code in has if code not in had]:
         why = "clients branch on the code, and none of their branches for this status fits"
         pair.breaking(pointer, f"problem code {code} is new for this status", why)

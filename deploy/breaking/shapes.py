@@ -1,24 +1,28 @@
-"""What a schema admits, and what two admit together: the meeting that ``allOf`` asks for."""
+"""What a schema admits: references followed, ``allOf`` folded in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import product
+from typing import Any
 
-from deploy.breaking.documents import Place
+from deploy.breaking.documents import Document, Place, Unreadable
 
 NULL = "null"
 ANY = frozenset({"string", "number", "integer", "boolean", "array", "object", NULL})
 LOWER = ("minimum", "minLength", "minItems", "minProperties")
 UPPER = ("maximum", "maxLength", "maxItems", "maxProperties")
 
-Bound = tuple[float, bool]  # the limit, and whether it is itself left out
+Additional = Place | bool | None
+Bound = tuple[float, bool]  # the limit, and whether it is exclusive
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """``additional`` is a schema, or whether unlisted keys may be, or None: nothing is said."""
+    """``additional`` is the schema of unlisted keys, or whether they are allowed, or absent."""
 
     pointer: str = "#"
     types: frozenset[str] = ANY
@@ -30,7 +34,7 @@ class Shape:
     unique: bool = False
     properties: Mapping[str, Place] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
-    additional: Place | bool | None = None
+    additional: Additional = None
     items: Place | None = None
     negated: tuple[Place, ...] = ()
     alternatives: tuple[Place, ...] = ()
@@ -40,11 +44,11 @@ class Shape:
     write_only: bool = False
 
 
-def meet(one: Shape, other: Shape) -> Shape:
-    """What both admit: types and enums intersect, the stricter bound holds, patterns pile up."""
+def intersection(one: Shape, other: Shape) -> Shape:
+    """What both shapes admit."""
     enums = [shape.enum for shape in (one, other) if shape.enum is not None]
     properties = {
-        name: together([s.properties[name] for s in (one, other) if name in s.properties])
+        name: all_of([part.properties[name] for part in (one, other) if name in part.properties])
         for name in {**one.properties, **other.properties}
     }
     items = [shape.items for shape in (one, other) if shape.items is not None]
@@ -59,10 +63,10 @@ def meet(one: Shape, other: Shape) -> Shape:
         unique=one.unique or other.unique,
         properties=properties,
         required=one.required | other.required,
-        additional=_closer(one.additional, other.additional),
-        items=together(items) if items else None,
+        additional=_stricter_additional(one.additional, other.additional),
+        items=all_of(items) if items else None,
         negated=one.negated + other.negated,
-        alternatives=one_of_each([one.alternatives, other.alternatives]),
+        alternatives=choices([one.alternatives, other.alternatives]),
         discriminator=one.discriminator or other.discriminator,
         default=one.default if one.default is not None else other.default,
         read_only=one.read_only or other.read_only,
@@ -70,33 +74,123 @@ def meet(one: Shape, other: Shape) -> Shape:
     )
 
 
-def together(places: Sequence[Place]) -> Place:
-    """One schema for several that hold at once."""
+def all_of(places: Sequence[Place]) -> Place:
+    """One schema for several that apply at once."""
     if len(places) == 1:
         return places[0]
-    return Place({"allOf": [one.value for one in places]}, places[0].pointer)
+    return Place({"allOf": [place.value for place in places]}, places[0].pointer)
 
 
-def one_of_each(groups: Sequence[Sequence[Place]]) -> tuple[Place, ...]:
-    """One list of alternatives: with several groups, one of each has to hold."""
-    chosen = [group for group in groups if group]
-    return tuple(map(together, product(*chosen))) if chosen else ()
+def choices(groups: Sequence[Sequence[Place]]) -> tuple[Place, ...]:
+    """One list of alternatives; of several groups, one alternative of each must apply."""
+    present = [group for group in groups if group]
+    return tuple(map(all_of, product(*present))) if present else ()
 
 
 def _stricter(one: Mapping[str, Bound], other: Mapping[str, Bound]) -> dict[str, Bound]:
-    met = {**one, **other}
+    bounds = {**one, **other}
     for key in one.keys() & other.keys():
         if key in LOWER:
-            met[key] = max(one[key], other[key])
+            bounds[key] = max(one[key], other[key])
         else:
-            met[key] = min(one[key], other[key], key=lambda bound: (bound[0], not bound[1]))
-    return met
+            bounds[key] = min(one[key], other[key], key=lambda bound: (bound[0], not bound[1]))
+    return bounds
 
 
-def _closer(one: Place | bool | None, other: Place | bool | None) -> Place | bool | None:
+def _stricter_additional(one: Additional, other: Additional) -> Additional:
     if one is False or other is False:
         return False
-    schemas = [each for each in (one, other) if isinstance(each, Place)]
+    schemas = [additional for additional in (one, other) if isinstance(additional, Place)]
     if schemas:
-        return together(schemas)
+        return all_of(schemas)
     return one if one is not None else other
+
+
+_ANYTHING = Shape()  # one object, because pairs of shapes are compared by identity
+_EXCLUSIVE = {"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"}
+
+
+class Shapes:
+    """The shapes of one document, one object for each schema."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self._made: dict[int, tuple[Any, Shape]] = {}
+        self._open: set[int] = set()
+
+    def of(self, place: Place | None) -> Shape:
+        """The shape at a place. No schema admits anything, and so does A inside of A itself."""
+        if place is None:
+            return _ANYTHING
+        place = self.document.follow(place)
+        key = id(place.value)
+        if key in self._open:
+            return _ANYTHING
+        if key not in self._made:
+            self._open.add(key)
+            try:
+                # The value is kept too: an identity is valid only while its object exists.
+                self._made[key] = (place.value, self._fold(place))
+            finally:
+                self._open.discard(key)
+        return self._made[key][1]
+
+    def _fold(self, place: Place) -> Shape:
+        members = self.document.mapping(place)
+        parts = [self.of(part) for part in self.document.listing(members.get("allOf"))]
+        try:
+            return reduce(intersection, parts, _own(self.document, place, members))
+        except (TypeError, ValueError, AttributeError) as error:
+            raise Unreadable(f"{self.document.name}: {place.pointer} is not a schema.") from error
+
+
+def _own(document: Document, place: Place, members: Mapping[str, Place]) -> Shape:
+    """The shape of a schema without its ``allOf``."""
+    keywords = {key: member.value for key, member in members.items()}
+    additional = keywords.get("additionalProperties")
+    if not isinstance(additional, bool | None):
+        additional = members["additionalProperties"]
+    enum = keywords.get("enum")
+    return Shape(
+        pointer=place.pointer,
+        types=_types(keywords),
+        enum=None if enum is None else frozenset(map(_json_text, enum)),
+        bounds={key: _bound(key, keywords) for key in (*LOWER, *UPPER) if key in keywords},
+        patterns=_texts([keywords["pattern"]] if "pattern" in keywords else []),
+        formats=_texts([keywords["format"]] if "format" in keywords else []),
+        multiples=frozenset([float(keywords["multipleOf"])] if keywords.get("multipleOf") else []),
+        unique=keywords.get("uniqueItems") is True,
+        properties=document.mapping(members.get("properties")),
+        required=_texts(keywords.get("required", [])),
+        additional=additional,
+        items=members.get("items"),
+        negated=(members["not"],) if "not" in keywords else (),
+        alternatives=choices([document.listing(members.get(key)) for key in ("oneOf", "anyOf")]),
+        discriminator=keywords.get("discriminator", {}).get("propertyName"),
+        default=_json_text(keywords["default"]) if "default" in keywords else None,
+        read_only=keywords.get("readOnly") is True,
+        write_only=keywords.get("writeOnly") is True,
+    )
+
+
+def _types(keywords: Mapping[str, Any]) -> frozenset[str]:
+    if "type" not in keywords:
+        return ANY  # without a type, ``nullable`` has no meaning (OpenAPI 3.0.3)
+    kinds = _texts([keywords["type"]]) | ({"integer"} if keywords["type"] == "number" else set())
+    may_be_null = keywords.get("nullable") is True and None in keywords.get("enum", [None])
+    return kinds | ({NULL} if may_be_null else set())
+
+
+def _bound(key: str, keywords: Mapping[str, Any]) -> Bound:
+    return float(keywords[key]), key in _EXCLUSIVE and keywords.get(_EXCLUSIVE[key]) is True
+
+
+def _texts(values: Iterable[Any]) -> frozenset[str]:
+    texts = frozenset(values)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("not all of them are strings")
+    return texts
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)

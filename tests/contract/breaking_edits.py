@@ -121,7 +121,7 @@ def findings(row: Row) -> list[Finding]:
     row.given(before)
     after = copy.deepcopy(before)
     row.edit(after)
-    return list(compare(Document(before, "before"), Document(after, "after")).met)
+    return list(compare(Document(before, "before"), Document(after, "after")).places)
 
 
 def assert_breaks(row: Row) -> None:

@@ -1,4 +1,4 @@
-"""Bodies by media type, and headers: what a response and a request body have in common."""
+"""Bodies by media type, and headers: the common parts of requests and answers."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from dataclasses import dataclass, field, replace
 
 from deploy.breaking.documents import Place
 from deploy.breaking.findings import Finding, Report, Severity
-from deploy.breaking.resolved import Shapes
-from deploy.breaking.schemas import SchemaWalk
-from deploy.breaking.verdicts import ACCEPTED, Way
+from deploy.breaking.schemas import ACCEPTED, SchemaWalk
+from deploy.breaking.shapes import Shapes
+from server.contract.schemas import Direction
 
 PROBLEM = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two versions and where their findings go; ``where`` is the operation, and what of it.
+    """Two versions, and the report of their differences.
 
-    ``walked`` holds what is known of pairs of schemas: most operations share most of theirs.
+    ``where`` is the operation and the part of it. ``walked`` keeps the findings of pairs of
+    schemas, because operations share most of their schemas.
     """
 
     old: Shapes
@@ -28,56 +29,60 @@ class Pair:
     walked: dict[tuple[object, ...], list[tuple[Finding, str]]] = field(default_factory=dict)
 
     def within(self, part: str) -> Pair:
-        """The same, one step further in."""
+        """The same pair, for a part of it."""
         return replace(self, where=f"{self.where} {part}".strip())
 
     def members(self, old: Place | None, new: Place | None) -> tuple[dict[str, Place], ...]:
-        """What two objects hold."""
+        """The members of two objects."""
         return self.old.document.mapping(old), self.new.document.mapping(new)
 
     def breaking(self, pointer: str, change: str, why: str) -> None:
-        """Add what breaks a client."""
+        """Add an edit that breaks a client."""
         self.report.add(Finding(Severity.BREAKING, pointer, change, why), self.where)
 
     def harmless(self, pointer: str, change: str, why: str) -> None:
-        """Add what breaks nobody."""
+        """Add an edit that breaks no client."""
         self.report.add(Finding(Severity.HARMLESS, pointer, change, why), self.where)
 
     def schemas(
-        self, way: Way, old: Place | None, new: Place | None, enum_elsewhere: str | None = None
+        self,
+        direction: Direction,
+        old: Place | None,
+        new: Place | None,
+        enum_elsewhere: str | None = None,
     ) -> None:
-        """Compare what two schemas admit."""
-        key = (id(self.old.of(old)), id(self.new.of(new)), way, enum_elsewhere)
+        """Compare the values that two schemas admit."""
+        key = (id(self.old.of(old)), id(self.new.of(new)), direction, enum_elsewhere)
         if key not in self.walked:
-            walk = SchemaWalk(self.old, self.new, way, enum_elsewhere)
+            walk = SchemaWalk(self.old, self.new, direction, enum_elsewhere)
             walk.compare(old, new)
             self.walked[key] = walk.found
         for finding, at in self.walked[key]:
             self.report.add(finding, f"{self.where} {at}".strip())
 
 
-def compare_content(pair: Pair, way: Way, old: Place | None, new: Place | None) -> None:
+def compare_content(pair: Pair, direction: Direction, old: Place | None, new: Place | None) -> None:
     """The media types of a body, and their schemas."""
-    before, after = (by_essence(one) for one in pair.members(old, new))
-    sent = way is Way.SENT
+    before, after = map(by_media_type, pair.members(old, new))
+    sent = direction is Direction.ANSWER
     for media, place in before.items():
         if media not in after:
             why = "a client that reads it gets nothing it can read" if sent else "it is now refused"
             pair.breaking(place.pointer, f"media type {media} is gone", why)
             continue
-        one, other = pair.members(place, after[media])
+        was, now = pair.members(place, after[media])
         codes = "code" if sent and media == PROBLEM else None
-        pair.schemas(way, one.get("schema"), other.get("schema"), enum_elsewhere=codes)
-        if not sent and said(one, "encoding") != said(other, "encoding"):
+        pair.schemas(direction, was.get("schema"), now.get("schema"), enum_elsewhere=codes)
+        if not sent and plain(was, "encoding") != plain(now, "encoding"):
             why = "a body made the old way is read differently"
             pair.breaking(after[media].pointer, f"encoding of {media} has changed", why)
-    for media in [one for one in after if one not in before]:
+    for media in [name for name in after if name not in before]:
         why = "a client says what it accepts" if sent else ACCEPTED
         pair.harmless(after[media].pointer, f"media type {media} is new", why)
 
 
 def compare_headers(pair: Pair, old: Place | None, new: Place | None) -> None:
-    """Response headers; their names know no case."""
+    """Response headers; the case of their names has no meaning."""
     before, after = pair.members(old, new)
     lower = {name.lower(): name for name in after}
     for name, place in before.items():
@@ -85,28 +90,28 @@ def compare_headers(pair: Pair, old: Place | None, new: Place | None) -> None:
         if name.lower() not in lower:
             at.breaking(place.pointer, f"header {name} is gone", "a client reads it")
             continue
-        one, other = pair.members(place, after[lower[name.lower()]])
+        was, now = pair.members(place, after[lower[name.lower()]])
         pointer = pair.new.document.follow(after[lower[name.lower()]]).pointer
-        was, now = (said(each, "required") is True for each in (one, other))
-        if was and not now:
+        was_required, is_required = (plain(header, "required") is True for header in (was, now))
+        if was_required and not is_required:
             why = "a client that relies on it may not find it"
             at.breaking(pointer, f"header {name} is no longer required", why)
-        elif now and not was:
-            why = "a client that copes without it still does"
+        elif is_required and not was_required:
+            why = "a client that works without it still does"
             at.harmless(pointer, f"header {name} is now required", why)
-        at.schemas(Way.SENT, one.get("schema"), other.get("schema"))
+        at.schemas(Direction.ANSWER, was.get("schema"), now.get("schema"))
     known = {name.lower() for name in before}
-    for name in [one for one in after if one.lower() not in known]:
+    for name in [header for header in after if header.lower() not in known]:
         why = "a client ignores headers it does not know"
         pair.harmless(after[name].pointer, f"header {name} is new", why)
 
 
-def by_essence(content: Mapping[str, Place]) -> dict[str, Place]:
-    """Media types as they compare: spaces and case say nothing."""
+def by_media_type(content: Mapping[str, Place]) -> dict[str, Place]:
+    """Media types without spaces and in lower case, which have no meaning."""
     return {media.lower().replace(" ", ""): place for media, place in content.items()}
 
 
-def said(members: Mapping[str, Place], key: str) -> object:
+def plain(members: Mapping[str, Place], key: str) -> object:
     """The plain value of a member; None where there is none."""
-    found = members.get(key)
-    return None if found is None else found.value
+    place = members.get(key)
+    return None if place is None else place.value
