@@ -23,7 +23,7 @@ _ENDS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
 class NotReloaded(Exception):
-    """The new workers do not start, or the master is to end."""
+    """The new workers do not start, or the master must end."""
 
 
 class PatientArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types

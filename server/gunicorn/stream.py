@@ -71,7 +71,7 @@ class Stream:
     # the loop's
 
     def take(self) -> tuple[bytes, bool]:
-        """What is to be sent next, framed, and whether that was all."""
+        """The framed bytes that must be sent next, and whether they are the last."""
         with self._lock:
             data = b"".join(self._pieces)
             self._pieces.clear()

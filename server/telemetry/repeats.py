@@ -43,7 +43,7 @@ class Repeats:
         self._windows.clear()
 
     def admits(self, event: Mapping[str, Any]) -> bool:
-        """Whether a line is to be written; else it is counted."""
+        """Whether a line must be written; any other line is counted."""
         fields = LIMITED.get(str(event.get("event")))
         if fields is None:
             return True

@@ -1,4 +1,4 @@
-"""The writes that a worker dies in: what is sent, and what the ledger is to hold then."""
+"""The writes that a worker dies in: what is sent, and what the ledger must hold then."""
 
 from __future__ import annotations
 

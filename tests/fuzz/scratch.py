@@ -62,7 +62,7 @@ def _id(kind: int, number: int) -> str:
 
 
 def scratch_of(stack: Stack) -> tuple[Scratch, Iterator[RelationTuple]]:
-    """The rows, in the ledger, and the tuples that SpiceDB is to have of them."""
+    """The rows, in the ledger, and the tuples that SpiceDB must have of them."""
     home, full = _id(1, 1), _id(1, 2)
     domains = [_id(2, number) for number in range(REMOVABLE)]
     nodes = [_id(3, number) for number in range(REMOVABLE)]

@@ -1,7 +1,7 @@
 """Bodies against the contract, formats asserted, and a table of what of the contract they show.
 
-Every optional key is to be seen present and absent, every nullable value null and not, every member
-of an enum, a boolean both ways. The bodies are the golden ones, which the service gives byte for
+The bodies must show every optional key present and absent, every nullable value null and not null,
+every member of an enum, and both values of a boolean. The bodies are the golden ones, which the service gives byte for
 byte (test_golden.py); what it gives over generated ledgers is validated as it is pulled.
 """
 

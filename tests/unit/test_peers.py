@@ -44,7 +44,7 @@ BROKEN = {
 
 
 def spelled(value: object) -> str:
-    """Without an address in memory: two processes are to know a test by one name."""
+    """Without an address in memory: a test must have the same name in two processes."""
     return repr(value).partition(" at 0x")[0][:60]
 
 
