@@ -1,8 +1,8 @@
 """Bodies against the contract, formats asserted, and a table of what of the contract they show.
 
 The bodies must show every optional key present and absent, every nullable value null and not null,
-every member of an enum, and both values of a boolean. The bodies are the golden ones, which the service gives byte for
-byte (test_golden.py); what it gives over generated ledgers is validated as it is pulled.
+every member of an enum, and both values of a boolean. They are the golden bodies, which the service
+sends byte for byte (test_golden.py). Bodies of generated ledgers are validated where they are read.
 """
 
 from __future__ import annotations
