@@ -15,9 +15,11 @@ from typing import Any
 import connexion
 import flask
 import structlog
+from connexion.apis.flask_utils import flaskify_endpoint, flaskify_path
 from connexion.decorators.response import ResponseValidator as ConnexionResponseValidator
 from connexion.exceptions import ProblemException
 from connexion.lifecycle import ConnexionRequest
+from connexion.operations import AbstractOperation
 from connexion.security import FlaskSecurityHandlerFactory
 from flask import Response
 from flask.globals import request_ctx
@@ -27,14 +29,14 @@ from composer.audit import AuditSink, NoAudit
 from composer.identity import Principal
 from handlers.operation import gate_1
 from handlers.refusals import INTERNAL, RefusalKind, Refused
-from server.contract.document import Contract
+from server.contract.document import Contract, OperationContract
 from server.http import request_context
 from server.http.body_history import BodyHistory
 from server.http.contract_api import ContractApi
 from server.http.doorkeeper import LARGE_BODY_BYTES, Doorkeeper, fallback_problem
 from server.http.operations import BoundOperations, OperationResolver, respond_problem
 from server.http.problems import FRAMEWORK
-from server.http.requests import body_validator, parameter_validator
+from server.http.requests import body_validator, check_request, parameter_validator
 from server.telemetry.metrics import Metrics
 
 _log = structlog.stdlib.get_logger("plexsphere.http")
@@ -62,7 +64,7 @@ def build_app(
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.before_request(lambda: _begin(deadline_s, answer_deadline_s))
-    api = _api_class(bound, authenticate)(
+    api = _api_class(contract, bound, authenticate)(
         contract,
         OperationResolver(contract, bound),
         {
@@ -95,7 +97,15 @@ def _begin(deadline_s: float, answer_deadline_s: float) -> None:
         raise NotFound
 
 
-def _api_class(bound: BoundOperations, authenticate: Authenticate) -> type[ContractApi]:
+def _api_class(
+    contract: Contract, bound: BoundOperations, authenticate: Authenticate
+) -> type[ContractApi]:
+    def authorize() -> None:
+        """Gates 0 and 1."""
+        bound.gate_0(request_context.operation_id() or "")
+        headers = flask.request.headers.getlist("Authorization")
+        request_context.set_principal(gate_1(authenticate(headers)))
+
     class GatedSecurity(FlaskSecurityHandlerFactory):  # type: ignore[misc]
         def get_bearerinfo_func(self, security_definition: object) -> Callable[..., object]:
             """Never called. Without it Connexion answers 401 with a body of its own."""
@@ -106,14 +116,30 @@ def _api_class(bound: BoundOperations, authenticate: Authenticate) -> type[Contr
         ) -> Callable[[ConnexionRequest], Response]:
             @functools.wraps(function)
             def gated(request: ConnexionRequest) -> Response:
-                bound.gate_0(request_context.operation_id() or "")
-                headers = flask.request.headers.getlist("Authorization")
-                request_context.set_principal(gate_1(authenticate(headers)))
+                authorize()
                 return function(request)
 
             return gated
 
     class GatedApi(ContractApi):
+        def _add_operation_internal(
+            self, method: str, path: str, operation: AbstractOperation
+        ) -> None:
+            """Bind a view without Connexion's decorators where the path has all parameters.
+
+            They build a second request, and parse and convert a query: a sixth of a pull's CPU.
+            """
+            declared = contract.operations[operation.operation_id]
+            if any(parameter.kind == "query" for parameter in declared.parameters):
+                super()._add_operation_internal(method, path, operation)
+                return
+            self.blueprint.add_url_rule(
+                flaskify_path(path, operation.get_path_parameter_types()),
+                flaskify_endpoint(operation.operation_id),
+                _path_view(declared, bound, self.resolver.resolve(operation).function, authorize),
+                methods=[method],
+            )
+
         @staticmethod
         def make_security_handler_factory(pass_context_arg_name: object) -> GatedSecurity:
             return GatedSecurity(pass_context_arg_name)
@@ -123,6 +149,24 @@ def _api_class(bound: BoundOperations, authenticate: Authenticate) -> type[Contr
             return _unread_request(params)
 
     return GatedApi
+
+
+def _path_view(
+    declared: OperationContract,
+    bound: BoundOperations,
+    view: Callable[..., Response],
+    authorize: Callable[[], None],
+) -> Callable[..., Response]:
+    """What Connexion's decorators do for an operation without a query, in the same order."""
+    operation = bound.operations[declared.operation_id]
+
+    def path_view(**path: str) -> Response:
+        if declared.secured:
+            authorize()
+        check_request(declared, operation, path)
+        return view(**path)
+
+    return path_view
 
 
 def _unread_request(path_params: Mapping[str, Any]) -> ConnexionRequest:

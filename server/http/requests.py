@@ -77,18 +77,27 @@ def body_validator(contract: Contract, operations: Operations) -> type:
             @functools.wraps(function)
             def checked(request: Any) -> Response:
                 name = request_context.operation_id() or ""
-                declared, operation = contract.operations[name], operations[name]
-                assert declared.body is not None
-                assert isinstance(operation, Operation) and operation.body_refusals is not None
-                _check_parameters(declared, operation, request.path_params)
-                check_query(declared)
-                check_accept(declared)
-                request_context.set_body(checked_body(declared.body, operation.body_refusals))
+                check_request(contract.operations[name], operations[name], request.path_params)
                 return function(request)
 
             return checked
 
     return ContractBody
+
+
+def check_request(
+    declared: OperationContract, operation: AnyOperation, path: Mapping[str, Any]
+) -> None:
+    """Check parameters, and of an operation with a body everything else, which it keeps.
+
+    An operation without a body has its other checks in its view.
+    """
+    _check_parameters(declared, operation, path)
+    if declared.body is not None:
+        assert isinstance(operation, Operation) and operation.body_refusals is not None
+        check_query(declared)
+        check_accept(declared)
+        request_context.set_body(checked_body(declared.body, operation.body_refusals))
 
 
 def checked_body(body: BodyContract, refusals: BodyRefusals) -> dict[str, Any]:
