@@ -37,6 +37,18 @@ class BridgeRows:
     tunnels: tuple[SiteToSiteTunnel, ...] = ()
 
 
+# About what a row of a bridge takes.
+ROW_BYTES = 400
+
+
+def bridge_size(rows: BridgeRows | None) -> int:
+    """About how many bytes the rows have."""
+    if rows is None:
+        return 0
+    parts = (rows.assignments, rows.providers, rows.ingress_rules, rows.tunnels)
+    return ROW_BYTES * (1 + sum(map(len, parts)))
+
+
 class EffectiveConfigBuilder:
     """Makes a Bridge out of rows; a part without rows is absent."""
 

@@ -35,6 +35,11 @@ class EntryRow:
     workload_tag: str | None = None
 
 
+def entries_size(rows: Sequence[EntryRow]) -> int:
+    """About how many bytes the rows have."""
+    return sum(len(row.key) + len(row.value) for row in rows)
+
+
 def reports(rows: Sequence[EntryRow]) -> Reports:
     """Group the rows by kind, keys ascending. Raises CorruptLedger for an unknown kind."""
     buckets: dict[str, list[StateEntry]] = {kind: [] for kind in KINDS}

@@ -53,6 +53,11 @@ def policy(rows: Sequence[RuleSetRow]) -> Policy | None:
     return Policy(ordered[0].revision_id, hashlib.sha256(stream).digest(), rules)
 
 
+def policy_size(rows: Sequence[RuleSetRow]) -> int:
+    """About how many bytes the rows have."""
+    return sum(len(row.rule_payload) for row in rows)
+
+
 def _rules(row: RuleSetRow) -> Iterator[CompiledRule]:
     if hashlib.sha256(row.rule_payload).digest() != row.fingerprint:
         raise _corrupt(row, "fingerprint_mismatch")

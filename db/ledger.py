@@ -11,13 +11,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from composer.bridge import BridgeRows
 from composer.deadline import Deadline
 from composer.entries import EntryRow
 from composer.errors import CorruptLedger, NodeNotFound
+from composer.memory import Memory
 from composer.peers import PeerRow, PeerTable
 from composer.policy import RuleSetRow
 from composer.reachability import ReachabilityRow
@@ -28,6 +29,8 @@ from db.statements import Prepared
 SNAPSHOT_FOR_NODE = Prepared("snapshot_for_node")
 # Peer rows that a process keeps, about half a kilobyte each.
 DEFAULT_HELD_ROWS = 200_000
+# Texts of the other row sets whose rows a process keeps, about four times as large.
+DECODED_BYTES = 4 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -70,6 +73,7 @@ class PostgresLedger:
         """``held_rows`` is the most peer rows that this process keeps, all Domains together."""
         self._pool = pool
         self._tables = PeerTables(held_rows)
+        self._decoded: Memory[Any] = Memory(DECODED_BYTES)
         self._decoding = threading.Lock()
 
     def view(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> PostgresLedgerView:
@@ -100,10 +104,21 @@ class PostgresLedger:
         return PostgresLedgerView(
             decoded("peers", lambda: self._table(domain_id, UUID(revision), peers, held)),
             decoded("reachability", lambda: rows.reachability_row(reachability)),
-            decoded("policies", lambda: rows.rule_set_rows(policies)),
-            decoded("bridge", lambda: rows.bridge_rows(bridge)),
-            decoded("entries", lambda: rows.entry_rows(entries)),
+            decoded("policies", lambda: self._once(rows.rule_set_rows, policies)),
+            decoded("bridge", lambda: self._once(rows.bridge_rows, bridge)),
+            decoded("entries", lambda: self._once(rows.entry_rows, entries)),
         )
+
+    def _once(self, decode: Callable[[str | None], T], text: str | None) -> T:
+        """The same object for the same text: a Node's own rows seldom change between its pulls."""
+        if text is None:
+            return decode(None)
+        key = (decode, text)
+        rows: T | None = self._decoded.get(key)
+        if rows is None:
+            rows = decode(text)
+            self._decoded.put(key, rows, len(text))
+        return rows
 
     def _table(
         self, domain_id: UUID, revision: UUID, peers: str | None, held: HeldPeers | None

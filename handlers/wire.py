@@ -7,12 +7,14 @@ bytes. So a pull costs no time per peer except the copy of the bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+from composer.memory import Memory
 from composer.peers import DomainPeers
 from composer.snapshot import NodeStateSnapshot
 from handlers.wire_values import (
@@ -24,7 +26,11 @@ from handlers.wire_values import (
     reports_value,
 )
 
+# Blocks of Nodes' own that a process keeps, with the values they came from.
+OWN_BLOCKS_BYTES = 8 * 1024 * 1024
 _DIGEST_VERSION = b"plexsphere desired state v1\n"
+
+T = TypeVar("T")
 
 
 def json_bytes(value: object) -> bytes:
@@ -76,6 +82,14 @@ class SnapshotBody:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnBlock:
+    """A block that belongs to one Node, with what it adds to the desired-state digest."""
+
+    text: bytes
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class EncodedPeers:
     """The ``peers`` array of a Domain, the start and end of each Node in it, and its digest."""
 
@@ -99,31 +113,41 @@ class SnapshotWire:
     """Encodes snapshots. The bytes of a DomainPeers are kept as long as that value exists."""
 
     def __init__(self) -> None:
+        self._own_blocks: Memory[OwnBlock] = Memory(OWN_BLOCKS_BYTES)
         self._encoded: WeakKeyDictionary[DomainPeers, EncodedPeers] = WeakKeyDictionary()
 
     def encode(self, snapshot: NodeStateSnapshot) -> SnapshotBody:
         """The body of a 200."""
         domain = self.domain(snapshot.peers.domain)
-        policy = json_bytes(policy_value(snapshot.policy))
-        bridge = json_bytes(bridge_value(snapshot.bridge))
-        state = json_bytes(reports_value(snapshot.state))
-        same = snapshot.reports is snapshot.state
-        reports = state if same else json_bytes(reports_value(snapshot.reports))
+        policy = self._own(policy_value, snapshot.policy)
+        bridge = self._own(bridge_value, snapshot.bridge)
+        state = self._own(reports_value, snapshot.state)
+        reports = self._own(reports_value, snapshot.reports)
         blocks = (
             domain.without(snapshot.peers.addressed_node_id),
             Block("reachability", json_bytes(reachability_value(snapshot.reachability))),
-            Block("policy", policy),
-            Block("bridge", bridge),
-            Block("state", state),
-            Block("reports", reports),
+            Block("policy", policy.text),
+            Block("bridge", bridge.text),
+            Block("state", state.text),
+            Block("reports", reports.text),
         )
         digest = desired_state_digest(
             domain.digest,
             snapshot.peers.addressed_node_id,
             snapshot.reachability.state,
-            tuple(map(block_digest, (policy, bridge, state, reports))),
+            (policy.digest, bridge.digest, state.digest, reports.digest),
         )
         return SnapshotBody(blocks, digest)
+
+    def _own(self, value_of: Callable[[T], object], value: T) -> OwnBlock:
+        """A block of the Node's own, from memory where the composer gave the same value again."""
+        found = self._own_blocks.get((value_of, id(value)))
+        if found is None:
+            text = json_bytes(value_of(value))
+            found = OwnBlock(text, block_digest(text))
+            key = (value_of, id(value))
+            self._own_blocks.put(key, found, 2 * len(text), source=value)
+        return found
 
     def domain(self, peers: DomainPeers) -> EncodedPeers:
         """The encoded peers of a Domain, cached by identity."""
