@@ -43,8 +43,8 @@ def contract_complaints(raw: bytes, operations: Operations) -> list[str]:
 def check_contract(raw: bytes, operations: Operations) -> tuple[Contract | None, list[str]]:
     """The contract, and every reason why ``operations`` cannot serve it, in the order of the file.
 
-    The contract is None where the file cannot be read as one. A fault of the YAML or of a
-    reference hides the faults behind it; all others are told at once.
+    The contract is None where the file is not a contract. A fault of the YAML or of a reference
+    hides later faults; all other faults are reported together.
     """
     contract: Contract | None = None
     try:

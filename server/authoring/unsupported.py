@@ -131,10 +131,10 @@ def _bodies(document: Document) -> Iterator[Part]:
 
 
 def _responses(document: Document) -> Iterator[Part]:
-    """Each where it is written: a reference to a response has none of its keys."""
+    """Every response at its definition; a reference to a response has no keys to check."""
     for path, operation in declared_operations(document):
         for status, response in operation["responses"].items():
-            if isinstance(response, Mapping):  # and no extension
+            if isinstance(response, Mapping):  # an extension may have any value
                 yield (*path, "responses", status), response
     for name, response in _components(document, "responses"):
         yield ("components", "responses", name), response

@@ -2,36 +2,26 @@
 
     gunicorn -c python:server.gunicorn.conf tests.fuzz.faulty_wsgi:application
 
-Each handler raises where it would ask its ports, so that the 500 takes the way of a real fault
-through the error handler and the doorkeeper.
+Every operation raises where it would ask its ports. The 500 passes through the error handler
+and the doorkeeper as after a real fault.
 """
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable
+from typing import NoReturn
 
-import server.wiring
-from handlers import OPERATIONS
-from handlers.answers import Answer
+import server.http.operations
 
 SECRET = "password=hunter2 in SELECT secret FROM vault"  # what no answer may carry
 
 
-def _faulty(handler: Callable[..., Answer]) -> Callable[..., Answer]:
-    @functools.wraps(handler)
-    def fail(*args: object, **parameters: object) -> Answer:
-        raise RuntimeError(SECRET)
-
-    return fail
+def _fail(*arguments: object) -> NoReturn:
+    raise RuntimeError(SECRET)
 
 
-server.wiring.OPERATIONS = {name: _faulty(one) for name, one in OPERATIONS.items()}
-# GetNodeEvents is gate 0 alone: it takes nothing, and declares no refusal of the gates that a fault
-# stands behind.
-server.wiring.signature_complaints = lambda operations, handlers: []
-server.wiring.problem_complaints = lambda contract, handlers: []
+server.http.operations.answer = _fail
+server.http.operations.gate_0 = lambda operation, ledger: None
 
 import wsgi  # noqa: E402  only now: it wires the service
 
