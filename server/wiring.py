@@ -31,11 +31,15 @@ DISTRIBUTION = "plexsphere-state"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A wired service. ``close`` writes what is queued and closes all connections."""
+    """A wired service. ``close`` writes what is queued and closes all connections.
+
+    ``count_overloaded`` is told the lane of each request that the worker answers in its place.
+    """
 
     app: flask.Flask
     receipt: WiringReceipt
     close: Callable[[], None]
+    count_overloaded: Callable[[str], None]
 
 
 def wire(settings: Settings, contract: Contract | None = None) -> Service:
@@ -77,4 +81,4 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
         history=adapters.history,
         answer_deadline_s=settings.answer_deadline,
     )
-    return Service(app, receipt, adapters.close)
+    return Service(app, receipt, adapters.close, lambda lane: metrics.overloaded.labels(lane).inc())

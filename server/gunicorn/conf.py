@@ -99,10 +99,11 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
     """Print the wiring receipt at boot, once for all workers, which are alike."""
     gc.freeze()
     gc.enable()
-    if worker.age == 1:
-        import wsgi
-
-        wsgi.service.receipt.log()
+    wsgi = sys.modules.get("wsgi")
+    if wsgi is not None:  # a test's application has none
+        worker.count_overloaded = wsgi.service.count_overloaded
+        if worker.age == 1:
+            wsgi.service.receipt.log()
 
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]

@@ -47,6 +47,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     loop: Loop | None = None
     # Where others serve or have served, a worker that does not start must not end the master.
     is_first = True
+    # Told the lane of each request that is 503 `overloaded`.
+    count_overloaded: Callable[[str], None] = staticmethod(lambda lane: None)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -134,13 +136,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         connection.may_be_refused = own.may_refuse
         is_late = lane.wait_seconds > self._answer_seconds or self.loop.is_full
         if own.may_refuse and (is_late or not self.loop.may_enter(connection)):
-            lane.refused += 1
-            self._refuse_overloaded(connection)
+            self._refuse_overloaded(connection, own)
             self.loop.finished(connection)
         else:
             lane.put(connection)
 
-    def _refuse_overloaded(self, connection: Connection) -> None:
+    def _refuse_overloaded(self, connection: Connection, lane: Lane) -> None:
+        lane.refused += 1
+        self.count_overloaded(lane.name)
         connection.may_go_on = False
         try:
             connection.may_go_on = self._answer_overloaded(connection, self.cfg)
@@ -181,8 +184,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             if waited > WAITED_SECONDS and connection.has_left():
                 connection.discard()
             elif waited > self._answer_seconds and connection.may_be_refused:
-                lane.refused += 1
-                self._refuse_overloaded(connection)
+                self._refuse_overloaded(connection, lane)
             else:
                 connection.may_go_on = self._answer(connection)
                 connection.flush()

@@ -46,9 +46,15 @@ class Metrics:
         )
         self.seconds = Histogram(
             "plexsphere_http_request_seconds",
-            "Time from the request's arrival in a thread to its answer.",
+            "Time from the request's last byte to its answer.",
             ("operation",),
             buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.overloaded = Counter(
+            "plexsphere_overloaded_requests",
+            "Requests that the worker answered 503 `overloaded`, by lane.",
+            ("lane",),
             registry=self._registry,
         )
         self.refused_tokens = Counter(
