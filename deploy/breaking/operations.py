@@ -29,12 +29,12 @@ def compare(old: Document, new: Document) -> Report:
             _compare_path(pair, place, after[shape])
         else:
             pair.within(_template(place)).breaking(
-                place.pointer, "the path is gone", "clients ask for it"
+                place.pointer, "the path is gone", "clients use it"
             )
     for shape in [path for path in after if path not in before]:
         place = after[shape]
         pair.within(_template(place)).harmless(
-            place.pointer, "the path is new", "nobody asked for it"
+            place.pointer, "the path is new", "no client uses it yet"
         )
     return report
 
@@ -63,7 +63,7 @@ def _compare_path(pair: Pair, old: Place, new: Place) -> None:
             change, why = "the operation is gone", "clients call it"
             pair.within(label).breaking(before[method].pointer, change, why)
         elif method in after:
-            change, why = "the operation is new", "nobody called it"
+            change, why = "the operation is new", "no client calls it yet"
             pair.within(label).harmless(after[method].pointer, change, why)
 
 
@@ -100,7 +100,7 @@ def _query(at: Pair, before: Mapping[str, Place], after: Mapping[str, Place]) ->
     """``x-strict-query``: undeclared parameters are refused now, or no longer."""
     was, now = (plain(members, STRICT) is True for members in (before, after))
     if now and not was:
-        why = "a request that names another one is now refused"
+        why = "a request with another parameter is now refused"
         at.breaking(after[STRICT].pointer, "undeclared query parameters are refused", why)
     elif was and not now:
         at.harmless(before[STRICT].pointer, "undeclared query parameters are passed over", ACCEPTED)
@@ -114,9 +114,9 @@ def _servers(
     before = _urls(pair.old.document, *old)
     after = _urls(pair.new.document, *new)
     for url in [url for url in before if url not in after]:
-        pair.breaking("#/servers", f"server {url} is gone", "clients ask there")
+        pair.breaking("#/servers", f"server {url} is gone", "clients use it")
     for url in [url for url in after if url not in before]:
-        pair.harmless("#/servers", f"server {url} is new", "nobody asked there")
+        pair.harmless("#/servers", f"server {url} is new", "no client uses it yet")
 
 
 def _urls(
@@ -153,7 +153,7 @@ def compare_security(pair: Pair, old: Mapping[str, Place], new: Mapping[str, Pla
         if requirement:
             change = f"credential {_text(requirement)} is now enough"
         if not any(_requires_no_more(other, requirement) for other in before):
-            pair.harmless(pointer, change, "there is one way more to be let in")
+            pair.harmless(pointer, change, "one more credential is accepted")
 
 
 def _requirements(document: Document, operation: Mapping[str, Place]) -> frozenset[Requirement]:

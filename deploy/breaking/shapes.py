@@ -18,6 +18,7 @@ UPPER = ("maximum", "maxLength", "maxItems", "maxProperties")
 
 Additional = Place | bool | None
 Bound = tuple[float, bool]  # the limit, and whether it is exclusive
+_EXCLUSIVE = {"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class Shape:
     default: str | None = None
     read_only: bool = False
     write_only: bool = False
+
+
+_ANYTHING = Shape()  # one object, because pairs of shapes are compared by identity
 
 
 def intersection(one: Shape, other: Shape) -> Shape:
@@ -104,10 +108,6 @@ def _stricter_additional(one: Additional, other: Additional) -> Additional:
     if schemas:
         return all_of(schemas)
     return one if one is not None else other
-
-
-_ANYTHING = Shape()  # one object, because pairs of shapes are compared by identity
-_EXCLUSIVE = {"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"}
 
 
 class Shapes:

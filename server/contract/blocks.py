@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.contract.schemas import Schema, Validator
+from server.contract.schemas import Schema, SchemaCompiler, Validator
 
 # Keywords that say nothing about a value, and the others that a validation by blocks respects.
 _ANNOTATIONS = {"title", "description", "example", "default", "deprecated", "externalDocs"}
@@ -28,21 +28,21 @@ class BlockContract:
 
 
 def block_contract(
-    schema: Schema, follow: Callable[[Schema], Schema], compile: Callable[[Schema], Validator]
+    schema: Schema, follow: Callable[[Schema], Schema], compiler: SchemaCompiler
 ) -> BlockContract | None:
     """None where the schema says more than each of its properties says."""
     schema = follow(schema)
     if schema.get("type") != "object" or schema.get("additionalProperties") is not False:
         return None
     properties: Mapping[str, Any] = schema.get("properties", {})
-    targets = {name: follow(inner) for name, inner in properties.items()}
-    if not _has_only(schema, _OBJECT_KEYS) or any("writeOnly" in one for one in targets.values()):
+    has_forbidden = any(map(compiler.forbids, properties.values()))
+    if has_forbidden or not _has_only(schema, _OBJECT_KEYS):
         return None
     return BlockContract(
         required=frozenset(schema.get("required", ())),
-        properties={name: compile(inner) for name, inner in properties.items()},
+        properties={name: compiler.compile(inner) for name, inner in properties.items()},
         by_element=frozenset(
-            name for name, target in targets.items() if _has_only(target, _ARRAY_KEYS)
+            name for name, inner in properties.items() if _has_only(follow(inner), _ARRAY_KEYS)
         ),
     )
 

@@ -212,7 +212,7 @@ class Contract:
         for name, media in content.items():
             with self._faults.part(media):
                 schema = media["schema"]
-                blocks = block_contract(schema, self._follow, self._schemas.compile)
+                blocks = block_contract(schema, self._follow, self._schemas)
                 yield name, MediaContract(self._schemas.compile(schema), blocks)
 
     def _headers(self, headers: Mapping[str, Any]) -> Iterator[HeaderContract]:

@@ -138,6 +138,10 @@ class SchemaCompiler:
             self._compiled[known] = Validator(compiled)
         return self._compiled[known]
 
+    def forbids(self, schema: Schema, direction: Direction = Direction.ANSWER) -> bool:
+        """Whether a value of the direction must not have a member of this schema."""
+        return self._translations[direction].is_forbidden(schema)
+
     def check(self, schema: Schema) -> None:
         """Translate a schema that may have no user, for its faults alone."""
         self._translations[Direction.ANSWER].rules(schema, set())
@@ -207,7 +211,7 @@ class _Translation:
             if key in _MAPS:
                 rules[key] = {
                     name: {"not": {}}
-                    if key == "properties" and name in own and self._is_forbidden(inner)
+                    if key == "properties" and name in own and self.is_forbidden(inner)
                     else self.rules(inner, references)
                     for name, inner in value.items()
                 }
@@ -281,20 +285,19 @@ class _Translation:
     def _forbidden(self, schema: Schema) -> frozenset[str]:
         """The members that a value of this direction must not have."""
         names = {
-            name
-            for name, inner in schema.get("properties", {}).items()
-            if self._is_forbidden(inner)
+            name for name, inner in schema.get("properties", {}).items() if self.is_forbidden(inner)
         }
         for inner in schema.get("allOf", ()):
             names |= self._forbidden(follow(self._document, inner))
         return frozenset(names)
 
-    def _is_forbidden(self, schema: Any) -> bool:
+    def is_forbidden(self, schema: Any) -> bool:
+        """Whether a member of this schema is forbidden in the direction."""
         if not isinstance(schema, Mapping):
             return False
         schema = follow(self._document, schema)
         return schema.get(self._direction.value) is True or any(
-            self._is_forbidden(inner) for inner in schema.get("allOf", ())
+            self.is_forbidden(inner) for inner in schema.get("allOf", ())
         )
 
     def _required(self, schema: Schema) -> frozenset[str]:

@@ -1,7 +1,6 @@
-"""Log lines leave by a thread of their own: whoever reads them slowly, or not at all, stops nobody.
+"""Log lines are written by a thread of their own, so that a slow reader of them delays no request.
 
-A line that finds the queue full is dropped and counted; the count is a line of its own as soon as
-there is room.
+When the queue is full a line is dropped and counted; the count is written as soon as there is room.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from server.telemetry.repeats import Repeats
 
 # How long the end of the process waits for the last lines.
 FLUSH_SECONDS = 1.0
-# How often counts are looked at.
+# How often counts are written.
 TICK_SECONDS = 1.0
-# As many lines at most are written in one call.
+# The largest number of lines in one call.
 BATCH_LINES = 100
 
 
@@ -32,11 +31,11 @@ class LineQueue(logging.Handler):
         self._descriptor = descriptor
         self._capacity = capacity
         self._repeats = repeats
-        self._begin_anew()
-        # a fork has neither the thread nor the locks; its parent writes the lines it has queued
-        os.register_at_fork(after_in_child=self._begin_anew)
+        self._reset()
+        # A fork has neither the thread nor the locks; its parent writes the queued lines.
+        os.register_at_fork(after_in_child=self._reset)
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._queued = self._written = self._dropped = 0
         self._thread: threading.Thread | None = None
@@ -64,7 +63,7 @@ class LineQueue(logging.Handler):
             self._thread.start()
 
     def flush(self) -> None:
-        """Wait for the lines so far, for a second at most."""
+        """Wait until the queued lines are written, for a second at most."""
         self._count(all_of_them=True)
         until = time.monotonic() + FLUSH_SECONDS
         while self._written < self._queued and time.monotonic() < until:
@@ -85,7 +84,7 @@ class LineQueue(logging.Handler):
                 self._count()
 
     def _count(self, *, all_of_them: bool = False) -> None:
-        """A line for what was dropped, and for each kind of line that was repeated."""
+        """Write the number of dropped lines, and of repeated lines of each kind."""
         self.acquire()
         try:
             counts = self._repeats.over(all_of_them=all_of_them)
@@ -105,5 +104,5 @@ class LineQueue(logging.Handler):
                 data = data[os.write(self._descriptor, data) :]
             except BlockingIOError:
                 select.select([], [self._descriptor], [])
-            except OSError:  # nobody will ever read it
+            except OSError:  # the reader is gone
                 return

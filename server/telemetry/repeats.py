@@ -1,4 +1,4 @@
-"""Lines that anybody can cause in any number: so many of a kind in a minute, then a count."""
+"""Limits log lines that a caller can cause in any number: after some lines a minute, a count."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Event -> the fields by which two lines are the same.
+# Event -> the fields that two lines of one kind have in common.
 LIMITED: Mapping[str, tuple[str, ...]] = {
     "peer_dropped": ("addressed_node_id", "peer_node_id", "outcome"),
     "request_refused": ("operation", "status", "code", "path"),
 }
 WINDOW_SECONDS = 60.0
-# Kinds that are counted at once; the oldest is forgotten, after its count was written.
+# The number of kinds that are counted; the oldest is dropped after its count was written.
 MOST_KINDS = 10_000
 
 Kind = tuple[str, ...]
@@ -21,7 +21,7 @@ Kind = tuple[str, ...]
 
 @dataclass(slots=True)
 class Window:
-    """A minute of one kind."""
+    """The lines of one kind in a minute."""
 
     began: float
     written: int = 0
@@ -39,7 +39,7 @@ class Repeats:
         self._windows: OrderedDict[Kind, Window] = OrderedDict()
 
     def forget(self) -> None:
-        """Begin anew: what was counted is another process's to say."""
+        """Drop all counts: another process writes them."""
         self._windows.clear()
 
     def admits(self, event: Mapping[str, Any]) -> bool:

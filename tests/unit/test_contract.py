@@ -126,3 +126,18 @@ def test_what_is_no_openapi_document_is_a_complaint_about_the_file(raw: bytes) -
 def test_a_complaint_about_the_file_says_where() -> None:
     with pytest.raises(ContractError, match=r"^plexsphere-v1\.yaml:2:4: "):
         Contract(b"a: 1\nb: ]\n")
+
+
+@pytest.mark.parametrize("inside", [{"writeOnly": True}, {"allOf": [{"writeOnly": True}]}])
+def test_an_object_with_a_member_that_answers_must_not_have_has_no_blocks(
+    inside: dict[str, Any],
+) -> None:
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"secret": {"type": "string"} | inside},
+    }
+    answers = {"200": {"description": "ok", "content": {"application/json": {"schema": schema}}}}
+    media = small({"get": operation(responses=answers)}).operations["GetA"].responses[200].media
+    assert media["application/json"].blocks is None
+    assert not media["application/json"].validator.is_valid({"secret": "s"})
