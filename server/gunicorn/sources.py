@@ -26,7 +26,8 @@ class Sources:
             parsed = ipaddress.ip_address(address)
         except ValueError:
             return False
-        return any(parsed in network for network in self._trusted)
+        mapped = getattr(parsed, "ipv4_mapped", None)  # a listener for both families shows IPv4 so
+        return any((mapped or parsed) in network for network in self._trusted)
 
     def enter(self, source: str) -> bool:
         """Count one more; False where there are too many already."""

@@ -188,12 +188,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             else:
                 connection.may_go_on = self._answer(connection)
                 connection.flush()
+                lane.took(time.monotonic() - connection.started)
         except OSError:
             connection.discard()
         except (Exception, SystemExit) as error:
             self._answer_fault(connection, error)
         finally:
-            lane.took(time.monotonic() - connection.started)
             connection.started = 0.0
             self.loop.finished(connection)
 
