@@ -55,7 +55,7 @@ EDITS = {
     "reference": (
         "    DomainCreated:",
         "operationId: GetDomain\n",
-        "operationRef: '#/paths/~1v1~1domains/get'\n",
+        "operationRef: '#/paths/~1v1~1domains/patch'\n",
         NOWHERE,
         "'#/paths",
     ),

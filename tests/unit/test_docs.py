@@ -62,7 +62,7 @@ def wrong_paths(text: str) -> list[str]:
 
 
 def broken_links(page: str, text: str) -> Iterator[str]:
-    for link in LINK.findall(text):
+    for link in LINK.findall(re.sub(r"`[^`]*`", "", text)):
         path, _, anchor = link.partition("#")
         target = (ROOT / page).parent / path if path else ROOT / page
         if "://" not in link and not (target.exists() and has_anchor(target, anchor)):
