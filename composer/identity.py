@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -50,12 +50,14 @@ class AddressedNode:
     """The Node of the request's path, as gate 3 finds it.
 
     ``authz_token`` is the ZedToken of the Node's last relationship write, or None where the ledger
-    has no such token (docs/design.md, Relationships).
+    has no such token (docs/design.md, Relationships). ``moment`` is what the same statement read
+    for the Node's snapshot, where it did; only the ledger that read it can use it.
     """
 
     id: UUID
     domain_id: UUID
     authz_token: str | None
+    moment: object = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,10 @@ class NodeRepo(Protocol):
 
     def get_by_id(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
         """Raises NodeNotFound, DatastoreUnavailable."""
+        ...
+
+    def get_for_snapshot(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
+        """The same, by the statement that reads its snapshot where that is one round trip less."""
         ...
 
 

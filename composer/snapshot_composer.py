@@ -42,6 +42,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def view_of(self, moment: object) -> LedgerView:
+        """The view of an AddressedNode's ``moment``. Raises CorruptLedger as ``view``."""
+        ...
+
 
 class DropReporter(Protocol):
     """Counts and logs rows that were left out of a snapshot."""
@@ -57,9 +61,12 @@ class SnapshotProvider(Protocol):
     """Gate 4: composes the snapshot."""
 
     def snapshot_for_node(
-        self, node_id: UUID, domain_id: UUID, deadline: Deadline
+        self, node_id: UUID, domain_id: UUID, deadline: Deadline, moment: object = None
     ) -> NodeStateSnapshot:
-        """The whole snapshot. Raises the errors of ``Ledger.view``."""
+        """The whole snapshot. Raises the errors of ``Ledger.view``.
+
+        ``moment`` is the AddressedNode's, of gate 3: with it nothing is read again.
+        """
         ...
 
 
@@ -70,19 +77,22 @@ class SnapshotComposer:
         self._ledger = ledger
         self._drops = drops
         self._bridges = EffectiveConfigBuilder()
-        # Lives as long as its table, so the ledger alone decides which peers stay in memory.
         self._made: Memory[Any] = Memory(MADE_BYTES)
+        # Lives as long as its table, so the ledger alone decides which peers stay in memory.
         self._filtered: WeakKeyDictionary[PeerTable, DomainPeers] = WeakKeyDictionary()
 
     def snapshot_for_node(
-        self, node_id: UUID, domain_id: UUID, deadline: Deadline
+        self, node_id: UUID, domain_id: UUID, deadline: Deadline, moment: object = None
     ) -> NodeStateSnapshot:
         """Compose the snapshot of the Addressed Node. Raises what SnapshotProvider names."""
         if node_id == NIL:
             raise ZeroNodeId("snapshot of the nil Node")
         if domain_id == NIL:
             raise ZeroDomainId("snapshot in the nil Domain")
-        view = self._ledger.view(node_id, domain_id, deadline)
+        if moment is None:
+            view = self._ledger.view(node_id, domain_id, deadline)
+        else:
+            view = self._ledger.view_of(moment)
         try:
             snapshot = self._compose(view, node_id)
         except CorruptLedger as error:
@@ -95,7 +105,7 @@ class SnapshotComposer:
     def _compose(self, view: LedgerView, node_id: UUID) -> NodeStateSnapshot:
         state = self._once(reports, view.entries(), entries_size)
         return NodeStateSnapshot(
-            peers=Peers(self._filter(view.peers()), node_id),
+            peers=Peers(self.filtered(view.peers()), node_id),
             reachability=reachability(view.reachability()),
             policy=self._once(policy, view.policies(), policy_size),
             bridge=self._once(self._bridges.build, view.bridge(), bridge_size),
@@ -114,7 +124,8 @@ class SnapshotComposer:
             self._made.put(key, made, size(rows), source=rows)
         return made
 
-    def _filter(self, table: PeerTable) -> DomainPeers:
+    def filtered(self, table: PeerTable) -> DomainPeers:
+        """The Domain's valid peers, from memory when the table is the same."""
         filtered = self._filtered.get(table)
         if filtered is None:
             filtered = domain_peers(table.domain_id, table.revision, table.rows)

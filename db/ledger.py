@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -17,13 +18,13 @@ from uuid import UUID
 from composer.bridge import BridgeRows
 from composer.deadline import Deadline
 from composer.entries import EntryRow
-from composer.errors import CorruptLedger, NodeNotFound
+from composer.errors import CorruptLedger, DatastoreUnavailable, NodeNotFound
 from composer.memory import Memory
 from composer.peers import PeerRow, PeerTable
 from composer.policy import RuleSetRow
 from composer.reachability import ReachabilityRow
 from db import rows
-from db.connections import ReadSession, Sessions
+from db.connections import ReadSession, Row, Sessions
 from db.statements import Prepared
 
 SNAPSHOT_FOR_NODE = Prepared("snapshot_for_node")
@@ -31,6 +32,8 @@ SNAPSHOT_FOR_NODE = Prepared("snapshot_for_node")
 DEFAULT_HELD_ROWS = 200_000
 # Texts of the other row sets whose rows a process keeps, about four times as large.
 DECODED_BYTES = 4 * 1024 * 1024
+# Of about 200 bytes for each Node that pulls.
+KNOWN_DOMAINS_BYTES = 16 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -66,35 +69,71 @@ class PostgresLedgerView:
         return self.entry_rows
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LedgerMoment:
+    """What one statement read about a Node, its own rows not decoded yet.
+
+    ``table`` has the peers of the same moment; None where they cannot be decoded.
+    """
+
+    node_id: UUID
+    domain_id: UUID
+    authz_token: str | None
+    table: PeerTable | None
+    own: Row
+
+
 class PostgresLedger:
     """Implements composer.snapshot_composer.Ledger."""
 
-    def __init__(self, pool: Sessions[ReadSession], *, held_rows: int = DEFAULT_HELD_ROWS) -> None:
-        """``held_rows`` is the most peer rows that this process keeps, all Domains together."""
+    def __init__(
+        self,
+        pool: Sessions[ReadSession],
+        *,
+        held_rows: int = DEFAULT_HELD_ROWS,
+        prepare: Callable[[PeerTable], object] = lambda table: None,
+    ) -> None:
+        """``held_rows`` is the most peer rows that this process keeps, all Domains together.
+
+        ``prepare`` is called with each new table before any other request gets it, so that what is
+        derived from a table is derived once.
+        """
         self._pool = pool
         self._tables = PeerTables(held_rows)
+        self._prepare = prepare
         self._decoded: Memory[Any] = Memory(DECODED_BYTES)
-        self._decoding = threading.Lock()
+        # Where a Node was last. A wrong answer costs a second statement and nothing else.
+        self._domains: Memory[UUID] = Memory(KNOWN_DOMAINS_BYTES)
+        self._refreshing = DomainLocks()
+
+    def addressed(self, node_id: UUID, deadline: Deadline) -> LedgerMoment | None:
+        """The Node and all that its snapshot needs in one statement; None where its Domain's peers
+        are not held yet. Raises NodeNotFound, DatastoreUnavailable."""
+        domain_id = self._domains.get(node_id)
+        if domain_id is None or self._tables.held(domain_id) is None:
+            return None
+        moment = self._moment(node_id, domain_id, deadline)
+        return moment if moment.domain_id == domain_id else None
 
     def view(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> PostgresLedgerView:
         """See ``Ledger``. All of it or an error: nothing is decoded later."""
-        held = self._tables.held(domain_id)
-        found = self._pool.fetch(
-            SNAPSHOT_FOR_NODE,
-            {
-                "node_id": str(node_id),
-                "domain_id": str(domain_id),
-                "held_revision": str(held.table.revision) if held else None,
-            },
-            deadline,
-        )
-        if not found:
+        moment = self._moment(node_id, domain_id, deadline)
+        if moment.domain_id != domain_id:
             raise NodeNotFound(f"node_id={node_id} is not in domain_id={domain_id}")
-        revision, peers, reachability, policies, entries, bridge = found[0]
+        self._domains.put(node_id, domain_id, 0)
+        return self.view_of(moment)
 
-        def decoded(row_set: str, decode: Callable[[], T]) -> T:
+    def view_of(self, moment: object) -> PostgresLedgerView:
+        """See ``Ledger``."""
+        assert isinstance(moment, LedgerMoment)
+        node_id = moment.node_id
+        if moment.table is None:
+            raise CorruptLedger(f"node_id={node_id} row_set=peers reason=ValueError")
+        reachability, policies, entries, bridge = moment.own
+
+        def decoded(row_set: str, decode: Callable[..., T], *arguments: object) -> T:
             try:
-                return decode()
+                return decode(*arguments)
             except rows.UNDECODABLE as cause:
                 # Not chained: the cause quotes what it could not decode.
                 raise CorruptLedger(
@@ -102,11 +141,11 @@ class PostgresLedger:
                 ) from None
 
         return PostgresLedgerView(
-            decoded("peers", lambda: self._table(domain_id, UUID(revision), peers, held)),
-            decoded("reachability", lambda: rows.reachability_row(reachability)),
-            decoded("policies", lambda: self._once(rows.rule_set_rows, policies)),
-            decoded("bridge", lambda: self._once(rows.bridge_rows, bridge)),
-            decoded("entries", lambda: self._once(rows.entry_rows, entries)),
+            moment.table,
+            decoded("reachability", rows.reachability_row, reachability),
+            decoded("policies", self._once, rows.rule_set_rows, policies),
+            decoded("bridge", self._once, rows.bridge_rows, bridge),
+            decoded("entries", self._once, rows.entry_rows, entries),
         )
 
     def _once(self, decode: Callable[[str | None], T], text: str | None) -> T:
@@ -120,23 +159,79 @@ class PostgresLedger:
             self._decoded.put(key, rows, len(text))
         return rows
 
+    def _moment(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> LedgerMoment:
+        """What one statement saw. ``domain_id`` is where the Node is expected.
+
+        Most statements find that the held peers are current, and read none. Otherwise one request
+        of the Domain reads and decodes them; the others wait, and then look again for themselves:
+        peers of a later moment than their own rows would mix two moments.
+        """
+        held = self._tables.held(domain_id)
+        if held is not None:
+            found = self._read(node_id, held, False, deadline)
+            if found.table is not None or found.domain_id != domain_id:
+                return found
+        with self._refreshing.of(domain_id, deadline):
+            return self._read(node_id, self._tables.held(domain_id), True, deadline)
+
+    def _read(
+        self, node_id: UUID, held: HeldPeers | None, with_peers: bool, deadline: Deadline
+    ) -> LedgerMoment:
+        arguments = {
+            "node_id": str(node_id),
+            "held_revision": str(held.table.revision) if held else None,
+            "with_peers": with_peers,
+        }
+        found = self._pool.fetch(SNAPSHOT_FOR_NODE, arguments, deadline)
+        if not found:
+            raise NodeNotFound(f"node_id={node_id}")
+        revision, peers, *own, domain, token = found[0]
+        try:
+            table = self._table(UUID(domain), UUID(revision), peers, held)
+        except rows.UNDECODABLE:
+            table = None
+        return LedgerMoment(node_id, UUID(domain), token, table, tuple(own))
+
     def _table(
         self, domain_id: UUID, revision: UUID, peers: str | None, held: HeldPeers | None
-    ) -> PeerTable:
+    ) -> PeerTable | None:
+        """The peers at a revision that the statement saw; None where they were not read."""
         if peers is None:
-            # The statement compared the revision with that of ``held``, whatever is held by now.
-            if held is None or held.table.revision != revision:
-                raise ValueError("no peers came, and none are held")
-            return held.table
-        # One thread decodes and the others use its result: after a start or a change every request
-        # of a large Domain comes here at once.
-        with self._decoding:
-            held = self._tables.held(domain_id)
-            if held is None or held.table.revision != revision:
-                lines = rows.peer_rows(peers, held.lines if held else {})
-                held = HeldPeers(PeerTable(domain_id, revision, tuple(lines.values())), lines)
-                self._tables.keep(held)
-            return held.table
+            return held.table if held and held.table.revision == revision else None
+        lines = rows.peer_rows(peers, held.lines if held else {})
+        new = HeldPeers(PeerTable(domain_id, revision, tuple(lines.values())), lines)
+        self._prepare(new.table)
+        self._tables.keep(new)
+        return new.table
+
+
+class DomainLocks:
+    """A lock for each Domain that somebody waits for, and none for the others."""
+
+    def __init__(self) -> None:
+        self._locks: dict[UUID, tuple[threading.Lock, int]] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def of(self, domain_id: UUID, deadline: Deadline) -> Iterator[None]:
+        """Raises DatastoreUnavailable where the lock is not free in time."""
+        with self._lock:
+            lock, waiting = self._locks.get(domain_id, (threading.Lock(), 0))
+            self._locks[domain_id] = lock, waiting + 1
+        try:
+            if not lock.acquire(timeout=deadline.remaining()):
+                raise DatastoreUnavailable(f"domain_id={domain_id}: no peers in time")
+            try:
+                yield
+            finally:
+                lock.release()
+        finally:
+            with self._lock:
+                _, waiting = self._locks[domain_id]
+                if waiting == 1:
+                    del self._locks[domain_id]
+                else:
+                    self._locks[domain_id] = lock, waiting - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,6 +20,7 @@ from composer.identity import NIL, AddressedNode
 from composer.registry import NewNode, NodeSummary, RegisteredNode
 from db.clock import TimeOffset, no_offset
 from db.connections import ReadSession, Sessions, WriteSession
+from db.ledger import PostgresLedger
 from db.statements import Prepared
 
 NODE_BY_ID = Prepared("node_by_id")
@@ -41,8 +42,17 @@ _REFUSALS: Mapping[str, type[ComposerError]] = {
 class PostgresNodeRepo:
     """Implements composer.identity.NodeRepo."""
 
-    def __init__(self, pool: Sessions[ReadSession]) -> None:
+    def __init__(self, pool: Sessions[ReadSession], ledger: PostgresLedger | None = None) -> None:
+        """``ledger`` is the one that the snapshots are made from."""
         self._pool = pool
+        self._ledger = ledger
+
+    def get_for_snapshot(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
+        """See composer.identity.NodeRepo."""
+        moment = None if self._ledger is None else self._ledger.addressed(node_id, deadline)
+        if moment is None:
+            return self.get_by_id(node_id, deadline)
+        return AddressedNode(node_id, moment.domain_id, moment.authz_token, moment)
 
     def get_by_id(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
         """See composer.identity.NodeRepo."""

@@ -40,6 +40,7 @@ from handlers.ways import (
     AS_EDITOR,
     AS_MANAGER,
     AS_MANAGER_OF_DOMAIN,
+    AS_PULLING_AGENT,
     AS_THE_NODE,
     AS_VIEWER,
 )
@@ -53,7 +54,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
     {
         "GetNodeState": Operation(
             handler=get_node_state,
-            way=AS_AGENT,
+            way=AS_PULLING_AGENT,
             audit_name="node_state.pull",
             not_provisioned=refusals.NOT_PROVISIONED,
             statuses=(200, 304),

@@ -84,6 +84,15 @@ def _as_agent(request: Request, node_id: UUID) -> AddressedNode:
     return _node(request, node_id)
 
 
+def _as_pulling_agent(request: Request, node_id: UUID) -> AddressedNode:
+    resource = node_object(node_id)
+    _require(request, resource)
+    node = request.ports.nodes.get_for_snapshot(node_id, request.deadline)
+    if not request.has_relation_at(resource, node.authz_token):
+        raise request.insufficient(resource)
+    return node
+
+
 def _as_agent_of_a_write(request: Request, node_id: UUID) -> UUID:
     _require(request, node_object(node_id))
     return node_id
@@ -145,6 +154,8 @@ def _managing_domain(request: Request, domain_id: UUID) -> AddressedDomain:
 
 # The Node's agent: the Node, or a service or a user with the same relation.
 AS_AGENT = Way(NODE_AGENT, NODE_ADDRESS, _as_agent)
+# The same for the pull, whose snapshot may be read by the statement of gate 3.
+AS_PULLING_AGENT = Way(NODE_AGENT, NODE_ADDRESS, _as_pulling_agent)
 # The same without gate 3, for a handler whose statement looks the Node up.
 AS_AGENT_WITHOUT_LOOKUP = Way(NODE_AGENT, NODE_ADDRESS, _as_agent_of_a_write)
 # Only the Node itself: another Principal would keep the Node's credential after it lost its role.

@@ -24,6 +24,7 @@ from db.outbox import PostgresOutbox
 from db.pool import Pool, read_pool, write_pool
 from db.reachability import PostgresReachabilityRepo
 from handlers.operation import LedgerPorts
+from handlers.wire import SnapshotWire
 from server.authn.key_sources import key_source
 from server.authn.keys import KeySource
 from server.authn.signing import JoinedKeys, JwtMint, OwnKeys
@@ -113,13 +114,19 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
         on_refused=TokenRecorder(metrics).refused,
     )
     time_offset = clock_offset(settings.test_clock)
+    snapshot_wire = SnapshotWire()
+    snapshot_ledger = PostgresLedger(
+        reads,
+        held_rows=settings.held_peers,
+        prepare=lambda table: snapshot_wire.domain(snapshots.filtered(table)),
+    )
+    snapshots = SnapshotComposer(snapshot_ledger, PeerDropRecorder(metrics))
     ledger = LedgerPorts(
         relations=relations,
-        nodes=PostgresNodeRepo(reads),
+        nodes=PostgresNodeRepo(reads, snapshot_ledger),
         domains=PostgresDomainRepo(reads),
-        snapshots=SnapshotComposer(
-            PostgresLedger(reads, held_rows=settings.held_peers), PeerDropRecorder(metrics)
-        ),
+        snapshots=snapshots,
+        wire=snapshot_wire,
         heartbeats=PostgresHeartbeats(heartbeats, time_offset),
         reachability=PostgresReachabilityRepo(reads),
         entries=PostgresEntries(writes, settings.report_quota, settings.entry_quota),

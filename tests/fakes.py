@@ -108,6 +108,9 @@ class FakeNodeRepo:
             raise NodeNotFound(f"node_id={node_id}")
         return self.nodes[node_id]
 
+    def get_for_snapshot(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
+        return self.get_by_id(node_id, deadline)
+
 
 @dataclass
 class FakeDomainRepo:
@@ -230,7 +233,7 @@ class FakeSnapshotProvider:
     calls: list[tuple[UUID, UUID]] = field(default_factory=list)
 
     def snapshot_for_node(
-        self, node_id: UUID, domain_id: UUID, deadline: Deadline
+        self, node_id: UUID, domain_id: UUID, deadline: Deadline, moment: object = None
     ) -> NodeStateSnapshot:
         self.calls.append((node_id, domain_id))
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)

@@ -100,8 +100,8 @@ def statement(session: Session, subject: Subject, held: str | None) -> tuple[flo
     """Its time on a connection that knows it, and the bytes of its one row."""
     arguments = {
         "node_id": str(subject.node),
-        "domain_id": str(subject.domain),
         "held_revision": held,
+        "with_peers": held is None,
     }
     (row,) = session.execute(SNAPSHOT_FOR_NODE, arguments)
     took = milliseconds(lambda: session.execute(SNAPSHOT_FOR_NODE, arguments), 300 if held else 40)
@@ -111,8 +111,8 @@ def statement(session: Session, subject: Subject, held: str | None) -> tuple[flo
 def indexes(session: Session, subject: Subject) -> list[str]:
     """The indexes of the plan that is used."""
     sql = "EXPLAIN (COSTS OFF) " + SNAPSHOT_FOR_NODE.execute
-    arguments = {"node_id": str(subject.node), "domain_id": str(subject.domain)}
-    plan = "\n".join(row[0] for row in session.run(sql, {**arguments, "held_revision": None}))
+    arguments = {"node_id": str(subject.node), "held_revision": None, "with_peers": True}
+    plan = "\n".join(row[0] for row in session.run(sql, arguments))
     return sorted(set(re.findall(r"Index(?: Only)? Scan (?:using|on) (\w+)", plan)))
 
 

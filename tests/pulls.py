@@ -58,13 +58,14 @@ class Puller:
     def __init__(self, pool: Pool[ReadSession], reporter: DropReporter | None = None) -> None:
         """``reporter`` stands in for ``drops``."""
         self.drops = FakeDropReporter()
+        ledger = PostgresLedger(pool)
         unused = dict.fromkeys(field.name for field in fields(LedgerPorts))
         self._ports = LedgerPorts(
             **unused
             | {
                 "relations": EveryoneIsAgent(),
-                "nodes": PostgresNodeRepo(pool),
-                "snapshots": SnapshotComposer(PostgresLedger(pool), reporter or self.drops),
+                "nodes": PostgresNodeRepo(pool, ledger),
+                "snapshots": SnapshotComposer(ledger, reporter or self.drops),
                 "audit": NoAudit(),
                 "wire": SnapshotWire(),
             }

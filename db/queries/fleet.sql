@@ -18,6 +18,8 @@ WITH members AS MATERIALIZED (
 ),
 fallbacks AS MATERIALIZED (
     -- include: relay_fallbacks
+    WHERE h.domain_id = %(domain_id)s
+    -- include: lowest_resource_first
 ),
 -- Most Nodes have the same rule sets, and their text would be most of the answer. So each rule set
 -- is sent once and numbered. Rule sets that differ in the payload alone share the number of one of

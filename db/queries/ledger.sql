@@ -1,7 +1,7 @@
 -- The snapshot of one Node, and the expressions that other statements about snapshots share.
 
 -- name: snapshot_for_node
--- prepare: node_id uuid, domain_id uuid, held_revision uuid
+-- prepare: node_id uuid, held_revision uuid, with_peers boolean
 -- db/ledger.py, PostgresLedger.view: all five row sets of one Node, from one MVCC moment.
 -- It calls no VOLATILE function and takes no row lock: either would mix several moments. It has no
 -- ORDER BY: the composer sorts. held_revision is the peers_revision that the caller already has, or
@@ -20,9 +20,11 @@
 SELECT
     d.peers_revision::text,
     CASE
-        WHEN d.peers_revision IS DISTINCT FROM %(held_revision)s THEN (
+        WHEN %(with_peers)s AND d.peers_revision IS DISTINCT FROM %(held_revision)s THEN (
             WITH fallbacks AS MATERIALIZED (
                 -- include: relay_fallbacks
+                WHERE h.domain_id = d.id
+                -- include: lowest_resource_first
             )
             SELECT
                 string_agg(
@@ -32,7 +34,7 @@ SELECT
                 )
             FROM plexsphere.nodes AS p
             LEFT JOIN fallbacks AS f ON f.peer_node_id = p.id
-            WHERE p.domain_id = %(domain_id)s
+            WHERE p.domain_id = d.id
         )
     END AS peers,
     -- include: reachability_as_json
@@ -59,11 +61,12 @@ SELECT
             -- include: bridge_as_json
         FROM plexsphere.bridge_resources AS b
         WHERE b.node_id = %(node_id)s
-    ) AS bridge
+    ) AS bridge,
+    d.id::text AS domain_id,
+    n.authz_token
 FROM plexsphere.nodes AS n
 JOIN plexsphere.domains AS d ON d.id = n.domain_id
-WHERE n.id = %(node_id)s
-    AND n.domain_id = %(domain_id)s;
+WHERE n.id = %(node_id)s;
 
 -- fragment: relay_fallbacks
 -- The relay that serves each peer of a Domain when it cannot be reached directly: enabled, on a Node
@@ -76,7 +79,9 @@ FROM plexsphere.nodes AS h
 JOIN plexsphere.bridge_resources AS b ON b.node_id = h.id
 JOIN plexsphere.bridge_relays AS r ON r.bridge_resource_id = b.id AND r.enabled
 JOIN plexsphere.bridge_relay_assignments AS a ON a.bridge_resource_id = b.id
-WHERE h.domain_id = %(domain_id)s
+
+-- fragment: lowest_resource_first
+-- Of several relays that serve one peer.
 ORDER BY a.peer_node_id, a.bridge_resource_id
 
 -- fragment: peer_line

@@ -107,6 +107,8 @@ class Nodes:
             raise NodeNotFound(f"node_id={node_id}")
         return AddressedNode(node_id, self.node_registry.nodes[node_id][0], None)
 
+    get_for_snapshot = get_by_id
+
 
 @dataclass
 class Domains:

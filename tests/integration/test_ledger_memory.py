@@ -12,6 +12,7 @@ import pytest
 from composer.errors import NodeNotFound
 from composer.peers import PeerRow
 from db.ledger import PostgresLedger
+from db.nodes import PostgresNodeRepo
 from tests.integration.ledger_places import Home
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
@@ -102,3 +103,47 @@ def test_a_revision_never_names_two_sets_of_rows(home: Home) -> None:
     # One statement wrote all keys, so no table mixes two of its runs.
     mixed = [rows for (rows,) in merged.values() if len({row.public_key for row in rows}) > 1]
     assert len(mixed) <= 1  # the keys the Nodes came with
+
+
+def test_a_node_is_looked_up_by_the_statement_of_its_snapshot(home: Home) -> None:
+    """Once its Domain's peers are held, and what it read is what the snapshot is made of."""
+    repo = PostgresNodeRepo(home.pool, home.ledger)
+    assert repo.get_for_snapshot(home.nodes[0], in_time()).moment is None
+    shown = home.view()
+    node = repo.get_for_snapshot(home.nodes[0], in_time())
+    assert node == repo.get_by_id(home.nodes[0], in_time())
+    home.hand.run("DELETE FROM plexsphere.nodes WHERE id = %s", home.nodes[2])
+    assert home.ledger.view_of(node.moment).peers() is shown.peers()
+    later = repo.get_for_snapshot(home.nodes[0], in_time())
+    assert len(home.ledger.view_of(later.moment).peers().rows) == 2
+
+
+def test_a_node_that_moved_is_looked_up_where_it_is(home: Home) -> None:
+    repo = PostgresNodeRepo(home.pool, home.ledger)
+    home.view()
+    new_home = home.hand.domain()
+    home.set(0, domain_id=new_home)
+    node = repo.get_for_snapshot(home.nodes[0], in_time())
+    assert (node.domain_id, node.moment) == (new_home, None)
+
+
+def test_a_node_that_is_gone_is_not_found_by_the_statement_of_its_snapshot(home: Home) -> None:
+    repo = PostgresNodeRepo(home.pool, home.ledger)
+    home.view()
+    home.hand.run("DELETE FROM plexsphere.nodes WHERE id = %s", home.nodes[0])
+    with pytest.raises(NodeNotFound):
+        repo.get_for_snapshot(home.nodes[0], in_time())
+
+
+def test_a_changed_domain_is_prepared_once_for_all_who_wait(home: Home) -> None:
+    prepared: list[UUID] = []
+    ledger = PostgresLedger(home.pool, prepare=lambda table: prepared.append(table.revision))
+    for number in range(5):
+        home.set(1, public_key=number.to_bytes(32, "big"))
+        with ThreadPoolExecutor(8) as threads:
+            views = [
+                threads.submit(ledger.view, home.nodes[0], home.domain, in_time()) for _ in range(8)
+            ]
+            tables = {view.result().peers() for view in views}
+        assert len(tables) == 1
+    assert len(prepared) == len(set(prepared)) == 5
