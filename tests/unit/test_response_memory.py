@@ -25,9 +25,7 @@ HEADERS = {
     "x-correlation-id": "x",
 }
 PEERS = CONTRACT.operations["GetNodeState"].responses[200].media["application/json"].blocks
-REGISTRATION_PEERS = b"""\
-          description: Every other Node of the Domain, in the bytes of the Node's own pull.
-          type: array"""
+REGISTRATION_PEERS = b"as in the Node's own pull.\n          type: array"
 BLOCKS = ["peers", "reachability", "policy", "bridge", "state", "reports"]
 
 
