@@ -171,7 +171,12 @@ class Loop:
     # letting in
 
     def _accept(self, listener: Any) -> None:
+        if self._is_crowded and not self._has_made_room():
+            self._pause_accepting()
+            return
         for _ in range(ACCEPT_BATCH):
+            if self._is_crowded:  # room is made for who is known to wait
+                return
             try:
                 sock, client = listener.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
@@ -179,27 +184,27 @@ class Loop:
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
-                self._pause_accepting(error)
+                _log.error("accept_paused", cause=os.strerror(error.errno or 0))
+                self._has_made_room()
+                self._pause_accepting()
                 return
             self._let_in(sock, client, listener.getsockname())
-            if len(self.connections) >= self._bounds.connections:
-                self._make_room()
-                return
 
-    def _pause_accepting(self, error: OSError) -> None:
-        _log.error("accept_paused", cause=os.strerror(error.errno or 0), seconds=0.5)
+    @property
+    def _is_crowded(self) -> bool:
+        return len(self.connections) >= self._bounds.connections
+
+    def _pause_accepting(self) -> None:
+        """Clients wait in the listener's queue meanwhile."""
         self.accept_connections(False)
         self._accept_from = time.monotonic() + ACCEPT_PAUSE_SECONDS
-        self._make_room()
 
-    def _make_room(self) -> None:
-        """Close the connection that has been idle for longest; without one, nobody is let in."""
+    def _has_made_room(self) -> bool:
+        """Close the connection that has been idle for longest, where there is one."""
         idle = [one for one in self.connections if one.state is State.READING and not one.began]
         if idle:
             self._close(min(idle, key=lambda one: one.deadline))
-        else:
-            self.accept_connections(False)
-            self._accept_from = time.monotonic() + ACCEPT_PAUSE_SECONDS
+        return bool(idle)
 
     def may_enter(self, connection: Connection) -> bool:
         """Whether the source of a request behind a proxy has not too many under way."""

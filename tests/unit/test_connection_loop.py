@@ -77,6 +77,30 @@ def test_no_descriptor_left_is_a_pause_and_no_end(exhausted: Listener) -> None:
     loop.close()
 
 
+def test_at_the_most_connections_an_idle_one_makes_room_and_a_busy_one_does_not() -> None:
+    listener = Listener(0)
+    listener.error = None
+    loop = loop_of(Bounds(connections=2), listener)
+    loop.accept_connections(True)
+    clients = []
+    for expected in (1, 2, 2):
+        clients.append(socket.create_connection(listener.getsockname(), timeout=10))
+        while listener.accepted < len(clients):
+            loop.turn()
+        assert len(loop.connections) == expected
+    assert clients[0].recv(1) == b""
+    for client in clients[1:]:
+        client.sendall(b"GET / HT")
+        loop.turn()
+    clients.append(socket.create_connection(listener.getsockname(), timeout=10))
+    loop.turn()
+    assert (listener.accepted, len(loop.connections)) == (3, 2)
+    for client in clients:
+        client.close()
+    loop.close()
+    listener.close()
+
+
 def test_an_accept_that_fails_otherwise_is_a_fault() -> None:
     listener = Listener(errno.EBADF)
     loop = loop_of(Bounds(), listener)
