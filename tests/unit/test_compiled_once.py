@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import jsonschema_rs
 import pytest
+from connexion.spec import OpenAPISpecification
 
+from server.authoring import contract_check
+from server.contract import document
 from server.contract.document import Contract
 from server.contract.schemas import Validator
+from server.start import start
 from tests.factories import node_id
 from tests.ports.in_process import FakeService
 
@@ -54,3 +59,29 @@ def test_the_second_pull_of_the_same_state_validates_none_of_its_blocks(
     assert service.pull(1).data == first.data
     assert [value for value in seen if isinstance(value, list | dict)] == []
     assert seen  # its headers
+
+
+def test_a_start_reads_validates_and_compiles_the_contract_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [name for name in os.environ if name.startswith("PLEXSPHERE_")]:
+        monkeypatch.delenv(name)
+    calls: list[str] = []
+
+    def counted(function: Any, name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            calls.append(name)
+            return function(*arguments)
+
+        return call
+
+    for module in (contract_check, document):
+        monkeypatch.setattr(module, "read_yaml", counted(document.read_yaml, "read"))
+    shape = contract_check.shape_faults
+    monkeypatch.setattr(contract_check, "shape_faults", counted(shape, "validate"))
+    monkeypatch.setattr(OpenAPISpecification, "_validate_spec", counted(None, "Connexion"))
+    monkeypatch.setattr(Contract, "__init__", counted(Contract.__init__, "compile"))
+    monkeypatch.setattr(Contract, "packaged", counted(None, "read again"))
+    service = start()
+    service.close()
+    assert calls == ["read", "validate", "compile"]
