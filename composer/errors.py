@@ -75,6 +75,14 @@ class PublicKeyInUse(ComposerError):
     """Another Node of the Domain has that public key."""
 
 
+class PublicKeyRegistered(ComposerError):
+    """The Domain has a Node with that public key, which another request registered."""
+
+
+class CredentialEnded(ComposerError):
+    """A credential of the Node that is not valid any more: revoked, or issued too early."""
+
+
 class PoolExhausted(ComposerError):
     """No address of the Domain is free."""
 

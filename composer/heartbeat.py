@@ -9,6 +9,7 @@ from uuid import UUID
 
 from composer.deadline import Deadline
 from composer.errors import ClockSkew
+from composer.identity import Principal
 
 # The largest difference of a client's clock from the ledger's.
 MAX_CLOCK_SKEW = timedelta(seconds=60)
@@ -43,7 +44,12 @@ class HeartbeatSink(Protocol):
     """Writes heartbeats."""
 
     def heartbeat(
-        self, node_id: UUID, client_now: datetime, last_token: str | None, deadline: Deadline
+        self,
+        principal: Principal,
+        node_id: UUID,
+        client_now: datetime,
+        last_token: str | None,
+        deadline: Deadline,
     ) -> HeartbeatResult:
         """Record a heartbeat of the Node by the ledger's clock, in one statement.
 
@@ -51,7 +57,8 @@ class HeartbeatSink(Protocol):
         the result has the Node's token: the caller must authorize at that token and call again. The
         reachability state and the Domain's ``peers_revision`` do not change. The statement waits
         only for another writer of the same row, up to the lock timeout. Raises NodeNotFound,
-        ClockSkew where ``client_now`` is more than ``MAX_CLOCK_SKEW`` from the ledger's clock,
-        DatastoreUnavailable.
+        then CredentialEnded where ``principal`` is the Node and its credential is not valid any
+        more (``AddressedNode.check_credential``), then ClockSkew where ``client_now`` is more than
+        ``MAX_CLOCK_SKEW`` from the ledger's clock, DatastoreUnavailable.
         """
         ...

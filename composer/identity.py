@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from hmac import compare_digest
 from typing import Protocol
 from uuid import UUID
 
 from composer.deadline import Deadline
+from composer.errors import CredentialEnded
 
 NIL = UUID(int=0)
 
@@ -33,11 +37,21 @@ class PrincipalKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """What proved a Principal: a JWT issued at ``issued_at`` (None without ``iat``), or a node
+    secret key with this SHA-256 digest."""
+
+    issued_at: datetime | None = None
+    secret_key_digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller: the ``sub`` of a verified token."""
+    """An authenticated caller: the subject of a verified token, or the Node of a secret key."""
 
     kind: PrincipalKind
     id: str
+    credential: Credential = field(default=Credential(), compare=False, repr=False)
 
     @property
     def subject(self) -> str:
@@ -49,15 +63,42 @@ class Principal:
 class AddressedNode:
     """The Node of the request's path, as gate 3 finds it.
 
-    ``authz_token`` is the ZedToken of the Node's last relationship write, or None where the ledger
-    has no such token (docs/design.md, Relationships). ``moment`` is what the same statement read
-    for the Node's snapshot, where it did; only the ledger that read it can use it.
+    - ``authz_token`` is the ZedToken of the Node's last relationship write, or None where the
+      ledger has no such token (docs/design.md, Relationships).
+    - ``secret_key_digests`` are the SHA-256 digests of its valid secret keys, at most two.
+    - ``tokens_not_before``: the Node's tokens that were issued earlier are no longer valid.
+    - ``moment`` is what the same statement read for the Node's snapshot, where it did; only the
+      ledger that read it can use it.
     """
 
     id: UUID
     domain_id: UUID
     authz_token: str | None
+    secret_key_digests: tuple[bytes, ...] = ()
+    tokens_not_before: datetime | None = None
     moment: object = field(default=None, compare=False, repr=False)
+
+    def check_credential(self, principal: Principal) -> None:
+        """Raise CredentialEnded where the Node's own credential is not valid any more.
+
+        A caller that is not the Node was authenticated by a credential that this row knows
+        nothing of.
+        """
+        if principal.subject != node_object(self.id):
+            return
+        credential = principal.credential
+        if credential.secret_key_digest is not None:
+            if not is_among(credential.secret_key_digest, self.secret_key_digests):
+                raise CredentialEnded(f"node_id={self.id}: the secret key is not valid any more")
+        elif self.tokens_not_before is not None and (
+            credential.issued_at is None or credential.issued_at < self.tokens_not_before
+        ):
+            raise CredentialEnded(f"node_id={self.id}: the token was issued too early")
+
+
+def is_among(digest: bytes, valid: Iterable[bytes]) -> bool:
+    """Whether ``digest`` is one of ``valid``, in a time that does not depend on the bytes."""
+    return sum(compare_digest(digest, other) for other in valid) > 0
 
 
 @dataclass(frozen=True, slots=True)

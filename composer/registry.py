@@ -79,10 +79,28 @@ class NewNode:
     public_key: bytes
     name: str = ""
 
+    def request_hash(self, subject: str) -> bytes:
+        """SHA-256; the same for requests of one subject that ask for the same.
+
+        The answer has credentials of the Node, so nobody else's request is the same.
+        """
+        return _digest(subject, self.public_key.hex(), self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A request for a Node: by whom, under which Idempotency-Key, and the digest of the secret key
+    that its answer shows."""
+
+    wanted: NewNode
+    subject: str
+    idempotency_key: str | None
+    secret_key_digest: bytes
+
     @property
     def request_hash(self) -> bytes:
-        """SHA-256; the same for requests that ask for the same."""
-        return _digest(self.public_key.hex(), self.name)
+        """SHA-256; the same for requests of one subject that ask for the same."""
+        return self.wanted.request_hash(self.subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +115,14 @@ class CreatedDomain:
 class RegisteredNode:
     """The result of a registration; ``is_new`` is False where an earlier request made the Node.
 
-    Both addresses are canonical text.
+    Both addresses are canonical text. ``tokens_not_before`` is the Node's.
     """
 
     node_id: UUID
     mesh_ip: str
     domain_mesh_cidr: str
     is_new: bool
+    tokens_not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +221,17 @@ class NodeRegistry(Protocol):
     """Registers and deregisters Nodes. Each call is one transaction."""
 
     def register(
-        self, domain_id: UUID, node: NewNode, key: str | None, deadline: Deadline
+        self, domain_id: UUID, registration: Registration, deadline: Deadline
     ) -> RegisteredNode:
-        """Register a Node with the lowest free address of its Domain.
+        """Register a Node with the lowest free address of its Domain, or find the Node that the
+        same request made there before: the same subject, Idempotency-Key and body.
 
-        Where the same ``key`` (Idempotency-Key) or public key came before, this finds that Node.
+        Either way the Node then has the registration's secret key and no other. A repeated request
+        also ends the tokens issued before it: they may be in the hands of the lost answer.
         An address is free if no Node has it or had it within the hold-off. No two Nodes get the
         same address, also with concurrent callers. Raises DomainNotFound, IdempotencyKeyConflict
-        where the key came with a different request, PoolExhausted, DatastoreUnavailable.
+        where the key came with a different request, PublicKeyRegistered, PoolExhausted,
+        DatastoreUnavailable.
         """
         ...
 

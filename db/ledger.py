@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -79,6 +80,8 @@ class LedgerMoment:
     node_id: UUID
     domain_id: UUID
     authz_token: str | None
+    secret_key_digests: tuple[bytes, ...]
+    tokens_not_before: datetime | None
     table: PeerTable | None
     own: Row
 
@@ -185,12 +188,20 @@ class PostgresLedger:
         found = self._pool.fetch(SNAPSHOT_FOR_NODE, arguments, deadline)
         if not found:
             raise NodeNotFound(f"node_id={node_id}")
-        revision, peers, *own, domain, token = found[0]
+        revision, peers, *own, domain, token, digests, tokens_not_before = found[0]
         try:
             table = self._table(UUID(domain), UUID(revision), peers, held)
         except rows.UNDECODABLE:
             table = None
-        return LedgerMoment(node_id, UUID(domain), token, table, tuple(own))
+        return LedgerMoment(
+            node_id=node_id,
+            domain_id=UUID(domain),
+            authz_token=token,
+            secret_key_digests=tuple(map(bytes, digests)),
+            tokens_not_before=tokens_not_before,
+            table=table,
+            own=tuple(own),
+        )
 
     def _table(
         self, domain_id: UUID, revision: UUID, peers: str | None, held: HeldPeers | None

@@ -15,9 +15,10 @@ from composer.errors import (
     NodeNotFound,
     PoolExhausted,
     PublicKeyInUse,
+    PublicKeyRegistered,
 )
 from composer.identity import NIL, AddressedNode
-from composer.registry import NewNode, NodeSummary, RegisteredNode
+from composer.registry import NodeSummary, RegisteredNode, Registration
 from db.clock import TimeOffset, no_offset
 from db.connections import ReadSession, Sessions, WriteSession
 from db.ledger import PostgresLedger
@@ -29,13 +30,14 @@ REGISTER_NODE = Prepared("register_node")
 DEREGISTER_NODE = Prepared("deregister_node")
 ROTATE_NODE_KEY = Prepared("rotate_node_key")
 
-# The outcomes of the functions of migration 0009 that are refusals.
+# The outcomes of the functions of migrations 0009 and 0011 that are refusals.
 _REFUSALS: Mapping[str, type[ComposerError]] = {
     "domain_not_found": DomainNotFound,
     "node_not_found": NodeNotFound,
     "idempotency_key_conflict": IdempotencyKeyConflict,
     "pool_exhausted": PoolExhausted,
     "public_key_in_use": PublicKeyInUse,
+    "public_key_registered": PublicKeyRegistered,
 }
 
 
@@ -52,15 +54,28 @@ class PostgresNodeRepo:
         moment = None if self._ledger is None else self._ledger.addressed(node_id, deadline)
         if moment is None:
             return self.get_by_id(node_id, deadline)
-        return AddressedNode(node_id, moment.domain_id, moment.authz_token, moment)
+        return AddressedNode(
+            id=node_id,
+            domain_id=moment.domain_id,
+            authz_token=moment.authz_token,
+            secret_key_digests=moment.secret_key_digests,
+            tokens_not_before=moment.tokens_not_before,
+            moment=moment,
+        )
 
     def get_by_id(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
         """See composer.identity.NodeRepo."""
         found = self._pool.fetch(NODE_BY_ID, {"node_id": str(node_id)}, deadline)
         if not found:
             raise NodeNotFound(f"node_id={node_id}")
-        domain_id, authz_token = found[0]
-        return AddressedNode(node_id, UUID(domain_id), authz_token)
+        domain_id, authz_token, digests, tokens_not_before = found[0]
+        return AddressedNode(
+            id=node_id,
+            domain_id=UUID(domain_id),
+            authz_token=authz_token,
+            secret_key_digests=tuple(map(bytes, digests)),
+            tokens_not_before=tokens_not_before,
+        )
 
 
 class PostgresDomainNodes:
@@ -94,24 +109,31 @@ class PostgresNodeRegistry:
         self._time_offset = time_offset
 
     def register(
-        self, domain_id: UUID, node: NewNode, key: str | None, deadline: Deadline
+        self, domain_id: UUID, registration: Registration, deadline: Deadline
     ) -> RegisteredNode:
         """See composer.registry.NodeRegistry."""
         arguments = {
             "domain_id": str(domain_id),
-            "public_key": node.public_key,
-            "name": node.name,
-            "request_key": key,
-            "request_meaning": node.request_hash,
+            "public_key": registration.wanted.public_key,
+            "name": registration.wanted.name,
+            "request_key": registration.idempotency_key,
+            "request_meaning": registration.request_hash,
+            "secret_key_digest": registration.secret_key_digest,
             "hold_off": self._hold_off,
             "time_offset": self._time_offset(),
         }
         found = self._pool.fetch(REGISTER_NODE, arguments, deadline)
-        outcome, node_id, mesh_ip, mesh_cidr = found[0]
+        outcome, node_id, mesh_ip, mesh_cidr, tokens_not_before = found[0]
         _raise_refusal(outcome, f"domain_id={domain_id}")
         if mesh_ip is None:
             raise CorruptLedger(f"node_id={node_id} has a key and no address")
-        return RegisteredNode(UUID(node_id), mesh_ip, mesh_cidr, is_new=outcome == "registered")
+        return RegisteredNode(
+            node_id=UUID(node_id),
+            mesh_ip=mesh_ip,
+            domain_mesh_cidr=mesh_cidr,
+            is_new=outcome == "registered",
+            tokens_not_before=tokens_not_before,
+        )
 
     def deregister(self, node_id: UUID, deadline: Deadline) -> None:
         """See composer.registry.NodeRegistry."""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from composer.entries import DATA, METADATA, REPORT, VALUE_MAX_BYTES
 from handlers import refusals, service
 from handlers.answers import NOT_STORED, PRIVATE
+from handlers.credentials import revoke_node_credentials, rotate_node_secret_key
 from handlers.domain_audit import audit_page, list_domain_audit
 from handlers.domains import (
     create_domain,
@@ -93,6 +94,22 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             not_provisioned=refusals.TOKEN_SIGNING_NOT_PROVISIONED,
             needs_signing_key=True,
             headers=NOT_STORED,
+        ),
+        "RotateNodeSecretKey": Operation(
+            handler=rotate_node_secret_key,
+            way=AS_THE_NODE,
+            audit_name="node.rotate_secret_key",
+            audited_grants=AuditedGrants.WRITES,
+            not_provisioned=refusals.CREDENTIALS_NOT_PROVISIONED,
+            headers=NOT_STORED,
+        ),
+        "RevokeNodeCredentials": Operation(
+            handler=revoke_node_credentials,
+            way=AS_EDITOR,
+            audit_name="node.revoke_credentials",
+            audited_grants=AuditedGrants.WRITES,
+            not_provisioned=refusals.CREDENTIALS_NOT_PROVISIONED,
+            statuses=(204,),
         ),
         "DeleteNode": Operation(
             handler=delete_node,
@@ -234,7 +251,11 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             needs_signing_key=True,
             statuses=(200, 201),
             headers=NOT_STORED,
-            refusals=(refusals.IDEMPOTENCY_KEY_CONFLICT, refusals.POOL_EXHAUSTED),
+            refusals=(
+                refusals.IDEMPOTENCY_KEY_CONFLICT,
+                refusals.PUBLIC_KEY_REGISTERED,
+                refusals.POOL_EXHAUSTED,
+            ),
             body_refusals=BodyRefusals(
                 refusals.INVALID_BODY,
                 members={"public_key": refusals.PUBLIC_KEY_INVALID},

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from composer.heartbeat import client_moment
+from composer.heartbeat import HeartbeatResult, client_moment
 from composer.identity import node_object
 from handlers.answers import Answer
 from handlers.operation import Request
@@ -31,17 +31,28 @@ def post_node_heartbeat(request: Request, node_id: UUID, parsed: datetime) -> An
     """
     resource = node_object(node_id)
     relation = request.operation.way.relation
-    heartbeats = request.ports.heartbeats
     token = request.ports.relations.last_token(request.principal, relation, resource)
-    result = heartbeats.heartbeat(node_id, parsed, token, request.deadline)
+    result = _heartbeat(request, node_id, parsed, token)
     while result.accepted_at is None:
         token = result.authz_token
         if not request.has_relation_at(resource, token):
             raise request.insufficient(resource)
-        result = heartbeats.heartbeat(node_id, parsed, token, request.deadline)
+        result = _heartbeat(request, node_id, parsed, token)
     value = {
         "accepted_at": instant(result.accepted_at),
         "reconcile": False,  # until the service can detect a divergence
         "rotate_keys": False,  # until the service can ask for a key rotation
     }
     return Answer(200, value)
+
+
+def _heartbeat(
+    request: Request, node_id: UUID, parsed: datetime, token: str | None
+) -> HeartbeatResult:
+    return request.ports.heartbeats.heartbeat(
+        principal=request.principal,
+        node_id=node_id,
+        client_now=parsed,
+        last_token=token,
+        deadline=request.deadline,
+    )

@@ -11,7 +11,8 @@ from handlers.wire_values import instant
 
 def renew_node_token(request: Request, node: AddressedNode) -> Answer:
     """A new token of the Node. The old token stays valid until it expires."""
-    return Answer(200, token_value(mint_of(request).mint(node.id)))
+    token = mint_of(request).mint(node.id, node.tokens_not_before)
+    return Answer(200, token_value(token))
 
 
 def mint_of(request: Request) -> TokenMint:

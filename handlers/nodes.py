@@ -8,7 +8,7 @@ from uuid import UUID
 
 from composer.errors import NodeNotFound
 from composer.identity import AddressedDomain, AddressedNode, node_object
-from composer.registry import NewNode, wireguard_key
+from composer.registry import NewNode, Registration, wireguard_key
 from handlers.answers import NO_CONTENT, Answer
 from handlers.node_token import mint_of
 from handlers.operation import Request
@@ -31,25 +31,31 @@ def new_key(addressed_id: UUID, body: Mapping[str, Any]) -> bytes:
 
 
 def register_node(request: Request, domain: AddressedDomain, parsed: NewNode) -> Answer:
-    """201 with the Node, its peers and its token; 200 where an earlier request made the Node.
+    """201 with the Node, its peers and its credentials; 200 where the same request made the Node
+    before: the answer of that request may be lost, so its credentials end and new ones are given.
 
     Relationships that cannot be written now stay in the outbox. The same request tries them again.
     The peers are read after the registration, and have the same bytes as in the pull.
     """
     ports, deadline = request.ports, request.deadline
+    secret_key = ports.secret_keys.new()
+    registration = Registration(
+        wanted=parsed,
+        subject=request.principal.subject,
+        idempotency_key=request.call.idempotency_key,
+        secret_key_digest=secret_key.digest,
+    )
     try:
-        node = ports.node_registry.register(
-            domain.id, parsed, request.call.idempotency_key, deadline
-        )
+        node = ports.node_registry.register(domain.id, registration, deadline)
         resource = node_object(node.node_id)
         request.record_write(resource, repeated=not node.is_new)
         ports.outbox.deliver(resource, deadline)
         snapshot = ports.snapshots.snapshot_for_node(node.node_id, domain.id, deadline)
     except NodeNotFound as error:
         raise Refused(DATASTORE_UNAVAILABLE, f"deleted during the registration: {error}") from error
-    token = mint_of(request).mint(node.node_id)
+    token = mint_of(request).mint(node.node_id, node.tokens_not_before)
     peers = ports.wire.domain(snapshot.peers.domain)
-    return Answer(201 if node.is_new else 200, registration_body(node, peers, token))
+    return Answer(201 if node.is_new else 200, registration_body(node, peers, token, secret_key))
 
 
 def delete_node(request: Request, node: AddressedNode) -> Answer:

@@ -28,7 +28,7 @@ from composer.identity import (
     RelationChecker,
     parse_canonical_uuid,
 )
-from composer.node_token import TokenMint
+from composer.node_token import NodeCredentials, SecretKeySource, TokenMint
 from composer.reachability import ReachabilityRepo
 from composer.registry import DomainNodes, DomainReader, DomainRegistry, NodeRegistry, OutboxRelay
 from composer.snapshot_composer import SnapshotProvider
@@ -72,6 +72,8 @@ class LedgerPorts:
     node_registry: NodeRegistry
     outbox: OutboxRelay
     domain_audit: DomainAuditReader
+    credentials: NodeCredentials
+    secret_keys: SecretKeySource
     audit: AuditSink = field(default_factory=NoAudit)
     mint: TokenMint | None = None
     wire: SnapshotWire = field(default_factory=SnapshotWire)
@@ -170,6 +172,7 @@ class Address:
 class Way:
     """Gates 1a to 3 of one kind of caller.
 
+    ``takes_secret_key``: a node secret key proves the caller, as a JWT does.
     ``gates`` gets the request and the addressed id (None where ``address`` is None). It returns
     what the handler gets as ``addressed``. It raises Refused or a composer error.
     """
@@ -177,6 +180,7 @@ class Way:
     relation: str
     address: Address | None
     gates: Callable[[Request, Any], Addressed]
+    takes_secret_key: bool = False
 
     @property
     def refusals(self) -> tuple[RefusalKind, ...]:
@@ -288,8 +292,26 @@ def is_provisioned(operation: AnyOperation, ledger: LedgerPorts | None) -> bool:
     return True
 
 
-def gate_1(principal: Principal | None) -> Principal:
-    """Refuse a caller without a Principal."""
+Authenticate = Callable[[list[str], Deadline], Principal | None]
+
+
+def gate_1(
+    operation: AnyOperation, authenticate: Authenticate, headers: list[str], deadline: Deadline
+) -> Principal:
+    """The Principal of the ``Authorization`` headers, before anything else of a request is read."""
+    try:
+        principal = authenticate(headers, deadline)
+    except ComposerError as error:
+        raise refusal_for(error) from error
+    takes_secret_key = isinstance(operation, Operation) and operation.way.takes_secret_key
+    proven = known(principal)
+    if proven.credential.secret_key_digest is not None and not takes_secret_key:
+        raise Refused(UNAUTHORIZED, "the operation takes no node secret key")
+    return proven
+
+
+def known(principal: Principal | None) -> Principal:
+    """The Principal; 401 where there is none."""
     if principal is None:
         raise Refused(UNAUTHORIZED, "no principal")
     return principal
@@ -317,7 +339,7 @@ def perform(
 
     Only this function and ``answer`` turn a composer error into a refusal.
     """
-    request = Request(operation, ports, call, gate_1(call.principal))
+    request = Request(operation, ports, call, known(call.principal))
     arguments = dict(parameters)
     try:
         addressed_id = operation.way.addressed_id(arguments)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from composer.errors import (
     AuthzUnavailable,
     ClockSkew,
+    CredentialEnded,
     DatastoreUnavailable,
     DomainNotEmpty,
     DomainNotFound,
@@ -23,6 +24,7 @@ from composer.errors import (
     NodeNotFound,
     PoolExhausted,
     PublicKeyInUse,
+    PublicKeyRegistered,
     ReportNotFound,
     ReportQuotaExceeded,
 )
@@ -102,6 +104,9 @@ IDEMPOTENCY_KEY_CONFLICT = RefusalKind(
 PUBLIC_KEY_IN_USE = RefusalKind(
     409, "public_key_in_use", "Another Node of the Domain has this public key."
 )
+PUBLIC_KEY_REGISTERED = RefusalKind(
+    409, "public_key_registered", "A Node of the Domain was registered with this public key."
+)
 REPORT_NOT_FOUND = RefusalKind(404, "report_not_found", "The Node has no such report.")
 ENTRY_NOT_FOUND = RefusalKind(404, "entry_not_found", "The Node has no such entry.")
 NOT_ACCEPTABLE = RefusalKind(
@@ -136,6 +141,9 @@ DOMAINS_NOT_PROVISIONED = RefusalKind(
 )
 TOKEN_SIGNING_NOT_PROVISIONED = RefusalKind(
     501, "token_signing_not_provisioned", "This instance has no key to sign node tokens with."
+)
+CREDENTIALS_NOT_PROVISIONED = RefusalKind(
+    501, "credentials_not_provisioned", "Node credentials are not provisioned on this instance."
 )
 NODES_NOT_PROVISIONED = RefusalKind(
     501, "nodes_not_provisioned", "Writing Nodes is not provisioned on this instance."
@@ -212,6 +220,8 @@ _KINDS: tuple[tuple[type[Exception], RefusalKind], ...] = (
     (MeshCidrOverlap, MESH_CIDR_OVERLAP),
     (IdempotencyKeyConflict, IDEMPOTENCY_KEY_CONFLICT),
     (PublicKeyInUse, PUBLIC_KEY_IN_USE),
+    (PublicKeyRegistered, PUBLIC_KEY_REGISTERED),
+    (CredentialEnded, UNAUTHORIZED),
     (PoolExhausted, POOL_EXHAUSTED),
     (DatastoreUnavailable, DATASTORE_UNAVAILABLE),
     (AuthzUnavailable, AUTHZ_UNAVAILABLE),

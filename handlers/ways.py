@@ -64,8 +64,9 @@ def _require_role(request: Request, resource: str) -> None:
 
 
 def _node(request: Request, node_id: UUID) -> AddressedNode:
-    """Gate 3 of a Node, and gate 2 at its token."""
+    """Gate 3 of a Node, gate 1 by its row, and gate 2 at its token."""
     node = request.ports.nodes.get_by_id(node_id, request.deadline)
+    node.check_credential(request.principal)
     if not request.has_relation_at(node_object(node_id), node.authz_token):
         raise request.insufficient(node_object(node_id))
     return node
@@ -88,6 +89,7 @@ def _as_pulling_agent(request: Request, node_id: UUID) -> AddressedNode:
     resource = node_object(node_id)
     _require(request, resource)
     node = request.ports.nodes.get_for_snapshot(node_id, request.deadline)
+    node.check_credential(request.principal)
     if not request.has_relation_at(resource, node.authz_token):
         raise request.insufficient(resource)
     return node
@@ -153,16 +155,16 @@ def _managing_domain(request: Request, domain_id: UUID) -> AddressedDomain:
 
 
 # The Node's agent: the Node, or a service or a user with the same relation.
-AS_AGENT = Way(NODE_AGENT, NODE_ADDRESS, _as_agent)
+AS_AGENT = Way(NODE_AGENT, NODE_ADDRESS, _as_agent, takes_secret_key=True)
 # The same for the pull, whose snapshot may be read by the statement of gate 3.
-AS_PULLING_AGENT = Way(NODE_AGENT, NODE_ADDRESS, _as_pulling_agent)
+AS_PULLING_AGENT = Way(NODE_AGENT, NODE_ADDRESS, _as_pulling_agent, takes_secret_key=True)
 # The same without gate 3, for a handler whose statement looks the Node up.
-AS_AGENT_WITHOUT_LOOKUP = Way(NODE_AGENT, NODE_ADDRESS, _as_agent_of_a_write)
+AS_AGENT_WITHOUT_LOOKUP = Way(NODE_AGENT, NODE_ADDRESS, _as_agent_of_a_write, takes_secret_key=True)
 # Only the Node itself: another Principal would keep the Node's credential after it lost its role.
-AS_THE_NODE = Way(NODE_AGENT, NODE_ADDRESS, _as_the_node)
+AS_THE_NODE = Way(NODE_AGENT, NODE_ADDRESS, _as_the_node, takes_secret_key=True)
 # The Node, or a role in its Domain. A role may be revoked after the Node's ZedToken, so gate 2 of a
 # caller that is not the Node runs at the Domain's ZedToken too.
-AS_VIEWER = Way(NODE_VIEW, NODE_ADDRESS, _as_viewer)
+AS_VIEWER = Way(NODE_VIEW, NODE_ADDRESS, _as_viewer, takes_secret_key=True)
 # A role in the Node's Domain; gate 2 runs at the Domain's ZedToken too.
 AS_EDITOR = Way(DOMAIN_EDIT, NODE_ADDRESS, _as_editor)
 # Roles in the Addressed Domain.

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from composer.durations import format_duration
-from composer.node_token import NodeToken
+from composer.node_token import NodeToken, SecretKey
 from composer.reachability import ReachabilityPolicy
 from composer.registry import Domain, NodeSummary, RegisteredNode
 from handlers.wire import Block, EncodedPeers, SnapshotBody, json_bytes
-from handlers.wire_values import Json, instant
+from handlers.wire_values import Json, base64_text, instant
 
 
 def domain_value(domain: Domain) -> Json:
@@ -38,14 +38,20 @@ def reachability_policy_value(policy: ReachabilityPolicy) -> Json:
     }
 
 
-def registration_body(node: RegisteredNode, peers: EncodedPeers, token: NodeToken) -> SnapshotBody:
+def registration_body(
+    node: RegisteredNode, peers: EncodedPeers, token: NodeToken, secret_key: SecretKey
+) -> SnapshotBody:
     """A NodeRegistration; ``peers`` are the Domain's, with the same bytes as in the pull."""
     before = {
         "node_id": str(node.node_id),
         "mesh_ip": node.mesh_ip,
         "domain_mesh_cidr": node.domain_mesh_cidr,
     }
-    after = {"token": token.token, "expires_at": instant(token.expires_at)}
+    after = {
+        "token": token.token,
+        "expires_at": instant(token.expires_at),
+        "nsk": base64_text(secret_key.secret),
+    }
     return SnapshotBody((*_blocks(before), peers.without(node.node_id), *_blocks(after)))
 
 

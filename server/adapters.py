@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
 from composer.audit import AuditSink, NoAudit
+from composer.deadline import Deadline
 from composer.identity import Principal
 from composer.snapshot_composer import SnapshotComposer
 from db.audit import PostgresAuditSink
 from db.audit_reader import PostgresDomainAuditReader
 from db.connections import WriteSession
+from db.credentials import PostgresNodeCredentials
 from db.domains import PostgresDomainReader, PostgresDomainRegistry, PostgresDomainRepo
 from db.entries import PostgresEntries
 from db.health import read_lag
@@ -23,10 +26,11 @@ from db.nodes import PostgresDomainNodes, PostgresNodeRegistry, PostgresNodeRepo
 from db.outbox import PostgresOutbox
 from db.pool import Pool, read_pool, write_pool
 from db.reachability import PostgresReachabilityRepo
-from handlers.operation import LedgerPorts
+from handlers.operation import Authenticate, LedgerPorts
 from handlers.wire import SnapshotWire
 from server.authn.key_sources import key_source
 from server.authn.keys import KeySource
+from server.authn.secret_keys import Authenticator, RandomSecretKeys, SecretKeyVerifier
 from server.authn.signing import JoinedKeys, JwtMint, OwnKeys
 from server.authn.tokens import TokenVerifier
 from server.authz.admin import SpiceDbAdmin, SpiceDbReadiness
@@ -35,7 +39,6 @@ from server.authz.checker import SpiceDbChecker
 from server.authz.concurrency import ConcurrencyLimit
 from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.tuples import TupleWriter
-from server.http.app import Authenticate
 from server.http.body_history import BodyHistory
 from server.http.request_audit import RequestAudit
 from server.settings import Settings
@@ -75,7 +78,7 @@ class Adapters:
         return cls(ledger=None, authenticate=_no_principal)
 
 
-def _no_principal(authorization_headers: list[str]) -> Principal | None:
+def _no_principal(authorization_headers: list[str], deadline: Deadline) -> Principal | None:
     return None
 
 
@@ -114,6 +117,10 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
         on_refused=TokenRecorder(metrics).refused,
     )
     time_offset = clock_offset(settings.test_clock)
+    credentials = PostgresNodeCredentials(reads, writes, time_offset)
+    secret_keys = SecretKeyVerifier(
+        credentials, time.monotonic, on_refused=TokenRecorder(metrics).refused
+    )
     snapshot_wire = SnapshotWire()
     snapshot_ledger = PostgresLedger(
         reads,
@@ -138,6 +145,8 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
         ),
         outbox=SpiceDbOutboxRelay(outbox_pool, TupleWriter(channel), record_parked_row),
         domain_audit=PostgresDomainAuditReader(reads),
+        credentials=credentials,
+        secret_keys=RandomSecretKeys(),
         audit=RequestAudit(),
         mint=(
             JwtMint(signing_keys, settings.jwt_issuer, settings.jwt_audience)
@@ -154,7 +163,7 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
 
     return Adapters(
         ledger=ledger,
-        authenticate=verifier.principal,
+        authenticate=Authenticator(verifier, secret_keys, TOKEN_MAX_BYTES).principal,
         audit=sink or NoAudit(),
         history=history,
         probes={

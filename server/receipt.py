@@ -77,6 +77,7 @@ def wiring_receipt(
         "NodeRegistry": ledger and ledger.node_registry,
         "OutboxRelay": ledger and ledger.outbox,
         "DomainAuditReader": ledger and ledger.domain_audit,
+        "NodeCredentials": ledger and ledger.credentials,
         "AuditSink": audit,
         "BodyHistory": history,
         "TokenMint": ledger and ledger.mint,

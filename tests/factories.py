@@ -13,8 +13,10 @@ from composer.bridge import BridgeRows, RelayRow
 from composer.deadline import Deadline
 from composer.entries import EntryRow
 from composer.identity import AddressedNode, Principal, PrincipalKind
+from composer.node_token import SecretKey
 from composer.peers import DomainPeers, PeerRow, Peers, domain_peers
 from composer.policy import RuleSetRow
+from composer.registry import NewNode, Registration
 from composer.snapshot import (
     IngressRule,
     NodeStateSnapshot,
@@ -206,3 +208,15 @@ def snapshot(
         "reports": state,
     }
     return NodeStateSnapshot(**(given | blocks))
+
+
+def registration(
+    wanted: NewNode, key: str | None = None, subject: str = "user:editor", secret: bytes = b"s" * 32
+) -> Registration:
+    """A request for a Node."""
+    return Registration(
+        wanted=wanted,
+        subject=subject,
+        idempotency_key=key,
+        secret_key_digest=SecretKey(secret).digest,
+    )

@@ -20,7 +20,7 @@ from composer.errors import (
 )
 from composer.heartbeat import MAX_CLOCK_SKEW, HeartbeatResult
 from composer.identity import AddressedDomain, AddressedNode, Principal
-from composer.node_token import NodeToken
+from composer.node_token import NodeToken, SecretKey
 from composer.peers import PeerRow, PeerTable
 from composer.policy import RuleSetRow
 from composer.reachability import ReachabilityRow
@@ -294,16 +294,24 @@ class FakeHeartbeatSink:
     fails: Exception | None = None
     heard: dict[UUID, datetime] = field(default_factory=dict)
     tokens: dict[UUID, str] = field(default_factory=dict)
+    credentials: dict[UUID, tuple[tuple[bytes, ...], datetime | None]] = field(default_factory=dict)
     calls: list[tuple[UUID, datetime, str | None]] = field(default_factory=list)
 
     def heartbeat(
-        self, node_id: UUID, client_now: datetime, last_token: str | None, deadline: Deadline
+        self,
+        principal: Principal,
+        node_id: UUID,
+        client_now: datetime,
+        last_token: str | None,
+        deadline: Deadline,
     ) -> HeartbeatResult:
         self.calls.append((node_id, client_now, last_token))
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
         if node_id not in self.known:
             raise NodeNotFound(f"node_id={node_id}")
         token = self.tokens.get(node_id)
+        digests, not_before = self.credentials.get(node_id, ((), None))
+        AddressedNode(node_id, node_id, token, digests, not_before).check_credential(principal)
         if token not in (None, last_token):
             return HeartbeatResult(None, token)
         if abs(client_now - self.now) > MAX_CLOCK_SKEW:
@@ -409,13 +417,50 @@ class FakeTokenMint:
     fails: Exception | None = None
     minted: dict[str, tuple[UUID, datetime]] = field(default_factory=dict)
 
-    def mint(self, node_id: UUID) -> NodeToken:
+    def mint(self, node_id: UUID, tokens_not_before: datetime | None) -> NodeToken:
         if self.fails is not None:
             raise self.fails
         text = f"fake.token.{len(self.minted)}"
         until = datetime.fromtimestamp(self.clock(), UTC) + timedelta(hours=24)
         self.minted[text] = (node_id, until)
         return NodeToken(text, until)
+
+
+@dataclass
+class FakeNodeCredentials:
+    """Digests of the secret keys of the Nodes it knows, the newest first."""
+
+    digests: dict[UUID, tuple[bytes, ...]] = field(default_factory=dict)
+    fails: Exception | None = None
+    revoked: list[UUID] = field(default_factory=list)
+
+    def secret_key_digests(self, node_id: UUID, deadline: Deadline) -> tuple[bytes, ...]:
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        return self.digests.get(node_id, ())
+
+    def rotate_secret_key(self, node_id: UUID, digest: bytes, deadline: Deadline) -> None:
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        if node_id not in self.digests:
+            raise NodeNotFound(f"node_id={node_id}")
+        self.digests[node_id] = (digest, *self.digests[node_id][:1])
+
+    def revoke(self, node_id: UUID, deadline: Deadline) -> None:
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        if node_id not in self.digests:
+            raise NodeNotFound(f"node_id={node_id}")
+        self.digests[node_id] = ()
+        self.revoked.append(node_id)
+
+
+@dataclass
+class FakeSecretKeys:
+    """Counts its keys, each of 32 equal bytes."""
+
+    made: int = 0
+
+    def new(self) -> SecretKey:
+        self.made += 1
+        return SecretKey(bytes([self.made % 256]) * 32)
 
 
 @dataclass

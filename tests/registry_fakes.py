@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from uuid import UUID
 
@@ -19,8 +19,16 @@ from composer.errors import (
     NodeNotFound,
     PoolExhausted,
     PublicKeyInUse,
+    PublicKeyRegistered,
 )
-from composer.registry import CreatedDomain, Domain, NewDomain, NewNode, NodeSummary, RegisteredNode
+from composer.registry import (
+    CreatedDomain,
+    Domain,
+    NewDomain,
+    NodeSummary,
+    RegisteredNode,
+    Registration,
+)
 from tests.factories import EPOCH
 from tests.fakes import FakeDomainReader
 
@@ -89,24 +97,31 @@ class FakeNodeRegistry:
     keys: dict[tuple[UUID, str], Meant] = field(default_factory=dict)
     held: set[tuple[UUID, str]] = field(default_factory=set)
     told: Callable[[UUID, bytes, str], None] = lambda node_id, key, address: None
+    digests: dict[UUID, bytes] = field(default_factory=dict)
     made: int = 0
+    repeats: int = 0
 
     def register(
-        self, domain_id: UUID, node: NewNode, key: str | None, deadline: Deadline
+        self, domain_id: UUID, registration: Registration, deadline: Deadline
     ) -> RegisteredNode:
         _in_time(deadline, self.fails)
         if domain_id not in self.ranges:
             raise DomainNotFound(f"domain_id={domain_id}")
-        meant, known = self.keys.get((domain_id, key or ""), (b"", None))
+        key, public_key = registration.idempotency_key, registration.wanted.public_key
+        request_hash, known = self.keys.get((domain_id, key or ""), (b"", None))
         if known in self.nodes:
-            if meant != node.request_hash:
-                raise IdempotencyKeyConflict("meant otherwise")
+            if request_hash != registration.request_hash:
+                raise IdempotencyKeyConflict("another request")
+            self.digests[known] = registration.secret_key_digest
+            self.repeats += 1
             return self._registered(known, is_new=False)
-        found = self._with_key(domain_id, node.public_key)
-        node_id = found or self._add(domain_id, node.public_key)
+        if self._with_key(domain_id, public_key) is not None:
+            raise PublicKeyRegistered("another request")
+        node_id = self._add(domain_id, public_key)
+        self.digests[node_id] = registration.secret_key_digest
         if key is not None:
-            self.keys[domain_id, key] = node.request_hash, node_id
-        return self._registered(node_id, is_new=found is None)
+            self.keys[domain_id, key] = registration.request_hash, node_id
+        return self._registered(node_id, is_new=True)
 
     def deregister(self, node_id: UUID, deadline: Deadline) -> None:
         _in_time(deadline, self.fails)
@@ -148,7 +163,8 @@ class FakeNodeRegistry:
 
     def _registered(self, node_id: UUID, is_new: bool) -> RegisteredNode:
         domain_id, _, address = self.nodes[node_id]
-        return RegisteredNode(node_id, address, self.ranges[domain_id], is_new)
+        not_before = None if is_new else EPOCH + timedelta(seconds=self.repeats)
+        return RegisteredNode(node_id, address, self.ranges[domain_id], is_new, not_before)
 
 
 @dataclass

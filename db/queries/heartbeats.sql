@@ -2,11 +2,13 @@
 
 -- name: node_heartbeat
 -- prepare: node_id uuid, client_now timestamptz, max_skew interval, time_offset interval
--- prepare: last_token text
+-- prepare: last_token text, is_the_node boolean, secret_key_digest bytea, issued_at timestamptz
 -- db/heartbeats.py, PostgresHeartbeats.heartbeat. max_skew is how far the client's clock may be off;
 -- time_offset is zero in production; last_token is the ZedToken of the last permission check.
+-- is_the_node: the caller is the Node, by a secret key with this digest or by a token that was issued
+-- at this moment.
 -- One row: the time, whether the clocks agree, whether the heartbeat was written, whether the Node
--- exists, and the Node's ZedToken.
+-- exists, the Node's ZedToken, and its credentials.
 -- It writes one column, which no index and no trigger covers (migration 0003): the update stays HOT
 -- and changes no peers_revision.
 -- Index: nodes_pkey.
@@ -23,13 +25,21 @@ written AS (
     WHERE n.id = %(node_id)s
         AND m.clocks_agree
         AND (n.authz_token IS NULL OR n.authz_token = %(last_token)s)
+        AND CASE
+            WHEN NOT %(is_the_node)s THEN true
+            WHEN %(secret_key_digest)s IS NOT NULL
+                THEN %(secret_key_digest)s = ANY (n.secret_key_digests)
+            ELSE n.tokens_not_before IS NULL OR coalesce(%(issued_at)s >= n.tokens_not_before, false)
+        END
     RETURNING n.id
 )
 SELECT
     m.at,
     m.clocks_agree,
     EXISTS (SELECT FROM written),
-    n.id IS NOT NULL,
-    n.authz_token
+    n.domain_id::text,
+    n.authz_token,
+    n.secret_key_digests,
+    n.tokens_not_before
 FROM moment AS m
 LEFT JOIN plexsphere.nodes AS n ON n.id = %(node_id)s;

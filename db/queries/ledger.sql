@@ -63,7 +63,9 @@ SELECT
         WHERE b.node_id = %(node_id)s
     ) AS bridge,
     d.id::text AS domain_id,
-    n.authz_token
+    n.authz_token,
+    n.secret_key_digests,
+    n.tokens_not_before
 FROM plexsphere.nodes AS n
 JOIN plexsphere.domains AS d ON d.id = n.domain_id
 WHERE n.id = %(node_id)s;

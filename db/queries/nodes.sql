@@ -6,7 +6,9 @@
 -- Index: nodes_pkey.
 SELECT
     n.domain_id::text,
-    n.authz_token
+    n.authz_token,
+    n.secret_key_digests,
+    n.tokens_not_before
 FROM plexsphere.nodes AS n
 WHERE n.id = %(node_id)s;
 
@@ -27,23 +29,25 @@ LIMIT %(limit)s;
 
 -- name: register_node
 -- prepare: domain_id uuid, public_key bytea, name text, request_key text, request_meaning bytea
--- prepare: hold_off interval, time_offset interval
+-- prepare: secret_key_digest bytea, hold_off interval, time_offset interval
 -- db/nodes.py, PostgresNodeRegistry.register. request_key is the Idempotency-Key and request_meaning
 -- the digest of the request that it came with; a released address is not given out again before
 -- hold_off has passed; time_offset is zero in production.
--- Indexes, used by the function (migration 0009): domains_pkey, idempotency_keys_pkey, nodes_by_key,
+-- Indexes, used by the function (migration 0011): domains_pkey, idempotency_keys_pkey, nodes_by_key,
 -- nodes_by_address, released_addresses_pkey, released_addresses_by_age.
 SELECT
     r.outcome,
     r.node::text,
     host(r.address),
-    r.mesh_range::text
+    r.mesh_range::text,
+    r.tokens_not_before
 FROM plexsphere.register_node(
     %(domain_id)s,
     %(public_key)s,
     %(name)s,
     %(request_key)s,
     %(request_meaning)s,
+    %(secret_key_digest)s,
     %(hold_off)s,
     %(time_offset)s
 ) AS r;

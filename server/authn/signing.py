@@ -255,15 +255,17 @@ class JwtMint:
         self._audience = audience
         self._clock = clock
 
-    def mint(self, node_id: UUID) -> NodeToken:
+    def mint(self, node_id: UUID, tokens_not_before: datetime | None) -> NodeToken:
         """See ``composer.node_token.TokenMint``."""
         key = self._keys.signing_key()
         now = int(self._clock())
+        # The ledger's clock, which says what is too early, may be ahead of this one.
+        earliest = 0 if tokens_not_before is None else int(tokens_not_before.timestamp())
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
             "sub": node_object(node_id),
-            "iat": now,
+            "iat": max(now, earliest),
             "nbf": now,
             "exp": now + TOKEN_TTL_S,
             "jti": uuid4().hex,

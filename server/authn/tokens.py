@@ -12,7 +12,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 from jwt.api_jws import PyJWS
 from jwt.exceptions import PyJWTError
 
-from composer.identity import Principal, PrincipalKind, parse_canonical_uuid
+from composer.identity import Credential, Principal, PrincipalKind, parse_canonical_uuid
 from server.authn.keys import NO_KEYS, KeySet, KeySource
 from server.authn.strict import base64url, json_object
 
@@ -195,7 +196,12 @@ class TokenVerifier:
         except PyJWTError:
             raise TokenRefused(TokenFault.BAD_SIGNATURE) from None
         check_origin(token.claims, self._issuer, self._audience)
-        return VerifiedToken(read_principal(token.claims), read_validity(token.claims), keys)
+        issued_at = _moment(token.claims, "iat")
+        principal = replace(
+            read_principal(token.claims),
+            credential=Credential(issued_at=_utc(issued_at)),
+        )
+        return VerifiedToken(principal, read_validity(token.claims), keys)
 
 
 def bearer_token(headers: Sequence[str], max_bytes: int) -> str:
@@ -280,6 +286,16 @@ def parse_subject(subject: object) -> Principal | None:
     if kind in (PrincipalKind.SERVICE, PrincipalKind.USER) and _ID.fullmatch(name):
         return Principal(PrincipalKind(kind), name)
     return None
+
+
+def _utc(moment: float | None) -> datetime | None:
+    """A moment in Unix seconds as a time; None for moments that no calendar has."""
+    if moment is None:
+        return None
+    try:
+        return datetime.fromtimestamp(moment, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
 
 
 def _moment(claims: dict[str, Any], name: str) -> float | None:

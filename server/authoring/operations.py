@@ -43,6 +43,8 @@ PYTHON_TYPES = {"string": "str", "integer": "int", "boolean": "bool", "number": 
 FIRST_OF_HANDLER, FIRST_OF_PARSE = 2, 1
 # Headers of every answer, whatever the operation (server/http/doorkeeper.py).
 ALWAYS_SENT = frozenset({CORRELATION.lower(), "content-type", "content-length"})
+# The scheme of node secret keys in the file.
+SECRET_KEY_SCHEME = "nodeSecretKey"
 _PROBLEM = ("components", "schemas", "Problem")
 _CORRELATION_ID = "0" * 32
 
@@ -134,6 +136,12 @@ def answer_faults(contract: Contract, operations: Operations) -> Iterator[Contra
         if not declared.secured and isinstance(operation, Operation):
             sentence = f"{name} is gated: without security every answer would be 401"
             yield ContractFault((*place, "security"), sentence)
+        elif isinstance(operation, Operation):
+            is_declared = SECRET_KEY_SCHEME in declared.schemes
+            if is_declared != operation.way.takes_secret_key:
+                verb = "is not declared" if operation.way.takes_secret_key else "proves nobody"
+                sentence = f"{name}: {SECRET_KEY_SCHEME} {verb} here"
+                yield ContractFault((*place, "security"), sentence)
         for status in sorted(set(operation.statuses) - declared.responses.keys()):
             sentence = f"{name} can answer {status}, which is not declared"
             yield ContractFault((*place, "responses"), sentence)

@@ -75,6 +75,7 @@ class OperationContract:
     method: str
     path: str
     secured: bool
+    schemes: frozenset[str]
     strict_query: bool
     parameters: tuple[ParameterContract, ...]
     body: BodyContract | None
@@ -156,11 +157,13 @@ class Contract:
         parameters = filter(None, map(self._parameter, declared))
         # An operation's own parameter replaces that of its path.
         by_name = {(parameter.kind, parameter.name): parameter for parameter in parameters}
+        security = operation.get("security", self.document.get("security", []))
         return OperationContract(
             operation_id=operation["operationId"],
             method=method.upper(),
             path=path,
-            secured=bool(operation.get("security", self.document.get("security", []))),
+            secured=bool(security),
+            schemes=frozenset(name for demand in security for name in demand),
             strict_query=read_flag(operation, "x-strict-query"),
             parameters=tuple(by_name.values()),
             body=self._body(operation.get("requestBody")),

@@ -26,8 +26,7 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, default_exceptions
 
 from composer.audit import AuditSink, NoAudit
-from composer.identity import Principal
-from handlers.operation import gate_1
+from handlers.operation import Authenticate, gate_1
 from handlers.refusals import INTERNAL, RefusalKind, Refused
 from server.contract.document import Contract, OperationContract
 from server.http import request_context
@@ -43,8 +42,6 @@ _log = structlog.stdlib.get_logger("plexsphere.http")
 
 # Statuses of refusals before authentication, or of a path that names nothing.
 _UNAUTHENTICATED = (400, 401, 501)
-
-Authenticate = Callable[[list[str]], Principal | None]
 
 
 def build_app(
@@ -102,9 +99,12 @@ def _api_class(
 ) -> type[ContractApi]:
     def authorize() -> None:
         """Gates 0 and 1."""
-        bound.gate_0(request_context.operation_id() or "")
+        name = request_context.operation_id() or ""
+        bound.gate_0(name)
         headers = flask.request.headers.getlist("Authorization")
-        request_context.set_principal(gate_1(authenticate(headers)))
+        deadline = request_context.deadline()
+        principal = gate_1(bound.operations[name], authenticate, headers, deadline)
+        request_context.set_principal(principal)
 
     class GatedSecurity(FlaskSecurityHandlerFactory):  # type: ignore[misc]
         def get_bearerinfo_func(self, security_definition: object) -> Callable[..., object]:

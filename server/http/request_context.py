@@ -63,6 +63,12 @@ def elapsed() -> float:
     return 0.0 if received is None else time.monotonic() - received
 
 
+def deadline() -> Deadline:
+    """The moment by which the caller must have an answer."""
+    found: Deadline = flask.g.deadline
+    return found
+
+
 def set_principal(principal: Principal | None) -> None:
     """Attach the authenticated Principal."""
     flask.g.principal = principal

@@ -143,6 +143,8 @@ ANSWERED: Mapping[str, Asking] = {
     "PostNodeHeartbeat": sent("PostNodeHeartbeat", "POST", f"{NODE}/heartbeat"),
     "GetNodeReachability": verdicts,
     "RenewNodeToken": lambda service: service.ask(f"{NODE}/token", 1, "POST"),
+    "RotateNodeSecretKey": lambda service: service.ask(f"{NODE}/secret-key", 1, "POST"),
+    "RevokeNodeCredentials": nothing,
     "DeleteNode": nothing,
     "RotateNodeKey": sent("RotateNodeKey", "PUT", f"{NODE}/public-key"),
     "CreateDomain": sent("CreateDomain", "POST", "/v1/domains", again=True),

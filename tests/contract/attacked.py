@@ -160,6 +160,10 @@ ATTACKED: Mapping[str, Attacked] = {
     "RenewNodeToken": of_a_node("node.token"),
     "DeleteNode": of_a_scratch_node("node.deregister", "user:operator", granted=204),
     "RotateNodeKey": of_a_scratch_node("node.rotate_key", "node:{id}"),
+    "RotateNodeSecretKey": of_a_scratch_node("node.rotate_secret_key", "node:{id}"),
+    "RevokeNodeCredentials": of_a_scratch_node(
+        "node.revoke_credentials", "user:operator", granted=204
+    ),
     "CreateDomain": Attacked(
         "user:operator",
         granted=201,

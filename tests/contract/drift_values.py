@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 # A value's field whose name Python keeps for itself.
-RESPELLED = {"from_": "from"}
+RESPELLED = {"from_": "from", "secret": "nsk"}
 JSON_TYPE: Mapping[object, str] = {
     str: "string",
     int: "integer",

@@ -44,6 +44,21 @@ def node_paths(document: dict[str, Any]) -> None:
     paths.update(renamed)
 
 
+def rename_scheme(document: dict[str, Any]) -> None:
+    """Every use of the first credential, with its new name."""
+    operations = [
+        operation
+        for item in document["paths"].values()
+        for operation in item.values()
+        if isinstance(operation, dict) and "security" in operation
+    ]
+    for place in (document, *operations):
+        place["security"] = [
+            {"bearer" if name == SCHEME[-1] else name: scopes for name, scopes in one.items()}
+            for one in place["security"]
+        ]
+
+
 BREAKING = [
     Row("a path is gone", drop((*PATHS, "/metrics")), "the path is gone"),
     Row("a path has moved", rename((*PATHS, "/v1/version"), "/v2/version"), "the path is gone"),
@@ -95,8 +110,7 @@ HARMLESS = [
     Row("another credential too", both(
         put(component("securitySchemes", "key"), {"type": "apiKey", "in": "header", "name": "K"}),
         gain(("security",), {"key": []})), "now enough"),
-    Row("a credential with another name", both(rename(SCHEME, "bearer"),
-        put(("security",), [{"bearer": []}])), ""),
+    Row("a credential with another name", both(rename(SCHEME, "bearer"), rename_scheme), ""),
     Row("a server more", gain(("servers",), {"url": "https://api.example.com"}), "server"),
     Row("other words about an operation", lambda document: spot(document, STATE).update(TEXT), ""),
     Row("other words about a schema", put(schema("Port", "description"), "Other words"), ""),

@@ -40,7 +40,13 @@ EDITS = {
         f"basic: {BEARER}",
         "basic: {",
     ),
-    "anyone": ("/token:", "post:\n", "post:\n      security: [{}]\n", "must name one scheme", "{}"),
+    "anyone": (
+        "/v1/domains:",
+        "post:\n",
+        "post:\n      security: [{}]\n",
+        "must name one scheme",
+        "{}",
+    ),
     "charset": (
         "/v1/version:",
         JSON,

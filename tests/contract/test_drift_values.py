@@ -16,7 +16,7 @@ import handlers
 from composer import policy, reachability
 from composer import snapshot as values
 from composer.audit import AuditRecord
-from composer.node_token import NodeToken
+from composer.node_token import NodeToken, SecretKey
 from composer.peers import Peer
 from composer.reachability import ReachabilityPolicy
 from composer.registry import Domain, NodeSummary, RegisteredNode
@@ -58,8 +58,11 @@ VALUES: dict[str, type | Composed] = {
     "NodeSummary": Composed((NodeSummary,), elsewhere=("domain_id",), empty=("name",)),
     "NodeToken": NodeToken,
     "NodeRegistration": Composed(
-        (RegisteredNode, NodeToken), elsewhere=("peers",), unsent=("is_new",)
+        (RegisteredNode, NodeToken, SecretKey),
+        elsewhere=("peers",),
+        unsent=("is_new", "tokens_not_before"),
     ),
+    "NodeSecretKey": Composed((SecretKey,), elsewhere=("node_id",)),
 }
 # Of no value: `test_drift_answers.py` holds them. `test_allow_lists.py` lets it shrink only.
 PUT_TOGETHER = frozenset(
@@ -140,7 +143,7 @@ def test_every_value_that_a_handler_sends_is_held_against_a_schema() -> None:
     assert unheld_complaints(SENT, VALUES) == []
 
 
-@pytest.mark.parametrize("value", [RegisteredNode, NodeSummary, NodeToken, Domain, Peer])
+@pytest.mark.parametrize("value", [RegisteredNode, NodeSummary, NodeToken, SecretKey, Domain, Peer])
 def test_a_value_that_is_sent_and_in_no_pair_is_named(value: type) -> None:
     left = {one: found for one, found in VALUES.items() if value not in _of(found)}
     assert f"{value.__name__} is sent, and no schema" in unheld_complaints(SENT, left)

@@ -71,7 +71,7 @@ def test_the_keys_of_a_snapshot_are_in_the_order_of_the_wire() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_an_operation_says_what_it_is(operation: dict[str, Any]) -> None:
-    verbs = "Get|Put|Post|Patch|Delete|Renew|Create|List|Register|Rotate"
+    verbs = "Get|Put|Post|Patch|Delete|Renew|Create|List|Register|Rotate|Revoke"
     assert re.fullmatch(rf"({verbs})([A-Z][a-z]+)+", operation["operationId"])
     assert operation["summary"] and operation["description"]
     assert len(operation["tags"]) == 1

@@ -58,8 +58,10 @@ def test_the_same_request_finds_its_node_and_another_body_is_a_conflict(stack: S
     body = body_now("RegisterNode")
     first = value(register(stack, domain_id, body, Idempotency_Key=key), 201)
     again = value(register(stack, domain_id, body, Idempotency_Key=key), 200)
-    without = value(register(stack, domain_id, body), 200)
-    assert first["node_id"] == again["node_id"] == without["node_id"]
+    assert first["node_id"] == again["node_id"]
+    assert first["token"] != again["token"] and first["nsk"] != again["nsk"]
+    without = register(stack, domain_id, body)
+    assert value(without, 409)["code"] == "public_key_registered"
     refused = register(stack, domain_id, Idempotency_Key=key)
     assert value(refused, 409)["code"] == "idempotency_key_conflict"
 

@@ -25,9 +25,11 @@ from tests.fakes import (
     FakeEntryStore,
     FakeHealthProbe,
     FakeHeartbeatSink,
+    FakeNodeCredentials,
     FakeOutboxRelay,
     FakePublishedKeys,
     FakeReachabilityRepo,
+    FakeSecretKeys,
 )
 from tests.fuzz import directed as cases
 from tests.fuzz.breached_ports import Domains, Ledgers, Nodes, PlainMint, Roles
@@ -106,6 +108,8 @@ class Build:
         self.entries = FakeEntryStore(known, quota=QUOTA, rows=held)
         self.domain_audit, self.mint = FakeDomainAuditReader(), PlainMint()
         self.outbox, self.published = FakeOutboxRelay(), FakePublishedKeys()
+        self.credentials = FakeNodeCredentials(dict.fromkeys(ids, ()))
+        self.secret_keys = FakeSecretKeys()
         self.health = FakeHealthProbe([HealthCheck("postgres", "ok", "answers")])
         self.authenticate: Callable[[list[str]], Principal | None] = by_token
         self.rewrite: Callable[[dict[str, Any]], None] = lambda environ: None

@@ -132,7 +132,7 @@ class PlainMint:
     of: UUID | None = None
     fails: Exception | None = None
 
-    def mint(self, node_id: UUID) -> NodeToken:
+    def mint(self, node_id: UUID, tokens_not_before: datetime | None) -> NodeToken:
         if self.fails is not None:
             raise self.fails
         claims = json.dumps({"sub": f"node:{self.of or node_id}"}).encode()

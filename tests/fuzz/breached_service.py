@@ -80,7 +80,7 @@ def provisioned() -> Wsgi:
     app: Wsgi = build_app(
         CONTRACT,
         BoundOperations(OPERATIONS, ports),
-        authenticate=lambda headers: STAGE.build.authenticate(headers),
+        authenticate=lambda headers, deadline: STAGE.build.authenticate(headers),
         metrics=metrics,
         deadline_s=3.0,
         audit=STAGE.sink,
@@ -94,7 +94,7 @@ def unprovisioned() -> Wsgi:
     metrics = Metrics()
     health = FakeHealthProbe([HealthCheck("wiring", "down", "not provisioned")])
     bound = BoundOperations(OPERATIONS, Ports(_service(health, metrics)))
-    app: Wsgi = build_app(CONTRACT, bound, lambda given: None, metrics, 3.0)
+    app: Wsgi = build_app(CONTRACT, bound, lambda headers, deadline: None, metrics, 3.0)
     return app
 
 

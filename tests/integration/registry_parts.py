@@ -58,6 +58,11 @@ def add_domain(hand: Hand, domain_id: UUID, mesh_cidr: str) -> None:
     hand.insert("domains", id=domain_id, mesh_cidr=mesh_cidr)
 
 
+def digests_of(hand: Hand, node: UUID) -> tuple[bytes, ...]:
+    rows = hand.run("SELECT secret_key_digests FROM plexsphere.nodes WHERE id = %s", node)
+    return tuple(map(bytes, rows[0][0])) if rows else ()
+
+
 def key_of(hand: Hand, node: UUID) -> bytes | None:
     rows = hand.run("SELECT public_key FROM plexsphere.nodes WHERE id = %s", node)
     return bytes(rows[0][0]) if rows else None

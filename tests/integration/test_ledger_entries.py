@@ -23,7 +23,7 @@ from db.connections import WriteSession
 from db.entries import PostgresEntries
 from db.heartbeats import PostgresHeartbeats
 from db.pool import Pool, write_pool
-from tests.factories import DOMAIN
+from tests.factories import DOMAIN, agent_of
 from tests.integration.ledger_places import Gates, Home
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
@@ -199,7 +199,9 @@ def test_a_report_under_way_holds_up_no_heartbeat_and_no_other_node(
             "SELECT FROM plexsphere.nodes WHERE id = %s FOR KEY SHARE", (str(home.nodes[0]),)
         )
         now = home.hand.run("SELECT clock_timestamp()")[0][0]
-        heard = PostgresHeartbeats(writes).heartbeat(home.nodes[0], now, None, in_time())
+        heard = PostgresHeartbeats(writes).heartbeat(
+            agent_of(1), home.nodes[0], now, None, in_time()
+        )
         assert heard.accepted_at is not None
         assert store.put(first(home, 1), a(REPORT), in_time())
         with pytest.raises(DatastoreUnavailable, match="55P03"):

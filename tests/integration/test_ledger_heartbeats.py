@@ -16,7 +16,7 @@ from db.connections import ReadSession, WriteSession
 from db.heartbeats import PostgresHeartbeats
 from db.pool import Pool, read_pool, write_pool
 from db.reachability import PostgresReachabilityRepo
-from tests.factories import DOMAIN
+from tests.factories import DOMAIN, agent_of
 from tests.integration.ledger_places import Gates, Home
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
@@ -122,7 +122,9 @@ def everything_of(home: Home, index: int) -> dict[str, object]:
 
 def beat(home: Home, writes: Pool[WriteSession], index: int = 0) -> datetime:
     now = home.hand.run("SELECT clock_timestamp()")[0][0]
-    heard = PostgresHeartbeats(writes).heartbeat(home.nodes[index], now, None, in_time())
+    heard = PostgresHeartbeats(writes).heartbeat(
+        agent_of(1), home.nodes[index], now, None, in_time()
+    )
     assert heard.accepted_at is not None
     return heard.accepted_at
 
@@ -168,7 +170,7 @@ def test_time_that_a_test_has_moved_is_the_time_of_a_heartbeat(
     now: datetime = home.hand.run("SELECT clock_timestamp()")[0][0]
     ahead = timedelta(minutes=10)
     sink = PostgresHeartbeats(writes, lambda: ahead)
-    heard = sink.heartbeat(home.nodes[0], now + ahead, None, in_time())
+    heard = sink.heartbeat(agent_of(1), home.nodes[0], now + ahead, None, in_time())
     assert heard.accepted_at is not None and heard.accepted_at >= now + ahead
 
 
@@ -176,7 +178,7 @@ def test_the_read_pool_cannot_be_used_for_a_heartbeat(home: Home) -> None:
     sink = PostgresHeartbeats(home.pool)  # type: ignore[arg-type]
     home.pool.repeatable = home.pool.fetch  # type: ignore[attr-defined]
     with pytest.raises(ComposerError, match="25006"):
-        sink.heartbeat(home.nodes[0], datetime.now().astimezone(), None, in_time())
+        sink.heartbeat(agent_of(1), home.nodes[0], datetime.now().astimezone(), None, in_time())
 
 
 def test_after_every_connection_was_cut_the_next_heartbeat_is_written(

@@ -15,13 +15,14 @@ from db.connections import ReadSession
 from db.domains import PostgresDomainReader
 from db.nodes import PostgresDomainNodes
 from db.pool import Pool, read_pool
-from tests.factories import DOMAIN, key_bytes
+from tests.factories import DOMAIN, key_bytes, registration
 from tests.integration.ledger_places import Gates
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import (
     HOLD_OFF,
     Registries,
     add_domain,
+    digests_of,
     forget,
     key_of,
     registries,
@@ -81,6 +82,9 @@ class NodesOfPostgres:
     def key_of(self, node: UUID) -> bytes | None:
         return key_of(self._hand, node)
 
+    def digests_of(self, node: UUID) -> tuple[bytes, ...]:
+        return digests_of(self._hand, node)
+
     def time_passes(self) -> None:
         self._time.passes(HOLD_OFF)
 
@@ -123,7 +127,7 @@ def outbox(hand: Hand) -> list[tuple[object, ...]]:
 
 def test_each_write_leaves_its_event_with_its_tuples(hand: Hand, made: Registries) -> None:
     domain = made.domains.create(NORTH, None, in_time()).domain_id
-    node = made.nodes.register(domain, NewNode(key_bytes(1)), None, in_time()).node_id
+    node = made.nodes.register(domain, registration(NewNode(key_bytes(1)), None), in_time()).node_id
     made.nodes.rotate_key(node, key_bytes(2), in_time())
     made.nodes.deregister(node, in_time())
     made.domains.delete(domain, in_time())
@@ -146,10 +150,10 @@ def test_each_write_leaves_its_event_with_its_tuples(hand: Hand, made: Registrie
 
 def test_what_is_found_or_refused_or_the_same_leaves_no_event(hand: Hand, made: Registries) -> None:
     domain = made.domains.create(NORTH, "k", in_time()).domain_id
-    node = made.nodes.register(domain, NewNode(key_bytes(1)), "k", in_time()).node_id
+    node = made.nodes.register(domain, registration(NewNode(key_bytes(1)), "k"), in_time()).node_id
     before = outbox(hand)
     made.domains.create(NORTH, "k", in_time())
-    made.nodes.register(domain, NewNode(key_bytes(1)), "k", in_time())
+    made.nodes.register(domain, registration(NewNode(key_bytes(1)), "k"), in_time())
     made.nodes.rotate_key(node, key_bytes(1), in_time())
     with pytest.raises(Exception, match="domain_id"):
         made.domains.delete(domain, in_time())
@@ -160,7 +164,7 @@ def test_what_hangs_on_a_domain_goes_with_it(hand: Hand, made: Registries) -> No
     domain = made.domains.create(NORTH, None, in_time()).domain_id
     hand.insert("role_grants", object=f"domain:{domain}", relation="viewer", subject="user:ann")
     hand.insert("role_grants", object="platform:plexsphere", relation="manager", subject="user:bob")
-    node = made.nodes.register(domain, NewNode(key_bytes(1)), "k", in_time()).node_id
+    node = made.nodes.register(domain, registration(NewNode(key_bytes(1)), "k"), in_time()).node_id
     made.nodes.deregister(node, in_time())
     made.domains.delete(domain, in_time())
     left = hand.run("SELECT subject FROM plexsphere.role_grants")
@@ -174,9 +178,9 @@ def test_a_registration_and_a_rotation_change_the_revision_and_a_retry_does_not(
 ) -> None:
     add_domain(hand, DOMAIN, "10.42.0.0/16")
     seen = [hand.revision(DOMAIN)]
-    node = made.nodes.register(DOMAIN, NewNode(key_bytes(1)), "k", in_time()).node_id
+    node = made.nodes.register(DOMAIN, registration(NewNode(key_bytes(1)), "k"), in_time()).node_id
     seen.append(hand.revision(DOMAIN))
-    made.nodes.register(DOMAIN, NewNode(key_bytes(1)), "k", in_time())
+    made.nodes.register(DOMAIN, registration(NewNode(key_bytes(1)), "k"), in_time())
     assert hand.revision(DOMAIN) == seen[-1]
     made.nodes.rotate_key(node, key_bytes(2), in_time())
     seen.append(hand.revision(DOMAIN))

@@ -17,7 +17,7 @@ from composer.registry import NewDomain, NewNode
 from db.entries import PostgresEntries
 from db.roles import RoleChange, RoleGrants
 from db.tuples import LedgerTuple, TupleLedger
-from tests.factories import key_bytes
+from tests.factories import key_bytes, registration
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import Registries, forget, registries
 from tests.ports.deadlines import in_time
@@ -54,7 +54,7 @@ def made(hand: Hand) -> Iterator[Registries]:
 
 def new_node(made: Registries) -> AddressedNode:
     domain = made.domains.create(NewDomain("N", "n", "10.42.0.0/16"), None, in_time()).domain_id
-    node = made.nodes.register(domain, NewNode(key_bytes(1)), None, in_time()).node_id
+    node = made.nodes.register(domain, registration(NewNode(key_bytes(1)), None), in_time()).node_id
     return AddressedNode(node, domain, None)
 
 

@@ -18,7 +18,7 @@ from db.outbox import OutboxRetention, PostgresOutbox
 from db.roles import RoleChange, RoleGrants
 from db.statements import statement
 from tests.command_runs import run
-from tests.factories import DOMAIN, key_bytes
+from tests.factories import DOMAIN, key_bytes, registration
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import add_domain, forget, registries
 from tests.ports.deadlines import in_time
@@ -141,7 +141,9 @@ def everybody_writes(dsn: str, domain: UUID) -> None:
     """Who waits for anybody's lock gives up after 0.2 s, and raises."""
     outbox = PostgresOutbox(dsn, 1, 5.0, 0.2)
     with registries(dsn, lock_timeout=0.2) as made, closing(RoleGrants(dsn)) as grants:
-        node = made.nodes.register(domain, NewNode(key_bytes(1)), None, in_time()).node_id
+        node = made.nodes.register(
+            domain, registration(NewNode(key_bytes(1)), None), in_time()
+        ).node_id
         made.nodes.rotate_key(node, key_bytes(2), in_time())
         for object, relation in ((PLATFORM, "manager"), (domain_object(domain), "viewer")):
             names = (object, relation, "user:ann")

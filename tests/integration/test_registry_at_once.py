@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import ip_address
 from typing import TypeVar
 
 import pytest
 
-from composer.errors import ComposerError, MeshCidrOverlap
+from composer.errors import ComposerError, MeshCidrOverlap, PublicKeyRegistered
 from composer.registry import CreatedDomain, NewDomain, NewNode, RegisteredNode
-from tests.factories import DOMAIN, key_bytes
+from tests.factories import DOMAIN, key_bytes, registration
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import (
     HOLD_OFF,
@@ -48,10 +49,11 @@ def at_once(jobs: list[Callable[[], T]]) -> list[T]:
         return [one.result() for one in [threads.submit(job) for job in jobs]]
 
 
-def registration(
+def registering(
     made: Registries, number: int, key: str | None = None
 ) -> Callable[[], RegisteredNode]:
-    return lambda: made.nodes.register(DOMAIN, NewNode(key_bytes(number)), key, in_time())
+    wanted = registration(NewNode(key_bytes(number)), key)
+    return lambda: made.nodes.register(DOMAIN, wanted, in_time())
 
 
 def first_hosts(count: int, first: str = "10.42.0.1") -> list[str]:
@@ -60,7 +62,7 @@ def first_hosts(count: int, first: str = "10.42.0.1") -> list[str]:
 
 
 def test_32_at_once_get_the_lowest_addresses_each_another(hand: Hand, made: Registries) -> None:
-    found = at_once([registration(made, number) for number in range(96)])
+    found = at_once([registering(made, number) for number in range(96)])
     assert sorted((one.mesh_ip for one in found), key=ip_address) == first_hosts(96)
     assert addresses(hand, DOMAIN) == first_hosts(96)
     assert len({one.node_id for one in found}) == 96
@@ -69,7 +71,7 @@ def test_32_at_once_get_the_lowest_addresses_each_another(hand: Hand, made: Regi
 def test_10_000_nodes_of_another_hand_are_walked_past_once(hand: Hand, made: Registries) -> None:
     many_nodes(hand, DOMAIN, "10.42.0.1", 10_000)
     expected = first_hosts(64, "10.42.39.17")
-    found = at_once([registration(made, 100_000 + number) for number in range(64)])
+    found = at_once([registering(made, 100_000 + number) for number in range(64)])
     assert sorted((one.mesh_ip for one in found), key=ip_address) == expected
     looked_to = hand.run("SELECT host(next_address) FROM plexsphere.domains")
     assert looked_to == [("10.42.39.81",)]
@@ -79,31 +81,40 @@ def test_a_gap_that_another_hand_left_is_filled_first(hand: Hand, made: Registri
     many_nodes(hand, DOMAIN, "10.42.0.1", 3)
     many_nodes(hand, DOMAIN, "10.42.0.6", 3)
     hand.insert("nodes", id=key_bytes(1).hex()[:32], domain_id=DOMAIN, mesh_ip="10.42.0.7/8")
-    found = [registration(made, 500 + number)().mesh_ip for number in range(3)]
+    found = [registering(made, 500 + number)().mesh_ip for number in range(3)]
     assert found == ["10.42.0.4", "10.42.0.5", "10.42.0.9"]
 
 
-@pytest.mark.parametrize("key", ["same", None], ids=["one Idempotency-Key", "one public key"])
-def test_16_times_the_same_request_is_one_node(
-    hand: Hand, made: Registries, key: str | None
-) -> None:
-    found = at_once([registration(made, 1, key) for _ in range(16)])
+def test_16_times_the_same_request_is_one_node(hand: Hand, made: Registries) -> None:
+    found = at_once([registering(made, 1, "same") for _ in range(16)])
     assert len({one.node_id for one in found}) == 1
     assert [one.is_new for one in found].count(True) == 1
     assert addresses(hand, DOMAIN) == ["10.42.0.1"]
     assert len(hand.run("SELECT * FROM plexsphere.outbox")) == 1
 
 
+def test_of_16_requests_with_one_public_key_one_gets_the_node(hand: Hand, made: Registries) -> None:
+    def is_registered(number: int) -> bool:
+        try:
+            return registering(made, 1, f"request-{number}")().is_new
+        except PublicKeyRegistered:
+            return False
+
+    found = at_once([partial(is_registered, number) for number in range(16)])
+    assert found.count(True) == 1
+    assert addresses(hand, DOMAIN) == ["10.42.0.1"]
+
+
 def test_nodes_that_come_and_go_at_once_leak_no_address(hand: Hand, made: Registries) -> None:
     def come_and_go(number: int) -> str:
-        node = registration(made, number)()
+        node = registering(made, number)()
         made.nodes.deregister(node.node_id, in_time())
         return node.mesh_ip
 
     used = at_once([lambda number=number: come_and_go(number) for number in range(64)])
     assert sorted(used, key=ip_address) == first_hosts(64)
     made.time.passes(HOLD_OFF)
-    again = at_once([registration(made, 1_000 + number) for number in range(64)])
+    again = at_once([registering(made, 1_000 + number) for number in range(64)])
     assert sorted((one.mesh_ip for one in again), key=ip_address) == first_hosts(64)
     assert hand.run("SELECT * FROM plexsphere.released_addresses") == []
 
@@ -128,7 +139,7 @@ def test_a_domain_that_goes_while_nodes_come_is_gone_or_has_them_all(
 ) -> None:
     def register(number: int) -> bool:
         try:
-            return registration(made, number)().is_new
+            return registering(made, number)().is_new
         except ComposerError:
             return False
 

@@ -19,6 +19,7 @@ from db.migrate import migrate
 from db.pool import write_pool
 from db.reachability import PostgresSweeps
 from db.statements import statement
+from tests.factories import agent_of
 from tests.integration.ledger_fixtures import FreshDatabase
 from tests.integration.ledger_rows import Hand
 from tests.integration.sweep_places import AS_EVERYWHERE, Silences
@@ -283,7 +284,7 @@ def test_heartbeats_while_sweeps_go_on_are_all_kept_and_never_judged_wrongly(
 
     def speak(node: UUID) -> None:
         for _ in range(25):
-            heard = heartbeats.heartbeat(node, datetime.now(UTC), None, in_time())
+            heard = heartbeats.heartbeat(agent_of(1), node, datetime.now(UTC), None, in_time())
             accepted[node] = heard.accepted_at
 
     wrong = []

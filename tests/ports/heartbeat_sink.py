@@ -10,7 +10,7 @@ import pytest
 
 from composer.errors import ClockSkew, DatastoreUnavailable, NodeNotFound
 from composer.heartbeat import MAX_CLOCK_SKEW, HeartbeatResult, HeartbeatSink
-from tests.factories import node_id
+from tests.factories import agent_of, node_id
 from tests.ports.deadlines import expired, in_time
 
 NODE = node_id(1)
@@ -44,7 +44,9 @@ class HeartbeatFacts(Protocol):
 
 
 def beat(facts: HeartbeatFacts, client_now: datetime | None = None) -> datetime | None:
-    return facts.sink.heartbeat(NODE, client_now or facts.now(), None, in_time()).accepted_at
+    return facts.sink.heartbeat(
+        agent_of(1), NODE, client_now or facts.now(), None, in_time()
+    ).accepted_at
 
 
 class HeartbeatSinkSuite:
@@ -95,12 +97,12 @@ class HeartbeatSinkSuite:
         self, facts: HeartbeatFacts, last_token: str | None
     ) -> None:
         facts.carry(NODE, "later")
-        heard = facts.sink.heartbeat(NODE, facts.now(), last_token, in_time())
+        heard = facts.sink.heartbeat(agent_of(1), NODE, facts.now(), last_token, in_time())
         assert (heard, facts.heard(NODE)) == (HeartbeatResult(None, "later"), None)
 
     def test_a_token_that_was_decided_at_is_as_good_as_none(self, facts: HeartbeatFacts) -> None:
         facts.carry(NODE, "later")
-        heard = facts.sink.heartbeat(NODE, facts.now(), "later", in_time())
+        heard = facts.sink.heartbeat(agent_of(1), NODE, facts.now(), "later", in_time())
         assert heard == HeartbeatResult(facts.heard(NODE), "later")
         assert heard.accepted_at is not None
 
@@ -108,7 +110,7 @@ class HeartbeatSinkSuite:
         self, facts: HeartbeatFacts
     ) -> None:
         facts.carry(NODE, "later")
-        heard = facts.sink.heartbeat(NODE, LAST, None, in_time())
+        heard = facts.sink.heartbeat(agent_of(1), NODE, LAST, None, in_time())
         assert heard == HeartbeatResult(None, "later")
 
     def test_a_node_that_is_gone_is_not_found_whatever_the_clock(
@@ -125,7 +127,7 @@ class HeartbeatSinkSuite:
 
     def test_a_node_that_never_was_is_not_found(self, facts: HeartbeatFacts) -> None:
         with pytest.raises(NodeNotFound):
-            facts.sink.heartbeat(node_id(2), facts.now(), None, in_time())
+            facts.sink.heartbeat(agent_of(1), node_id(2), facts.now(), None, in_time())
         assert facts.heard(NODE) is None
 
     def test_a_store_that_is_away_is_said_to_be(self, facts: HeartbeatFacts) -> None:
@@ -136,5 +138,5 @@ class HeartbeatSinkSuite:
 
     def test_without_time_left_nothing_is_noted(self, facts: HeartbeatFacts) -> None:
         with pytest.raises(DatastoreUnavailable):
-            facts.sink.heartbeat(NODE, facts.now(), None, expired())
+            facts.sink.heartbeat(agent_of(1), NODE, facts.now(), None, expired())
         assert facts.heard(NODE) is None

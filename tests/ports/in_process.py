@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from werkzeug.test import TestResponse
 
+from composer.deadline import Deadline
 from composer.entries import KINDS
 from composer.identity import PLATFORM, AddressedDomain, Principal, PrincipalKind
 from composer.reachability import ReachabilityRow
@@ -33,11 +34,13 @@ from tests.fakes import (
     FakeHealthProbe,
     FakeHeartbeatSink,
     FakeLedger,
+    FakeNodeCredentials,
     FakeNodeRepo,
     FakeOutboxRelay,
     FakePublishedKeys,
     FakeReachabilityRepo,
     FakeRelationChecker,
+    FakeSecretKeys,
     FakeTokenMint,
 )
 from tests.ports.wired import ledger_ports
@@ -116,6 +119,8 @@ class FakeService:
         self.health = FakeHealthProbe()
         self.published = FakePublishedKeys()
         self.mint = FakeTokenMint() if has_signing_key else None
+        self.credentials = FakeNodeCredentials({node_id(n): () for n in (1, 2, 3)})
+        self.secret_keys = FakeSecretKeys()
         self.outbox = FakeOutboxRelay()
         self.domain_nodes = FakeDomainNodes()
         self.domain_registry = FakeDomainRegistry(self.domain_reader)
@@ -149,7 +154,7 @@ class FakeService:
             history=history,
         )
 
-    def _principal(self, headers: list[str]) -> Principal | None:
+    def _principal(self, headers: list[str], deadline: Deadline) -> Principal | None:
         self.seen.append(headers)
         scheme, _, given = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
         if scheme == "Bearer" and given.startswith("user:"):

@@ -14,9 +14,11 @@ from composer.errors import (
     NodeNotFound,
     PoolExhausted,
     PublicKeyInUse,
+    PublicKeyRegistered,
 )
+from composer.node_token import SecretKey
 from composer.registry import NewNode, NodeRegistry, RegisteredNode
-from tests.factories import DOMAIN, key_bytes, node_id
+from tests.factories import DOMAIN, key_bytes, node_id, registration
 from tests.ports.deadlines import expired, in_time
 
 # Two Domains beside DOMAIN: one with two addresses, and one of IPv6.
@@ -38,6 +40,10 @@ class NodeRegistryFacts(Protocol):
         """The Node's key; None without such a Node."""
         ...
 
+    def digests_of(self, node: UUID) -> tuple[bytes, ...]:
+        """The digests of the Node's secret keys."""
+        ...
+
     def time_passes(self) -> None:
         """Every hold-off is over."""
         ...
@@ -55,7 +61,7 @@ class NodeRegistrySuite:
         raise NotImplementedError
 
     def add(self, facts: NodeRegistryFacts, number: int, domain: UUID = DOMAIN) -> RegisteredNode:
-        return facts.registry.register(domain, wanted(number), None, in_time())
+        return facts.registry.register(domain, registration(wanted(number), None), in_time())
 
     def test_nodes_get_the_lowest_free_addresses(self, facts: NodeRegistryFacts) -> None:
         made = [self.add(facts, number) for number in (1, 2, 3)]
@@ -92,46 +98,62 @@ class NodeRegistrySuite:
         facts.time_passes()
         assert self.add(facts, 3, SMALL).mesh_ip == "10.43.0.1"
 
-    def test_the_same_public_key_is_the_same_node(self, facts: NodeRegistryFacts) -> None:
-        first, again = (self.add(facts, 1) for _ in range(2))
-        assert (again.node_id, again.mesh_ip) == (first.node_id, first.mesh_ip)
-        assert (first.is_new, again.is_new) == (True, False)
+    def test_a_public_key_of_the_domain_is_refused_and_gives_nothing(
+        self, facts: NodeRegistryFacts
+    ) -> None:
+        first = self.add(facts, 1)
+        for key in (None, "k"):
+            with pytest.raises(PublicKeyRegistered):
+                facts.registry.register(DOMAIN, registration(wanted(1), key), in_time())
+        assert facts.digests_of(first.node_id) == (registration(wanted(1)).secret_key_digest,)
         assert self.add(facts, 1, SIX).is_new
 
     def test_the_same_request_is_the_same_node(self, facts: NodeRegistryFacts) -> None:
         first, again = (
-            facts.registry.register(DOMAIN, wanted(1, "a"), "k", in_time()) for _ in range(2)
+            facts.registry.register(DOMAIN, registration(wanted(1, "a"), "k"), in_time())
+            for _ in range(2)
         )
         assert (again.node_id, again.is_new) == (first.node_id, False)
 
     def test_the_same_request_finds_its_node_after_a_rotation(
         self, facts: NodeRegistryFacts
     ) -> None:
-        first = facts.registry.register(DOMAIN, wanted(1), "k", in_time())
+        first = facts.registry.register(DOMAIN, registration(wanted(1), "k"), in_time())
         facts.registry.rotate_key(first.node_id, key_bytes(2), in_time())
-        again = facts.registry.register(DOMAIN, wanted(1), "k", in_time())
+        again = facts.registry.register(DOMAIN, registration(wanted(1), "k"), in_time())
         assert again.node_id == first.node_id
 
     @pytest.mark.parametrize("other", [wanted(2), wanted(1, "b")], ids=["key", "name"])
     def test_the_same_key_with_another_wish_is_a_conflict(
         self, facts: NodeRegistryFacts, other: NewNode
     ) -> None:
-        facts.registry.register(DOMAIN, wanted(1, "a"), "k", in_time())
+        facts.registry.register(DOMAIN, registration(wanted(1, "a"), "k"), in_time())
         with pytest.raises(IdempotencyKeyConflict):
-            facts.registry.register(DOMAIN, other, "k", in_time())
-        assert facts.registry.register(SIX, other, "k", in_time()).is_new
+            facts.registry.register(DOMAIN, registration(other, "k"), in_time())
+        assert facts.registry.register(SIX, registration(other, "k"), in_time()).is_new
 
-    def test_a_key_is_remembered_for_a_node_that_was_found(self, facts: NodeRegistryFacts) -> None:
-        first = self.add(facts, 1)
-        found = facts.registry.register(DOMAIN, wanted(1), "k", in_time())
-        assert (found.node_id, found.is_new) == (first.node_id, False)
+    def test_the_same_request_of_another_subject_is_a_conflict(
+        self, facts: NodeRegistryFacts
+    ) -> None:
+        facts.registry.register(DOMAIN, registration(wanted(1), "k", "user:ann"), in_time())
         with pytest.raises(IdempotencyKeyConflict):
-            facts.registry.register(DOMAIN, wanted(2), "k", in_time())
+            facts.registry.register(DOMAIN, registration(wanted(1), "k", "user:bob"), in_time())
+
+    def test_a_repeated_request_ends_the_credentials_of_the_answer_before(
+        self, facts: NodeRegistryFacts
+    ) -> None:
+        first, again = (
+            facts.registry.register(DOMAIN, registration(wanted(1), "k", secret=secret), in_time())
+            for secret in (b"1" * 32, b"2" * 32)
+        )
+        assert first.tokens_not_before is None
+        assert again.tokens_not_before is not None
+        assert facts.digests_of(first.node_id) == (SecretKey(b"2" * 32).digest,)
 
     def test_a_key_lives_as_long_as_its_node(self, facts: NodeRegistryFacts) -> None:
-        first = facts.registry.register(DOMAIN, wanted(1), "k", in_time())
+        first = facts.registry.register(DOMAIN, registration(wanted(1), "k"), in_time())
         facts.registry.deregister(first.node_id, in_time())
-        assert facts.registry.register(DOMAIN, wanted(2), "k", in_time()).is_new
+        assert facts.registry.register(DOMAIN, registration(wanted(2), "k"), in_time()).is_new
 
     def test_a_domain_that_is_not_there_is_said_to_be(self, facts: NodeRegistryFacts) -> None:
         with pytest.raises(DomainNotFound):
@@ -173,5 +195,5 @@ class NodeRegistrySuite:
 
     def test_without_time_left_no_address_is_taken(self, facts: NodeRegistryFacts) -> None:
         with pytest.raises(DatastoreUnavailable):
-            facts.registry.register(DOMAIN, wanted(1), None, expired())
+            facts.registry.register(DOMAIN, registration(wanted(1), None), expired())
         assert self.add(facts, 2).mesh_ip == "10.42.0.1"

@@ -13,10 +13,12 @@ from tests.fakes import (
     FakeDomainRepo,
     FakeEntryStore,
     FakeHeartbeatSink,
+    FakeNodeCredentials,
     FakeNodeRepo,
     FakeOutboxRelay,
     FakeReachabilityRepo,
     FakeRelationChecker,
+    FakeSecretKeys,
     FakeSnapshotProvider,
     FakeTokenMint,
 )
@@ -45,6 +47,8 @@ def fake_ports(**ports: Any) -> LedgerPorts:
         "node_registry": FakeNodeRegistry(),
         "outbox": FakeOutboxRelay(),
         "domain_audit": FakeDomainAuditReader(),
+        "credentials": FakeNodeCredentials(),
+        "secret_keys": FakeSecretKeys(),
         "audit": FakeAuditSink(),
         "mint": FakeTokenMint(),
     }

@@ -105,7 +105,7 @@ def decoded(text: str) -> dict[str, Any]:
 
 def test_a_token_says_who_for_whom_from_when_until_when_and_which_one() -> None:
     minted = Minted()
-    text = minted.mint.mint(NODE).token
+    text = minted.mint.mint(NODE, None).token
     claims = decoded(text)
     jti = claims.pop("jti")
     now = int(NOW)
@@ -122,7 +122,7 @@ def test_a_token_says_who_for_whom_from_when_until_when_and_which_one() -> None:
 
 
 def test_what_the_answer_calls_the_expiry_is_the_tokens_own() -> None:
-    token = Minted().mint.mint(NODE)
+    token = Minted().mint.mint(NODE, None)
     assert decoded(token.token)["exp"] == token.expires_at.timestamp()
 
 
@@ -145,7 +145,7 @@ def test_a_token_of_another_algorithm_with_our_kid_is_nobodys() -> None:
 def test_none_and_an_hmac_with_the_published_key_are_nobodys(algorithm: str) -> None:
     """PyJWT will not make such a token, so it is put together by hand."""
     minted = Minted(KEYS["RS256"])
-    good = minted.mint.mint(NODE).token
+    good = minted.mint.mint(NODE, None).token
     key = KEYS["RS256"].private.public_key()
     secret = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     text = f"{b64(dumps({'alg': algorithm, 'kid': 'ours'}))}.{good.split('.')[1]}"
@@ -163,7 +163,7 @@ def test_a_key_in_the_key_set_with_our_kid_signs_nothing_and_ours_goes_on() -> N
     keys = JoinedKeys(minted.own, FixedKeys(PEOPLE, usurper))
     minted.verifier = verifier(keys, clock=minted.clock)
     assert minted.subject(token(usurper, now=NOW)) is None
-    assert minted.subject(minted.mint.mint(NODE).token) == f"node:{NODE}"
+    assert minted.subject(minted.mint.mint(NODE, None).token) == f"node:{NODE}"
 
 
 def test_tokens_of_the_key_set_beside_ours_go_on_being_accepted() -> None:
@@ -174,6 +174,6 @@ def test_tokens_of_the_key_set_beside_ours_go_on_being_accepted() -> None:
 def test_nothing_of_the_private_key_is_in_a_token_or_a_repr() -> None:
     key = KEYS["EdDSA"]
     minted = Minted(key)
-    text = minted.mint.mint(NODE).token
+    text = minted.mint.mint(NODE, None).token
     secret = key.private_jwk["d"]
     assert secret not in repr(minted.own.signing_key()) and secret not in text

@@ -9,7 +9,7 @@ import pytest
 
 from composer.errors import AuthzUnavailable
 from composer.identity import node_object
-from composer.node_token import NodeToken
+from composer.node_token import NodeToken, SecretKey
 from composer.registry import RegisteredNode
 from handlers.wire import EncodedPeers
 from handlers.wire_registry import registration_body
@@ -25,7 +25,7 @@ def key(number: int) -> str:
     return base64.b64encode(key_bytes(number)).decode()
 
 
-def register(service: FakeService, number: int = 50, who: int | None = 1, **headers: str):
+def register(service: FakeService, number: int = 50, who: int | str | None = 1, **headers: str):
     body = json.dumps({"public_key": key(number)})
     sent = {**JSON, **{name.replace("_", "-"): value for name, value in headers.items()}}
     return service.ask(NODES, who, method="POST", data=body, headers=sent)
@@ -48,27 +48,48 @@ def test_a_registration_is_settled_before_it_is_answered_and_carries_a_token() -
     assert service.outbox.calls == [f"node:{node}"]
     assert str(service.mint.minted[answer.json["token"]][0]) == node
     assert list(answer.json) == [
-        *("node_id", "mesh_ip", "domain_mesh_cidr", "peers", "token", "expires_at")
+        *("node_id", "mesh_ip", "domain_mesh_cidr", "peers", "token", "expires_at"),
+        "nsk",
     ]
     assert answer.headers["Cache-Control"] == "no-store"
     assert rows(service) == [("node.register", "granted", f"node:{node}")]
 
 
 def test_of_a_registration_only_the_peers_are_worth_remembering() -> None:
-    """The validator keeps what it has found valid: a token is not to stay there."""
+    """The validator keeps what it has found valid: a credential is not to stay there."""
     node = RegisteredNode(node_id(9), "10.42.0.9", "10.42.0.0/16", is_new=True)
     token = NodeToken("a.b.c", EPOCH)
-    body = registration_body(node, EncodedPeers(b"[]", {}, b""), token)
+    body = registration_body(node, EncodedPeers(b"[]", {}, b""), token, SecretKey(b"s" * 32))
     assert [block.name for block in body.blocks if block.is_cacheable] == ["peers"]
     assert json.loads(body.to_bytes())["token"] == "a.b.c"
 
 
 def test_a_node_that_was_there_already_is_on_record_as_such() -> None:
-    """Its caller holds another token of it."""
+    """Its caller gets other credentials of it, and those before have ended."""
     service = FakeService()
-    node = register(service).json["node_id"]
-    assert register(service).status_code == 200
-    assert rows(service)[1:] == [("node.register_again", "granted", f"node:{node}")]
+    first = register(service, Idempotency_Key="k").json
+    again = register(service, Idempotency_Key="k")
+    assert (again.status_code, again.json["node_id"]) == (200, first["node_id"])
+    assert {again.json[name] == first[name] for name in ("token", "nsk")} == {False}
+    assert rows(service)[1:] == [("node.register_again", "granted", f"node:{first['node_id']}")]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency_Key": "other"}], ids=["no key", "a new key"])
+def test_a_public_key_that_the_domain_has_gives_no_credential(headers: dict[str, str]) -> None:
+    service = FakeService()
+    assert register(service, Idempotency_Key="k").status_code == 201
+    refused = register(service, **headers)
+    assert (refused.status_code, refused.json["code"]) == (409, "public_key_registered")
+    assert not {"token", "nsk"} & refused.json.keys()
+    assert (service.node_registry.made, len(service.mint.minted)) == (1, 1)
+
+
+def test_another_subject_gets_no_credential_for_the_key_of_an_editor() -> None:
+    service = FakeService()
+    assert register(service, Idempotency_Key="k").status_code == 201
+    service.relations.grants.add(("user:eve", "domain-edit", f"domain:{DOMAIN}"))
+    refused = register(service, who="user:eve", Idempotency_Key="k")
+    assert (refused.status_code, refused.json["code"]) == (409, "idempotency_key_conflict")
 
 
 def test_spicedb_away_is_a_503_and_the_same_request_finds_the_node() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from composer.audit import AuditRow
 from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable, NodeNotFound
-from composer.identity import AddressedDomain, AddressedNode
+from composer.identity import AddressedDomain, AddressedNode, node_object
 from handlers import OPERATIONS
 from handlers.answers import NO_CONTENT, Answer, Call
 from handlers.operation import (
@@ -44,7 +44,6 @@ from tests.factories import (
     addressed,
     agent_of,
     call,
-    key_bytes,
     node_id,
     snapshot,
 )
@@ -335,12 +334,11 @@ def test_a_write_stays_on_record_when_what_follows_it_fails() -> None:
 def test_a_node_that_goes_while_it_is_registered_is_a_503_and_on_record() -> None:
     audit = FakeAuditSink()
     triple = (RESOURCE, "domain-edit", f"domain:{DOMAIN}")
+    registry = FakeNodeRegistry({DOMAIN: "10.42.0.0/16"})
     ports = fake_ports(
         relations=FakeRelationChecker({triple}),
         domains=FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)}),
-        node_registry=FakeNodeRegistry(
-            {DOMAIN: "10.42.0.0/16"}, nodes={NODE: (DOMAIN, key_bytes(1), "10.42.0.1")}
-        ),
+        node_registry=registry,
         snapshots=FakeSnapshotProvider(fails=NodeNotFound("gone again")),
         audit=audit,
     )
@@ -349,7 +347,9 @@ def test_a_node_that_goes_while_it_is_registered_is_a_503_and_on_record() -> Non
     with pytest.raises(Refused) as caught:
         perform(GATED["RegisterNode"], ports, call(agent_of(1)), given)
     assert caught.value.kind is DATASTORE_UNAVAILABLE
-    assert audit.rows == [row("node.register_again", is_committed=True)]
+    (made,) = registry.nodes
+    registered = row("node.register", is_committed=True)
+    assert audit.rows == [replace(registered, object=node_object(made))]
 
 
 @pytest.mark.parametrize("takes_body", [True, False], ids=["GET", "HEAD"])

@@ -226,7 +226,7 @@ def test_every_error_of_the_composer_has_been_thought_of() -> None:
         "DomainNotFound", "ClockSkew", "DatastoreUnavailable", "AuthzUnavailable",
         "SigningUnavailable", "InvalidReachabilityPolicy", "DomainSlugConflict",
         "MeshCidrOverlap", "DomainNotEmpty", "IdempotencyKeyConflict", "PublicKeyInUse",
-        "PoolExhausted",
+        "PoolExhausted", "PublicKeyRegistered", "CredentialEnded",
         "ReportNotFound", "EntryNotFound", "ReportQuotaExceeded", "EntryQuotaExceeded",
     }  # fmt: skip
 

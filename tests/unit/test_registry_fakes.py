@@ -41,6 +41,9 @@ class NodesInADict:
         row = self.registry.nodes.get(node)
         return row[1] if row else None
 
+    def digests_of(self, node: UUID) -> tuple[bytes, ...]:
+        return (self.registry.digests[node],)
+
     def time_passes(self) -> None:
         self.registry.release()
 

@@ -39,6 +39,8 @@ PORTS = (
     "domain_nodes",
     "domain_registry",
     "node_registry",
+    "credentials",
+    "secret_keys",
     "outbox",
     "mint",
     "audit",

@@ -15,7 +15,7 @@ from uuid import UUID
 from composer.identity import NIL
 from composer.registry import NewDomain, NewNode, node_cursor
 from tests.factories import DOMAIN, key_bytes, node_id
-from tests.golden.operations.callers import EVERY_CALLER
+from tests.golden.operations.callers import EDITOR, EVERY_CALLER
 from tests.golden.operations.service import NODE_TOKEN
 from tests.ports.in_process import ENTRY_KEY, FakeService
 
@@ -364,7 +364,8 @@ def _registration() -> Iterator[Variant]:
 
 def _registered_before(wanted: NewNode) -> Arrange:
     def arrange(service: FakeService) -> None:
-        service.node_registry.keys[DOMAIN, "once"] = wanted.request_hash, node_id(2)
+        request_hash = wanted.request_hash(EDITOR.subject)
+        service.node_registry.keys[DOMAIN, "once"] = request_hash, node_id(2)
 
     return arrange
 
@@ -406,6 +407,8 @@ VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     "PostNodeHeartbeat": tuple(_heartbeat()),
     "GetNodeReachability": tuple(_of_node(Request("GET", f"{NODE}/reachability"))),
     "RenewNodeToken": tuple(_of_node(Request("POST", f"{NODE}/token"))),
+    "RotateNodeSecretKey": tuple(_of_node(Request("POST", f"{NODE}/secret-key"))),
+    "RevokeNodeCredentials": tuple(_of_node(Request("DELETE", f"{NODE}/credentials"))),
     "DeleteNode": tuple(_of_node(Request("DELETE", NODE))),
     "RotateNodeKey": tuple(_rotation()),
     "PutNodeStateReport": tuple(_write("reports")),

@@ -50,6 +50,7 @@ LEDGER_PORTS = (
     "domain_nodes",
     "domain_registry",
     "node_registry",
+    "credentials",
 )
 
 

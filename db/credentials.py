@@ -1,0 +1,55 @@
+"""Credentials of Nodes on Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from composer.deadline import Deadline
+from composer.errors import NodeNotFound
+from db.clock import TimeOffset, no_offset
+from db.connections import ReadSession, Sessions, WriteSession
+from db.statements import Prepared
+
+SECRET_KEY_DIGESTS = Prepared("secret_key_digests")
+ROTATE_SECRET_KEY = Prepared("rotate_secret_key")
+REVOKE_CREDENTIALS = Prepared("revoke_credentials")
+
+
+class PostgresNodeCredentials:
+    """Implements composer.node_token.NodeCredentials."""
+
+    def __init__(
+        self,
+        reads: Sessions[ReadSession],
+        writes: Sessions[WriteSession],
+        time_offset: TimeOffset = no_offset,
+    ) -> None:
+        self._reads = reads
+        self._writes = writes
+        self._time_offset = time_offset
+
+    def secret_key_digests(self, node_id: UUID, deadline: Deadline) -> tuple[bytes, ...]:
+        """See composer.node_token.NodeCredentials."""
+        rows = self._reads.fetch(SECRET_KEY_DIGESTS, {"node_id": str(node_id)}, deadline)
+        return tuple(map(bytes, rows[0][0])) if rows else ()
+
+    def rotate_secret_key(self, node_id: UUID, digest: bytes, deadline: Deadline) -> None:
+        """See composer.node_token.NodeCredentials."""
+        self._write(ROTATE_SECRET_KEY, node_id, {"digest": digest}, deadline)
+
+    def revoke(self, node_id: UUID, deadline: Deadline) -> None:
+        """See composer.node_token.NodeCredentials."""
+        self._write(REVOKE_CREDENTIALS, node_id, {"time_offset": self._time_offset()}, deadline)
+
+    def _write(
+        self,
+        statement: Prepared,
+        node_id: UUID,
+        arguments: Mapping[str, Any],
+        deadline: Deadline,
+    ) -> None:
+        arguments = {"node_id": str(node_id), **arguments}
+        if not self._writes.fetch(statement, arguments, deadline):
+            raise NodeNotFound(f"node_id={node_id}")

@@ -1,0 +1,31 @@
+-- Credentials of Nodes.
+
+-- name: secret_key_digests
+-- prepare: node_id uuid
+-- db/credentials.py, PostgresNodeCredentials.secret_key_digests (a secret key that this process has
+-- not verified before).
+-- Index: nodes_pkey.
+SELECT n.secret_key_digests
+FROM plexsphere.nodes AS n
+WHERE n.id = %(node_id)s;
+
+-- name: rotate_secret_key
+-- prepare: node_id uuid, digest bytea
+-- db/credentials.py, PostgresNodeCredentials.rotate_secret_key. The newest key stands first.
+-- Index: nodes_pkey. No index and no trigger covers the column (migration 0003).
+UPDATE plexsphere.nodes AS n
+SET secret_key_digests = ARRAY[%(digest)s::bytea] || n.secret_key_digests[1:1]
+WHERE n.id = %(node_id)s
+RETURNING n.id;
+
+-- name: revoke_credentials
+-- prepare: node_id uuid, time_offset interval
+-- db/credentials.py, PostgresNodeCredentials.revoke. The full second above the moment, because
+-- tokens tell seconds; time_offset is zero in production.
+-- Index: nodes_pkey. No index and no trigger covers the columns (migration 0003).
+UPDATE plexsphere.nodes AS n
+SET secret_key_digests = '{}',
+    tokens_not_before =
+        date_trunc('second', statement_timestamp() + %(time_offset)s) + interval '1 second'
+WHERE n.id = %(node_id)s
+RETURNING n.id;
