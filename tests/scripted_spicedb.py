@@ -3,7 +3,13 @@
 from typing import Any
 
 import grpc
-from authzed.api.v1 import CheckPermissionRequest, CheckPermissionResponse
+from authzed.api.v1 import (
+    CheckBulkPermissionsPair,
+    CheckBulkPermissionsResponse,
+    CheckBulkPermissionsResponseItem,
+    CheckPermissionRequest,
+    CheckPermissionResponse,
+)
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
@@ -40,6 +46,8 @@ class ScriptedChannel:
         return [request.consistency.WhichOneof("requirement") for request in self.requests]
 
     def permissions(self, method: str, request: Any, deadline: Deadline) -> Any:
+        if method == "CheckBulkPermissions":
+            return self._bulk(request, deadline)
         assert method == "CheckPermission"
         self.requests.append(request)
         answer = self.answers[request.consistency.WhichOneof("requirement")]
@@ -48,6 +56,21 @@ class ScriptedChannel:
         if isinstance(answer, Exception):
             raise answer
         return CheckPermissionResponse(permissionship=answer)
+
+    def _bulk(self, request: Any, deadline: Deadline) -> CheckBulkPermissionsResponse:
+        """Each item as if it were asked alone."""
+        pairs = []
+        for item in request.items:
+            alone = CheckPermissionRequest(
+                consistency=request.consistency,
+                resource=item.resource,
+                permission=item.permission,
+                subject=item.subject,
+            )
+            answer = self.permissions("CheckPermission", alone, deadline).permissionship
+            told = CheckBulkPermissionsResponseItem(permissionship=answer)
+            pairs.append(CheckBulkPermissionsPair(request=item, item=told))
+        return CheckBulkPermissionsResponse(pairs=pairs)
 
 
 class Gate:

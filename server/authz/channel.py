@@ -48,6 +48,13 @@ _ABOUT_THE_REQUEST = frozenset(
 )
 
 
+def error_of(status: grpc.StatusCode, details: str) -> Exception:
+    """What a status that is not OK means: Undecided or AuthzUnavailable."""
+    if status in _ABOUT_THE_REQUEST:
+        return Undecided(status, details)
+    return AuthzUnavailable(f"SpiceDB: {status.name}: {details}")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Connection:
     """A channel and its stubs, valid in the process that made it."""
@@ -128,9 +135,7 @@ class SpiceDbChannel:
             self._note_silence()
         else:
             self._silent_since = None
-        if status in _ABOUT_THE_REQUEST:
-            return Undecided(status, details)
-        return AuthzUnavailable(f"SpiceDB: {status.name}: {details}")
+        return error_of(status, details)
 
     def _note_silence(self) -> None:
         now = self._clock()

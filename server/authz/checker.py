@@ -11,28 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import grpc
-from authzed.api.v1 import (
-    CheckPermissionRequest,
-    CheckPermissionResponse,
-    Consistency,
-    SubjectReference,
-    ZedToken,
-)
+from authzed.api.v1 import Consistency, ZedToken
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from composer.identity import Principal
 from server.authz.channel import SpiceDbChannel, Undecided
+from server.authz.coalesced import CoalescedChecks, Question, ask_alone
 from server.authz.concurrency import ConcurrencyLimit
-from server.authz.tuples import object_reference
 
 # SpiceDB's own rules for names, applied here: a name that breaks them has no relation to anything,
 # and a complaint of SpiceDB after this check is no fault of the caller.
 _OBJECT = re.compile(r"([a-z][a-z0-9_]{1,62}[a-z0-9]):([A-Za-z0-9/_|\-=+]{1,1024})", re.ASCII)
 _RELATION = re.compile(r"[a-z][a-z0-9_]{1,62}[a-z0-9]", re.ASCII)
-
-# (subject, relation, resource), all as SpiceDB spells them.
-Question = tuple[str, str, str]
 
 
 class SpiceDbChecker:
@@ -54,6 +45,7 @@ class SpiceDbChecker:
     ) -> None:
         self._channel = channel
         self._concurrency = concurrency
+        self._coalesced = CoalescedChecks(channel)
         self._denials = _ConfirmedDenials(confirm_every_s, cache_size, clock)
         self._allowed_at = _AllowedTokens(cache_size)
 
@@ -64,7 +56,7 @@ class SpiceDbChecker:
             return False
         with self._concurrency.permit(deadline):
             try:
-                if self._ask(question, Consistency(minimize_latency=True), deadline):
+                if self._coalesced.ask(question, deadline):
                     return True
             except Undecided:
                 # For some seconds after a schema was written the quantized revision has no schema.
@@ -137,17 +129,7 @@ class SpiceDbChecker:
             raise AuthzUnavailable(f"SpiceDB refuses to decide: {undecided}") from undecided
 
     def _ask(self, question: Question, consistency: Consistency, deadline: Deadline) -> bool:
-        subject, permission, resource = question
-        request = CheckPermissionRequest(
-            consistency=consistency,
-            resource=object_reference(resource),
-            permission=permission,
-            subject=SubjectReference(object=object_reference(subject)),
-        )
-        answer = self._channel.permissions("CheckPermission", request, deadline)
-        # Conditional, unspecified and every later value mean no.
-        allowed = CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION
-        return bool(answer.permissionship == allowed)
+        return ask_alone(self._channel, question, consistency, deadline)
 
 
 def _question(principal: Principal, relation: str, resource: str) -> Question | None:
