@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from server.dev.parts import REPOSITORY
-from server.dev.process import processes
+from server.dev.process import processes, send_signal
 from tests.waiting_stack import PARTS
 
 SECONDS = 30.0
@@ -81,8 +81,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Supervised]]:
     for run in started:
         run.process.kill()
         run.process.wait()
-        for pid in run.parts().values():
-            os.kill(pid, signal.SIGKILL)
+        for pid in run.parts().values():  # those that the kernel has not ended yet
+            send_signal(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
