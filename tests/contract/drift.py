@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from handlers.refusals import RefusalKind
 
@@ -57,20 +56,3 @@ def route_complaints(served: Mapping[str, set[str]], declared: Mapping[str, set[
         if served[path] != declared[path]:
             complaints.append(f"{path}: serves {served[path]}, declares {declared[path]}")
     return sorted(complaints)
-
-
-def table_complaints(
-    operations: Sequence[str], tables: Mapping[str, Mapping[str, Any]]
-) -> list[str]:
-    """Operations that a coverage table does not name, and names that are no operation."""
-    complaints = []
-    for title, table in tables.items():
-        complaints += [
-            f"{name} is missing from the {title} table" for name in operations if name not in table
-        ]
-        complaints += [
-            f"the {title} table names {name}, no operation"
-            for name in table
-            if name not in operations
-        ]
-    return complaints

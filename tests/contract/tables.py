@@ -2,7 +2,7 @@
 
 ``AUTHN`` is the status of a request without a Principal; ``AUTHZ`` the relation; ``AUDIT`` the
 outcomes that leave a row; ``REACHED`` the least share of a fuzzer's valid cases that must end in a
-2xx or 304 (None where the operation has no such answer).
+2xx or 304 (None where the operation has no such answer); ``GRANTED`` the status of who may.
 """
 
 from __future__ import annotations
@@ -10,32 +10,47 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from handlers import OPERATIONS
-from handlers.operation import AuditedGrants, Operation, UnservedOperation
-from tests.contract.answered import ANSWERED
-from tests.contract.attacked import ATTACKED
+from handlers.operation import AnyOperation, AuditedGrants, Operation, UnservedOperation
 
 
-def _status_of_nobody(operation: object) -> int:
+def _status_of_nobody(operation: AnyOperation) -> int:
     if isinstance(operation, UnservedOperation):
         return operation.not_provisioned.status
     return 401 if isinstance(operation, Operation) else 200
 
 
-def _outcomes(operation: object) -> tuple[str, ...]:
+def _status_of_grant(operation: AnyOperation) -> int:
+    """The first time: what was made is 201, and 200 when it is found again."""
+    if isinstance(operation, UnservedOperation):
+        return operation.not_provisioned.status
+    return max(status for status in operation.statuses if status < 300)
+
+
+def _outcomes(operation: AnyOperation) -> tuple[str, ...]:
     if not isinstance(operation, Operation):
         return ()
     granted = () if operation.audited_grants is AuditedGrants.NONE else ("granted",)
     return (*granted, "insufficient_relation")
 
 
-AUTHN: Mapping[str, int] = {name: _status_of_nobody(one) for name, one in OPERATIONS.items()}
+AUTHN: Mapping[str, int] = {
+    name: _status_of_nobody(operation) for name, operation in OPERATIONS.items()
+}
 AUTHZ: Mapping[str, str | None] = {
-    name: one.way.relation if isinstance(one, Operation) else None
-    for name, one in OPERATIONS.items()
+    name: operation.way.relation if isinstance(operation, Operation) else None
+    for name, operation in OPERATIONS.items()
 }
-AUDIT: Mapping[str, tuple[str, ...]] = {name: _outcomes(one) for name, one in OPERATIONS.items()}
+AUDIT: Mapping[str, tuple[str, ...]] = {
+    name: _outcomes(operation) for name, operation in OPERATIONS.items()
+}
 REACHED: Mapping[str, float | None] = {
-    name: None if isinstance(one, UnservedOperation) else 0.5 for name, one in OPERATIONS.items()
+    name: None if isinstance(operation, UnservedOperation) else 0.5
+    for name, operation in OPERATIONS.items()
 }
-# How an operation is attacked, and how it is brought to show all its answers.
-TABLES: Mapping[str, Mapping[str, object]] = {"attack": ATTACKED, "answer": ANSWERED}
+GRANTED: Mapping[str, int] = {
+    name: _status_of_grant(operation) for name, operation in OPERATIONS.items()
+}
+# Operations whose every request is refused; `test_allow_lists.py` lets it shrink only.
+NEVER_GRANTED = frozenset(
+    name for name, operation in OPERATIONS.items() if isinstance(operation, UnservedOperation)
+)

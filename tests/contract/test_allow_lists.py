@@ -21,10 +21,9 @@ import yaml
 
 from server.contract.document import Contract
 from tests.contract import drift_values
-from tests.contract.attacked import ATTACKED, NEVER_GRANTED
 from tests.contract.drift_values import Composed
 from tests.contract.pins import DECIDED
-from tests.contract.tables import REACHED
+from tests.contract.tables import NEVER_GRANTED, REACHED
 from tests.contract.test_drift_answers import NOT_KEPT
 from tests.contract.test_drift_values import PUT_TOGETHER, VALUES
 from tests.contract.test_yaml_examples import TITLES, UNCHECKED_FORMATS
@@ -144,7 +143,6 @@ LISTS: Mapping[str, Callable[[], Iterable[Any]]] = {
     "statuses of the HTTP server": lambda: exchange.HTTP_SERVER_REFUSES,
     "Problems of no operation": lambda: problem_checks.FOREIGN,
     "operations never granted": lambda: NEVER_GRANTED,
-    "operations whose answers vary": lambda: (name for name, row in ATTACKED.items() if row.varies),
     "names of a value spelled otherwise": lambda: drift_values.RESPELLED,
     "schemas that a handler puts together": lambda: PUT_TOGETHER,
     "what a schema and its values do not share": not_shared,

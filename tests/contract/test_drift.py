@@ -18,8 +18,7 @@ from server.authoring.operations import signature_faults
 from server.contract.document import METHODS, Contract
 from server.settings import Settings
 from server.wiring import wire
-from tests.contract.drift import route_complaints, table_complaints
-from tests.contract.tables import TABLES
+from tests.contract.drift import route_complaints
 
 CONTRACT = Contract.packaged()
 SECURED = [name for name, operation in CONTRACT.operations.items() if operation.secured]
@@ -117,18 +116,6 @@ def test_what_is_served_is_what_is_declared() -> None:
 def test_a_url_that_the_file_lacks_is_named() -> None:
     served = {**declared_routes(), "/debug": {"GET"}}
     assert route_complaints(served, declared_routes()) == ["/debug is served and not declared"]
-
-
-def test_every_operation_is_in_every_coverage_table() -> None:
-    assert table_complaints(list(CONTRACT.operations), TABLES) == []
-
-
-def test_an_operation_in_no_table_is_named() -> None:
-    before = table_complaints(list(CONTRACT.operations), TABLES)
-    complaints = table_complaints([*CONTRACT.operations, "PostSurprise"], TABLES)
-    assert [one for one in complaints if one not in before] == [
-        f"PostSurprise is missing from the {title} table" for title in TABLES
-    ]
 
 
 def test_every_operation_that_takes_a_token_is_gated_and_no_other() -> None:

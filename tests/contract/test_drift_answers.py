@@ -13,10 +13,18 @@ from handlers import OPERATIONS
 from handlers.answers import Answer
 from handlers.operation import AnyOperation, OpenOperation, UnservedOperation
 from server.contract.document import Contract
-from tests.contract.answer_drift import Given, Recorded, answer_complaints, body_complaints
-from tests.contract.answered import ANSWERED, Asking
+from tests.contract.answer_drift import (
+    Given,
+    Recorded,
+    answer_complaints,
+    body_complaints,
+    json_answers,
+)
 from tests.contract.test_drift_values import WORDS
-from tests.ports.in_process import FakeService
+from tests.golden.operations.asking import Asker, cases
+from tests.golden.operations.callers import GRANTED, NOBODY
+from tests.golden.operations.variants import VARIANTS
+from tests.golden.operations.worlds import SOUND
 
 DOCUMENT = Contract.packaged().document
 # Members that agents send and nothing is done with; `test_allow_lists.py` lets it shrink only.
@@ -31,13 +39,17 @@ Edit = Callable[[Any], object]
 
 
 class Recorder:
-    """The real handlers in the service, on fakes; keeps what they give and what they read."""
+    """The real handlers, asked all that tests/golden/operations asks in a sound world by whoever
+    may; keeps what they give and what they read."""
 
-    def __init__(self, rows: Mapping[str, Asking] = ANSWERED) -> None:
+    def __init__(self) -> None:
         self.given: list[Given] = []
         self.reads: dict[str, dict[str, bool]] = {}
-        for name, asking in rows.items():
-            asking(FakeService(operations={name: self._recorded(name, OPERATIONS[name])}))
+        asker = Asker({name: self._recorded(name, one) for name, one in OPERATIONS.items()})
+        for name in VARIANTS:
+            for case in cases(name):
+                if case.world.name == SOUND and case.caller in (NOBODY, *GRANTED):
+                    asker.outcome(case)
 
     def _recorded(self, name: str, operation: AnyOperation) -> AnyOperation:
         if isinstance(operation, UnservedOperation):
@@ -115,7 +127,10 @@ def test_every_answer_is_declared_and_every_declared_key_is_answered(recorder: R
 
 def test_every_answer_is_what_the_contract_declares(recorder: Recorder) -> None:
     operations = Contract.packaged().operations
-    for one in recorder.given:
+    in_json = dict(json_answers(DOCUMENT))
+    given = [one for one in recorder.given if (one.operation, one.status) in in_json]
+    assert {(one.operation, one.status) for one in given} == in_json.keys()
+    for one in given:
         validator = operations[one.operation].responses[one.status].media["application/json"]
         assert validator.validator.fault(one.value) is None, one
 

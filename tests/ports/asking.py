@@ -6,9 +6,11 @@ import json
 from urllib.parse import urlencode
 
 from server.contract.document import Contract
-from tests.contract.answered import IN_DOMAIN, NODE
 from tests.contract.documented import parameter_examples
+from tests.factories import DOMAIN, node_id
 
+NODE = f"/v1/nodes/{node_id(1)}"
+IN_DOMAIN = f"/v1/domains/{DOMAIN}"
 CONTRACT = Contract.packaged()
 EXAMPLES = parameter_examples(CONTRACT.document)
 

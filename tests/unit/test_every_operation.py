@@ -9,11 +9,13 @@ import json
 import logging
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import pytest
 
 from server.contract.document import Contract
 from tests.golden.operations.asking import Asker, Case, Outcome, cases, code_of, is_gated
+from tests.golden.operations.callers import STRANGER, Caller
 from tests.golden.operations.recording import ANSWERS, Kept, Recording
 from tests.golden.operations.variants import VARIANTS
 
@@ -116,6 +118,32 @@ def test_a_sound_world_grants_to_some_callers_and_not_to_all(operation: str) -> 
     statuses = {kept(ANSWERS).outcomes[label]["status"] for label in line}
     assert {401, 403} < statuses
     assert any(200 <= status < 300 for status in statuses)
+
+
+OF_AN_ID = [name for name in sorted(set(GATED) - UNIMPLEMENTED) if "id}" in DECLARED[name].path]
+
+
+@pytest.mark.parametrize("operation", OF_AN_ID)
+def test_a_stranger_cannot_tell_what_is_there_from_what_is_not(operation: str) -> None:
+    noun = "Node" if "{id}" in DECLARED[operation].path else "Domain"
+    there, unreal, gone = (
+        answer_to(STRANGER, f"{operation} | sound | {variant}")
+        for variant in (
+            "well-formed",
+            f"id: of no {noun}",
+            f"the {noun} is gone, its relationships are not",
+        )
+    )
+    assert there["status"] == 403
+    assert there == unreal == gone
+
+
+def answer_to(caller: Caller, line: str) -> dict[str, Any]:
+    """What left, without the audit rows, which name the object."""
+    labels = kept(ANSWERS).lines[line].items()
+    (label,) = [label for label, callers in labels if caller.name in callers]
+    outcome = kept(ANSWERS).outcomes[label]
+    return {name: part for name, part in outcome.items() if name != "audit"}
 
 
 def test_no_two_variants_of_an_operation_have_the_same_name() -> None:

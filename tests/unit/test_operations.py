@@ -18,7 +18,7 @@ from server.authoring.contract_check import contract_complaints
 from server.authoring.operations import problem_faults
 from server.contract.document import Contract
 from tests.bodies import JSON, body_now
-from tests.contract.attacked import ATTACKED, NEVER_GRANTED
+from tests.contract.tables import GRANTED, NEVER_GRANTED
 from tests.factories import agent_of, node_id
 from tests.ports.asking import path_of, query_of
 from tests.ports.in_process import FakeService, gated_operation
@@ -158,7 +158,7 @@ def test_every_operation_but_the_events_reaches_its_2xx(name: str) -> None:
     answer = FakeService().ask(
         path_of(name), who=1, method=operation.method, query_string=query_of(name), **given
     )
-    assert answer.status_code == ATTACKED[name].granted
+    assert answer.status_code == GRANTED[name]
 
 
 @pytest.mark.parametrize("path", ["/docs/page.js", "/docs/page.css"])

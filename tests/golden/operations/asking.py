@@ -14,7 +14,13 @@ from composer.audit import AuditRow
 from server.contract.document import Contract
 from tests.factories import CORRELATION
 from tests.golden.operations.callers import AGENT, MOST, Caller
-from tests.golden.operations.service import UNPROVISIONED, UNSIGNED, WHOLE, Resettable
+from tests.golden.operations.service import (
+    UNPROVISIONED,
+    UNSIGNED,
+    WHOLE,
+    Operations,
+    Resettable,
+)
 from tests.golden.operations.variants import HELD_TAG, VARIANTS, Variant
 from tests.golden.operations.worlds import WORLDS, World
 from tests.ports.in_process import FakeService
@@ -65,10 +71,14 @@ def _most(world: World) -> tuple[Caller, ...]:
 
 
 class Asker:
-    """Services of every kind, made once: a case takes about a millisecond."""
+    """Services of every kind, made once: a case takes about a millisecond.
 
-    def __init__(self) -> None:
-        self._services = {kind: Resettable.of(kind) for kind in (WHOLE, UNSIGNED, UNPROVISIONED)}
+    ``operations`` take the place of some.
+    """
+
+    def __init__(self, operations: Operations | None = None) -> None:
+        kinds = (WHOLE, UNSIGNED, UNPROVISIONED)
+        self._services = {kind: Resettable.of(kind, operations) for kind in kinds}
         sound = self._services[WHOLE].reset()
         sound.relations.grants = AGENT.triples()
         self._etag = sound.pull().headers["ETag"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from composer.audit import AuditRecord
 from composer.identity import AddressedDomain
+from handlers.operation import AnyOperation
 from tests.factories import (
     ALLOW_HTTPS,
     DOMAIN,
@@ -24,6 +25,7 @@ from tests.factories import (
 from tests.ports.in_process import FakeService
 
 NODE_TOKEN, DOMAIN_TOKEN = "token-of-the-node", "token-of-the-domain"
+Operations = Mapping[str, AnyOperation]
 # The attributes of FakeService that are fakes of ports.
 PORTS = (
     "relations",
@@ -44,14 +46,18 @@ PORTS = (
     "outbox",
     "mint",
     "audit",
+    "health",
+    "published",
 )
 # What a service can be: with everything, without a key to sign tokens with, without a ledger.
 WHOLE, UNSIGNED, UNPROVISIONED = "whole", "without a signing key", "not provisioned"
 
 
-def fake_service(kind: str) -> FakeService:
-    """A service of one of the three kinds, as ``FakeService`` makes it."""
-    return FakeService(provisioned=kind != UNPROVISIONED, has_signing_key=kind == WHOLE)
+def fake_service(kind: str, operations: Operations | None = None) -> FakeService:
+    """A service of one of the three kinds; ``operations`` take the place of some."""
+    return FakeService(
+        provisioned=kind != UNPROVISIONED, has_signing_key=kind == WHOLE, operations=operations
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +68,9 @@ class Resettable:
     state: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def of(cls, kind: str) -> Resettable:
+    def of(cls, kind: str, operations: Operations | None = None) -> Resettable:
         """A sound world: tokens on every row, three audit rows, three Nodes in the list."""
-        service = fake_service(kind)
+        service = fake_service(kind, operations)
         _furnish(service)
         ports = {name: port for name in PORTS if (port := getattr(service, name)) is not None}
         state = {name: dict(vars(port)) for name, port in ports.items()}

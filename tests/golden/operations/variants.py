@@ -8,16 +8,33 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
+from composer.bridge import BridgeRows
 from composer.identity import NIL
-from composer.registry import NewDomain, NewNode, node_cursor
-from tests.factories import DOMAIN, key_bytes, node_id
+from composer.reachability import ReachabilityRow
+from composer.registry import NewDomain, NewNode, NodeSummary, node_cursor
+from handlers.service import HealthCheck
+from server.authn.signing import parse_signing_keys
+from tests.factories import (
+    ALLOW_HTTPS,
+    DENY_ALL_6,
+    DOMAIN,
+    EPOCH,
+    bridge_rows,
+    entry,
+    ingress_rule,
+    key_bytes,
+    node_id,
+    peer_row,
+    rule_set,
+)
 from tests.golden.operations.callers import EDITOR, EVERY_CALLER
 from tests.golden.operations.service import NODE_TOKEN
 from tests.ports.in_process import ENTRY_KEY, FakeService
+from tests.tokens import dumps, ed25519_key, es256_key, rs256_key
 
 Arrange = Callable[[FakeService], None]
 NODE = f"/v1/nodes/{node_id(1)}"
@@ -163,6 +180,54 @@ def _pull() -> Iterator[Variant]:
         yield request.but(f"If-None-Match: {name}", headers={"If-None-Match": tag})
     held = {"If-None-Match": HELD_TAG}
     yield request.but("HEAD of what is held", method="HEAD", headers=held)
+    yield request.but("the Node has everything", arrange=_everything)
+    yield request.but("the Node is a bridge for nothing", arrange=_bridge_for_nothing)
+    yield request.but("the Node has nothing", arrange=_empty_handed)
+
+
+def _everything(service: FakeService) -> None:
+    rows = (
+        peer_row(1),
+        peer_row(2, relay_host="relay.example.net", relay_port=51821),
+        peer_row(3),
+    )
+    service.ledger.shown = replace(
+        service.ledger.shown,
+        table=replace(service.ledger.shown.table, rows=rows, revision=node_id(9)),
+        rule_sets=(rule_set(1, ALLOW_HTTPS, DENY_ALL_6),),
+        bridge_rows=bridge_rows(
+            ingress_rules=(ingress_rule(), ingress_rule("blog", acme_account_ref=None))
+        ),
+        entry_rows=tuple(
+            entry(kind, key, workload_tag=tag)
+            for kind in ("metadata", "data", "report")
+            for key, tag in (("a", None), ("b", "agent"))
+        ),
+    )
+
+
+def _bridge_for_nothing(service: FakeService) -> None:
+    _everything(service)
+    service.ledger.shown = replace(service.ledger.shown, bridge_rows=BridgeRows())
+
+
+def _empty_handed(service: FakeService) -> None:
+    service.ledger.shown = replace(service.ledger.shown, rule_sets=(), entry_rows=())
+
+
+def _reachability() -> Iterator[Variant]:
+    request = Request("GET", f"{NODE}/reachability")
+    yield from _of_node(request)
+    for state in ("stale", "unreachable", ""):
+        name = f"the Node is {state or 'of no state yet'}"
+        yield request.but(name, arrange=_in_state(state))
+
+
+def _in_state(state: str) -> Arrange:
+    def arrange(service: FakeService) -> None:
+        service.reachability.rows[node_id(1)] = ReachabilityRow(state, EPOCH, EPOCH)
+
+    return arrange
 
 
 HEARTBEAT: Mapping[str, object] = {
@@ -319,6 +384,23 @@ def _idempotent(request: Request, meant_otherwise: Arrange) -> Iterator[Variant]
     )
 
 
+def _domain_read() -> Iterator[Variant]:
+    request = Request("GET", IN_DOMAIN)
+    yield from _of_domain(request)
+    bare = {"slug": None, "description": None, "region": None, "mesh_cidr": None}
+    yield request.but("the Domain has no text but its name", arrange=_domain_with(**bare))
+    texts = {"description": "Presses.", "region": "eu"}
+    yield request.but("the Domain has every text", arrange=_domain_with(**texts))
+
+
+def _domain_with(**changes: str | None) -> Arrange:
+    def arrange(service: FakeService) -> None:
+        rows = service.domain_reader.rows
+        rows[DOMAIN] = replace(rows[DOMAIN], **changes)
+
+    return arrange
+
+
 def _domain_deletion() -> Iterator[Variant]:
     request = Request("DELETE", IN_DOMAIN)
     yield from _of_domain(request)
@@ -336,6 +418,13 @@ def _node_list() -> Iterator[Variant]:
     after_first = node_cursor(DOMAIN, node_id(1))
     yield request.but("cursor: the next page", query=f"limit=1&cursor={after_first}")
     yield request.but("cursor: of another Domain", query=f"cursor={_foreign_cursor()}")
+    yield request.but("a Node without an address", arrange=_add_node_without_address)
+
+
+def _add_node_without_address(service: FakeService) -> None:
+    nodes = service.domain_nodes.given
+    added = NodeSummary(node_id(4), "press", None, EPOCH)
+    nodes[DOMAIN] = [*nodes[DOMAIN], added]
 
 
 def _foreign_cursor() -> str:
@@ -400,12 +489,37 @@ def _ungated(path: str) -> Iterator[Variant]:
     yield from _usual(request)
 
 
+def _health(path: str) -> Iterator[Variant]:
+    yield from _ungated(path)
+    for status in ("ok", "degraded", "down"):
+        yield Request("GET", path).but(f"Postgres is {status}", arrange=_checked(status))
+
+
+def _checked(status: str) -> Arrange:
+    def arrange(service: FakeService) -> None:
+        service.health.given = [HealthCheck("postgres", status, "text")]
+
+    return arrange
+
+
+def _published_keys() -> Iterator[Variant]:
+    path = "/.well-known/jwks.json"
+    yield from _ungated(path)
+    yield Request("GET", path).but("a key of every kind", arrange=_keys_of_every_kind)
+
+
+def _keys_of_every_kind(service: FakeService) -> None:
+    keys = [make().private_jwk for make in (ed25519_key, es256_key, rs256_key)]
+    members = parse_signing_keys(dumps({"keys": keys})).members
+    service.published.given = [dict(key.public_jwk) for key in members]
+
+
 # By operationId; every variant of an operation has a name of its own.
 VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     "GetNodeState": tuple(_pull()),
     "GetNodeEvents": tuple(_of_node(Request("GET", f"{NODE}/events"))),
     "PostNodeHeartbeat": tuple(_heartbeat()),
-    "GetNodeReachability": tuple(_of_node(Request("GET", f"{NODE}/reachability"))),
+    "GetNodeReachability": tuple(_reachability()),
     "RenewNodeToken": tuple(_of_node(Request("POST", f"{NODE}/token"))),
     "RotateNodeSecretKey": tuple(_of_node(Request("POST", f"{NODE}/secret-key"))),
     "RevokeNodeCredentials": tuple(_of_node(Request("DELETE", f"{NODE}/credentials"))),
@@ -418,18 +532,18 @@ VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     "PutNodeData": tuple(_write("data")),
     "DeleteNodeData": tuple(_removal("data")),
     "CreateDomain": tuple(_creation()),
-    "GetDomain": tuple(_of_domain(Request("GET", IN_DOMAIN))),
+    "GetDomain": tuple(_domain_read()),
     "DeleteDomain": tuple(_domain_deletion()),
     "ListDomainNodes": tuple(_node_list()),
     "RegisterNode": tuple(_registration()),
     "ListDomainAudit": tuple(_audit()),
     "GetLivez": tuple(_ungated("/livez")),
-    "GetReadyz": tuple(_ungated("/readyz")),
-    "GetHealth": tuple(_ungated("/v1/health")),
+    "GetReadyz": tuple(_health("/readyz")),
+    "GetHealth": tuple(_health("/v1/health")),
     "GetVersion": tuple(_ungated("/v1/version")),
     "GetMetrics": tuple(_ungated("/metrics")),
     "GetOpenapi": tuple(_ungated("/v1/openapi.yaml")),
-    "GetJwks": tuple(_ungated("/.well-known/jwks.json")),
+    "GetJwks": tuple(_published_keys()),
     "GetDocs": tuple(_ungated("/docs")),
     "GetDocsScript": tuple(_ungated("/docs/page.js")),
     "GetDocsStyle": tuple(_ungated("/docs/page.css")),
