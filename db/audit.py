@@ -65,7 +65,7 @@ class PostgresAuditSink:
         *,
         on_lost: Callable[[int, str], None],
         on_failed: Callable[[Exception], None] = lambda error: None,
-        capacity: int = 20_000,
+        capacity: int,
         application_name: str = "plexsphere-state audit",
         clock: Callable[[], float] = time.monotonic,
         bodies: BodyQueue | None = None,

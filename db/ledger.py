@@ -29,8 +29,6 @@ from db.connections import ReadSession, Row, Sessions
 from db.statements import Prepared
 
 SNAPSHOT_FOR_NODE = Prepared("snapshot_for_node")
-# Peer rows that a process keeps, about half a kilobyte each.
-DEFAULT_HELD_ROWS = 200_000
 # Texts of the other row sets whose rows a process keeps, about four times as large.
 DECODED_BYTES = 4 * 1024 * 1024
 # Of about 200 bytes for each Node that pulls.
@@ -93,7 +91,7 @@ class PostgresLedger:
         self,
         pool: Sessions[ReadSession],
         *,
-        held_rows: int = DEFAULT_HELD_ROWS,
+        held_rows: int,
         prepare: Callable[[PeerTable], object] = lambda table: None,
     ) -> None:
         """``held_rows`` is the most peer rows that this process keeps, all Domains together.

@@ -118,12 +118,15 @@ def indexes(session: Session, subject: Subject) -> list[str]:
 
 def measured(pool: Pool[ReadSession], subject: Subject) -> list[str]:
     """One line of the table."""
-    ledger = PostgresLedger(pool)
+    ledger = PostgresLedger(pool, held_rows=200_000)
 
     def view() -> LedgerView:
         return ledger.view(subject.node, subject.domain, soon())
 
-    cold = milliseconds(lambda: PostgresLedger(pool).view(subject.node, subject.domain, soon()), 5)
+    cold = milliseconds(
+        lambda: PostgresLedger(pool, held_rows=200_000).view(subject.node, subject.domain, soon()),
+        5,
+    )
     held = str(view().peers().revision)
     with pool.session(soon()) as session:
         with_held, small = statement(session, subject, held)

@@ -11,24 +11,27 @@ from server.gunicorn.sources import Network
 OTHER_DESCRIPTORS = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Of one worker. Times in seconds, sizes in bytes, rates in bytes a second."""
+    """Of one worker. Times in seconds, sizes in bytes, rates in bytes a second.
 
-    connections: int = 20_000
-    source_connections: int = 12_000
+    A bound with a default here is no setting.
+    """
+
+    connections: int
+    source_connections: int
     trusted_proxies: tuple[Network, ...] = ()
-    head_seconds: float = 10.0
+    head_seconds: float
     # A body has the grace, and then as long as its rate earns it, but never longer than an agent
     # waits for an answer.
     body_grace_seconds: float = 5.0
-    body_rate: int = 1_024
+    body_rate: int
     body_seconds: float = 30.0
     # Requests that no thread has read: heads and bodies of clients that nobody knows yet.
-    unread_bytes: int = 32 * 1024 * 1024
+    unread_bytes: int
     # Answers that clients have not taken. An agent gives up after 30 s.
-    unsent_bytes: int = 256 * 1024 * 1024
-    send_seconds: float = 30.0
+    unsent_bytes: int
+    send_seconds: float
     # What is read of a connection after its last answer: in all, and for the next bytes.
     rest_bytes: int = 8 * 1024 * 1024
     rest_seconds: float = 5.0

@@ -32,7 +32,7 @@ from server.contract.document import Contract, OperationContract
 from server.http import request_context
 from server.http.body_history import BodyHistory
 from server.http.contract_api import ContractApi
-from server.http.doorkeeper import LARGE_BODY_BYTES, Doorkeeper, fallback_problem
+from server.http.doorkeeper import Doorkeeper, fallback_problem
 from server.http.operations import BoundOperations, OperationResolver, respond_problem
 from server.http.problems import FRAMEWORK
 from server.http.requests import body_validator, check_request, parameter_validator
@@ -50,8 +50,9 @@ def build_app(
     authenticate: Authenticate,
     metrics: Metrics,
     deadline_s: float,
+    *,
+    large_body_bytes: int,
     audit: AuditSink | None = None,
-    large_body_bytes: int = LARGE_BODY_BYTES,
     history: BodyHistory | None = None,
     answer_deadline_s: float = math.inf,
 ) -> flask.Flask:

@@ -25,8 +25,6 @@ from server.http.request_audit import forward_rows
 from server.http.response_validation import Breach, Outgoing, ResponseValidator
 from server.telemetry.metrics import Metrics
 
-LARGE_BODY_BYTES = 8_388_608  # 80 % of the agents' 10 MiB
-
 _log = structlog.stdlib.get_logger("plexsphere.http")
 
 

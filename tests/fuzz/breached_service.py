@@ -83,6 +83,7 @@ def provisioned() -> Wsgi:
         authenticate=lambda headers, deadline: STAGE.build.authenticate(headers),
         metrics=metrics,
         deadline_s=3.0,
+        large_body_bytes=2**30,
         audit=STAGE.sink,
     )
     return app
@@ -94,7 +95,9 @@ def unprovisioned() -> Wsgi:
     metrics = Metrics()
     health = FakeHealthProbe([HealthCheck("wiring", "down", "not provisioned")])
     bound = BoundOperations(OPERATIONS, Ports(_service(health, metrics)))
-    app: Wsgi = build_app(CONTRACT, bound, lambda headers, deadline: None, metrics, 3.0)
+    app: Wsgi = build_app(
+        CONTRACT, bound, lambda headers, deadline: None, metrics, 3.0, large_body_bytes=2**30
+    )
     return app
 
 

@@ -48,7 +48,7 @@ class Watched:
             dsn,
             on_lost=lambda rows, reason: self.lost.append((rows, reason)),
             on_failed=self.failed.append,
-            **settings,
+            **{"capacity": 20_000, **settings},
         )
 
     def kept(self) -> list[str]:

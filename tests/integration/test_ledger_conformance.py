@@ -54,7 +54,7 @@ class PostgresLedgerFacts:
     """Writes with plain SQL what the adapter is to read."""
 
     def __init__(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> None:
-        self.ledger = PostgresLedger(pool)
+        self.ledger = PostgresLedger(pool, held_rows=200_000)
         self._hand = hand
         self._gates = gates
 
@@ -220,7 +220,7 @@ class PostgresAuditFacts:
     """Rows are read back with plain SQL, in the order of their sequence."""
 
     def __init__(self, hand: Hand, gates: Gates) -> None:
-        self.sink = PostgresAuditSink(hand.dsn, on_lost=lambda rows, reason: None)
+        self.sink = PostgresAuditSink(hand.dsn, on_lost=lambda rows, reason: None, capacity=9)
         self._hand = hand
         self._gates = gates
 
@@ -258,7 +258,7 @@ class PostgresBodyFacts:
         self.node = f"node:{hand.node(hand.domain())}"
         self.history = BodyQueue(10, on_lost=lambda bodies, reason: None)
         self.sink = PostgresAuditSink(
-            hand.dsn, on_lost=lambda rows, reason: None, bodies=self.history
+            hand.dsn, on_lost=lambda rows, reason: None, capacity=9, bodies=self.history
         )
         self._hand = hand
         self._gates = gates

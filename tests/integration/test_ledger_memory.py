@@ -137,7 +137,9 @@ def test_a_node_that_is_gone_is_not_found_by_the_statement_of_its_snapshot(home:
 
 def test_a_changed_domain_is_prepared_once_for_all_who_wait(home: Home) -> None:
     prepared: list[UUID] = []
-    ledger = PostgresLedger(home.pool, prepare=lambda table: prepared.append(table.revision))
+    ledger = PostgresLedger(
+        home.pool, held_rows=9, prepare=lambda table: prepared.append(table.revision)
+    )
     for number in range(5):
         home.set(1, public_key=number.to_bytes(32, "big"))
         with ThreadPoolExecutor(8) as threads:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from server.gunicorn.bounds import Bounds
 from server.gunicorn.connection import Connection, State
 from server.gunicorn.framing import Incoming
 from server.gunicorn.loop import ACCEPT_PAUSE_SECONDS, Loop
+from server.settings import Settings
 
 CLIENT = ("127.0.0.1", 4000)
 
@@ -64,7 +66,7 @@ def exhausted(request: pytest.FixtureRequest) -> Iterator[Listener]:
 
 
 def test_no_descriptor_left_is_a_pause_and_no_end(exhausted: Listener) -> None:
-    loop = loop_of(Bounds(), exhausted)
+    loop = loop_of(Settings().bounds, exhausted)
     loop.accept_connections(True)
     with socket.create_connection(exhausted.getsockname()):
         with structlog.testing.capture_logs() as logs:
@@ -80,7 +82,7 @@ def test_no_descriptor_left_is_a_pause_and_no_end(exhausted: Listener) -> None:
 def test_at_the_most_connections_an_idle_one_makes_room_and_a_busy_one_does_not() -> None:
     listener = Listener(0)
     listener.error = None
-    loop = loop_of(Bounds(connections=2), listener)
+    loop = loop_of(replace(Settings().bounds, connections=2), listener)
     loop.accept_connections(True)
     clients = []
     for expected in (1, 2, 2):
@@ -103,7 +105,7 @@ def test_at_the_most_connections_an_idle_one_makes_room_and_a_busy_one_does_not(
 
 def test_an_accept_that_fails_otherwise_is_a_fault() -> None:
     listener = Listener(errno.EBADF)
-    loop = loop_of(Bounds(), listener)
+    loop = loop_of(Settings().bounds, listener)
     loop.accept_connections(True)
     with socket.create_connection(listener.getsockname()), pytest.raises(OSError):
         loop.turn()
@@ -112,7 +114,7 @@ def test_an_accept_that_fails_otherwise_is_a_fault() -> None:
 
 
 def test_a_thread_that_hangs_is_said_with_its_request_and_its_place() -> None:
-    loop = loop_of(Bounds(hung_seconds=0.0))
+    loop = loop_of(replace(Settings().bounds, hung_seconds=0.0))
     ours, client = socket.socketpair()
     with ours, client:
         incoming = Incoming(Config(), CLIENT)
