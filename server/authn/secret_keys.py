@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from base64 import urlsafe_b64decode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -93,6 +93,11 @@ def parse_secret_key(text: str) -> PresentedKey | None:
     raw = urlsafe_b64decode(match[1])
     node_id = UUID(bytes=raw[:16])
     return None if node_id == NIL else PresentedKey(node_id, sha256(raw[16:]).digest())
+
+
+def secret_key_text(node_id: UUID, secret: bytes, env: str) -> str:
+    """The key as its agent presents it."""
+    return f"{PREFIX}{env}_{urlsafe_b64encode(node_id.bytes + secret).decode()}"
 
 
 class Authenticator:

@@ -1,4 +1,4 @@
-"""A simulated agent: its token, its heartbeats, pulls and reports, and the state it applied."""
+"""A simulated agent: its credential, its requests, and the state it applied."""
 
 from __future__ import annotations
 
@@ -72,12 +72,15 @@ def _sorted(by_key: Mapping[str, Value]) -> list[Value]:
 
 @dataclass(slots=True)
 class Agent:
-    """``etag`` of the last snapshot applied; ``corrections`` is the number of changes so far."""
+    """``credential`` is a node secret key or a token, of which a token is renewed in time.
+
+    ``etag`` of the last snapshot applied; ``corrections`` is the number of changes so far.
+    """
 
     url: str
     node_id: str
     domain_id: str
-    token: str = field(repr=False)
+    credential: str = field(repr=False)
     conditional: bool = False
     picture: Picture = field(default_factory=Picture)
     etag: str = ""
@@ -91,12 +94,12 @@ class Agent:
             "binary_version": VERSION,
             "nat_summary": {},
         }
-        return send(self.url, "POST", f"{self._path}/heartbeat", self.token, value)
+        return send(self.url, "POST", f"{self._path}/heartbeat", self.credential, value)
 
     def pull(self) -> Answered:
         """A pull. A 200 is applied; after any other answer the agent keeps what it has."""
         condition = {"If-None-Match": self.etag} if self.conditional and self.etag else {}
-        answered = send(self.url, "GET", f"{self._path}/state", self.token, headers=condition)
+        answered = send(self.url, "GET", f"{self._path}/state", self.credential, headers=condition)
         if answered.status != 200:
             return answered
         try:
@@ -111,18 +114,18 @@ class Agent:
         """A report with a new text every time."""
         line = f"package {time.time_ns()} of {self.node_id}\n"
         value = {"value": (line * REPORT_SIZE)[:REPORT_SIZE]}
-        return send(self.url, "PUT", f"{self._path}/state/reports/{REPORT}", self.token, value)
+        return send(self.url, "PUT", f"{self._path}/state/reports/{REPORT}", self.credential, value)
 
     def renew(self) -> Answered:
         """Gets the next token; the present token stays valid until it expires."""
-        answered = send(self.url, "POST", f"{self._path}/token", self.token)
+        answered = send(self.url, "POST", f"{self._path}/token", self.credential)
         if answered.status == 200:
-            self.token = str(answered.json["token"])
+            self.credential = str(answered.json["token"])
         return answered
 
     def renews_in(self) -> float:
         """Seconds until a quarter of the token's lifetime is left; negative after that."""
-        issued, expires = _lifetime(self.token)
+        issued, expires = _lifetime(self.credential)
         return expires - (expires - issued) / 4 - time.time()
 
     @property
@@ -131,7 +134,7 @@ class Agent:
 
 
 def _lifetime(token: str) -> tuple[float, float]:
-    """When it was issued and when it expires (Unix seconds); an opaque token never expires."""
+    """When it was issued and when it expires (Unix seconds); a secret key never expires."""
     try:
         claims = json_object(base64url(token.split(".")[1]))
         return float(claims["iat"]), float(claims["exp"])

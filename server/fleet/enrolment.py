@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any
+from uuid import UUID
 
 from composer.deadline import Deadline
 from db.fleet import fleet_connection, fleet_members
+from server.authn.secret_keys import secret_key_text
 from server.fleet.agents import Agent
 from server.fleet.wire import NO_ANSWER, Answered, send
 
@@ -25,6 +27,8 @@ RANGES = [
 # The range belongs to another Domain; the Domain exists, with another range.
 TAKEN = ("mesh_cidr_overlap", "domain_slug_conflict")
 ATTEMPTS = 5
+# What plexd writes in a secret key; it has no meaning here.
+SECRET_KEY_ENV = "plexd"
 # 404: it was removed before.
 REMOVED = (200, 204, 404)
 READ_SECONDS = 60.0
@@ -36,11 +40,15 @@ class EnrolmentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """``name`` tells fleets apart: the same name has the same Domains and Nodes."""
+    """``name`` tells fleets apart: the same name has the same Domains and Nodes.
+
+    The agents present node secret keys, as plexd does; with ``jwt`` they present tokens.
+    """
 
     url: str
     operator: str = field(repr=False)
     name: str = "fleet"
+    jwt: bool = False
 
     def slug(self, number: int) -> str:
         """Of the Domain with this number; the names of its Nodes begin with it."""
@@ -68,7 +76,11 @@ class Enrolment:
         value = {"public_key": base64.b64encode(simulated_key(name)).decode(), "name": name}
         path = f"/v1/domains/{domain_id}/nodes"
         found = _granted(path, self.send("POST", path, value, name))
-        return Agent(self.url, str(found["node_id"]), domain_id, str(found["token"]), conditional)
+        node_id = str(found["node_id"])
+        secret = base64.b64decode(found["nsk"])
+        own = secret_key_text(UUID(node_id), secret, SECRET_KEY_ENV)
+        credential = str(found["token"]) if self.jwt else own
+        return Agent(self.url, node_id, domain_id, credential, conditional)
 
     def send(
         self, method: str, path: str, value: dict[str, Any] | None = None, key: str = ""

@@ -56,8 +56,8 @@ def simulated(stack: Stack, *words: str) -> dict[str, Any]:
     return found
 
 
-def enrolled(stack: Stack, conditional: bool = False) -> list[Agent]:
-    enrolment = Enrolment(stack.url, stack.identities["PLEXSPHERE_OPERATOR_TOKEN"])
+def enrolled(stack: Stack, conditional: bool = False, jwt: bool = False) -> list[Agent]:
+    enrolment = Enrolment(stack.url, stack.identities["PLEXSPHERE_OPERATOR_TOKEN"], jwt=jwt)
     return enrol(enrolment, NODES, DOMAINS, 4, conditional, lambda: None)
 
 
@@ -70,6 +70,14 @@ def test_a_herd_is_served_and_every_picture_is_the_ledgers(
     for kind in ("pull", "heartbeat"):
         assert found["kinds"][kind]["statuses"] == {"200": NODES}
     assert "</svg>" in plot.read_text()
+
+
+def test_agents_present_secret_keys_or_with_jwt_tokens(fleet_stack: Stack) -> None:
+    by_key, by_token = enrolled(fleet_stack)[0], enrolled(fleet_stack, jwt=True)[0]
+    assert by_key.credential.startswith("nsk_plexd_") and by_token.credential.count(".") == 2
+    # The second registration has ended the credentials of the first.
+    assert [by_key.heartbeat().status, by_token.heartbeat().status] == [401, 200]
+    assert simulated(fleet_stack, "--herd", "--jwt")["unequal"] == {}
 
 
 def test_the_same_fleet_is_adopted_and_not_registered_twice(fleet_stack: Stack) -> None:
@@ -87,7 +95,7 @@ def test_the_same_fleet_is_adopted_and_not_registered_twice(fleet_stack: Stack) 
 
 
 def test_a_picture_that_is_not_the_ledgers_is_named(fleet_stack: Stack) -> None:
-    agents = enrolled(fleet_stack, conditional=True)
+    agents = enrolled(fleet_stack, conditional=True, jwt=True)
     assert {one.pull().status for one in agents} == {200}
     assert {one.pull().status for one in agents} == {304}
     assert unequal(agents, fleet_stack.dsn) == {}

@@ -130,7 +130,7 @@ def test_a_token_is_renewed_before_it_expires_and_the_next_one_is_used() -> None
         agents = [Agent(url, "n-1", "d-1", old)]
         simulation = Simulation(agents, Run(seconds=0.2, clients=4, jitter=0.0, herd=True, seed=1))
         simulation.run(lambda now: None, lambda: False)
-    assert agents[0].token == renewed
+    assert agents[0].credential == renewed
     posts = [
         (path, sent["Authorization"]) for method, path, sent, _ in Control.seen if method == "POST"
     ]

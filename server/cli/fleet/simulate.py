@@ -57,6 +57,9 @@ def simulate(
     conditional: Annotated[
         bool, typer.Option("--conditional", help="Pull with If-None-Match.")
     ] = False,
+    jwt: Annotated[
+        bool, typer.Option("--jwt", help="Agents present tokens instead of node secret keys.")
+    ] = False,
     herd: Annotated[
         bool,
         typer.Option("--herd", help="All begin at once, each on a connection, as after an outage."),
@@ -125,7 +128,7 @@ def simulate(
 
     run = Run(seconds=seconds, clients=clients, jitter=jitter, herd=herd, seed=seed)
     _allow_connections(run.threads(nodes), nodes)
-    enrolment = Enrolment(url, operator, name)
+    enrolment = Enrolment(url, operator, name, jwt)
     try:
         agents = _enrol(enrolment, nodes, domains, clients, conditional)
         simulation = _simulate(agents, run)
