@@ -19,6 +19,7 @@ from server.authoring.operations import (
     coverage_faults,
     problem_faults,
     signature_faults,
+    unserved_faults,
 )
 from server.authoring.shape import shape_faults
 from server.authoring.unsupported import declared_operations, unsupported_faults
@@ -77,6 +78,7 @@ def _faults(
     faults += signature_faults(contract, operations)
     faults += problem_faults(contract, operations)
     faults += answer_faults(contract, operations)
+    faults += unserved_faults(contract)
     return contract, faults
 
 

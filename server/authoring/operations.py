@@ -1,8 +1,8 @@
 """Compares the facts of each operation in code with the contract, before the service starts.
 
-Four lists of faults: ``coverage_faults`` (operations without a handler), ``signature_faults`` (the
-parameters of a function), ``answer_faults`` (statuses and headers), and ``problem_faults`` (every
-refusal, as the Problem that it would leave as).
+Five lists of faults: ``coverage_faults`` (operations without a handler), ``signature_faults`` (the
+parameters of a function), ``answer_faults`` (statuses and headers), ``problem_faults`` (every
+refusal, as the Problem that it would leave as), and ``unserved_faults`` (``x-unserved``).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from handlers.refusals import (
     CATALOGUE,
     INTERNAL,
     NOT_ACCEPTABLE,
+    NOT_PROVISIONED_KINDS,
     PAYLOAD_TOO_LARGE,
     UNAUTHORIZED,
     UNKNOWN_QUERY_PARAMETER,
@@ -26,10 +27,11 @@ from handlers.refusals import (
     RefusalKind,
 )
 from handlers.wire import json_bytes
-from server.contract.document import Contract, OperationContract
+from server.contract.document import METHODS, Contract, OperationContract
 from server.contract.errors import ContractFault
 from server.contract.parameters import ParameterContract
 from server.contract.pointers import Path, canonical_path
+from server.contract.unserved import UNSERVED
 from server.http.problems import FRAMEWORK, METHOD_NOT_ALLOWED, problem_answer
 from server.http.requests import negotiates, parameter_refusals, python_name
 from server.http.response_validation import CORRELATION, Breach, Outgoing, ResponseValidator
@@ -154,6 +156,28 @@ def answer_faults(contract: Contract, operations: Operations) -> Iterator[Contra
                     path = (*place, "responses", str(status), "headers", header.name)
                     sentence = f"{name} {status}: {header.name} is required, and is never sent"
                     yield ContractFault(path, sentence)
+
+
+def unserved_faults(contract: Contract) -> Iterator[ContractFault]:
+    """Entries of ``x-unserved`` that have no refusal, or that hide behind an operation."""
+    declared = {
+        (operation.method, _template(operation.path)) for operation in contract.operations.values()
+    }
+    for index, request in enumerate(contract.unserved):
+        if request.method.lower() not in METHODS:
+            sentence = f"{request.method} is no method of an operation"
+            yield ContractFault((UNSERVED, index, "method"), sentence)
+        if request.code not in NOT_PROVISIONED_KINDS:
+            sentence = f"no refusal with status 501 has the code {request.code}"
+            yield ContractFault((UNSERVED, index, "code"), sentence)
+        if (request.method, _template(request.path)) in declared:
+            sentence = f"{request.method} {request.path} is served: remove it here"
+            yield ContractFault((UNSERVED, index, "path"), sentence)
+
+
+def _template(path: str) -> str:
+    """The path without the names of its parameters."""
+    return re.sub(r"\{\w+\}", "{}", path)
 
 
 def problem_faults(contract: Contract, operations: Operations) -> Iterator[ContractFault]:

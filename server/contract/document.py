@@ -23,6 +23,7 @@ from server.contract.errors import (
 )
 from server.contract.parameters import ParameterContract, parameter_contract, text_type
 from server.contract.schemas import Direction, SchemaCompiler, Validator, follow
+from server.contract.unserved import UNSERVED, UnservedRequest, unserved_requests
 from server.contract.yaml_file import YamlFault, duplicate_keys, read_yaml
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -109,6 +110,9 @@ class Contract:
             with self._faults.part(schema):
                 self._schemas.check(schema)
         self.operations = {operation.operation_id: operation for operation in self._operations()}
+        self.unserved: tuple[UnservedRequest, ...] = ()
+        with self._faults.part(self.document.get(UNSERVED, ())):
+            self.unserved = unserved_requests(self.document)
         with self._faults.part(self.document):
             self.problem = self._schemas.compile({"$ref": "#/components/schemas/Problem"})
         self._schemas.check_defaults()

@@ -27,8 +27,9 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, defau
 
 from composer.audit import AuditSink, NoAudit
 from handlers.operation import Authenticate, gate_1
-from handlers.refusals import INTERNAL, RefusalKind, Refused
+from handlers.refusals import INTERNAL, NOT_PROVISIONED_KINDS, RefusalKind, Refused
 from server.contract.document import Contract, OperationContract
+from server.contract.unserved import code_of
 from server.http import request_context
 from server.http.body_history import BodyHistory
 from server.http.contract_api import ContractApi
@@ -210,6 +211,9 @@ def _answer_error(contract: Contract, error: Exception) -> Response:
 def _problem_of(contract: Contract, error: Exception) -> Response:
     if isinstance(error, Refused):
         return _refuse(error)
+    unserved = _unserved_kind(contract) if isinstance(error, NotFound) else None
+    if unserved is not None:
+        return _refuse(Refused(unserved, "this release does not serve it"))
     kind = _framework_kind(error)
     if kind is not None:
         allow = _allowed(contract) if isinstance(error, MethodNotAllowed) else ()
@@ -221,6 +225,14 @@ def _problem_of(contract: Contract, error: Exception) -> Response:
         exc_info=error,
     )
     return respond_problem(Refused(INTERNAL, type(error).__name__))
+
+
+def _unserved_kind(contract: Contract) -> RefusalKind | None:
+    """The 501 of a request that the contract lists as not served, before anything of it is read."""
+    # Werkzeug's own path has one slash where the request has two.
+    path = flask.request.environ["PATH_INFO"]
+    code = code_of(contract.unserved, flask.request.method, path)
+    return None if code is None else NOT_PROVISIONED_KINDS[code]
 
 
 def _framework_kind(error: Exception) -> RefusalKind | None:

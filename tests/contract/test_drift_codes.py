@@ -21,7 +21,7 @@ STATUSES: set[tuple[int, str | None]] = {
     for status, response in operation.responses.items()
     if "application/problem+json" in response.media
     for code in response.problem_codes or (None,)
-}
+} | {(501, request.code) for request in CONTRACT.unserved}
 
 
 def test_the_file_the_catalogue_and_the_docs_name_the_same_codes() -> None:
