@@ -141,7 +141,8 @@ def test_a_fleet_of_another_name_takes_ranges_that_are_free_and_can_be_removed(
     kept = Agent(fleet_stack.url, made.json["node_id"], stays, made.json["token"])
     left = remove(other, members_of(other, fleet_stack.dsn), 2, lambda: None)
     assert left == [f"DELETE /v1/domains/{stays}: 409 domain_not_empty"]
-    assert [one.pull().status for one in first] == [403] * 3
+    # 403 where a worker has verified the key before the Node was removed.
+    assert {one.pull().status for one in first} <= {401, 403}
     assert kept.pull().status == 200
     assert members_of(other, fleet_stack.dsn) == Members([], [stays])
     assert remove(other, Members([kept.node_id], [stays]), 2, lambda: None) == []
