@@ -79,7 +79,7 @@ PLANTS = [
     Plant("nullable-is-a-named-object", "enabled:", "type: boolean", "nullable: true"),
     Plant("no-code-in-the-contract", "/v1/openapi.yaml:", "# No type:", "x-module:"),
     Plant("strict-query-is-true", "/v1/health:", "query: true", "query: yes please"),
-    Plant("no-python-path", "/v1/version:", "What is running", "handlers.service is"),
+    Plant("no-python-path", "/v1/version:", "The version of", "handlers.service is"),
     Plant("oas3-valid-media-example", "    NodeNotFound:\n      summary", ": 404", ": 200"),
     Plant("oas3-valid-media-example", "    RetryAfter:", "example: 5", "example: soon"),
     Plant("oas3-valid-media-example", "    NodeId:", "example: ", "example: x"),

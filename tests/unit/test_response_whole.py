@@ -16,7 +16,7 @@ OBJECT = b"""\
       required: [peers, reachability, policy, bridge, state, reports]
 """
 PEERS = b"""\
-            null. A ledger row without a usable id, address or key is left out, and logged.
+            of the ledger without a valid id, address or key is left out and logged.
           type: array
 """
 
