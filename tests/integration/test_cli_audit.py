@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
 from typer.testing import Result
@@ -102,7 +101,7 @@ def test_a_summary_obeys_filters_its_age_and_its_limit(hand: Hand) -> None:
     assert granted["rows"] == 5
 
 
-UNKNOWN = str(uuid4())
+UNKNOWN = "0190ffff-0000-7000-8000-0000000000ff"
 
 
 @pytest.mark.parametrize(
