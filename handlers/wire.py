@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TypeVar
 from uuid import UUID
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from composer.memory import Memory
 from composer.peers import DomainPeers
 from composer.snapshot import NodeStateSnapshot
+from handlers.compression import Deflated, DeflatedText, deflated_text, gzip_member
 from handlers.wire_values import (
     bridge_value,
     json_text,
@@ -28,6 +30,10 @@ from handlers.wire_values import (
 
 # Blocks of Nodes' own that a process keeps, with the values they came from.
 OWN_BLOCKS_BYTES = 8 * 1024 * 1024
+# A smaller body fits into the first window of a connection: compressing it saves no round trip.
+GZIP_LEAST_BYTES = 14_000
+# Peers of a segment on average: the segment of the Node itself is sent uncompressed.
+SEGMENT_PEERS = 64
 _DIGEST_VERSION = b"plexsphere desired state v1\n"
 
 T = TypeVar("T")
@@ -51,6 +57,13 @@ class Block:
     source: bytes
     cut: tuple[int, int] | None = None
     is_cacheable: bool = True
+    deflated: DeflatedText | None = None
+
+    @property
+    def size(self) -> int:
+        """Of the served bytes."""
+        cut = 0 if self.cut is None else self.cut[1] - self.cut[0]
+        return len(self.source) - cut
 
     def chunks(self) -> tuple[bytes | memoryview, ...]:
         """The served bytes, without a copy."""
@@ -69,6 +82,28 @@ class SnapshotBody:
 
     blocks: tuple[Block, ...]
     digest: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of ``to_bytes``."""
+        keys = sum(len(block.name) + 4 for block in self.blocks)  # quotes, colon, comma or brace
+        return keys + 1 + sum(block.size for block in self.blocks)
+
+    def to_gzip(self) -> bytes:
+        """A gzip member that inflates to exactly ``to_bytes``."""
+        parts: list[Deflated | bytes] = []
+        plain: list[bytes | memoryview] = []  # what stands between compressed blocks
+        for block in self.blocks:
+            plain.append(b',"' if parts or plain else b'{"')
+            plain.append(block.name.encode("ascii") + b'":')
+            # Only what was compressed from the very bytes that are validated.
+            if block.deflated is None or block.deflated.plain is not block.source:
+                plain.extend(block.chunks())
+            else:
+                parts += (b"".join(plain), *block.deflated.parts(block.cut))
+                plain = []
+        parts.append(b"".join([*plain, b"}"]))
+        return gzip_member(parts)
 
     def to_bytes(self) -> bytes:
         """The whole body."""
@@ -96,17 +131,19 @@ class EncodedPeers:
     array: bytes
     spans: Mapping[UUID, tuple[int, int]]
     digest: bytes
+    deflated: DeflatedText | None = None
+    segments: Mapping[bytes, Deflated] = field(default_factory=dict)
 
     def without(self, node_id: UUID) -> Block:
         """The array without a Node, if the Node is in it."""
         span = self.spans.get(node_id)
         if span is None:
-            return Block("peers", self.array)
+            return Block("peers", self.array, deflated=self.deflated)
         start, end = span
         # Cut one comma too: the comma after the element, or before it where it is the last.
         if self.array[end : end + 1] == b",":
-            return Block("peers", self.array, (start, end + 1))
-        return Block("peers", self.array, (max(1, start - 1), end))
+            return Block("peers", self.array, (start, end + 1), deflated=self.deflated)
+        return Block("peers", self.array, (max(1, start - 1), end), deflated=self.deflated)
 
 
 class SnapshotWire:
@@ -115,6 +152,7 @@ class SnapshotWire:
     def __init__(self) -> None:
         self._own_blocks: Memory[OwnBlock] = Memory(OWN_BLOCKS_BYTES)
         self._encoded: WeakKeyDictionary[DomainPeers, EncodedPeers] = WeakKeyDictionary()
+        self._latest: WeakValueDictionary[UUID, DomainPeers] = WeakValueDictionary()
 
     def encode(self, snapshot: NodeStateSnapshot) -> SnapshotBody:
         """The body of a 200."""
@@ -153,23 +191,39 @@ class SnapshotWire:
         """The encoded peers of a Domain, cached by identity."""
         encoded = self._encoded.get(peers)
         if encoded is None:
-            encoded = encode_peers(peers)
+            latest = self._latest.get(peers.domain_id)
+            before = None if latest is None else self._encoded.get(latest)
+            encoded = encode_peers(peers, before.segments if before else {})
             self._encoded[peers] = encoded
+            self._latest[peers.domain_id] = peers
         return encoded
 
 
-def encode_peers(peers: DomainPeers) -> EncodedPeers:
-    """Encode every peer of a Domain and note its start and end."""
+def encode_peers(
+    peers: DomainPeers, known: Mapping[bytes, Deflated] = MappingProxyType({})
+) -> EncodedPeers:
+    """Encode every peer of a Domain and note where each one stands.
+
+    ``known`` are compressed segments of the Domain's array before.
+    """
     spans: dict[UUID, tuple[int, int]] = {}
     fragments: list[bytes] = []
-    position = 1  # after the opening bracket
+    ends: list[int] = []
+    position = 1  # behind the opening bracket
     for peer in peers.peers:
         fragment = peer_text(peer).encode("utf-8")
         spans[peer.node_id] = (position, position + len(fragment))
         position += len(fragment) + 1
         fragments.append(fragment)
+        # By the id, and not by a count: a new peer must not move the ends of all segments.
+        if peer.node_id.int % SEGMENT_PEERS == 0:
+            ends.append(position)
     array = b"[" + b",".join(fragments) + b"]"
-    return EncodedPeers(array, spans, hashlib.sha256(array).digest())
+    digest = hashlib.sha256(array).digest()
+    if len(array) < GZIP_LEAST_BYTES:
+        return EncodedPeers(array, spans, digest)
+    ends = [end for end in ends if end < len(array)] + [len(array)]
+    return EncodedPeers(array, spans, digest, *deflated_text(array, ends, known))
 
 
 def peers_digest(peers: DomainPeers) -> bytes:

@@ -34,6 +34,6 @@ def keep_body(history: BodyHistory, body: bytes) -> None:
         is_own_grant = row.outcome == GRANTED and row.subject == row.object
         if is_own_grant and snapshot is not None and row.digest == snapshot.digest:
             try:
-                history.keep(row.object, row.digest, body)
+                history.keep(row.object, row.digest, snapshot.to_bytes())
             except Exception:
                 _log.exception("history_body_lost", correlation_id=row.correlation_id)

@@ -66,8 +66,10 @@ class Doorkeeper:
         breach = self._validator.breach(outgoing)
         if breach is not None:
             response = self._withhold(operation, response, breach)
-        elif outgoing.snapshot is not None and len(outgoing.body) >= self._large_body_bytes:
-            self._warn_of_size(len(outgoing.body))
+        elif outgoing.snapshot is not None and outgoing.body:
+            size = outgoing.snapshot.size  # inflated
+            if size >= self._large_body_bytes:
+                self._warn_of_size(size)
         return response
 
     def _count(self, response: Response) -> None:

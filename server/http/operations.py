@@ -14,7 +14,7 @@ from flask import Response
 from handlers.answers import PROBLEM, Answer
 from handlers.operation import AnyOperation, Ports, answer, gate_0
 from handlers.refusals import Refused
-from handlers.wire import SnapshotBody, json_bytes
+from handlers.wire import GZIP_LEAST_BYTES, SnapshotBody, json_bytes
 from server.contract.document import Contract, OperationContract
 from server.http import request_context
 from server.http.problems import problem_answer
@@ -72,9 +72,13 @@ def _view(operation: OperationContract, bound: BoundOperations) -> Callable[...,
 
 def respond(answer: Answer) -> Response:
     """An Answer as a Flask response. A snapshot is kept for the response validation."""
-    body = answer.body
+    body, headers = answer.body, dict(answer.headers)
     if isinstance(body, SnapshotBody):
-        data = body.to_bytes()
+        if body.size >= GZIP_LEAST_BYTES and request_context.accepts_gzip():
+            data = body.to_gzip()
+            headers["Content-Encoding"] = "gzip"
+        else:
+            data = body.to_bytes()
         request_context.set_snapshot(body, data)
     elif body is None:
         data = b""
@@ -82,7 +86,7 @@ def respond(answer: Answer) -> Response:
             request_context.set_snapshot(answer.confirmed, data)
     else:
         data = body if isinstance(body, bytes) else json_bytes(body)
-    response = Response(data, status=answer.status, headers=dict(answer.headers))
+    response = Response(data, status=answer.status, headers=headers)
     if answer.media_type is None:
         del response.headers["Content-Type"]
     else:

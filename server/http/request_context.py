@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 import re
 import time
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
 import flask
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
 
 from composer.audit import AuditRow
 from composer.deadline import Deadline
@@ -83,6 +86,16 @@ def body() -> dict[str, Any]:
     """The validated body; only for an operation that declares a body."""
     value: dict[str, Any] = flask.g.body
     return value
+
+
+def accepts_gzip() -> bool:
+    """Whether ``Accept-Encoding`` names gzip, and not to rule it out."""
+    return _accepts_gzip(flask.request.headers.get("Accept-Encoding", ""))
+
+
+@lru_cache(maxsize=256)
+def _accepts_gzip(header: str) -> bool:
+    return parse_accept_header(header, Accept)["gzip"] > 0 and "gzip" in header.lower()
 
 
 def current_call() -> Call:

@@ -1,0 +1,140 @@
+"""One gzip member out of parts that were compressed before, at no cost for their length.
+
+A part is a run of deflate blocks that ends on a byte and refers to nothing before it, so parts
+follow each other in any order. The checksum of the whole is computed from those of the parts:
+appending ``n`` bytes multiplies a CRC by x^8n in the field of its polynomial (as zlib's
+``crc32_combine`` does, which Python does not have).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+LEVEL = 6
+_POLYNOMIAL = 0xEDB88320
+_ONE = 1 << 31  # x^0: bits are reversed, as in every CRC-32
+_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time: equal bytes again
+_LAST_BLOCK = b"\x03\x00"
+_STORED_MAX = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Deflated:
+    """``size`` plain bytes as deflate blocks; ``shift`` is x^(8 * size)."""
+
+    blocks: bytes | memoryview
+    size: int
+    crc: int
+    shift: int
+
+
+def deflated(plain: bytes) -> Deflated:
+    """Compress one part."""
+    compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    blocks = compressor.compress(plain) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return Deflated(blocks, len(plain), zlib.crc32(plain), shift_of(len(plain)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeflatedText:
+    """A text that was compressed in segments, so that a hole in it costs one segment.
+
+    ``ends`` are the plain ends of the segments. ``before`` and ``behind`` have, for each segment,
+    what stands before it and what stands behind it.
+    """
+
+    plain: bytes
+    ends: tuple[int, ...]
+    before: tuple[Deflated, ...]
+    behind: tuple[Deflated, ...]
+
+    def parts(self, cut: tuple[int, int] | None) -> tuple[Deflated | bytes, ...]:
+        """The text without its bytes from ``cut[0]`` to ``cut[1]``."""
+        if cut is None:
+            return (self.before[-1],)
+        start, end = cut
+        first, last = bisect_right(self.ends, start), bisect_left(self.ends, end)
+        opened = self.ends[first - 1] if first else 0
+        own = self.plain[opened:start] + self.plain[end : self.ends[last]]
+        return (self.before[first], own, self.behind[last])
+
+
+def deflated_text(
+    plain: bytes, ends: Sequence[int], known: Mapping[bytes, Deflated]
+) -> tuple[DeflatedText, dict[bytes, Deflated]]:
+    """The text in segments, and each segment by its plain bytes.
+
+    ``known`` are segments of an earlier text, most of which are found again.
+    """
+    starts = (0, *ends[:-1])
+    texts = [plain[start:end] for start, end in zip(starts, ends, strict=True)]
+    segments = {text: known.get(text) or deflated(text) for text in texts}
+    parts = [segments[text] for text in texts]
+    blocks = memoryview(b"".join(part.blocks for part in parts))
+    offsets = [0, *accumulate(len(part.blocks) for part in parts)]
+    before = [_EMPTY]
+    for part, offset in zip(parts, offsets[1:], strict=True):
+        before.append(_appended(before[-1], part, blocks[:offset]))
+    behind = [_EMPTY]
+    for part, offset in zip(reversed(parts), reversed(offsets[:-1]), strict=True):
+        behind.append(_appended(part, behind[-1], blocks[offset:]))
+    behind.reverse()
+    return DeflatedText(plain, tuple(ends), tuple(before), tuple(behind[1:])), segments
+
+
+def _appended(first: Deflated, second: Deflated, blocks: memoryview) -> Deflated:
+    return Deflated(
+        blocks,
+        first.size + second.size,
+        _product(first.crc, second.shift) ^ second.crc,
+        _product(first.shift, second.shift),
+    )
+
+
+def gzip_member(parts: Iterable[Deflated | bytes]) -> bytes:
+    """The parts as gzip, in one copy. Plain bytes are stored as they are."""
+    written: list[bytes | memoryview] = [_HEADER]
+    size = crc = 0
+    for part in parts:
+        if isinstance(part, Deflated):
+            written.append(part.blocks)
+            size += part.size
+            crc = _product(crc, part.shift) ^ part.crc
+            continue
+        for start in range(0, len(part), _STORED_MAX):
+            piece = part[start : start + _STORED_MAX]
+            written += (struct.pack("<BHH", 0, len(piece), len(piece) ^ 0xFFFF), piece)
+        size += len(part)
+        crc = zlib.crc32(part, crc)
+    written += (_LAST_BLOCK, struct.pack("<II", crc, size & 0xFFFFFFFF))
+    return b"".join(written)
+
+
+_EMPTY = Deflated(b"", 0, 0, _ONE)
+
+
+def _product(a: int, b: int) -> int:
+    """a times b modulo the CRC's polynomial."""
+    product = 0
+    while a:
+        if a & _ONE:
+            product ^= b
+        a = (a << 1) & 0xFFFFFFFF
+        b = (b >> 1) ^ (_POLYNOMIAL if b & 1 else 0)
+    return product
+
+
+def shift_of(size: int) -> int:
+    """x^(8 * size) modulo the CRC's polynomial."""
+    power, square = _ONE, 1 << 23  # x^8
+    while size:
+        if size & 1:
+            power = _product(power, square)
+        square = _product(square, square)
+        size >>= 1
+    return power
