@@ -113,6 +113,13 @@ class AddressedDomain:
     authz_token: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class VisibleDomains:
+    """The Domains that a caller may see; ``ids`` is None where it may see every Domain."""
+
+    ids: frozenset[UUID] | None
+
+
 def node_object(node_id: UUID) -> str:
     """The name of a Node in SpiceDB and audit rows: ``node:<id>``."""
     return f"node:{node_id}"
@@ -128,12 +135,12 @@ PLATFORM = "platform:plexsphere"
 
 
 class RelationChecker(Protocol):
-    """Gate 2: asks SpiceDB whether a Principal has a relation.
+    """Gate 2: asks SpiceDB whether a Principal has a relation, and to which objects.
 
     ``relation`` is the name on the wire (``node-agent``); ``resource`` is ``node:<uuid>``,
     ``domain:<uuid>`` or the platform. Checks return True only where SpiceDB says *has permission*.
-    They raise AuthzUnavailable, and nothing else, where SpiceDB is unreachable, too slow or
-    undecided.
+    These and ``objects_of`` raise AuthzUnavailable, and nothing else, where SpiceDB is unreachable,
+    too slow or undecided.
     """
 
     def check(self, principal: Principal, relation: str, resource: str, deadline: Deadline) -> bool:
@@ -160,6 +167,13 @@ class RelationChecker(Protocol):
         self, principal: Principal, relation: str, resource: str, deadline: Deadline
     ) -> bool:
         """Check at the newest revision (``fully_consistent``). This is costly, so use it rarely."""
+        ...
+
+    def objects_of(
+        self, principal: Principal, relation: str, kind: str, deadline: Deadline
+    ) -> frozenset[UUID]:
+        """The ids of all objects of a kind (``domain``) to which the Principal has the relation, at
+        the newest revision."""
         ...
 
 

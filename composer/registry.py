@@ -14,6 +14,7 @@ from typing import Protocol
 from uuid import UUID
 
 from composer.deadline import Deadline
+from composer.identity import VisibleDomains
 from composer.peers import PUBLIC_KEY_BYTES
 from composer.reachability import ReachabilityPolicy
 
@@ -34,6 +35,14 @@ class Domain:
     mesh_cidr: str | None
     created_at: datetime
     reachability: ReachabilityPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DomainPage:
+    """Some Domains of a list by id, and the cursor of the next page where there is one."""
+
+    items: tuple[Domain, ...]
+    next_cursor: str | None = None
 
 
 # By IP version. The longest prefix leaves room for two Nodes. The shortest is the largest private
@@ -194,6 +203,15 @@ class DomainReader(Protocol):
 
     def read(self, domain_id: UUID, deadline: Deadline) -> Domain:
         """Raises DomainNotFound, DatastoreUnavailable."""
+        ...
+
+    def page(
+        self, visible: VisibleDomains, after: UUID | None, limit: int, deadline: Deadline
+    ) -> Sequence[Domain]:
+        """Up to ``limit`` of the visible Domains by id, those above ``after`` or from the first.
+
+        Raises DatastoreUnavailable.
+        """
         ...
 
 

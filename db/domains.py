@@ -1,8 +1,9 @@
-"""Domains on Postgres: the look-up of the addressed Domain, one Domain read, the registry."""
+"""Domains on Postgres: the look-up of the addressed Domain, Domains read, the registry."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 from composer.deadline import Deadline
@@ -14,7 +15,7 @@ from composer.errors import (
     IdempotencyKeyConflict,
     MeshCidrOverlap,
 )
-from composer.identity import AddressedDomain
+from composer.identity import NIL, AddressedDomain, VisibleDomains
 from composer.reachability import ReachabilityPolicy
 from composer.registry import CreatedDomain, Domain, NewDomain
 from db.clock import TimeOffset, no_offset
@@ -23,6 +24,7 @@ from db.statements import Prepared
 
 DOMAIN_BY_ID = Prepared("domain_by_id")
 DOMAIN_READ = Prepared("domain_read")
+DOMAIN_PAGE = Prepared("domain_page")
 CREATE_DOMAIN = Prepared("create_domain")
 DELETE_DOMAIN = Prepared("delete_domain")
 
@@ -59,17 +61,30 @@ class PostgresDomainReader:
         found = self._pool.fetch(DOMAIN_READ, {"domain_id": str(domain_id)}, deadline)
         if not found:
             raise DomainNotFound(f"domain_id={domain_id}")
-        name, slug, description, region, mesh_cidr, created_at, *durations = found[0]
-        return Domain(
-            id=domain_id,
-            name=name,
-            slug=slug,
-            description=description,
-            region=region,
-            mesh_cidr=mesh_cidr,
-            created_at=created_at,
-            reachability=None if durations[0] is None else ReachabilityPolicy(*durations),
-        )
+        return _domain(domain_id, found[0])
+
+    def page(
+        self, visible: VisibleDomains, after: UUID | None, limit: int, deadline: Deadline
+    ) -> Sequence[Domain]:
+        """See composer.registry.DomainReader."""
+        ids = None if visible.ids is None else [str(domain_id) for domain_id in visible.ids]
+        arguments = {"visible": ids, "after": str(after or NIL), "limit": limit}
+        found = self._pool.fetch(DOMAIN_PAGE, arguments, deadline)
+        return [_domain(UUID(domain_id), row) for domain_id, *row in found]
+
+
+def _domain(domain_id: UUID, row: Sequence[Any]) -> Domain:
+    name, slug, description, region, mesh_cidr, created_at, *durations = row
+    return Domain(
+        id=domain_id,
+        name=name,
+        slug=slug,
+        description=description,
+        region=region,
+        mesh_cidr=mesh_cidr,
+        created_at=created_at,
+        reachability=None if durations[0] is None else ReachabilityPolicy(*durations),
+    )
 
 
 class PostgresDomainRegistry:

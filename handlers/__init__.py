@@ -13,8 +13,10 @@ from handlers.domain_audit import audit_page, list_domain_audit
 from handlers.domains import (
     create_domain,
     delete_domain,
+    domains_page,
     get_domain,
     list_domain_nodes,
+    list_domains,
     new_domain,
     nodes_page,
 )
@@ -44,6 +46,7 @@ from handlers.ways import (
     AS_PULLING_AGENT,
     AS_THE_NODE,
     AS_VIEWER,
+    AS_VIEWER_OF_ANY_DOMAIN,
 )
 
 _ENTRY_VALUE = {"value": VALUE_MAX_BYTES}
@@ -215,6 +218,14 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
                 },
                 too_large=refusals.REQUEST_BODY_TOO_LARGE,
             ),
+        ),
+        "ListDomains": Operation(
+            handler=list_domains,
+            way=AS_VIEWER_OF_ANY_DOMAIN,
+            parse=domains_page,
+            audit_name="domain.list",
+            not_provisioned=refusals.DOMAINS_NOT_PROVISIONED,
+            headers=PRIVATE,
         ),
         "GetDomain": Operation(
             handler=get_domain,

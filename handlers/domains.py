@@ -1,4 +1,4 @@
-"""CreateDomain, GetDomain, DeleteDomain and ListDomainNodes."""
+"""CreateDomain, ListDomains, GetDomain, DeleteDomain and ListDomainNodes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from uuid import UUID
 
 from composer.durations import parse_duration
 from composer.errors import InvalidReachabilityPolicy
-from composer.identity import AddressedDomain, domain_object
+from composer.identity import NIL, AddressedDomain, VisibleDomains, domain_object
 from composer.reachability import ReachabilityPolicy, reachability_policy
-from composer.registry import NewDomain, mesh_range, node_cursor, node_of_cursor
+from composer.registry import DomainPage, NewDomain, mesh_range, node_cursor, node_of_cursor
 from handlers.answers import NO_CONTENT, Answer
 from handlers.operation import Request
 from handlers.refusals import (
@@ -20,7 +20,7 @@ from handlers.refusals import (
     INVALID_REACHABILITY_POLICY,
     Refused,
 )
-from handlers.wire_registry import domain_value, node_page
+from handlers.wire_registry import domain_page, domain_value, node_page
 
 
 def new_domain(addressed: None, body: Mapping[str, Any]) -> NewDomain:
@@ -75,6 +75,33 @@ def delete_domain(request: Request, domain: AddressedDomain) -> Answer:
     request.record_write(domain_object(domain.id))
     request.ports.outbox.deliver(domain_object(domain.id), request.deadline)
     return NO_CONTENT
+
+
+@dataclass(frozen=True, slots=True)
+class DomainsPage:
+    """Up to ``limit`` Domains by id, those above ``after`` or from the first."""
+
+    after: UUID | None
+    limit: int
+
+
+def domains_page(addressed: None, limit: int, cursor: str | None = None) -> DomainsPage:
+    """The requested page. A cursor of this list is bound to the nil UUID."""
+    try:
+        return DomainsPage(None if cursor is None else node_of_cursor(cursor, NIL), limit)
+    except ValueError as error:
+        raise Refused(INVALID_CURSOR, f"cursor: {error}") from error
+
+
+def list_domains(request: Request, visible: VisibleDomains, parsed: DomainsPage) -> Answer:
+    """One page of Domains, and the cursor of the next page where there is one."""
+    # One more Domain than requested shows whether another page follows.
+    domains = request.ports.domain_reader.page(
+        visible, parsed.after, parsed.limit + 1, request.deadline
+    )
+    items = tuple(domains[: parsed.limit])
+    next_cursor = node_cursor(NIL, items[-1].id) if len(domains) > parsed.limit else None
+    return Answer(200, domain_page(DomainPage(items, next_cursor)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from composer.identity import (
     NodeRepo,
     Principal,
     RelationChecker,
+    VisibleDomains,
     parse_canonical_uuid,
 )
 from composer.node_token import NodeCredentials, SecretKeySource, TokenMint
@@ -152,7 +153,7 @@ class Request:
             _log.exception("audit_row_lost", extra={"correlation_id": row.correlation_id})
 
 
-Addressed = AddressedNode | AddressedDomain | UUID | None
+Addressed = AddressedNode | AddressedDomain | VisibleDomains | UUID | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from composer.identity import (
     PLATFORM,
     AddressedDomain,
     AddressedNode,
+    VisibleDomains,
     domain_object,
     node_object,
 )
@@ -148,6 +149,17 @@ def _as_manager(request: Request, addressed: None) -> None:
         raise request.insufficient(PLATFORM)
 
 
+def _any_domain(request: Request, addressed: None) -> VisibleDomains:
+    """Gate 2 of a list, fully consistent because a list has no row with a ZedToken."""
+    if _may_manage(request):
+        return VisibleDomains(None)
+    relations, relation = request.ports.relations, request.operation.way.relation
+    ids = relations.objects_of(request.principal, relation, "domain", request.deadline)
+    if not ids:
+        raise request.insufficient(PLATFORM)
+    return VisibleDomains(ids)
+
+
 def _managing_domain(request: Request, domain_id: UUID) -> AddressedDomain:
     if not _may_manage(request):
         raise request.insufficient(domain_object(domain_id))
@@ -171,6 +183,8 @@ AS_EDITOR = Way(DOMAIN_EDIT, NODE_ADDRESS, _as_editor)
 AS_DOMAIN_VIEWER = Way(DOMAIN_VIEW, DOMAIN_ADDRESS, _in_domain)
 AS_DOMAIN_EDITOR = Way(DOMAIN_EDIT, DOMAIN_ADDRESS, _in_domain)
 AS_AUDITOR = Way(AUDITOR, DOMAIN_ADDRESS, _in_domain)
+# A role in any Domain. The handler shows the Domains on which the caller has it.
+AS_VIEWER_OF_ANY_DOMAIN = Way(DOMAIN_VIEW, None, _any_domain)
 # A manager of the platform, for the platform or for a Domain.
 AS_MANAGER = Way(MANAGE, None, _as_manager)
 AS_MANAGER_OF_DOMAIN = Way(MANAGE, DOMAIN_ADDRESS, _managing_domain)

@@ -8,7 +8,7 @@ from uuid import UUID
 from composer.durations import format_duration
 from composer.node_token import NodeToken, SecretKey
 from composer.reachability import ReachabilityPolicy
-from composer.registry import Domain, NodeSummary, RegisteredNode
+from composer.registry import Domain, DomainPage, NodeSummary, RegisteredNode
 from handlers.wire import Block, EncodedPeers, SnapshotBody, json_bytes
 from handlers.wire_values import Json, base64_text, instant
 
@@ -26,6 +26,14 @@ def domain_value(domain: Domain) -> Json:
     value["created_at"] = instant(domain.created_at)
     if domain.reachability is not None:
         value["reachability"] = reachability_policy_value(domain.reachability)
+    return value
+
+
+def domain_page(page: DomainPage) -> Json:
+    """A DomainPage."""
+    value: Json = {"items": [domain_value(domain) for domain in page.items]}
+    if page.next_cursor is not None:
+        value["next_cursor"] = page.next_cursor
     return value
 
 

@@ -19,7 +19,7 @@ from composer.errors import (
     NodeNotFound,
 )
 from composer.heartbeat import MAX_CLOCK_SKEW, HeartbeatResult
-from composer.identity import AddressedDomain, AddressedNode, Principal
+from composer.identity import NIL, AddressedDomain, AddressedNode, Principal, VisibleDomains
 from composer.node_token import NodeToken, SecretKey
 from composer.peers import PeerRow, PeerTable
 from composer.policy import RuleSetRow
@@ -92,6 +92,16 @@ class FakeRelationChecker:
         _in_time(deadline, AuthzUnavailable("no time left"), self.fails_at_least or self.fails)
         return triple in self.grants - self.revoked_at_least
 
+    def objects_of(
+        self, principal: Principal, relation: str, kind: str, deadline: Deadline
+    ) -> frozenset[UUID]:
+        _in_time(deadline, AuthzUnavailable("no time left"), self.fails_at_least or self.fails)
+        # The newest revision is later than every token.
+        granted = set() if self.revoked_at else self.grants - self.revoked_at_least
+        resources = [r for s, rel, r in granted if (s, rel) == (principal.subject, relation)]
+        named = (resource.split(":") for resource in resources)
+        return frozenset(UUID(id) for found, id in named if found == kind)
+
 
 @dataclass
 class FakeNodeRepo:
@@ -142,6 +152,18 @@ class FakeDomainReader:
         if domain_id not in self.rows:
             raise DomainNotFound(f"domain_id={domain_id}")
         return self.rows[domain_id]
+
+    def page(
+        self, visible: VisibleDomains, after: UUID | None, limit: int, deadline: Deadline
+    ) -> list[Domain]:
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        above = NIL if after is None else after
+        shown = [
+            row
+            for domain_id, row in sorted(self.rows.items())
+            if domain_id > above and (visible.ids is None or domain_id in visible.ids)
+        ]
+        return shown[:limit]
 
 
 @dataclass

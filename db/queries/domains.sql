@@ -1,4 +1,4 @@
--- Domains: looked up, read, created, deleted.
+-- Domains: looked up, read, listed, created, deleted.
 
 -- name: domain_by_id
 -- prepare: domain_id uuid
@@ -24,6 +24,28 @@ SELECT
     d.unreachable_after
 FROM plexsphere.domains AS d
 WHERE d.id = %(domain_id)s;
+
+-- name: domain_page
+-- prepare: visible uuid[], after uuid, limit integer
+-- db/domains.py, PostgresDomainReader.page. visible is NULL for every Domain; the first page begins
+-- after the nil UUID.
+-- Index: domains_pkey.
+SELECT
+    d.id::text,
+    d.name,
+    d.slug,
+    d.description,
+    d.region,
+    d.mesh_cidr::text,
+    d.created_at,
+    d.heartbeat_interval,
+    d.stale_after,
+    d.unreachable_after
+FROM plexsphere.domains AS d
+WHERE d.id > %(after)s
+    AND (%(visible)s IS NULL OR d.id = ANY (%(visible)s))
+ORDER BY d.id
+LIMIT %(limit)s;
 
 -- name: create_domain
 -- prepare: name text, slug text, mesh_cidr cidr, description text, region text

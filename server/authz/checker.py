@@ -9,16 +9,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import grpc
-from authzed.api.v1 import Consistency, ZedToken
+from authzed.api.v1 import Consistency, LookupResourcesRequest, SubjectReference, ZedToken
+from authzed.api.v1.permission_service_pb2 import LOOKUP_PERMISSIONSHIP_HAS_PERMISSION
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
-from composer.identity import Principal
+from composer.identity import Principal, parse_canonical_uuid
 from server.authz.channel import SpiceDbChannel, Undecided
 from server.authz.coalesced import CoalescedChecks, Question, ask_alone
 from server.authz.concurrency import ConcurrencyLimit
+from server.authz.tuples import object_reference
 
 # SpiceDB's own rules for names, applied here: a name that breaks them has no relation to anything,
 # and a complaint of SpiceDB after this check is no fault of the caller.
@@ -97,6 +100,30 @@ class SpiceDbChecker:
             return False
         with self._concurrency.permit(deadline):
             return self._ask_fully(question, deadline)
+
+    def objects_of(
+        self, principal: Principal, relation: str, kind: str, deadline: Deadline
+    ) -> frozenset[UUID]:
+        """By everything that was written before; never from a cache."""
+        question = _question(principal, relation, f"{kind}:any")
+        if question is None:
+            return frozenset()
+        subject, permission, _ = question
+        request = LookupResourcesRequest(
+            consistency=Consistency(fully_consistent=True),
+            resource_object_type=kind,
+            permission=permission,
+            subject=SubjectReference(object=object_reference(subject)),
+        )
+        with self._concurrency.permit(deadline):
+            try:
+                found = list(self._channel.stream("LookupResources", request, deadline))
+            except Undecided as undecided:
+                raise AuthzUnavailable(f"SpiceDB refuses to decide: {undecided}") from undecided
+        # A conditional permission is no permission, and an id that is no UUID is none of ours.
+        allowed = LOOKUP_PERMISSIONSHIP_HAS_PERMISSION
+        ids = [one.resource_object_id for one in found if one.permissionship == allowed]
+        return frozenset(id for id in map(parse_canonical_uuid, ids) if id is not None)
 
     def _ask_at_least(self, question: Question, token: str, deadline: Deadline) -> bool:
         at_least = Consistency(at_least_as_fresh=ZedToken(token=token))

@@ -19,7 +19,7 @@ from composer.audit import AuditRecord
 from composer.node_token import NodeToken, SecretKey
 from composer.peers import Peer
 from composer.reachability import ReachabilityPolicy
-from composer.registry import Domain, NodeSummary, RegisteredNode
+from composer.registry import Domain, DomainPage, NodeSummary, RegisteredNode
 from server.contract.document import Contract
 from tests.contract.drift_values import Composed, checked_words, enum_complaints, value_complaints
 from tests.contract.pairing import (
@@ -53,6 +53,7 @@ VALUES: dict[str, type | Composed] = {
     "NodeStateBridgeSiteToSite": values.SiteToSite,
     "BridgeSiteToSiteTunnelResponse": values.SiteToSiteTunnel,
     "Domain": Domain,
+    "DomainPage": DomainPage,
     "DomainReachabilityPolicy": ReachabilityPolicy,
     "AuditEntry": AuditRecord,
     "NodeSummary": Composed((NodeSummary,), elsewhere=("domain_id",), empty=("name",)),

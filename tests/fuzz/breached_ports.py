@@ -49,6 +49,11 @@ class Roles:
     ) -> bool:
         return self.check(principal, relation, resource, deadline)
 
+    def objects_of(
+        self, principal: Principal, relation: str, kind: str, deadline: Deadline
+    ) -> frozenset[UUID]:
+        return frozenset()  # the operator manages the platform, and nobody else has a role
+
     def last_token(self, principal: Principal, relation: str, resource: str) -> str | None:
         return None
 

@@ -6,6 +6,7 @@ from secrets import token_hex
 from typing import Any, Protocol
 from uuid import UUID
 
+from composer.identity import NIL
 from composer.registry import node_cursor
 from tests.bodies import FRESH
 from tests.fuzz.scratch import PUTS, WRITES
@@ -71,6 +72,8 @@ class Writing:
             case.body |= FRESH.get(name, dict)()
         if case.headers and "Idempotency-Key" in case.headers:
             case.headers["Idempotency-Key"] = token_hex(16)
+        if name == "ListDomains" and case.query and "cursor" in case.query:
+            case.query["cursor"] = node_cursor(NIL, NIL)
         if name == "ListDomainNodes" and case.query and "cursor" in case.query:
             try:
                 domain = UUID(given["domain_id"])

@@ -59,6 +59,12 @@ class Elsewhere:
     def last_token(self, principal: Principal, relation: str, resource: str) -> str | None:
         return self.inner.last_token(principal, relation, self.rename(resource))
 
+    def objects_of(
+        self, principal: Principal, relation: str, kind: str, deadline: Deadline
+    ) -> frozenset[UUID]:
+        found = self.inner.objects_of(principal, relation, kind, deadline)
+        return frozenset(UUID(int=id.int ^ self.salt) for id in found)
+
     def rename(self, resource: str) -> str:
         return node_object(UUID(int=UUID(resource.partition(":")[2]).int ^ self.salt))
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from composer.identity import VisibleDomains
 from composer.reachability import reachability_policy
 from composer.registry import NewDomain, NewNode
 from db.connections import ReadSession
@@ -208,5 +209,27 @@ def test_a_domains_own_policy_is_kept_and_read(
         reader = PostgresDomainReader(pool)
         assert reader.read(with_policy.domain_id, in_time()).reachability == policy
         assert reader.read(without.domain_id, in_time()).reachability is None
+    finally:
+        pool.close()
+
+
+def test_a_page_of_domains_has_the_visible_ones_by_id_above_the_last(
+    ledger_dsn: str, made: Registries
+) -> None:
+    ids = sorted(made.domains.create(new, None, in_time()).domain_id for new in (NORTH, SOUTH))
+    pool = read_pool(ledger_dsn, size=1, statement_timeout=5.0)
+
+    def page(visible: frozenset[UUID] | None, after: UUID | None = None, limit: int = 9):
+        reader = PostgresDomainReader(pool)
+        found = reader.page(VisibleDomains(visible), after, limit, in_time())
+        assert all(domain == reader.read(domain.id, in_time()) for domain in found)
+        return [domain.id for domain in found]
+
+    try:
+        assert page(None) == ids
+        assert page(None, limit=1) == ids[:1]
+        assert page(None, after=ids[0]) == ids[1:]
+        assert page(frozenset(ids[1:])) == ids[1:]
+        assert page(frozenset()) == page(None, after=ids[1]) == []
     finally:
         pool.close()

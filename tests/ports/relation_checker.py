@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Protocol
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -157,3 +157,25 @@ class RelationCheckerSuite:
         facts.grant(agent_of(1), node_id(1))
         with pytest.raises(AuthzUnavailable):
             facts.checker.check(agent_of(1), AGENT, node_object(node_id(1)), expired())
+
+    def test_the_objects_of_a_principal_are_those_granted_and_no_longer_those_revoked(
+        self, facts: RelationFacts
+    ) -> None:
+        someone = Principal(PrincipalKind.USER, uuid4().hex)  # unknown to every other test
+
+        def objects() -> frozenset[UUID]:
+            return facts.checker.objects_of(someone, AGENT, "node", in_time())
+
+        assert objects() == frozenset()
+        facts.grant(someone, node_id(1))
+        facts.grant(someone, node_id(2))
+        facts.grant(agent_of(3), node_id(3))
+        assert objects() == {node_id(1), node_id(2)}
+        facts.revoke(someone, node_id(2))
+        assert objects() == {node_id(1)}
+
+    def test_a_store_that_is_away_names_no_objects(self, facts: RelationFacts) -> None:
+        facts.grant(agent_of(1), node_id(1))
+        facts.go_away()
+        with pytest.raises(AuthzUnavailable):
+            facts.checker.objects_of(agent_of(1), AGENT, "node", in_time())

@@ -427,6 +427,23 @@ def _add_node_without_address(service: FakeService) -> None:
     nodes[DOMAIN] = [*nodes[DOMAIN], added]
 
 
+def _domain_list() -> Iterator[Variant]:
+    request = Request("GET", "/v1/domains")
+    yield from _usual(request)
+    yield from _pages(request)
+    yield request.but("another page follows", query="limit=1", arrange=_second_domain)
+    after_first = node_cursor(NIL, DOMAIN)
+    yield request.but(
+        "cursor: the next page", query=f"cursor={after_first}", arrange=_second_domain
+    )
+    yield request.but("cursor: of a Domain's Nodes", query=f"cursor={_foreign_cursor()}")
+
+
+def _second_domain(service: FakeService) -> None:
+    row = replace(service.domain_reader.rows[DOMAIN], id=OTHER_DOMAIN, slug="plant-south")
+    service.domain_reader.rows[OTHER_DOMAIN] = row
+
+
 def _foreign_cursor() -> str:
     return node_cursor(OTHER_DOMAIN, node_id(1))
 
@@ -532,6 +549,7 @@ VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     "PutNodeData": tuple(_write("data")),
     "DeleteNodeData": tuple(_removal("data")),
     "CreateDomain": tuple(_creation()),
+    "ListDomains": tuple(_domain_list()),
     "GetDomain": tuple(_domain_read()),
     "DeleteDomain": tuple(_domain_deletion()),
     "ListDomainNodes": tuple(_node_list()),
