@@ -59,12 +59,6 @@ class Block:
     is_cacheable: bool = True
     deflated: DeflatedText | None = None
 
-    @property
-    def size(self) -> int:
-        """Of the served bytes."""
-        cut = 0 if self.cut is None else self.cut[1] - self.cut[0]
-        return len(self.source) - cut
-
     def chunks(self) -> tuple[bytes | memoryview, ...]:
         """The served bytes, without a copy."""
         if self.cut is None:
@@ -86,8 +80,12 @@ class SnapshotBody:
     @property
     def size(self) -> int:
         """Bytes of ``to_bytes``."""
-        keys = sum(len(block.name) + 4 for block in self.blocks)  # quotes, colon, comma or brace
-        return keys + 1 + sum(block.size for block in self.blocks)
+        size = 1
+        for block in self.blocks:
+            size += len(block.name) + 4 + len(block.source)  # quotes, colon, comma or brace
+            if block.cut is not None:
+                size -= block.cut[1] - block.cut[0]
+        return size
 
     def to_gzip(self) -> bytes:
         """A gzip member that inflates to exactly ``to_bytes``."""
@@ -109,9 +107,8 @@ class SnapshotBody:
         """The whole body."""
         parts: list[bytes | memoryview] = []
         for block in self.blocks:
-            parts.append(b',"' if parts else b'{"')
-            parts.append(block.name.encode("ascii") + b'":')
-            parts.extend(block.chunks())
+            parts += (b',"' if parts else b'{"', block.name.encode("ascii"), b'":')
+            parts += block.chunks()
         parts.append(b"}")
         return b"".join(parts)
 

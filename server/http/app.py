@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import connexion
 import flask
 import structlog
 from connexion.apis.flask_utils import flaskify_endpoint, flaskify_path
@@ -31,6 +30,7 @@ from handlers.refusals import INTERNAL, NOT_PROVISIONED_KINDS, RefusalKind, Refu
 from server.contract.document import Contract, OperationContract
 from server.contract.unserved import code_of
 from server.http import request_context
+from server.http.application import Front
 from server.http.body_history import BodyHistory
 from server.http.contract_api import ContractApi
 from server.http.doorkeeper import Doorkeeper, fallback_problem
@@ -58,7 +58,7 @@ def build_app(
     answer_deadline_s: float = math.inf,
 ) -> flask.Flask:
     """Build the application of one contract. This opens no connection."""
-    front = connexion.FlaskApp("plexsphere", server_args={"static_folder": None})
+    front = Front("plexsphere", server_args={"static_folder": None})
     app: flask.Flask = front.app
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
@@ -90,7 +90,7 @@ def _begin(deadline_s: float, answer_deadline_s: float) -> None:
     Werkzeug routes that as ``/livez``, but the contract declares no such path.
     """
     request_context.start(deadline_s, answer_deadline_s)
-    path = flask.request.environ["PATH_INFO"]
+    path = request_context.environ()["PATH_INFO"]
     if not path.startswith("/") or path.startswith("//"):
         flask.request.url_rule = None
         raise NotFound
@@ -103,7 +103,8 @@ def _api_class(
         """Gates 0 and 1."""
         name = request_context.operation_id() or ""
         bound.gate_0(name)
-        headers = flask.request.headers.getlist("Authorization")
+        header = request_context.header("Authorization")
+        headers = [] if header is None else [header]
         deadline = request_context.deadline()
         principal = gate_1(bound.operations[name], authenticate, headers, deadline)
         request_context.set_principal(principal)

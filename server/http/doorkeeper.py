@@ -6,12 +6,14 @@ An answer that breaks the contract is withheld, and a 500 leaves in its place.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import lru_cache
 from http import HTTPStatus
 from uuid import uuid4
 
 import flask
 import structlog
 from flask import Response
+from werkzeug.http import parse_options_header
 
 from composer.audit import AuditSink
 from handlers.refusals import INTERNAL, Refused
@@ -67,7 +69,8 @@ class Doorkeeper:
         if breach is not None:
             response = self._withhold(operation, response, breach)
         elif outgoing.snapshot is not None and outgoing.body:
-            size = outgoing.snapshot.size  # inflated
+            is_packed = "content-encoding" in outgoing.headers
+            size = outgoing.snapshot.size if is_packed else len(outgoing.body)
             if size >= self._large_body_bytes:
                 self._warn_of_size(size)
         return response
@@ -126,21 +129,30 @@ def _outgoing(operation: str | None, response: Response) -> Outgoing:
     body = _body(response)
     headers: dict[str, str] = {}
     repeated: list[tuple[str, str]] = []
-    for name, value in response.headers.items():
-        if name.lower() in headers:
-            repeated.append((name.lower(), value))
+    for name, value in response.headers:
+        lower = name.lower()
+        if lower in headers:
+            repeated.append((lower, value))
         else:
-            headers[name.lower()] = value
+            headers[lower] = value
+    media_type, charset = _media_type(headers.get("content-type", ""))
     return Outgoing(
         operation_id=operation,
         status=response.status_code,
-        media_type=response.mimetype or None,
+        media_type=media_type,
         headers=headers,
         body=body,
         snapshot=request_context.snapshot_of(body),
-        charset=response.mimetype_params.get("charset"),
+        charset=charset,
         repeated=tuple(repeated),
     )
+
+
+@lru_cache(maxsize=64)
+def _media_type(content_type: str) -> tuple[str | None, str | None]:
+    """The media type and its charset."""
+    media_type, parameters = parse_options_header(content_type)
+    return media_type.lower() or None, parameters.get("charset")
 
 
 def _body(response: Response) -> bytes:

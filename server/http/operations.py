@@ -17,6 +17,7 @@ from handlers.refusals import Refused
 from handlers.wire import GZIP_LEAST_BYTES, SnapshotBody, json_bytes
 from server.contract.document import Contract, OperationContract
 from server.http import request_context
+from server.http.application import Answer as FlaskAnswer
 from server.http.problems import problem_answer
 from server.http.requests import check_accept, check_body_size, check_query, python_name
 
@@ -74,7 +75,7 @@ def respond(answer: Answer) -> Response:
     """An Answer as a Flask response. A snapshot is kept for the response validation."""
     body, headers = answer.body, dict(answer.headers)
     if isinstance(body, SnapshotBody):
-        if body.size >= GZIP_LEAST_BYTES and request_context.accepts_gzip():
+        if request_context.accepts_gzip() and body.size >= GZIP_LEAST_BYTES:
             data = body.to_gzip()
             headers["Content-Encoding"] = "gzip"
         else:
@@ -86,12 +87,12 @@ def respond(answer: Answer) -> Response:
             request_context.set_snapshot(answer.confirmed, data)
     else:
         data = body if isinstance(body, bytes) else json_bytes(body)
-    response = Response(data, status=answer.status, headers=headers)
     if answer.media_type is None:
+        response = FlaskAnswer(data, status=answer.status, headers=headers)
         del response.headers["Content-Type"]
-    else:
-        response.headers["Content-Type"] = answer.media_type
-    return response
+        return response
+    headers["Content-Type"] = answer.media_type
+    return FlaskAnswer(data, status=answer.status, headers=headers)
 
 
 def respond_problem(refused: Refused, allow: tuple[str, ...] = ()) -> Response:

@@ -1,6 +1,7 @@
 """The facts of the current HTTP request: correlation id, operation, Principal, body, Call.
 
-Only this module uses Flask's request globals (``flask.g``).
+Only this module uses Flask's request globals (``flask.g``). It keeps one value there, and reads
+headers from the WSGI environment: Flask's proxies and parsed headers cost more than they are worth.
 """
 
 from __future__ import annotations
@@ -8,13 +9,15 @@ from __future__ import annotations
 import math
 import re
 import time
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, lru_cache, partial
+from random import getrandbits
 from typing import Any
-from uuid import uuid4
 
 import flask
 from werkzeug.datastructures import Accept
-from werkzeug.http import parse_accept_header
+from werkzeug.http import parse_accept_header, parse_etags
 
 from composer.audit import AuditRow
 from composer.deadline import Deadline
@@ -27,18 +30,57 @@ CORRELATION_HEADER = "X-Correlation-Id"
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 
+@dataclass(slots=True)
+class _Facts:
+    """Of one request."""
+
+    environ: Mapping[str, Any]
+    deadline: Deadline | None = None
+    received: float | None = None
+    correlation_id: str | None = None
+    principal: Principal | None = None
+    body: dict[str, Any] | None = None
+    snapshot: tuple[SnapshotBody | None, bytes | None] = (None, None)
+    audit: list[AuditRow] = field(default_factory=list)
+
+
+def _facts() -> _Facts:
+    """Those of the current request."""
+    held = flask.g._get_current_object()
+    try:
+        facts: _Facts = held.facts
+    except AttributeError:
+        facts = held.facts = _Facts(flask.request.environ)
+    return facts
+
+
+def environ() -> Mapping[str, Any]:
+    """The WSGI environment of the request."""
+    return _facts().environ
+
+
+def header(name: str) -> str | None:
+    """The value of a request header other than ``Content-Type`` and ``Content-Length``."""
+    value: str | None = _facts().environ.get(_environ_key(name))
+    return value
+
+
+@cache
+def _environ_key(name: str) -> str:
+    return "HTTP_" + name.upper().replace("-", "_")
+
+
 def correlation_id() -> str:
     """The correlation id of the request; the same at every call."""
-    identifier: str | None = flask.g.get("correlation_id")
-    if identifier is None:
-        identifier = correlation_id_of(flask.request.headers.get(CORRELATION_HEADER, ""))
-        flask.g.correlation_id = identifier
-    return identifier
+    facts = _facts()
+    if facts.correlation_id is None:
+        facts.correlation_id = correlation_id_of(facts.environ.get("HTTP_X_CORRELATION_ID", ""))
+    return facts.correlation_id
 
 
 def correlation_id_of(header: str) -> str:
-    """The caller's id where it is well-formed, else a new id."""
-    return header if _WELL_FORMED.fullmatch(header) else uuid4().hex
+    """The caller's id where it is well-formed, else a new id, which is no secret."""
+    return header if _WELL_FORMED.fullmatch(header) else f"{getrandbits(128):032x}"
 
 
 def operation_id() -> str | None:
@@ -53,44 +95,47 @@ def start(deadline_s: float, answer_deadline_s: float = math.inf) -> None:
     The Deadline is ``deadline_s`` from now, but at most ``answer_deadline_s`` after the last byte
     of the request.
     """
+    facts = _facts()
     now = time.monotonic()
-    received: float = flask.request.environ.get(RECEIVED, now)
+    received: float = facts.environ.get(RECEIVED, now)
     budget = min(deadline_s, received + answer_deadline_s - now)
-    flask.g.deadline = Deadline.after(budget, time.monotonic)
-    flask.g.received = received
+    facts.deadline = Deadline.after(budget, time.monotonic)
+    facts.received = received
 
 
 def elapsed() -> float:
     """Seconds since the request was received."""
-    received: float | None = flask.g.get("received")
+    received = _facts().received
     return 0.0 if received is None else time.monotonic() - received
 
 
 def deadline() -> Deadline:
     """The moment by which the caller must have an answer."""
-    found: Deadline = flask.g.deadline
+    found = _facts().deadline
+    assert found is not None
     return found
 
 
 def set_principal(principal: Principal | None) -> None:
     """Attach the authenticated Principal."""
-    flask.g.principal = principal
+    _facts().principal = principal
 
 
 def set_body(value: dict[str, Any]) -> None:
     """Attach the request's body after its validation."""
-    flask.g.body = value
+    _facts().body = value
 
 
 def body() -> dict[str, Any]:
     """The validated body; only for an operation that declares a body."""
-    value: dict[str, Any] = flask.g.body
+    value = _facts().body
+    assert value is not None
     return value
 
 
 def accepts_gzip() -> bool:
     """Whether ``Accept-Encoding`` names gzip, and not to rule it out."""
-    return _accepts_gzip(flask.request.headers.get("Accept-Encoding", ""))
+    return _accepts_gzip(_facts().environ.get("HTTP_ACCEPT_ENCODING", ""))
 
 
 @lru_cache(maxsize=256)
@@ -100,34 +145,37 @@ def _accepts_gzip(header: str) -> bool:
 
 def current_call() -> Call:
     """The request as a handler sees it."""
-    tags = flask.request.if_none_match
+    facts = _facts()
     return Call(
-        principal=flask.g.get("principal"),
+        principal=facts.principal,
         correlation_id=correlation_id(),
-        deadline=flask.g.deadline,
-        matches=tags.contains_weak,
-        takes_body=flask.request.method != "HEAD",
-        idempotency_key=flask.request.headers.get("Idempotency-Key"),
+        deadline=deadline(),
+        matches=partial(_matches, facts.environ.get("HTTP_IF_NONE_MATCH", "")),
+        takes_body=facts.environ["REQUEST_METHOD"] != "HEAD",
+        idempotency_key=facts.environ.get("HTTP_IDEMPOTENCY_KEY"),
     )
 
 
+def _matches(header: str, tag: str) -> bool:
+    return bool(header) and parse_etags(header).contains_weak(tag)
+
+
 def set_snapshot(snapshot: SnapshotBody, data: bytes) -> None:
-    """Attach a snapshot and the bytes object that was joined from its blocks."""
-    flask.g.snapshot = (snapshot, data)
+    """Attach a snapshot and the bytes object that was made of its blocks."""
+    _facts().snapshot = (snapshot, data)
 
 
 def snapshot_of(data: bytes) -> SnapshotBody | None:
     """The snapshot of these bytes; None where the answer has another body."""
-    snapshot, snapshot_data = flask.g.get("snapshot", (None, None))
+    snapshot, snapshot_data = _facts().snapshot
     return snapshot if snapshot_data is data else None
 
 
 def add_audit_row(row: AuditRow) -> None:
     """Attach an audit row."""
-    flask.g.setdefault("audit", []).append(row)
+    _facts().audit.append(row)
 
 
 def audit_rows() -> list[AuditRow]:
     """The audit rows of the request."""
-    rows: list[AuditRow] = flask.g.get("audit", [])
-    return rows
+    return _facts().audit

@@ -172,8 +172,10 @@ def _texts(parameter: ParameterContract, path: Mapping[str, Any]) -> list[str]:
             kind = PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
             raise Refused(kind, f"parameter {parameter.name} is repeated")
         return texts
-    source = flask.request.headers if parameter.kind == "header" else flask.request.cookies
-    text = source.get(parameter.name)
+    if parameter.kind == "header":
+        text = request_context.header(parameter.name)
+    else:
+        text = flask.request.cookies.get(parameter.name)
     return [] if text is None else [text]
 
 
@@ -187,7 +189,7 @@ def check_query(operation: OperationContract) -> None:
 
     Connexion's own check skips operations without parameters. The name must not reach a log.
     """
-    if not operation.strict_query:
+    if not operation.strict_query or not request_context.environ().get("QUERY_STRING"):
         return
     declared = {parameter.name for parameter in operation.parameters if parameter.kind == "query"}
     undeclared = flask.request.args.keys() - declared
@@ -197,6 +199,8 @@ def check_query(operation: OperationContract) -> None:
 
 def check_body_size() -> None:
     """Refuse a large body of an operation that declares no body; a small one is ignored."""
+    if not request_context.environ().get("CONTENT_LENGTH"):
+        return
     length = flask.request.content_length
     if length is not None and length > IGNORED_BODY_MAX:
         raise Refused(PAYLOAD_TOO_LARGE, f"content length {length}")
@@ -204,7 +208,7 @@ def check_body_size() -> None:
 
 def check_accept(operation: OperationContract) -> None:
     """Refuse a request whose ``Accept`` excludes every declared media type."""
-    if not negotiates(operation):
+    if request_context.header("Accept") is None or not negotiates(operation):
         return
     accepted = list(flask.request.accept_mimetypes)
     if accepted and not any(_quality(accepted, media) > 0 for media in operation.produces):

@@ -1,0 +1,86 @@
+"""Flask without what no answer of the contract needs: sessions, signals, virtual hosts.
+
+Each is switched off by a method that Flask has for it. What they cost is in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import connexion
+import flask
+from flask.sessions import NullSession, SessionInterface
+from werkzeug.routing import MapAdapter
+
+# A Host header with anything else is refused by Flask's own way.
+_PLAIN_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?", re.ASCII)
+_WITHOUT_BODY = frozenset((204, 304))
+
+
+class _NoSession(SessionInterface):
+    """There are no cookies."""
+
+    _session = NullSession()
+
+    def open_session(self, app: flask.Flask, request: flask.Request) -> NullSession:
+        return self._session
+
+
+class Answer(flask.Response):
+    """A response whose header fields are already what is sent, where it has a whole body."""
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        parts = self.response
+        is_whole = isinstance(parts, list) and environ["REQUEST_METHOD"] != "HEAD"
+        if not is_whole or self.status_code in _WITHOUT_BODY or self.status_code < 200:
+            return super().__call__(environ, start_response)
+        start_response(self.status, list(self.headers))
+        return parts  # type: ignore[return-value]
+
+
+class Application(flask.Flask):
+    """The Flask that Connexion's API is registered in."""
+
+    session_interface = _NoSession()
+    response_class = Answer
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """No view is a coroutine."""
+        return func
+
+    def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
+        """One map for every host."""
+        if request is None:
+            return None
+        environ = request.environ
+        if environ.get("SCRIPT_NAME") or not _PLAIN_HOST.fullmatch(environ.get("HTTP_HOST", "")):
+            return super().create_url_adapter(request)
+        return MapAdapter(
+            self.url_map,
+            server_name="plexsphere",
+            script_name="/",
+            subdomain="",
+            url_scheme="http",
+            path_info=environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace"),
+            default_method=environ["REQUEST_METHOD"],
+        )
+
+    def full_dispatch_request(self) -> flask.Response:
+        """Flask's own, without signals: nothing listens."""
+        try:
+            answer = self.preprocess_request()
+            if answer is None:
+                answer = self.dispatch_request()
+        except Exception as error:
+            answer = self.handle_user_exception(error)
+        return self.finalize_request(answer)
+
+
+class Front(connexion.FlaskApp):  # type: ignore[misc]
+    """Connexion's application around ours."""
+
+    def create_app(self) -> Application:
+        """Of Connexion's additions we need none: no number is in a path, no answer is jsonified."""
+        return Application(self.import_name, **self.server_args)
