@@ -106,6 +106,8 @@ class SpiceDbChannel:
             yield from call(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._translate(error) from error
+        except Exception as error:  # as in _call
+            raise AuthzUnavailable(f"no call to SpiceDB: {type(error).__name__}") from error
 
     def close(self) -> None:
         """Close the connection; a later call opens a new one."""

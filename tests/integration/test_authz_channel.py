@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pytest
-from authzed.api.v1 import CheckPermissionRequest
+from authzed.api.v1 import CheckPermissionRequest, LookupResourcesRequest
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
@@ -146,3 +147,14 @@ def test_a_connection_that_only_times_out_is_given_up(answering: tuple[Answering
     call()
     assert channel._connection is not first
     channel.close()
+
+
+def test_a_certificate_that_is_missing_makes_spicedb_unavailable(
+    tmp_path: Path,
+) -> None:
+    endpoint = SpiceDbEndpoint("spicedb.example:443", "key", ca=tmp_path / "missing.pem")
+    channel = SpiceDbChannel(endpoint, timeout=1.0)
+    with pytest.raises(AuthzUnavailable, match="FileNotFoundError"):
+        channel.permissions("CheckPermission", CheckPermissionRequest(), soon())
+    with pytest.raises(AuthzUnavailable, match="FileNotFoundError"):
+        list(channel.stream("LookupResources", LookupResourcesRequest(), soon()))
