@@ -10,6 +10,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def es256_key(kid: str = "es") -> SigningKey:
     return SigningKey(kid, "ES256", ec.generate_private_key(ec.SECP256R1()))
 
 
+@cache
 def rs256_key(kid: str = "rs", bits: int = 2048) -> SigningKey:
     return SigningKey(kid, "RS256", rsa.generate_private_key(65537, bits))
 

@@ -30,7 +30,7 @@ from tests.contract.test_yaml_examples import TITLES, UNCHECKED_FORMATS
 from tests.contract.test_yaml_shape import FREE_FORM
 from tests.e2e.test_readme import NO_SETTINGS
 from tests.e2e.test_wheel import NOT_PACKAGED
-from tests.fuzz import declared, exchange, problem_checks
+from tests.fuzz import exchange, judge, problem_checks
 from tests.integration.test_schema_coverage import FREE, OPTIONAL
 from tests.unit.test_architecture import EXCEPTIONS, OURS, SQL_EXCEPTIONS
 
@@ -139,7 +139,7 @@ LISTS: Mapping[str, Callable[[], Iterable[Any]]] = {
     "what the fuzzing switches off": fuzzing_switched_off,
     "operations that fuzzing reaches in less than half": reached_by_less_than_half,
     "operations whose queries may say anything": lax_queries,
-    "statuses left to Schemathesis": lambda: declared.MET_BY_SCHEMATHESIS,
+    "statuses left to Schemathesis": lambda: judge.MET_BY_SCHEMATHESIS,
     "statuses of the HTTP server": lambda: exchange.HTTP_SERVER_REFUSES,
     "Problems of no operation": lambda: problem_checks.FOREIGN,
     "operations never granted": lambda: NEVER_GRANTED,

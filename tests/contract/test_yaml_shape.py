@@ -7,10 +7,8 @@ from typing import Any
 
 import connexion
 import pytest
-import schemathesis
 import yaml
 from connexion.resolver import Resolution, Resolver
-from hypothesis import HealthCheck, given, settings
 
 CONTRACT = Path(__file__).resolve().parents[2] / "api" / "plexsphere-v1.yaml"
 SPEC: dict[str, Any] = yaml.load(CONTRACT.read_bytes(), yaml.CSafeLoader)
@@ -142,23 +140,3 @@ def test_connexion_loads_it_and_asks_for_every_operation_by_its_name() -> None:
     app = connexion.FlaskApp(__name__, specification_dir=str(CONTRACT.parent))
     app.add_api(CONTRACT.name, resolver=Recording(), options={"swagger_ui": False})
     assert sorted(asked) == sorted(op["operationId"] for op in OPERATIONS.values())
-
-
-@pytest.mark.parametrize("label", OPERATIONS)
-def test_schemathesis_can_make_valid_requests_for(label: str) -> None:
-    method, path = label.split(" ", 1)
-    operation = schemathesis.openapi.from_dict(SPEC)[path][method]
-    made: list[Any] = []
-
-    @given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode.POSITIVE))
-    @settings(
-        max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-    )
-    def make(case: Any) -> None:
-        made.append(case.path_parameters)
-
-    make()
-    assert made
-    if "{id}" in path:
-        uuid = re.compile(SCHEMAS["NodeId"]["pattern"])
-        assert all(uuid.fullmatch(parameters["id"]) for parameters in made)
