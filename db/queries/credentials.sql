@@ -29,3 +29,36 @@ SET secret_key_digests = '{}',
         date_trunc('second', statement_timestamp() + %(time_offset)s) + interval '1 second'
 WHERE n.id = %(node_id)s
 RETURNING n.id;
+
+-- name: operator_credentials
+-- db/credentials.py, OperatorCredentials: the next secret key, or with a NULL digest the end of every
+-- credential, and the row of the audit, in one message and so in one transaction. The lock is that of
+-- the audit's writers (audit_insert). In production no moment is moved, so it needs no time_offset.
+-- Index: nodes_pkey.
+SELECT pg_advisory_xact_lock(%(audit_lock)s);
+WITH changed AS (
+    UPDATE plexsphere.nodes AS n
+    SET secret_key_digests = CASE
+            WHEN %(digest)s::bytea IS NULL THEN '{}'
+            ELSE ARRAY[%(digest)s::bytea] || n.secret_key_digests[1:1]
+        END,
+        tokens_not_before = CASE
+            WHEN %(digest)s::bytea IS NULL
+                THEN date_trunc('second', statement_timestamp()) + interval '1 second'
+            ELSE n.tokens_not_before
+        END
+    WHERE n.id = %(node_id)s
+    RETURNING n.id, n.domain_id
+)
+INSERT INTO plexsphere.audit_rows (domain_id, relation, outcome, subject, object)
+SELECT
+    c.domain_id,
+    CASE
+        WHEN %(digest)s::bytea IS NULL THEN 'node.revoke_credentials'
+        ELSE 'node.rotate_secret_key'
+    END,
+    'granted',
+    %(operator)s,
+    'node:' || c.id
+FROM changed AS c
+RETURNING 1;

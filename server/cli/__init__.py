@@ -19,6 +19,7 @@ COMMANDS = (
     "relay",
     "grant",
     "revoke",
+    "credentials",
     "token",
     "keygen",
     "snapshot",

@@ -67,6 +67,17 @@ class HeardByPostgres:
     def carry(self, node: UUID, token: str) -> None:
         self._hand.run("UPDATE plexsphere.nodes SET authz_token = %s WHERE id = %s", token, node)
 
+    def cover(
+        self, node: UUID, digests: tuple[bytes, ...], tokens_not_before: datetime | None
+    ) -> None:
+        self._hand.run(
+            "UPDATE plexsphere.nodes SET secret_key_digests = %s::bytea[], tokens_not_before = %s"
+            " WHERE id = %s",
+            list(digests),
+            tokens_not_before,
+            node,
+        )
+
     def remove(self, node: UUID) -> None:
         self._hand.run("DELETE FROM plexsphere.nodes WHERE id = %s", node)
 
@@ -96,6 +107,17 @@ class VerdictsInPostgres:
             reachability_state=row.state,
             last_heartbeat_at=row.last_heartbeat_at,
             changed_at=row.changed_at,
+        )
+
+    def cover(
+        self, node: UUID, digests: tuple[bytes, ...], tokens_not_before: datetime | None
+    ) -> None:
+        self._hand.run(
+            "UPDATE plexsphere.nodes SET secret_key_digests = %s::bytea[], tokens_not_before = %s"
+            " WHERE id = %s",
+            list(digests),
+            tokens_not_before,
+            node,
         )
 
     def remove(self, node: UUID) -> None:

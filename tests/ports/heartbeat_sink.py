@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 import pytest
 
-from composer.errors import ClockSkew, DatastoreUnavailable, NodeNotFound
+from composer.errors import ClockSkew, CredentialEnded, DatastoreUnavailable, NodeNotFound
 from composer.heartbeat import MAX_CLOCK_SKEW, HeartbeatResult, HeartbeatSink
+from composer.identity import Credential, Principal, PrincipalKind
 from tests.factories import agent_of, node_id
 from tests.ports.deadlines import expired, in_time
 
 NODE = node_id(1)
 # Real clocks go on between a test's look at one and the sink's.
 MARGIN = timedelta(seconds=5)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
@@ -32,6 +35,12 @@ class HeartbeatFacts(Protocol):
 
     def carry(self, node: UUID, token: str) -> None:
         """From now on the Node carries this ZedToken."""
+        ...
+
+    def cover(
+        self, node: UUID, digests: tuple[bytes, ...], tokens_not_before: datetime | None
+    ) -> None:
+        """From now on the Node's row covers these credentials."""
         ...
 
     def remove(self, node: UUID) -> None:
@@ -112,6 +121,44 @@ class HeartbeatSinkSuite:
         facts.carry(NODE, "later")
         heard = facts.sink.heartbeat(agent_of(1), NODE, LAST, None, in_time())
         assert heard == HeartbeatResult(None, "later")
+
+    @pytest.mark.parametrize(
+        "credential",
+        [
+            Credential(secret_key_digest=b"3" * 32),
+            Credential(issued_at=START),
+            Credential(issued_at=None),
+        ],
+        ids=["key", "token", "token without iat"],
+    )
+    def test_a_credential_that_has_ended_notes_nothing_whatever_the_clock(
+        self, facts: HeartbeatFacts, credential: Credential
+    ) -> None:
+        facts.cover(NODE, (b"1" * 32, b"2" * 32), START + timedelta(seconds=1))
+        principal = replace(agent_of(1), credential=credential)
+        for client_now in (facts.now(), LAST):
+            with pytest.raises(CredentialEnded):
+                facts.sink.heartbeat(principal, NODE, client_now, None, in_time())
+        assert facts.heard(NODE) is None
+
+    @pytest.mark.parametrize(
+        "credential",
+        [Credential(secret_key_digest=b"2" * 32), Credential(issued_at=START)],
+        ids=["key", "token"],
+    )
+    def test_a_credential_that_the_row_covers_is_noted(
+        self, facts: HeartbeatFacts, credential: Credential
+    ) -> None:
+        facts.cover(NODE, (b"1" * 32, b"2" * 32), START)
+        principal = replace(agent_of(1), credential=credential)
+        told = facts.sink.heartbeat(principal, NODE, facts.now(), None, in_time())
+        assert told.accepted_at == facts.heard(NODE) is not None
+
+    def test_the_row_says_nothing_of_a_stand_ins_credential(self, facts: HeartbeatFacts) -> None:
+        facts.cover(NODE, (), START + timedelta(days=1))
+        stand_in = Principal(PrincipalKind.SERVICE, "stand-in", Credential(issued_at=START))
+        told = facts.sink.heartbeat(stand_in, NODE, facts.now(), None, in_time())
+        assert told.accepted_at is not None
 
     def test_a_node_that_is_gone_is_not_found_whatever_the_clock(
         self, facts: HeartbeatFacts

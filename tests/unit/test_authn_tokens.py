@@ -1,10 +1,11 @@
 """Gate 1: which tokens name a Principal, and for how long one that was verified does."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from composer.identity import Principal, PrincipalKind
+from composer.identity import Credential, Principal, PrincipalKind
 from server.authn.keys import KeySet
 from tests.fakes import FakeClock
 from tests.tokens import (
@@ -184,3 +185,21 @@ def test_a_source_or_listener_that_fails_lets_nobody_in_and_raises_nothing() -> 
 
     broken = verifier(Broken(), on_refused=listener)
     assert broken.principal([bearer(GOOD)["Authorization"]]) is None
+
+
+@pytest.mark.parametrize(
+    ("claims", "issued_at"),
+    [
+        ({"iat": NOW}, datetime.fromtimestamp(NOW, UTC)),
+        ({"iat": NOW - 0.5}, datetime.fromtimestamp(NOW - 0.5, UTC)),
+        ({"iat": -1e11}, None),
+        ({"iat": ...}, None),
+    ],
+    ids=["second", "fraction", "no date", "absent"],
+)
+def test_a_principal_says_when_its_token_was_issued(
+    claims: dict[str, Any], issued_at: datetime | None
+) -> None:
+    principal = door().ask(f"Bearer {good(**claims)}")
+    assert principal is not None
+    assert principal.credential == Credential(issued_at=issued_at)

@@ -87,6 +87,8 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "relay",
             "grant",
             "revoke",
+            "credentials rotate",
+            "credentials revoke",
             "authz verify",
             "authz repair",
             "fleet simulate",

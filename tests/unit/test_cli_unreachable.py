@@ -42,6 +42,8 @@ def env() -> Iterator[dict[str, str]]:
         "evaluator --once",
         "fleet status",
         f"fleet history {NODE}",
+        f"credentials rotate {NODE}",
+        f"credentials revoke {NODE}",
         f"snapshot {NODE} --explain",
     ],
 )

@@ -27,6 +27,11 @@ class HeardInADict:
     def carry(self, node: UUID, token: str) -> None:
         self.sink.tokens[node] = token
 
+    def cover(
+        self, node: UUID, digests: tuple[bytes, ...], tokens_not_before: datetime | None
+    ) -> None:
+        self.sink.credentials[node] = (digests, tokens_not_before)
+
     def remove(self, node: UUID) -> None:
         self.sink.known.remove(node)
 

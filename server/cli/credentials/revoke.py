@@ -1,0 +1,32 @@
+"""``plexsphere-state credentials revoke``: the end of every credential of a Node."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from server.cli.credentials.ledger import changing
+from server.cli.operators import operator
+from server.cli.options import AsJson, Dsn, Node, node_id, usable_dsn
+from server.cli.screen import Screen, plain, write_json
+
+EXAMPLE = "plexsphere-state credentials revoke $PLEXSPHERE_NODE_ID"
+
+
+def revoke(node: Node, dsn: Dsn = "", as_json: AsJson = False) -> None:
+    """End every secret key of a Node and every token issued to it so far; harmless to repeat.
+
+    A request that begins after this command ended is refused with 401. The Node stays registered;
+    `plexsphere-state credentials rotate` gives it a key again. The audit has a row.
+    """
+    from db.credentials import OperatorCredentials
+
+    addressed = node_id(node)
+    with (
+        closing(OperatorCredentials(usable_dsn(dsn))) as credentials,
+        changing(addressed) as change,
+    ):
+        credentials.revoke(change.node_id, operator(), change.deadline)
+    if as_json:
+        write_json({"node_id": addressed, "revoked": True})
+    else:
+        Screen().print(plain(f"revoked: the credentials of node:{addressed}", "bold"))
