@@ -28,7 +28,7 @@ from tests.fuzz.judge import Judge
 from tests.fuzz.plug_in import plug_in
 from tests.fuzz.world import World
 
-CASES, SEED = 2, 7
+CASES, SEED = 3, 7
 DIRECTED_STATUS, AUDIT = "directed_status", "audit"
 
 
