@@ -29,7 +29,7 @@ class NotReloaded(Exception):
 class PatientArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     """Never made: gunicorn's own becomes one (conf.py), so it has no ``__init__``."""
 
-    has_served = False
+    _has_served = False
     _reloading_since: int | None = None  # the age of the last old worker
     _retry_at: float | None = None
 
@@ -55,13 +55,18 @@ class PatientArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         """Keep as many workers as wanted. In a reload: first wait for the new ones."""
         if self._reloading_since is not None:
             self._wait_for_new_workers()
-        self.has_served = self.has_served or any(
-            worker.boot is Boot.SERVING for worker in self.WORKERS.values()
-        )
+        self.has_served()
         super().manage_workers()
         if self._retry_at is not None and time.monotonic() >= self._retry_at:
             self._retry_at = None
             self.reload()
+
+    def has_served(self) -> bool:
+        """Whether a worker serves now, or one served before."""
+        self._has_served = self._has_served or any(
+            worker.boot is Boot.SERVING for worker in self.WORKERS.values()
+        )
+        return self._has_served
 
     def _new_workers(self) -> list[object]:
         since = self._reloading_since or 0

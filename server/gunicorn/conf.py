@@ -79,7 +79,7 @@ def on_starting(server):  # type: ignore[no-untyped-def]
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
     """Only a worker that no other has served before ends the master where it does not start."""
-    worker.is_first = not server.has_served
+    worker.is_first = not server.has_served()
 
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
