@@ -37,6 +37,10 @@ class TokenMint(Protocol):
         ...
 
 
+# No secret is known that has this digest.
+NO_DIGEST = bytes(32)
+
+
 @dataclass(frozen=True, slots=True)
 class SecretKey:
     """A node secret key: 32 random bytes. It is shown once, and only its digest is stored."""
@@ -59,9 +63,10 @@ class NodeCredentials(Protocol):
     """The credentials of Nodes in the ledger. Each write is one transaction."""
 
     def secret_key_digests(self, node_id: UUID, deadline: Deadline) -> tuple[bytes, ...]:
-        """The digests of the Node's valid secret keys; empty where there is no such Node.
+        """The digests of the Node's valid secret keys, filled up with ``NO_DIGEST`` to two.
 
-        Raises DatastoreUnavailable.
+        Where there is no such Node both are ``NO_DIGEST``. So neither the time nor the bytes of a
+        check tell whether the Node exists. Raises DatastoreUnavailable.
         """
         ...
 

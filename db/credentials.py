@@ -8,6 +8,7 @@ from uuid import UUID
 
 from composer.deadline import Deadline
 from composer.errors import NodeNotFound
+from composer.node_token import NO_DIGEST
 from db.clock import TimeOffset, no_offset
 from db.connections import ReadSession, Sessions, SingleConnection, WriteSession
 from db.locks import AUDIT_WRITERS
@@ -34,8 +35,9 @@ class PostgresNodeCredentials:
 
     def secret_key_digests(self, node_id: UUID, deadline: Deadline) -> tuple[bytes, ...]:
         """See composer.node_token.NodeCredentials."""
-        rows = self._reads.fetch(SECRET_KEY_DIGESTS, {"node_id": str(node_id)}, deadline)
-        return tuple(map(bytes, rows[0][0])) if rows else ()
+        arguments = {"node_id": str(node_id), "no_digest": NO_DIGEST}
+        ((digests,),) = self._reads.fetch(SECRET_KEY_DIGESTS, arguments, deadline)
+        return tuple(map(bytes, digests))
 
     def rotate_secret_key(self, node_id: UUID, digest: bytes, deadline: Deadline) -> None:
         """See composer.node_token.NodeCredentials."""

@@ -20,7 +20,7 @@ from composer.errors import (
 )
 from composer.heartbeat import MAX_CLOCK_SKEW, HeartbeatResult
 from composer.identity import NIL, AddressedDomain, AddressedNode, Principal, VisibleDomains
-from composer.node_token import NodeToken, SecretKey
+from composer.node_token import NO_DIGEST, NodeToken, SecretKey
 from composer.peers import PeerRow, PeerTable
 from composer.policy import RuleSetRow
 from composer.reachability import ReachabilityRow
@@ -458,7 +458,7 @@ class FakeNodeCredentials:
 
     def secret_key_digests(self, node_id: UUID, deadline: Deadline) -> tuple[bytes, ...]:
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
-        return self.digests.get(node_id, ())
+        return (*self.digests.get(node_id, ()), NO_DIGEST, NO_DIGEST)[:2]
 
     def rotate_secret_key(self, node_id: UUID, digest: bytes, deadline: Deadline) -> None:
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)

@@ -1,13 +1,18 @@
 -- Credentials of Nodes.
 
 -- name: secret_key_digests
--- prepare: node_id uuid
+-- prepare: node_id uuid, no_digest bytea
 -- db/credentials.py, PostgresNodeCredentials.secret_key_digests (a secret key that this process has
 -- not verified before).
+-- It always returns one row with two digests, so that its time does not tell whether there is such a
+-- Node; no_digest stands for a digest that is missing.
 -- Index: nodes_pkey.
-SELECT n.secret_key_digests
-FROM plexsphere.nodes AS n
-WHERE n.id = %(node_id)s;
+SELECT (
+    coalesce(
+        (SELECT n.secret_key_digests FROM plexsphere.nodes AS n WHERE n.id = %(node_id)s),
+        '{}'
+    ) || ARRAY[%(no_digest)s, %(no_digest)s]::bytea[]
+)[1:2];
 
 -- name: rotate_secret_key
 -- prepare: node_id uuid, digest bytea
