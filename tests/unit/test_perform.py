@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import fields, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from composer.audit import AuditRow
 from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable, NodeNotFound
-from composer.identity import AddressedDomain, AddressedNode, node_object
+from composer.identity import AddressedDomain, AddressedNode, Credential, node_object
 from handlers import OPERATIONS
 from handlers.answers import NO_CONTENT, Answer, Call
 from handlers.operation import (
@@ -41,6 +42,7 @@ from handlers.ways import AS_AGENT, NODE_ADDRESS
 from tests.factories import (
     CORRELATION,
     DOMAIN,
+    EPOCH,
     addressed,
     agent_of,
     call,
@@ -50,6 +52,7 @@ from tests.factories import (
 from tests.fakes import (
     FakeAuditSink,
     FakeDomainRepo,
+    FakeHeartbeatSink,
     FakeNodeRepo,
     FakeRelationChecker,
     FakeSnapshotProvider,
@@ -350,6 +353,35 @@ def test_a_node_that_goes_while_it_is_registered_is_a_503_and_on_record() -> Non
     (made,) = registry.nodes
     registered = row("node.register", is_committed=True)
     assert audit.rows == [replace(registered, object=node_object(made))]
+
+
+# Credentials of the Node that its row does not cover.
+ENDED = {
+    "key": Credential(secret_key_digest=b"2" * 32),
+    "token": Credential(issued_at=EPOCH - timedelta(seconds=1)),
+    "token without a time": Credential(),
+}
+OF_AGENTS = sorted(name for name, one in GATED.items() if one.way.takes_secret_key)
+
+
+@pytest.mark.parametrize("name", OF_AGENTS)
+@pytest.mark.parametrize("credential", ENDED.values(), ids=ENDED)
+def test_a_credential_that_the_row_does_not_cover_is_the_401_of_gate_1_without_a_row(
+    name: str, credential: Credential
+) -> None:
+    assert len(OF_AGENTS) > 6
+    audit, covered = FakeAuditSink(), ((b"1" * 32,), EPOCH)
+    heartbeats = FakeHeartbeatSink({NODE}, credentials={NODE: covered})
+    subject = agent_of(1).subject
+    ports = sound_ports(
+        relations=FakeRelationChecker({(subject, GATED[name].way.relation, RESOURCE)}),
+        nodes=FakeNodeRepo({NODE: AddressedNode(NODE, DOMAIN, None, *covered)}),
+        heartbeats=heartbeats,
+        audit=audit,
+    )
+    tested = replace(GATED[name], parse=lambda *_, **__: heartbeats.now)
+    refused = refusal(tested, ports, call(replace(agent_of(1), credential=credential)))
+    assert (refused.kind, audit.rows, heartbeats.heard) == (UNAUTHORIZED, [], {})
 
 
 @pytest.mark.parametrize("takes_body", [True, False], ids=["GET", "HEAD"])
