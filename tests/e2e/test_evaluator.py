@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import Result
 
 from server.dev.movable_clock import MovableClock
 from server.dev.parts import REPOSITORY, Part
@@ -22,6 +23,7 @@ from server.dev.stack import Stack
 from tests.client import ask, pull_path
 from tests.heartbeats import beat, changed
 from tests.ledger_sql import run_sql
+from tests.role_commands import command
 from tests.stacks import running_stack
 
 COMMAND = [sys.executable, "-m", "server.cli", "evaluator"]
@@ -67,15 +69,8 @@ def environment(stack: Stack, **changes: str) -> dict[str, str]:
     return {**bare, **stack.env, **changes}
 
 
-def sweep_once(stack: Stack, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, "--once", *options],
-        env=environment(stack, **env),
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+def sweep_once(stack: Stack, *options: str, **env: str) -> Result:
+    return command(stack, "evaluator", "--once", *options, **env)
 
 
 def speak(stack: Stack, clock: MovableClock) -> None:
@@ -111,7 +106,7 @@ def test_a_life_in_silence_and_back_by_hand(
     speak(stack, clock)
     for seconds in (0, 60, 30, 210):
         clock.forward(seconds)
-        assert sweep_once(stack).returncode == 0
+        assert sweep_once(stack).exit_code == 0
         seen.append(shown(stack))
     speak(stack, clock)
     sweep_once(stack)
@@ -160,14 +155,14 @@ def test_once_without_a_usable_ledger_says_so(
     stack: Stack, env: dict[str, str], code: int, said: str
 ) -> None:
     result = sweep_once(stack, **env)
-    assert (result.returncode, result.stdout) == (code, "")
+    assert (result.exit_code, result.stdout) == (code, "")
     assert said in result.stderr
     assert "Traceback" not in result.stderr
 
 
 def test_it_needs_the_ledger_and_nothing_else_of_the_service(stack: Stack) -> None:
     gone = ("SPICEDB_ENDPOINT", "SPICEDB_TOKEN", "JWKS", "SIGNING_KEY")
-    assert sweep_once(stack, **{f"PLEXSPHERE_{name}": "" for name in gone}).returncode == 0
+    assert sweep_once(stack, **{f"PLEXSPHERE_{name}": "" for name in gone}).exit_code == 0
 
 
 class Further:

@@ -1,4 +1,4 @@
-"""The console script as a person runs it, with what `make run` writes for the shell.
+"""The commands as a person runs them, with what `make run` writes for the shell.
 
 Test modules name this one in ``pytest_plugins``.
 """
@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from typer.testing import CliRunner
 
+from server.cli import build_app
 from server.dev.stack import Stack
 
 SCRIPT = str(Path(sys.executable).with_name("plexsphere-state"))
@@ -32,20 +34,34 @@ def environment(stack: Stack) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def run(stack: Stack) -> Run:
-    """Runs a command; ``env`` goes over the stack's."""
+    """Runs a command in this process; ``env`` goes over the stack's."""
 
     def command(
         *arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [SCRIPT, *arguments],
+        result = CliRunner().invoke(
+            build_app(),
+            list(arguments),
+            prog_name="plexsphere-state",
             input=stdin,
-            env={**environment(stack), **(env or {})},
-            capture_output=True,
-            timeout=PATIENCE_S,
+            env={**stack.env, **stack.identities, **(env or {})},
         )
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        output = result.stdout_bytes, result.stderr_bytes
+        return subprocess.CompletedProcess(arguments, result.exit_code, *output)
 
     return command
+
+
+def run_script(stack: Stack, *arguments: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+    """Runs the console script."""
+    return subprocess.run(
+        [SCRIPT, *arguments],
+        env={**environment(stack), **env},
+        capture_output=True,
+        timeout=PATIENCE_S,
+    )
 
 
 @contextmanager

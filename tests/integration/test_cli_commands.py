@@ -1,4 +1,4 @@
-"""The real console script against the real service."""
+"""The commands against the real service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.dev.stack import Stack
-from tests.integration.cli_script import Run, pulled
+from tests.integration.cli_script import Run, pulled, run_script
 from tests.stacks import as_if_an_evaluator_had_swept
 
 pytest_plugins = "tests.integration.cli_script"
@@ -24,8 +24,8 @@ def test_snapshot_shows_every_block(run: Run, stack: Stack) -> None:
         assert f"\n{block}  " in text or f"\n{block}\n" in text
 
 
-def test_raw_is_the_body_byte_for_byte(run: Run, stack: Stack) -> None:
-    result = run("snapshot", stack.node_id, "--raw")
+def test_raw_is_the_body_byte_for_byte(stack: Stack) -> None:
+    result = run_script(stack, "snapshot", stack.node_id, "--raw")
     assert (result.returncode, result.stdout) == (0, pulled(stack).content)
 
 
@@ -141,9 +141,9 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(
     assert bad[0]["mend"]
 
 
-def test_malformed_settings_refuse_to_serve_all_at_once(run: Run) -> None:
+def test_malformed_settings_refuse_to_serve_all_at_once(stack: Stack) -> None:
     broken = {"PLEXSPHERE_JWT_ISSUER": "", "PLEXSPHERE_WORKERS": "many", "PLEXSPHERE_JWKS": "/x"}
-    result = run("serve", env=broken)
+    result = run_script(stack, "serve", **broken)
     assert (result.returncode, result.stdout) == (2, b"")
     lines = result.stderr.decode().splitlines()
     assert len(lines) == 3
@@ -151,7 +151,7 @@ def test_malformed_settings_refuse_to_serve_all_at_once(run: Run) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_commands_complete_in_shells(run: Run, shell: str) -> None:
+def test_commands_complete_in_shells(stack: Stack, shell: str) -> None:
     env = {
         "_PLEXSPHERE_STATE_COMPLETE": f"complete_{shell}",
         "COMP_WORDS": "plexsphere-state sna",
@@ -159,4 +159,4 @@ def test_commands_complete_in_shells(run: Run, shell: str) -> None:
         "_TYPER_COMPLETE_ARGS": "plexsphere-state sna",
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
     }
-    assert b"snapshot" in run(env=env).stdout
+    assert b"snapshot" in run_script(stack, **env).stdout
