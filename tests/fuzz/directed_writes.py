@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.bodies import body_now
-from tests.fuzz.scratch import PUTS, REMOVALS
+from tests.fuzz.scratch import PUTS, REMOVALS, REVOKE
 from tests.fuzz.world import World
 
 FOUND, CONFLICT = "fuzz-found", "fuzz-conflict"
@@ -36,6 +36,8 @@ def written(name: str, status: int, world: World, case: Make) -> Iterator[Direct
     if status == 204 and name in REMOVALS:
         holding, held = world.scratch.holding, world.scratch.held
         return _removed(case(object_id=holding[2], key=one) for one in held[:2])
+    if status == 204 and name == REVOKE:
+        return (case() for _ in range(2))
     if status == 204:
         of = {"DeleteNode": world.scratch.nodes, "DeleteDomain": world.scratch.domains}
         return _removed(case(object_id=one) for one in of.get(name, ())[1:3])

@@ -84,18 +84,17 @@ def plug_in(current: Callable[[], Judge]) -> None:
     class WhoMay:
         """The token of who may, for an id nobody has somebody's.
 
-        One case in eight comes from a stranger: which one, its operation and headers decide, so
-        that a seed repeats it.
+        One case in eight comes from a stranger: its operation, headers, path and query decide
+        which one, so that a seed repeats it.
         """
 
         def get(self, case: schemathesis.Case, context: object) -> str:
             world = current().world
             name = str(case.operation.definition.raw.get("operationId"))
-            sent = (name, *sorted(case.headers.items()))
-            # With this remainder the few cases of the planted breaches have both kinds of caller.
+            given = case.path_parameters or {}
+            sent = (name, *sorted(case.headers.items()), *given.items(), str(case.query))
             if zlib.crc32(repr(sent).encode()) % 8 == 2:
                 return world.stranger
-            given = case.path_parameters or {}
             addressed = str(given.get("id", given.get("domain_id", "")))
             return world.permitted(name, addressed) or next(iter(world.tokens.values()))
 

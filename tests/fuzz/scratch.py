@@ -18,7 +18,8 @@ from tests.ledger_sql import run_sql
 REMOVABLE = 8
 PUTS = ("PutNodeStateReport", "PutNodeMetadata", "PutNodeData")
 REMOVALS = ("DeleteNodeStateReport", "DeleteNodeMetadata", "DeleteNodeData")
-WRITES = ("DeleteNode", "RotateNodeKey", "RegisterNode", "DeleteDomain", *PUTS, *REMOVALS)
+REVOKE = "RevokeNodeCredentials"
+WRITES = ("DeleteNode", "RotateNodeKey", REVOKE, "RegisterNode", "DeleteDomain", *PUTS, *REMOVALS)
 # Of the keys that entries are put under, and as many as a Node may hold of a kind unless it is set.
 KEYS = ("a", "disk.root", "k" * 128, "z-9_0.")
 QUOTA = 128
@@ -52,6 +53,8 @@ class Scratch:
             return [self.home]
         if name == "RotateNodeKey":
             return self.rotating[:-1]
+        if name == REVOKE:  # no case needs the credentials of this Node
+            return self.nodes[-1:]
         if name in (*PUTS, *REMOVALS):
             return self.holding[:2] if name in PUTS else self.holding[2:]
         return self.nodes if name == "DeleteNode" else self.domains

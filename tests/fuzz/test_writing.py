@@ -25,7 +25,7 @@ WORLD = World(
     digests={SAMPLE: ""},
     stranger="stranger",
     operator="operator",
-    scratch=Scratch(home=HOME, rotating=[HELD[0]], holding=HELD),
+    scratch=Scratch(home=HOME, rotating=[HELD[0]], nodes=[HELD[0]], holding=HELD),
     kept=[SAMPLE, HOME, *HELD],
 )
 REMOVED = ("DeleteNode", "DeleteDomain", *REMOVALS)

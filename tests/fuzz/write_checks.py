@@ -10,6 +10,7 @@ from uuid import UUID
 from server.authn.strict import base64url, json_object
 from tests.fuzz.exchange import Exchange
 from tests.fuzz.own_checks import Check
+from tests.fuzz.scratch import REVOKE
 from tests.fuzz.world import World
 
 # How many removed objects and idempotency keys a check remembers; a long run has more.
@@ -58,7 +59,7 @@ class RemovedStaysGone:
         above = {"/".join(parts[:length]) for length in range(2, len(parts) + 1)}
         if not above.isdisjoint(self._gone):
             return "it was removed before"
-        if exchange.status == 204:
+        if exchange.status == 204 and exchange.name != REVOKE:
             _remember(self._gone, path, None)
         return None
 

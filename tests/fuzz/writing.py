@@ -9,7 +9,7 @@ from uuid import UUID
 from composer.identity import NIL
 from composer.registry import node_cursor
 from tests.bodies import FRESH
-from tests.fuzz.scratch import PUTS, WRITES
+from tests.fuzz.scratch import PUTS, REVOKE, WRITES
 from tests.fuzz.supply import Object, Supply
 from tests.fuzz.world import NOWHERE, World
 
@@ -52,6 +52,8 @@ class Writing:
             return {"id": scratch.rotating[0]}
         if name in PUTS:
             return {"id": scratch.holding[0]}
+        if name == REVOKE:
+            return {"id": scratch.objects(name)[0]}
         return self.supply.removable(name, url)
 
     def _redirect(self, name: str, case: Case, found: Object, valid: bool) -> None:
