@@ -231,5 +231,6 @@ def test_a_refusal_has_one_whole_example_for_each_code_it_can_carry(
 def test_the_codes_of_all_refusals_are_the_codes_of_the_problem_schema() -> None:
     declared = SPEC["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
     used = {code for _, _, response in REFUSALS for code in response["x-problem-codes"]}
+    used |= {entry["code"] for entry in SPEC["x-unserved"]}
     assert len(declared) == len(set(declared))
     assert set(declared) == used

@@ -58,7 +58,7 @@ def test_every_refusal_of_the_catalogue_may_leave_the_operations_that_declare_it
     answer = problem_answer(kind, PATH, CORRELATION)
     headers = {name.lower(): value for name, value in answer.headers.items()}
     operations = declaring(kind)
-    assert operations
+    assert operations or kind.code in {request.code for request in CONTRACT.unserved}
     for operation_id in operations:
         outgoing = Outgoing(
             operation_id=operation_id,
