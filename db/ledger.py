@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -31,6 +31,9 @@ from db.statements import Prepared
 SNAPSHOT_FOR_NODE = Prepared("snapshot_for_node")
 # Texts of the other row sets whose rows a process keeps, about four times as large.
 DECODED_BYTES = 4 * 1024 * 1024
+# How often a request looks whether another one has read the peers that it needs: while a Domain
+# changes all the time, its own turn comes.
+LOOKS = 4
 # Of about 200 bytes for each Node that pulls.
 KNOWN_DOMAINS_BYTES = 16 * 1024 * 1024
 
@@ -72,7 +75,7 @@ class PostgresLedgerView:
 class LedgerMoment:
     """What one statement read about a Node, its own rows not decoded yet.
 
-    ``table`` has the peers of the same moment; None where they cannot be decoded.
+    ``table`` has the peers of the same moment; None where they cannot be decoded, or were not read.
     """
 
     node_id: UUID
@@ -80,6 +83,7 @@ class LedgerMoment:
     authz_token: str | None
     secret_key_digests: tuple[bytes, ...]
     tokens_not_before: datetime | None
+    revision: UUID | None
     table: PeerTable | None
     own: Row
 
@@ -164,14 +168,22 @@ class PostgresLedger:
         """What one statement saw. ``domain_id`` is where the Node is expected.
 
         Most statements find that the held peers are current, and read none. Otherwise one request
-        of the Domain reads and decodes them; the others wait, and then look again for themselves:
-        peers of a later moment than their own rows would mix two moments.
+        of the Domain reads and decodes them, and the others wait. Peers of another moment than
+        their own rows would mix two moments, so whoever saw an earlier revision looks again.
         """
-        held = self._tables.held(domain_id)
-        if held is not None:
-            found = self._read(node_id, held, False, deadline)
-            if found.table is not None or found.domain_id != domain_id:
-                return found
+        for _ in range(LOOKS):
+            held = self._tables.held(domain_id)
+            found = None
+            if held is not None:
+                found = self._read(node_id, held, False, deadline)
+                if found.table is not None or found.domain_id != domain_id:
+                    return found
+            with self._refreshing.of(domain_id, deadline):
+                if self._tables.held(domain_id) is held:  # nobody was faster
+                    return self._read(node_id, held, True, deadline)
+            new = self._tables.held(domain_id)
+            if found is not None and new is not None and new.table.revision == found.revision:
+                return replace(found, table=new.table)
         with self._refreshing.of(domain_id, deadline):
             return self._read(node_id, self._tables.held(domain_id), True, deadline)
 
@@ -187,16 +199,17 @@ class PostgresLedger:
         if not found:
             raise NodeNotFound(f"node_id={node_id}")
         revision, peers, *own, domain, token, digests, tokens_not_before = found[0]
-        try:
-            table = self._table(UUID(domain), UUID(revision), peers, held)
-        except rows.UNDECODABLE:
-            table = None
+        seen, table = None, None
+        with suppress(*rows.UNDECODABLE):
+            seen = UUID(revision)
+            table = self._table(UUID(domain), seen, peers, held)
         return LedgerMoment(
             node_id=node_id,
             domain_id=UUID(domain),
             authz_token=token,
             secret_key_digests=tuple(map(bytes, digests)),
             tokens_not_before=tokens_not_before,
+            revision=seen,
             table=table,
             own=tuple(own),
         )
