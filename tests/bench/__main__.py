@@ -45,20 +45,25 @@ def main() -> None:
         wanted=set(filter(None, options.rows.split(","))),
         say=lambda text: print(f"{time.monotonic() - began:6.1f} s  {text}", file=sys.stderr),
     )
-    figures = rows.measured(run)
-    found = {
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "kernel": platform.release(),
-            "load_before": load,
-            "load_after": load_average(),
-        },
-        "commit": commit(),
-        "base": options.base or None,
-        "figures": figures,
-    }
-    OUT.write_text(json.dumps(found, indent=1))
+    figures: dict[str, rows.Figure] = {}
+    try:
+        rows.measure(run, figures)
+    finally:  # what was measured before an interruption is not lost
+        order = sorted(figures, key=lambda number: (int(number.rstrip("a")), number))
+        figures = {number: figures[number] for number in order}
+        found = {
+            "machine": {
+                "cores": os.cpu_count(),
+                "python": platform.python_version(),
+                "kernel": platform.release(),
+                "load_before": load,
+                "load_after": load_average(),
+            },
+            "commit": commit(),
+            "base": options.base or None,
+            "figures": figures,
+        }
+        OUT.write_text(json.dumps(found, indent=1))
     console = Console(width=max(Console().width, 110))
     console.print(table(figures))
     for line in slower(figures):

@@ -73,8 +73,8 @@ def load(url: str, requests: Sequence[bytes], seconds: float, connections: int) 
 def read_report(out: str, cpu: float) -> Measured:
     """wrk's report. Raises ValueError where it is none."""
     total = re.search(r"(\d+) requests in +([\d.]+)(ms|s|m),", out)
-    p50 = re.search(r"50%\s+([\d.]+)(us|ms|s|m)\n", out)
-    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s|m)\n", out)
+    p50 = re.search(r"50%\s+([\d.]+)(us|ms|s|m)\b", out)
+    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s|m)\b", out)
     if not (total and p50 and p99):
         raise ValueError(f"no report of wrk: {out}")
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", out)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+from tests.bench.changes import changing
 from tests.bench.driver import request_bytes
 from tests.bench.figures import (
     Cost,
@@ -68,16 +69,15 @@ class Run:
         return found
 
 
-def measured(run: Run) -> dict[str, Figure]:
-    """Every row that is wanted, by its number."""
-    figures: dict[str, Figure] = {}
+def measure(run: Run, figures: dict[str, Figure]) -> None:
+    """Fill in every row that is wanted, by its number."""
     small: float | None = None
     if run.wants("1", "2", "3", "4", "5", "8", "13"):
         run.say(f"{SMALL} Nodes")
         with ExitStack() as open_:
             sides = _sides(run, SMALL, open_)
             small = _small(run, sides, figures)
-    if run.wants("3"):
+    if run.wants("3", "6", "6a", "10"):
         run.say(f"{LARGE} Nodes")
         with ExitStack() as open_:
             _large(run, _sides(run, LARGE, open_), figures, small)
@@ -85,8 +85,6 @@ def measured(run: Run) -> dict[str, Figure]:
         run.say(f"{LARGEST} Nodes")
         with ExitStack() as open_:
             _largest(run, _sides(run, LARGEST, open_)["now"], figures, small)
-    order = sorted(figures, key=lambda number: (int(number.rstrip("a")), number))
-    return {number: figures[number] for number in order}
 
 
 def _sides(run: Run, nodes: int, open_: ExitStack) -> dict[str, Served]:
@@ -176,14 +174,38 @@ def held(served: Served, numbers: Sequence[int]) -> list[bytes]:
 def _large(
     run: Run, sides: dict[str, Served], figures: dict[str, Figure], small: float | None
 ) -> None:
-    """Row 3."""
+    """Rows 3, 6, 6a and 10."""
     subjects = [
         of_service(one, side, pulls(one, range(LARGE)), PULL) for side, one in sides.items()
     ]
     for subject in subjects:  # once each: verified tokens are remembered
         subject.warm(12, run.connections)
-    found = run.costs(*subjects)
-    figures["3"] = against("full pull, 10,000 peers", "<= 1.25x row 1's worker", found, small)
+    still = run.costs(*subjects)
+    figures["3"] = against("full pull, 10,000 peers", "<= 1.25x row 1's worker", still, small)
+    for number, per_second, must in (("6", 1, "<= 2x unchanged"), ("6a", 5, ">= 0.7 of unchanged")):
+        if not run.wants(number):
+            continue
+        found: dict[str, list[Cost]] = {}
+        for subject, served in zip(subjects, sides.values(), strict=True):
+            with changing(served, per_second):
+                found |= run.costs(subject)
+        what = f"10,000 peers, {per_second} changes a second"
+        if number == "6":
+            before = middle(still["now"], lambda cost: cost.worker)
+            figures["6"] = against(f"{what}: worker", must, found, before)
+        else:
+            before = middle(still["now"], lambda cost: cost.measured.per_second)
+            figures["6a"] = against(f"{what}: answers", must, found, None)
+            now = middle(found["now"], lambda cost: cost.measured.per_second)
+            figures["6a"]["ratio"] = round(now / before, 3)
+    if run.wants("10"):
+        held = {side: {"bytes": one.worker_bytes()} for side, one in sides.items()}
+        figures["10"] = {
+            "what": "memory of a worker with 10,000 Nodes",
+            "must": "< 200 MB",
+            "ratio": round(held["now"]["bytes"] / 200e6, 3),
+            **held,  # type: ignore[typeddict-item]
+        }
 
 
 def _largest(run: Run, now: Served, figures: dict[str, Figure], small: float | None) -> None:
