@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from cachetools import LRUCache
-
+from composer.memory import Memory
 from handlers.answers import PROBLEM
 from handlers.wire import Block, SnapshotBody
 from server.authn.strict import json_value
@@ -23,8 +22,8 @@ CORRELATION, ALLOW = "X-Correlation-Id", "Allow"
 NOT_DECLARED = 405
 MAX_DEPTH = 64  # deeper than any declared schema
 JSON_SUFFIXES = ("/json", "+json")
+VALIDATING = 16
 REMEMBERED_BYTES = 64 * 1024 * 1024
-ENTRY_BYTES = 300  # memory of an entry beside its text (measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +67,10 @@ class ResponseValidator:
         self._contract = contract
         # Keyed by content, so a changed block has another key. The ``peers`` array of a Domain is
         # one bytes object for all its Nodes: Python hashes it once and compares it by identity.
-        self._valid: LRUCache[tuple[Validator, bytes], int] = LRUCache(
-            remembered_bytes, getsizeof=lambda size: size
-        )
-        self._lock = Lock()
+        self._valid: Memory[bool] = Memory(remembered_bytes)
+        # After a change of a large Domain many answers bring its array at once: one of them
+        # validates it. Several locks, so that Domains seldom wait for each other.
+        self._validating = tuple(Lock() for _ in range(VALIDATING))
 
     def breach(self, outgoing: Outgoing) -> Breach | None:
         """The first breach of the contract, or None."""
@@ -139,7 +138,7 @@ class ResponseValidator:
     def _text_breach(self, validator: Validator, outgoing: Outgoing) -> Breach | None:
         """A text with an ETag, such as the script of the docs page, is validated once."""
         key = (validator, outgoing.body)
-        if self._is_known(key):
+        if self._valid.get(key):
             return None
         fault = validator.fault(outgoing.body.decode("utf-8"))
         if fault is None and "etag" in outgoing.headers:
@@ -170,7 +169,11 @@ class ResponseValidator:
             block = as_served(block)
         # The validator is part of the key: two operations may have blocks of the same name.
         key = (validator, block.source)
-        if not self._is_known(key):
+        if self._valid.get(key):
+            return None
+        with self._validating[hash(block.source) % VALIDATING]:
+            if self._valid.get(key):
+                return None
             fault = validator.fault(decoded(block.source))
             if fault is not None:
                 return Breach("body", f"/{block.name}{fault.pointer}", fault.rule)
@@ -178,15 +181,8 @@ class ResponseValidator:
                 self._remember(key)
         return None
 
-    def _is_known(self, key: tuple[Validator, bytes]) -> bool:
-        with self._lock:
-            return self._valid.get(key) is not None  # ``in`` would not count as a use
-
     def _remember(self, key: tuple[Validator, bytes]) -> None:
-        size = len(key[1]) + ENTRY_BYTES
-        if size <= self._valid.maxsize:
-            with self._lock:
-                self._valid[key] = size
+        self._valid.put(key, True, len(key[1]))
 
 
 def _header_value_breach(header: HeaderContract, values: Sequence[str]) -> Breach | None:
