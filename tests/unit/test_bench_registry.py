@@ -162,7 +162,7 @@ REPORT = """Running 1s test @ http://127.0.0.1:1
      50%  850.00us
      75%    1.00ms
      90%    2.00ms
-     99%    1.50s 
+     99%    1.50s\N{SPACE}
   1900 requests in 2.00s, 4.75MB read
   Socket errors: connect 0, read 1, write 0, timeout 2
   Non-2xx or 3xx responses: 7
