@@ -66,6 +66,7 @@ def test_no_optional_parameter_is_sent_unless_somebody_fills_it_in(seen: Any) ->
     }
     assert len(optional) > len(OPERATIONS)
     assert {key for key, value in optional.items() if value} == {
+        ("ListDomains", "limit"),
         ("ListDomainNodes", "limit"),
         ("ListDomainAudit", "limit"),
     }
