@@ -414,8 +414,8 @@ class SettingsError(Exception):
 def declared_settings() -> Mapping[str, tuple[Setting, Any]]:
     """Variable -> its declaration and its default, in the order of the page."""
     return {
-        PREFIX + one.name.upper(): (one.metadata[_DECLARATION], one.default)
-        for one in fields(Settings)
+        PREFIX + setting.name.upper(): (setting.metadata[_DECLARATION], setting.default)
+        for setting in fields(Settings)
     }
 
 

@@ -122,7 +122,9 @@ class SpiceDbChecker:
                 raise AuthzUnavailable(f"SpiceDB refuses to decide: {undecided}") from undecided
         # A conditional permission is no permission, and an id that is no UUID is none of ours.
         allowed = LOOKUP_PERMISSIONSHIP_HAS_PERMISSION
-        ids = [one.resource_object_id for one in found if one.permissionship == allowed]
+        ids = [
+            resource.resource_object_id for resource in found if resource.permissionship == allowed
+        ]
         return frozenset(id for id in map(parse_canonical_uuid, ids) if id is not None)
 
     def _ask_at_least(self, question: Question, token: str, deadline: Deadline) -> bool:

@@ -134,16 +134,16 @@ class CoalescedChecks:
             mine.outcome = error
         finally:
             self._let_next_lead()
-            for one in batch:
-                if one.outcome is None:
-                    one.must_ask_alone = True
-                one.turn.set()
+            for waiting in batch:
+                if waiting.outcome is None:
+                    waiting.must_ask_alone = True
+                waiting.turn.set()
 
     def _ask_together(self, batch: list[_Waiting]) -> None:
         """Questions without an outcome are asked again, alone."""
         request = CheckBulkPermissionsRequest(
             consistency=Consistency(minimize_latency=True),
-            items=[_item(one.question) for one in batch],
+            items=[_item(waiting.question) for waiting in batch],
         )
         try:
             answer = self._channel.permissions("CheckBulkPermissions", request, batch[0].deadline)
@@ -151,12 +151,12 @@ class CoalescedChecks:
             return
         except AuthzUnavailable as error:
             had_no_time = batch[0].deadline.remaining() <= 0  # and others may have
-            for one in batch[: 1 if had_no_time else len(batch)]:
-                one.outcome = error
+            for waiting in batch[: 1 if had_no_time else len(batch)]:
+                waiting.outcome = error
             return
         outcomes = {_question_of(pair): _outcome(pair) for pair in answer.pairs}
-        for one in batch:
-            one.outcome = outcomes.get(one.question)
+        for waiting in batch:
+            waiting.outcome = outcomes.get(waiting.question)
 
 
 def _item(question: Question) -> CheckBulkPermissionsRequestItem:

@@ -38,4 +38,4 @@ def unserved_requests(document: Mapping[str, Any]) -> tuple[UnservedRequest, ...
 
 def code_of(requests: Iterable[UnservedRequest], method: str, path: str) -> str | None:
     """The code of the first entry that a request matches; None where no entry does."""
-    return next((one.code for one in requests if one.matches(method, path)), None)
+    return next((request.code for request in requests if request.matches(method, path)), None)

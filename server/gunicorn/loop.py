@@ -131,7 +131,9 @@ class Loop:
         for listener in self._listeners:
             if wanted:
                 listener.setblocking(False)
-                self._poller.register(listener, READ, lambda mask, one=listener: self._accept(one))
+                self._poller.register(
+                    listener, READ, lambda mask, ready=listener: self._accept(ready)
+                )
             else:
                 self._poller.unregister(listener)
 
@@ -201,9 +203,13 @@ class Loop:
 
     def _has_made_room(self) -> bool:
         """Close the connection that has been idle for longest, where there is one."""
-        idle = [one for one in self.connections if one.state is State.READING and not one.began]
+        idle = [
+            connection
+            for connection in self.connections
+            if connection.state is State.READING and not connection.began
+        ]
         if idle:
-            self._close(min(idle, key=lambda one: one.deadline))
+            self._close(min(idle, key=lambda connection: connection.deadline))
         return bool(idle)
 
     def may_enter(self, connection: Connection) -> bool:
@@ -346,8 +352,12 @@ class Loop:
 
         An eighth more than needed, because to look for them costs as much as there are connections.
         """
-        reading = [one for one in self.connections if one.state is State.READING and one.counted]
-        reading.sort(key=lambda one: one.began)
+        reading = [
+            connection
+            for connection in self.connections
+            if connection.state is State.READING and connection.counted
+        ]
+        reading.sort(key=lambda connection: connection.began)
         _log.warning("unread_bytes_full", bytes=self._unread, connections=len(reading))
         for connection in reading:
             if self._unread <= self._bounds.unread_bytes * 7 // 8:
@@ -396,8 +406,8 @@ class Loop:
             self._drop_slowest_readers()
 
     def _drop_slowest_readers(self) -> None:
-        sending = [one for one in self.connections if one.owed]
-        sending.sort(key=lambda one: one.deadline)
+        sending = [connection for connection in self.connections if connection.owed]
+        sending.sort(key=lambda connection: connection.deadline)
         _log.warning("unsent_bytes_full", bytes=self._unsent, connections=len(sending))
         for connection in sending:
             if self._unsent <= self._bounds.unsent_bytes * 7 // 8:
@@ -532,7 +542,8 @@ class Loop:
     # time
 
     def _sweep(self, now: float) -> None:
-        for connection in [one for one in self.connections if one.deadline < now]:
+        expired = [each for each in self.connections if each.deadline < now]
+        for connection in expired:
             self._expire(connection, now)
         if self._turned_away:
             most = self._bounds.source_connections
