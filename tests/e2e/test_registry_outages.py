@@ -134,6 +134,7 @@ def test_a_node_whose_tuples_spicedb_could_not_take_stays_and_is_granted_when_it
     if comes_back:
         found = heard(service, write.sent)
         assert (found.status, found.json["node_id"]) == (200, node_id)
+        token = found.json["token"]  # the retry ends the tokens that were issued before it
     else:
         drained(service)
     until(lambda: service.pull(node_id, token).status == 200, "the Node's first pull")
