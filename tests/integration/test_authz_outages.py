@@ -61,7 +61,8 @@ def test_a_frozen_spicedb_holds_nobody_beyond_the_timeout_and_few_at_all(spicedb
     finally:
         spicedb.thaw()
     assert len(waits) == 16
-    assert sum(wait > 1.2 for wait in waits) == PERMITS
+    # One call asks for all who wait: fewer than PERMITS may be held.
+    assert 1 <= sum(wait > 1.2 for wait in waits) <= PERMITS
     assert allowed_within(5, checker, agent)
 
 
