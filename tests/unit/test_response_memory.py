@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from composer.memory import ENTRY_BYTES
 from composer.node_token import NodeToken, SecretKey
 from composer.registry import RegisteredNode
 from handlers.wire import Block, SnapshotBody, SnapshotWire, json_bytes
 from handlers.wire_registry import registration_body
 from server.contract.document import Contract
 from server.contract.schemas import Validator
-from server.http.response_validation import ENTRY_BYTES, Breach, Outgoing, ResponseValidator
+from server.http.response_validation import Breach, Outgoing, ResponseValidator
 from tests.factories import EPOCH, domain_of, node_id, peer_row, reachability, snapshot
 
 CONTRACT = Contract.packaged()
