@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from composer.audit import AuditRow, AuditSink, DomainAuditReader, NoAudit
+from composer.audit import AuditRow, AuditSink, DomainAuditReader
 from composer.deadline import Deadline
 from composer.entries import EntryStore
 from composer.errors import ComposerError
@@ -75,7 +75,7 @@ class LedgerPorts:
     domain_audit: DomainAuditReader
     credentials: NodeCredentials
     secret_keys: SecretKeySource
-    audit: AuditSink = field(default_factory=NoAudit)
+    audit: AuditSink
     mint: TokenMint | None = None
     wire: SnapshotWire = field(default_factory=SnapshotWire)
 
@@ -338,7 +338,7 @@ def perform(
 ) -> Answer:
     """Run gates 1 to 3, the handler and the audit row.
 
-    Only this function and ``answer`` turn a composer error into a refusal.
+    Only this function, ``answer`` and ``gate_1`` turn a composer error into a refusal.
     """
     request = Request(operation, ports, call, known(call.principal))
     arguments = dict(parameters)
