@@ -10,10 +10,12 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from server.gunicorn.framing import Incoming
-from server.gunicorn.stream import Stream
+
+if TYPE_CHECKING:
+    from server.gunicorn.stream import Stream
 
 # What one read takes; a TLS record is smaller.
 READ_BYTES = 65_536
@@ -63,8 +65,6 @@ class Connection:
         self.request: Any = None
         self.stream: Stream | None = None  # what an answer goes on with
         self.request_bytes = 0  # of its body
-        self.counted = 0  # bytes in the loop's sum of what no thread has read
-        self.owed = 0  # bytes in the loop's sum of what clients have not taken
         self.watched = 0  # what the poller is asked for
         self.wants = WRITE  # what the unsent bytes wait for: TLS may have to read first
         self.is_paused = False  # it became readable while a thread had it
@@ -157,6 +157,12 @@ class Connection:
         self._outgoing.clear()
         self.unsent = 0
         self.is_broken = True
+
+    def end_stream(self) -> None:
+        """Let the owner of the stream know that nothing more can be written."""
+        if self.stream is not None:
+            self.stream.gone()
+            self.stream = None
 
     def say_that_was_all(self) -> None:
         """Half-close. Raises OSError where the client is gone."""

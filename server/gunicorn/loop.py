@@ -7,8 +7,6 @@ can be slow at happens here: the handshake, the head, the body, taking the answe
 from __future__ import annotations
 
 import contextlib
-import errno
-import math
 import os
 import selectors
 import socket
@@ -22,19 +20,15 @@ from typing import Any
 import structlog
 
 from server.gunicorn.bounds import Bounds
+from server.gunicorn.byte_limit import ByteLimit
 from server.gunicorn.connection import READ, Connection, State
 from server.gunicorn.framing import Incoming
+from server.gunicorn.listeners import Listeners
 from server.gunicorn.sources import Sources, address_of
+from server.gunicorn.stream import StreamSender
 
 # Deadlines are kept this exactly (s).
 SWEEP_SECONDS = 0.25
-# Connections taken at once: enough for a crowd, few enough to leave the others to other workers.
-ACCEPT_BATCH = 4
-# How long nobody is let in after the process or the machine ran out of descriptors.
-ACCEPT_PAUSE_SECONDS = 0.5
-# A client of a stream that sends more than this is closed.
-HELD_REST_BYTES = 65_536
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _log = structlog.stdlib.get_logger("plexsphere.connections")
 
@@ -58,7 +52,6 @@ class Loop:
         self.connections: set[Connection] = set()
         self._cfg = cfg
         self._bounds = bounds
-        self._listeners = listeners
         self._tls = tls
         self._hand_over = hand_over
         self._refuse = refuse
@@ -69,12 +62,37 @@ class Loop:
         self._poller.register(self._wakes, READ, self._drain_wakes)
         self._sleeping = False
         self._next_sweep = 0.0
-        self._accepting = False
-        self._accept_from = 0.0
         self._sources = Sources(bounds.source_connections, bounds.trusted_proxies)
-        self._turned_away = 0  # clients of a source that has too many, since it was last said
-        self._unread = 0  # bytes that no thread has read yet
-        self._unsent = 0  # bytes that clients have not taken yet
+        self._listeners = Listeners(
+            listeners,
+            self._poller,
+            bounds,
+            self._sources,
+            self.connections,
+            let_in=self._let_in,
+            close=self._close,
+        )
+        self._streams = StreamSender(
+            bounds.send_seconds,
+            watch=self._watch,
+            owe=self._owe,
+            after_answer=self._after_answer,
+            close=self._close,
+        )
+        self._unread = ByteLimit(  # what no thread has read yet
+            bounds.unread_bytes,
+            "unread_bytes_full",
+            may_close=lambda connection: connection.state is State.READING,
+            since=lambda connection: connection.began,
+            close=self._close,
+        )
+        self._unsent = ByteLimit(  # what clients have not taken yet
+            bounds.unsent_bytes,
+            "unsent_bytes_full",
+            may_close=lambda connection: True,
+            since=lambda connection: connection.deadline,
+            close=self._close,
+        )
         self.is_stopping = False
 
     # threads and signal handlers
@@ -124,18 +142,8 @@ class Loop:
         return now
 
     def accept_connections(self, wanted: bool) -> None:
-        """Let clients in, or leave them in the listener's queue."""
-        if wanted is self._accepting:
-            return
-        self._accepting = wanted
-        for listener in self._listeners:
-            if wanted:
-                listener.setblocking(False)
-                self._poller.register(
-                    listener, READ, lambda mask, ready=listener: self._accept(ready)
-                )
-            else:
-                self._poller.unregister(listener)
+        """Let clients in, or leave them in the queue of their listener."""
+        self._listeners.accept(wanted)
 
     def stop(self, idle_until: float) -> None:
         """Let nobody in any more; idle connections stay until then, for a request on its way."""
@@ -170,47 +178,7 @@ class Loop:
             self._poller.register(connection, mask, connection.on_event)
         connection.watched = mask
 
-    # letting in
-
-    def _accept(self, listener: Any) -> None:
-        if self._is_crowded and not self._has_made_room():
-            self._pause_accepting()
-            return
-        for _ in range(ACCEPT_BATCH):
-            if self._is_crowded:  # room is made for who is known to wait
-                return
-            try:
-                sock, client = listener.accept()
-            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
-                return
-            except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
-                _log.error("accept_paused", cause=os.strerror(error.errno or 0))
-                self._has_made_room()
-                self._pause_accepting()
-                return
-            self._let_in(sock, client, listener.getsockname())
-
-    @property
-    def _is_crowded(self) -> bool:
-        return len(self.connections) >= self._bounds.connections
-
-    def _pause_accepting(self) -> None:
-        """Clients wait in the listener's queue meanwhile."""
-        self.accept_connections(False)
-        self._accept_from = time.monotonic() + ACCEPT_PAUSE_SECONDS
-
-    def _has_made_room(self) -> bool:
-        """Close the connection that has been idle for longest, where there is one."""
-        idle = [
-            connection
-            for connection in self.connections
-            if connection.state is State.READING and not connection.began
-        ]
-        if idle:
-            self._close(min(idle, key=lambda connection: connection.deadline))
-        return bool(idle)
+    # connections
 
     def may_enter(self, connection: Connection) -> bool:
         """Whether the source of a request behind a proxy has not too many under way."""
@@ -223,13 +191,7 @@ class Loop:
         connection.source = source
         return True
 
-    def _let_in(self, sock: socket.socket, client: Any, server: Any) -> None:
-        """Unless its source has too many connections already; a proxy may have any number."""
-        source = "" if self._sources.is_proxy(address_of(client)) else address_of(client)
-        if source and not self._sources.enter(source):
-            self._turned_away += 1
-            sock.close()
-            return
+    def _let_in(self, sock: socket.socket, client: Any, server: Any, source: str) -> None:
         connection = Connection(sock, client, server, Incoming(self._cfg, client))
         connection.source = source
         connection.on_event = lambda mask: self._on_event(connection, mask)
@@ -262,7 +224,7 @@ class Loop:
         elif state is State.SENDING:
             self._send(connection)
         elif state is State.HELD:
-            self._on_held(connection, mask)
+            self._streams.on_event(connection, mask)
         elif state is State.LINGERING:
             self._read_past(connection)
         elif state is State.SHAKING_HANDS:
@@ -285,7 +247,7 @@ class Loop:
     @property
     def is_full(self) -> bool:
         """Whether requests that no thread has read take all the memory they may."""
-        return self._unread > self._bounds.unread_bytes
+        return self._unread.is_full
 
     def _read(self, connection: Connection) -> None:
         data = connection.receive()
@@ -340,29 +302,7 @@ class Loop:
         connection.deadline = connection.began + seconds
 
     def _count_unread(self, connection: Connection) -> None:
-        is_closed = connection.state is State.CLOSED
-        held = 0 if is_closed else len(connection.incoming.buffer) + connection.request_bytes
-        self._unread += held - connection.counted
-        connection.counted = held
-        if self.is_full:
-            self._drop_slowest_reads()
-
-    def _drop_slowest_reads(self) -> None:
-        """Requests that have taken longest go first: one that arrives at once is never among them.
-
-        An eighth more than needed, because to look for them costs as much as there are connections.
-        """
-        reading = [
-            connection
-            for connection in self.connections
-            if connection.state is State.READING and connection.counted
-        ]
-        reading.sort(key=lambda connection: connection.began)
-        _log.warning("unread_bytes_full", bytes=self._unread, connections=len(reading))
-        for connection in reading:
-            if self._unread <= self._bounds.unread_bytes * 7 // 8:
-                return
-            self._close(connection)
+        self._unread.count(connection, len(connection.incoming.buffer) + connection.request_bytes)
 
     # answers
 
@@ -372,7 +312,7 @@ class Loop:
         while self._changed:
             connection = self._changed.popleft()
             if connection.state is State.HELD:
-                self._send_stream(connection)
+                self._streams.send(connection)
 
     def _finish(self, connection: Connection) -> None:
         """Send what a thread has left of its answer; then the connection goes on or ends."""
@@ -382,9 +322,9 @@ class Loop:
         connection.answered = time.monotonic()
         self._count_unread(connection)
         if connection.stream is not None and connection.may_go_on and not connection.is_broken:
-            self._hold(connection)
+            self._streams.begin(connection)
             return
-        self._end_stream(connection)
+        connection.end_stream()
         if connection.source and self._sources.is_proxy(address_of(connection.client)):
             self._sources.leave(connection.source)
             connection.source = ""
@@ -400,19 +340,7 @@ class Loop:
 
     def _owe(self, connection: Connection) -> None:
         """Count what a client has not taken yet."""
-        self._unsent += connection.unsent - connection.owed
-        connection.owed = connection.unsent
-        if self._unsent > self._bounds.unsent_bytes:
-            self._drop_slowest_readers()
-
-    def _drop_slowest_readers(self) -> None:
-        sending = [connection for connection in self.connections if connection.owed]
-        sending.sort(key=lambda connection: connection.deadline)
-        _log.warning("unsent_bytes_full", bytes=self._unsent, connections=len(sending))
-        for connection in sending:
-            if self._unsent <= self._bounds.unsent_bytes * 7 // 8:
-                return
-            self._close(connection)
+        self._unsent.count(connection, connection.unsent)
 
     def _send(self, connection: Connection) -> None:
         try:
@@ -441,60 +369,6 @@ class Loop:
             connection.began = connection.received = time.monotonic()
             connection.deadline = connection.began + self._bounds.head_seconds
             self._go_on_reading(connection)
-
-    # streams
-
-    def _hold(self, connection: Connection) -> None:
-        """The head and the first bytes are written; the rest comes from the stream's owner."""
-        connection.state = State.HELD
-        connection.may_go_on = False
-        connection.deadline = math.inf
-        self._send_stream(connection)
-
-    def _send_stream(self, connection: Connection) -> None:
-        stream = connection.stream
-        assert stream is not None
-        before = connection.unsent
-        data, is_last = stream.take()
-        try:
-            connection.sendall(data)
-        except OSError:
-            connection.discard()
-        if connection.is_broken or stream.is_overrun:
-            self._close(connection)
-            return
-        self._owe(connection)
-        if connection.state is State.CLOSED:
-            return
-        if not connection.unsent:
-            connection.deadline = math.inf
-        elif not 0 < before <= connection.unsent:  # it takes something, or has just begun not to
-            connection.deadline = time.monotonic() + self._bounds.send_seconds
-        if not is_last:
-            self._watch(connection, READ | (connection.wants if connection.unsent else 0))
-            return
-        self._end_stream(connection)
-        if connection.unsent:
-            connection.state = State.SENDING
-            self._watch(connection, connection.wants)
-        else:
-            self._after_answer(connection)
-
-    def _on_held(self, connection: Connection, mask: int) -> None:
-        """What a client sends meanwhile is of no use, but that it leaves is."""
-        if mask & READ:
-            data = connection.receive()
-            connection.rest += len(data or b"")
-            if data == b"" or connection.rest > HELD_REST_BYTES:
-                self._close(connection)
-                return
-        if connection.unsent:
-            self._send_stream(connection)
-
-    def _end_stream(self, connection: Connection) -> None:
-        if connection.stream is not None:
-            connection.stream.gone()
-            connection.stream = None
 
     # the end of a connection
 
@@ -526,14 +400,12 @@ class Loop:
 
     def _close(self, connection: Connection) -> None:
         self._watch(connection, 0)
-        self._unsent -= connection.owed
-        if connection.owed:
+        self._unread.count(connection, 0)
+        if self._unsent.count(connection, 0):
             connection.reset()
         else:
             connection.close()
-        connection.owed = 0
-        self._end_stream(connection)
-        self._count_unread(connection)
+        connection.end_stream()
         if connection.source:
             self._sources.leave(connection.source)
             connection.source = ""
@@ -545,12 +417,7 @@ class Loop:
         expired = [each for each in self.connections if each.deadline < now]
         for connection in expired:
             self._expire(connection, now)
-        if self._turned_away:
-            most = self._bounds.source_connections
-            _log.warning("source_full", connections=most, turned_away=self._turned_away)
-            self._turned_away = 0
-        if not self._accepting and not self.is_stopping and now >= self._accept_from:
-            self.accept_connections(True)
+        self._listeners.sweep(now, self.is_stopping)
 
     def _expire(self, connection: Connection, now: float) -> None:
         if connection.state is State.ANSWERING:

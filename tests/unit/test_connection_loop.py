@@ -17,7 +17,8 @@ from gunicorn.config import Config
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.connection import Connection, State
 from server.gunicorn.framing import Incoming
-from server.gunicorn.loop import ACCEPT_PAUSE_SECONDS, Loop
+from server.gunicorn.listeners import ACCEPT_PAUSE_SECONDS
+from server.gunicorn.loop import Loop
 from server.settings import Settings
 
 CLIENT = ("127.0.0.1", 4000)
