@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +23,14 @@ _RECONNECT = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # A new channel must not share the connection of the one that was closed for its silence.
+    ("grpc.use_local_subchannel_pool", 1),
 ]
 
-# A connection whose calls only timed out for this long is closed: its peer may have vanished, and
-# the kernel would resend for a quarter of an hour.
-_SILENT_S = 10.0
+# A connection on which a call waited this long without any answer is closed: its peer may have
+# vanished, and the kernel would resend for a quarter of an hour. HTTP/2 pings would tell as much,
+# but a server of SpiceDB's kind ends a connection whose client pings more often than every 5 min.
+_SILENT_S = 0.9
 
 
 class Undecided(Exception):
@@ -55,14 +59,18 @@ def error_of(status: grpc.StatusCode, details: str) -> Exception:
     return AuthzUnavailable(f"SpiceDB: {status.name}: {details}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Connection:
-    """A channel and its stubs, valid in the process that made it."""
+    """A channel and its stubs, valid in the process that made it.
+
+    ``silent_since`` is the beginning of the first call since the last answer that timed out.
+    """
 
     pid: int
     channel: grpc.Channel
     permissions: PermissionsServiceStub
     schema: SchemaServiceStub
+    silent_since: float | None = None
 
 
 class SpiceDbChannel:
@@ -83,15 +91,14 @@ class SpiceDbChannel:
         self._metadata = (("authorization", f"Bearer {endpoint.preshared_key}"),)
         self._lock = threading.Lock()
         self._connection: _Connection | None = None
-        self._silent_since: float | None = None
 
     def permissions(self, method: str, request: Any, deadline: Deadline) -> Any:
         """Call ``method`` of PermissionsService; raises Undecided and AuthzUnavailable."""
-        return self._call(lambda: getattr(self._connect().permissions, method), request, deadline)
+        return self._call("permissions", method, request, deadline)
 
     def schema(self, method: str, request: Any, deadline: Deadline) -> Any:
         """Call ``method`` of SchemaService; raises Undecided and AuthzUnavailable."""
-        return self._call(lambda: getattr(self._connect().schema, method), request, deadline)
+        return self._call("schema", method, request, deadline)
 
     def stream(self, method: str, request: Any, deadline: Deadline) -> Iterator[Any]:
         """The answers of a streaming ``method`` of PermissionsService; raises as ``permissions``.
@@ -101,13 +108,9 @@ class SpiceDbChannel:
         timeout = deadline.remaining()
         if timeout <= 0:
             raise AuthzUnavailable("no time left to ask SpiceDB")
-        try:
-            call = getattr(self._connect().permissions, method)
+        with self._answering() as connection:
+            call = getattr(connection.permissions, method)
             yield from call(request, timeout=timeout, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise self._translate(error) from error
-        except Exception as error:  # as in _call
-            raise AuthzUnavailable(f"no call to SpiceDB: {type(error).__name__}") from error
 
     def close(self) -> None:
         """Close the connection; a later call opens a new one."""
@@ -116,37 +119,47 @@ class SpiceDbChannel:
         if connection is not None and connection.pid == os.getpid():
             connection.channel.close()
 
-    def _call(self, method: Callable[[], Any], request: Any, deadline: Deadline) -> Any:
+    def _call(self, service: str, method: str, request: Any, deadline: Deadline) -> Any:
         timeout = min(deadline.remaining(), self._timeout)
         if timeout <= 0:
             raise AuthzUnavailable("no time left to ask SpiceDB")
+        with self._answering() as connection:
+            call = getattr(getattr(connection, service), method)
+            return call(request, timeout=timeout, metadata=self._metadata)
+
+    @contextmanager
+    def _answering(self) -> Iterator[_Connection]:
+        """A connection for one call, whose errors become ours, and whose silence is noted."""
+        began = self._clock()
+        connection = None
         try:
-            answer = method()(request, timeout=timeout, metadata=self._metadata)
+            connection = self._connect()
+            yield connection
         except grpc.RpcError as error:
-            raise self._translate(error) from error
+            status = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
+            details = (error.details() or "") if isinstance(error, grpc.Call) else ""
+            if connection is not None:
+                self._note(connection, status is grpc.StatusCode.DEADLINE_EXCEEDED, began)
+            raise error_of(status, details) from error
         except Exception as error:
             # A channel that was closed during the call, or a missing file: no decision either.
             raise AuthzUnavailable(f"no call to SpiceDB: {type(error).__name__}") from error
-        self._silent_since = None
-        return answer
+        connection.silent_since = None
 
-    def _translate(self, error: grpc.RpcError) -> Exception:
-        status = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
-        details = (error.details() or "") if isinstance(error, grpc.Call) else ""
-        if status is grpc.StatusCode.DEADLINE_EXCEEDED:
-            self._note_silence()
-        else:
-            self._silent_since = None
-        return error_of(status, details)
-
-    def _note_silence(self) -> None:
-        now = self._clock()
-        silent_since = self._silent_since
-        if silent_since is None:
-            self._silent_since = now
-        elif now - silent_since >= _SILENT_S:
-            self._silent_since = None
-            self.close()
+    def _note(self, connection: _Connection, is_silent: bool, began: float) -> None:
+        """Close a connection that was silent for too long; the next call opens another one."""
+        if not is_silent:
+            connection.silent_since = None
+            return
+        if connection.silent_since is None:
+            connection.silent_since = began
+        if self._clock() - connection.silent_since >= _SILENT_S:
+            with self._lock:
+                is_ours = self._connection is connection
+                if is_ours:
+                    self._connection = None
+            if is_ours:
+                connection.channel.close()
 
     def _connect(self) -> _Connection:
         connection = self._connection

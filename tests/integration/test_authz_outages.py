@@ -12,7 +12,15 @@ import pytest
 from composer.errors import AuthzUnavailable
 from composer.identity import Principal, RelationChecker
 from server.authz.admin import SpiceDbReadiness
+from server.authz.channel import SpiceDbChannel
+from server.authz.checker import SpiceDbChecker
+from server.authz.concurrency import ConcurrencyLimit
+from server.authz.endpoint import SpiceDbEndpoint
+from server.dev.ports import HOST
+from server.dev.process import wait_until
+from tests.integration.cutting_proxy import CuttingProxy
 from tests.integration.spicedb_parts import (
+    KEY,
     PERMITS,
     SpiceDb,
     own_agent,
@@ -36,7 +44,7 @@ def test_a_killed_spicedb_is_used_again_when_it_is_back(tmp_path: Path) -> None:
         running.places.tuples.write_text(f"{agent.subject}#agent@{agent.subject}\n")
         running.start()
         assert allowed_within(5, checker, agent)
-        assert readiness.describe()[0] is True
+        wait_until(lambda: readiness.describe()[0], running.process, 5, "ready")
 
 
 def test_a_frozen_spicedb_holds_nobody_beyond_the_timeout_and_few_at_all(spicedb: SpiceDb) -> None:
@@ -64,6 +72,19 @@ def test_a_frozen_spicedb_holds_nobody_beyond_the_timeout_and_few_at_all(spicedb
     # One call asks for all who wait: fewer than PERMITS may be held.
     assert 1 <= sum(wait > 1.2 for wait in waits) <= PERMITS
     assert allowed_within(5, checker, agent)
+
+
+def test_a_way_to_spicedb_that_died_without_a_word_is_left_for_a_new_one(spicedb: SpiceDb) -> None:
+    """As behind a NAT that forgot the connection: nothing comes back on it, ever."""
+    proxy = CuttingProxy(HOST, spicedb.port)
+    endpoint = SpiceDbEndpoint(f"{HOST}:{proxy.port}", KEY, insecure=True)
+    checker = SpiceDbChecker(SpiceDbChannel(endpoint, timeout=1.0), ConcurrencyLimit(PERMITS))
+    agent = own_agent(spicedb)
+    assert checker.check(agent, "node-agent", agent.subject, soon()) is True
+    with proxy.cutting(b"", silently=True), pytest.raises(AuthzUnavailable):
+        checker.check(agent, "node-agent", agent.subject, soon())
+    assert allowed_within(5, checker, agent)
+    proxy.close()
 
 
 def test_a_budget_that_is_nearly_spent_bounds_the_call(spicedb: SpiceDb) -> None:
