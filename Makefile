@@ -19,7 +19,7 @@ endif
 ELSEWHERE = $(if $(filter-out 0 no false,$(EXTERNAL)),--external)
 # An option of a bench for each of its variables that is set: --sizes 64 for SIZES=64.
 upper = $(shell echo $(1) | tr a-z A-Z)
-given = $(foreach one,$(1),$(if $($(call upper,$(one))),--$(one) $($(call upper,$(one)))))
+options = $(foreach name,$(1),$(if $($(call upper,$(name))),--$(name) $($(call upper,$(name)))))
 # Colons and spaces in the path of a clone must not matter, so everything is relative to it.
 VENV := .venv/bin
 INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
@@ -70,19 +70,19 @@ lock: ## write the lock files anew from setup.cfg and package.json
 bench: ## what a pull costs beside its floor, and .dev/bench.json (ROWS=1,5 ROUNDS=3 SECONDS=5 CONNECTIONS=16 BASE=HEAD~1)
 	$(INSTALL) test
 	@command -v wrk >/dev/null || apt-get install --yes --no-install-recommends wrk
-	@exec $(VENV)/python -m tests.bench $(call given,rows rounds seconds connections base)
+	@exec $(VENV)/python -m tests.bench $(call options,rows rounds seconds connections base)
 
 bench-validation: ## what validating a pull costs, beside jsonschema (about a minute; SIZES=64,1000,10000)
 	$(INSTALL) test
-	@exec $(VENV)/python -m tests.bench.validation $(call given,sizes)
+	@exec $(VENV)/python -m tests.bench.validation $(call options,sizes)
 
 bench-registry: ## registrations, heartbeats, sweeps, the relay, fleet status (SIZES=0,10000 CLIENTS=1,32 SECONDS=4)
 	$(INSTALL) test
-	@exec $(VENV)/python -m tests.bench.registry $(call given,sizes clients seconds)
+	@exec $(VENV)/python -m tests.bench.registry $(call options,sizes clients seconds)
 
 bench-clients: ## what an honest client sees beside slow ones of each kind (COUNTS=64,256 SECONDS=5)
 	$(INSTALL) test
-	@exec $(VENV)/python -m tests.bench.clients $(call given,counts seconds)
+	@exec $(VENV)/python -m tests.bench.clients $(call options,counts seconds)
 
 breaking: ## which edits of the contract since BASE break a client (BASE=<git ref>)
 	$(INSTALL) run $(ELSEWHERE)

@@ -54,14 +54,14 @@ class AuditRetention:
         in_default = sum(row[2] for row in found if row[1] is None)
         return OldAudit(found[0][0], days, in_default)
 
-    def drop(self, day: OldDay, patience: Deadline, on_busy: Callable[[], None]) -> bool:
+    def drop(self, day: OldDay, deadline: Deadline, on_busy: Callable[[], None]) -> bool:
         """Whether the day is deleted; ``on_busy`` is called when an attempt got no lock."""
         pause = FIRST_PAUSE
         while not self._run("audit_drop_day", day=day.day)[0][0]:
             on_busy()
-            if patience.remaining() <= 0:
+            if deadline.remaining() <= 0:
                 return False
-            self._pause(patience.at_most(pause).remaining())
+            self._pause(deadline.at_most(pause).remaining())
             pause = min(2 * pause, LONGEST_PAUSE)
         return True
 

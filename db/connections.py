@@ -178,10 +178,10 @@ def with_defaults(dsn: str, parameters: Mapping[str, str], **defaults: str) -> s
     What the DSN sets itself wins: its own ``options`` come last. The encoding is always UTF8,
     whatever libpq would read from the environment.
     """
-    given = parse_dsn(dsn)
+    own = parse_dsn(dsn)
     flags = " ".join(f"-c {name}={value}" for name, value in parameters.items())
-    options = f"{flags} {given.get('options', '')}".strip()
-    settings = {**NETWORK, **defaults, **given, "options": options, "client_encoding": "UTF8"}
+    options = f"{flags} {own.get('options', '')}".strip()
+    settings = {**NETWORK, **defaults, **own, "options": options, "client_encoding": "UTF8"}
     return str(make_dsn(dsn, **settings))
 
 

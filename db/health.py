@@ -47,14 +47,14 @@ def read_lag(sessions: Sessions[ReadSession], deadline: Deadline) -> Lag:
     return Lag(outbox, found[0][0] if found else None)
 
 
-def clock_offset(
-    sessions: Sessions[ReadSession], deadline: Deadline, wall: Callable[[], float]
+def clock_skew(
+    sessions: Sessions[ReadSession], deadline: Deadline, clock: Callable[[], float]
 ) -> float:
-    """Seconds by which Postgres' clock is ahead of ``wall``, exact to half a round trip.
+    """Seconds by which Postgres' clock is ahead of ``clock``, exact to half a round trip.
 
     Raises DatastoreUnavailable.
     """
     with sessions.session(deadline) as session:
-        before = wall()
-        theirs = session.run(statement("clock"))[0][0]
-        return float(theirs) - (before + wall()) / 2
+        before = clock()
+        postgres_time = session.run(statement("clock"))[0][0]
+        return float(postgres_time) - (before + clock()) / 2

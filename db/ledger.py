@@ -95,16 +95,16 @@ class PostgresLedger:
         self,
         pool: Sessions[ReadSession],
         *,
-        held_rows: int,
+        cached_rows: int,
         prepare: Callable[[PeerTable], object] = lambda table: None,
     ) -> None:
-        """``held_rows`` is the most peer rows that this process keeps, all Domains together.
+        """``cached_rows`` is the most peer rows that this process keeps, all Domains together.
 
         ``prepare`` is called with each new table before any other request gets it, so that what is
         derived from a table is derived once.
         """
         self._pool = pool
-        self._tables = PeerTables(held_rows)
+        self._tables = PeerTables(cached_rows)
         self._prepare = prepare
         self._decoded: Memory[Any] = Memory(DECODED_BYTES)
         # Where a Node was last. A wrong answer costs a second statement and nothing else.
@@ -113,9 +113,9 @@ class PostgresLedger:
 
     def addressed(self, node_id: UUID, deadline: Deadline) -> LedgerMoment | None:
         """The Node and all that its snapshot needs in one statement; None where its Domain's peers
-        are not held yet. Raises NodeNotFound, DatastoreUnavailable."""
+        are not cached yet. Raises NodeNotFound, DatastoreUnavailable."""
         domain_id = self._domains.get(node_id)
-        if domain_id is None or self._tables.held(domain_id) is None:
+        if domain_id is None or self._tables.find(domain_id) is None:
             return None
         moment = self._moment(node_id, domain_id, deadline)
         return moment if moment.domain_id == domain_id else None
@@ -167,32 +167,32 @@ class PostgresLedger:
     def _moment(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> LedgerMoment:
         """What one statement saw. ``domain_id`` is where the Node is expected.
 
-        Most statements find that the held peers are current, and read none. Otherwise one request
+        Most statements find that the cached peers are current, and read none. Otherwise one request
         of the Domain reads and decodes them, and the others wait. Peers of another moment than
         their own rows would mix two moments, so whoever saw an earlier revision looks again.
         """
         for _ in range(LOOKS):
-            held = self._tables.held(domain_id)
+            cached = self._tables.find(domain_id)
             found = None
-            if held is not None:
-                found = self._read(node_id, held, False, deadline)
+            if cached is not None:
+                found = self._read(node_id, cached, False, deadline)
                 if found.table is not None or found.domain_id != domain_id:
                     return found
             with self._refreshing.of(domain_id, deadline):
-                if self._tables.held(domain_id) is held:  # nobody was faster
-                    return self._read(node_id, held, True, deadline)
-            new = self._tables.held(domain_id)
+                if self._tables.find(domain_id) is cached:  # nobody was faster
+                    return self._read(node_id, cached, True, deadline)
+            new = self._tables.find(domain_id)
             if found is not None and new is not None and new.table.revision == found.revision:
                 return replace(found, table=new.table)
         with self._refreshing.of(domain_id, deadline):
-            return self._read(node_id, self._tables.held(domain_id), True, deadline)
+            return self._read(node_id, self._tables.find(domain_id), True, deadline)
 
     def _read(
-        self, node_id: UUID, held: HeldPeers | None, with_peers: bool, deadline: Deadline
+        self, node_id: UUID, cached: CachedPeers | None, with_peers: bool, deadline: Deadline
     ) -> LedgerMoment:
         arguments = {
             "node_id": str(node_id),
-            "held_revision": str(held.table.revision) if held else None,
+            "cached_revision": str(cached.table.revision) if cached else None,
             "with_peers": with_peers,
         }
         found = self._pool.fetch(SNAPSHOT_FOR_NODE, arguments, deadline)
@@ -202,7 +202,7 @@ class PostgresLedger:
         seen, table = None, None
         with suppress(*rows.UNDECODABLE):
             seen = UUID(revision)
-            table = self._table(UUID(domain), seen, peers, held)
+            table = self._table(UUID(domain), seen, peers, cached)
         return LedgerMoment(
             node_id=node_id,
             domain_id=UUID(domain),
@@ -215,13 +215,13 @@ class PostgresLedger:
         )
 
     def _table(
-        self, domain_id: UUID, revision: UUID, peers: str | None, held: HeldPeers | None
+        self, domain_id: UUID, revision: UUID, peers: str | None, cached: CachedPeers | None
     ) -> PeerTable | None:
         """The peers at a revision that the statement saw; None where they were not read."""
         if peers is None:
-            return held.table if held and held.table.revision == revision else None
-        lines = rows.peer_rows(peers, held.lines if held else {})
-        new = HeldPeers(PeerTable(domain_id, revision, tuple(lines.values())), lines)
+            return cached.table if cached and cached.table.revision == revision else None
+        lines = rows.peer_rows(peers, cached.lines if cached else {})
+        new = CachedPeers(PeerTable(domain_id, revision, tuple(lines.values())), lines)
         self._prepare(new.table)
         self._tables.keep(new)
         return new.table
@@ -257,7 +257,7 @@ class DomainLocks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeldPeers:
+class CachedPeers:
     """A table, and its rows by the line they came from: the next revision has most lines again."""
 
     table: PeerTable
@@ -267,31 +267,31 @@ class HeldPeers:
 class PeerTables:
     """The newest table of each Domain that was read lately, at most ``max_rows`` rows in all.
 
-    The table read last is held whatever its size. The tables are never a source of truth: each
+    The table read last is cached whatever its size. The tables are never a source of truth: each
     statement that uses one has compared its revision with the ledger's.
     """
 
     def __init__(self, max_rows: int) -> None:
         self._max_rows = max_rows
         self._rows = 0
-        self._held: OrderedDict[UUID, HeldPeers] = OrderedDict()
+        self._cached: OrderedDict[UUID, CachedPeers] = OrderedDict()
         self._lock = threading.Lock()
 
-    def held(self, domain_id: UUID) -> HeldPeers | None:
+    def find(self, domain_id: UUID) -> CachedPeers | None:
         """The table of the Domain, current or not."""
         with self._lock:
-            found = self._held.get(domain_id)
+            found = self._cached.get(domain_id)
             if found is not None:
-                self._held.move_to_end(domain_id)
+                self._cached.move_to_end(domain_id)
             return found
 
-    def keep(self, new: HeldPeers) -> None:
+    def keep(self, new: CachedPeers) -> None:
         """Hold ``new`` in place of the table of the same Domain."""
         domain_id = new.table.domain_id
         with self._lock:
-            old = self._held.pop(domain_id, None)
-            self._held[domain_id] = new
+            old = self._cached.pop(domain_id, None)
+            self._cached[domain_id] = new
             self._rows += len(new.table.rows) - (len(old.table.rows) if old else 0)
-            while self._rows > self._max_rows and len(self._held) > 1:
-                _, dropped = self._held.popitem(last=False)
+            while self._rows > self._max_rows and len(self._cached) > 1:
+                _, dropped = self._cached.popitem(last=False)
                 self._rows -= len(dropped.table.rows)

@@ -103,13 +103,13 @@ def pending_after(applied: Sequence[Applied], known: Sequence[Migration]) -> lis
     """The migrations that are not applied yet. Raises MigrationRefused."""
     by_version = {migration.version: migration for migration in known}
     for row in applied:
-        ours = by_version.pop(row.version, None)
-        if ours is None:
+        migration = by_version.pop(row.version, None)
+        if migration is None:
             raise MigrationRefused(
                 f"the database has migration {row.version:04}_{row.name}, which this code does not "
                 f"know (its newest is {known[-1].version:04}): run a newer release"
             )
-        if ours.checksum != row.checksum:
+        if migration.checksum != row.checksum:
             raise MigrationRefused(
                 f"migration {row.version:04}_{row.name} was applied with other contents: restore "
                 f"the file and put the change into a new one"

@@ -167,9 +167,9 @@ class Pool(Generic[S]):
             while True:
                 is_new = True
                 try:
-                    with self._borrow(deadline) as lent:
-                        is_new = "used_at" not in lent.info
-                        return self._session(lent, deadline).execute(query, arguments)
+                    with self._borrow(deadline) as borrowed:
+                        is_new = "used_at" not in borrowed.info
+                        return self._session(borrowed, deadline).execute(query, arguments)
                 except psycopg2.Error as error:
                     # After a restart every kept connection is dead; the next one is a new one.
                     if is_new or not is_connection_lost(error):
@@ -182,63 +182,63 @@ class Pool(Generic[S]):
         Nothing is sent again, so a kept connection answers a ping first, however short it was idle.
         Raises as ``fetch``.
         """
-        with ledger_errors("using the ledger"), self._borrow(deadline, trusting=False) as lent:
-            yield self._session(lent, deadline)
+        with ledger_errors("using the ledger"), self._borrow(deadline, trusting=False) as borrowed:
+            yield self._session(borrowed, deadline)
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed when they come back."""
         self._pool.dispose()
 
-    def _session(self, lent: PoolProxiedConnection, deadline: Deadline) -> S:
-        prepared: set[str] = lent.info.setdefault("prepared", set())
-        return self._access(cast(connection, lent.dbapi_connection), prepared, deadline)
+    def _session(self, borrowed: PoolProxiedConnection, deadline: Deadline) -> S:
+        prepared: set[str] = borrowed.info.setdefault("prepared", set())
+        return self._access(cast(connection, borrowed.dbapi_connection), prepared, deadline)
 
     @contextmanager
     def _borrow(self, deadline: Deadline, trusting: bool = True) -> Iterator[PoolProxiedConnection]:
         if os.getpid() != self._pid:
             self._start_after_fork()
         with self._slots.slot(deadline):
-            lent = self._lend(deadline, trusting)
+            borrowed = self._ready_connection(deadline, trusting)
             try:
-                yield lent
+                yield borrowed
             except BaseException as error:
                 if isinstance(error, DeadlineExceeded):
                     # A slow server, or a dead network: idle connections must answer a ping first.
                     self._doubted = self._clock()
-                self._end(lent, is_connection_lost(error))
+                self._end(borrowed, is_connection_lost(error))
                 raise
-            lent.info["used_at"] = self._clock()
-            lent.close()
+            borrowed.info["used_at"] = self._clock()
+            borrowed.close()
 
-    def _lend(self, deadline: Deadline, trusting: bool) -> PoolProxiedConnection:
+    def _ready_connection(self, deadline: Deadline, trusting: bool) -> PoolProxiedConnection:
         """A new connection, one just used where that is enough, or one that answered a ping."""
         self._budget.deadline = deadline
         while True:
-            lent = self._pool.connect()
-            used_at = lent.info.get("used_at", math.inf)
+            borrowed = self._pool.connect()
+            used_at = borrowed.info.get("used_at", math.inf)
             if used_at <= self._distrusted:
-                self._end(lent, lost=False)
-            elif self._needs_no_ping(used_at, trusting) or self._answers(lent, deadline):
-                return lent
+                self._end(borrowed, lost=False)
+            elif self._needs_no_ping(used_at, trusting) or self._answers(borrowed, deadline):
+                return borrowed
 
     def _needs_no_ping(self, used_at: float, trusting: bool) -> bool:
         is_new = used_at == math.inf
         just_used = used_at > self._doubted and self._clock() - used_at < IDLE_BEFORE_PING
         return is_new or (trusting and just_used)
 
-    def _answers(self, lent: PoolProxiedConnection, deadline: Deadline) -> bool:
+    def _answers(self, borrowed: PoolProxiedConnection, deadline: Deadline) -> bool:
         try:
-            self._session(lent, deadline.at_most(PING_TIMEOUT)).run(statement("ping"))
+            self._session(borrowed, deadline.at_most(PING_TIMEOUT)).run(statement("ping"))
         except (psycopg2.Error, DeadlineExceeded):
-            self._end(lent, lost=True)
+            self._end(borrowed, lost=True)
             return False
         return True
 
-    def _end(self, lent: PoolProxiedConnection, lost: bool) -> None:
+    def _end(self, borrowed: PoolProxiedConnection, lost: bool) -> None:
         if lost:
             # What ended one connection has ended those that were kept beside it.
             self._distrusted = self._clock()
-        lent.invalidate()
+        borrowed.invalidate()
 
     def _start_after_fork(self) -> None:
         """Leave the parent's connections alone: psycopg2 closes none of another process."""

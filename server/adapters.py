@@ -52,7 +52,7 @@ from server.telemetry.recorders import (
     record_parked_row,
     warning_logger,
 )
-from server.test_clock import clock_offset
+from server.test_clock import test_clock_offset
 
 # Our tokens have under 600 bytes; the HTTP server's limit of a header is 8,190.
 TOKEN_MAX_BYTES = 4_096
@@ -116,7 +116,7 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
         max_bytes=TOKEN_MAX_BYTES,
         on_refused=TokenRecorder(metrics).refused,
     )
-    time_offset = clock_offset(settings.test_clock)
+    time_offset = test_clock_offset(settings.test_clock)
     credentials = PostgresNodeCredentials(reads, writes, time_offset)
     secret_keys = SecretKeyVerifier(
         credentials, time.monotonic, on_refused=TokenRecorder(metrics).refused
@@ -124,7 +124,7 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
     snapshot_wire = SnapshotWire()
     snapshot_ledger = PostgresLedger(
         reads,
-        held_rows=settings.held_peers,
+        cached_rows=settings.cached_peers,
         prepare=lambda table: snapshot_wire.domain(snapshots.filtered(table)),
     )
     snapshots = SnapshotComposer(snapshot_ledger, PeerDropRecorder(metrics))

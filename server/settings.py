@@ -228,7 +228,7 @@ class Settings:
         "how long a released address is not given to another Node",
         "503 `pool_exhausted` where a Domain has no other address left",
     )
-    held_peers: int = _count(
+    cached_peers: int = _count(
         200_000,
         0,
         100_000_000,

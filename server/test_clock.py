@@ -34,7 +34,7 @@ class ClockFile:
         return timedelta(seconds=seconds)
 
 
-def clock_offset(path: str) -> TimeOffset:
+def test_clock_offset(path: str) -> TimeOffset:
     """The offset that the file at ``path`` names; zero where ``path`` is empty."""
     return ClockFile(Path(path)) if path else no_offset
 

@@ -100,7 +100,7 @@ def statement(session: Session, subject: Subject, held: str | None) -> tuple[flo
     """Its time on a connection that knows it, and the bytes of its one row."""
     arguments = {
         "node_id": str(subject.node),
-        "held_revision": held,
+        "cached_revision": held,
         "with_peers": held is None,
     }
     (row,) = session.execute(SNAPSHOT_FOR_NODE, arguments)
@@ -111,20 +111,22 @@ def statement(session: Session, subject: Subject, held: str | None) -> tuple[flo
 def indexes(session: Session, subject: Subject) -> list[str]:
     """The indexes of the plan that is used."""
     sql = "EXPLAIN (COSTS OFF) " + SNAPSHOT_FOR_NODE.execute
-    arguments = {"node_id": str(subject.node), "held_revision": None, "with_peers": True}
+    arguments = {"node_id": str(subject.node), "cached_revision": None, "with_peers": True}
     plan = "\n".join(row[0] for row in session.run(sql, arguments))
     return sorted(set(re.findall(r"Index(?: Only)? Scan (?:using|on) (\w+)", plan)))
 
 
 def measured(pool: Pool[ReadSession], subject: Subject) -> list[str]:
     """One line of the table."""
-    ledger = PostgresLedger(pool, held_rows=200_000)
+    ledger = PostgresLedger(pool, cached_rows=200_000)
 
     def view() -> LedgerView:
         return ledger.view(subject.node, subject.domain, soon())
 
     cold = milliseconds(
-        lambda: PostgresLedger(pool, held_rows=200_000).view(subject.node, subject.domain, soon()),
+        lambda: PostgresLedger(pool, cached_rows=200_000).view(
+            subject.node, subject.domain, soon()
+        ),
         5,
     )
     held = str(view().peers().revision)

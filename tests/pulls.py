@@ -58,7 +58,7 @@ class Puller:
     def __init__(self, pool: Pool[ReadSession], reporter: DropReporter | None = None) -> None:
         """``reporter`` stands in for ``drops``."""
         self.drops = FakeDropReporter()
-        ledger = PostgresLedger(pool, held_rows=200_000)
+        ledger = PostgresLedger(pool, cached_rows=200_000)
         unused = dict.fromkeys(field.name for field in fields(LedgerPorts))
         self._ports = LedgerPorts(
             **unused

@@ -5,7 +5,7 @@
 SELECT 1;
 
 -- name: clock
--- db/health.py, clock_offset: the time of Postgres, in Unix seconds. No table is read.
+-- db/health.py, clock_skew: the time of Postgres, in Unix seconds. No table is read.
 SELECT extract(epoch FROM clock_timestamp())::float8;
 
 -- name: lock_holders

@@ -1,13 +1,13 @@
 -- The snapshot of one Node, and the expressions that other statements about snapshots share.
 
 -- name: snapshot_for_node
--- prepare: node_id uuid, held_revision uuid, with_peers boolean
+-- prepare: node_id uuid, cached_revision uuid, with_peers boolean
 -- db/ledger.py, PostgresLedger.view: all five row sets of one Node, from one MVCC moment.
 -- It calls no VOLATILE function and takes no row lock: either would mix several moments. It has no
--- ORDER BY: the composer sorts. held_revision is the peers_revision that the caller already has, or
+-- ORDER BY: the composer sorts. cached_revision is the peers_revision that the caller already has, or
 -- NULL. One row, or no row when the Node is not in the Domain. Its columns:
 --   peers_revision  text
---   peers           NULL when held_revision is current, else one line for each Node (peer_line)
+--   peers           NULL when cached_revision is current, else one line for each Node (peer_line)
 --   reachability    [state, last_heartbeat_at, changed_at]
 --   policies        [[policy_id, revision_id, rule_payload in hex, fingerprint in hex], ...]
 --   entries         [[kind, key, value, workload_tag], ...]
@@ -20,7 +20,7 @@
 SELECT
     d.peers_revision::text,
     CASE
-        WHEN %(with_peers)s AND d.peers_revision IS DISTINCT FROM %(held_revision)s THEN (
+        WHEN %(with_peers)s AND d.peers_revision IS DISTINCT FROM %(cached_revision)s THEN (
             WITH fallbacks AS MATERIALIZED (
                 -- include: relay_fallbacks
                 WHERE h.domain_id = d.id

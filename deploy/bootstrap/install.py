@@ -27,8 +27,8 @@ LOCKED = ("--require-hashes", "--no-deps", "--only-binary", ":all:", "-r")
 OLDEST, NEWEST = (3, 11), (3, 13)
 PLATFORMS = {("linux", "x86_64"): "linux-x64", ("linux", "aarch64"): "linux-arm64"}
 # These would send pip's files elsewhere than into our virtualenv.
-HOSTILE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV")
-HOSTILE += ("PYTHONPATH", "PYTHONHOME")
+MISLEADING = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV")
+MISLEADING += ("PYTHONPATH", "PYTHONHOME")
 
 
 class Unfit(Exception):
@@ -200,7 +200,7 @@ def own_npm():
 
 def together(commands):
     """Runs them at the same time, and to their ends."""
-    environment = {k: v for k, v in os.environ.items() if k not in HOSTILE}
+    environment = {k: v for k, v in os.environ.items() if k not in MISLEADING}
     running = [
         subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL) for command in commands
     ]

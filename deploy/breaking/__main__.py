@@ -41,15 +41,15 @@ def main(arguments: Sequence[str]) -> int:
 
 def fork(base: str) -> tuple[str, str]:
     """The merge base of a base and HEAD, and its name in messages. Raises Unreadable."""
-    tip = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
-    if tip.returncode:
-        reason = tip.stderr.decode(errors="replace").strip().splitlines()
+    base_commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
+    if base_commit.returncode:
+        reason = base_commit.stderr.decode(errors="replace").strip().splitlines()
         raise Unreadable(reason[0] if reason else f"git knows no commit {base}.")
-    left = _git("merge-base", tip.stdout.decode().strip(), "HEAD")
+    left = _git("merge-base", base_commit.stdout.decode().strip(), "HEAD")
     if left.returncode:
         raise Unreadable(f"{base} and HEAD have no commit in common: fetch more of their history.")
     commit = left.stdout.decode().strip()
-    moved_on = left.stdout != tip.stdout
+    moved_on = left.stdout != base_commit.stdout
     return commit, f"{base} as of {commit[:12]}, where HEAD left it" if moved_on else base
 
 

@@ -142,15 +142,15 @@ def _and_list(texts: Iterable[str]) -> str:
     return " and ".join(sorted(texts)) or "none"
 
 
-SURPRISE = "a client may get a value that was never declared"
+UNDECLARED = "a client may get a value that was never declared"
 PROMISED = "what is sent was promised before"
 ACCEPTED = "what was accepted still is"
 
 
-_VERDICTS = {
-    (Direction.ANSWER, Width.WIDER): (Severity.BREAKING, SURPRISE),
+_SEVERITIES = {
+    (Direction.ANSWER, Width.WIDER): (Severity.BREAKING, UNDECLARED),
     (Direction.ANSWER, Width.NARROWER): (Severity.HARMLESS, PROMISED),
-    (Direction.ANSWER, Width.OTHER): (Severity.BREAKING, SURPRISE),
+    (Direction.ANSWER, Width.OTHER): (Severity.BREAKING, UNDECLARED),
     (Direction.REQUEST, Width.WIDER): (Severity.HARMLESS, ACCEPTED),
     (Direction.REQUEST, Width.NARROWER): (
         Severity.BREAKING,
@@ -163,9 +163,9 @@ _VERDICTS = {
 }
 
 
-def verdict(direction: Direction, width: Width) -> tuple[Severity, str]:
+def severity_of(direction: Direction, width: Width) -> tuple[Severity, str]:
     """The severity of a change, and the reason."""
-    return _VERDICTS[direction, width]
+    return _SEVERITIES[direction, width]
 
 
 @dataclass(slots=True)
@@ -207,7 +207,7 @@ class SchemaWalk:
 
     def add_change(self, change: Change, pointer: str, at: str) -> None:
         """Add a change; its severity depends on the direction of the value."""
-        severity, why = verdict(self.direction, change.width)
+        severity, why = severity_of(self.direction, change.width)
         self.add(Finding(severity, pointer, change.text, why), at)
 
     def _alternatives(self, before: Shape, after: Shape, at: str) -> None:

@@ -48,33 +48,33 @@ class Shape:
 _ANYTHING = Shape()  # one object, because pairs of shapes are compared by identity
 
 
-def intersection(one: Shape, other: Shape) -> Shape:
+def intersection(first: Shape, other: Shape) -> Shape:
     """What both shapes admit."""
-    enums = [shape.enum for shape in (one, other) if shape.enum is not None]
+    enums = [shape.enum for shape in (first, other) if shape.enum is not None]
     properties = {
-        name: all_of([part.properties[name] for part in (one, other) if name in part.properties])
-        for name in {**one.properties, **other.properties}
+        name: all_of([part.properties[name] for part in (first, other) if name in part.properties])
+        for name in {**first.properties, **other.properties}
     }
-    items = [shape.items for shape in (one, other) if shape.items is not None]
+    items = [shape.items for shape in (first, other) if shape.items is not None]
     return Shape(
-        pointer=one.pointer,
-        types=one.types & other.types,
+        pointer=first.pointer,
+        types=first.types & other.types,
         enum=frozenset.intersection(*enums) if enums else None,
-        bounds=_stricter(one.bounds, other.bounds),
-        patterns=one.patterns | other.patterns,
-        formats=one.formats | other.formats,
-        multiples=one.multiples | other.multiples,
-        unique=one.unique or other.unique,
+        bounds=_stricter(first.bounds, other.bounds),
+        patterns=first.patterns | other.patterns,
+        formats=first.formats | other.formats,
+        multiples=first.multiples | other.multiples,
+        unique=first.unique or other.unique,
         properties=properties,
-        required=one.required | other.required,
-        additional=_stricter_additional(one.additional, other.additional),
+        required=first.required | other.required,
+        additional=_stricter_additional(first.additional, other.additional),
         items=all_of(items) if items else None,
-        negated=one.negated + other.negated,
-        alternatives=choices([one.alternatives, other.alternatives]),
-        discriminator=one.discriminator or other.discriminator,
-        default=one.default if one.default is not None else other.default,
-        read_only=one.read_only or other.read_only,
-        write_only=one.write_only or other.write_only,
+        negated=first.negated + other.negated,
+        alternatives=choices([first.alternatives, other.alternatives]),
+        discriminator=first.discriminator or other.discriminator,
+        default=first.default if first.default is not None else other.default,
+        read_only=first.read_only or other.read_only,
+        write_only=first.write_only or other.write_only,
     )
 
 
@@ -91,23 +91,23 @@ def choices(groups: Sequence[Sequence[Place]]) -> tuple[Place, ...]:
     return tuple(map(all_of, product(*present))) if present else ()
 
 
-def _stricter(one: Mapping[str, Bound], other: Mapping[str, Bound]) -> dict[str, Bound]:
-    bounds = {**one, **other}
-    for key in one.keys() & other.keys():
+def _stricter(first: Mapping[str, Bound], other: Mapping[str, Bound]) -> dict[str, Bound]:
+    bounds = {**first, **other}
+    for key in first.keys() & other.keys():
         if key in LOWER:
-            bounds[key] = max(one[key], other[key])
+            bounds[key] = max(first[key], other[key])
         else:
-            bounds[key] = min(one[key], other[key], key=lambda bound: (bound[0], not bound[1]))
+            bounds[key] = min(first[key], other[key], key=lambda bound: (bound[0], not bound[1]))
     return bounds
 
 
-def _stricter_additional(one: Additional, other: Additional) -> Additional:
-    if one is False or other is False:
+def _stricter_additional(first: Additional, other: Additional) -> Additional:
+    if first is False or other is False:
         return False
-    schemas = [additional for additional in (one, other) if isinstance(additional, Place)]
+    schemas = [additional for additional in (first, other) if isinstance(additional, Place)]
     if schemas:
         return all_of(schemas)
-    return one if one is not None else other
+    return first if first is not None else other
 
 
 class Shapes:

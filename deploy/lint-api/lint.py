@@ -49,39 +49,39 @@ def main(arguments: Sequence[str]) -> int:
 
 def found_in(file: str) -> set[Fault]:
     """What both found; a file that is not YAML is one fault, whatever else follows from it."""
-    quietly = ("--quiet", "--format=json", "--ruleset", str(ROOT / ".spectral.yaml"))
-    plainly = ("--format=json", "--config", str(ROOT / ".redocly.yaml"))
+    spectral_options = ("--quiet", "--format=json", "--ruleset", str(ROOT / ".spectral.yaml"))
+    redocly_options = ("--format=json", "--config", str(ROOT / ".redocly.yaml"))
     # At once, since most of what they do is to start.
     started = [
-        (start("spectral", quietly, file), spectral_faults),
-        (start("redocly", plainly, file), redocly_faults),
+        (start("spectral", spectral_options, file), spectral_faults),
+        (start("redocly", redocly_options, file), redocly_faults),
     ]
     faults: set[Fault] = set()
-    mute: list[str] = []
+    failures: list[str] = []
     for process, read in started:
         output, errors = process.communicate()
         try:
             faults.update(read(json.loads(output)))
         except ValueError:
-            mute.append(errors.strip() or output.strip() or "it said nothing")
+            failures.append(errors.strip() or output.strip() or "it said nothing")
     unparsed = {fault for fault in faults if fault.rule == UNPARSED}
-    if mute and not unparsed:
-        raise Unable(f"a linter gave no verdict: {mute[0]}")
+    if failures and not unparsed:
+        raise Unable(f"a linter gave no result: {failures[0]}")
     return unparsed or faults
 
 
 def spectral_faults(results: list[dict[str, Any]]) -> Iterator[Fault]:
     """Spectral's JSON, which counts from 0."""
-    for one in results:
-        at = one["range"]["start"]
-        yield Fault(at["line"] + 1, at["character"] + 1, one["code"], one_line(one["message"]))
+    for fault in results:
+        at = fault["range"]["start"]
+        yield Fault(at["line"] + 1, at["character"] + 1, fault["code"], one_line(fault["message"]))
 
 
 def redocly_faults(results: dict[str, Any]) -> Iterator[Fault]:
     """Redocly's JSON; of several places the first is the one to mend."""
-    for one in results["problems"]:
-        at = one["location"][0].get("start", {"line": 1, "col": 1})
-        yield Fault(at["line"], at["col"], one["ruleId"], one_line(one["message"]))
+    for fault in results["problems"]:
+        at = fault["location"][0].get("start", {"line": 1, "col": 1})
+        yield Fault(at["line"], at["col"], fault["ruleId"], one_line(fault["message"]))
 
 
 def one_line(message: str) -> str:

@@ -23,7 +23,7 @@ QUIET = {
 
 
 class Unable(Exception):
-    """Why there is no verdict, in one sentence."""
+    """Why there is no result, in one sentence."""
 
 
 def install() -> None:

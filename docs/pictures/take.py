@@ -41,8 +41,8 @@ def main() -> None:
     flow.main()
     with Stack(ROOT / ".dev" / "pictures", nodes=NODES) as stack:
         terminal(stack)
-        given = {"url": stack.url, "token": stack.token(), "folder": str(HERE)}
-        for name in run_script("pictures.mjs", given, BROWSER_S):
+        arguments = {"url": stack.url, "token": stack.token(), "folder": str(HERE)}
+        for name in run_script("pictures.mjs", arguments, BROWSER_S):
             print(f"{name}: {(HERE / name).stat().st_size} bytes")
 
 

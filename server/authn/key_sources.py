@@ -155,8 +155,8 @@ class RefreshingKeys:
             running = self._running
             if running is not None and self._clock() >= self._started_at + _ABANDON_S:
                 running = self._running = None
-            is_mine = running is None and self._may_start(for_unknown_kid)
-            if is_mine:
+            starts_here = running is None and self._may_start(for_unknown_kid)
+            if starts_here:
                 running = self._running = threading.Event()
                 self._started_at = self._clock()
                 # Set before the attempt: other threads use the old set instead of waiting here.
@@ -165,10 +165,10 @@ class RefreshingKeys:
                     self._refreshed_for_kid_at = self._clock()
         if running is None:
             return
-        if is_mine and self._in_background:
+        if starts_here and self._in_background:
             name = "jwks-refresh"
             threading.Thread(target=self._load, args=(running,), name=name, daemon=True).start()
-        elif is_mine:
+        elif starts_here:
             self._load(running)
         if wait:
             running.wait(_FIRST_WAIT_S if self._has_no_result() else _WAIT_S)

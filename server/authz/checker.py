@@ -200,13 +200,13 @@ class _ConfirmedDenials:
             entry = self._entries.get(question)
             if entry is not None and entry.done.is_set() and self._clock() >= entry.until:
                 entry = None
-            if is_mine := entry is None:
+            if is_first := entry is None:
                 entry = self._entries[question] = _Confirmation()
                 self._entries.move_to_end(question)
                 while len(self._entries) > self._limit:
                     self._entries.popitem(last=False)
         assert entry is not None
-        if is_mine:
+        if is_first:
             return self._ask(question, entry, ask)
         if not entry.done.wait(deadline.remaining()) or entry.answer is None:
             raise AuthzUnavailable("the confirmation of a denial did not succeed")

@@ -81,23 +81,25 @@ class CoalescedChecks:
             alone = not self._is_calling
             self._is_calling = True
             if not alone:
-                mine = _Waiting(question, deadline)
-                self._waiting.append(mine)
+                waiting = _Waiting(question, deadline)
+                self._waiting.append(waiting)
         if alone:
             try:
                 return self._ask_alone(question, deadline)
             finally:
                 self._let_next_lead()
-        if not mine.turn.wait(deadline.at_most(self._wait_s).remaining()) and self._leave(mine):
+        if not waiting.turn.wait(deadline.at_most(self._wait_s).remaining()) and self._leave(
+            waiting
+        ):
             raise AuthzUnavailable("earlier checks took too long")
-        if mine.outcome is None and not mine.must_ask_alone:
-            self._lead(mine)
-        if mine.must_ask_alone:
+        if waiting.outcome is None and not waiting.must_ask_alone:
+            self._lead(waiting)
+        if waiting.must_ask_alone:
             return self._ask_alone(question, deadline)
-        if isinstance(mine.outcome, Exception):
-            raise mine.outcome
-        assert mine.outcome is not None
-        return mine.outcome
+        if isinstance(waiting.outcome, Exception):
+            raise waiting.outcome
+        assert waiting.outcome is not None
+        return waiting.outcome
 
     def _ask_alone(self, question: Question, deadline: Deadline) -> bool:
         return ask_alone(self._channel, question, Consistency(minimize_latency=True), deadline)
@@ -109,29 +111,29 @@ class CoalescedChecks:
             else:
                 self._is_calling = False
 
-    def _leave(self, mine: _Waiting) -> bool:
+    def _leave(self, waiting: _Waiting) -> bool:
         """Whether the question was still waiting; it no longer is."""
         with self._lock:
-            if mine.turn.is_set():
+            if waiting.turn.is_set():
                 return False
             try:
-                self._waiting.remove(mine)
+                self._waiting.remove(waiting)
             except ValueError:  # it is in the call under way
                 return True
             return True
 
-    def _lead(self, mine: _Waiting) -> None:
+    def _lead(self, waiting: _Waiting) -> None:
         """Ask every question that waits now, this one first."""
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))]
-        assert batch[0] is mine
+        assert batch[0] is waiting
         try:
             if len(batch) == 1:
-                mine.outcome = self._ask_alone(mine.question, mine.deadline)
+                waiting.outcome = self._ask_alone(waiting.question, waiting.deadline)
             else:
                 self._ask_together(batch)
         except (Undecided, AuthzUnavailable) as error:
-            mine.outcome = error
+            waiting.outcome = error
         finally:
             self._let_next_lead()
             for waiting in batch:

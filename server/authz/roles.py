@@ -9,7 +9,7 @@ from server.authn.tokens import parse_subject
 from server.authz.tuples import RelationTuple
 
 _PEOPLE = frozenset((PrincipalKind.USER, PrincipalKind.SERVICE))
-_ANYONE = frozenset(PrincipalKind)
+_ANY_KIND = frozenset(PrincipalKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ ROLES = (
     Role("domain", "domain-edit", "editor", _PEOPLE),
     Role("domain", "domain-view", "viewer", _PEOPLE),
     Role("domain", "auditor", "audit_reader", _PEOPLE),
-    Role("node", "node-agent", "agent", _ANYONE),
+    Role("node", "node-agent", "agent", _ANY_KIND),
 )
 
 

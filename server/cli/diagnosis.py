@@ -10,7 +10,7 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, ComposerError
 from composer.reachability import PAUSE_AFTER
 from db.connections import ReadSession, SingleConnection
-from db.health import clock_offset, read_lag, schema_version
+from db.health import clock_skew, read_lag, schema_version
 from db.migrate import expected_version
 from db.outbox import OutboxLag
 from server.authn.key_sources import key_source
@@ -57,7 +57,7 @@ def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
     yield from ledger
     yield from spicedb_checks(settings)
     if ledger[0].ok:
-        yield from follower_checks(settings)
+        yield from lag_checks(settings)
     yield keys_check(settings)
 
 
@@ -84,13 +84,13 @@ def ledger_checks(settings: Settings) -> Iterator[Check]:
     yield Check("postgres", True, "answers")
     yield schema_check(found, expected_version())
     try:
-        ahead = clock_offset(connection, _deadline(), time.time)
+        skew = clock_skew(connection, _deadline(), time.time)
     except ComposerError as error:
         yield Check(
             "clock", False, innermost(error), "Postgres stopped answering: run doctor again"
         )
         return
-    yield clock_check(ahead)
+    yield clock_check(skew)
 
 
 def schema_check(found: int, expected: int) -> Check:
@@ -104,11 +104,11 @@ def schema_check(found: int, expected: int) -> Check:
     return Check("ledger schema", True, f"at version {found}")
 
 
-def clock_check(ahead: float) -> Check:
-    """The clocks of Postgres and this machine agree; Postgres is ``ahead`` seconds ahead."""
-    direction = "ahead of" if ahead > 0 else "behind"
-    detail = f"Postgres is {abs(ahead):.3f} s {direction} this machine"
-    if abs(ahead) <= MAX_SKEW_SECONDS:
+def clock_check(skew: float) -> Check:
+    """The clocks of Postgres and this machine agree; Postgres is ``skew`` seconds ahead."""
+    direction = "ahead of" if skew > 0 else "behind"
+    detail = f"Postgres is {abs(skew):.3f} s {direction} this machine"
+    if abs(skew) <= MAX_SKEW_SECONDS:
         return Check("clock", True, detail)
     return Check("clock", False, detail, "have both follow a time server (NTP)")
 
@@ -130,7 +130,7 @@ def spicedb_checks(settings: Settings) -> Iterator[Check]:
         channel.close()
 
 
-def follower_checks(settings: Settings) -> Iterator[Check]:
+def lag_checks(settings: Settings) -> Iterator[Check]:
     """SpiceDB follows the ledger, and an evaluator sweeps; no check where Postgres is away."""
     connection = doctor_connection(settings)
     try:

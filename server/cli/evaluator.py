@@ -38,11 +38,11 @@ def evaluator(
     """
     from db.reachability import PostgresSweeps
     from server.settings import read_settings
-    from server.test_clock import clock_offset
+    from server.test_clock import test_clock_offset
 
     settings = replace(read_settings(ledger_only=True), dsn=usable_dsn(dsn))
-    ahead = clock_offset(settings.test_clock)
-    sweeps = PostgresSweeps(settings.dsn, settings.evaluator_interval, ahead)
+    time_offset = test_clock_offset(settings.test_clock)
+    sweeps = PostgresSweeps(settings.dsn, settings.evaluator_interval, time_offset)
     try:
         if once:
             _sweep_once(sweeps, as_json)

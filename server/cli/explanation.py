@@ -122,7 +122,7 @@ def _peers(explanation: Explanation) -> Table:
         (node.id, node.name, node.mesh_ip or "-", plain(outcome, _style(outcome)), reason)
         for node, outcome, reason in sorted(outcomes, key=lambda row: row[1] == PEER)
     ]
-    return table(title, ("node_id", "name", "mesh_ip", "verdict", "why"), rows)
+    return table(title, ("node_id", "name", "mesh_ip", "outcome", "why"), rows)
 
 
 def _style(outcome: str) -> str:
@@ -198,4 +198,4 @@ def _unused(assignment: Assignment) -> str:
 def _node_json(node: DomainNode, addressed: str) -> dict[str, Any]:
     outcome, reason = peer_outcome(node, addressed)
     key = None if node.public_key is None else b64encode(node.public_key).decode("ascii")
-    return {**asdict(node), "public_key": key, "verdict": outcome, "why": reason}
+    return {**asdict(node), "public_key": key, "outcome": outcome, "why": reason}

@@ -81,14 +81,14 @@ def _drain_once(parts: CommandAdapters, as_json: bool) -> None:
         raise Failure(sentence) from error
     deadline = Deadline.after(ONCE_SECONDS, time.monotonic)
     lag = parts.outbox.lag(deadline)
-    holders = parts.outbox.lock_holders(deadline) if lag.waiting else []
+    lock_holders = parts.outbox.lock_holders(deadline) if lag.waiting else []
     deferred = parts.relay.deferred
     if as_json:
         found: dict[str, object] = {
             "drained": rows,
             "waiting": lag.waiting,
             "parked": lag.parked,
-            "held_by": [asdict(holder) for holder in holders],
+            "locked_by": [asdict(holder) for holder in lock_holders],
             "deferred": deferred,
         }
         write_json(found, indent=None)
@@ -96,7 +96,7 @@ def _drain_once(parts: CommandAdapters, as_json: bool) -> None:
         summary = (
             f"{counted(rows, 'row')} drained; {lag.waiting:,} still waiting, {lag.parked:,} parked"
         )
-        typer.echo("\n".join([summary, *reasons(lag, holders, deferred)]))
+        typer.echo("\n".join([summary, *reasons(lag, lock_holders, deferred)]))
     else:
         typer.echo(f"{counted(rows, 'row')} drained")
     if lag.waiting or lag.parked:
@@ -104,10 +104,10 @@ def _drain_once(parts: CommandAdapters, as_json: bool) -> None:
 
 
 def reasons(
-    lag: OutboxLag, holders: Sequence[LockHolder], deferred: Mapping[str, str]
+    lag: OutboxLag, lock_holders: Sequence[LockHolder], deferred: Mapping[str, str]
 ) -> list[str]:
     """Why rows are left, a line each. A session locks an object until SpiceDB has answered it."""
-    lines = [f"  locked by {holder}, which waits for SpiceDB" for holder in holders]
+    lines = [f"  locked by {holder}, which waits for SpiceDB" for holder in lock_holders]
     for object, reason in list(deferred.items())[:SHOWN]:
         mend = f"waits for SpiceDB's schema ({reason}): write server/authz/schema.zed to it"
         lines.append(f"  {object} {mend}")

@@ -134,7 +134,7 @@ class SchemaCompiler:
                 compiled = _compile({"allOf": [rules], "definitions": definitions})
             except ValueError as error:
                 sentence = str(error).splitlines()[0]
-                raise PartError(sentence, translation.culprit(schema) or schema) from error
+                raise PartError(sentence, translation.faulty_part(schema) or schema) from error
             self._compiled[known] = Validator(compiled)
         return self._compiled[known]
 
@@ -246,13 +246,13 @@ class _Translation:
             waiting |= self._references[reference] - reached
         return {self._names[reference]: self._rules[reference] for reference in sorted(reached)}
 
-    def culprit(self, schema: Any) -> object:
+    def faulty_part(self, schema: Any) -> object:
         """The innermost part of a schema that the library does not compile; None if there is none.
 
         Only for a schema whose translation is no valid schema: each part is compiled alone.
         """
         waiting, seen = [schema], set()
-        culprit = None
+        faulty_part = None
         while waiting:
             part = waiting.pop()
             if not isinstance(part, Mapping) or id(part) in seen:
@@ -262,12 +262,12 @@ class _Translation:
                 waiting.append(follow(self._document, part))
                 continue
             if not _compiles({key: part[key] for key in part if key not in _INNER}):
-                culprit = part
+                faulty_part = part
             for key in part.keys() & (_MAPS | _LISTS | _SINGLES):
                 inner = part[key]
                 inner = inner.values() if key in _MAPS else inner if key in _LISTS else [inner]
                 waiting += inner
-        return culprit
+        return faulty_part
 
     def _define(self, reference: str, target: Mapping[str, Any]) -> None:
         if reference in self._rules:

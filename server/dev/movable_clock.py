@@ -22,16 +22,16 @@ class MovableClock:
             self._write(0.0)
 
     @property
-    def ahead(self) -> timedelta:
+    def offset(self) -> timedelta:
         return timedelta(seconds=float(self._path.read_text()))
 
     def forward(self, seconds: float) -> None:
         """Lets `seconds` pass for the service and the evaluator."""
-        self._write(self.ahead.total_seconds() + seconds)
+        self._write(self.offset.total_seconds() + seconds)
 
     def now(self) -> datetime:
         """The time of an agent's clock in moved time."""
-        return datetime.now(UTC) + self.ahead
+        return datetime.now(UTC) + self.offset
 
     def _write(self, seconds: float) -> None:
         # Renamed into place, so that a reader finds the old number or the new number whole.

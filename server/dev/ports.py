@@ -23,9 +23,9 @@ def free_ports(count: int) -> list[int]:
     raise OSError(errno.EADDRINUSE, "no free port on loopback")
 
 
-def can_bind(port: int, patience: float = 0.0) -> bool:
-    """Whether a server could listen there; tried again for `patience` seconds."""
-    deadline = time.monotonic() + patience
+def can_bind(port: int, seconds: float = 0.0) -> bool:
+    """Whether a server could listen there; tried again for `seconds` seconds."""
+    deadline = time.monotonic() + seconds
     while True:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -25,8 +25,10 @@ RETRY_AFTER = (5, 30)
 def answer_overloaded(connection: Connection, cfg: Any) -> bool:
     """Write the answer; whether another request may follow on the connection."""
     request = connection.request
-    given = next((text for name, text in request.headers if name == CORRELATION_HEADER.upper()), "")
-    correlation_id = correlation_id_of(given)
+    correlation_header = next(
+        (text for name, text in request.headers if name == CORRELATION_HEADER.upper()), ""
+    )
+    correlation_id = correlation_id_of(correlation_header)
     kind = replace(OVERLOADED, retry_after=random.randint(*RETRY_AFTER))
     answer = problem_answer(kind, unquote(request.path), correlation_id)
     body = json_bytes(answer.body)

@@ -44,8 +44,8 @@ class Sources:
 
     def source_of(self, peer: str, headers: Sequence[tuple[str, str]]) -> str:
         """The source of a request whose peer is a proxy of ours. Headers in capitals."""
-        given = ",".join(text for name, text in headers if name == "X-FORWARDED-FOR")
-        for hop in reversed(given.split(",")):
+        hops = ",".join(text for name, text in headers if name == "X-FORWARDED-FOR")
+        for hop in reversed(hops.split(",")):
             if hop.strip() and not self.is_proxy(hop.strip()):
                 return hop.strip()
         return peer

@@ -46,11 +46,11 @@ class _Facts:
 
 def _facts() -> _Facts:
     """Those of the current request."""
-    held = flask.g._get_current_object()
+    flask_globals = flask.g._get_current_object()
     try:
-        facts: _Facts = held.facts
+        facts: _Facts = flask_globals.facts
     except AttributeError:
-        facts = held.facts = _Facts(flask.request.environ)
+        facts = flask_globals.facts = _Facts(flask.request.environ)
     return facts
 
 

@@ -235,7 +235,7 @@ def test_a_relay_names_another_that_has_the_rows_in_hand(own: Stack) -> None:
         assert "0 rows drained; 1 still waiting, 0 parked" in said.output
         assert f"locked by plexsphere-state relay (pid {pid}) for " in said.output
         found = json.loads(command(own, "relay", "--once", "--json").output)
-        assert [one["pid"] for one in found["held_by"]] == [pid]
+        assert [one["pid"] for one in found["locked_by"]] == [pid]
     write_row(own.dsn, held, purge(held))
     assert relay_once(own).output == "2 rows drained\n"
 

@@ -29,7 +29,7 @@ class Home:
         self.domain = self.hand.domain()
         self.nodes = [self.hand.node(self.domain, number) for number in (1, 2, 3)]
         self.pool = read_pool(dsn, 4, 5.0)
-        self.ledger = PostgresLedger(self.pool, held_rows=200_000)
+        self.ledger = PostgresLedger(self.pool, cached_rows=200_000)
 
     def view(self) -> PostgresLedgerView:
         return self.ledger.view(self.nodes[0], self.domain, in_time())
@@ -91,7 +91,7 @@ class Reads:
         self.name = f"test {uuid4()}"
         self.pool = read_pool(dsn, PLACES, 5.0, application_name=self.name, clock=self.clock)
         self.repo = PostgresNodeRepo(self.pool)
-        self.ledger = PostgresLedger(self.pool, held_rows=200_000)
+        self.ledger = PostgresLedger(self.pool, cached_rows=200_000)
 
     def lookup(self, seconds: float = 10.0) -> UUID:
         return self.repo.get_by_id(self.node, Deadline.after(seconds, time.monotonic)).domain_id

@@ -48,9 +48,9 @@ def test_diff_against_an_earlier_body(run: Run, stack: Stack, tmp_path: Path) ->
 def test_explain_agrees_with_the_pull(run: Run, stack: Stack) -> None:
     found = json.loads(run("snapshot", stack.node_id, "--explain", "--json").stdout)
     assert len(found["domain"]) == stack.sample.nodes
-    peers = [node["id"] for node in found["domain"] if node["verdict"] == "peer"]
+    peers = [node["id"] for node in found["domain"] if node["outcome"] == "peer"]
     assert peers == [peer["node_id"] for peer in pulled(stack).json()["peers"]]
-    others = sorted(node["verdict"] for node in found["domain"] if node["verdict"] != "peer")
+    others = sorted(node["outcome"] for node in found["domain"] if node["outcome"] != "peer")
     assert others == ["addressed", "invalid_mesh_ip"]
 
 

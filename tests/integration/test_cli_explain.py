@@ -33,7 +33,7 @@ def hand(ledger_dsn: str) -> Iterator[Hand]:
 def compose(dsn: str, node: UUID, domain: UUID, drops: FakeDropReporter) -> dict[str, str | None]:
     """The peers of a pull: id -> fallback_endpoint."""
     with closing(read_pool(dsn, 1, 5.0)) as pool:
-        composer = SnapshotComposer(PostgresLedger(pool, held_rows=200_000), drops)
+        composer = SnapshotComposer(PostgresLedger(pool, cached_rows=200_000), drops)
         snapshot = composer.snapshot_for_node(node, domain, in_time())
     return {str(peer.node_id): peer.fallback_endpoint for peer in snapshot.peers}
 

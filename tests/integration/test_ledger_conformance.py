@@ -54,7 +54,7 @@ class PostgresLedgerFacts:
     """Writes with plain SQL what the adapter is to read."""
 
     def __init__(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> None:
-        self.ledger = PostgresLedger(pool, held_rows=200_000)
+        self.ledger = PostgresLedger(pool, cached_rows=200_000)
         self._hand = hand
         self._gates = gates
 

@@ -55,7 +55,7 @@ def test_a_node_that_moved_is_not_in_its_old_domain(home: Home) -> None:
 
 
 def test_more_domains_than_may_be_held_are_shown_right(home: Home) -> None:
-    small = PostgresLedger(home.pool, held_rows=4)
+    small = PostgresLedger(home.pool, cached_rows=4)
     domains = [home.hand.domain() for _ in range(3)]
     nodes = {domain: [home.hand.node(domain, n) for n in range(3)] for domain in domains}
     for _ in range(2):
@@ -65,7 +65,7 @@ def test_more_domains_than_may_be_held_are_shown_right(home: Home) -> None:
 
 
 def test_a_domain_larger_than_may_be_held_is_held_while_it_is_the_last(home: Home) -> None:
-    small = PostgresLedger(home.pool, held_rows=1)
+    small = PostgresLedger(home.pool, cached_rows=1)
     first = small.view(home.nodes[0], home.domain, in_time()).peers()
     assert small.view(home.nodes[0], home.domain, in_time()).peers() is first
 
@@ -138,7 +138,7 @@ def test_a_node_that_is_gone_is_not_found_by_the_statement_of_its_snapshot(home:
 def test_a_changed_domain_is_prepared_once_for_all_who_wait(home: Home) -> None:
     prepared: list[UUID] = []
     ledger = PostgresLedger(
-        home.pool, held_rows=9, prepare=lambda table: prepared.append(table.revision)
+        home.pool, cached_rows=9, prepare=lambda table: prepared.append(table.revision)
     )
     for number in range(5):
         home.set(1, public_key=number.to_bytes(32, "big"))

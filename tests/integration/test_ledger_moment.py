@@ -74,7 +74,7 @@ class Versioned:
                 fingerprint=b"",
             )
         self.pool = read_pool(dsn, CLIENTS, 5.0)
-        self.ledger = PostgresLedger(self.pool, held_rows=200_000)
+        self.ledger = PostgresLedger(self.pool, cached_rows=200_000)
 
     @contextmanager
     def being_written(self) -> Iterator[None]:

@@ -97,7 +97,7 @@ def test_no_read_locks_a_row(hand: Hand, read: Prepared) -> None:
 def test_a_snapshot_is_one_round_trip(
     pool: Pool[ReadSession], node: tuple[UUID, UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = PostgresLedger(pool, held_rows=200_000)
+    ledger = PostgresLedger(pool, cached_rows=200_000)
     ledger.view(*node, in_time())
     sent: list[str] = []
     fetch = db.connections.fetch
@@ -117,10 +117,10 @@ def test_every_table_is_read_by_index(
     pool: Pool[ReadSession], node: tuple[UUID, UUID], hand: Hand, held: str | None
 ) -> None:
     node_id, domain = node
-    PostgresLedger(pool, held_rows=200_000).view(node_id, domain, in_time())
+    PostgresLedger(pool, cached_rows=200_000).view(node_id, domain, in_time())
     arguments = {
         "node_id": str(node_id),
-        "held_revision": held and str(hand.revision(domain)),
+        "cached_revision": held and str(hand.revision(domain)),
         "with_peers": held is None,
     }
     with pool.session(in_time()) as session:
@@ -143,7 +143,7 @@ def test_the_runbooks_query_runs_verbatim_and_agrees(
     node_id, domain = node
     hand.run(f"PREPARE runbook AS {RUNBOOK}")
     found = hand.run("EXECUTE runbook (%s, %s)", domain, node_id)
-    shown = PostgresLedger(pool, held_rows=200_000).view(node_id, domain, in_time()).peers().rows
+    shown = PostgresLedger(pool, cached_rows=200_000).view(node_id, domain, in_time()).peers().rows
     assert [
         (UUID(other), mesh_ip, None if key is None else bytes(key)) for other, mesh_ip, key in found
     ] == [(row.node_id, row.mesh_ip, row.public_key) for row in shown if row.node_id != node_id]

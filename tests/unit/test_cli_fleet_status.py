@@ -28,7 +28,7 @@ def fleet() -> FleetStatus:
         silent_seconds=100 * 60,
         behind_seconds=100 * 60,
         heartbeat_at=NOW,
-        unheard_seconds=100 * 60,
+        heartbeat_seconds=100 * 60,
     )
     return FleetStatus("domain", NOW, 300, (node,))
 

@@ -12,7 +12,7 @@ RELAY = LockHolder(7, "plexsphere-state relay", 12)
 
 
 @pytest.mark.parametrize(
-    ("lag", "holders", "deferred", "said"),
+    ("lag", "lock_holders", "deferred", "said"),
     [
         (
             OutboxLag(1, 9.0, 0),
@@ -33,9 +33,9 @@ RELAY = LockHolder(7, "plexsphere-state relay", 12)
     ids=["held", "deferred", "meanwhile", "parked", "both"],
 )
 def test_every_reason_is_a_line(
-    lag: OutboxLag, holders: list[LockHolder], deferred: dict[str, str], said: list[str]
+    lag: OutboxLag, lock_holders: list[LockHolder], deferred: dict[str, str], said: list[str]
 ) -> None:
-    lines = reasons(lag, holders, deferred)
+    lines = reasons(lag, lock_holders, deferred)
     assert len(lines) == len(said)
     assert [one in line for one, line in zip(said, lines, strict=True)] == [True] * len(said)
 

@@ -92,7 +92,7 @@ def test_a_sound_environment_is_read_into_one_value(sound: dict[str, str]) -> No
 def test_what_is_not_set_has_its_default(sound: dict[str, str]) -> None:
     read, default = read_settings(sound), Settings()
     names = ["spicedb_timeout", "jwt_leeway", "pull_deadline", "statement_timeout", "pool_size",
-             "held_peers", "audit", "audit_queue", "history", "body_warning_bytes",
+             "cached_peers", "audit", "audit_queue", "history", "body_warning_bytes",
              "log_format", "log_level", "bind", "workers", "threads"]  # fmt: skip
     assert {n: getattr(read, n) for n in names} == {n: getattr(default, n) for n in names}
 
@@ -130,7 +130,7 @@ BAD = {
     "POOL_SIZE": "-1",
     "WRITE_POOL_SIZE": "-1",
     "LOCK_TIMEOUT": "0",
-    "HELD_PEERS": "-5",
+    "CACHED_PEERS": "-5",
     "AUDIT": "yes",
     "AUDIT_QUEUE": "1e3",
     "HISTORY": "101",

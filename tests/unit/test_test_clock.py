@@ -29,7 +29,7 @@ def test_a_later_start_finds_time_where_it_was(tmp_path: Path) -> None:
     MovableClock(tmp_path / "ahead").ensure()
     MovableClock(tmp_path / "ahead").forward(300)
     MovableClock(tmp_path / "ahead").ensure()
-    assert MovableClock(tmp_path / "ahead").ahead == timedelta(seconds=300)
+    assert MovableClock(tmp_path / "ahead").offset == timedelta(seconds=300)
 
 
 BAD = ["", "soon", "-1", "nan", "inf", "1e30", "1 2", "\u0661"]

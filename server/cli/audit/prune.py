@@ -31,7 +31,7 @@ class Pruning:
     old: OldAudit
     dropped: list[OldDay] = field(default_factory=list)
     in_use: list[OldDay] = field(default_factory=list)
-    holders: list[LockHolder] = field(default_factory=list)
+    lock_holders: list[LockHolder] = field(default_factory=list)
     stray: int = 0
 
     @property
@@ -73,13 +73,13 @@ def _remove(audit_rows: AuditRetention, old: OldAudit, wait: float) -> Pruning:
     from composer.deadline import Deadline
 
     done = Pruning(old)
-    patience = Deadline.after(wait, time.monotonic)
+    waiting_time = Deadline.after(wait, time.monotonic)
     for day in old.days:
-        if audit_rows.drop(day, patience, lambda: None):
+        if audit_rows.drop(day, waiting_time, lambda: None):
             done.dropped.append(day)
         else:
             done.in_use.append(day)
-            done.holders = audit_rows.lock_holders()
+            done.lock_holders = audit_rows.lock_holders()
     done.stray = audit_rows.delete_default(old)
     audit_rows.delete_departed(old)
     return done
@@ -101,7 +101,7 @@ def _show(done: Pruning, yes: bool) -> None:
     screen.print(plain(f"{result}; rows since {old.since.isoformat()} stay.", "bold"))
     if not yes and total + len(old.days):
         screen.print(plain("Nothing was removed: add --yes to remove these rows.", "yellow"))
-    for holder in done.holders:
+    for holder in done.lock_holders:
         screen.print(plain(f"in use by {holder}: run this command again later.", "yellow"))
 
 

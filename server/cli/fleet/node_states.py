@@ -24,7 +24,7 @@ class NodeStatus:
     ``behind_seconds`` is the longest time that the Node can have been without its desired state:
     what changed, changed after its last grant. For a Node that was never granted one, it is the
     time since its registration. ``silent_seconds`` is the time since its last grant,
-    ``unheard_seconds`` since its last heartbeat.
+    ``heartbeat_seconds`` since its last heartbeat.
     """
 
     node_id: str
@@ -37,7 +37,7 @@ class NodeStatus:
     silent_seconds: int | None
     behind_seconds: int | None
     heartbeat_at: datetime | None
-    unheard_seconds: int | None
+    heartbeat_seconds: int | None
 
     def is_late(self, max_age: float) -> bool:
         """Whether it is without its desired state for longer than ``max_age`` seconds."""
@@ -65,10 +65,10 @@ class FleetStatus:
         Grants come from the audit. An agent that sends heartbeats also pulls, every minute.
         """
         grants = [node.granted_at for node in self.nodes if node.granted_at is not None]
-        beats = [node.heartbeat_at for node in self.nodes if node.heartbeat_at is not None]
+        heartbeats = [node.heartbeat_at for node in self.nodes if node.heartbeat_at is not None]
         if not grants:
             return "No grant is recorded of any Node: none has pulled yet, or the audit is off."
-        if beats and max(beats) - max(grants) > GAP:
+        if heartbeats and max(heartbeats) - max(grants) > GAP:
             return "Heartbeats arrive, and no grant was recorded since: the audit is off, or lags."
         return None
 
@@ -158,5 +158,5 @@ def _json(node: NodeStatus, max_age: float) -> dict[str, Any]:
         "silent_seconds": node.silent_seconds,
         "behind_seconds": node.behind_seconds,
         "heartbeat_at": node.heartbeat_at and node.heartbeat_at.isoformat(),
-        "unheard_seconds": node.unheard_seconds,
+        "heartbeat_seconds": node.heartbeat_seconds,
     }

@@ -147,7 +147,7 @@ def _row(node: NodeStatus, max_age: float) -> tuple[object, ...]:
         plain(node.state, style),
         "-" if node.behind_seconds is None else f"≤ {duration(node.behind_seconds)}",
         _age(node.silent_seconds),
-        _age(node.unheard_seconds),
+        _age(node.heartbeat_seconds),
         node.name,
         _digest(node.digest),
         _digest(node.current_digest),

@@ -17,11 +17,11 @@
     if (shown === undefined) return;
     parameter.description = `${description.trimEnd()}\nFor example \`${shown}\`.`;
   };
-  const withEmptyStarts = (given) => {
-    const spec = structuredClone(given);
+  const withEmptyStarts = (contract) => {
+    const spec = structuredClone(contract);
     const paths = Object.values(spec.paths ?? {});
-    const holders = [...paths, ...paths.flatMap((path) => Object.values(path))];
-    const inline = holders.flatMap((one) => one.parameters ?? []);
+    const items = [...paths, ...paths.flatMap((path) => Object.values(path))];
+    const inline = items.flatMap((item) => item.parameters ?? []);
     [...Object.values(spec.components?.parameters ?? {}), ...inline].forEach(startEmpty);
     return spec;
   };
@@ -38,7 +38,7 @@
   const fillIn = (system, node) => {
     for (const [path, item] of Object.entries(system.specSelectors.specJson().toJS().paths)) {
       const methods = path.startsWith("/v1/nodes/{id}") ? Object.keys(item) : [];
-      for (const method of methods.filter((one) => item[one].operationId)) {
+      for (const method of methods.filter((method) => item[method].operationId)) {
         system.specActions.changeParam([path, method], "id", "path", node, false);
       }
     }
@@ -58,10 +58,10 @@
       spec: { wrapActions: { updateJsonSpec: (go) => (spec) => go(withEmptyStarts(spec)) } },
       auth: {
         wrapActions: {
-          authorize: (go, system) => (given) => {
-            const node = Object.values(given).map((one) => nodeOf(one.value))[0];
+          authorize: (go, system) => (schemes) => {
+            const node = Object.values(schemes).map((scheme) => nodeOf(scheme.value))[0];
             if (node) fillIn(system, node);
-            return go(given);
+            return go(schemes);
           },
         },
       },
