@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,14 @@ from server.test_clock import is_readable
 from server.threads import LEAST_THREADS, RESERVED, Threads, shared_out
 
 PREFIX = "PLEXSPHERE_"
+# Variables of the command line and of `make run`, which are no settings of the service.
+COMMAND_VARIABLES = tuple(
+    PREFIX + name
+    for name in (
+        *("URL", "TOKEN", "TOKEN_B", "OPERATOR_TOKEN", "AUDITOR_TOKEN"),
+        *("NODE_ID", "BRIDGE_NODE_ID", "IPV6_NODE_ID", "DOMAIN_ID"),
+    )
+)
 METRICS_FOLDER = "plexsphere-metrics-"  # part of the name of a folder that the service makes
 _DECLARATION = "setting"
 _REFUSED_503 = "503 `datastore_unavailable`"
@@ -417,6 +426,23 @@ def declared_settings() -> Mapping[str, tuple[Setting, Any]]:
         PREFIX + setting.name.upper(): (setting.metadata[_DECLARATION], setting.default)
         for setting in fields(Settings)
     }
+
+
+def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
+    """A sentence for each variable that has our prefix and that nothing of this release reads.
+
+    It refuses no start, because other programs may share the prefix.
+    """
+    known = [*declared_settings(), *COMMAND_VARIABLES]
+    found = os.environ if environ is None else environ
+    unknown = sorted(name for name in found if name.startswith(PREFIX) and name not in known)
+    return [_unknown(name, known) for name in unknown]
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    similar = get_close_matches(name, known, n=1, cutoff=0.8)
+    hint = f": is {similar[0]} meant?" if similar else ""
+    return f"{name} is no setting of this release{hint}"
 
 
 class _Reader:

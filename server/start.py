@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from server.settings import (
     SettingsError,
     metrics_directory,
     read_settings,
+    unknown_variables,
 )
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 # gunicorn's status: its master ends instead of starting the same worker again.
 WORKER_BOOT_ERROR = 3
+
+_log = logging.getLogger("plexsphere")
 
 
 def start() -> Service:
@@ -35,6 +39,12 @@ def start() -> Service:
 def start_complaints() -> list[str]:
     """One line for each reason why the service cannot start."""
     return _check()[1]
+
+
+def log_unknown_variables() -> None:
+    """Log each variable that looks like a setting and is none."""
+    for sentence in unknown_variables():
+        _log.warning("setting_unknown", extra={"reason": sentence})
 
 
 def refuse_to_start(complaints: list[str]) -> NoReturn:

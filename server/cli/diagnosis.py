@@ -17,7 +17,7 @@ from server.authn.key_sources import key_source
 from server.authz.admin import SpiceDbAdmin, missing_from
 from server.authz.channel import SpiceDbChannel
 from server.cli.failures import innermost
-from server.settings import Settings, SettingsError, read_settings
+from server.settings import Settings, SettingsError, read_settings, unknown_variables
 from server.workers.relay import LATE_SECONDS
 
 CHECK_SECONDS = 3.0
@@ -53,6 +53,8 @@ def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
         )
         return
     yield Check("settings", True, "complete and well-formed")
+    for sentence in unknown_variables():
+        yield Check("settings", False, sentence, "see `plexsphere-state settings`, and unset it")
     ledger = list(ledger_checks(settings))
     yield from ledger
     yield from spicedb_checks(settings)

@@ -18,7 +18,7 @@ from server.settings import (
     read_settings,
     share_metrics,
 )
-from server.start import refuse_to_start, start_complaints
+from server.start import log_unknown_variables, refuse_to_start, start_complaints
 
 try:
     _settings = read_settings()
@@ -96,7 +96,7 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
-    """Print the wiring receipt at boot, once for all workers, which are alike."""
+    """Log the receipt and unknown variables at boot, once for all workers, which are alike."""
     gc.freeze()
     gc.enable()
     wsgi = sys.modules.get("wsgi")
@@ -104,6 +104,7 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
         worker.count_overloaded = wsgi.service.count_overloaded
         if worker.age == 1:
             wsgi.service.receipt.log()
+            log_unknown_variables()
 
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]
