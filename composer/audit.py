@@ -15,8 +15,7 @@ from composer.deadline import Deadline
 class AuditRow:
     """One outcome of the gates (docs/design.md, Gates). The sink adds the time.
 
-    - ``digest``: the desired-state digest that was served (hex), only where it is granted.
-    - ``is_committed``: the ledger has changed, so the row is kept even if the answer is withheld.
+    ``digest``: the desired-state digest that was served (hex), only where it is granted.
     """
 
     relation: str
@@ -25,7 +24,20 @@ class AuditRow:
     object: str
     correlation_id: str
     digest: str | None = None
-    is_committed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedWrite:
+    """The audit row of a write, without its object, which the ledger may only now make.
+
+    The port that writes the ledger stores the row in the transaction of the write, so that every
+    acknowledged write has one. ``relation_of_repeat``: where an earlier request made the write.
+    """
+
+    relation: str
+    relation_of_repeat: str
+    subject: str
+    correlation_id: str
 
 
 class AuditSink(Protocol):

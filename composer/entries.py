@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from composer.audit import AuditedWrite
 from composer.deadline import Deadline
 from composer.errors import (
     ComposerError,
@@ -71,7 +72,8 @@ class EntriesSource(Protocol):
 
 
 class EntryStore(Protocol):
-    """Writes a Node's entries: reports of its agent, metadata and data of editors.
+    """Writes a Node's entries: reports of its agent, metadata and data of editors. The audit row is
+    in the transaction of each write.
 
     The next pull shows a change; the Domain's ``peers_revision`` stays. An adapter may run a
     statement again where a connection is lost. A report waits only for another report of the same
@@ -80,15 +82,20 @@ class EntryStore(Protocol):
     Domain's events have the order of the changes.
     """
 
-    def put(self, node: AddressedNode, entry: EntryRow, deadline: Deadline) -> datetime:
+    def put(
+        self, node: AddressedNode, entry: EntryRow, write: AuditedWrite, deadline: Deadline
+    ) -> datetime:
         """Store or replace an entry. Returns the time of the ledger's clock, in UTC.
 
-        An equal entry changes nothing and leaves no event. The quota of a kind holds with any
-        number of writers; a replacement never exceeds it. Raises NodeNotFound where the Node is not
-        in that Domain, ReportQuotaExceeded or EntryQuotaExceeded, DatastoreUnavailable.
+        An equal entry changes nothing; it leaves an audit row and no event. The quota of a kind
+        holds with any number of writers; a replacement never exceeds it. Raises NodeNotFound where
+        the Node is not in that Domain, ReportQuotaExceeded or EntryQuotaExceeded,
+        DatastoreUnavailable.
         """
         ...
 
-    def remove(self, node: AddressedNode, kind: str, key: str, deadline: Deadline) -> None:
+    def remove(
+        self, node: AddressedNode, kind: str, key: str, write: AuditedWrite, deadline: Deadline
+    ) -> None:
         """Raises NodeNotFound, ReportNotFound or EntryNotFound, DatastoreUnavailable."""
         ...

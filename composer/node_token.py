@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from composer.audit import AuditedWrite
 from composer.deadline import Deadline
 
 SECRET_KEY_BYTES = 32
@@ -60,7 +61,8 @@ class SecretKeySource(Protocol):
 
 
 class NodeCredentials(Protocol):
-    """The credentials of Nodes in the ledger. Each write is one transaction."""
+    """The credentials of Nodes in the ledger. Each write is one transaction, its audit row
+    included."""
 
     def secret_key_digests(self, node_id: UUID, deadline: Deadline) -> tuple[bytes, ...]:
         """The digests of the Node's valid secret keys, filled up with ``NO_DIGEST`` to two.
@@ -70,14 +72,16 @@ class NodeCredentials(Protocol):
         """
         ...
 
-    def rotate_secret_key(self, node_id: UUID, digest: bytes, deadline: Deadline) -> None:
+    def rotate_secret_key(
+        self, node_id: UUID, digest: bytes, write: AuditedWrite, deadline: Deadline
+    ) -> None:
         """Add a key. It and the newest key before it are valid then, and no other.
 
         Raises NodeNotFound, DatastoreUnavailable.
         """
         ...
 
-    def revoke(self, node_id: UUID, deadline: Deadline) -> None:
+    def revoke(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         """End every secret key of the Node, and every token issued so far.
 
         Raises NodeNotFound, DatastoreUnavailable.

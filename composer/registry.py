@@ -13,6 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Protocol
 from uuid import UUID
 
+from composer.audit import AuditedWrite
 from composer.deadline import Deadline
 from composer.identity import VisibleDomains
 from composer.peers import PUBLIC_KEY_BYTES
@@ -216,9 +217,11 @@ class DomainReader(Protocol):
 
 
 class DomainRegistry(Protocol):
-    """Creates and deletes Domains. Each call is one transaction."""
+    """Creates and deletes Domains. Each call is one transaction, its audit row included."""
 
-    def create(self, domain: NewDomain, key: str | None, deadline: Deadline) -> CreatedDomain:
+    def create(
+        self, domain: NewDomain, key: str | None, write: AuditedWrite, deadline: Deadline
+    ) -> CreatedDomain:
         """Create a Domain, or find the Domain that the same ``key`` (Idempotency-Key) created.
 
         No two Domains share a slug or an address, also with concurrent callers. Raises
@@ -227,7 +230,7 @@ class DomainRegistry(Protocol):
         """
         ...
 
-    def delete(self, domain_id: UUID, deadline: Deadline) -> None:
+    def delete(self, domain_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         """Delete a Domain and the roles in it, if it exists.
 
         Raises DomainNotEmpty while it has Nodes, DatastoreUnavailable.
@@ -236,10 +239,14 @@ class DomainRegistry(Protocol):
 
 
 class NodeRegistry(Protocol):
-    """Registers and deregisters Nodes. Each call is one transaction."""
+    """Registers and deregisters Nodes. Each call is one transaction, its audit row included."""
 
     def register(
-        self, domain_id: UUID, registration: Registration, deadline: Deadline
+        self,
+        domain_id: UUID,
+        registration: Registration,
+        write: AuditedWrite,
+        deadline: Deadline,
     ) -> RegisteredNode:
         """Register a Node with the lowest free address of its Domain, or find the Node that the
         same request made there before: the same subject, Idempotency-Key and body.
@@ -253,14 +260,16 @@ class NodeRegistry(Protocol):
         """
         ...
 
-    def deregister(self, node_id: UUID, deadline: Deadline) -> None:
+    def deregister(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         """Delete a Node and its rows, if it exists. The hold-off of its address begins.
 
         Raises DatastoreUnavailable.
         """
         ...
 
-    def rotate_key(self, node_id: UUID, public_key: bytes, deadline: Deadline) -> bool:
+    def rotate_key(
+        self, node_id: UUID, public_key: bytes, write: AuditedWrite, deadline: Deadline
+    ) -> bool:
         """Set the Node's public key. Returns whether it had another key before.
 
         Raises NodeNotFound, PublicKeyInUse where another Node of the Domain has the key,

@@ -1,4 +1,5 @@
-"""Audit rows into Postgres: best effort, and without any delay for a pull.
+"""Audit rows into Postgres: best effort, and without any delay for a pull. The row of a write is in
+the transaction of the write, which ``write_arguments`` is for.
 
 Requests put rows into a bounded queue; one thread in each process writes them in batches, on a
 connection of its own. Rows that the queue cannot take, or that are left when the process ends, are
@@ -18,7 +19,7 @@ from datetime import date, datetime, timedelta
 from itertools import islice
 from uuid import UUID, uuid4
 
-from composer.audit import AuditRow
+from composer.audit import AuditedWrite, AuditRow
 from composer.deadline import Deadline
 from composer.errors import ComposerError
 from composer.identity import parse_canonical_uuid
@@ -291,6 +292,21 @@ class AuditBatchWriter:
             "correlation_id": [_storable(row.correlation_id) for row in rows],
             "digest": [_storable(row.digest) for row in rows],
         }
+
+
+def write_arguments(write: AuditedWrite, *, repeat: bool = False) -> dict[str, object]:
+    """The arguments of a statement that calls ``plexsphere.record_write``.
+
+    ``repeat``: an earlier request may have made the write.
+    """
+    arguments: dict[str, object] = {
+        "audit_relation": write.relation,
+        "audit_subject": _storable(write.subject),
+        "correlation_id": _storable(write.correlation_id),
+    }
+    if repeat:
+        arguments["audit_relation_of_repeat"] = write.relation_of_repeat
+    return arguments
 
 
 def id_in(prefix: str, name: str) -> str | None:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from composer.audit import AuditedWrite
 from composer.deadline import Deadline
 from composer.errors import NodeNotFound
 from composer.node_token import NO_DIGEST
+from db.audit import write_arguments
 from db.clock import TimeOffset, no_offset
 from db.connections import ReadSession, Sessions, SingleConnection, WriteSession
-from db.locks import AUDIT_WRITERS
 from db.roles import PARAMETERS
 from db.statements import Prepared
 
@@ -39,13 +40,17 @@ class PostgresNodeCredentials:
         ((digests,),) = self._reads.fetch(SECRET_KEY_DIGESTS, arguments, deadline)
         return tuple(map(bytes, digests))
 
-    def rotate_secret_key(self, node_id: UUID, digest: bytes, deadline: Deadline) -> None:
+    def rotate_secret_key(
+        self, node_id: UUID, digest: bytes, write: AuditedWrite, deadline: Deadline
+    ) -> None:
         """See composer.node_token.NodeCredentials."""
-        self._write(ROTATE_SECRET_KEY, node_id, {"digest": digest}, deadline)
+        arguments = {"digest": digest, **write_arguments(write)}
+        self._write(ROTATE_SECRET_KEY, node_id, arguments, deadline)
 
-    def revoke(self, node_id: UUID, deadline: Deadline) -> None:
+    def revoke(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         """See composer.node_token.NodeCredentials."""
-        self._write(REVOKE_CREDENTIALS, node_id, {"time_offset": self._time_offset()}, deadline)
+        arguments = {"time_offset": self._time_offset(), **write_arguments(write)}
+        self._write(REVOKE_CREDENTIALS, node_id, arguments, deadline)
 
     def _write(
         self,
@@ -91,7 +96,6 @@ class OperatorCredentials:
         self, node_id: UUID, digest: bytes | None, operator: str, deadline: Deadline
     ) -> None:
         arguments = {
-            "audit_lock": AUDIT_WRITERS,
             "node_id": str(node_id),
             "digest": digest,
             "operator": operator,

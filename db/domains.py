@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
+from composer.audit import AuditedWrite
 from composer.deadline import Deadline
 from composer.errors import (
     ComposerError,
@@ -18,6 +19,7 @@ from composer.errors import (
 from composer.identity import NIL, AddressedDomain, VisibleDomains
 from composer.reachability import ReachabilityPolicy
 from composer.registry import CreatedDomain, Domain, NewDomain
+from db.audit import write_arguments
 from db.clock import TimeOffset, no_offset
 from db.connections import ReadSession, Sessions, WriteSession
 from db.statements import Prepared
@@ -97,7 +99,9 @@ class PostgresDomainRegistry:
         self._pool = pool
         self._time_offset = time_offset
 
-    def create(self, domain: NewDomain, key: str | None, deadline: Deadline) -> CreatedDomain:
+    def create(
+        self, domain: NewDomain, key: str | None, write: AuditedWrite, deadline: Deadline
+    ) -> CreatedDomain:
         """See composer.registry.DomainRegistry."""
         policy = domain.reachability
         arguments = {
@@ -114,6 +118,7 @@ class PostgresDomainRegistry:
             "request_key": key or f"once {uuid4()}",
             "request_meaning": domain.request_hash,
             "time_offset": self._time_offset(),
+            **write_arguments(write, repeat=True),
         }
         outcome, domain_id = self._pool.fetch(CREATE_DOMAIN, arguments, deadline)[0]
         error = _REFUSALS.get(outcome)
@@ -121,9 +126,9 @@ class PostgresDomainRegistry:
             raise error(f"slug={domain.slug}")
         return CreatedDomain(UUID(domain_id), is_new=outcome == "created")
 
-    def delete(self, domain_id: UUID, deadline: Deadline) -> None:
+    def delete(self, domain_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         """See composer.registry.DomainRegistry."""
-        found = self._pool.fetch(DELETE_DOMAIN, {"domain_id": str(domain_id)}, deadline)
-        outcome, nodes = found[0]
+        arguments = {"domain_id": str(domain_id), **write_arguments(write)}
+        outcome, nodes = self._pool.fetch(DELETE_DOMAIN, arguments, deadline)[0]
         if outcome == "domain_not_empty":
             raise DomainNotEmpty(f"domain_id={domain_id}", nodes)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from composer.audit import AuditedWrite
 from composer.deadline import Deadline
 from composer.entries import REPORT, EntryRow, entry_not_found, quota_exceeded
 from composer.errors import NodeNotFound
 from composer.identity import AddressedNode
+from db.audit import write_arguments
 from db.connections import Sessions, WriteSession
 from db.statements import Prepared
 
@@ -26,11 +28,13 @@ class PostgresEntries:
         self._report_quota = report_quota
         self._entry_quota = entry_quota
 
-    def put(self, node: AddressedNode, entry: EntryRow, deadline: Deadline) -> datetime:
+    def put(
+        self, node: AddressedNode, entry: EntryRow, write: AuditedWrite, deadline: Deadline
+    ) -> datetime:
         """See composer.entries.EntryStore."""
         is_report = entry.kind == REPORT
         arguments = {
-            **_arguments(node, entry.kind, entry.key),
+            **_arguments(node, entry.kind, entry.key, write),
             "value": entry.value,
             "workload_tag": entry.workload_tag or None,
             "quota": self._report_quota if is_report else self._entry_quota,
@@ -43,10 +47,12 @@ class PostgresEntries:
             raise quota_exceeded(entry.kind, f"node_id={node.id} kind={entry.kind}")
         return accepted_at.astimezone(UTC)  # type: ignore[no-any-return]
 
-    def remove(self, node: AddressedNode, kind: str, key: str, deadline: Deadline) -> None:
+    def remove(
+        self, node: AddressedNode, kind: str, key: str, write: AuditedWrite, deadline: Deadline
+    ) -> None:
         """See composer.entries.EntryStore."""
         statement = REPORT_REMOVE if kind == REPORT else ENTRY_REMOVE
-        found = self._pool.fetch(statement, _arguments(node, kind, key), deadline)
+        found = self._pool.fetch(statement, _arguments(node, kind, key, write), deadline)
         node_exists, is_removed = found[0]
         if not node_exists:
             raise NodeNotFound(f"node_id={node.id}")
@@ -54,10 +60,11 @@ class PostgresEntries:
             raise entry_not_found(kind, f"node_id={node.id} kind={kind}")
 
 
-def _arguments(node: AddressedNode, kind: str, key: str) -> dict[str, object]:
+def _arguments(node: AddressedNode, kind: str, key: str, write: AuditedWrite) -> dict[str, object]:
     return {
         "node_id": str(node.id),
         "domain_id": str(node.domain_id),
         "kind": kind,
         "key": key,
+        **write_arguments(write),
     }

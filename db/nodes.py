@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from composer.audit import AuditedWrite
 from composer.deadline import Deadline
 from composer.errors import (
     ComposerError,
@@ -19,6 +20,7 @@ from composer.errors import (
 )
 from composer.identity import NIL, AddressedNode
 from composer.registry import NodeSummary, RegisteredNode, Registration
+from db.audit import write_arguments
 from db.clock import TimeOffset, no_offset
 from db.connections import ReadSession, Sessions, WriteSession
 from db.ledger import PostgresLedger
@@ -109,7 +111,11 @@ class PostgresNodeRegistry:
         self._time_offset = time_offset
 
     def register(
-        self, domain_id: UUID, registration: Registration, deadline: Deadline
+        self,
+        domain_id: UUID,
+        registration: Registration,
+        write: AuditedWrite,
+        deadline: Deadline,
     ) -> RegisteredNode:
         """See composer.registry.NodeRegistry."""
         arguments = {
@@ -121,6 +127,7 @@ class PostgresNodeRegistry:
             "secret_key_digest": registration.secret_key_digest,
             "hold_off": self._hold_off,
             "time_offset": self._time_offset(),
+            **write_arguments(write, repeat=True),
         }
         found = self._pool.fetch(REGISTER_NODE, arguments, deadline)
         outcome, node_id, mesh_ip, mesh_cidr, tokens_not_before = found[0]
@@ -135,14 +142,24 @@ class PostgresNodeRegistry:
             tokens_not_before=tokens_not_before,
         )
 
-    def deregister(self, node_id: UUID, deadline: Deadline) -> None:
+    def deregister(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         """See composer.registry.NodeRegistry."""
-        arguments = {"node_id": str(node_id), "time_offset": self._time_offset()}
+        arguments = {
+            "node_id": str(node_id),
+            "time_offset": self._time_offset(),
+            **write_arguments(write),
+        }
         self._pool.fetch(DEREGISTER_NODE, arguments, deadline)
 
-    def rotate_key(self, node_id: UUID, public_key: bytes, deadline: Deadline) -> bool:
+    def rotate_key(
+        self, node_id: UUID, public_key: bytes, write: AuditedWrite, deadline: Deadline
+    ) -> bool:
         """See composer.registry.NodeRegistry."""
-        arguments = {"node_id": str(node_id), "public_key": public_key}
+        arguments = {
+            "node_id": str(node_id),
+            "public_key": public_key,
+            **write_arguments(write),
+        }
         outcome = self._pool.fetch(ROTATE_NODE_KEY, arguments, deadline)[0][0]
         _raise_refusal(outcome, f"node_id={node_id}")
         return bool(outcome == "rotated")

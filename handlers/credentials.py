@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from composer.identity import AddressedNode, node_object
+from composer.identity import AddressedNode
 from handlers.answers import NO_CONTENT, Answer
 from handlers.operation import Request
 from handlers.wire_values import base64_text
@@ -11,13 +11,13 @@ from handlers.wire_values import base64_text
 def rotate_node_secret_key(request: Request, node: AddressedNode) -> Answer:
     """200 with a new secret key. It and the newest key before it are valid then, and no other."""
     secret_key = request.ports.secret_keys.new()
-    request.ports.credentials.rotate_secret_key(node.id, secret_key.digest, request.deadline)
-    request.record_write(node_object(node.id))
+    request.ports.credentials.rotate_secret_key(
+        node.id, secret_key.digest, request.write, request.deadline
+    )
     return Answer(200, {"node_id": str(node.id), "nsk": base64_text(secret_key.secret)})
 
 
 def revoke_node_credentials(request: Request, node: AddressedNode) -> Answer:
     """204 when every secret key of the Node and every token issued so far has ended."""
-    request.ports.credentials.revoke(node.id, request.deadline)
-    request.record_write(node_object(node.id))
+    request.ports.credentials.revoke(node.id, request.write, request.deadline)
     return NO_CONTENT

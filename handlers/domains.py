@@ -55,10 +55,9 @@ def create_domain(request: Request, addressed: None, parsed: NewDomain) -> Answe
     Relationships that cannot be written now stay in the outbox. The same request tries them again.
     """
     ports, deadline = request.ports, request.deadline
-    created = ports.domain_registry.create(parsed, request.call.idempotency_key, deadline)
-    resource = domain_object(created.domain_id)
-    request.record_write(resource, repeated=not created.is_new)
-    ports.outbox.deliver(resource, deadline)
+    key = request.call.idempotency_key
+    created = ports.domain_registry.create(parsed, key, request.write, deadline)
+    ports.outbox.deliver(domain_object(created.domain_id), deadline)
     domain = ports.domain_reader.read(created.domain_id, deadline)
     headers = {"Location": f"/v1/domains/{domain.id}"}
     return Answer(201 if created.is_new else 200, domain_value(domain), headers=headers)
@@ -71,8 +70,7 @@ def get_domain(request: Request, domain: AddressedDomain) -> Answer:
 
 def delete_domain(request: Request, domain: AddressedDomain) -> Answer:
     """204 when the Domain, the roles in it and its relationships are deleted."""
-    request.ports.domain_registry.delete(domain.id, request.deadline)
-    request.record_write(domain_object(domain.id))
+    request.ports.domain_registry.delete(domain.id, request.write, request.deadline)
     request.ports.outbox.deliver(domain_object(domain.id), request.deadline)
     return NO_CONTENT
 

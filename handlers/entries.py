@@ -33,12 +33,12 @@ def key_of(kind: str) -> Callable[..., tuple[str, str]]:
 
 def put_entry(request: Request, node: AddressedNode, parsed: EntryRow) -> Answer:
     """Store an entry, or replace it."""
-    accepted_at = request.ports.entries.put(node, parsed, request.deadline)
+    accepted_at = request.ports.entries.put(node, parsed, request.write, request.deadline)
     return Answer(200, {"accepted_at": instant(accepted_at), "key": parsed.key})
 
 
 def delete_entry(request: Request, node: AddressedNode, parsed: tuple[str, str]) -> Answer:
     """Remove an entry."""
     kind, key = parsed
-    request.ports.entries.remove(node, kind, key, request.deadline)
+    request.ports.entries.remove(node, kind, key, request.write, request.deadline)
     return NO_CONTENT

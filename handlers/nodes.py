@@ -46,9 +46,8 @@ def register_node(request: Request, domain: AddressedDomain, parsed: NewNode) ->
         secret_key_digest=secret_key.digest,
     )
     try:
-        node = ports.node_registry.register(domain.id, registration, deadline)
+        node = ports.node_registry.register(domain.id, registration, request.write, deadline)
         resource = node_object(node.node_id)
-        request.record_write(resource, repeated=not node.is_new)
         ports.outbox.deliver(resource, deadline)
         snapshot = ports.snapshots.snapshot_for_node(node.node_id, domain.id, deadline)
     except NodeNotFound as error:
@@ -60,14 +59,12 @@ def register_node(request: Request, domain: AddressedDomain, parsed: NewNode) ->
 
 def delete_node(request: Request, node: AddressedNode) -> Answer:
     """204 when the Node, its rows and its relationships are deleted. Its token is then refused."""
-    request.ports.node_registry.deregister(node.id, request.deadline)
-    request.record_write(node_object(node.id))
+    request.ports.node_registry.deregister(node.id, request.write, request.deadline)
     request.ports.outbox.deliver(node_object(node.id), request.deadline)
     return NO_CONTENT
 
 
 def rotate_node_key(request: Request, node: AddressedNode, parsed: bytes) -> Answer:
     """200 when the Node has that key, also where it had it before. The next pulls show the key."""
-    request.ports.node_registry.rotate_key(node.id, parsed, request.deadline)
-    request.record_write(node_object(node.id))
+    request.ports.node_registry.rotate_key(node.id, parsed, request.write, request.deadline)
     return Answer(200, {"node_id": str(node.id), "public_key": base64_text(parsed)})

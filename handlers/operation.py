@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from composer.audit import AuditRow, AuditSink, DomainAuditReader
+from composer.audit import AuditedWrite, AuditRow, AuditSink, DomainAuditReader
 from composer.deadline import Deadline
 from composer.entries import EntryStore
 from composer.errors import ComposerError
@@ -123,29 +123,26 @@ class Request:
             INSUFFICIENT_RELATION, f"{self.principal.subject} lacks {relation} on {resource}"
         )
 
-    def record_write(self, resource: str, *, repeated: bool = False) -> None:
-        """Record a write as soon as the ledger has it, because a later step may still fail."""
-        self.record(GRANTED, resource, repeated=repeated, is_committed=True)
-
-    def record(
-        self,
-        outcome: str,
-        resource: str,
-        *,
-        digest: str | None = None,
-        repeated: bool = False,
-        is_committed: bool = False,
-    ) -> None:
-        """Record an outcome. An error of the sink is logged and does not refuse the request."""
+    @property
+    def write(self) -> AuditedWrite:
+        """The audit row of the request's write, for the port that writes the ledger."""
         operation = self.operation
+        return AuditedWrite(
+            relation=operation.audit_name,
+            relation_of_repeat=operation.audit_name_of_repeat or operation.audit_name,
+            subject=self.principal.subject,
+            correlation_id=self.call.correlation_id,
+        )
+
+    def record(self, outcome: str, resource: str, *, digest: str | None = None) -> None:
+        """Record an outcome. An error of the sink is logged and does not refuse the request."""
         row = AuditRow(
-            relation=operation.audit_name_of_repeat if repeated else operation.audit_name,
+            relation=self.operation.audit_name,
             outcome=outcome,
             subject=self.principal.subject,
             object=resource,
             correlation_id=self.call.correlation_id,
             digest=digest,
-            is_committed=is_committed,
         )
         try:
             self.ports.audit.record(row)
@@ -213,7 +210,7 @@ class AuditedGrants(Enum):
     """The grants of an operation that have an audit row. A refusal of gate 2 always has a row."""
 
     ALL = "perform records each answer of the handler"
-    WRITES = "the handler calls record_write after a change of the ledger"
+    WRITES = "the port that writes the ledger stores the row in the transaction of the write"
     NONE = "the ledger itself shows the write"
 
 

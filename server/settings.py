@@ -257,7 +257,11 @@ class Settings:
         "metadata entries that a Node may have, and data entries",
         "409 `entry_quota_exceeded`",
     )
-    audit: bool = _switch(True, "write audit rows", "0: no rows; nobody is refused")
+    audit: bool = _switch(
+        True,
+        "write audit rows",
+        "0: the rows of writes only, which are in the transactions of the writes",
+    )
     audit_queue: int = _count(
         50_000,
         1,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from composer.audit import AuditedWrite
 from composer.bridge import BridgeRows, RelayRow
 from composer.deadline import Deadline
 from composer.entries import EntryRow
@@ -32,6 +33,7 @@ DOMAIN = UUID("0190b2c4-0000-7000-8000-00000000d0d0")
 REVISION = UUID("00000000-0000-4000-8000-00000000000a")
 EPOCH = datetime(2026, 11, 23, 7, 0, 0, tzinfo=UTC)
 CORRELATION = "tick-2026-11-23"
+WRITE = AuditedWrite("thing.write", "thing.write_again", "user:ada", CORRELATION)
 ALLOW_HTTPS = {
     "action": "allow",
     "protocol": "tcp",

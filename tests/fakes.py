@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from composer.audit import AuditQuery, AuditRecord, AuditRow
+from composer.audit import AuditedWrite, AuditQuery, AuditRecord, AuditRow
 from composer.bridge import BridgeRows
 from composer.deadline import Deadline
 from composer.entries import REPORT, EntryRow, entry_not_found, quota_exceeded
@@ -19,7 +19,14 @@ from composer.errors import (
     NodeNotFound,
 )
 from composer.heartbeat import MAX_CLOCK_SKEW, HeartbeatResult
-from composer.identity import NIL, AddressedDomain, AddressedNode, Principal, VisibleDomains
+from composer.identity import (
+    NIL,
+    AddressedDomain,
+    AddressedNode,
+    Principal,
+    VisibleDomains,
+    node_object,
+)
 from composer.node_token import NO_DIGEST, NodeToken, SecretKey
 from composer.peers import PeerRow, PeerTable
 from composer.policy import RuleSetRow
@@ -279,6 +286,14 @@ class FakeAuditSink:
             self.rows.append(row)
 
 
+def record_write(
+    audit: FakeAuditSink, write: AuditedWrite, object: str, *, repeated: bool = False
+) -> None:
+    """What the ledger does in the transaction of a write."""
+    relation = write.relation_of_repeat if repeated else write.relation
+    audit.record(AuditRow(relation, "granted", write.subject, object, write.correlation_id))
+
+
 @dataclass
 class FakeBodyHistory:
     """Keeps every body of a time when it is not ``away``; ``fails`` breaks the promise."""
@@ -354,8 +369,11 @@ class FakeEntryStore:
     rows: dict[tuple[UUID, str, str], EntryRow] = field(default_factory=dict)
     events: list[tuple[UUID, str, str, bool]] = field(default_factory=list)
     calls: list[tuple[UUID, str, str]] = field(default_factory=list)
+    audit: FakeAuditSink = field(default_factory=FakeAuditSink)
 
-    def put(self, node: AddressedNode, entry: EntryRow, deadline: Deadline) -> datetime:
+    def put(
+        self, node: AddressedNode, entry: EntryRow, write: AuditedWrite, deadline: Deadline
+    ) -> datetime:
         place = self._place(node, entry.kind, entry.key, deadline)
         held = [one for one in self.rows if one[:2] == place[:2]]
         if place not in self.rows and len(held) >= self.quota:
@@ -363,13 +381,17 @@ class FakeEntryStore:
         if self.rows.get(place) != entry:
             self.rows[place] = entry
             self._tell(*place, removed=False)
+        record_write(self.audit, write, node_object(node.id))
         return self.now
 
-    def remove(self, node: AddressedNode, kind: str, key: str, deadline: Deadline) -> None:
+    def remove(
+        self, node: AddressedNode, kind: str, key: str, write: AuditedWrite, deadline: Deadline
+    ) -> None:
         place = self._place(node, kind, key, deadline)
         if self.rows.pop(place, None) is None:
             raise entry_not_found(kind, f"node_id={node.id}")
         self._tell(*place, removed=True)
+        record_write(self.audit, write, node_object(node.id))
 
     def _place(
         self, node: AddressedNode, kind: str, key: str, deadline: Deadline
@@ -455,23 +477,28 @@ class FakeNodeCredentials:
     digests: dict[UUID, tuple[bytes, ...]] = field(default_factory=dict)
     fails: Exception | None = None
     revoked: list[UUID] = field(default_factory=list)
+    audit: FakeAuditSink = field(default_factory=FakeAuditSink)
 
     def secret_key_digests(self, node_id: UUID, deadline: Deadline) -> tuple[bytes, ...]:
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
         return (*self.digests.get(node_id, ()), NO_DIGEST, NO_DIGEST)[:2]
 
-    def rotate_secret_key(self, node_id: UUID, digest: bytes, deadline: Deadline) -> None:
+    def rotate_secret_key(
+        self, node_id: UUID, digest: bytes, write: AuditedWrite, deadline: Deadline
+    ) -> None:
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
         if node_id not in self.digests:
             raise NodeNotFound(f"node_id={node_id}")
         self.digests[node_id] = (digest, *self.digests[node_id][:1])
+        record_write(self.audit, write, node_object(node_id))
 
-    def revoke(self, node_id: UUID, deadline: Deadline) -> None:
+    def revoke(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
         if node_id not in self.digests:
             raise NodeNotFound(f"node_id={node_id}")
         self.digests[node_id] = ()
         self.revoked.append(node_id)
+        record_write(self.audit, write, node_object(node_id))
 
 
 @dataclass

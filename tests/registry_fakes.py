@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from uuid import UUID
 
+from composer.audit import AuditedWrite
 from composer.deadline import Deadline
 from composer.errors import (
     DatastoreUnavailable,
@@ -21,6 +22,7 @@ from composer.errors import (
     PublicKeyInUse,
     PublicKeyRegistered,
 )
+from composer.identity import domain_object, node_object
 from composer.registry import (
     CreatedDomain,
     Domain,
@@ -30,7 +32,7 @@ from composer.registry import (
     Registration,
 )
 from tests.factories import EPOCH
-from tests.fakes import FakeDomainReader
+from tests.fakes import FakeAuditSink, FakeDomainReader, record_write
 
 Meant = tuple[bytes, UUID]
 
@@ -51,9 +53,18 @@ class FakeDomainRegistry:
     fails: Exception | None = None
     keys: dict[str, Meant] = field(default_factory=dict)
     made: int = 0
+    audit: FakeAuditSink = field(default_factory=FakeAuditSink)
 
-    def create(self, domain: NewDomain, key: str | None, deadline: Deadline) -> CreatedDomain:
+    def create(
+        self, domain: NewDomain, key: str | None, write: AuditedWrite, deadline: Deadline
+    ) -> CreatedDomain:
         _in_time(deadline, self.fails)
+        created = self._create(domain, key)
+        object = domain_object(created.domain_id)
+        record_write(self.audit, write, object, repeated=not created.is_new)
+        return created
+
+    def _create(self, domain: NewDomain, key: str | None) -> CreatedDomain:
         meant, known = self.keys.get(key or "", (b"", None))
         if known in self.reader.rows:
             if meant != domain.request_hash:
@@ -76,11 +87,12 @@ class FakeDomainRegistry:
             self.keys[key] = domain.request_hash, domain_id
         return CreatedDomain(domain_id, is_new=True)
 
-    def delete(self, domain_id: UUID, deadline: Deadline) -> None:
+    def delete(self, domain_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         _in_time(deadline, self.fails)
         if domain_id in self.occupied:
             raise DomainNotEmpty("has Nodes", 1)
         self.reader.rows.pop(domain_id, None)
+        record_write(self.audit, write, domain_object(domain_id))
 
 
 @dataclass
@@ -100,11 +112,21 @@ class FakeNodeRegistry:
     digests: dict[UUID, bytes] = field(default_factory=dict)
     made: int = 0
     repeats: int = 0
+    audit: FakeAuditSink = field(default_factory=FakeAuditSink)
 
     def register(
-        self, domain_id: UUID, registration: Registration, deadline: Deadline
+        self,
+        domain_id: UUID,
+        registration: Registration,
+        write: AuditedWrite,
+        deadline: Deadline,
     ) -> RegisteredNode:
         _in_time(deadline, self.fails)
+        node = self._register(domain_id, registration)
+        record_write(self.audit, write, node_object(node.node_id), repeated=not node.is_new)
+        return node
+
+    def _register(self, domain_id: UUID, registration: Registration) -> RegisteredNode:
         if domain_id not in self.ranges:
             raise DomainNotFound(f"domain_id={domain_id}")
         key, public_key = registration.idempotency_key, registration.wanted.public_key
@@ -123,13 +145,16 @@ class FakeNodeRegistry:
             self.keys[domain_id, key] = registration.request_hash, node_id
         return self._registered(node_id, is_new=True)
 
-    def deregister(self, node_id: UUID, deadline: Deadline) -> None:
+    def deregister(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         _in_time(deadline, self.fails)
         if node_id in self.nodes:
             domain_id, _, address = self.nodes.pop(node_id)
             self.held.add((domain_id, address))
+        record_write(self.audit, write, node_object(node_id))
 
-    def rotate_key(self, node_id: UUID, public_key: bytes, deadline: Deadline) -> bool:
+    def rotate_key(
+        self, node_id: UUID, public_key: bytes, write: AuditedWrite, deadline: Deadline
+    ) -> bool:
         _in_time(deadline, self.fails)
         if node_id not in self.nodes:
             raise NodeNotFound(f"node_id={node_id}")
@@ -137,6 +162,7 @@ class FakeNodeRegistry:
         if self._with_key(domain_id, public_key) not in (None, node_id):
             raise PublicKeyInUse("a peer has it")
         self.nodes[node_id] = domain_id, public_key, address
+        record_write(self.audit, write, node_object(node_id))
         return had != public_key
 
     def release(self) -> None:

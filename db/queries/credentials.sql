@@ -16,31 +16,47 @@ SELECT (
 
 -- name: rotate_secret_key
 -- prepare: node_id uuid, digest bytea
+-- prepare: audit_relation text, audit_subject text, correlation_id text
 -- db/credentials.py, PostgresNodeCredentials.rotate_secret_key. The newest key stands first.
--- Index: nodes_pkey. No index and no trigger covers the column (migration 0003).
-UPDATE plexsphere.nodes AS n
-SET secret_key_digests = ARRAY[%(digest)s::bytea] || n.secret_key_digests[1:1]
-WHERE n.id = %(node_id)s
-RETURNING n.id;
+-- Indexes: nodes_pkey; of the function (migration 0012) departed_pkey. No index and no trigger covers
+-- the column (migration 0003).
+WITH changed AS (
+    UPDATE plexsphere.nodes AS n
+    SET secret_key_digests = ARRAY[%(digest)s::bytea] || n.secret_key_digests[1:1]
+    WHERE n.id = %(node_id)s
+    RETURNING n.id
+)
+SELECT c.id
+FROM changed AS c
+CROSS JOIN LATERAL
+-- include: node_recorded
+;
 
 -- name: revoke_credentials
 -- prepare: node_id uuid, time_offset interval
+-- prepare: audit_relation text, audit_subject text, correlation_id text
 -- db/credentials.py, PostgresNodeCredentials.revoke. The full second above the moment, because
 -- tokens tell seconds; time_offset is zero in production.
--- Index: nodes_pkey. No index and no trigger covers the columns (migration 0003).
-UPDATE plexsphere.nodes AS n
-SET secret_key_digests = '{}',
-    tokens_not_before =
-        date_trunc('second', statement_timestamp() + %(time_offset)s) + interval '1 second'
-WHERE n.id = %(node_id)s
-RETURNING n.id;
+-- Indexes: nodes_pkey; of the function (migration 0012) departed_pkey. No index and no trigger covers
+-- the columns (migration 0003).
+WITH changed AS (
+    UPDATE plexsphere.nodes AS n
+    SET secret_key_digests = '{}',
+        tokens_not_before =
+            date_trunc('second', statement_timestamp() + %(time_offset)s) + interval '1 second'
+    WHERE n.id = %(node_id)s
+    RETURNING n.id
+)
+SELECT c.id
+FROM changed AS c
+CROSS JOIN LATERAL
+-- include: node_recorded
+;
 
 -- name: operator_credentials
 -- db/credentials.py, OperatorCredentials: the next secret key, or with a NULL digest the end of every
--- credential, and the row of the audit, in one message and so in one transaction. The lock is that of
--- the audit's writers (audit_insert). In production no moment is moved, so it needs no time_offset.
--- Index: nodes_pkey.
-SELECT pg_advisory_xact_lock(%(audit_lock)s);
+-- credential, and the row of the audit. In production no moment is moved, so it needs no time_offset.
+-- Indexes: nodes_pkey; of the function (migration 0012) departed_pkey.
 WITH changed AS (
     UPDATE plexsphere.nodes AS n
     SET secret_key_digests = CASE
@@ -53,17 +69,25 @@ WITH changed AS (
             ELSE n.tokens_not_before
         END
     WHERE n.id = %(node_id)s
-    RETURNING n.id, n.domain_id
+    RETURNING n.id
 )
-INSERT INTO plexsphere.audit_rows (domain_id, relation, outcome, subject, object)
-SELECT
-    c.domain_id,
+SELECT c.id
+FROM changed AS c
+CROSS JOIN LATERAL plexsphere.record_write(
     CASE
         WHEN %(digest)s::bytea IS NULL THEN 'node.revoke_credentials'
         ELSE 'node.rotate_secret_key'
     END,
-    'granted',
     %(operator)s,
-    'node:' || c.id
-FROM changed AS c
-RETURNING 1;
+    'node:' || c.id,
+    ''
+);
+
+-- fragment: node_recorded
+-- The audit row of a write of the Node that changed.
+plexsphere.record_write(
+    %(audit_relation)s,
+    %(audit_subject)s,
+    'node:' || c.id,
+    %(correlation_id)s
+)

@@ -51,10 +51,12 @@ LIMIT %(limit)s;
 -- prepare: name text, slug text, mesh_cidr cidr, description text, region text
 -- prepare: heartbeat_interval interval, stale_after interval, unreachable_after interval
 -- prepare: request_key text, request_meaning bytea, time_offset interval
+-- prepare: audit_relation text, audit_relation_of_repeat text, audit_subject text
+-- prepare: correlation_id text
 -- db/domains.py, PostgresDomainRegistry.create. request_key is the Idempotency-Key and
 -- request_meaning the digest of the request that it came with; time_offset is zero in production.
--- Indexes, used by the function (migration 0009): domains_slug_key, domains_by_range,
--- idempotency_keys_pkey.
+-- Indexes, used by the functions (migrations 0009 and 0012): domains_slug_key, domains_by_range,
+-- idempotency_keys_pkey, domains_pkey, departed_pkey.
 SELECT
     r.outcome,
     r.domain::text
@@ -70,14 +72,29 @@ FROM plexsphere.create_domain(
     %(request_key)s,
     %(request_meaning)s,
     %(time_offset)s
-) AS r;
+) AS r
+CROSS JOIN LATERAL plexsphere.record_write(
+    CASE r.outcome
+        WHEN 'created' THEN %(audit_relation)s
+        WHEN 'found' THEN %(audit_relation_of_repeat)s
+    END,
+    %(audit_subject)s,
+    'domain:' || r.domain,
+    %(correlation_id)s
+);
 
 -- name: delete_domain
--- prepare: domain_id uuid
+-- prepare: domain_id uuid, audit_relation text, audit_subject text, correlation_id text
 -- db/domains.py, PostgresDomainRegistry.delete.
--- Indexes, used by the function (migration 0009): domains_pkey, nodes_by_domain,
--- idempotency_keys_by_object.
+-- Indexes, used by the functions (migrations 0009 and 0012): domains_pkey, nodes_by_domain,
+-- idempotency_keys_by_object, departed_pkey.
 SELECT
     r.outcome,
     r.nodes
-FROM plexsphere.delete_domain(%(domain_id)s) AS r;
+FROM plexsphere.delete_domain(%(domain_id)s) AS r
+CROSS JOIN LATERAL plexsphere.record_write(
+    CASE WHEN r.outcome IN ('deleted', 'gone') THEN %(audit_relation)s END,
+    %(audit_subject)s,
+    'domain:' || %(domain_id)s,
+    %(correlation_id)s
+);

@@ -8,29 +8,39 @@ SELECT pg_advisory_xact_lock(hashtextextended('plexsphere reports of ' || %(node
 
 -- name: report_put
 -- prepare: node_id uuid, domain_id uuid, kind text, key text, value text, workload_tag text
--- prepare: quota integer
+-- prepare: quota integer, audit_relation text, audit_subject text, correlation_id text
 -- first: lock_reports
 -- db/entries.py, PostgresEntries.put, for a report. quota is how many entries of one kind a Node may
 -- have. One row: the time of writing, whether the Node exists, whether there is room.
--- Indexes: nodes_by_domain, node_state_entries_pkey.
+-- Indexes: nodes_by_domain, node_state_entries_pkey; of the function (migration 0012) nodes_pkey,
+-- departed_pkey.
 WITH
 -- include: written_entry
 SELECT
     statement_timestamp(),
-    EXISTS (SELECT FROM node),
-    x.fits
-FROM existing AS x;
+    r.node_exists,
+    r.fits
+FROM result AS r
+CROSS JOIN LATERAL
+-- include: entry_recorded
+;
 
 -- name: report_remove
 -- prepare: node_id uuid, domain_id uuid, kind text, key text
+-- prepare: audit_relation text, audit_subject text, correlation_id text
 -- db/entries.py, PostgresEntries.remove, for a report.
 -- One row: whether the Node exists, whether the report existed.
--- Indexes: nodes_by_domain, node_state_entries_pkey.
+-- Indexes: nodes_by_domain, node_state_entries_pkey; of the function (migration 0012) nodes_pkey,
+-- departed_pkey.
 WITH
 -- include: removed_entry
 SELECT
-    EXISTS (SELECT FROM node),
-    EXISTS (SELECT FROM removed);
+    r.node_exists,
+    r.is_removed
+FROM result AS r
+CROSS JOIN LATERAL
+-- include: entry_recorded
+;
 
 -- name: lock_domain
 -- db/entries.py, before entry_put and entry_remove. Every writer of the outbox locks the row of its
@@ -44,11 +54,12 @@ FOR NO KEY UPDATE;
 
 -- name: entry_put
 -- prepare: node_id uuid, domain_id uuid, kind text, key text, value text, workload_tag text
--- prepare: quota integer
+-- prepare: quota integer, audit_relation text, audit_subject text, correlation_id text
 -- first: lock_domain
 -- db/entries.py, PostgresEntries.put, for metadata and data. As report_put, and a change writes an
 -- event that holds the whole entry.
--- Indexes: nodes_by_domain, node_state_entries_pkey.
+-- Indexes: nodes_by_domain, node_state_entries_pkey; of the function (migration 0012) nodes_pkey,
+-- departed_pkey.
 WITH
 -- include: written_entry
 ,
@@ -70,16 +81,21 @@ event AS (
 )
 SELECT
     statement_timestamp(),
-    EXISTS (SELECT FROM node),
-    x.fits
-FROM existing AS x;
+    r.node_exists,
+    r.fits
+FROM result AS r
+CROSS JOIN LATERAL
+-- include: entry_recorded
+;
 
 -- name: entry_remove
 -- prepare: node_id uuid, domain_id uuid, kind text, key text
+-- prepare: audit_relation text, audit_subject text, correlation_id text
 -- first: lock_domain
 -- db/entries.py, PostgresEntries.remove, for metadata and data. As report_remove, and an entry that
 -- existed leaves an event.
--- Indexes: nodes_by_domain, node_state_entries_pkey.
+-- Indexes: nodes_by_domain, node_state_entries_pkey; of the function (migration 0012) nodes_pkey,
+-- departed_pkey.
 WITH
 -- include: removed_entry
 ,
@@ -94,8 +110,12 @@ event AS (
     FROM removed AS r
 )
 SELECT
-    EXISTS (SELECT FROM node),
-    EXISTS (SELECT FROM removed);
+    r.node_exists,
+    r.is_removed
+FROM result AS r
+CROSS JOIN LATERAL
+-- include: entry_recorded
+;
 
 -- fragment: written_entry
 -- The Node, whether there is room for the entry, and the entry written where it differs.
@@ -125,6 +145,24 @@ written AS (
         updated_at = EXCLUDED.updated_at
     WHERE (e.value, e.workload_tag) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.workload_tag)
     RETURNING e.node_id
+),
+-- The rows are written before the lock of record_write is taken, because other writers lock rows
+-- before they wait for it.
+result AS MATERIALIZED (
+    SELECT
+        EXISTS (SELECT FROM node) AS node_exists,
+        x.fits,
+        EXISTS (SELECT FROM node) AND x.fits AND (SELECT count(*) FROM written) >= 0 AS is_granted
+    FROM existing AS x
+)
+
+-- fragment: entry_recorded
+-- The audit row of a write that the answer grants.
+plexsphere.record_write(
+    CASE WHEN r.is_granted THEN %(audit_relation)s END,
+    %(audit_subject)s,
+    'node:' || %(node_id)s,
+    %(correlation_id)s
 )
 
 -- fragment: removed_entry
@@ -142,4 +180,10 @@ removed AS (
         AND e.kind = %(kind)s
         AND e.key = %(key)s
     RETURNING e.node_id
+),
+result AS MATERIALIZED (
+    SELECT
+        EXISTS (SELECT FROM node) AS node_exists,
+        EXISTS (SELECT FROM removed) AS is_removed,
+        EXISTS (SELECT FROM removed) AS is_granted
 )

@@ -30,11 +30,14 @@ LIMIT %(limit)s;
 -- name: register_node
 -- prepare: domain_id uuid, public_key bytea, name text, request_key text, request_meaning bytea
 -- prepare: secret_key_digest bytea, hold_off interval, time_offset interval
+-- prepare: audit_relation text, audit_relation_of_repeat text, audit_subject text
+-- prepare: correlation_id text
 -- db/nodes.py, PostgresNodeRegistry.register. request_key is the Idempotency-Key and request_meaning
 -- the digest of the request that it came with; a released address is not given out again before
 -- hold_off has passed; time_offset is zero in production.
--- Indexes, used by the function (migration 0011): domains_pkey, idempotency_keys_pkey, nodes_by_key,
--- nodes_by_address, released_addresses_pkey, released_addresses_by_age.
+-- Indexes, used by the functions (migrations 0011 and 0012): domains_pkey, idempotency_keys_pkey,
+-- nodes_by_key, nodes_by_address, released_addresses_pkey, released_addresses_by_age, nodes_pkey,
+-- departed_pkey.
 SELECT
     r.outcome,
     r.node::text,
@@ -50,19 +53,43 @@ FROM plexsphere.register_node(
     %(secret_key_digest)s,
     %(hold_off)s,
     %(time_offset)s
-) AS r;
+) AS r
+CROSS JOIN LATERAL plexsphere.record_write(
+    CASE r.outcome
+        WHEN 'registered' THEN %(audit_relation)s
+        WHEN 'repeated' THEN %(audit_relation_of_repeat)s
+    END,
+    %(audit_subject)s,
+    'node:' || r.node,
+    %(correlation_id)s
+);
 
 -- name: deregister_node
 -- prepare: node_id uuid, time_offset interval
+-- prepare: audit_relation text, audit_subject text, correlation_id text
 -- db/nodes.py, PostgresNodeRegistry.deregister. time_offset is zero in production.
--- Indexes, used by the function (migration 0009): nodes_pkey, domains_pkey,
--- idempotency_keys_by_object.
+-- Indexes, used by the functions (migrations 0009 and 0012): nodes_pkey, domains_pkey,
+-- idempotency_keys_by_object, departed_pkey.
 SELECT r.outcome
-FROM plexsphere.deregister_node(%(node_id)s, %(time_offset)s) AS r (outcome);
+FROM plexsphere.deregister_node(%(node_id)s, %(time_offset)s) AS r (outcome)
+CROSS JOIN LATERAL plexsphere.record_write(
+    CASE WHEN r.outcome IN ('deregistered', 'gone') THEN %(audit_relation)s END,
+    %(audit_subject)s,
+    'node:' || %(node_id)s,
+    %(correlation_id)s
+);
 
 -- name: rotate_node_key
 -- prepare: node_id uuid, public_key bytea
+-- prepare: audit_relation text, audit_subject text, correlation_id text
 -- db/nodes.py, PostgresNodeRegistry.rotate_key.
--- Indexes, used by the function (migration 0009): nodes_pkey, domains_pkey, nodes_by_key.
+-- Indexes, used by the functions (migrations 0009 and 0012): nodes_pkey, domains_pkey, nodes_by_key,
+-- departed_pkey.
 SELECT r.outcome
-FROM plexsphere.rotate_node_key(%(node_id)s, %(public_key)s) AS r (outcome);
+FROM plexsphere.rotate_node_key(%(node_id)s, %(public_key)s) AS r (outcome)
+CROSS JOIN LATERAL plexsphere.record_write(
+    CASE WHEN r.outcome IN ('rotated', 'same') THEN %(audit_relation)s END,
+    %(audit_subject)s,
+    'node:' || %(node_id)s,
+    %(correlation_id)s
+);

@@ -26,10 +26,10 @@ class RequestAudit:
 def forward_rows(sink: AuditSink, *, is_served: bool) -> None:
     """Pass the request's rows on to ``sink``. Never raises.
 
-    Where another answer left, a grant is passed on only if the ledger has already changed.
+    Where another answer left, a grant is not passed on.
     """
     for row in request_context.audit_rows():
-        if is_served or row.is_committed or row.outcome != GRANTED:
+        if is_served or row.outcome != GRANTED:
             try:
                 sink.record(row)
             except Exception:

@@ -13,6 +13,7 @@ from uuid import uuid4
 from server.dev.process import descendants
 from server.dev.sample import OPERATOR
 from server.dev.stack import Stack
+from server.http.request_context import CORRELATION_HEADER
 from tests import scratch
 from tests.bodies import JSON, body_now
 from tests.client import Reply, ask, bearer, pull_path
@@ -128,7 +129,8 @@ def rotation(service: Service) -> Write:
         "SELECT count(*) FROM plexsphere.nodes WHERE id = %s AND public_key = decode(%s, 'base64')"
     )
     path = f"/v1/nodes/{node['node_id']}/public-key"
-    sent = Sent("PUT", path, {**JSON, **bearer(node["token"])}, body, 200, (200,))
+    headers = {**JSON, **bearer(node["token"]), CORRELATION_HEADER: uuid4().hex}
+    sent = Sent("PUT", path, headers, body, 200, (200,))
     events = ["peer_added", "peer_key_rotated"]
     return Write(sent, lambda: _one(service, asked, node["node_id"], key), events, home, node)
 
@@ -177,6 +179,12 @@ def events(service: Service, object: str) -> list[str]:
     return [kind for (kind,) in service.rows(sql, object)]
 
 
+def audit_rows(service: Service, write: Write) -> int:
+    """The number of audit rows that a write has."""
+    sql = "SELECT count(*) FROM plexsphere.audit_rows WHERE correlation_id = %s"
+    return int(service.rows(sql, write.sent.headers[CORRELATION_HEADER])[0][0])
+
+
 def half_done(service: Service) -> list[tuple[Any, ...]]:
     """Nodes without their event, address or key; events without their Node; keys of nothing."""
     return service.rows(
@@ -218,7 +226,8 @@ def hosts(service: Service, domain_id: str) -> list[int]:
 
 def _operator(service: Service) -> dict[str, str]:
     """With a key, so that the same request is known again."""
-    return {**JSON, **bearer(service.stack.token(OPERATOR)), "Idempotency-Key": uuid4().hex}
+    own = {"Idempotency-Key": uuid4().hex, CORRELATION_HEADER: uuid4().hex}
+    return {**JSON, **bearer(service.stack.token(OPERATOR)), **own}
 
 
 def _one(service: Service, sql: str, *arguments: Any) -> bool:

@@ -27,6 +27,7 @@ from tests.e2e.crash_world import (
     WRITES,
     Service,
     Write,
+    audit_rows,
     differences,
     drained,
     events,
@@ -136,6 +137,7 @@ def test_writes_that_die_at_a_step_are_whole_or_nothing_and_a_retry_finds_its_ow
     assert set(replies) == {None}  # half an answer is none
     for name in names:
         assert gone[name].done() is (step is not Step.ASKED), name
+        assert audit_rows(service, gone[name]) == (step is not Step.ASKED), name
         assert_found(service, name, retried[name], step)
 
     drained(service)

@@ -23,7 +23,7 @@ from db.connections import WriteSession
 from db.entries import PostgresEntries
 from db.heartbeats import PostgresHeartbeats
 from db.pool import Pool, write_pool
-from tests.factories import DOMAIN, agent_of
+from tests.factories import DOMAIN, WRITE, agent_of
 from tests.integration.ledger_places import Gates, Home
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
@@ -114,7 +114,7 @@ def test_the_quota_holds_under_thirty_two_writers(
     def client(number: int) -> bool:
         together.wait()
         try:
-            store.put(first(home), a(kind, f"k{number}"), in_time())
+            store.put(first(home), a(kind, f"k{number}"), WRITE, in_time())
         except (ReportQuotaExceeded, EntryQuotaExceeded):
             return False
         return True
@@ -129,12 +129,12 @@ def test_replacing_at_the_quota_never_exceeds_it_whoever_else_writes(
 ) -> None:
     store = PostgresEntries(many_writes, report_quota=4, entry_quota=4)
     for number in range(4):
-        store.put(first(home), a(REPORT, f"k{number}"), in_time())
+        store.put(first(home), a(REPORT, f"k{number}"), WRITE, in_time())
     together = threading.Barrier(CLIENTS)
 
     def client(number: int) -> None:
         together.wait()
-        store.put(first(home), a(REPORT, f"k{number % 4}", str(number)), in_time())
+        store.put(first(home), a(REPORT, f"k{number % 4}", str(number)), WRITE, in_time())
 
     with ThreadPoolExecutor(CLIENTS) as clients:
         list(clients.map(client, range(CLIENTS)))
@@ -147,10 +147,10 @@ def test_no_entry_gives_the_domain_another_revision(
 ) -> None:
     store = PostgresEntries(writes, QUOTA, QUOTA)
     before = home.hand.revision(home.domain)
-    store.put(first(home), a(kind), in_time())
-    store.put(first(home), a(kind, value="2"), in_time())
+    store.put(first(home), a(kind), WRITE, in_time())
+    store.put(first(home), a(kind, value="2"), WRITE, in_time())
     assert [row.value for row in home.view().entries()] == ["2"]
-    store.remove(first(home), kind, "a", in_time())
+    store.remove(first(home), kind, "a", WRITE, in_time())
     assert not home.view().entries()
     assert home.hand.revision(home.domain) == before
 
@@ -158,7 +158,7 @@ def test_no_entry_gives_the_domain_another_revision(
 def test_an_event_waits_for_no_relay_and_names_its_domain(
     home: Home, writes: Pool[WriteSession]
 ) -> None:
-    PostgresEntries(writes, QUOTA, QUOTA).put(first(home), a(METADATA, "rack"), in_time())
+    PostgresEntries(writes, QUOTA, QUOTA).put(first(home), a(METADATA, "rack"), WRITE, in_time())
     rows = home.hand.run(
         "SELECT domain_id::text, type, object, payload, tuples, drained_at IS NOT NULL"
         " FROM plexsphere.outbox WHERE object = %s",
@@ -181,8 +181,8 @@ def test_a_report_waits_for_no_writer_of_its_domain_and_for_no_heartbeat(
             "UPDATE plexsphere.nodes SET last_heartbeat_at = now() WHERE id = %s",
             (str(home.nodes[0]),),
         )
-        store.put(first(home), a(REPORT), in_time())
-        store.remove(first(home), REPORT, "a", in_time())
+        store.put(first(home), a(REPORT), WRITE, in_time())
+        store.remove(first(home), REPORT, "a", WRITE, in_time())
         other.rollback()
 
 
@@ -203,11 +203,11 @@ def test_a_report_under_way_holds_up_no_heartbeat_and_no_other_node(
             agent_of(1), home.nodes[0], now, None, in_time()
         )
         assert heard.accepted_at is not None
-        assert store.put(first(home, 1), a(REPORT), in_time())
+        assert store.put(first(home, 1), a(REPORT), WRITE, in_time())
         with pytest.raises(DatastoreUnavailable, match="55P03"):
-            store.put(first(home), a(REPORT), in_time())
+            store.put(first(home), a(REPORT), WRITE, in_time())
         other.rollback()
-    assert store.put(first(home), a(REPORT), in_time())
+    assert store.put(first(home), a(REPORT), WRITE, in_time())
 
 
 @pytest.mark.parametrize("kind", [METADATA, DATA])
@@ -220,12 +220,12 @@ def test_metadata_and_data_wait_for_a_writer_of_their_domain_and_not_for_long(
             "SELECT FROM plexsphere.domains WHERE id = %s FOR NO KEY UPDATE", (str(home.domain),)
         )
         with pytest.raises(DatastoreUnavailable, match="55P03"):
-            store.put(first(home), a(kind), in_time())
+            store.put(first(home), a(kind), WRITE, in_time())
         with pytest.raises(DatastoreUnavailable, match="55P03"):
-            store.remove(first(home), kind, "a", in_time())
+            store.remove(first(home), kind, "a", WRITE, in_time())
         other.rollback()
     assert events_of(home.hand, home.nodes[0]) == []
-    assert store.put(first(home), a(kind), in_time())
+    assert store.put(first(home), a(kind), WRITE, in_time())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -238,7 +238,7 @@ def test_a_node_that_goes_while_it_is_written_to_is_not_found(
     with closing(home.hand.session()) as other, other.cursor() as used:
         used.execute("DELETE FROM plexsphere.nodes WHERE id = %s", (str(node),))
         with ThreadPoolExecutor(1) as writer:
-            put = writer.submit(store.put, first(home), a(kind), in_time())
+            put = writer.submit(store.put, first(home), a(kind), WRITE, in_time())
             wait_for_a_waiter(home.hand)
             other.commit()
             with pytest.raises(NodeNotFound):
@@ -269,7 +269,7 @@ def test_events_of_a_domain_are_numbered_in_the_order_they_are_committed(
         together.wait()
         for turn in range(4):
             node = first(home, number % 3)
-            store.put(node, a(METADATA, f"k{number}", str(turn)), in_time())
+            store.put(node, a(METADATA, f"k{number}", str(turn)), WRITE, in_time())
 
     with ThreadPoolExecutor(CLIENTS) as clients:
         running = [clients.submit(client, number) for number in range(CLIENTS)]
@@ -290,9 +290,9 @@ def test_after_every_connection_was_cut_the_next_entry_is_written(
     home: Home, writes: Pool[WriteSession]
 ) -> None:
     store = PostgresEntries(writes, QUOTA, QUOTA)
-    store.put(first(home), a(DATA), in_time())
+    store.put(first(home), a(DATA), WRITE, in_time())
     home.hand.run(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE application_name = 'plexsphere-state write' AND datname = current_database()"
     )
-    assert store.put(first(home), a(DATA, value="2"), in_time())
+    assert store.put(first(home), a(DATA, value="2"), WRITE, in_time())

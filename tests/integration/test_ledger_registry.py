@@ -16,7 +16,7 @@ from db.connections import ReadSession
 from db.domains import PostgresDomainReader
 from db.nodes import PostgresDomainNodes
 from db.pool import Pool, read_pool
-from tests.factories import DOMAIN, key_bytes, registration
+from tests.factories import DOMAIN, WRITE, key_bytes, registration
 from tests.integration.ledger_places import Gates
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import (
@@ -127,11 +127,13 @@ def outbox(hand: Hand) -> list[tuple[object, ...]]:
 
 
 def test_each_write_leaves_its_event_with_its_tuples(hand: Hand, made: Registries) -> None:
-    domain = made.domains.create(NORTH, None, in_time()).domain_id
-    node = made.nodes.register(domain, registration(NewNode(key_bytes(1)), None), in_time()).node_id
-    made.nodes.rotate_key(node, key_bytes(2), in_time())
-    made.nodes.deregister(node, in_time())
-    made.domains.delete(domain, in_time())
+    domain = made.domains.create(NORTH, None, WRITE, in_time()).domain_id
+    node = made.nodes.register(
+        domain, registration(NewNode(key_bytes(1)), None), WRITE, in_time()
+    ).node_id
+    made.nodes.rotate_key(node, key_bytes(2), WRITE, in_time())
+    made.nodes.deregister(node, WRITE, in_time())
+    made.domains.delete(domain, WRITE, in_time())
     of_node, of_domain = f"node:{node}", f"domain:{domain}"
 
     def touch(resource: str, relation: str, subject: str) -> dict[str, str]:
@@ -150,24 +152,28 @@ def test_each_write_leaves_its_event_with_its_tuples(hand: Hand, made: Registrie
 
 
 def test_what_is_found_or_refused_or_the_same_leaves_no_event(hand: Hand, made: Registries) -> None:
-    domain = made.domains.create(NORTH, "k", in_time()).domain_id
-    node = made.nodes.register(domain, registration(NewNode(key_bytes(1)), "k"), in_time()).node_id
+    domain = made.domains.create(NORTH, "k", WRITE, in_time()).domain_id
+    node = made.nodes.register(
+        domain, registration(NewNode(key_bytes(1)), "k"), WRITE, in_time()
+    ).node_id
     before = outbox(hand)
-    made.domains.create(NORTH, "k", in_time())
-    made.nodes.register(domain, registration(NewNode(key_bytes(1)), "k"), in_time())
-    made.nodes.rotate_key(node, key_bytes(1), in_time())
+    made.domains.create(NORTH, "k", WRITE, in_time())
+    made.nodes.register(domain, registration(NewNode(key_bytes(1)), "k"), WRITE, in_time())
+    made.nodes.rotate_key(node, key_bytes(1), WRITE, in_time())
     with pytest.raises(Exception, match="domain_id"):
-        made.domains.delete(domain, in_time())
+        made.domains.delete(domain, WRITE, in_time())
     assert (len(before), outbox(hand)) == (2, before)
 
 
 def test_what_hangs_on_a_domain_goes_with_it(hand: Hand, made: Registries) -> None:
-    domain = made.domains.create(NORTH, None, in_time()).domain_id
+    domain = made.domains.create(NORTH, None, WRITE, in_time()).domain_id
     hand.insert("role_grants", object=f"domain:{domain}", relation="viewer", subject="user:ann")
     hand.insert("role_grants", object="platform:plexsphere", relation="manager", subject="user:bob")
-    node = made.nodes.register(domain, registration(NewNode(key_bytes(1)), "k"), in_time()).node_id
-    made.nodes.deregister(node, in_time())
-    made.domains.delete(domain, in_time())
+    node = made.nodes.register(
+        domain, registration(NewNode(key_bytes(1)), "k"), WRITE, in_time()
+    ).node_id
+    made.nodes.deregister(node, WRITE, in_time())
+    made.domains.delete(domain, WRITE, in_time())
     left = hand.run("SELECT subject FROM plexsphere.role_grants")
     assert left == [("user:bob",)]
     for table in ("idempotency_keys", "released_addresses"):
@@ -179,19 +185,23 @@ def test_a_registration_and_a_rotation_change_the_revision_and_a_retry_does_not(
 ) -> None:
     add_domain(hand, DOMAIN, "10.42.0.0/16")
     seen = [hand.revision(DOMAIN)]
-    node = made.nodes.register(DOMAIN, registration(NewNode(key_bytes(1)), "k"), in_time()).node_id
+    node = made.nodes.register(
+        DOMAIN, registration(NewNode(key_bytes(1)), "k"), WRITE, in_time()
+    ).node_id
     seen.append(hand.revision(DOMAIN))
-    made.nodes.register(DOMAIN, registration(NewNode(key_bytes(1)), "k"), in_time())
+    made.nodes.register(DOMAIN, registration(NewNode(key_bytes(1)), "k"), WRITE, in_time())
     assert hand.revision(DOMAIN) == seen[-1]
-    made.nodes.rotate_key(node, key_bytes(2), in_time())
+    made.nodes.rotate_key(node, key_bytes(2), WRITE, in_time())
     seen.append(hand.revision(DOMAIN))
-    made.nodes.deregister(node, in_time())
+    made.nodes.deregister(node, WRITE, in_time())
     seen.append(hand.revision(DOMAIN))
     assert len(set(seen)) == 4
 
 
 def test_the_optional_members_of_a_domain_are_kept(hand: Hand, made: Registries) -> None:
-    made.domains.create(NewDomain("S", "s", "fd00:7::/64", "Presses.", "eu"), None, in_time())
+    made.domains.create(
+        NewDomain("S", "s", "fd00:7::/64", "Presses.", "eu"), None, WRITE, in_time()
+    )
     rows = hand.run(
         "SELECT name, slug, mesh_cidr::text, description, region FROM plexsphere.domains"
     )
@@ -202,8 +212,8 @@ def test_a_domains_own_policy_is_kept_and_read(
     ledger_dsn: str, hand: Hand, made: Registries
 ) -> None:
     policy = reachability_policy(*(timedelta(seconds=one) for one in (10, 30, 61)))
-    with_policy = made.domains.create(replace(NORTH, reachability=policy), None, in_time())
-    without = made.domains.create(SOUTH, None, in_time())
+    with_policy = made.domains.create(replace(NORTH, reachability=policy), None, WRITE, in_time())
+    without = made.domains.create(SOUTH, None, WRITE, in_time())
     pool = read_pool(ledger_dsn, size=1, statement_timeout=5.0)
     try:
         reader = PostgresDomainReader(pool)
@@ -216,7 +226,9 @@ def test_a_domains_own_policy_is_kept_and_read(
 def test_a_page_of_domains_has_the_visible_ones_by_id_above_the_last(
     ledger_dsn: str, made: Registries
 ) -> None:
-    ids = sorted(made.domains.create(new, None, in_time()).domain_id for new in (NORTH, SOUTH))
+    ids = sorted(
+        made.domains.create(new, None, WRITE, in_time()).domain_id for new in (NORTH, SOUTH)
+    )
     pool = read_pool(ledger_dsn, size=1, statement_timeout=5.0)
 
     def page(visible: frozenset[UUID] | None, after: UUID | None = None, limit: int = 9):

@@ -17,7 +17,7 @@ from composer.registry import NewDomain, NewNode
 from db.entries import PostgresEntries
 from db.roles import RoleChange, RoleGrants
 from db.tuples import LedgerTuple, TupleLedger
-from tests.factories import key_bytes, registration
+from tests.factories import WRITE, key_bytes, registration
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import Registries, forget, registries
 from tests.ports.deadlines import in_time
@@ -53,18 +53,22 @@ def made(hand: Hand) -> Iterator[Registries]:
 
 
 def new_node(made: Registries) -> AddressedNode:
-    domain = made.domains.create(NewDomain("N", "n", "10.42.0.0/16"), None, in_time()).domain_id
-    node = made.nodes.register(domain, registration(NewNode(key_bytes(1)), None), in_time()).node_id
+    domain = made.domains.create(
+        NewDomain("N", "n", "10.42.0.0/16"), None, WRITE, in_time()
+    ).domain_id
+    node = made.nodes.register(
+        domain, registration(NewNode(key_bytes(1)), None), WRITE, in_time()
+    ).node_id
     return AddressedNode(node, domain, None)
 
 
 def everything_happens(made: Registries, dsn: str) -> None:
     """To one Domain and one Node, and to the platform."""
     node = new_node(made)
-    made.nodes.rotate_key(node.id, key_bytes(2), in_time())
+    made.nodes.rotate_key(node.id, key_bytes(2), WRITE, in_time())
     entries = PostgresEntries(made.pool, 8, 8)
-    entries.put(node, EntryRow(METADATA, "rack", "7b"), in_time())
-    entries.remove(node, METADATA, "rack", in_time())
+    entries.put(node, EntryRow(METADATA, "rack", "7b"), WRITE, in_time())
+    entries.remove(node, METADATA, "rack", WRITE, in_time())
     with closing(RoleGrants(dsn)) as grants, closing(TupleLedger(dsn)) as ledger:
         for object, relation in ((PLATFORM, "manager"), (domain_object(node.domain_id), "viewer")):
             for granted in (True, False):
@@ -72,8 +76,8 @@ def everything_happens(made: Registries, dsn: str) -> None:
                 grants.change(RoleChange(*names, granted, OPERATOR, "what"), in_time())
         mallory = LedgerTuple(node_object(node.id), "agent", "user:mallory")
         ledger.mend([mallory], ["what"], OPERATOR)
-    made.nodes.deregister(node.id, in_time())
-    made.domains.delete(node.domain_id, in_time())
+    made.nodes.deregister(node.id, WRITE, in_time())
+    made.domains.delete(node.domain_id, WRITE, in_time())
 
 
 def types_written() -> set[str]:
@@ -120,9 +124,9 @@ def test_an_entrys_event_says_all_of_it_and_of_a_removed_one_that_it_is_gone(
     hand: Hand, made: Registries, kind: str
 ) -> None:
     node, entries = new_node(made), PostgresEntries(made.pool, 8, 8)
-    entries.put(node, EntryRow(kind, "motd", 'Grüße\t"1"\U0001f984'), in_time())
-    entries.put(node, EntryRow(kind, "motd", "", "db"), in_time())
-    entries.remove(node, kind, "motd", in_time())
+    entries.put(node, EntryRow(kind, "motd", 'Grüße\t"1"\U0001f984'), WRITE, in_time())
+    entries.put(node, EntryRow(kind, "motd", "", "db"), WRITE, in_time())
+    entries.remove(node, kind, "motd", WRITE, in_time())
     named = {"kind": kind, "key": "motd"}
     assert payloads(hand, node.id) == [
         {**named, "removed": False, "value": 'Grüße\t"1"\U0001f984'},

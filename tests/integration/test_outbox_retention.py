@@ -18,7 +18,7 @@ from db.outbox import OutboxRetention, PostgresOutbox
 from db.roles import RoleChange, RoleGrants
 from db.statements import statement
 from tests.command_runs import run
-from tests.factories import DOMAIN, key_bytes, registration
+from tests.factories import DOMAIN, WRITE, key_bytes, registration
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import add_domain, forget, registries
 from tests.ports.deadlines import in_time
@@ -142,16 +142,16 @@ def everybody_writes(dsn: str, domain: UUID) -> None:
     outbox = PostgresOutbox(dsn, 1, 5.0, 0.2)
     with registries(dsn, lock_timeout=0.2) as made, closing(RoleGrants(dsn)) as grants:
         node = made.nodes.register(
-            domain, registration(NewNode(key_bytes(1)), None), in_time()
+            domain, registration(NewNode(key_bytes(1)), None), WRITE, in_time()
         ).node_id
-        made.nodes.rotate_key(node, key_bytes(2), in_time())
+        made.nodes.rotate_key(node, key_bytes(2), WRITE, in_time())
         for object, relation in ((PLATFORM, "manager"), (domain_object(domain), "viewer")):
             names = (object, relation, "user:ann")
             grants.change(RoleChange(*names, True, "operator:ann@desk", "what"), in_time())
         for object in (node_object(node), domain_object(domain), PLATFORM, "node:x"):
             with outbox.claim(object, in_time()) as claim:
                 claim.drained(claim.rows, "token", [])
-        made.nodes.deregister(node, in_time())
+        made.nodes.deregister(node, WRITE, in_time())
         with outbox.claim_oldest(10, [], in_time()) as claim:
             assert [row.object for row in claim.rows] == [node_object(node)]
     outbox.close()

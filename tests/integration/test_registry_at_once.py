@@ -12,7 +12,7 @@ import pytest
 
 from composer.errors import ComposerError, MeshCidrOverlap, PublicKeyRegistered
 from composer.registry import CreatedDomain, NewDomain, NewNode, RegisteredNode
-from tests.factories import DOMAIN, key_bytes, registration
+from tests.factories import DOMAIN, WRITE, key_bytes, registration
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import (
     HOLD_OFF,
@@ -53,7 +53,7 @@ def registering(
     made: Registries, number: int, key: str | None = None
 ) -> Callable[[], RegisteredNode]:
     wanted = registration(NewNode(key_bytes(number)), key)
-    return lambda: made.nodes.register(DOMAIN, wanted, in_time())
+    return lambda: made.nodes.register(DOMAIN, wanted, WRITE, in_time())
 
 
 def first_hosts(count: int, first: str = "10.42.0.1") -> list[str]:
@@ -108,7 +108,7 @@ def test_of_16_requests_with_one_public_key_one_gets_the_node(hand: Hand, made: 
 def test_nodes_that_come_and_go_at_once_leak_no_address(hand: Hand, made: Registries) -> None:
     def come_and_go(number: int) -> str:
         node = registering(made, number)()
-        made.nodes.deregister(node.node_id, in_time())
+        made.nodes.deregister(node.node_id, WRITE, in_time())
         return node.mesh_ip
 
     used = at_once([lambda number=number: come_and_go(number) for number in range(64)])
@@ -129,7 +129,7 @@ def test_of_overlapping_domains_created_at_once_one_is_there(hand: Hand, made: R
 def create_wide(made: Registries, number: int) -> CreatedDomain | None:
     wanted = NewDomain("x", f"x-{number}", f"10.0.0.0/{8 + number}")
     try:
-        return made.domains.create(wanted, None, in_time())
+        return made.domains.create(wanted, None, WRITE, in_time())
     except MeshCidrOverlap:
         return None
 
@@ -145,7 +145,7 @@ def test_a_domain_that_goes_while_nodes_come_is_gone_or_has_them_all(
 
     def delete() -> bool:
         try:
-            made.domains.delete(DOMAIN, in_time())
+            made.domains.delete(DOMAIN, WRITE, in_time())
         except ComposerError:
             return False
         return True

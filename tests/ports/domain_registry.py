@@ -16,7 +16,7 @@ from composer.errors import (
     MeshCidrOverlap,
 )
 from composer.registry import DomainRegistry, NewDomain
-from tests.factories import DOMAIN
+from tests.factories import DOMAIN, WRITE
 from tests.ports.deadlines import expired, in_time
 
 NORTH = NewDomain("Plant North", "plant-north", "10.42.0.0/16")
@@ -51,75 +51,75 @@ class DomainRegistrySuite:
     def test_a_created_domain_is_new_and_has_a_version_7_id(
         self, facts: DomainRegistryFacts
     ) -> None:
-        made = [facts.registry.create(one, None, in_time()) for one in (NORTH, SOUTH)]
+        made = [facts.registry.create(one, None, WRITE, in_time()) for one in (NORTH, SOUTH)]
         assert [one.is_new for one in made] == [True, True]
         assert [one.domain_id.version for one in made] == [7, 7]
         assert facts.slugs() == {"plant-north", "plant-south"}
 
     def test_the_same_key_and_wish_find_the_domain(self, facts: DomainRegistryFacts) -> None:
-        first, again = (facts.registry.create(NORTH, "k", in_time()) for _ in range(2))
+        first, again = (facts.registry.create(NORTH, "k", WRITE, in_time()) for _ in range(2))
         assert (first.domain_id, again.is_new) == (again.domain_id, False)
 
     def test_the_same_key_with_another_wish_is_a_conflict(self, facts: DomainRegistryFacts) -> None:
-        facts.registry.create(NORTH, "k", in_time())
+        facts.registry.create(NORTH, "k", WRITE, in_time())
         for other in (SOUTH, replace(NORTH, name="x"), replace(NORTH, region="eu")):
             with pytest.raises(IdempotencyKeyConflict):
-                facts.registry.create(other, "k", in_time())
+                facts.registry.create(other, "k", WRITE, in_time())
         assert facts.slugs() == {"plant-north"}
 
     def test_a_key_lives_as_long_as_its_domain(self, facts: DomainRegistryFacts) -> None:
-        first = facts.registry.create(NORTH, "k", in_time())
-        facts.registry.delete(first.domain_id, in_time())
-        second = facts.registry.create(SOUTH, "k", in_time())
+        first = facts.registry.create(NORTH, "k", WRITE, in_time())
+        facts.registry.delete(first.domain_id, WRITE, in_time())
+        second = facts.registry.create(SOUTH, "k", WRITE, in_time())
         assert second.is_new
-        assert facts.registry.create(SOUTH, "k", in_time()).domain_id == second.domain_id
+        assert facts.registry.create(SOUTH, "k", WRITE, in_time()).domain_id == second.domain_id
 
     def test_a_slug_is_taken_once(self, facts: DomainRegistryFacts) -> None:
-        facts.registry.create(NORTH, None, in_time())
+        facts.registry.create(NORTH, None, WRITE, in_time())
         with pytest.raises(DomainSlugConflict):
-            facts.registry.create(replace(SOUTH, slug="plant-north"), None, in_time())
+            facts.registry.create(replace(SOUTH, slug="plant-north"), None, WRITE, in_time())
 
     @pytest.mark.parametrize("mesh_cidr", ["10.42.0.0/16", "10.42.7.0/24", "10.0.0.0/8"])
     def test_no_two_domains_share_an_address(
         self, facts: DomainRegistryFacts, mesh_cidr: str
     ) -> None:
-        facts.registry.create(NORTH, None, in_time())
+        facts.registry.create(NORTH, None, WRITE, in_time())
         with pytest.raises(MeshCidrOverlap):
-            facts.registry.create(replace(SOUTH, mesh_cidr=mesh_cidr), None, in_time())
+            facts.registry.create(replace(SOUTH, mesh_cidr=mesh_cidr), None, WRITE, in_time())
         assert facts.slugs() == {"plant-north"}
 
     def test_ranges_of_two_families_do_not_overlap(self, facts: DomainRegistryFacts) -> None:
-        facts.registry.create(NORTH, None, in_time())
-        facts.registry.create(replace(SOUTH, mesh_cidr="fd00:a2a::/32"), None, in_time())
+        facts.registry.create(NORTH, None, WRITE, in_time())
+        facts.registry.create(replace(SOUTH, mesh_cidr="fd00:a2a::/32"), None, WRITE, in_time())
         assert facts.slugs() == {"plant-north", "plant-south"}
 
     def test_a_deleted_domain_gives_its_slug_and_its_range_back(
         self, facts: DomainRegistryFacts
     ) -> None:
-        first = facts.registry.create(NORTH, None, in_time())
-        facts.registry.delete(first.domain_id, in_time())
+        first = facts.registry.create(NORTH, None, WRITE, in_time())
+        facts.registry.delete(first.domain_id, WRITE, in_time())
         assert facts.slugs() == set()
-        assert facts.registry.create(NORTH, None, in_time()).is_new
+        assert facts.registry.create(NORTH, None, WRITE, in_time()).is_new
 
     def test_a_domain_with_nodes_stays(self, facts: DomainRegistryFacts) -> None:
-        made = facts.registry.create(NORTH, None, in_time())
+        made = facts.registry.create(NORTH, None, WRITE, in_time())
         facts.occupy(made.domain_id)
         with pytest.raises(DomainNotEmpty) as refused:
-            facts.registry.delete(made.domain_id, in_time())
+            facts.registry.delete(made.domain_id, WRITE, in_time())
         assert refused.value.nodes == 1
         assert facts.slugs() == {"plant-north"}
 
     def test_a_domain_that_is_gone_already_is_no_error(self, facts: DomainRegistryFacts) -> None:
-        facts.registry.delete(DOMAIN, in_time())
+        facts.registry.delete(DOMAIN, WRITE, in_time())
 
     def test_a_store_that_is_away_is_said_to_be(self, facts: DomainRegistryFacts) -> None:
         facts.go_away()
         with pytest.raises(DatastoreUnavailable):
-            facts.registry.create(NORTH, None, in_time())
+            facts.registry.create(NORTH, None, WRITE, in_time())
         with pytest.raises(DatastoreUnavailable):
-            facts.registry.delete(DOMAIN, in_time())
+            facts.registry.delete(DOMAIN, WRITE, in_time())
 
     def test_without_time_left_nothing_is_made(self, facts: DomainRegistryFacts) -> None:
         with pytest.raises(DatastoreUnavailable):
-            facts.registry.create(NORTH, None, expired())
+            facts.registry.create(NORTH, None, WRITE, expired())
         assert facts.slugs() == set()

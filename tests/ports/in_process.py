@@ -115,19 +115,24 @@ class FakeService:
             {node_id(n): ReachabilityRow("healthy", EPOCH, EPOCH) for n in (1, 2, 3)}
         )
         held = {(node_id(1), kind, ENTRY_KEY): entry(kind, ENTRY_KEY) for kind in KINDS}
-        self.entries = FakeEntryStore({node_id(n): DOMAIN for n in (1, 2, 3)}, rows=held)
+        self.entries = FakeEntryStore(
+            {node_id(n): DOMAIN for n in (1, 2, 3)}, rows=held, audit=self.audit
+        )
         self.health = FakeHealthProbe()
         self.published = FakePublishedKeys()
         self.mint = FakeTokenMint() if has_signing_key else None
-        self.credentials = FakeNodeCredentials({node_id(n): () for n in (1, 2, 3)})
+        self.credentials = FakeNodeCredentials(
+            {node_id(n): () for n in (1, 2, 3)}, audit=self.audit
+        )
         self.secret_keys = FakeSecretKeys()
         self.outbox = FakeOutboxRelay()
         self.domain_nodes = FakeDomainNodes()
-        self.domain_registry = FakeDomainRegistry(self.domain_reader)
+        self.domain_registry = FakeDomainRegistry(self.domain_reader, audit=self.audit)
         self.node_registry = FakeNodeRegistry(
             {DOMAIN: "10.42.0.0/16"},
             nodes={row.node_id: (DOMAIN, row.public_key or b"", row.mesh_ip or "") for row in rows},
             told=self.ledger.add,
+            audit=self.audit,
         )
         self.metrics = Metrics()
         self.seen: list[list[str]] = []

@@ -10,7 +10,7 @@ import pytest
 
 from composer.errors import DatastoreUnavailable, NodeNotFound
 from composer.node_token import NO_DIGEST, NodeCredentials
-from tests.factories import node_id
+from tests.factories import WRITE, node_id
 from tests.ports.deadlines import expired, in_time
 
 NODE, NO_NODE = node_id(1), node_id(9)
@@ -40,7 +40,7 @@ def digests(facts: CredentialFacts, node: UUID = NODE) -> tuple[bytes, ...]:
 
 def rotate(facts: CredentialFacts, *made: bytes) -> None:
     for digest in made:
-        facts.credentials.rotate_secret_key(NODE, digest, in_time())
+        facts.credentials.rotate_secret_key(NODE, digest, WRITE, in_time())
 
 
 class NodeCredentialsSuite:
@@ -68,7 +68,7 @@ class NodeCredentialsSuite:
     def test_a_revocation_ends_keys_and_every_token_so_far(self, facts: CredentialFacts) -> None:
         rotate(facts, FIRST, SECOND)
         for _ in range(2):
-            facts.credentials.revoke(NODE, in_time())
+            facts.credentials.revoke(NODE, WRITE, in_time())
         earliest = facts.tokens_not_before(NODE)
         assert earliest is not None and earliest.microsecond == 0
         assert (digests(facts), earliest.timestamp() > facts.now().timestamp() - 5) == ((), True)
@@ -77,13 +77,13 @@ class NodeCredentialsSuite:
 
     def test_a_node_that_does_not_exist_gets_no_key(self, facts: CredentialFacts) -> None:
         with pytest.raises(NodeNotFound):
-            facts.credentials.rotate_secret_key(NO_NODE, FIRST, in_time())
+            facts.credentials.rotate_secret_key(NO_NODE, FIRST, WRITE, in_time())
         with pytest.raises(NodeNotFound):
-            facts.credentials.revoke(NO_NODE, in_time())
+            facts.credentials.revoke(NO_NODE, WRITE, in_time())
 
     def test_without_time_left_nothing_changes(self, facts: CredentialFacts) -> None:
         with pytest.raises(DatastoreUnavailable):
-            facts.credentials.rotate_secret_key(NODE, FIRST, expired())
+            facts.credentials.rotate_secret_key(NODE, FIRST, WRITE, expired())
         assert digests(facts) == ()
 
     def test_a_store_that_is_away_is_an_error(self, facts: CredentialFacts) -> None:
@@ -93,4 +93,4 @@ class NodeCredentialsSuite:
         with pytest.raises(DatastoreUnavailable):
             rotate(facts, FIRST)
         with pytest.raises(DatastoreUnavailable):
-            facts.credentials.revoke(NODE, in_time())
+            facts.credentials.revoke(NODE, WRITE, in_time())

@@ -56,6 +56,7 @@ from tests.fakes import (
     FakeNodeRepo,
     FakeRelationChecker,
     FakeSnapshotProvider,
+    record_write,
 )
 from tests.ports.in_process import FakeService
 from tests.ports.wired import fake_ports
@@ -284,8 +285,11 @@ def test_an_operations_headers_are_sent_with_those_of_its_body() -> None:
 
 
 def write(*, repeated: bool = False) -> Any:
+    """A handler whose port writes the row, as the ledger does."""
+
     def handler(request: Request, node: AddressedNode) -> Answer:
-        request.record_write(RESOURCE, repeated=repeated)
+        audit: Any = request.ports.audit
+        record_write(audit, request.write, RESOURCE, repeated=repeated)
         return NO_CONTENT
 
     return handler
@@ -296,8 +300,8 @@ def write(*, repeated: bool = False) -> Any:
     [
         (AuditedGrants.ALL, no_content, [row("thing.write")]),
         (AuditedGrants.WRITES, no_content, []),
-        (AuditedGrants.WRITES, write(), [row("thing.write", is_committed=True)]),
-        (AuditedGrants.WRITES, write(repeated=True), [row("thing.write_again", is_committed=True)]),
+        (AuditedGrants.WRITES, write(), [row("thing.write")]),
+        (AuditedGrants.WRITES, write(repeated=True), [row("thing.write_again")]),
         (AuditedGrants.NONE, no_content, []),
     ],
     ids=["answer", "no write", "write", "repeated write", "refusals alone"],
@@ -319,25 +323,10 @@ def test_a_refused_relation_leaves_a_row_whatever_is_recorded(
     assert audit.rows == [row("thing.write", "insufficient_relation", who=2)]
 
 
-def test_a_write_stays_on_record_when_what_follows_it_fails() -> None:
-    def handler(request: Request, node: AddressedNode) -> Answer:
-        request.record_write(RESOURCE)
-        raise AuthzUnavailable("away")
-
-    audit = FakeAuditSink()
-    refused = refusal(
-        operation(handler, audited_grants=AuditedGrants.WRITES), sound_ports(audit=audit)
-    )
-    assert (refused.kind, audit.rows) == (
-        AUTHZ_UNAVAILABLE,
-        [row("thing.write", is_committed=True)],
-    )
-
-
 def test_a_node_that_goes_while_it_is_registered_is_a_503_and_on_record() -> None:
     audit = FakeAuditSink()
     triple = (RESOURCE, "domain-edit", f"domain:{DOMAIN}")
-    registry = FakeNodeRegistry({DOMAIN: "10.42.0.0/16"})
+    registry = FakeNodeRegistry({DOMAIN: "10.42.0.0/16"}, audit=audit)
     ports = fake_ports(
         relations=FakeRelationChecker({triple}),
         domains=FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)}),
@@ -351,7 +340,7 @@ def test_a_node_that_goes_while_it_is_registered_is_a_503_and_on_record() -> Non
         perform(GATED["RegisterNode"], ports, call(agent_of(1)), given)
     assert caught.value.kind is DATASTORE_UNAVAILABLE
     (made,) = registry.nodes
-    registered = row("node.register", is_committed=True)
+    registered = row("node.register")
     assert audit.rows == [replace(registered, object=node_object(made))]
 
 

@@ -136,7 +136,7 @@ def _row(row: AuditRow, caller: Caller) -> str:
         told.append(f"correlation_id={row.correlation_id}")
     if row.digest is not None:
         told.append(f"digest={row.digest}")
-    return " ".join([*told, *(["done"] if row.is_committed else [])])
+    return " ".join(told)
 
 
 def code_of(answer: Mapping[str, Any]) -> str:
