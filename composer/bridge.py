@@ -7,9 +7,9 @@ from typing import Protocol
 
 from composer.snapshot import (
     Bridge,
+    BridgeRelay,
     Ingress,
     IngressRule,
-    Relay,
     RelayAssignment,
     SiteToSite,
     SiteToSiteTunnel,
@@ -63,11 +63,11 @@ class EffectiveConfigBuilder:
             site_to_site=self._site_to_site(rows),
         )
 
-    def _relay(self, rows: BridgeRows) -> Relay | None:
+    def _relay(self, rows: BridgeRows) -> BridgeRelay | None:
         if rows.relay is None:
             return None
         assignments = sorted(rows.assignments, key=lambda row: row.peer_node_id.bytes)
-        return Relay(rows.relay.enabled, rows.relay.listen_port, tuple(assignments))
+        return BridgeRelay(rows.relay.enabled, rows.relay.listen_port, tuple(assignments))
 
     def _user_access(self, rows: BridgeRows) -> UserAccess | None:
         providers = tuple(sorted(rows.providers, key=lambda row: row.slug))

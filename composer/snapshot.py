@@ -62,7 +62,7 @@ class RelayAssignment:
 
 
 @dataclass(frozen=True, slots=True)
-class Relay:
+class BridgeRelay:
     """The relay of a bridge, assignments ascending by ``peer_node_id``."""
 
     enabled: bool
@@ -141,7 +141,7 @@ class SiteToSite:
 class Bridge:
     """The configuration of a bridge Resource; an absent part is None."""
 
-    relay: Relay | None = None
+    relay: BridgeRelay | None = None
     user_access: UserAccess | None = None
     ingress: Ingress | None = None
     site_to_site: SiteToSite | None = None

@@ -142,7 +142,7 @@ class SingleConnection(Generic[S]):
             return session.execute(query, arguments)
 
     def run(self, name: str, arguments: Mapping[str, object], deadline: Deadline) -> list[Row]:
-        """All rows of the named block. Raises as ``session``."""
+        """All rows of the named query. Raises as ``session``."""
         with self.session(deadline, name) as session:
             return session.run(statement(name), arguments)
 

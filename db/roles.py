@@ -38,7 +38,7 @@ class RoleChange:
     relationship: str
 
 
-class RoleGrants:
+class PostgresRoles:
     """``plexsphere.role_grants``, for one thread. Every method raises DatastoreUnavailable."""
 
     def __init__(self, dsn: str) -> None:

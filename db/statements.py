@@ -1,14 +1,14 @@
-"""The SQL of ``db/queries``: one file for each noun, with named blocks. Python holds no SQL text.
+"""The SQL of ``db/queries``: one file for each noun, with named queries. Python holds no SQL text.
 
-A block begins with ``-- name: <name>``. The comment lines that follow say which function sends it
+A query begins with ``-- name: <name>``. The comment lines that follow say which function sends it
 and which indexes it uses. Parameters are psycopg2's: ``%(node_id)s``. Four directives:
 
 ``-- prepare: <parameter> <type>, ...``
     Each connection prepares the statement once, with these parameters in this order.
 ``-- first: <name>``
-    That block is sent before each EXECUTE in the same message, so in the same transaction.
+    That query is sent before each EXECUTE in the same message, so in the same transaction.
 ``-- fragment: <name>``
-    Begins a block that is not a statement of its own.
+    Begins a text that is not a statement of its own.
 ``-- include: <name>``
     In a body, on a line of its own: the text of that fragment, indented as this line is.
 """
@@ -27,8 +27,8 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """A named block as it is written; ``header`` is its comment, without directives."""
+class Query:
+    """A query as it is written; ``header`` is its comment, without directives."""
 
     name: str
     file: str
@@ -41,7 +41,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The name of a block that each connection prepares once."""
+    """The name of a query that each connection prepares once."""
 
     name: str
 
@@ -58,30 +58,30 @@ class Prepared:
 
 @cache
 def statement(name: str) -> str:
-    """The text of a block, with its fragments. Raises KeyError for an unknown name."""
+    """The text of a query, with its fragments. Raises KeyError for an unknown name."""
 
     def included(line: re.Match[str]) -> str:
         fragment = statement(line[2]).rstrip("\n")
         return "\n".join(line[1] + part for part in fragment.split("\n"))
 
-    return _INCLUDE.sub(included, blocks()[name].body)
+    return _INCLUDE.sub(included, queries()[name].body)
 
 
 @cache
-def blocks() -> Mapping[str, Block]:
-    """Every block of every file, by name. Raises ValueError where two have the same name."""
-    found: dict[str, Block] = {}
+def queries() -> Mapping[str, Query]:
+    """Every query of every file, by name. Raises ValueError where two have the same name."""
+    found: dict[str, Query] = {}
     for entry in files("db").joinpath("queries").iterdir():
         if entry.name.endswith(".sql"):
-            for block in parse(entry.name, entry.read_text(encoding="utf-8")):
-                if block.name in found:
-                    raise ValueError(f"{entry.name} and {found[block.name].file}: {block.name}")
-                found[block.name] = block
+            for query in parse(entry.name, entry.read_text(encoding="utf-8")):
+                if query.name in found:
+                    raise ValueError(f"{entry.name} and {found[query.name].file}: {query.name}")
+                found[query.name] = query
     return found
 
 
-def parse(file: str, text: str) -> Iterator[Block]:
-    """The blocks of one file; the text before the first block is about the file."""
+def parse(file: str, text: str) -> Iterator[Query]:
+    """The queries of one file; the text before the first query is about the file."""
     _, *parts = _BEGINS.split(text)
     for kind, name, content in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         lines = content.strip().split("\n")
@@ -92,7 +92,7 @@ def parse(file: str, text: str) -> Iterator[Block]:
             directive, _, value = comment.partition(": ")
             directives.get(directive, header).append(value if directive in directives else comment)
         declared = [pair.strip() for line in directives["prepare"] for pair in line.split(",")]
-        yield Block(
+        yield Query(
             name=name,
             file=file,
             is_fragment=kind == "fragment",
@@ -105,7 +105,7 @@ def parse(file: str, text: str) -> Iterator[Block]:
 
 @cache
 def _prepare(name: str) -> str:
-    parameters = blocks()[name].parameters
+    parameters = queries()[name].parameters
     places = {parameter: f"${place}" for place, parameter in enumerate(parameters, 1)}
     body = _PARAMETER.sub(lambda found: places[found[1]], statement(name)).replace("%%", "%")
     return f"PREPARE {name} ({', '.join(parameters.values())}) AS\n{body}"
@@ -113,7 +113,7 @@ def _prepare(name: str) -> str:
 
 @cache
 def _execute(name: str) -> str:
-    block = blocks()[name]
-    before = statement(block.first) if block.first else ""
-    arguments = ", ".join(f"%({name})s::{type}" for name, type in block.parameters.items())
+    query = queries()[name]
+    before = statement(query.first) if query.first else ""
+    arguments = ", ".join(f"%({name})s::{type}" for name, type in query.parameters.items())
     return f"{before}EXECUTE {name} ({arguments});"

@@ -11,11 +11,11 @@ from typing import Any
 from composer.peers import Peer
 from composer.snapshot import (
     Bridge,
+    BridgeRelay,
     CompiledRule,
     IngressRule,
     Policy,
     Reachability,
-    Relay,
     Reports,
     SiteToSiteTunnel,
     StateEntry,
@@ -100,7 +100,7 @@ def bridge_value(bridge: Bridge | None) -> Json | None:
     return value
 
 
-def _relay_value(relay: Relay) -> Json:
+def _relay_value(relay: BridgeRelay) -> Json:
     return {
         "enabled": relay.enabled,
         "listen_port": relay.listen_port,

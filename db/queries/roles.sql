@@ -1,7 +1,7 @@
 -- The roles that an operator grants and revokes.
 
 -- name: role_change
--- db/roles.py, RoleGrants.change: a role granted or revoked, its row of the outbox and its row of the
+-- db/roles.py, PostgresRoles.change: a role granted or revoked, its row of the outbox and its row of the
 -- audit, in one message and so in one transaction. Every writer of the outbox locks the row of its
 -- Domain first, or for the platform an advisory lock, and then the lock of the audit's writers
 -- (audit_insert), so that both seqs grow in the order of commits.
@@ -111,7 +111,7 @@ SELECT
 FROM change AS c;
 
 -- name: role_list
--- db/roles.py, RoleGrants.on: who has a role on an object by the ledger: by a grant, or because a
+-- db/roles.py, PostgresRoles.on: who has a role on an object by the ledger: by a grant, or because a
 -- Node's row implies it.
 -- Indexes: role_grants_pkey, nodes_pkey, withheld_tuples_pkey.
 SELECT

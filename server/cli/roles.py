@@ -89,11 +89,11 @@ def _record(
     from composer.deadline import Deadline
     from composer.errors import DomainNotFound, NodeNotFound
     from composer.identity import PLATFORM
-    from db.roles import LastOfItsRole, RoleChange, RoleGrants
+    from db.roles import LastOfItsRole, PostgresRoles, RoleChange
     from server.authz.roles import relationship
     from server.cli.operators import operator
 
-    grants = RoleGrants(parts.dsn)
+    grants = PostgresRoles(parts.dsn)
     deadline = Deadline.after(SECONDS, time.monotonic)
     stored = role.tuple
     names = (stored.resource, stored.relation, stored.subject)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -16,7 +16,7 @@ from server.cli.failures import ExitCode, Failure
 from server.cli.formats import counted, shortened, timestamp_with_age
 from server.cli.options import DEFAULT_URL, AsJson, Dsn, Node, Token, Url, node_id, usable_dsn
 from server.cli.screen import Screen, line, pairs, plain, table, write_bytes, write_json
-from server.cli.snapshot_body import BLOCKS, BUCKETS, port_range, read_snapshot
+from server.cli.snapshot_body import BLOCKS, BUCKETS, Record, port_range, read_snapshot
 
 if TYPE_CHECKING:
     from server.cli.service import Pulled
@@ -28,8 +28,6 @@ EXAMPLE = (
 )
 KEY_LENGTH = 44
 _PADDING = 9  # of a table with four columns
-
-Block = Mapping[str, Any]
 
 
 def snapshot(
@@ -88,7 +86,7 @@ def _show(pulled: Pulled, addressed: str) -> None:
     screen.print_all(render(pulled.snapshot, screen.width, datetime.now(UTC)))
 
 
-def render(body: Block, width: int, now: datetime) -> Iterator[Text | Table]:
+def render(body: Record, width: int, now: datetime) -> Iterator[Text | Table]:
     """Every block, in wire order; ``width`` of the screen in characters."""
     yield from _peers(body["peers"], width)
     yield from _reachability(body["reachability"], now)
@@ -103,7 +101,7 @@ def render(body: Block, width: int, now: datetime) -> Iterator[Text | Table]:
         yield line(name, _compact(body[name]))
 
 
-def _peers(peers: list[Block], width: int) -> Iterator[Text | Table]:
+def _peers(peers: list[Record], width: int) -> Iterator[Text | Table]:
     title = f"peers  {counted(len(peers), 'peer')}"
     if not peers:
         yield line(title, "no other Node of the Domain is complete enough to be a peer")
@@ -118,14 +116,14 @@ def _peers(peers: list[Block], width: int) -> Iterator[Text | Table]:
     yield table(title, [*columns, "fallback_endpoint"] if relayed else columns, rows)
 
 
-def _is_narrow(peers: list[Block], width: int) -> bool:
+def _is_narrow(peers: list[Record], width: int) -> bool:
     """Whether a table of ``peers`` has no room for whole keys."""
     others = ("node_id", "mesh_ip", "fallback_endpoint")
     widest = sum(max((len(peer.get(name, "")) for peer in peers), default=0) for name in others)
     return widest + KEY_LENGTH + _PADDING > width
 
 
-def _reachability(block: Block, now: datetime) -> Iterator[Text | Table]:
+def _reachability(block: Record, now: datetime) -> Iterator[Text | Table]:
     yield pairs(
         "reachability",
         {
@@ -136,7 +134,7 @@ def _reachability(block: Block, now: datetime) -> Iterator[Text | Table]:
     )
 
 
-def _policy(policy: Block | None) -> Iterator[Text | Table]:
+def _policy(policy: Record | None) -> Iterator[Text | Table]:
     if policy is None:
         yield line("policy", "null: no compiled rule set matches this Node")
         return
@@ -148,12 +146,12 @@ def _policy(policy: Block | None) -> Iterator[Text | Table]:
         yield table("", columns, [_rule(rule, number) for number, rule in enumerate(rules, 1)])
 
 
-def _rule(rule: Block, number: int) -> tuple[object, ...]:
+def _rule(rule: Record, number: int) -> tuple[object, ...]:
     addresses = (rule["source_cidr"], rule["destination_cidr"])
     return (number, rule["action"], rule["protocol"], *addresses, port_range(rule))
 
 
-def _bridge(bridge: Block | None) -> Iterator[Text | Table]:
+def _bridge(bridge: Record | None) -> Iterator[Text | Table]:
     if bridge is None:
         yield line("bridge", "null: this Node hosts no bridge Resource")
         return
@@ -168,7 +166,7 @@ def _bridge(bridge: Block | None) -> Iterator[Text | Table]:
                 yield line(f"bridge {name} {key}", "none")
 
 
-def _members(title: str, members: list[Block]) -> Table:
+def _members(title: str, members: list[Record]) -> Table:
     """A row for each member. Its many fields share a column, because they need the width."""
     rows = []
     for member in members:
@@ -183,7 +181,7 @@ def _compact(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _entries(name: str, block: Block) -> Iterator[Text | Table]:
+def _entries(name: str, block: Record) -> Iterator[Text | Table]:
     rows = [
         (bucket, entry["key"], entry.get("workload_tag", ""), entry["value"])
         for bucket in BUCKETS

@@ -14,7 +14,7 @@ import structlog
 from composer.deadline import Deadline
 from composer.errors import ComposerError
 from composer.reachability import Sweep, Transition
-from server.workers.loop import Loop, Turn
+from server.workers.loop import Turn, TurnLoop
 
 SWEEP_SECONDS = 5.0
 
@@ -43,12 +43,12 @@ class Sweeps(Protocol):
 
 def evaluator_loop(
     sweeps: Sweeps, interval: float, clock: Callable[[], float] = time.monotonic
-) -> Loop:
+) -> TurnLoop:
     """The loop of the evaluator's process.
 
     ``interval`` in seconds, from the start of a sweep to the start of the next.
     """
-    return Loop(
+    return TurnLoop(
         sweep_turn(sweeps, interval, clock),
         failing="evaluator_cannot_sweep",
         recovered="evaluator_can_sweep_again",

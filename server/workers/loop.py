@@ -21,7 +21,7 @@ _log = structlog.stdlib.get_logger("plexsphere")
 Turn = Callable[[], float]
 
 
-class Loop:
+class TurnLoop:
     """Takes turns in one thread.
 
     The first failure is logged as the event ``failing``, the next success as ``recovered``.
@@ -76,7 +76,7 @@ class Stopped(BaseException):
     """The process got SIGTERM or SIGINT. No Exception, so that no handler of errors catches it."""
 
 
-def run_until_stopped(loop: Loop, name: str, **fields: object) -> None:
+def run_until_stopped(loop: TurnLoop, name: str, **fields: object) -> None:
     """Run the loop until SIGTERM or SIGINT; logs ``<name>_started`` and ``<name>_stopped``."""
     try:
         # Inside the block: a signal may arrive as soon as its handler is set.

@@ -14,7 +14,7 @@ import structlog
 
 from composer.deadline import Deadline
 from db.outbox import OutboxLag
-from server.workers.loop import Loop, Turn
+from server.workers.loop import Turn, TurnLoop
 
 # An empty turn costs one index scan. NOTIFY would make every commit of a writer wait in one queue.
 POLL_SECONDS = 0.25
@@ -37,9 +37,11 @@ class Drain(Protocol):
         ...
 
 
-def relay_loop(outbox: Drain, lag: ReadLag, clock: Callable[[], float] = time.monotonic) -> Loop:
+def relay_loop(
+    outbox: Drain, lag: ReadLag, clock: Callable[[], float] = time.monotonic
+) -> TurnLoop:
     """The loop of the relay's process."""
-    return Loop(
+    return TurnLoop(
         drain_turn(outbox, lag, clock),
         failing="relay_cannot_drain",
         recovered="relay_drains_again",

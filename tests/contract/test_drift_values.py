@@ -44,7 +44,7 @@ VALUES: dict[str, type | Composed] = {
     "NodeStateReports": values.Reports,
     "StateEntry": values.StateEntry,
     "NodeStateBridge": values.Bridge,
-    "NodeStateBridgeRelay": values.Relay,
+    "NodeStateBridgeRelay": values.BridgeRelay,
     "NodeStateBridgeRelayAssignment": values.RelayAssignment,
     "NodeStateBridgeUserAccess": values.UserAccess,
     "BridgeUserAccessProviderResponse": values.UserAccessProvider,

@@ -15,7 +15,7 @@ from composer.entries import DATA, METADATA, EntryRow
 from composer.identity import PLATFORM, AddressedNode, domain_object, node_object
 from composer.registry import NewDomain, NewNode
 from db.entries import PostgresEntries
-from db.roles import RoleChange, RoleGrants
+from db.roles import PostgresRoles, RoleChange
 from db.tuples import LedgerTuple, TupleLedger
 from tests.factories import WRITE, key_bytes, registration
 from tests.integration.ledger_rows import Hand
@@ -69,7 +69,7 @@ def everything_happens(made: Registries, dsn: str) -> None:
     entries = PostgresEntries(made.pool, 8, 8)
     entries.put(node, EntryRow(METADATA, "rack", "7b"), WRITE, in_time())
     entries.remove(node, METADATA, "rack", WRITE, in_time())
-    with closing(RoleGrants(dsn)) as grants, closing(TupleLedger(dsn)) as ledger:
+    with closing(PostgresRoles(dsn)) as grants, closing(TupleLedger(dsn)) as ledger:
         for object, relation in ((PLATFORM, "manager"), (domain_object(node.domain_id), "viewer")):
             for granted in (True, False):
                 names = (object, relation, "user:ann")

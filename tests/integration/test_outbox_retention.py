@@ -15,7 +15,7 @@ from typer.testing import Result
 from composer.identity import PLATFORM, domain_object, node_object
 from composer.registry import NewNode
 from db.outbox import OutboxRetention, PostgresOutbox
-from db.roles import RoleChange, RoleGrants
+from db.roles import PostgresRoles, RoleChange
 from db.statements import statement
 from tests.command_runs import run
 from tests.factories import DOMAIN, WRITE, key_bytes, registration
@@ -140,7 +140,7 @@ def test_no_writer_and_no_drainer_waits_for_a_prune(hand: Hand, kept: OutboxRete
 def everybody_writes(dsn: str, domain: UUID) -> None:
     """Who waits for anybody's lock gives up after 0.2 s, and raises."""
     outbox = PostgresOutbox(dsn, 1, 5.0, 0.2)
-    with registries(dsn, lock_timeout=0.2) as made, closing(RoleGrants(dsn)) as grants:
+    with registries(dsn, lock_timeout=0.2) as made, closing(PostgresRoles(dsn)) as grants:
         node = made.nodes.register(
             domain, registration(NewNode(key_bytes(1)), None), WRITE, in_time()
         ).node_id

@@ -13,7 +13,7 @@ import pytest
 from composer.errors import ComposerError, DomainNotFound, NodeNotFound
 from composer.identity import PLATFORM, domain_object, node_object
 from db.locks import AUDIT_WRITERS
-from db.roles import LastOfItsRole, RoleChange, RoleGrants
+from db.roles import LastOfItsRole, PostgresRoles, RoleChange
 from db.tuples import LedgerTuple, TupleLedger
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import forget
@@ -31,8 +31,8 @@ def hand(emptied: Hand) -> Hand:
 
 
 @pytest.fixture
-def grants(hand: Hand) -> Iterator[RoleGrants]:
-    with closing(RoleGrants(hand.dsn)) as made:
+def grants(hand: Hand) -> Iterator[PostgresRoles]:
+    with closing(PostgresRoles(hand.dsn)) as made:
         yield made
 
 
@@ -55,7 +55,7 @@ def on_record(hand: Hand) -> list[tuple[UUID | None, str, str, str, str]]:
 
 
 def test_a_change_is_on_record_with_who_made_it_and_a_repeated_one_as_such(
-    hand: Hand, grants: RoleGrants
+    hand: Hand, grants: PostgresRoles
 ) -> None:
     domain = hand.domain()
     one = domain_object(domain)
@@ -68,7 +68,7 @@ def test_a_change_is_on_record_with_who_made_it_and_a_repeated_one_as_such(
 
 
 def test_a_role_on_a_node_is_on_its_domains_record_and_the_platforms_on_nobodys(
-    hand: Hand, grants: RoleGrants
+    hand: Hand, grants: PostgresRoles
 ) -> None:
     domain = hand.domain()
     own = node_object(hand.node(domain))
@@ -83,7 +83,7 @@ def test_a_role_on_a_node_is_on_its_domains_record_and_the_platforms_on_nobodys(
     ids=["domain", "node"],
 )
 def test_nothing_is_written_about_what_is_not_there(
-    hand: Hand, grants: RoleGrants, object: str, error: type[ComposerError]
+    hand: Hand, grants: PostgresRoles, object: str, error: type[ComposerError]
 ) -> None:
     with pytest.raises(error):
         grants.change(role(object, "viewer"), in_time())
@@ -91,7 +91,7 @@ def test_nothing_is_written_about_what_is_not_there(
     assert hand.run("SELECT object FROM plexsphere.role_grants") == []
 
 
-def test_the_last_one_stays_where_one_is_to_stay(hand: Hand, grants: RoleGrants) -> None:
+def test_the_last_one_stays_where_one_is_to_stay(hand: Hand, grants: PostgresRoles) -> None:
     for subject in ("user:ann", "user:bob"):
         grants.change(role(PLATFORM, "manager", subject), in_time())
     taken = [role(PLATFORM, "manager", one, granted=False) for one in ("user:ann", "user:bob")]
@@ -106,14 +106,14 @@ def test_the_last_one_stays_where_one_is_to_stay(hand: Hand, grants: RoleGrants)
     assert grants.change(taken[1], in_time())
 
 
-def test_of_all_who_are_revoked_at_once_one_stays(hand: Hand, grants: RoleGrants) -> None:
+def test_of_all_who_are_revoked_at_once_one_stays(hand: Hand, grants: PostgresRoles) -> None:
     everybody = {f"user:m{number}" for number in range(6)}
     for subject in everybody:
         grants.change(role(PLATFORM, "manager", subject), in_time())
     together = threading.Barrier(len(everybody))
 
     def revoke(subject: str) -> bool:
-        with closing(RoleGrants(hand.dsn)) as mine:
+        with closing(PostgresRoles(hand.dsn)) as mine:
             together.wait(10)
             try:
                 wanted = role(PLATFORM, "manager", subject, granted=False)
@@ -127,7 +127,7 @@ def test_of_all_who_are_revoked_at_once_one_stays(hand: Hand, grants: RoleGrants
 
 
 def test_a_change_waits_for_its_turn_among_the_writers_of_audit_rows(
-    hand: Hand, grants: RoleGrants
+    hand: Hand, grants: PostgresRoles
 ) -> None:
     """Else a reader that goes on behind the last seq it saw would miss its row."""
     one = role(domain_object(hand.domain()), "viewer")
@@ -146,7 +146,7 @@ def test_a_change_waits_for_its_turn_among_the_writers_of_audit_rows(
 
 
 def test_a_nodes_own_agent_is_among_its_roles_until_it_is_withheld(
-    hand: Hand, grants: RoleGrants
+    hand: Hand, grants: PostgresRoles
 ) -> None:
     own = node_object(hand.node(hand.domain()))
     grants.change(role(own, "agent", "user:zoe"), in_time())

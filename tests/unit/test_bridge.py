@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from composer.bridge import BridgeRows, EffectiveConfigBuilder, RelayRow
-from composer.snapshot import Bridge, Ingress, Relay, SiteToSite, UserAccess
+from composer.snapshot import Bridge, BridgeRelay, Ingress, SiteToSite, UserAccess
 from tests.factories import assignment, bridge_rows, ingress_rule, node_id, provider, tunnel
 
 SLUGS = ["a", "a-1", "a1", "b", "z-9", "z0"]
@@ -36,7 +36,7 @@ def test_a_bridge_resource_without_aggregates_is_a_bridge_without_parts() -> Non
 
 def test_all_four_aggregates_are_merged() -> None:
     assert built(bridge_rows()) == Bridge(
-        relay=Relay(True, 51821, (assignment(2),)),
+        relay=BridgeRelay(True, 51821, (assignment(2),)),
         user_access=UserAccess((provider(),)),
         ingress=Ingress((ingress_rule(),)),
         site_to_site=SiteToSite((tunnel(),)),
@@ -59,12 +59,12 @@ def test_an_aggregate_without_a_row_is_absent_and_the_others_stay(rows: str, par
 
 
 def test_a_relay_without_assignments_is_a_relay() -> None:
-    assert built(BridgeRows(relay=RelayRow(True, 1))).relay == Relay(True, 1, ())
+    assert built(BridgeRows(relay=RelayRow(True, 1))).relay == BridgeRelay(True, 1, ())
 
 
 def test_a_disabled_relay_is_shown_as_disabled() -> None:
     rows = bridge_rows(relay=RelayRow(enabled=False, listen_port=51821))
-    assert built(rows).relay == Relay(False, 51821, (assignment(2),))
+    assert built(rows).relay == BridgeRelay(False, 51821, (assignment(2),))
 
 
 def test_assignments_without_a_relay_make_none() -> None:

@@ -10,7 +10,7 @@ import structlog
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, DatastoreUnavailable
 from db.outbox import OutboxLag
-from server.workers.loop import Loop
+from server.workers.loop import TurnLoop
 from server.workers.relay import FIRST_BACKOFF, LAG_EVERY, POLL_SECONDS, relay_loop
 from tests.fakes import FakeClock
 
@@ -30,11 +30,11 @@ class Scripted:
 
 def relay(
     *turns: int | Exception, lag: OutboxLag = OutboxLag(0, 0.0, 0), clock: FakeClock | None = None
-) -> Loop:
+) -> TurnLoop:
     return relay_loop(Scripted(list(turns)), lambda deadline: lag, clock or FakeClock())
 
 
-def pauses(loop: Loop, turns: int) -> Sequence[float]:
+def pauses(loop: TurnLoop, turns: int) -> Sequence[float]:
     return [loop.step() for _ in range(turns)]
 
 

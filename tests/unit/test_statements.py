@@ -1,4 +1,4 @@
-"""The SQL files: every block can be read, says who sends it, and is sent by that module."""
+"""The SQL files: every query can be read, says who sends it, and is sent by that module."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from db.statements import Block, Prepared, blocks, parse, statement
+from db.statements import Prepared, Query, parse, queries, statement
 
 ROOM = Path(__file__).resolve().parents[2] / "db"
-BLOCKS = blocks()
-STATEMENTS = [block for block in BLOCKS.values() if not block.is_fragment]
-PREPARED = [block for block in STATEMENTS if block.parameters]
+QUERIES = queries()
+STATEMENTS = [query for query in QUERIES.values() if not query.is_fragment]
+PREPARED = [query for query in STATEMENTS if query.parameters]
 INDEXES = re.compile(r"Index(es)?\b|[Nn]o index|No table is read|catalogues only")
 
 ONE = """-- About the file.
@@ -37,8 +37,8 @@ o.name
 """
 
 
-def ids(block: Block) -> str:
-    return block.name
+def ids(query: Query) -> str:
+    return query.name
 
 
 def test_a_block_has_a_name_a_comment_parameters_and_a_text() -> None:
@@ -79,34 +79,34 @@ def test_an_unknown_name_is_an_error() -> None:
         statement("nothing")
 
 
-@pytest.mark.parametrize("block", STATEMENTS, ids=ids)
-def test_a_statement_says_which_module_sends_it_and_by_which_index(block: Block) -> None:
-    modules = re.findall(r"\bdb/(\w+\.py)", block.header)
+@pytest.mark.parametrize("query", STATEMENTS, ids=ids)
+def test_a_statement_says_which_module_sends_it_and_by_which_index(query: Query) -> None:
+    modules = re.findall(r"\bdb/(\w+\.py)", query.header)
     assert modules != []
     for module in modules:
         text = (ROOM / module).read_text(encoding="utf-8")
-        assert f'"{block.name}"' in text or is_first(block)
-    assert INDEXES.search(block.header) or is_without_table(block)
+        assert f'"{query.name}"' in text or is_first(query)
+    assert INDEXES.search(query.header) or is_without_table(query)
 
 
-def is_first(block: Block) -> bool:
+def is_first(query: Query) -> bool:
     """Whether the loader sends it, before another one."""
-    return any(other.first == block.name for other in PREPARED)
+    return any(other.first == query.name for other in PREPARED)
 
 
-def is_without_table(block: Block) -> bool:
-    return "plexsphere." not in block.body or block.file == "migrate.sql"
+def is_without_table(query: Query) -> bool:
+    return "plexsphere." not in query.body or query.file == "migrate.sql"
 
 
-@pytest.mark.parametrize("block", PREPARED, ids=ids)
-def test_a_prepared_statement_declares_the_parameters_that_it_uses(block: Block) -> None:
-    used = set(re.findall(r"%\((\w+)\)s", statement(block.name)))
-    assert set(block.parameters) == used
+@pytest.mark.parametrize("query", PREPARED, ids=ids)
+def test_a_prepared_statement_declares_the_parameters_that_it_uses(query: Query) -> None:
+    used = set(re.findall(r"%\((\w+)\)s", statement(query.name)))
+    assert set(query.parameters) == used
 
 
 def test_every_fragment_is_included_by_several_places() -> None:
-    texts = "\n".join(block.body for block in BLOCKS.values())
-    fragments = [block.name for block in BLOCKS.values() if block.is_fragment]
+    texts = "\n".join(query.body for query in QUERIES.values())
+    fragments = [query.name for query in QUERIES.values() if query.is_fragment]
     counted = {name: len(re.findall(rf"-- include: {name}\b", texts)) for name in fragments}
     assert counted != {}
     assert [name for name, times in counted.items() if times < 2] == []

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable
-from server.workers.loop import LONGEST_BACKOFF, Loop, run_until_stopped
+from server.workers.loop import LONGEST_BACKOFF, TurnLoop, run_until_stopped
 
 AWAY = DatastoreUnavailable("sweep: OperationalError")
 Result = float | BaseException
@@ -28,8 +28,8 @@ class Turns:
             raise result
         return result
 
-    def loop(self) -> Loop:
-        return Loop(self, failing="cannot", recovered="again", wait=self.waits.append)
+    def loop(self) -> TurnLoop:
+        return TurnLoop(self, failing="cannot", recovered="again", wait=self.waits.append)
 
 
 def steps(*results: Result) -> tuple[list[float], list[str]]:
@@ -95,7 +95,7 @@ def test_a_signal_ends_the_loop_and_is_logged(number: signal.Signals) -> None:
 
     try:
         with capture_logs() as lines:
-            run_until_stopped(Loop(turn, failing="", recovered=""), "worker", interval=5.0)
+            run_until_stopped(TurnLoop(turn, failing="", recovered=""), "worker", interval=5.0)
     finally:
         for handled, handler in handlers.items():
             signal.signal(handled, handler)
