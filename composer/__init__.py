@@ -1,1 +1,1 @@
-"""What a snapshot *is*: values, ports and the pipeline. Standard library only, no I/O, no clock."""
+"""The snapshot: its values, ports and pipeline. Standard library only, no I/O, no clock."""

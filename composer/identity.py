@@ -38,7 +38,7 @@ class PrincipalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What proved a Principal: a JWT issued at ``issued_at`` (None without ``iat``), or a node
+    """The proof of a Principal: a JWT issued at ``issued_at`` (None without ``iat``), or a node
     secret key with this SHA-256 digest."""
 
     issued_at: datetime | None = None

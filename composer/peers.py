@@ -35,7 +35,7 @@ class PeerRow:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What an agent needs to set up one WireGuard tunnel; ``public_key`` is 32 raw bytes."""
+    """Everything that an agent needs for one WireGuard tunnel; ``public_key`` is 32 raw bytes."""
 
     node_id: UUID
     mesh_ip: str

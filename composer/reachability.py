@@ -112,7 +112,7 @@ class Sweep:
 
     @property
     def nodes(self) -> int:
-        """How many Nodes changed state."""
+        """The number of Nodes that changed state."""
         return sum(transition.nodes for transition in self.transitions)
 
 

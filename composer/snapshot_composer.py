@@ -114,7 +114,7 @@ class SnapshotComposer:
         )
 
     def _once(self, make: Callable[[R], T], rows: R, size: Callable[[R], int]) -> T:
-        """What ``make`` makes of these rows, the same object for the same rows."""
+        """The result of ``make`` on these rows, the same object for the same rows."""
         key = (make, id(rows))
         kept: T | None = self._made.get(key)
         if kept is not None:

@@ -1,1 +1,1 @@
-"""What the ledger *is*: the only room that imports psycopg2 and SQLAlchemy, and holds SQL."""
+"""The ledger: the only room that imports psycopg2 and SQLAlchemy, and holds SQL."""

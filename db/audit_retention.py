@@ -48,7 +48,7 @@ class AuditRetention:
         self._pause = pause
 
     def old(self, age: timedelta) -> OldAudit:
-        """What is older than ``age`` by the ledger's clock, in whole days of UTC."""
+        """The days and rows older than ``age`` by the ledger's clock, in whole days of UTC."""
         found = self._run("audit_old_days", age=age)
         days = tuple(OldDay(*row[1:]) for row in found if row[1] is not None)
         in_default = sum(row[2] for row in found if row[1] is None)

@@ -1,4 +1,4 @@
-"""How far a test has moved time ahead of Postgres' clock; in production time is not moved."""
+"""The time by which a test is ahead of Postgres' clock; in production it is zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a Node's snapshot is what it is: the ledger rows behind every block, from one moment.
+"""The reasons of a Node's snapshot: the ledger rows behind every block, from one moment.
 
 For people: ``plexsphere-state snapshot --explain``. Nothing is filtered or decided here: the
 composer's own functions say whether a row is served.

@@ -1,4 +1,4 @@
-"""What was served to each Node: the digests, from its audit rows, and the last bodies, whole."""
+"""The answers to each Node: the digests, from its audit rows, and the last bodies, whole."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class BodyQueue:
         self._lose(overflow, "queue_full")
 
     def close(self) -> None:
-        """What is left is lost."""
+        """The bodies that are left are lost."""
         with self._changing:
             left = tuple(self._waiting.values())
             self._waiting.clear()

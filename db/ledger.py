@@ -73,7 +73,7 @@ class PostgresLedgerView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LedgerMoment:
-    """What one statement read about a Node, its own rows not decoded yet.
+    """The rows that one statement read about a Node, its own rows not decoded yet.
 
     ``table`` has the peers of the same moment; None where they cannot be decoded, or were not read.
     """
@@ -165,7 +165,7 @@ class PostgresLedger:
         return rows
 
     def _moment(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> LedgerMoment:
-        """What one statement saw. ``domain_id`` is where the Node is expected.
+        """The moment that one statement saw. ``domain_id`` is where the Node is expected.
 
         Most statements find that the cached peers are current, and read none. Otherwise one request
         of the Domain reads and decodes them, and the others wait. Peers of another moment than

@@ -136,7 +136,7 @@ class PostgresOutbox:
             session.run(statement("outbox_commit"))
 
     def lag(self, deadline: Deadline) -> OutboxLag:
-        """How far SpiceDB is behind the ledger. Raises DatastoreUnavailable."""
+        """The lag of SpiceDB behind the ledger. Raises DatastoreUnavailable."""
         with self._pool.session(deadline) as session:
             return OutboxLag(*session.run(statement("outbox_lag"))[0])
 
@@ -205,7 +205,7 @@ class OutboxRetention:
         )
 
     def old(self, age: timedelta) -> OldRows:
-        """What is older than ``age`` by the ledger's clock."""
+        """The rows older than ``age`` by the ledger's clock."""
         found = self._run("outbox_old", age=age)
         rows = {type: sent for _, type, sent, _ in found if type is not None and sent}
         return OldRows(found[0][0], rows, sum(row[3] for row in found if row[1] is not None))

@@ -248,7 +248,7 @@ class Pool(Generic[S]):
 
 
 class ConnectionSlots:
-    """How many callers may use a connection at once, and how long the others wait.
+    """Bounds how many callers use a connection at once, and how long the others wait.
 
     While Postgres is frozen each connection belongs to a caller that waits until its deadline. The
     callers without one are refused at once, so that their threads can answer what needs no ledger.

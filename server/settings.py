@@ -40,7 +40,7 @@ _REFUSED_503 = "503 `datastore_unavailable`"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What one variable holds.
+    """The declaration of one variable.
 
     ``parse`` raises ValueError for a text that is not as ``expected`` says. ``at_limit`` is what
     happens when the bound is reached, or what the value decides where there is no limit.
@@ -383,12 +383,12 @@ class Settings:
 
     @property
     def shared_threads(self) -> Threads:
-        """How many threads may be where."""
+        """The number of threads of each kind of work."""
         return shared_out(self.threads, self.pool_size, self.write_pool_size, self.spicedb_calls)
 
     @property
     def bounds(self) -> Bounds:
-        """What clients may take of a worker; the other bounds are constants."""
+        """The bounds that are settings; the others are constants."""
         return Bounds(
             connections=self.connections,
             source_connections=self.source_connections,
@@ -407,7 +407,7 @@ class Settings:
 
     @property
     def spicedb(self) -> SpiceDbEndpoint:
-        """Where SpiceDB is, and how it is called."""
+        """The address of SpiceDB, and its credentials."""
         return SpiceDbEndpoint(
             address=self.spicedb_endpoint,
             preshared_key=self.spicedb_token,
@@ -531,7 +531,7 @@ def _check_stores(reader: _Reader, settings: Settings) -> None:
 
 
 def _check_tokens(reader: _Reader, settings: Settings) -> None:
-    """What verifies a caller's token."""
+    """The settings that verify a caller's token."""
     reader.require(PREFIX + "JWKS", "a file with a JWKS or an https URL")
     complaint = check_jwks_setting(settings.jwks)
     if complaint:
@@ -554,7 +554,7 @@ def _whole(text: str) -> int | None:
 
 
 def metrics_directory() -> str | None:
-    """Where prometheus-client adds up the workers of this instance; None with a single process."""
+    """The folder in which prometheus-client adds the workers up; None with a single process."""
     return os.environ.get("PROMETHEUS_MULTIPROC_DIR")
 
 

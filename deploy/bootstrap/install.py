@@ -32,7 +32,7 @@ MISLEADING += ("PYTHONPATH", "PYTHONHOME")
 
 
 class Unfit(Exception):
-    """What is missing, in one sentence for the person at the keyboard."""
+    """Something is missing; the message is a sentence for the person at the keyboard."""
 
 
 def main(kind, external):

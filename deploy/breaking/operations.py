@@ -20,7 +20,7 @@ _TEMPLATE = re.compile(r"\{([^}]*)\}")
 
 
 def compare(old: Document, new: Document) -> Report:
-    """What the edits from ``old`` to ``new`` mean to a client. Raises Unreadable."""
+    """The findings about the edits from ``old`` to ``new``. Raises Unreadable."""
     report = Report()
     pair = Pair(Shapes(old), Shapes(new), report)
     before, after = _paths(old), _paths(new)

@@ -24,7 +24,7 @@ _NONE_ABOVE: Bound = (float("inf"), False)
 
 
 class Width(Enum):
-    """How a set of values changed."""
+    """The way in which a set of values changed."""
 
     WIDER = "wider"
     NARROWER = "narrower"

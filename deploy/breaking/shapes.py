@@ -1,4 +1,4 @@
-"""What a schema admits: references followed, ``allOf`` folded in."""
+"""The values that a schema admits: references followed, ``allOf`` folded in."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _ANYTHING = Shape()  # one object, because pairs of shapes are compared by ident
 
 
 def intersection(first: Shape, other: Shape) -> Shape:
-    """What both shapes admit."""
+    """The values that both shapes admit."""
     enums = [shape.enum for shape in (first, other) if shape.enum is not None]
     properties = {
         name: all_of([part.properties[name] for part in (first, other) if name in part.properties])

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def found_in(file: str) -> set[Fault]:
-    """What both found; a file that is not YAML is one fault, whatever else follows from it."""
+    """The faults that both found; a file that is not YAML is one fault."""
     spectral_options = ("--quiet", "--format=json", "--ruleset", str(ROOT / ".spectral.yaml"))
     redocly_options = ("--format=json", "--config", str(ROOT / ".redocly.yaml"))
     # At once, since most of what they do is to start.

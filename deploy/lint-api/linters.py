@@ -23,7 +23,7 @@ QUIET = {
 
 
 class Unable(Exception):
-    """Why there is no result, in one sentence."""
+    """There is no result; the message is the reason, in one sentence."""
 
 
 def install() -> None:

@@ -98,7 +98,7 @@ def document(parts: list[str]) -> str:
 
 
 def agent() -> list[str]:
-    """Who asks, and what comes back."""
+    """The caller, and the answer."""
     x, y, width, height = AGENT
     centre = x + width / 2
     lines = (
@@ -131,7 +131,7 @@ def ways() -> list[str]:
 
 
 def questions() -> list[str]:
-    """Which step asks which store."""
+    """The lines from a step to the store that it asks."""
     up, down = (TOP + BOX_H, MIDDLE), (MIDDLE + STORE_H, BOTTOM)
     asked = ((0, down), (1, up), (2, down), (3, up))
     straight = [
@@ -155,7 +155,7 @@ def box(column: int, y: int, kind: str, name: str, says: str) -> list[str]:
 
 
 def store(column: int, name: str, holds: str) -> list[str]:
-    """What is asked."""
+    """The stores."""
     x, y = COLUMNS[column] + 6, MIDDLE
     return [
         f'<rect class="store" x="{x}" y="{y}" width="{BOX_W - 12}" height="{STORE_H}" rx="22"/>',

@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def terminal(stack: Stack) -> None:
-    """What `plexsphere-state snapshot` prints on a terminal, colours included."""
+    """The output of `plexsphere-state snapshot` on a terminal, colours included."""
     command = ["plexsphere-state", "snapshot", stack.node_id]
     environment = {
         **os.environ,

@@ -57,7 +57,7 @@ def ignore_warning(warning: str) -> None:
 
 
 class KeySource(Protocol):
-    """Where keys come from. No method raises; faults are reported by callback."""
+    """A source of keys. No method raises; faults are reported by callback."""
 
     def current(self) -> KeySet:
         """The newest usable set, ``NO_KEYS`` before the first. Waits only for the first."""

@@ -44,7 +44,7 @@ _MAX_MOMENT = 2**53
 
 
 class TokenFault(StrEnum):
-    """Why a caller has no Principal: for the log and a metric label, never for the wire."""
+    """The reason why a caller has no Principal: for log and metrics, never for the wire."""
 
     NO_HEADER = "no_header"
     SEVERAL_HEADERS = "several_headers"
@@ -93,7 +93,7 @@ class UnverifiedToken:
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """When a token is valid, in Unix seconds without leeway: ``not_before`` <= now < ``until``.
+    """A token's validity, in Unix seconds without leeway: ``not_before`` <= now < ``until``.
 
     ``not_before`` is the later of ``nbf`` and ``iat``, minus infinity when both are absent.
     """

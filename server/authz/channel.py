@@ -53,7 +53,7 @@ _ABOUT_THE_REQUEST = frozenset(
 
 
 def error_of(status: grpc.StatusCode, details: str) -> Exception:
-    """What a status that is not OK means: Undecided or AuthzUnavailable."""
+    """The error for a status that is not OK: Undecided or AuthzUnavailable."""
     if status in _ABOUT_THE_REQUEST:
         return Undecided(status, details)
     return AuthzUnavailable(f"SpiceDB: {status.name}: {details}")

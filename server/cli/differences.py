@@ -1,4 +1,4 @@
-"""How two snapshots differ: items that are added, removed, changed or moved, block by block.
+"""The differences of two snapshots: items added, removed, changed or moved, block by block.
 
 The two timestamps of ``reachability`` do not count: they move with every heartbeat while the
 desired state stays.

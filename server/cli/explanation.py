@@ -69,7 +69,7 @@ def peer_outcome(node: DomainNode, addressed: str) -> tuple[str, str]:
 
 
 def failures(explanation: Explanation) -> list[str]:
-    """Why a pull of this Node is answered 500; empty when it is not."""
+    """The reasons why a pull of this Node is answered 500; empty when it is not."""
     faults = [
         f"policy {row.policy_id} is refused: {row.fault}"
         for row in explanation.policies

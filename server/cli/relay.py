@@ -106,7 +106,10 @@ def _drain_once(parts: CommandAdapters, as_json: bool) -> None:
 def reasons(
     lag: OutboxLag, lock_holders: Sequence[LockHolder], deferred: Mapping[str, str]
 ) -> list[str]:
-    """Why rows are left, a line each. A session locks an object until SpiceDB has answered it."""
+    """The reasons why rows are left, a line each.
+
+    A session locks an object until SpiceDB has answered it.
+    """
     lines = [f"  locked by {holder}, which waits for SpiceDB" for holder in lock_holders]
     for object, reason in list(deferred.items())[:SHOWN]:
         mend = f"waits for SpiceDB's schema ({reason}): write server/authz/schema.zed to it"

@@ -101,7 +101,7 @@ def table(
 def columns_that_fit(
     columns: Sequence[str], rows: Sequence[Sequence[object]], width: int, at_least: int
 ) -> int:
-    """How many of the first columns a table of ``width`` characters shows whole."""
+    """The number of first columns that a table of ``width`` characters shows whole."""
     widths = [
         max(cell_len(str(cell)) for cell in cells) for cells in zip(columns, *rows, strict=True)
     ]

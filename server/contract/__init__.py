@@ -1,1 +1,1 @@
-"""What the service runs on: the contract, read once and compiled."""
+"""The contract that the service runs on, read once and compiled."""

@@ -53,14 +53,14 @@ Report = Callable[[PartError], None]
 
 
 class Direction(Enum):
-    """Who sends the value; the value is the keyword of members that it must not have."""
+    """The sender of a value; ``value`` is the keyword of members that it must not have."""
 
     REQUEST = "readOnly"
     ANSWER = "writeOnly"
 
 
 class Fault(NamedTuple):
-    """Where a value breaks a schema: two JSON pointers, and never the value.
+    """The place where a value breaks a schema: two JSON pointers, and never the value.
 
     ``missing`` is the name of a member that is required and absent.
     """

@@ -185,7 +185,7 @@ class Reloader:
 
 
 def check(tree: Path, settings: Mapping[str, str]) -> list[str]:
-    """Why a tree does not boot, a line each; empty when it boots."""
+    """The reasons why a tree does not boot, a line each; empty when it boots."""
     command = [sys.executable, "-m", "server.dev.check_boot"]
     try:
         done = subprocess.run(

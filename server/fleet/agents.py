@@ -134,7 +134,7 @@ class Agent:
 
 
 def _lifetime(token: str) -> tuple[float, float]:
-    """When it was issued and when it expires (Unix seconds); a secret key never expires."""
+    """The moments of its issue and its expiry (Unix seconds); a secret key never expires."""
     try:
         claims = json_object(base64url(token.split(".")[1]))
         return float(claims["iat"]), float(claims["exp"])

@@ -1,1 +1,1 @@
-"""How gunicorn runs the service: configuration, worker, logs."""
+"""gunicorn under the service: configuration, worker, logs."""

@@ -1,4 +1,4 @@
-"""How far a worker has come with its start, as its master sees it."""
+"""The progress of a worker's start, as its master sees it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BootState:
         self._shared = mmap.mmap(-1, 1)
 
     def get(self) -> Boot:
-        """What the worker has said last."""
+        """The last progress that the worker reported."""
         return Boot(self._shared[0])
 
     def set(self, boot: Boot) -> None:

@@ -1,4 +1,4 @@
-"""How long a client may take, and how much it may leave with a worker."""
+"""Bounds of a client: its time, and the bytes that it may leave with a worker."""
 
 from __future__ import annotations
 

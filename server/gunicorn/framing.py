@@ -1,4 +1,4 @@
-"""Where the next request ends in the bytes that a connection has received.
+"""Finds the end of the next request in the bytes that a connection has received.
 
 gunicorn's own parser reads every head, once, and says how the body is framed. Found here are only
 the end of a head and the end of a chunked body. Bytes that cannot be framed with certainty go to
@@ -107,7 +107,7 @@ class Incoming:
         return request
 
     def _end_of_body(self) -> int | None:
-        """How many bytes of the buffer are the body; None while some are missing."""
+        """The number of bytes of the body in the buffer; None while some are missing."""
         if self._chunks is not None:
             return self._chunks.end(self.buffer)
         length: int = self.request.body.reader.length

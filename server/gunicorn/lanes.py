@@ -61,7 +61,7 @@ class Lane:
 
     @property
     def wait_seconds(self) -> float:
-        """How long the next request is likely to wait for a thread."""
+        """The seconds that the next request is likely to wait for a thread."""
         waiting = len(self._crowd) + len(self._others)
         return waiting * self._seconds / self._threads
 
@@ -99,7 +99,7 @@ class Lane:
 
 
 class Lanes:
-    """Which lane a request takes."""
+    """The lane of a request."""
 
     def __init__(self, threads: Threads, serve: Callable[[Lane, Connection], None]) -> None:
         self._requests = Lane("requests", threads.requests, serve)

@@ -1,4 +1,4 @@
-"""Who a connection or a request comes from, and how many of each may be there at once."""
+"""The source of a connection or request, and the number of each that may be there at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Sources:
         self._counts: Counter[str] = Counter()
 
     def is_proxy(self, address: str) -> bool:
-        """Whether an address is one of a proxy whose word is taken."""
+        """Whether an address is one of a proxy whose `X-Forwarded-For` is trusted."""
         if not self._trusted:
             return False
         try:

@@ -56,7 +56,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     @property
     def boot(self) -> Boot:
-        """How far it has come; for the master."""
+        """The progress of its start; for the master."""
         return self._boot.get()
 
     def init_process(self) -> None:
@@ -130,7 +130,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             listener.close()
 
     def _hand_over(self, connection: Connection) -> None:
-        """To a thread, or 503 at once to whoever would have left by the time there is one."""
+        """To a thread; or 503 at once, where its client would give up before a thread is free."""
         own = self._lanes.own_lane(connection.request)
         lane = self._lanes.with_room(own)
         connection.may_be_refused = own.may_refuse

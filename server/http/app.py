@@ -160,7 +160,7 @@ def _path_view(
     view: Callable[..., Response],
     authorize: Callable[[], None],
 ) -> Callable[..., Response]:
-    """What Connexion's decorators do for an operation without a query, in the same order."""
+    """The work of Connexion's decorators for an operation without a query, in the same order."""
     operation = bound.operations[declared.operation_id]
 
     def path_view(**path: str) -> Response:

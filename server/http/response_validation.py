@@ -28,7 +28,7 @@ REMEMBERED_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """How an answer breaks the contract: pointers and names, never a value."""
+    """The breach of the contract by an answer: pointers and names, never a value."""
 
     part: str
     pointer: str

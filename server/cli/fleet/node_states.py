@@ -1,4 +1,4 @@
-"""Which Nodes run the desired state: each Node's last grant compared with its current digest."""
+"""The state of each Node: its last grant compared with its current digest."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class FleetStatus:
 
     @property
     def gap(self) -> str | None:
-        """Why no grants, or no new grants, are recorded; None where they are.
+        """The reason why no grants, or no new grants, are recorded; None where they are.
 
         Grants come from the audit. An agent that sends heartbeats also pulls, every minute.
         """
