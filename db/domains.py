@@ -16,6 +16,7 @@ from composer.errors import (
     IdempotencyKeyConflict,
     MeshCidrOverlap,
 )
+from composer.event_keys import EventKeySource
 from composer.identity import NIL, AddressedDomain, VisibleDomains
 from composer.reachability import ReachabilityPolicy
 from composer.registry import CreatedDomain, Domain, NewDomain
@@ -28,9 +29,10 @@ DOMAIN_BY_ID = Prepared("domain_by_id")
 DOMAIN_READ = Prepared("domain_read")
 DOMAIN_PAGE = Prepared("domain_page")
 CREATE_DOMAIN = Prepared("create_domain")
+NEW_DOMAIN_ID = Prepared("new_domain_id")
 DELETE_DOMAIN = Prepared("delete_domain")
 
-# The outcomes of the functions of migration 0009 that are refusals.
+# The outcomes of the functions of migrations 0009 and 0013 that are refusals.
 _REFUSALS: Mapping[str, type[ComposerError]] = {
     "idempotency_key_conflict": IdempotencyKeyConflict,
     "domain_slug_conflict": DomainSlugConflict,
@@ -92,12 +94,19 @@ def _domain(domain_id: UUID, row: Sequence[Any]) -> Domain:
 class PostgresDomainRegistry:
     """Implements composer.registry.DomainRegistry.
 
-    A write is one function call, so one round trip and one transaction.
+    A write is one function call, so one transaction.
     """
 
-    def __init__(self, pool: Sessions[WriteSession], time_offset: TimeOffset = no_offset) -> None:
+    def __init__(
+        self,
+        pool: Sessions[WriteSession],
+        time_offset: TimeOffset = no_offset,
+        event_keys: EventKeySource | None = None,
+    ) -> None:
+        """Without ``event_keys`` a new Domain gets no event key."""
         self._pool = pool
         self._time_offset = time_offset
+        self._event_keys = event_keys
 
     def create(
         self, domain: NewDomain, key: str | None, write: AuditedWrite, deadline: Deadline
@@ -119,12 +128,25 @@ class PostgresDomainRegistry:
             "request_meaning": domain.request_hash,
             "time_offset": self._time_offset(),
             **write_arguments(write, repeat=True),
+            **self._event_key(deadline),
         }
         outcome, domain_id = self._pool.fetch(CREATE_DOMAIN, arguments, deadline)[0]
         error = _REFUSALS.get(outcome)
         if error is not None:
             raise error(f"slug={domain.slug}")
         return CreatedDomain(UUID(domain_id), is_new=outcome == "created")
+
+    def _event_key(self, deadline: Deadline) -> dict[str, object]:
+        """An id for a new Domain, and an event key that is bound to it; all None without keys."""
+        names = ("domain_id", "event_key_id", "event_public_key", "event_private_key")
+        if self._event_keys is None:
+            return dict.fromkeys(names)
+        arguments = {"time_offset": self._time_offset()}
+        domain_id = self._pool.fetch(NEW_DOMAIN_ID, arguments, deadline)[0][0]
+        key = self._event_keys.new(UUID(domain_id))
+        return dict(
+            zip(names, (domain_id, key.id, key.public_key, key.encrypted_private_key), strict=True)
+        )
 
     def delete(self, domain_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         """See composer.registry.DomainRegistry."""

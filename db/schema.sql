@@ -102,24 +102,27 @@ BEGIN
 END;
 $$;
 
-CREATE FUNCTION plexsphere.create_domain(wanted_name text, wanted_slug text, wanted_range cidr, wanted_description text, wanted_region text, wanted_interval interval, wanted_stale interval, wanted_unreachable interval, request_key text, request_meaning bytea, ahead interval, OUT outcome text, OUT domain uuid) RETURNS record
+CREATE FUNCTION plexsphere.create_domain(wanted_name text, wanted_slug text, wanted_range cidr, wanted_description text, wanted_region text, wanted_interval interval, wanted_stale interval, wanted_unreachable interval, request_key text, request_meaning bytea, time_offset interval, wanted_id uuid, event_key_id text, event_public_key bytea, event_private_key bytea, OUT outcome text, OUT domain uuid) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    moment timestamptz := statement_timestamp() + ahead;
+    moment timestamptz := statement_timestamp() + time_offset;
     platform constant uuid := '00000000-0000-0000-0000-000000000000';
-    meant bytea;
+    known_meaning bytea;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('plexsphere.create_domain', 0));
     SELECT k.request_hash, d.id
-    INTO meant, domain
+    INTO known_meaning, domain
     FROM plexsphere.idempotency_keys AS k
     JOIN plexsphere.domains AS d ON d.id = k.object_id
     WHERE k.scope = platform
         AND k.key = request_key;
     IF FOUND THEN
-        outcome := CASE WHEN meant = request_meaning THEN 'found' ELSE 'idempotency_key_conflict' END;
+        outcome := CASE
+            WHEN known_meaning = request_meaning THEN 'found'
+            ELSE 'idempotency_key_conflict'
+        END;
         RETURN;
     END IF;
     outcome := CASE
@@ -135,14 +138,19 @@ BEGIN
     INSERT INTO plexsphere.domains AS d
         (id, name, slug, mesh_cidr, description, region, heartbeat_interval, stale_after,
         unreachable_after, created_at)
-    VALUES (plexsphere.uuid_v7(moment), wanted_name, wanted_slug, wanted_range, wanted_description,
-        wanted_region, wanted_interval, wanted_stale, wanted_unreachable, moment)
+    VALUES (coalesce(wanted_id, plexsphere.uuid_v7(moment)), wanted_name, wanted_slug,
+        wanted_range, wanted_description, wanted_region, wanted_interval, wanted_stale,
+        wanted_unreachable, moment)
     -- an operator's hand does not wait for the lock above
     ON CONFLICT (slug) DO NOTHING
     RETURNING d.id INTO domain;
     IF NOT FOUND THEN
         outcome := 'domain_slug_conflict';
         RETURN;
+    END IF;
+    IF event_key_id IS NOT NULL THEN
+        INSERT INTO plexsphere.event_keys (domain_id, key_id, public_key, encrypted_private_key)
+        VALUES (domain, event_key_id, event_public_key, event_private_key);
     END IF;
     INSERT INTO plexsphere.idempotency_keys AS k (scope, key, request_hash, object_id)
     VALUES (platform, request_key, request_meaning, domain)
@@ -267,6 +275,29 @@ BEGIN
 EXCEPTION
     WHEN lock_not_available THEN
         RETURN false;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.ensure_event_key(home uuid, proposed_id text, proposed_public_key bytea, proposed_private_key bytea, OUT key_id text, OUT public_key bytea) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM
+    FROM plexsphere.domains AS d
+    WHERE d.id = home
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    INSERT INTO plexsphere.event_keys AS k (domain_id, key_id, public_key, encrypted_private_key)
+    VALUES (home, proposed_id, proposed_public_key, proposed_private_key)
+    ON CONFLICT (domain_id) WHERE transition_expires IS NULL DO NOTHING;
+    SELECT k.key_id, k.public_key
+    INTO ensure_event_key.key_id, ensure_event_key.public_key
+    FROM plexsphere.event_keys AS k
+    WHERE k.domain_id = home
+        AND k.transition_expires IS NULL;
 END;
 $$;
 
@@ -839,6 +870,17 @@ CREATE TABLE plexsphere.evaluator_watch (
     CONSTRAINT evaluator_watch_is_only_check CHECK (is_only)
 );
 
+CREATE TABLE plexsphere.event_keys (
+    domain_id uuid NOT NULL,
+    key_id text NOT NULL COLLATE pg_catalog."C",
+    public_key bytea NOT NULL,
+    encrypted_private_key bytea NOT NULL,
+    signs_after bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    transition_expires timestamp with time zone,
+    CONSTRAINT event_keys_public_key_check CHECK ((octet_length(public_key) = 32))
+);
+
 CREATE TABLE plexsphere.idempotency_keys (
     scope uuid NOT NULL,
     key text NOT NULL COLLATE pg_catalog."C",
@@ -1040,6 +1082,9 @@ ALTER TABLE ONLY plexsphere.domains
 ALTER TABLE ONLY plexsphere.evaluator_watch
     ADD CONSTRAINT evaluator_watch_pkey PRIMARY KEY (is_only);
 
+ALTER TABLE ONLY plexsphere.event_keys
+    ADD CONSTRAINT event_keys_pkey PRIMARY KEY (domain_id, key_id);
+
 ALTER TABLE ONLY plexsphere.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (scope, key);
 
@@ -1086,6 +1131,8 @@ CREATE INDEX bridge_ingress_rules_by_target ON plexsphere.bridge_ingress_rules U
 CREATE INDEX bridge_relay_assignments_by_peer ON plexsphere.bridge_relay_assignments USING btree (peer_node_id, bridge_resource_id);
 
 CREATE INDEX domains_by_range ON plexsphere.domains USING gist (mesh_cidr inet_ops);
+
+CREATE UNIQUE INDEX event_keys_current ON plexsphere.event_keys USING btree (domain_id) WHERE (transition_expires IS NULL);
 
 CREATE INDEX idempotency_keys_by_object ON plexsphere.idempotency_keys USING btree (object_id);
 
@@ -1176,6 +1223,9 @@ ALTER TABLE ONLY plexsphere.bridge_site_to_site_tunnels
 
 ALTER TABLE ONLY plexsphere.bridge_user_access_providers
     ADD CONSTRAINT bridge_user_access_providers_bridge_resource_id_fkey FOREIGN KEY (bridge_resource_id) REFERENCES plexsphere.bridge_resources(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY plexsphere.event_keys
+    ADD CONSTRAINT event_keys_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES plexsphere.domains(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY plexsphere.node_bodies
     ADD CONSTRAINT node_bodies_node_id_fkey FOREIGN KEY (node_id) REFERENCES plexsphere.nodes(id) ON DELETE CASCADE;

@@ -17,6 +17,7 @@ from composer.audit import AuditedWrite, AuditRow, AuditSink, DomainAuditReader
 from composer.deadline import Deadline
 from composer.entries import EntryStore
 from composer.errors import ComposerError
+from composer.event_keys import EventKeys
 from composer.heartbeat import HeartbeatSink
 from composer.identity import (
     PLATFORM,
@@ -56,8 +57,9 @@ _log = logging.getLogger("plexsphere.gates")
 class LedgerPorts:
     """Every port that needs the ledger. The value has all of them, or it does not exist (gate 0).
 
-    ``mint`` is None where the service has no signing key of its own. ``wire`` is shared, so a
-    registration has the same bytes of ``peers`` as the pull.
+    ``mint`` is None where the service has no signing key of its own, ``event_keys`` where it has no
+    key that encrypts them. ``wire`` is shared, so a registration has the same bytes of ``peers`` as
+    the pull.
     """
 
     relations: RelationChecker
@@ -77,6 +79,7 @@ class LedgerPorts:
     secret_keys: SecretKeySource
     audit: AuditSink
     mint: TokenMint | None = None
+    event_keys: EventKeys | None = None
     wire: SnapshotWire = field(default_factory=SnapshotWire)
 
 

@@ -18,6 +18,7 @@ from db.connections import WriteSession
 from db.credentials import PostgresNodeCredentials
 from db.domains import PostgresDomainReader, PostgresDomainRegistry, PostgresDomainRepo
 from db.entries import PostgresEntries
+from db.event_keys import PostgresEventKeys
 from db.health import read_lag
 from db.heartbeats import PostgresHeartbeats
 from db.history import BodyQueue
@@ -39,6 +40,7 @@ from server.authz.checker import SpiceDbChecker
 from server.authz.concurrency import ConcurrencyLimit
 from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.tuples import TupleWriter
+from server.events.keys import EncryptedEventKeys, parse_kek
 from server.http.body_history import BodyHistory
 from server.http.request_audit import RequestAudit
 from server.settings import Settings
@@ -121,6 +123,7 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
     secret_keys = SecretKeyVerifier(
         credentials, time.monotonic, on_refused=TokenRecorder(metrics).refused
     )
+    event_keys = EncryptedEventKeys(parse_kek(settings.event_kek)) if settings.event_kek else None
     snapshot_wire = SnapshotWire()
     snapshot_ledger = PostgresLedger(
         reads,
@@ -139,7 +142,7 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
         entries=PostgresEntries(writes, settings.report_quota, settings.entry_quota),
         domain_reader=PostgresDomainReader(reads),
         domain_nodes=PostgresDomainNodes(reads),
-        domain_registry=PostgresDomainRegistry(writes, time_offset),
+        domain_registry=PostgresDomainRegistry(writes, time_offset, event_keys),
         node_registry=PostgresNodeRegistry(
             writes, timedelta(seconds=settings.address_hold_off), time_offset
         ),
@@ -153,6 +156,7 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
             if signing_keys
             else None
         ),
+        event_keys=PostgresEventKeys(reads, writes, event_keys) if event_keys else None,
     )
 
     def close() -> None:

@@ -19,6 +19,7 @@ from db.connections import is_dsn
 from server.authn.key_sources import check_jwks_setting
 from server.authn.signing import check_signing_setting
 from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
+from server.events.keys import parse_kek
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.sources import Network
 from server.test_clock import is_readable
@@ -131,6 +132,16 @@ def _clock_file(meaning: str, at_limit: str) -> Any:
     return _declare("", Setting(parse, expected, "", "a file", meaning, at_limit))
 
 
+def _event_kek(meaning: str, at_limit: str) -> Any:
+    def parse(text: str) -> str:
+        parse_kek(text)
+        return text
+
+    expected = "32 bytes in base64; `plexsphere-state events kek` makes one"
+    setting = Setting(parse, expected, "", "base64 of 32 bytes", meaning, at_limit)
+    return _declare("", setting, is_secret=True)
+
+
 def _declare(default: Any, setting: Setting, *, is_secret: bool = False) -> Any:
     return field(default=default, repr=not is_secret, metadata={_DECLARATION: setting})
 
@@ -183,6 +194,10 @@ class Settings:
         "runs, or JSON",
         "empty: the operations that give out tokens answer 501; never shown",
         is_secret=True,
+    )
+    event_kek: str = _event_kek(
+        "the key that encrypts the private halves of the Domains' event keys in the ledger",
+        "empty: what needs an event key answers 501; never shown",
     )
     pull_deadline: float = _seconds(
         3.0,

@@ -18,6 +18,7 @@ from composer.errors import (
     DomainNotFound,
     NodeNotFound,
 )
+from composer.event_keys import EventKey
 from composer.heartbeat import MAX_CLOCK_SKEW, HeartbeatResult
 from composer.identity import (
     NIL,
@@ -510,6 +511,20 @@ class FakeSecretKeys:
     def new(self) -> SecretKey:
         self.made += 1
         return SecretKey(bytes([self.made % 256]) * 32)
+
+
+@dataclass
+class FakeEventKeys:
+    """A key for each of the Domains it knows, made of the Domain's id."""
+
+    known: set[UUID] = field(default_factory=set)
+    fails: Exception | None = None
+
+    def current(self, domain_id: UUID, deadline: Deadline) -> EventKey:
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        if domain_id not in self.known:
+            raise DomainNotFound(f"domain_id={domain_id}")
+        return EventKey(domain_id.hex[-16:], domain_id.bytes * 2)
 
 
 @dataclass

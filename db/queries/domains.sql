@@ -51,12 +51,13 @@ LIMIT %(limit)s;
 -- prepare: name text, slug text, mesh_cidr cidr, description text, region text
 -- prepare: heartbeat_interval interval, stale_after interval, unreachable_after interval
 -- prepare: request_key text, request_meaning bytea, time_offset interval
+-- prepare: domain_id uuid, event_key_id text, event_public_key bytea, event_private_key bytea
 -- prepare: audit_relation text, audit_relation_of_repeat text, audit_subject text
 -- prepare: correlation_id text
 -- db/domains.py, PostgresDomainRegistry.create. request_key is the Idempotency-Key and
 -- request_meaning the digest of the request that it came with; time_offset is zero in production.
--- Indexes, used by the functions (migrations 0009 and 0012): domains_slug_key, domains_by_range,
--- idempotency_keys_pkey, domains_pkey, departed_pkey.
+-- Indexes, used by the functions (migrations 0012 and 0013): domains_slug_key, domains_by_range,
+-- idempotency_keys_pkey, event_keys_current, domains_pkey, departed_pkey.
 SELECT
     r.outcome,
     r.domain::text
@@ -71,7 +72,11 @@ FROM plexsphere.create_domain(
     %(unreachable_after)s,
     %(request_key)s,
     %(request_meaning)s,
-    %(time_offset)s
+    %(time_offset)s,
+    %(domain_id)s,
+    %(event_key_id)s,
+    %(event_public_key)s,
+    %(event_private_key)s
 ) AS r
 CROSS JOIN LATERAL plexsphere.record_write(
     CASE r.outcome
@@ -82,6 +87,12 @@ CROSS JOIN LATERAL plexsphere.record_write(
     'domain:' || r.domain,
     %(correlation_id)s
 );
+
+-- name: new_domain_id
+-- prepare: time_offset interval
+-- db/domains.py, PostgresDomainRegistry.create: the id to which an event key is bound before the
+-- Domain exists. No table is read.
+SELECT plexsphere.uuid_v7(statement_timestamp() + %(time_offset)s)::text;
 
 -- name: delete_domain
 -- prepare: domain_id uuid, audit_relation text, audit_subject text, correlation_id text

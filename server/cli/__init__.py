@@ -30,6 +30,7 @@ COMMANDS = (
     "audit",
     "authz",
     "outbox",
+    "events",
     "fleet",
 )
 _EXIT_CODES = (

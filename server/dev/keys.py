@@ -36,6 +36,14 @@ def ensure_keys(signing_key: Path, jwks: Path) -> None:
     write_private(jwks, json.dumps({"keys": [public]}, indent=1), mode=0o644)
 
 
+def ensure_event_kek(file: Path) -> None:
+    """Makes the file unless it exists. Only its owner can read it."""
+    if not file.exists():
+        from server.events.keys import new_kek
+
+        write_private(file, new_kek())
+
+
 def mint(
     signing_key: str | Path,
     subject: str,

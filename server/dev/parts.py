@@ -59,6 +59,10 @@ class Places:
         return self.folder / "jwks.json"
 
     @property
+    def event_kek(self) -> Path:
+        return self.folder / "event-kek"
+
+    @property
     def evaluator(self) -> Path:
         return self.folder / "evaluator"
 
@@ -300,6 +304,7 @@ def own_settings(
         "PLEXSPHERE_DSN": dsn,
         "PLEXSPHERE_JWT_ISSUER": keys.ISSUER,
         "PLEXSPHERE_JWT_AUDIENCE": keys.AUDIENCE,
+        "PLEXSPHERE_EVENT_KEK": places.event_kek.read_text(),
     }
     if spicedb is not None:
         env |= {

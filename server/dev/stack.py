@@ -182,6 +182,7 @@ class Stack:
         end_strays(self.places.is_stray)
         self._define_parts()
         keys.ensure_keys(self.places.signing_key, self.places.jwks)
+        keys.ensure_event_kek(self.places.event_kek)
         if self.test_clock:
             self.test_clock.ensure()
         if "postgres" in self.parts:

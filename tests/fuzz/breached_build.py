@@ -107,6 +107,7 @@ class Build:
         known = {one: row[0] for one, row in self.node_registry.nodes.items()}
         self.entries = FakeEntryStore(known, quota=QUOTA, rows=held)
         self.domain_audit, self.mint = FakeDomainAuditReader(), PlainMint()
+        self.event_keys = None
         self.outbox, self.published = FakeOutboxRelay(), FakePublishedKeys()
         self.credentials = FakeNodeCredentials(dict.fromkeys(ids, ()))
         self.secret_keys = FakeSecretKeys()

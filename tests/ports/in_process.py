@@ -31,6 +31,7 @@ from tests.fakes import (
     FakeDomainRepo,
     FakeDropReporter,
     FakeEntryStore,
+    FakeEventKeys,
     FakeHealthProbe,
     FakeHeartbeatSink,
     FakeLedger,
@@ -121,6 +122,7 @@ class FakeService:
         self.health = FakeHealthProbe()
         self.published = FakePublishedKeys()
         self.mint = FakeTokenMint() if has_signing_key else None
+        self.event_keys = FakeEventKeys({DOMAIN})
         self.credentials = FakeNodeCredentials(
             {node_id(n): () for n in (1, 2, 3)}, audit=self.audit
         )

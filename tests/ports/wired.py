@@ -12,6 +12,7 @@ from tests.fakes import (
     FakeDomainReader,
     FakeDomainRepo,
     FakeEntryStore,
+    FakeEventKeys,
     FakeHeartbeatSink,
     FakeNodeCredentials,
     FakeNodeRepo,
@@ -51,5 +52,6 @@ def fake_ports(**ports: Any) -> LedgerPorts:
         "secret_keys": FakeSecretKeys(),
         "audit": FakeAuditSink(),
         "mint": FakeTokenMint(),
+        "event_keys": FakeEventKeys(),
     }
     return LedgerPorts(**empty | ports)

@@ -84,6 +84,7 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "audit",
             "audit prune",
             "outbox prune",
+            "events kek",
             "relay",
             "grant",
             "revoke",

@@ -1,0 +1,26 @@
+-- Event keys: the keys that sign the events of a Domain.
+
+-- name: current_event_key
+-- prepare: domain_id uuid
+-- db/event_keys.py, PostgresEventKeys.current.
+-- Index: event_keys_current.
+SELECT
+    k.key_id,
+    k.public_key
+FROM plexsphere.event_keys AS k
+WHERE k.domain_id = %(domain_id)s
+    AND k.transition_expires IS NULL;
+
+-- name: ensure_event_key
+-- prepare: domain_id uuid, key_id text, public_key bytea, private_key bytea
+-- db/event_keys.py, PostgresEventKeys.current, for a Domain without a key.
+-- Indexes, used by the function (migration 0013): domains_pkey, event_keys_current.
+SELECT
+    k.key_id,
+    k.public_key
+FROM plexsphere.ensure_event_key(
+    %(domain_id)s,
+    %(key_id)s,
+    %(public_key)s,
+    %(private_key)s
+) AS k;

@@ -1,0 +1,3 @@
+"""Events: the keys that sign them."""
+
+SUBCOMMANDS = ("kek",)
