@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 import psycopg2
 
@@ -11,7 +12,11 @@ from composer.deadline import Deadline
 from db.connections import ReadSession, Sessions
 from db.errors import is_missing_table
 from db.outbox import OutboxLag
-from db.statements import statement
+from db.statements import Prepared, statement
+
+READINESS = Prepared("readiness")
+# So many, because a single Node may be leaving just now.
+CANARIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,17 @@ class Lag:
 
     outbox: OutboxLag
     sweep_age: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """``version`` is the newest migration applied, 0 for a ledger that was never migrated.
+
+    ``nodes`` are some Nodes of which SpiceDB must know that they are their own agents.
+    """
+
+    version: int
+    nodes: tuple[UUID, ...]
 
 
 def ping(sessions: Sessions[ReadSession], deadline: Deadline) -> None:
@@ -37,6 +53,22 @@ def schema_version(sessions: Sessions[ReadSession], deadline: Deadline) -> int:
             if is_missing_table(cause):
                 return 0
             raise
+
+
+def read_readiness(sessions: Sessions[ReadSession], deadline: Deadline) -> Readiness:
+    """By a statement that is prepared, then run again: what a pull does on a kept connection.
+
+    Raises DatastoreUnavailable, or ComposerError where a prepared statement does not stay.
+    """
+    with sessions.session(deadline) as session:
+        try:
+            for _ in range(2):
+                version, nodes = session.execute(READINESS, {"nodes": CANARIES})[0]
+        except psycopg2.Error as cause:
+            if is_missing_table(cause):
+                return Readiness(0, ())
+            raise
+    return Readiness(version, tuple(map(UUID, nodes)))
 
 
 def read_lag(sessions: Sessions[ReadSession], deadline: Deadline) -> Lag:

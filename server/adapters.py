@@ -34,7 +34,7 @@ from server.authn.keys import KeySource
 from server.authn.secret_keys import Authenticator, RandomSecretKeys, SecretKeyVerifier
 from server.authn.signing import JoinedKeys, JwtMint, OwnKeys
 from server.authn.tokens import TokenVerifier
-from server.authz.admin import SpiceDbAdmin, SpiceDbReadiness
+from server.authz.admin import SpiceDbAdmin
 from server.authz.channel import SpiceDbChannel
 from server.authz.checker import SpiceDbChecker
 from server.authz.concurrency import ConcurrencyLimit
@@ -45,7 +45,8 @@ from server.http.body_history import BodyHistory
 from server.http.request_audit import RequestAudit
 from server.settings import Settings
 from server.telemetry.metrics import Metrics, ReadGauges
-from server.telemetry.probes import Probe, keys_probe, ledger_probe, spicedb_probe
+from server.telemetry.probes import Canaries, Probe, keys_probe, ledger_probe, spicedb_probe
+from server.telemetry.readiness import AnsweredPulls, BackgroundProbe, unless_answered
 from server.telemetry.recorders import (
     AuditRecorder,
     HistoryRecorder,
@@ -71,6 +72,7 @@ class Adapters:
     audit: AuditSink | None = None
     history: BodyHistory | None = None
     probes: Mapping[str, Probe] = field(default_factory=dict)
+    pulls: AnsweredPulls = field(default_factory=AnsweredPulls)
     lag: ReadGauges | None = None
     close: Callable[[], None] = lambda: None
 
@@ -107,6 +109,7 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
     )
     channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout)
     relations = SpiceDbChecker(channel, ConcurrencyLimit(limit=threads.spicedb))
+    pulls, canaries = AnsweredPulls(), Canaries()
     history = _body_queue(settings, metrics)
     sink = _audit_sink(settings, metrics, history)
     other_keys = key_source(settings.jwks, on_warning=warning_logger("jwks"))
@@ -171,13 +174,18 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
         audit=sink or NoAudit(),
         history=history,
         probes={
-            "postgres": ledger_probe(reads),
-            "spicedb": spicedb_probe(SpiceDbReadiness(SpiceDbAdmin(channel))),
+            "postgres": _watched("postgres", ledger_probe(reads, canaries), pulls),
+            "spicedb": _watched("spicedb", spicedb_probe(SpiceDbAdmin(channel), canaries), pulls),
             "jwks": keys_probe(other_keys, signing_keys),
         },
+        pulls=pulls,
         lag=partial(read_lag, scrapes),
         close=close,
     )
+
+
+def _watched(name: str, probe: Probe, pulls: AnsweredPulls) -> Probe:
+    return unless_answered(BackgroundProbe(name, probe), pulls)
 
 
 def _write_pool(settings: Settings) -> Pool[WriteSession]:

@@ -80,5 +80,6 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
         large_body_bytes=settings.body_warning_bytes,
         history=adapters.history,
         answer_deadline_s=settings.answer_deadline,
+        pulls=adapters.pulls,
     )
     return Service(app, receipt, adapters.close, lambda lane: metrics.overloaded.labels(lane).inc())

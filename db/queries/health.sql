@@ -4,6 +4,28 @@
 -- db/pool.py, before a connection that was idle is used, and db/health.py, ping. No table is read.
 SELECT 1;
 
+-- name: readiness
+-- prepare: nodes integer
+-- db/health.py, read_readiness: the newest migration, and some Nodes whose own tuple SpiceDB must have.
+-- Indexes: nodes_pkey in order, outbox_waiting; withheld_tuples and schema_migrations have a few rows.
+SELECT
+    (SELECT coalesce(max(m.version), 0) FROM plexsphere.schema_migrations AS m),
+    ARRAY(
+        SELECT n.id::text
+        FROM plexsphere.nodes AS n
+        WHERE NOT EXISTS (
+                SELECT FROM plexsphere.outbox AS o
+                WHERE o.object = 'node:' || n.id
+                    AND o.drained_at IS NULL
+            )
+            AND NOT EXISTS (
+                SELECT FROM plexsphere.withheld_tuples AS w
+                WHERE w.object = 'node:' || n.id
+            )
+        ORDER BY n.id
+        LIMIT %(nodes)s
+    );
+
 -- name: clock
 -- db/health.py, clock_skew: the time of Postgres, in Unix seconds. No table is read.
 SELECT extract(epoch FROM clock_timestamp())::float8;

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from importlib.resources import files
+from uuid import UUID
 
 import grpc
 from authzed.api.v1 import (
+    CheckBulkPermissionsRequest,
+    CheckBulkPermissionsRequestItem,
     CheckPermissionRequest,
     Consistency,
     ReadSchemaRequest,
@@ -22,6 +23,7 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from composer.identity import NIL, node_object
 from server.authz.channel import SpiceDbChannel, Undecided
+from server.authz.coalesced import YES
 from server.authz.tuples import object_reference
 
 _COMMENTS = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
@@ -90,47 +92,28 @@ class SpiceDbAdmin:
         except Undecided as undecided:
             raise AuthzUnavailable(f"SpiceDB lacks the schema: {undecided}") from undecided
 
+    def knows_any(self, nodes: Sequence[UUID], deadline: Deadline) -> bool:
+        """Whether any of these Nodes is its own agent by now; True for no Nodes, after a ``ping``.
 
-class SpiceDbReadiness:
-    """SpiceDB's line in /readyz.
-
-    Probes at most once every ``every_s`` seconds and in one thread at a time. Other threads get the
-    last result at once: many requests to /readyz must not occupy every thread while SpiceDB does
-    not answer. ``clock`` is monotonic seconds.
-    """
-
-    def __init__(
-        self,
-        admin: SpiceDbAdmin,
-        timeout_s: float = 1.0,
-        every_s: float = 1.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._admin = admin
-        self._timeout_s = timeout_s
-        self._every_s = every_s
-        self._clock = clock
-        self._probing = threading.Lock()
-        self._result = (False, "not asked yet")
-        self._probed_at: float | None = None
-
-    def describe(self) -> tuple[bool, str]:
-        """(does SpiceDB decide, one line: a gRPC status at most, never an address)."""
-        if self._is_due() and self._probing.acquire(blocking=False):
-            try:
-                self._result = self._probe()
-                self._probed_at = self._clock()
-            finally:
-                self._probing.release()
-        return self._result
-
-    def _is_due(self) -> bool:
-        return self._probed_at is None or self._clock() >= self._probed_at + self._every_s
-
-    def _probe(self) -> tuple[bool, str]:
+        A SpiceDB that was emptied, or another one, knows none.
+        """
+        if not nodes:
+            self.ping(deadline)
+            return True
+        objects = [object_reference(node_object(node)) for node in nodes]
+        request = CheckBulkPermissionsRequest(
+            consistency=Consistency(fully_consistent=True),
+            items=[
+                CheckBulkPermissionsRequestItem(
+                    resource=node, permission="node_agent", subject=SubjectReference(object=node)
+                )
+                for node in objects
+            ],
+        )
         try:
-            self._admin.ping(Deadline.after(self._timeout_s, self._clock))
-        except AuthzUnavailable as error:
-            # Two words of "SpiceDB: UNAVAILABLE: <details>"; the details may name hosts.
-            return False, ":".join(str(error).split(":")[:2])
-        return True, "decides"
+            answer = self._channel.permissions("CheckBulkPermissions", request, deadline)
+        except Undecided as undecided:
+            raise AuthzUnavailable(f"SpiceDB lacks the schema: {undecided}") from undecided
+        if any(pair.HasField("error") for pair in answer.pairs):
+            raise AuthzUnavailable("SpiceDB lacks the schema")
+        return any(pair.item.permissionship == YES for pair in answer.pairs)

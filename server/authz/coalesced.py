@@ -30,7 +30,7 @@ from server.authz.tuples import object_reference
 Question = tuple[str, str, str]
 
 # Conditional, unspecified and every later value mean no.
-_YES = CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION
+YES = CheckPermissionResponse.PERMISSIONSHIP_HAS_PERMISSION
 _MOST = 32
 _STATUSES = {status.value[0]: status for status in grpc.StatusCode}
 
@@ -47,7 +47,7 @@ def ask_alone(
         subject=SubjectReference(object=object_reference(subject)),
     )
     answer = channel.permissions("CheckPermission", request, deadline)
-    return bool(answer.permissionship == _YES)
+    return bool(answer.permissionship == YES)
 
 
 @dataclass(slots=True, eq=False)
@@ -184,4 +184,4 @@ def _outcome(pair: CheckBulkPermissionsPair) -> bool | Exception:
     if pair.HasField("error"):
         status = _STATUSES.get(pair.error.code, grpc.StatusCode.UNKNOWN)
         return error_of(status, pair.error.message)
-    return bool(pair.item.permissionship == _YES)
+    return bool(pair.item.permissionship == YES)

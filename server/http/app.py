@@ -38,6 +38,7 @@ from server.http.operations import BoundOperations, OperationResolver, respond_p
 from server.http.problems import FRAMEWORK
 from server.http.requests import body_validator, check_request, parameter_validator
 from server.telemetry.metrics import Metrics
+from server.telemetry.readiness import AnsweredPulls
 
 _log = structlog.stdlib.get_logger("plexsphere.http")
 
@@ -56,6 +57,7 @@ def build_app(
     audit: AuditSink | None = None,
     history: BodyHistory | None = None,
     answer_deadline_s: float = math.inf,
+    pulls: AnsweredPulls | None = None,
 ) -> flask.Flask:
     """Build the application of one contract. This opens no connection."""
     front = Front("plexsphere", server_args={"static_folder": None})
@@ -78,7 +80,12 @@ def build_app(
     for error in (Exception, ProblemException, *default_exceptions):
         app.register_error_handler(error, answer_error)
     doorkeeper = Doorkeeper(
-        contract, metrics, audit or NoAudit(), large_body_bytes=large_body_bytes, history=history
+        contract,
+        metrics,
+        audit or NoAudit(),
+        large_body_bytes=large_body_bytes,
+        history=history,
+        pulls=pulls or AnsweredPulls(),
     )
     app.after_request(doorkeeper.check_answer)
     return app

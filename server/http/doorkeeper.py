@@ -26,6 +26,9 @@ from server.http.problems import problem_answer
 from server.http.request_audit import forward_rows
 from server.http.response_validation import Breach, Outgoing, ResponseValidator
 from server.telemetry.metrics import Metrics
+from server.telemetry.readiness import AnsweredPulls
+
+PULL = "GetNodeState"
 
 _log = structlog.stdlib.get_logger("plexsphere.http")
 
@@ -39,13 +42,15 @@ class Doorkeeper:
         metrics: Metrics,
         audit: AuditSink,
         large_body_bytes: int,
+        pulls: AnsweredPulls,
         history: BodyHistory | None = None,
     ) -> None:
-        """``history`` is None where bodies are not kept."""
+        """``history`` is None where bodies are not kept; ``pulls`` are told of each answer."""
         self._validator = ResponseValidator(contract)
         self._metrics = metrics
         self._audit = audit
         self._large_body_bytes = large_body_bytes
+        self._pulls = pulls
         self._history = history
 
     def check_answer(self, response: Response) -> Response:
@@ -81,6 +86,8 @@ class Doorkeeper:
             keep_body(self._history, _body(response))
         forward_rows(self._audit, is_served=not is_problem(response))
         operation = request_context.operation_id() or "none"
+        if operation == PULL:
+            self._pulls.note(response.status_code)
         self._metrics.requests.labels(operation, response.status_code).inc()
         self._metrics.seconds.labels(operation).observe(request_context.elapsed())
 

@@ -6,17 +6,18 @@ The details are fixed texts that strangers may read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
 
 import structlog
 
 from composer.deadline import Deadline
 from composer.errors import ComposerError
 from db.connections import ReadSession, Sessions
-from db.health import schema_version
+from db.health import read_readiness
 from db.migrate import expected_version
 from handlers.service import HealthCheck
 from server.authn.keys import KeySource
-from server.authz.admin import SpiceDbReadiness
+from server.authz.admin import SpiceDbAdmin
 from server.receipt import WiringReceipt
 from server.start import NOT_RELOADED, is_flag_set
 
@@ -84,26 +85,32 @@ def release_probe() -> Probe:
     return probe
 
 
-def ledger_probe(pool: Sessions[ReadSession]) -> Probe:
-    """Postgres answers, and has the schema of this release."""
+class Canaries:
+    """Nodes that the ledger had lately: what SpiceDB says of them, it says of all Nodes."""
+
+    nodes: tuple[UUID, ...] = ()
+
+
+def ledger_probe(pool: Sessions[ReadSession], canaries: Canaries) -> Probe:
+    """Postgres answers as it must for a pull, and has the schema of this release."""
 
     def probe(deadline: Deadline) -> None:
-        found = schema_version(pool, deadline)
-        if found < expected_version():
+        found = read_readiness(pool, deadline)
+        canaries.nodes = found.nodes
+        if found.version < expected_version():
             raise Down("the schema is older than this release; run plexsphere-state migrate")
-        if found > expected_version():
+        if found.version > expected_version():
             raise Degraded("the schema is newer than this release")
 
     return probe
 
 
-def spicedb_probe(readiness: SpiceDbReadiness) -> Probe:
-    """SpiceDB decides."""
+def spicedb_probe(admin: SpiceDbAdmin, canaries: Canaries) -> Probe:
+    """SpiceDB decides by our schema, and has the ledger's tuples."""
 
     def probe(deadline: Deadline) -> None:
-        decides, _ = readiness.describe()
-        if not decides:
-            raise Down(DOES_NOT_ANSWER)
+        if not admin.knows_any(canaries.nodes, deadline):
+            raise Down("it knows none of the Nodes; run plexsphere-state authz repair")
 
     return probe
 

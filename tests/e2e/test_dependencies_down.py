@@ -12,8 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from authzed.api.v1 import DeleteRelationshipsRequest, RelationshipFilter
 
+from composer.deadline import Deadline
+from server.authz.channel import SpiceDbChannel
+from server.authz.endpoint import SpiceDbEndpoint
 from server.dev.parts import Part
+from server.dev.ports import HOST
 from server.dev.stack import Stack
 from tests.client import Reply, ask, pull_path
 from tests.heartbeats import beat
@@ -43,15 +48,17 @@ def until_granted(stack: Stack) -> None:
     pytest.fail("the service did not recover")
 
 
-def down_according_to_readyz(stack: Stack) -> list[str]:
-    """Asked until it is not ready: a probe's result stands for a second."""
-    for _ in range(100):
+def is_down_according_to_readyz(stack: Stack, name: str) -> bool:
+    """Asked until it is: what was found stands for a second, and answered pulls for three."""
+    for _ in range(200):
         readiness = ask(stack.url, "/readyz")
-        if readiness.status == 503:
-            checks = readiness.json["checks"]
-            return [check["name"] for check in checks if check["status"] == "down"]
+        checks = readiness.json["checks"]
+        if readiness.status == 503 and name in [
+            check["name"] for check in checks if check["status"] == "down"
+        ]:
+            return True
         time.sleep(0.05)
-    return []
+    return False
 
 
 def part_named(stack: Stack, name: str) -> Part:
@@ -71,9 +78,31 @@ def test_a_stopped_dependency_is_503_and_its_return_is_noticed(broken: Stack, na
             assert (reply.status, reply.code) == (503, CODES[name])
             assert int(reply.headers["retry-after"]) > 0
         assert ask(broken.url, "/livez").status == 200
-        assert name in down_according_to_readyz(broken)
+        assert is_down_according_to_readyz(broken, name)
     finally:
         part_named(broken, name).start()
+    until_granted(broken)
+
+
+def test_a_spicedb_that_lost_its_tuples_is_down_and_its_return_is_noticed(broken: Stack) -> None:
+    """Every agent would be 403, although SpiceDB answers every check."""
+    until_granted(broken)
+    spicedb = part_named(broken, "spicedb")
+    key = broken.places.spicedb_token.read_text()
+    channel = SpiceDbChannel(SpiceDbEndpoint(f"{HOST}:{spicedb.port}", key, insecure=True), 5.0)
+    every_agent = RelationshipFilter(resource_type="node", optional_relation="agent")
+    channel.permissions(
+        "DeleteRelationships",
+        DeleteRelationshipsRequest(relationship_filter=every_agent),
+        Deadline.after(5, time.monotonic),
+    )
+    try:
+        assert is_down_according_to_readyz(broken, "spicedb")
+        assert {ask_for(broken).status for ask_for in ASKED.values()} == {403}
+    finally:
+        channel.close()
+        spicedb.stop()
+        spicedb.start()  # with the tuples of the ledger
     until_granted(broken)
 
 

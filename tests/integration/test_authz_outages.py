@@ -11,13 +11,11 @@ import pytest
 
 from composer.errors import AuthzUnavailable
 from composer.identity import Principal, RelationChecker
-from server.authz.admin import SpiceDbReadiness
 from server.authz.channel import SpiceDbChannel
 from server.authz.checker import SpiceDbChecker
 from server.authz.concurrency import ConcurrencyLimit
 from server.authz.endpoint import SpiceDbEndpoint
 from server.dev.ports import HOST
-from server.dev.process import wait_until
 from tests.integration.cutting_proxy import CuttingProxy
 from tests.integration.spicedb_parts import (
     KEY,
@@ -33,18 +31,16 @@ pytest_plugins = "tests.integration.spicedb_parts"
 
 def test_a_killed_spicedb_is_used_again_when_it_is_back(tmp_path: Path) -> None:
     with spicedb_in(tmp_path) as running:
-        checker, readiness = running.checker(), SpiceDbReadiness(running.admin, every_s=0)
+        checker = running.checker()
         agent = own_agent(running)
         assert checker.check(agent, "node-agent", agent.subject, soon()) is True
         running.kill()
         for _ in range(3):
             with pytest.raises(AuthzUnavailable):
                 checker.check(agent, "node-agent", agent.subject, soon())
-        assert readiness.describe() == (False, "SpiceDB: UNAVAILABLE")
         running.places.tuples.write_text(f"{agent.subject}#agent@{agent.subject}\n")
         running.start()
         assert allowed_within(5, checker, agent)
-        wait_until(lambda: readiness.describe()[0], running.process, 5, "ready")
 
 
 def test_a_frozen_spicedb_holds_nobody_beyond_the_timeout_and_few_at_all(spicedb: SpiceDb) -> None:

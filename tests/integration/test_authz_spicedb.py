@@ -12,7 +12,7 @@ import pytest
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from composer.identity import Principal, PrincipalKind, RelationChecker, node_object
-from server.authz.admin import SpiceDbReadiness, missing_from, schema_text
+from server.authz.admin import missing_from, schema_text
 from server.authz.checker import SpiceDbChecker
 from server.authz.concurrency import ConcurrencyLimit
 from server.authz.tuples import MAX_UPDATES, RelationTuple
@@ -159,14 +159,19 @@ def test_a_spicedb_without_our_schema_decides_nothing(tmp_path: Path) -> None:
             running.checker().check(agent, "node-agent", agent.subject, soon())
         with pytest.raises(AuthzUnavailable, match="lacks the schema"):
             running.admin.ping(soon())
-        assert SpiceDbReadiness(running.admin).describe() == (
-            False,
-            "SpiceDB lacks the schema: FAILED_PRECONDITION",
-        )
+        with pytest.raises(AuthzUnavailable, match="lacks the schema"):
+            running.admin.knows_any([uuid4()], soon())
         # Written while clients are waiting, it counts at once.
         running.admin.write_schema(schema_text(), soon())
         stranger = Principal(PrincipalKind.USER, "stranger")
         assert running.checker().check(stranger, "node-agent", agent.subject, soon()) is False
+
+
+def test_an_emptied_spicedb_knows_none_of_the_nodes_and_a_filled_one_any(spicedb: SpiceDb) -> None:
+    known = UUID(own_agent(spicedb).id)
+    assert spicedb.admin.knows_any([uuid4(), known, uuid4()], soon()) is True
+    assert spicedb.admin.knows_any([uuid4(), uuid4()], soon()) is False
+    assert spicedb.admin.knows_any([], soon()) is True
 
 
 def test_a_schema_that_would_orphan_tuples_is_refused(spicedb: SpiceDb) -> None:
