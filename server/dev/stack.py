@@ -42,7 +42,6 @@ class Stack:
         seed: int = 1,
         port: int = 0,
         workers: int = 1,
-        threads: int = 24,
         env: Mapping[str, str] | None = None,
         external: Mapping[str, str] | None = None,
         log_to_file: bool = True,
@@ -61,7 +60,6 @@ class Stack:
         self._external = dict(external or {})
         self._settings = {
             "PLEXSPHERE_WORKERS": str(workers),
-            "PLEXSPHERE_THREADS": str(threads),
             **(env or {}),
         }
         self._tree = tree

@@ -42,12 +42,15 @@ def test_history_is_passed_to_the_service(
     assert [options["env"]["PLEXSPHERE_HISTORY"] for options in made] == ["3", "0", "7"]
 
 
-@pytest.mark.parametrize("history", [-1, run.MAX_HISTORY + 1])
+@pytest.mark.parametrize("history", [-1, 101])
 def test_more_bodies_than_the_service_keeps_are_refused(
     history: int, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert run.run_dev(history=history, folder=tmp_path) == 1
-    assert f"HISTORY must be a number from 0 to 100, not {history}" in capsys.readouterr().err
+    assert (
+        f"PLEXSPHERE_HISTORY must be a whole number from 0 to 100, not {history}"
+        in capsys.readouterr().err
+    )
     with pytest.raises(SettingsError):
         read_settings({"PLEXSPHERE_HISTORY": str(history)})
 
