@@ -8,10 +8,9 @@ what was expected. With ``PLEXSPHERE_DSN`` empty nothing else is required.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,21 @@ from db.connections import is_dsn
 from server.authn.key_sources import check_jwks_setting
 from server.authn.signing import check_signing_setting
 from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
-from server.events.keys import parse_kek
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.sources import Network
-from server.test_clock import is_readable
+from server.setting_kinds import (
+    DECLARATION,
+    Setting,
+    address,
+    choice,
+    clock_file,
+    count,
+    networks,
+    seconds,
+    secret_key,
+    switch,
+    text,
+)
 from server.threads import LEAST_THREADS, RESERVED, Threads, shared_out
 
 PREFIX = "PLEXSPHERE_"
@@ -35,192 +45,88 @@ COMMAND_VARIABLES = tuple(
     )
 )
 METRICS_FOLDER = "plexsphere-metrics-"  # part of the name of a folder that the service makes
-_DECLARATION = "setting"
 _REFUSED_503 = "503 `datastore_unavailable`"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """The declaration of one variable.
-
-    ``parse`` raises ValueError for a text that is not as ``expected`` says. ``at_limit`` is what
-    happens when the bound is reached, or what the value decides where there is no limit.
-    """
-
-    parse: Callable[[str], Any]
-    expected: str
-    unit: str
-    bound: str
-    meaning: str
-    at_limit: str
-
-
-def _text(meaning: str, at_limit: str, *, is_secret: bool = False) -> Any:
-    return _declare("", Setting(str, "text", "", "", meaning, at_limit), is_secret=is_secret)
-
-
-def _seconds(default: float, low: float, high: float, meaning: str, at_limit: str) -> Any:
-    def parse(text: str) -> float:
-        value = float(text)
-        if not low <= value <= high:
-            raise ValueError
-        return value
-
-    expected = f"a number of seconds from {low:g} to {high:.8g}"
-    bound = f"{low:g} to {high:.8g}"
-    return _declare(default, Setting(parse, expected, "seconds", bound, meaning, at_limit))
-
-
-def _count(default: int, low: int, high: int, unit: str, meaning: str, at_limit: str) -> Any:
-    def parse(text: str) -> int:
-        value = _whole(text)
-        if value is None or not low <= value <= high:
-            raise ValueError
-        return value
-
-    expected = f"a whole number from {low} to {high}"
-    bound = f"{low} to {high}"
-    return _declare(default, Setting(parse, expected, unit, bound, meaning, at_limit))
-
-
-def _choice(default: str, choices: tuple[str, ...], meaning: str, at_limit: str) -> Any:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError
-        return text
-
-    listed = ", ".join(choices)
-    return _declare(default, Setting(parse, f"one of {listed}", "", listed, meaning, at_limit))
-
-
-def _switch(default: bool, meaning: str, at_limit: str) -> Any:
-    def parse(text: str) -> bool:
-        if text not in ("0", "1"):
-            raise ValueError
-        return text == "1"
-
-    return _declare(default, Setting(parse, "one of 0, 1", "", "0, 1", meaning, at_limit))
-
-
-def _address(default: str, meaning: str, at_limit: str) -> Any:
-    def parse(text: str) -> str:
-        host, _, port = text.rpartition(":")
-        number = _whole(port)
-        if text.startswith("unix:/") or (host and number is not None and number < 65_536):
-            return text
-        raise ValueError
-
-    expected = "host:port or unix:/path"
-    return _declare(default, Setting(parse, expected, "", expected, meaning, at_limit))
-
-
-def _networks(meaning: str, at_limit: str) -> Any:
-    def parse(text: str) -> tuple[Network, ...]:
-        return tuple(ip_network(part.strip()) for part in text.split(","))
-
-    expected = "networks such as 10.0.0.0/8, comma-separated"
-    return _declare((), Setting(parse, expected, "", "networks", meaning, at_limit))
-
-
-def _clock_file(meaning: str, at_limit: str) -> Any:
-    def parse(text: str) -> str:
-        if not is_readable(text):
-            raise ValueError
-        return text
-
-    expected = "a file that holds seconds; for tests only"
-    return _declare("", Setting(parse, expected, "", "a file", meaning, at_limit))
-
-
-def _event_kek(meaning: str, at_limit: str) -> Any:
-    def parse(text: str) -> str:
-        parse_kek(text)
-        return text
-
-    expected = "32 bytes in base64; `plexsphere-state events kek` makes one"
-    setting = Setting(parse, expected, "", "base64 of 32 bytes", meaning, at_limit)
-    return _declare("", setting, is_secret=True)
-
-
-def _declare(default: Any, setting: Setting, *, is_secret: bool = False) -> Any:
-    return field(default=default, repr=not is_secret, metadata={_DECLARATION: setting})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. The variable of a field is its name in capitals behind ``PLEXSPHERE_``."""
 
-    dsn: str = _text(
+    dsn: str = text(
         "the ledger: Postgres, as a libpq URI or key=value string with a host",
         "empty: every operation on the ledger answers 501",
         is_secret=True,
     )
-    spicedb_endpoint: str = _text("SpiceDB, as host:port", "required with a DSN")
-    spicedb_token: str = _text(
+    spicedb_endpoint: str = text("SpiceDB, as host:port", "required with a DSN")
+    spicedb_token: str = text(
         "SpiceDB's preshared key", "required with a DSN; never shown", is_secret=True
     )
-    spicedb_ca: str = _text(
+    spicedb_ca: str = text(
         "a PEM file with the CA that signed SpiceDB's certificate",
         "empty: the roots that gRPC carries",
     )
-    spicedb_insecure: bool = _switch(False, "no TLS to SpiceDB", "1 is refused outside loopback")
-    spicedb_timeout: float = _seconds(
-        1.0, 0.05, 60, "the most that one call to SpiceDB may take", "503 `authz_unavailable`"
+    spicedb_insecure: bool = switch(False, "no TLS to SpiceDB", "1 is refused outside loopback")
+    spicedb_timeout: float = seconds(
+        1.0, 0.05, 60, "the longest time of one call to SpiceDB", "503 `authz_unavailable`"
     )
-    spicedb_calls: int = _count(
+    spicedb_calls: int = count(
         0,
         0,
         1000,
         "calls",
         "calls of each process to SpiceDB at once; 0: a share of the threads",
-        "a request waits for another's call to end; then 503 `authz_unavailable`",
+        "a request waits until another's call ends; then 503 `authz_unavailable`",
     )
-    jwks: str = _text(
+    jwks: str = text(
         "the public keys that verify tokens: a JWKS file or an https URL, followed while the "
         "service runs",
         "required with a DSN",
     )
-    jwt_issuer: str = _text(
+    jwt_issuer: str = text(
         "the `iss` of accepted tokens", "required with a DSN; 401 for another `iss`"
     )
-    jwt_audience: str = _text(
+    jwt_audience: str = text(
         "the `aud` of accepted tokens", "required with a DSN; 401 for another `aud`"
     )
-    jwt_leeway: float = _seconds(
-        30.0, 0, 300, "how far `exp`, `nbf` and `iat` may be off", "401 `unauthorized`"
+    jwt_leeway: float = seconds(
+        30.0,
+        0,
+        300,
+        "the difference of clocks that `exp`, `nbf` and `iat` may have",
+        "401 `unauthorized`",
     )
-    signing_key: str = _text(
+    signing_key: str = text(
         "the service's own private JWK, or a set of them: a file, followed while the service "
         "runs, or JSON",
         "empty: the operations that give out tokens answer 501; never shown",
         is_secret=True,
     )
-    event_kek: str = _event_kek(
+    event_kek: str = secret_key(
         "the key that encrypts the private halves of the Domains' event keys in the ledger",
         "empty: what needs an event key answers 501; never shown",
     )
-    pull_deadline: float = _seconds(
+    pull_deadline: float = seconds(
         3.0,
         0.1,
         60,
         "the time budget of one request, from when a thread takes it up",
         "503 of the dependency that the request waits for",
     )
-    answer_deadline: float = _seconds(
+    answer_deadline: float = seconds(
         27.0,
         0.1,
         600,
         "how long after its last byte a request may be answered; agents give up after 30 s",
         "a request that would wait longer for a thread is 503 `overloaded` at once",
     )
-    statement_timeout: float = _seconds(
+    statement_timeout: float = seconds(
         2.5,
         0.1,
         60,
-        "the most that one statement may take, as Postgres itself measures it",
+        "the longest time of one statement, as Postgres itself measures it",
         f"Postgres ends the statement; {_REFUSED_503}",
     )
-    pool_size: int = _count(
+    pool_size: int = count(
         0,
         0,
         1000,
@@ -228,7 +134,7 @@ class Settings:
         "connections of each process that read the ledger; 0: a share of the threads",
         f"a request waits up to 1 s for a free one; then {_REFUSED_503}",
     )
-    write_pool_size: int = _count(
+    write_pool_size: int = count(
         0,
         0,
         1000,
@@ -237,7 +143,7 @@ class Settings:
         "share of the threads",
         f"a request waits up to 1 s for a free one; then {_REFUSED_503}",
     )
-    lock_timeout: float = _seconds(
+    lock_timeout: float = seconds(
         1.0,
         0.01,
         60,
@@ -245,14 +151,14 @@ class Settings:
         _REFUSED_503,
     )
     # The longest unreachable_after there is: by then no peer expects the old Node any more.
-    address_hold_off: float = _seconds(
+    address_hold_off: float = seconds(
         3_600.0,
         0,
         31_536_000,
         "how long a released address is not given to another Node",
         "503 `pool_exhausted` where a Domain has no other address left",
     )
-    cached_peers: int = _count(
+    cached_peers: int = count(
         200_000,
         0,
         100_000_000,
@@ -261,10 +167,10 @@ class Settings:
         "the rows of the Domain that was pulled longest ago are dropped, and read again at its "
         "next pull",
     )
-    report_quota: int = _count(
+    report_quota: int = count(
         128, 1, 100_000, "entries", "reports that a Node may have", "409 `report_quota_exceeded`"
     )
-    entry_quota: int = _count(
+    entry_quota: int = count(
         128,
         1,
         100_000,
@@ -272,12 +178,12 @@ class Settings:
         "metadata entries that a Node may have, and data entries",
         "409 `entry_quota_exceeded`",
     )
-    audit: bool = _switch(
+    audit: bool = switch(
         True,
         "write audit rows",
         "0: the rows of writes only, which are in the transactions of the writes",
     )
-    audit_queue: int = _count(
+    audit_queue: int = count(
         50_000,
         1,
         10_000_000,
@@ -285,7 +191,7 @@ class Settings:
         "audit rows of each process that wait for the ledger",
         "the row is lost, logged and counted in `plexsphere_audit_rows_lost_total`",
     )
-    history: int = _count(
+    history: int = count(
         0,
         0,
         100,
@@ -293,7 +199,7 @@ class Settings:
         "served bodies that are kept of each Node, for `fleet history`; needs the audit",
         "the oldest body of the Node is removed",
     )
-    body_warning_bytes: int = _count(
+    body_warning_bytes: int = count(
         8_388_608,
         1,
         2**40,
@@ -302,98 +208,105 @@ class Settings:
         "the body is sent, logged as `snapshot_large` and counted in "
         "`plexsphere_large_bodies_total`",
     )
-    log_format: str = _choice("json", ("json", "console"), "the form of a log line", "")
-    log_level: str = _choice(
-        "info", ("debug", "info", "warning", "error"), "the least level that is logged", ""
+    log_format: str = choice("json", ("json", "console"), "the form of a log line", "")
+    log_level: str = choice(
+        "info", ("debug", "info", "warning", "error"), "the lowest level that is logged", ""
     )
-    log_queue: int = _count(
+    log_queue: int = count(
         10_000,
         100,
         10_000_000,
         "lines",
-        "log lines of each process that wait for whoever reads stdout",
+        "log lines of each process that wait for the reader of stdout",
         "the line is lost and counted in `log_lines_dropped`",
     )
-    log_repeats: int = _count(
+    log_repeats: int = count(
         60,
         1,
         1_000_000,
         "lines a minute",
-        "`peer_dropped` lines of one addressed Node, peer row and outcome, and `request_refused` "
-        "lines of one operation, status, code and path, that are written",
+        "how many equal lines are written: `peer_dropped` of one addressed Node, peer row and "
+        "outcome; `request_refused` of one operation, status, code and path",
         "further ones are counted in one line with `repeated`; counters count all",
     )
-    bind: str = _address("127.0.0.1:8080", "where the service listens", "")
-    workers: int = _count(
+    bind: str = address("127.0.0.1:8080", "where the service listens", "")
+    workers: int = count(
         2, 1, 1024, "processes", "worker processes", "further requests wait for a free thread"
     )
-    threads: int = _count(
+    threads: int = count(
         24,
         LEAST_THREADS,
         1024,
         "threads",
-        "threads of each process: 3 for what is no operation on the ledger, and one for each "
+        "threads of each process: 3 for requests that need no ledger, and one for each "
         "connection to Postgres and each call to SpiceDB",
         "further requests wait for a free thread; pools that do not fit refuse the start",
     )
-    connections: int = _count(
+    connections: int = count(
         20_000,
         16,
         1_000_000,
         "connections",
-        "clients that each process lets in, idle ones included; at most what its descriptors allow",
-        "the client that has been idle for longest is let go; without one, others wait outside",
+        "connections of clients that each process accepts, idle ones included; at most as many as "
+        "its descriptors allow",
+        "the connection that has been idle for longest is closed; without one, further connections "
+        "wait in the listener's queue",
     )
-    source_connections: int = _count(
+    source_connections: int = count(
         12_000,
         1,
         1_000_000,
         "connections",
-        "clients of one address that each process lets in; behind a proxy, requests under way",
-        "further clients are closed at once; behind a proxy, 503 `overloaded`",
+        "connections of one address that each process accepts; behind a proxy, its requests that "
+        "are not answered yet",
+        "further connections are closed at once; behind a proxy, 503 `overloaded`",
     )
-    trusted_proxies: tuple[Network, ...] = _networks(
-        "networks of proxies in front, comma-separated: their word is taken for who asks "
-        "(`X-Forwarded-For`)",
-        "empty: the peer of the connection is who asks",
+    trusted_proxies: tuple[Network, ...] = networks(
+        "networks of proxies in front, comma-separated: the service takes the address of a client "
+        "from their `X-Forwarded-For`",
+        "empty: the address of a client is that of its connection",
     )
-    head_timeout: float = _seconds(
-        10.0, 0.1, 60, "how long the head of a request may take", "408, or without a byte: closed"
+    head_timeout: float = seconds(
+        10.0,
+        0.1,
+        60,
+        "how long the head of a request may take",
+        "408; closed where no byte has come",
     )
-    body_rate: int = _count(
+    body_rate: int = count(
         1_024,
         1,
         1_073_741_824,
         "bytes a second",
-        "the least rate of a body, after 5 s of grace and for at most 30 s",
+        "the least rate of a body, after its first 5 s; a body may take 30 s",
         "408",
     )
-    send_timeout: float = _seconds(
+    send_timeout: float = seconds(
         30.0, 0.1, 600, "how long a client may take to receive an answer", "the connection is reset"
     )
-    unread_bytes: int = _count(
+    unread_bytes: int = count(
         33_554_432,
         1_048_576,
         1_099_511_627_776,
         "bytes",
         "memory of each process for requests that no thread has read yet",
-        "the clients whose requests have taken longest are closed",
+        "the connections whose requests have taken longest are closed",
     )
-    unsent_bytes: int = _count(
+    unsent_bytes: int = count(
         268_435_456,
         1_048_576,
         1_099_511_627_776,
         "bytes",
         "memory of each process for answers that clients have not received yet",
-        "the clients whose answers have taken longest are closed",
+        "the connections whose answers have taken longest are closed",
     )
     # A longer interval would make a takeover look like a pause (composer/reachability.py).
-    evaluator_interval: float = _seconds(
-        5.0, 0.1, 6, "between two sweeps of `plexsphere-state evaluator`", ""
+    evaluator_interval: float = seconds(
+        5.0, 0.1, 6, "the time between two sweeps of `plexsphere-state evaluator`", ""
     )
-    test_clock: str = _clock_file(
-        "for tests only: a file with the seconds by which time is ahead",
-        "the receipt and the log show it",
+    test_clock: str = clock_file(
+        "for tests only: a file with the seconds by which the service's time is ahead",
+        "the receipt and the log name the file",
     )
 
     @property
@@ -442,7 +355,7 @@ class SettingsError(Exception):
 def declared_settings() -> Mapping[str, tuple[Setting, Any]]:
     """Variable -> its declaration and its default, in the order of the page."""
     return {
-        PREFIX + setting.name.upper(): (setting.metadata[_DECLARATION], setting.default)
+        PREFIX + setting.name.upper(): (setting.metadata[DECLARATION], setting.default)
         for setting in fields(Settings)
     }
 
@@ -561,11 +474,6 @@ def _check_signing_key(reader: _Reader, settings: Settings) -> None:
     complaint = check_signing_setting(key, settings.jwks) if key else None
     if complaint:
         reader.complain(PREFIX + "SIGNING_KEY", complaint)
-
-
-def _whole(text: str) -> int | None:
-    """The number that plain digits spell; None for anything longer than a setting can be."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def metrics_directory() -> str | None:

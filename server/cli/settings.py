@@ -65,7 +65,7 @@ def _rows() -> list[tuple[str, ...]]:
 
 def _shown(default: Any) -> str:
     """As a person writes it into the environment."""
-    if default == "":
+    if default in ("", ()):
         return "empty"
     if isinstance(default, float):
         return f"`{default:.8g}`"

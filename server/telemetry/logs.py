@@ -30,8 +30,8 @@ def configure(
     level: str,
     stream: TextIO | None = None,
     *,
-    queue: int = 10_000,
-    repeats: int = 60,
+    queue: int,
+    repeats: int,
 ) -> None:
     """Set up logging for this process; idempotent.
 

@@ -30,7 +30,7 @@ def as_before() -> Iterator[None]:
 def lines(log: Any, log_format: str = "json", level: str = "info") -> list[str]:
     """What ``log`` writes, line by line."""
     stream = io.StringIO()
-    configure(log_format, level, stream)
+    configure(log_format, level, stream, queue=100, repeats=60)
     log()
     return stream.getvalue().splitlines()
 
@@ -91,7 +91,7 @@ def test_a_level_leaves_out_what_is_below_it(level: str, events: list[str]) -> N
 
 
 def test_configured_twice_a_line_is_written_once() -> None:
-    configure("json", "info", io.StringIO())
+    configure("json", "info", io.StringIO(), queue=100, repeats=60)
     assert len(lines(lambda: ours().info("x"))) == 1
 
 

@@ -1,0 +1,143 @@
+"""The kinds of settings: what a text must look like, and what its value is then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Any
+
+from server.events.keys import parse_kek
+from server.gunicorn.sources import Network
+from server.test_clock import is_readable
+
+DECLARATION = "setting"  # the key of a field's metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The declaration of one variable.
+
+    ``parse`` raises ValueError for a text that is not as ``expected`` says. ``at_limit`` is what
+    happens when the bound is reached, or what the value decides where there is no limit.
+    """
+
+    parse: Callable[[str], Any]
+    expected: str
+    unit: str
+    bound: str
+    meaning: str
+    at_limit: str
+
+
+def text(meaning: str, at_limit: str, *, is_secret: bool = False) -> Any:
+    """Any text."""
+    return _declare("", Setting(str, "text", "", "", meaning, at_limit), is_secret=is_secret)
+
+
+def seconds(default: float, low: float, high: float, meaning: str, at_limit: str) -> Any:
+    """A number of seconds."""
+
+    def parse(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    expected = f"a number of seconds from {low:g} to {high:.8g}"
+    bound = f"{low:g} to {high:.8g}"
+    return _declare(default, Setting(parse, expected, "seconds", bound, meaning, at_limit))
+
+
+def count(default: int, low: int, high: int, unit: str, meaning: str, at_limit: str) -> Any:
+    """A whole number of something."""
+
+    def parse(text: str) -> int:
+        value = whole_number(text)
+        if value is None or not low <= value <= high:
+            raise ValueError
+        return value
+
+    expected = f"a whole number from {low} to {high}"
+    bound = f"{low} to {high}"
+    return _declare(default, Setting(parse, expected, unit, bound, meaning, at_limit))
+
+
+def choice(default: str, choices: tuple[str, ...], meaning: str, at_limit: str) -> Any:
+    """One of several words."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError
+        return text
+
+    listed = ", ".join(choices)
+    return _declare(default, Setting(parse, f"one of {listed}", "", listed, meaning, at_limit))
+
+
+def switch(default: bool, meaning: str, at_limit: str) -> Any:
+    """0 or 1."""
+
+    def parse(text: str) -> bool:
+        if text not in ("0", "1"):
+            raise ValueError
+        return text == "1"
+
+    return _declare(default, Setting(parse, "one of 0, 1", "", "0, 1", meaning, at_limit))
+
+
+def address(default: str, meaning: str, at_limit: str) -> Any:
+    """An address to listen at."""
+
+    def parse(text: str) -> str:
+        host, _, port = text.rpartition(":")
+        number = whole_number(port)
+        if text.startswith("unix:/") or (host and number is not None and number < 65_536):
+            return text
+        raise ValueError
+
+    expected = "host:port or unix:/path"
+    return _declare(default, Setting(parse, expected, "", expected, meaning, at_limit))
+
+
+def networks(meaning: str, at_limit: str) -> Any:
+    """Networks, empty by default."""
+
+    def parse(text: str) -> tuple[Network, ...]:
+        return tuple(ip_network(part.strip()) for part in text.split(","))
+
+    expected = "networks such as 10.0.0.0/8, comma-separated"
+    return _declare((), Setting(parse, expected, "", "networks", meaning, at_limit))
+
+
+def clock_file(meaning: str, at_limit: str) -> Any:
+    """The file of a test clock."""
+
+    def parse(text: str) -> str:
+        if not is_readable(text):
+            raise ValueError
+        return text
+
+    expected = "a file that holds seconds; for tests only"
+    return _declare("", Setting(parse, expected, "", "a file", meaning, at_limit))
+
+
+def secret_key(meaning: str, at_limit: str) -> Any:
+    """32 random bytes."""
+
+    def parse(text: str) -> str:
+        parse_kek(text)
+        return text
+
+    expected = "32 bytes in base64; `plexsphere-state events kek` makes one"
+    setting = Setting(parse, expected, "", "base64 of 32 bytes", meaning, at_limit)
+    return _declare("", setting, is_secret=True)
+
+
+def _declare(default: Any, setting: Setting, *, is_secret: bool = False) -> Any:
+    return field(default=default, repr=not is_secret, metadata={DECLARATION: setting})
+
+
+def whole_number(text: str) -> int | None:
+    """The number that plain digits spell; None for anything longer than a setting can be."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
