@@ -99,5 +99,9 @@ class AuthzUnavailable(ComposerError):
     """SpiceDB is unreachable, or did not answer within the Deadline."""
 
 
+class EventStreamUnavailable(ComposerError):
+    """NATS is unreachable, or did not answer in time."""
+
+
 class InvalidReachabilityPolicy(ComposerError):
     """A Domain's durations are incomplete or contradict each other."""

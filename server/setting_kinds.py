@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
 
+from server.events.endpoint import parse_urls
 from server.events.keys import parse_kek
 from server.gunicorn.sources import Network
 from server.test_clock import is_readable
@@ -108,6 +109,12 @@ def networks(meaning: str, at_limit: str) -> Any:
 
     expected = "networks such as 10.0.0.0/8, comma-separated"
     return _declare((), Setting(parse, expected, "", "networks", meaning, at_limit))
+
+
+def nats_urls(meaning: str, at_limit: str) -> Any:
+    """The servers of one NATS cluster, empty by default."""
+    expected = "nats://host:port on loopback, tls://host:port elsewhere, comma-separated"
+    return _declare((), Setting(parse_urls, expected, "", "URLs", meaning, at_limit))
 
 
 def clock_file(meaning: str, at_limit: str) -> Any:

@@ -18,6 +18,7 @@ from db.connections import is_dsn
 from server.authn.key_sources import check_jwks_setting
 from server.authn.signing import check_signing_setting
 from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
+from server.events.endpoint import NatsEndpoint
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.sources import Network
 from server.setting_kinds import (
@@ -27,6 +28,7 @@ from server.setting_kinds import (
     choice,
     clock_file,
     count,
+    nats_urls,
     networks,
     seconds,
     secret_key,
@@ -104,6 +106,22 @@ class Settings:
     event_kek: str = secret_key(
         "the key that encrypts the private halves of the Domains' event keys in the ledger",
         "empty: what needs an event key answers 501; never shown",
+    )
+    nats_url: tuple[str, ...] = nats_urls(
+        "NATS with JetStream, over which events go: the servers of one cluster, comma-separated",
+        "empty: no events, and `GetNodeEvents` answers 501",
+    )
+    nats_credentials: str = text(
+        "a file: the `.creds` of NATS' own tools, or one line `user:password`; read at every "
+        "connection",
+        "empty: no authentication",
+    )
+    nats_ca: str = text(
+        "a PEM file with the CA that signed the NATS servers' certificates",
+        "empty: the roots of the system",
+    )
+    nats_replicas: int = count(
+        1, 1, 5, "servers", "servers that store each event, where the stream is made", ""
     )
     pull_deadline: float = seconds(
         3.0,
@@ -343,6 +361,15 @@ class Settings:
             insecure=self.spicedb_insecure,
         )
 
+    @property
+    def nats(self) -> NatsEndpoint:
+        """Where NATS is, and how it is called."""
+        return NatsEndpoint(
+            urls=self.nats_url,
+            credentials=Path(self.nats_credentials) if self.nats_credentials else None,
+            ca=Path(self.nats_ca) if self.nats_ca else None,
+        )
+
 
 class SettingsError(Exception):
     """The environment cannot be served; ``complaints`` has one sentence for each bad setting."""
@@ -430,6 +457,7 @@ def read_settings(
     if settings.dsn and not ledger_only and not tokenless:
         _check_tokens(reader, settings)
     _check_signing_key(reader, settings)
+    _check_nats(reader, settings)
     needed = settings.shared_threads.needed
     if needed > settings.threads:
         sizes = ("POOL_SIZE", "WRITE_POOL_SIZE (three times)", "SPICEDB_CALLS")
@@ -474,6 +502,18 @@ def _check_signing_key(reader: _Reader, settings: Settings) -> None:
     complaint = check_signing_setting(key, settings.jwks) if key else None
     if complaint:
         reader.complain(PREFIX + "SIGNING_KEY", complaint)
+
+
+def _check_nats(reader: _Reader, settings: Settings) -> None:
+    """Optional: without it there are no events."""
+    for name, path in (("CREDENTIALS", settings.nats_credentials), ("CA", settings.nats_ca)):
+        if path and not os.access(path, os.R_OK):
+            reader.complain(f"{PREFIX}NATS_{name}", "must be a file that can be read")
+    if settings.nats_url and not settings.event_kek:
+        expected = (
+            "set where there is a PLEXSPHERE_NATS_URL; `plexsphere-state events kek` makes one"
+        )
+        reader.complain(PREFIX + "EVENT_KEK", f"must be {expected}")
 
 
 def metrics_directory() -> str | None:

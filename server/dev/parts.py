@@ -14,6 +14,7 @@ from pathlib import Path
 
 from . import keys
 from .files import write_private
+from .nats import NatsFiles, await_nats, start_nats
 from .ports import HOST, answers, can_bind, free_ports
 from .postgres import Cluster
 from .process import Command, Process, Seen, StackError, wait_until
@@ -45,6 +46,10 @@ class Places:
     @property
     def tuples(self) -> Path:
         return self.spicedb / "tuples"
+
+    @property
+    def nats(self) -> NatsFiles:
+        return NatsFiles(self.folder / "nats")
 
     @property
     def gunicorn(self) -> Path:
@@ -93,6 +98,8 @@ class Places:
             return any(name in seen.argv[0] for name in OF_POSTGRES) if seen.argv else False
         gunicorn = any(argument.startswith(f"{self.gunicorn}{os.sep}") for argument in seen.argv)
         relay = str(self.spicedb_token) in seen.argv
+        if str(self.nats.configuration) in seen.argv:
+            return "nats-server" in seen.argv[0]
         if Path(seen.cwd) in (self.evaluator, self.relay):
             return "server.cli" in seen.argv
         return (gunicorn and "gunicorn" in seen.argv) or (
@@ -296,8 +303,23 @@ def spicedb_part(places: Places, port: int, dsn: Callable[[], str]) -> Part:
     return Part("spicedb", port, signal.SIGTERM, launch, ready)
 
 
+def nats_part(places: Places, port: int) -> Part:
+    def launch() -> Process:
+        return start_nats(places.nats, port)
+
+    def ready(process: Process) -> None:
+        await_nats(port, process)
+
+    return Part("nats", port, signal.SIGTERM, launch, ready)
+
+
 def own_settings(
-    places: Places, dsn: str, spicedb: Part | None, own_keys: bool, test_clock: bool
+    places: Places,
+    dsn: str,
+    spicedb: Part | None,
+    nats: Part | None,
+    own_keys: bool,
+    test_clock: bool,
 ) -> dict[str, str]:
     """The settings of the parts that a stack starts itself."""
     env = {
@@ -311,6 +333,11 @@ def own_settings(
             "PLEXSPHERE_SPICEDB_ENDPOINT": f"{HOST}:{spicedb.port}",
             "PLEXSPHERE_SPICEDB_TOKEN": places.spicedb_token.read_text(),
             "PLEXSPHERE_SPICEDB_INSECURE": "1",
+        }
+    if nats is not None:
+        env |= {
+            "PLEXSPHERE_NATS_URL": f"nats://{HOST}:{nats.port}",
+            "PLEXSPHERE_NATS_CREDENTIALS": str(places.nats.credentials),
         }
     if own_keys:
         env |= {
@@ -355,14 +382,15 @@ def worker_part(places: Places, name: str, env: Mapping[str, str], log_to_file: 
     return Part(name, 0, signal.SIGTERM, launch, lambda process: None)
 
 
-def own_ports(places: Places) -> tuple[int, int]:
-    """Of Postgres and SpiceDB: those of the last start where free, so that addresses stay valid."""
+def own_ports(places: Places) -> tuple[int, int, int]:
+    """Of Postgres, SpiceDB and NATS: those of the last start where free, so that addresses stay
+    valid."""
     try:
-        postgres, spicedb = json.loads(places.ports.read_text())
-        if can_bind(postgres) and can_bind(spicedb):
-            return postgres, spicedb
+        postgres, spicedb, nats = json.loads(places.ports.read_text())
+        if all(map(can_bind, (postgres, spicedb, nats))):
+            return postgres, spicedb, nats
     except (OSError, ValueError, TypeError):
         pass
-    postgres, spicedb = free_ports(2)
-    places.ports.write_text(json.dumps([postgres, spicedb]))
-    return postgres, spicedb
+    postgres, spicedb, nats = free_ports(3)
+    places.ports.write_text(json.dumps([postgres, spicedb, nats]))
+    return postgres, spicedb, nats

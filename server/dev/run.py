@@ -48,6 +48,7 @@ def run_dev(
         env={"PLEXSPHERE_LOG_FORMAT": "console", "PLEXSPHERE_HISTORY": str(history)},
         external=_external_settings() if external else {},
         log_to_file=False,
+        nats=True,
         evaluator=True,
         relay=True,
         tree=trees.begin,

@@ -25,12 +25,13 @@ from .sample import AUDITOR, OPERATOR, Sample
 
 
 class Stack:
-    """Postgres, SpiceDB and gunicorn with a sample Domain; `start` makes whatever is missing.
+    """Postgres, SpiceDB, NATS and gunicorn with a sample Domain; `start` makes whatever is missing.
 
     `port` 0 takes a free port. `env` adds settings of the service; `external` are the settings of
     parts that run elsewhere. gunicorn logs to a file, or with `log_to_file` False to the starter's
-    stdout. With `test_clock` the service uses a clock that a test moves forward. `tree` is called
-    at each start of gunicorn, for the environment in which it imports another tree than ours.
+    stdout. With `nats` a NATS server starts too; `start_nats` starts it later. With `test_clock`
+    the service uses a clock that a test moves forward. `tree` is called at each start of gunicorn,
+    for the environment in which it imports another tree than ours.
     `step` is called with the title of each step that is done.
     """
 
@@ -45,6 +46,7 @@ class Stack:
         env: Mapping[str, str] | None = None,
         external: Mapping[str, str] | None = None,
         log_to_file: bool = True,
+        nats: bool = False,
         test_clock: bool = False,
         evaluator: bool = False,
         relay: bool = False,
@@ -64,6 +66,7 @@ class Stack:
         }
         self._tree = tree
         self._log_to_file = log_to_file
+        self._nats = nats
         self._workers = ["evaluator"] * evaluator + ["relay"] * relay
         self._step = step
         self._lock = FolderLock(self.places.folder)
@@ -90,6 +93,13 @@ class Stack:
         part = self._add_gunicorn(name, port, lambda: settings, wait_for)
         part.start()
         return part
+
+    def start_nats(self) -> Part:
+        """NATS, started once. From then on `env` has its settings, for processes that start later,
+        such as `extra_gunicorn("events", {})`."""
+        if "nats" not in self.parts:
+            self._add(parts.nats_part(self.places, self._nats_port)).start()
+        return self.parts["nats"]
 
     @property
     def url(self) -> str:
@@ -128,6 +138,7 @@ class Stack:
             self.places,
             self.dsn,
             self.parts.get("spicedb"),
+            self.parts.get("nats"),
             own_keys="PLEXSPHERE_JWKS" not in self._external,
             test_clock=self.test_clock is not None,
         )
@@ -187,6 +198,8 @@ class Stack:
             if self._cluster.create():
                 self._step("initdb")
             self.postgres.begin()
+        if "nats" in self.parts:
+            self.parts["nats"].begin()
         # It needs the longest to start, and waits itself for the other parts.
         self.gunicorn.begin()
         is_new = self._start_ledger()
@@ -197,6 +210,9 @@ class Stack:
 
             external_spicedb(self.env, is_new)
         self._step("SpiceDB, its schema and a tuple for every Node")
+        if "nats" in self.parts:
+            self.parts["nats"].await_ready()
+            self._step("NATS")
         self.gunicorn.await_ready()
         self._step("gunicorn, ready")
         for name in self._workers:
@@ -222,12 +238,14 @@ class Stack:
 
     def _define_parts(self) -> None:
         port = bindable(self._port)
-        postgres, spicedb = parts.own_ports(self.places)
+        postgres, spicedb, self._nats_port = parts.own_ports(self.places)
         self._cluster = Cluster(self.places.postgres, postgres)
         if "PLEXSPHERE_DSN" not in self._external:
             self._add(parts.postgres_part(self._cluster))
         if "PLEXSPHERE_SPICEDB_ENDPOINT" not in self._external:
             self._add(parts.spicedb_part(self.places, spicedb, lambda: self.dsn))
+        if self._nats and "PLEXSPHERE_NATS_URL" not in self._external:
+            self._add(parts.nats_part(self.places, self._nats_port))
         self._add_gunicorn("gunicorn", port, lambda: {**self.env, **self._tree()}, "/readyz")
 
     def _add_gunicorn(

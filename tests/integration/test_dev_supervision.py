@@ -21,7 +21,7 @@ from server.dev.parts import REPOSITORY, Places
 from server.dev.ports import HOST, free_ports
 from server.dev.process import processes
 
-PARTS = ("supervisor", "postgres", "spicedb", "gunicorn", "evaluator", "relay")
+PARTS = ("supervisor", "postgres", "spicedb", "nats", "gunicorn", "evaluator", "relay")
 SECONDS = 100.0
 SCRIPT = """
 import sys

@@ -26,7 +26,7 @@ OURS = {
 }
 _SERVER = """
     authzed cachetools connexion cryptography flask grpc gunicorn jsonschema jsonschema_rs jwt
-    prometheus_client requests rich structlog typer urllib3 vl_convert werkzeug yaml
+    nats prometheus_client requests rich structlog typer urllib3 vl_convert werkzeug yaml
 """
 LIBRARIES = {"db": {"psycopg2", "sqlalchemy"}, "server": set(_SERVER.split())}
 # Single modules that may do more, each with its reason.

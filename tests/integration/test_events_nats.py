@@ -1,0 +1,154 @@
+"""The connection to a real NATS server: credentials, TLS, a server that goes and comes back."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from nats.aio.client import Client
+
+from composer.errors import EventStreamUnavailable
+from server.dev.nats import nats_server
+from server.dev.ports import HOST, free_ports
+from server.dev.process import Command, Process, wait_until
+from server.events.endpoint import NatsEndpoint
+from server.events.nats import STREAM, ensured_stream
+from tests.integration.nats_fixtures import OwnNats, connected
+
+pytest_plugins = "tests.integration.nats_fixtures"
+
+SECONDS = 10.0
+
+
+async def last_sequence(client: Client) -> int:
+    jetstream = await ensured_stream(client)
+    await jetstream.publish("plexsphere.events.domain.x", b"event", timeout=5)
+    return (await jetstream.stream_info(STREAM)).state.last_seq
+
+
+def test_a_stream_outlives_its_server_and_the_connection_comes_back(nats: OwnNats) -> None:
+    with connected(nats.endpoint) as connection:
+        assert connection.call(last_sequence, SECONDS) == 1
+        nats.part.kill()
+        with pytest.raises(EventStreamUnavailable):
+            connection.call(last_sequence, 0.5)
+        nats.part.start()
+        assert connection.call(last_sequence, SECONDS) == 2
+
+
+def test_a_process_starts_before_its_server(nats: OwnNats) -> None:
+    nats.part.stop()
+    with connected(nats.endpoint) as connection:
+        connection.start()
+        with pytest.raises(EventStreamUnavailable):
+            connection.call(last_sequence, 0.2)
+        nats.part.start()
+        assert connection.call(last_sequence, SECONDS) == 1
+
+
+def test_a_frozen_server_is_an_error_in_time(nats: OwnNats) -> None:
+    with connected(nats.endpoint) as connection:
+        connection.call(last_sequence, SECONDS)
+        nats.part.freeze()
+        try:
+            with pytest.raises(EventStreamUnavailable):
+                connection.call(last_sequence, 0.3)
+        finally:
+            nats.part.thaw()
+        assert connection.call(last_sequence, SECONDS) >= 2
+
+
+def test_wrong_credentials_are_refused_until_the_file_is_right(
+    nats: OwnNats, tmp_path: Path
+) -> None:
+    assert nats.endpoint.credentials is not None
+    file = tmp_path / "credentials"
+    file.write_text("plexsphere:wrong\n")
+    with connected(replace(nats.endpoint, credentials=file)) as connection:
+        with pytest.raises(EventStreamUnavailable):
+            connection.call(last_sequence, 0.5)
+        file.write_text(nats.endpoint.credentials.read_text())
+        assert connection.call(last_sequence, SECONDS) == 1
+
+
+def written_certificate(folder: Path) -> tuple[Path, Path]:
+    """A self-signed certificate of loopback, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nats")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate, key_file = folder / "cert.pem", folder / "key.pem"
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return certificate, key_file
+
+
+@pytest.fixture
+def with_tls(tmp_path: Path) -> Iterator[NatsEndpoint]:
+    """A server that demands TLS."""
+    certificate, key = written_certificate(tmp_path)
+    port = free_ports(1)[0]
+    configuration = tmp_path / "tls.conf"
+    configuration.write_text(
+        f'listen: "{HOST}:{port}"\njetstream {{ store_dir: "{tmp_path}/store" }}\n'
+        f'tls {{ cert_file: "{certificate}", key_file: "{key}" }}\n'
+    )
+    log = tmp_path / "log"
+    process = Process(
+        Command(
+            name="nats",
+            argv=[str(nats_server()), "-c", str(configuration)],
+            env={},
+            cwd=tmp_path,
+            death_signal=signal.SIGKILL,
+            log=log,
+        )
+    )
+    wait_until(lambda: "Server is ready" in log.read_text(), process, SECONDS, "ready")
+    yield NatsEndpoint((f"tls://{HOST}:{port}",), ca=certificate)
+    process.kill()
+
+
+def test_tls_with_a_known_certificate(with_tls: NatsEndpoint) -> None:
+    with connected(with_tls) as connection:
+        assert connection.call(last_sequence, SECONDS) == 1
+    with (
+        connected(replace(with_tls, ca=None)) as connection,
+        pytest.raises(EventStreamUnavailable),
+    ):
+        connection.call(last_sequence, 0.5)
+
+
+def test_a_server_without_tls_gets_no_credentials(nats: OwnNats) -> None:
+    unencrypted = replace(nats.endpoint, urls=(nats.endpoint.urls[0].replace("nats:", "tls:"),))
+    with connected(unencrypted) as connection:
+        with pytest.raises(EventStreamUnavailable):
+            connection.call(last_sequence, 0.5)
+        assert not connection.is_connected
