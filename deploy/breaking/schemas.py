@@ -2,8 +2,8 @@
 
 What the service sends may only become narrower: a client was written for what was promised. What a
 client sends may only be admitted more widely: it was written for what was required. One rule is the
-contract's own: a client ignores keys it does not know, so a new key of an answer breaks no client,
-although a closed object did not admit it before.
+contract's own: a client ignores keys it does not know, so a new key of an open object breaks no
+client. Of a closed object it does: a client generated from the earlier file refuses the key.
 """
 
 from __future__ import annotations
@@ -260,6 +260,7 @@ class SchemaWalk:
 BREAKING, HARMLESS = Severity.BREAKING, Severity.HARMLESS
 _REFUSED_WITHOUT = "a request without it is now refused"
 _UNKNOWN_KEYS = "agents ignore keys they do not know"
+_CLOSED = "the object was closed: clients generated from the file refuse keys it did not list"
 
 
 def compare_objects(walk: SchemaWalk, before: Shape, after: Shape, at: str) -> None:
@@ -302,7 +303,9 @@ def _removed(walk: SchemaWalk, after: Shape, pointer: str, name: str, at: str) -
 
 def _added(walk: SchemaWalk, before: Shape, after: Shape, name: str, place: Place, at: str) -> None:
     if walk.direction is Direction.ANSWER:
-        found = Finding(HARMLESS, place.pointer, f"property {name} is new", _UNKNOWN_KEYS)
+        is_closed = before.additional is False
+        severity, why = (BREAKING, _CLOSED) if is_closed else (HARMLESS, _UNKNOWN_KEYS)
+        found = Finding(severity, place.pointer, f"property {name} is new", why)
     elif name in after.required - before.required:
         text = f"property {name} is new and required"
         found = Finding(BREAKING, place.pointer, text, _REFUSED_WITHOUT)

@@ -32,9 +32,9 @@ def block_contract(
 ) -> BlockContract | None:
     """None where the schema says more than each of its properties says."""
     schema = follow(schema)
-    if schema.get("type") != "object" or schema.get("additionalProperties") is not False:
-        return None
     properties: Mapping[str, Any] = schema.get("properties", {})
+    if schema.get("type") != "object" or not properties or schema.get("additionalProperties"):
+        return None
     has_forbidden = any(map(compiler.forbids, properties.values()))
     if has_forbidden or not _has_only(schema, _OBJECT_KEYS):
         return None

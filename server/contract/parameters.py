@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from server.contract.errors import PartError
-from server.contract.schemas import Schema, Validator
+from server.contract.schemas import Follow, Schema, Validator, combined
 
 # OpenAPI's defaults, and the only styles that are read: repeated names in a query, else commas.
 STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
 # As many digits as an int64 has: Python refuses to read thousands of them.
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
-
-COMBINERS = ("allOf", "oneOf", "anyOf")
-
-Follow = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +117,6 @@ def possible_types(schema: Schema, follow: Follow) -> set[str] | None:
         if parts and None not in parts:
             types = _both(types, set().union(*(part for part in parts if part is not None)))
     return types
-
-
-def combined(schema: Schema, follow: Follow, keys: Collection[str] = COMBINERS) -> Iterator[Schema]:
-    """The schema and all that it combines under these keys, references followed."""
-    schema = follow(schema)
-    yield schema
-    for key in keys:
-        for inner in schema.get(key, ()):
-            yield from combined(inner, follow, keys)
 
 
 def value_of(parameter: ParameterContract, texts: Sequence[str]) -> object:

@@ -3,15 +3,16 @@
 OpenAPI 3.0 is Draft 4 with extras. Translated are ``nullable``, ``readOnly`` and ``writeOnly``, and
 the formats that Draft 4 or the library leave unchecked: they become rules that the library does
 check. A schema has one translation for each direction, because a required ``readOnly`` member is
-required of answers only, and forbidden in requests.
+required of answers only, and forbidden in requests. In an answer, an object has the members that
+the file lists and no others. The file does not say so, because a client must accept later members.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jsonschema_rs
@@ -39,6 +40,7 @@ _MAPS = {"properties", "definitions"}
 _LISTS = {"allOf", "anyOf", "oneOf"}
 _SINGLES = {"items", "not", "additionalProperties"}
 _INNER = _MAPS | _LISTS | _SINGLES
+COMBINERS = ("allOf", "oneOf", "anyOf")
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -49,6 +51,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 Schema = Mapping[str, Any]
+Follow = Callable[[Schema], Schema]
 Report = Callable[[PartError], None]
 
 
@@ -171,11 +174,21 @@ def follow(document: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str,
     raise PartError(f"$ref {part['$ref']} leads to itself", part, "$ref")
 
 
+def combined(schema: Schema, follow: Follow, keys: Collection[str] = COMBINERS) -> Iterator[Schema]:
+    """The schema and all that it combines under these keys, references followed."""
+    schema = follow(schema)
+    yield schema
+    for key in keys:
+        for inner in schema.get(key, ()):
+            yield from combined(inner, follow, keys)
+
+
 class _Translation:
     """Schemas as Draft 4 for one direction; ``$ref`` names one of ``definitions``."""
 
     def __init__(self, document: Mapping[str, Any], direction: Direction, report: Report) -> None:
         self._document = document
+        self._follow = partial(follow, document)
         self._direction = direction
         self._report = report
         self._names: dict[str, str] = {}
@@ -184,19 +197,25 @@ class _Translation:
         self.with_default: list[Schema] = []
 
     def rules(
-        self, schema: Any, references: set[str], forbidden: frozenset[str] = frozenset()
+        self,
+        schema: Any,
+        references: set[str],
+        forbidden: frozenset[str] = frozenset(),
+        *,
+        is_part: bool = False,
     ) -> Any:
         """The rules of a schema; adds to ``references`` what they refer to.
 
-        ``forbidden`` members are not required, whatever the schema says: a schema around it
-        forbids them.
+        - ``forbidden``: members that are not required, whatever the schema says, because a schema
+          around it forbids them.
+        - ``is_part``: a schema around it decides which members an object may have.
         """
         if not isinstance(schema, Mapping):
             return schema
         if "$ref" in schema:
-            target = follow(self._document, schema)
-            if forbidden & self._required(target):
-                return self.rules(target, references, forbidden)
+            target = self._follow(schema)
+            if forbidden & self._required(target) or (is_part and self._listed(target)):
+                return self.rules(target, references, forbidden, is_part=is_part)
             references.add(schema["$ref"])
             self._define(schema["$ref"], target)
             return {"$ref": f"#/definitions/{self._names[schema['$ref']]}"}
@@ -216,9 +235,11 @@ class _Translation:
                     for name, inner in value.items()
                 }
             elif key in _LISTS:
-                rules[key] = [self.rules(inner, references, forbidden) for inner in value]
+                rules[key] = [
+                    self.rules(inner, references, forbidden, is_part=True) for inner in value
+                ]
             elif key in _SINGLES:
-                rules[key] = self.rules(value, references)
+                rules[key] = self.rules(value, references, is_part=key == "not")
             elif key == "required":
                 required = [name for name in value if name not in forbidden]
                 if required:
@@ -227,6 +248,11 @@ class _Translation:
                 continue  # told before
             elif key not in _DROPPED and not key.startswith("x-"):
                 rules[key] = value
+        listed = frozenset() if is_part else self._listed(schema)
+        if listed:
+            own = rules.get("properties", {})
+            rules["properties"] = own | {name: {} for name in sorted(listed - own.keys())}
+            rules["additionalProperties"] = False
         if schema.get("format") in _FORMATS:
             rules["allOf"] = [*rules.get("allOf", []), _FORMATS[schema["format"]]]
         if schema.get("nullable"):
@@ -259,7 +285,7 @@ class _Translation:
                 continue
             seen.add(id(part))
             if "$ref" in part:
-                waiting.append(follow(self._document, part))
+                waiting.append(self._follow(part))
                 continue
             if not _compiles({key: part[key] for key in part if key not in _INNER}):
                 faulty_part = part
@@ -282,29 +308,34 @@ class _Translation:
             raise
         self._references[reference] = references
 
+    def _listed(self, schema: Schema) -> frozenset[str]:
+        """The only members that an object may have, although the file does not close it."""
+        parts = [*combined(schema, self._follow)]
+        if self._direction is Direction.REQUEST or any("additionalProperties" in p for p in parts):
+            return frozenset()
+        return frozenset(name for part in parts for name in part.get("properties", ()))
+
     def _forbidden(self, schema: Schema) -> frozenset[str]:
         """The members that a value of this direction must not have."""
-        names = {
-            name for name, inner in schema.get("properties", {}).items() if self.is_forbidden(inner)
-        }
-        for inner in schema.get("allOf", ()):
-            names |= self._forbidden(follow(self._document, inner))
-        return frozenset(names)
+        return frozenset(
+            name
+            for part in combined(schema, self._follow, ("allOf",))
+            for name, inner in part.get("properties", {}).items()
+            if self.is_forbidden(inner)
+        )
 
     def is_forbidden(self, schema: Any) -> bool:
         """Whether a member of this schema is forbidden in the direction."""
         if not isinstance(schema, Mapping):
             return False
-        schema = follow(self._document, schema)
-        return schema.get(self._direction.value) is True or any(
-            self.is_forbidden(inner) for inner in schema.get("allOf", ())
+        return any(
+            part.get(self._direction.value) is True
+            for part in combined(schema, self._follow, ("allOf",))
         )
 
     def _required(self, schema: Schema) -> frozenset[str]:
-        names = set(schema.get("required", ()))
-        for inner in schema.get("allOf", ()):
-            names |= self._required(follow(self._document, inner))
-        return frozenset(names)
+        parts = combined(schema, self._follow, ("allOf",))
+        return frozenset(name for part in parts for name in part.get("required", ()))
 
 
 def _compile(rules: object) -> jsonschema_rs.Draft4Validator:

@@ -53,6 +53,7 @@ def without(rule: str, after: str, old: str) -> Plant:
 
 BODY = "description: x, content: { text/plain: { schema: { type: string }, example: x } }"
 SIZE = "x-max-body-bytes"
+CLOSED = "additionalProperties: false"
 PLANTS = [
     Plant("openapi-version", "openapi: ", "3.0.3", "3.0.2"),
     Plant("operation-id-pascal-case", "/livez:", "GetLivez", "getLivez"),
@@ -74,7 +75,8 @@ PLANTS = [
     Plant("property-is-snake-case", "    NodeStatePeer:", "        mesh_ip:", "        meshIp:"),
     Plant("parameter-is-snake-case", "  parameters:\n    NodeId:", "name: id", "name: nodeId"),
     Plant("no-required-schema-properties-undefined", "    StateEntry:", " key:\n", " name:\n"),
-    without("object-is-closed", "    PolicyPortRange:", "additionalProperties:"),
+    without("request-is-closed", "    NodeKeyRequest:", "additionalProperties:"),
+    Plant("answer-is-open", "    PolicyPortRange:", "required: [from, to]", CLOSED),
     without("object-says-so", "    Reachability:", "type: object"),
     Plant("nullable-is-a-named-object", "enabled:", "type: boolean", "nullable: true"),
     Plant("no-code-in-the-contract", "/v1/openapi.yaml:", "# No type:", "x-module:"),

@@ -22,6 +22,7 @@ LEDGER = "snapshot_is_the_ledgers"
 SORTED = "peers_are_sorted_and_others"
 TEXTS = "texts_are_the_contracts"
 CODE = "code_is_declared_for_the_status"
+VALID = "body_is_valid"
 COMPACT = "json_is_compact"
 MARK = "correlation_id_is_one"
 DIRECTED, AUDIT = "directed_status", "audit"
@@ -51,8 +52,8 @@ PLANTED = (
     # what the schema says
     Planted("missing key", SCHEMA, lie.on_value(200, lambda value: value.pop("bridge"))),
     Planted("null array", SCHEMA, lie.top(peers=None)),
-    Planted("extra key", SCHEMA, lie.top(revision=1)),
-    Planted("extra key in a peer", SCHEMA, lie.to_peer(hostname="node-1")),
+    Planted("extra key", VALID, lie.top(revision=1)),
+    Planted("extra key in a peer", VALID, lie.to_peer(hostname="node-1")),
     Planted("short key", SCHEMA, lie.to_peer(public_key=lie.SHORT_KEY)),
     Planted("upper-case UUID", SCHEMA, lie.to_peer(node_id=lie.UPPER)),
     Planted("nil peer", SORTED, lie.to_peer(node_id=lie.NIL)),
@@ -144,6 +145,6 @@ PLANTED = (
     Planted("another Node's relation", GRANTED, lie.relation_ignored, "RotateNodeKey"),
     Planted("auth of a write ignored", AUTH, lie.auth_ignored, "RotateNodeKey"),
     Planted("leaking 409", TEXTS, lie.problem(409, detail=LEAK), "CreateDomain"),
-    Planted("extra key in a 201", SCHEMA, lie.on_value(201, lie.add_a_key), "CreateDomain"),
+    Planted("extra key in a 201", VALID, lie.on_value(201, lie.add_a_key), "CreateDomain"),
     Planted("cursor of another Domain", CURSOR, write.cursors_of_any_domain, "ListDomainNodes"),
 )

@@ -112,6 +112,16 @@ def correlation_id_is_one(exchange: Exchange, world: World) -> str | None:
     return None
 
 
+def body_is_valid(exchange: Exchange, world: World) -> str | None:
+    """By the service's own rules: an open object has the members that the file lists."""
+    declared = exchange.declared
+    media = None if declared is None else declared.media.get(exchange.media_type)
+    if media is None or exchange.value is None:
+        return None
+    fault = media.validator.fault(exchange.value)
+    return None if fault is None else f"{fault.pointer or '/'} breaks {fault.rule}"
+
+
 def json_is_compact(exchange: Exchange, world: World) -> str | None:
     """The bytes of `json.dumps` without spaces; a duplicate key shows here as well."""
     value = exchange.value
@@ -144,6 +154,7 @@ def answer_checks() -> dict[str, Check]:
             texts_are_the_contracts,
             instance_is_the_path,
             correlation_id_is_one,
+            body_is_valid,
             json_is_compact,
             bodyless_answers_have_no_body,
             contract_is_the_file,

@@ -50,7 +50,7 @@ def test_the_blocks_of_a_snapshot_are_checked_on_their_own() -> None:
 
 
 @pytest.mark.parametrize("schema", [{"type": "object"}, {"type": "array", "items": {}}, {}])
-def test_what_is_no_closed_object_is_not_taken_apart(schema: dict[str, Any]) -> None:
+def test_what_is_no_object_with_members_is_not_taken_apart(schema: dict[str, Any]) -> None:
     answers = {"200": {"description": "ok", "content": {"application/json": {"schema": schema}}}}
     contract = small({"get": operation(responses=answers)})
     media = contract.operations["GetA"].responses[200].media["application/json"]

@@ -12,7 +12,6 @@ from tests.unit.test_response_memory import CONTRACT, HEADERS, pulled
 
 OBJECT = b"""\
       type: object
-      additionalProperties: false
       required: [peers, reachability, policy, bridge, state, reports]
 """
 PEERS = b"""\

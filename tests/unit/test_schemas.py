@@ -366,3 +366,45 @@ def test_a_reference_without_a_schema_at_its_end_is_told(target: str, sentence: 
     components = {**COMPONENTS, "Round": {"$ref": "#/components/schemas/Round"}}
     with pytest.raises(PartError, match=sentence):
         SchemaCompiler({"components": {"schemas": components}}).compile({"$ref": target})
+
+
+NAMED = {"type": "object", "properties": {"name": {}}}
+COMPONENTS["Named"] = NAMED
+# name: an open schema, a value of listed members, a value with one more
+OPEN = {
+    "inline": (NAMED, {"name": 1}, {"name": 1, "x": 1}),
+    "inside": ({"type": "array", "items": NAMED}, [{"name": 1}], [{"x": 1}]),
+    "combined": (
+        {"allOf": [{"$ref": "#/components/schemas/Named"}, {"properties": {"size": {}}}]},
+        {"name": 1, "size": 2},
+        {"name": 1, "size": 2, "x": 1},
+    ),
+    "combined with its own": (
+        {"properties": {"size": {}}, "oneOf": [{"$ref": "#/components/schemas/Named"}]},
+        {"name": 1, "size": 2},
+        {"name": 1, "x": 1},
+    ),
+    "inside of a combined one": (
+        {"allOf": [{"properties": {"inner": {"$ref": "#/components/schemas/Named"}}}]},
+        {"inner": {"name": 1}},
+        {"inner": {"x": 1}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_an_open_object_has_the_listed_members_only_where_it_is_sent(name: str) -> None:
+    schema, listed, more = OPEN[name]
+    answers = [valid(schema, value) for value in (listed, more)]
+    assert answers == [True, False]
+    assert valid(schema, more, Direction.REQUEST)
+
+
+def test_an_object_that_is_excluded_is_excluded_with_every_member() -> None:
+    schema = {"properties": {"name": {}, "size": {}}, "not": {"required": ["name"], **NAMED}}
+    assert not valid(schema, {"name": 1, "size": 2})
+
+
+def test_an_object_that_the_file_opens_in_words_may_have_any_member() -> None:
+    assert valid(NAMED | {"additionalProperties": True}, {"x": 1})
+    assert valid({"type": "object"}, {"x": 1})
