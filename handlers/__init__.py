@@ -293,6 +293,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
         "GetVersion": OpenOperation(handler=service.get_version),
         "GetMetrics": OpenOperation(handler=service.get_metrics),
         "GetOpenapi": OpenOperation(handler=service.get_openapi),
+        "GetOpenapiJson": OpenOperation(handler=service.get_openapi_json),
         "GetJwks": OpenOperation(handler=service.get_jwks, headers=service.KEYS_HEADERS),
         "GetDocs": OpenOperation(handler=service.get_docs, headers=service.PAGE_HEADERS),
         "GetDocsScript": OpenOperation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from composer.deadline import Deadline
 from handlers.answers import Answer, Call
@@ -94,6 +94,7 @@ class ServicePorts:
     health: HealthProbe
     metrics: MetricsSource
     contract: bytes
+    contract_document: Mapping[str, Any]
     docs_page: DocsPage
     version: str
     contract_version: str
@@ -139,6 +140,11 @@ def get_jwks(ports: ServicePorts, call: Call) -> Answer:
 def get_openapi(ports: ServicePorts, call: Call) -> Answer:
     """The contract, byte for byte the file that the service runs on."""
     return Answer(200, ports.contract, media_type="application/yaml")
+
+
+def get_openapi_json(ports: ServicePorts, call: Call) -> Answer:
+    """The document of the contract, as JSON."""
+    return Answer(200, ports.contract_document)
 
 
 def get_docs(ports: ServicePorts, call: Call) -> Answer:

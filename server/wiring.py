@@ -65,6 +65,7 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
         ),
         metrics=Exposition(metrics, adapters.lag),
         contract=contract.raw,
+        contract_document=contract.document,
         docs_page=docs_page(contract),
         version=version(DISTRIBUTION),
         contract_version=contract.version,

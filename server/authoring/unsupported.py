@@ -31,6 +31,7 @@ def unsupported_faults(document: Document) -> Iterator[ContractFault]:
     yield from _media_types(document)
     yield from _request_bodies(document)
     yield from _links(document)
+    yield from _names(document)
 
 
 def declared_operations(document: Document) -> Iterator[Part]:
@@ -100,6 +101,17 @@ def _links(document: Document) -> Iterator[ContractFault]:
             yield ContractFault((*path, "operationRef"), sentence)
         if not {"operationId", "operationRef", "$ref"} & link.keys():
             yield ContractFault(path, "the link names no operation", is_key=True)
+
+
+def _names(document: Document) -> Iterator[ContractFault]:
+    """Generators make a type of each such component, and refuse a name that two of them have."""
+    kinds: dict[str, str] = {}
+    for kind in ("schemas", "parameters", "headers", "requestBodies", "responses"):
+        for name, _ in _components(document, kind):
+            if name in kinds:
+                sentence = f"{name} is also the name of a component in {kinds[name]}"
+                yield ContractFault(("components", kind, name), sentence, is_key=True)
+            kinds.setdefault(name, kind)
 
 
 def _target(reference: str) -> tuple[str, ...]:

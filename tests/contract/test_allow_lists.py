@@ -26,7 +26,7 @@ from tests.contract.pins import DECIDED
 from tests.contract.tables import NEVER_GRANTED, REACHED
 from tests.contract.test_drift_answers import NOT_KEPT
 from tests.contract.test_drift_values import PUT_TOGETHER, VALUES
-from tests.contract.test_yaml_examples import TITLES, UNCHECKED_FORMATS
+from tests.contract.test_yaml_examples import TITLES
 from tests.contract.test_yaml_shape import FREE_FORM
 from tests.e2e.test_readme import NO_SETTINGS
 from tests.e2e.test_wheel import NOT_PACKAGED
@@ -148,7 +148,6 @@ LISTS: Mapping[str, Callable[[], Iterable[Any]]] = {
     "what a schema and its values do not share": not_shared,
     "members of a body that nothing reads": lambda: NOT_KEPT,
     "objects with free keys": lambda: FREE_FORM,
-    "formats that no validator checks": lambda: UNCHECKED_FORMATS,
     "titles that are not Python's": lambda: TITLES,
     "texts that may be anything": lambda: FREE,
     "keys that may be absent": lambda: OPTIONAL,

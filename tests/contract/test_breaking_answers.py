@@ -72,7 +72,7 @@ BREAKING = [
     Row("a bound is no longer left out", drop(schema("Port", "exclusiveMinimum")),
         "minimum 1 (exclusive) -> 1",
         given=put(schema("Port", "exclusiveMinimum"), True)),
-    Row("a value that was ruled out", drop(schema("NodeId", "not")), "not"),
+    Row("a value that was ruled out", drop(schema("NodeUuid", "not")), "not"),
     Row("free keys are no longer sent", put((*PROVIDER, "routing_policy", "additionalProperties"),
         False),
         "unlisted keys"),

@@ -19,7 +19,7 @@ from tests.contract.breaking_edits import (
     schema,
 )
 
-ID = schema("NodeId")
+ID = schema("NodeUuid")
 ETAG = component("parameters", "IfNoneMatch")
 PARAMETERS = (*STATE, "parameters")
 LIMIT = {"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 9, "default": 5}}

@@ -80,7 +80,7 @@ EDITS = {
         "true",
     ),
     "of objects": (
-        "    CorrelationId:",
+        "    RequestCorrelationId:",
         "        type: string",
         "        type: object",
         "no text is read as an object",

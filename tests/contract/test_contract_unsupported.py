@@ -65,6 +65,13 @@ EDITS = {
         NOWHERE,
         "'#/paths",
     ),
+    "name": (
+        "  headers:",
+        "    Vary:\n",
+        "    NodeUuid: { schema: { type: string } }\n    Vary:\n",
+        "NodeUuid is also the name of a component in schemas",
+        "NodeUuid: {",
+    ),
     "to nowhere": (
         "    NodeRegistered:",
         "operationId: GetNodeState\n",

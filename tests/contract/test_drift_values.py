@@ -76,6 +76,7 @@ PUT_TOGETHER = frozenset(
         "NodeHeartbeatResponse",
         "NodeKey",
         "NodePage",
+        "OpenapiDocument",
         "StateEntryAccepted",
         "Version",
     }

@@ -1,8 +1,6 @@
 """Every example in the contract is an answer the contract allows, and the refusals are complete.
 
-The schemas are compiled as the runtime does it: Draft 4, `nullable` as a union with null, and
-without the three formats that no Draft 4 validator checks (`test_yaml_shape.py` proves that a
-pattern or bounds stand behind each of them).
+The schemas are compiled as the runtime compiles them.
 """
 
 import copy
@@ -11,13 +9,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import pytest
 import yaml
 
+from server.contract.schemas import Direction, SchemaCompiler, Validator
+
 CONTRACT = Path(__file__).resolve().parents[2] / "api" / "plexsphere-v1.yaml"
 SPEC: dict[str, Any] = yaml.load(CONTRACT.read_bytes(), yaml.CSafeLoader)
-UNCHECKED_FORMATS = {"uuid", "byte", "int32", "int64"}
+COMPILER = SchemaCompiler(SPEC)
 # RFC 9110 renamed this one, the sibling surfaces did not, and Python changed its table since.
 TITLES = {413: "Payload Too Large"}
 
@@ -32,30 +31,8 @@ def deref(node: Any) -> Any:
     return node
 
 
-def as_draft4(node: Any) -> Any:
-    """The same schema in the vocabulary of Draft 4."""
-    if isinstance(node, list):
-        return [as_draft4(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    out = {key: as_draft4(value) for key, value in node.items() if key != "nullable"}
-    if node.get("nullable") is True:
-        out["type"] = [node["type"], "null"]
-    if node.get("format") in UNCHECKED_FORMATS:
-        del out["format"]
-    return out
-
-
-COMPONENTS = {"schemas": as_draft4(SPEC["components"]["schemas"])}
-
-
-def validator_for(schema: dict[str, Any]) -> Any:
-    return jsonschema_rs.Draft4Validator(
-        {"allOf": [as_draft4(schema)], "components": COMPONENTS},
-        validate_formats=True,
-        ignore_unknown_formats=False,
-        offline=True,
-    )
+def validator_for(schema: dict[str, Any], direction: Direction = Direction.ANSWER) -> Validator:
+    return COMPILER.compile(schema, direction)
 
 
 def examples_of(holder: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -72,19 +49,19 @@ def operations() -> Iterator[tuple[str, dict[str, Any]]]:
             yield operation["operationId"], operation
 
 
-def holders() -> Iterator[tuple[str, dict[str, Any]]]:
+def holders() -> Iterator[tuple[str, dict[str, Any], Direction]]:
     """Everything in the file that has a schema and must therefore have an example."""
     for name, operation in operations():
         for parameter in map(deref, operation.get("parameters", [])):
-            yield f"{name} parameter {parameter['name']}", parameter
+            yield f"{name} parameter {parameter['name']}", parameter, Direction.REQUEST
         for media_type, definition in operation.get("requestBody", {}).get("content", {}).items():
-            yield f"{name} request {media_type}", definition
+            yield f"{name} request {media_type}", definition, Direction.REQUEST
         for status, response in operation["responses"].items():
             response = deref(response)
             for header, definition in response.get("headers", {}).items():
-                yield f"{name} {status} header {header}", deref(definition)
+                yield f"{name} {status} header {header}", deref(definition), Direction.ANSWER
             for media_type, definition in response.get("content", {}).items():
-                yield f"{name} {status} {media_type}", definition
+                yield f"{name} {status} {media_type}", definition, Direction.ANSWER
 
 
 def refusals() -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -111,14 +88,17 @@ REFUSALS = list(refusals())
 SNAPSHOT = SPEC["components"]["examples"]["SnapshotOfABridgeNode"]["value"]
 
 
-@pytest.mark.parametrize("holder", [h for _, h in HOLDERS], ids=[name for name, _ in HOLDERS])
-def test_everything_with_a_schema_has_examples_and_each_fits_it(holder: dict[str, Any]) -> None:
-    validator = validator_for(holder["schema"])
+@pytest.mark.parametrize(
+    ("holder", "direction"), [row[1:] for row in HOLDERS], ids=[row[0] for row in HOLDERS]
+)
+def test_everything_with_a_schema_has_examples_and_each_fits_it(
+    holder: dict[str, Any], direction: Direction
+) -> None:
+    validator = validator_for(holder["schema"], direction)
     examples = list(examples_of(holder))
     assert examples, "no example"
     for name, value in examples:
-        errors = [f"{e.schema_path}: {e.message}" for e in validator.iter_errors(value)]
-        assert not errors, f"{name}: {errors}"
+        assert validator.faults(value) == [], name
         keys_in_wire_order(value, holder["schema"])
 
 

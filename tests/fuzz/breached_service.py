@@ -106,6 +106,7 @@ def _service(health: Any, metrics: Metrics) -> ServicePorts:
         health=health,
         metrics=Exposition(metrics),
         contract=CONTRACT.raw,
+        contract_document=CONTRACT.document,
         docs_page=docs_page(CONTRACT),
         version="0.1.0",
         contract_version=CONTRACT.version,

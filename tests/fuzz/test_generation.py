@@ -29,5 +29,5 @@ def test_valid_requests_can_be_made_for(name: str) -> None:
     make()
     assert made
     if "{id}" in declared.path:
-        uuid = re.compile(document["components"]["schemas"]["NodeId"]["pattern"])
+        uuid = re.compile(document["components"]["schemas"]["NodeUuid"]["pattern"])
         assert all(uuid.fullmatch(parameters["id"]) for parameters in made)

@@ -142,7 +142,13 @@ class FakeService:
         sink, history = ports.pop("audit", self.audit), ports.pop("history", None)
         page = DocsPage(b"<p>", _asset("text/javascript"), _asset("text/css"))
         meta = ServicePorts(
-            *(self.health, Exposition(self.metrics), contract.raw, page, "0.1.0", contract.version),
+            health=self.health,
+            metrics=Exposition(self.metrics),
+            contract=contract.raw,
+            contract_document={"openapi": "3.0.3", "info": {}, "paths": {}},
+            docs_page=page,
+            version="0.1.0",
+            contract_version=contract.version,
             keys=self.published,
         )
         snapshots = SnapshotComposer(self.ledger, self.drops)

@@ -84,7 +84,6 @@ def test_a_member_left_out_is_malformed(name: str) -> None:
         {"client_now": "2026-11-23t08:00:00z"},
         {"client_now": "2026-13-23T08:00:00Z"},
         {"client_now": "2026-11-23T08:00:00Z\n"},
-        {"client_now": "2026-11-23T08:00:00.1234567890Z"},
         {"client_now": "\u0662026-11-23T08:00:00Z"},
         {"binary_checksum": "0" * 64},
         {"binary_checksum": "sha256:" + "0" * 64},

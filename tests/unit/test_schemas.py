@@ -50,7 +50,7 @@ SOUND = {
         "2026-11-23T07:00:00Z",
         "2026-11-23T07:00:00.25Z",
         "0001-01-01T00:00:00Z",
-        "2024-02-29T23:59:59+05:45",
+        "2024-02-29T23:59:59.123456789Z",
     ],
     "uri": ["https://plexsphere.com/errors/not-found", "about:blank"],
 }
@@ -92,6 +92,14 @@ def test_a_text_of_its_format_is_valid(name: str, value: str) -> None:
 @pytest.mark.parametrize(("name", "value"), [(n, v) for n, vs in UNSOUND.items() for v in vs])
 def test_a_text_that_is_not_of_its_format_is_invalid(name: str, value: str) -> None:
     assert valid(text(name), value) is False
+
+
+@pytest.mark.parametrize(
+    "value", ["2024-02-29T23:59:59+05:45", "2026-11-23T07:00:00.50Z", "2026-11-23T07:00:00.0Z"]
+)
+def test_a_moment_of_another_form_is_received_and_never_sent(value: str) -> None:
+    assert valid(text("date-time"), value, Direction.REQUEST)
+    assert not valid(text("date-time"), value)
 
 
 @pytest.mark.parametrize(("name", "bits"), [("int32", 32), ("int64", 64)])

@@ -561,6 +561,7 @@ VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     "GetVersion": tuple(_ungated("/v1/version")),
     "GetMetrics": tuple(_ungated("/metrics")),
     "GetOpenapi": tuple(_ungated("/v1/openapi.yaml")),
+    "GetOpenapiJson": tuple(_ungated("/v1/openapi.json")),
     "GetJwks": tuple(_published_keys()),
     "GetDocs": tuple(_ungated("/docs")),
     "GetDocsScript": tuple(_ungated("/docs/page.js")),
