@@ -61,6 +61,14 @@ def implied_tuples(dsn: str) -> list[tuple[str, str, str]]:
         return [(row[0], row[1], row[2]) for row in opened.fetchall()]
 
 
+def fence_tuples(dsn: str) -> list[tuple[str, str, str]]:
+    """The numbers of all last changes, for a SpiceDB that starts empty: a write that is delivered
+    late must be refused there too."""
+    with _transaction(dsn, "reading the numbers of last changes") as opened:
+        opened.execute(statement("fence_tuples"))
+        return [(row[0], row[1], row[2]) for row in opened.fetchall()]
+
+
 def forget_authz_tokens(dsn: str) -> None:
     """For a SpiceDB that starts empty: the ZedTokens of another SpiceDB do not apply to it."""
     with _transaction(dsn, "forgetting ZedTokens") as opened:

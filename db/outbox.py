@@ -34,12 +34,15 @@ BATCH = 5_000  # rows deleted in one transaction
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """``tuples`` is the row's JSON value; ``parked_because`` is why SpiceDB refused it before."""
+    """``tuples`` is the row's JSON value; ``parked_because`` is why SpiceDB refused it before;
+    ``last_change`` is the number of the object's last change in SpiceDB, as far as the ledger
+    knows."""
 
     seq: int
     object: str
     tuples: Any
     parked_because: str | None
+    last_change: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,20 @@ class Claim:
         self.rows = tuple(rows)
         self._session = session
 
-    def drained(self, rows: Sequence[OutboxRow], token: str, purged: Sequence[str]) -> None:
+    def drained(
+        self,
+        rows: Sequence[OutboxRow],
+        token: str,
+        *,
+        purged: Sequence[str],
+        last_changes: Mapping[str, int | None],
+    ) -> None:
         """SpiceDB has taken ``rows``; ``token`` is of that moment or later. Once for each claim.
 
-        What was parked before about ``purged`` objects does not matter any more.
+        What was parked before about ``purged`` objects does not matter any more. ``last_changes``
+        has the numbers of the objects' last changes in SpiceDB.
         """
+        numbers = {object: number for object, number in last_changes.items() if number is not None}
         objects = {row.object for row in rows}
         self._session.run(
             statement("outbox_drained"),
@@ -72,6 +84,8 @@ class Claim:
                 "domains": _ids("domain:", objects),
                 "nodes": _ids("node:", objects),
                 "seqs": [row.seq for row in rows],
+                "objects": list(numbers),
+                "numbers": list(numbers.values()),
                 "purged": list(purged),
                 "last": max(row.seq for row in rows),
             },

@@ -881,6 +881,12 @@ CREATE TABLE plexsphere.event_keys (
     CONSTRAINT event_keys_public_key_check CHECK ((octet_length(public_key) = 32))
 );
 
+CREATE TABLE plexsphere.fences (
+    object text NOT NULL COLLATE pg_catalog."C",
+    number bigint NOT NULL
+)
+WITH (fillfactor='70');
+
 CREATE TABLE plexsphere.idempotency_keys (
     scope uuid NOT NULL,
     key text NOT NULL COLLATE pg_catalog."C",
@@ -1085,6 +1091,9 @@ ALTER TABLE ONLY plexsphere.evaluator_watch
 ALTER TABLE ONLY plexsphere.event_keys
     ADD CONSTRAINT event_keys_pkey PRIMARY KEY (domain_id, key_id);
 
+ALTER TABLE ONLY plexsphere.fences
+    ADD CONSTRAINT fences_pkey PRIMARY KEY (object);
+
 ALTER TABLE ONLY plexsphere.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (scope, key);
 
@@ -1143,6 +1152,8 @@ CREATE UNIQUE INDEX nodes_by_domain ON plexsphere.nodes USING btree (domain_id, 
 CREATE INDEX nodes_by_key ON plexsphere.nodes USING btree (domain_id, sha256(public_key));
 
 CREATE INDEX outbox_by_domain ON plexsphere.outbox USING btree (domain_id, seq);
+
+CREATE INDEX outbox_roles_waiting ON plexsphere.outbox USING btree (object, seq) WHERE ((drained_at IS NULL) AND (parked_at IS NULL) AND (type <> ALL (ARRAY['peer_added'::text, 'peer_removed'::text])));
 
 CREATE INDEX outbox_waiting ON plexsphere.outbox USING btree (object, seq) WHERE (drained_at IS NULL);
 

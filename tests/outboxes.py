@@ -22,17 +22,15 @@ def purge(resource: str) -> TupleUpdate:
     return ("purge", resource, "", "")
 
 
-def write_row(dsn: str, object: str, *updates: TupleUpdate) -> int:
+def write_row(dsn: str, object: str, *updates: TupleUpdate, type: str = "test") -> int:
     """Commit one row about ``object``; its seq."""
-    return write_raw(dsn, object, [as_json(one) for one in updates])
+    return write_raw(dsn, object, [as_json(one) for one in updates], type)
 
 
-def write_raw(dsn: str, object: str, tuples: object) -> int:
+def write_raw(dsn: str, object: str, tuples: object, type: str = "test") -> int:
     """Commit one row with any JSON; its seq."""
-    sql = (
-        "INSERT INTO plexsphere.outbox (type, object, tuples) VALUES ('test', %s, %s) RETURNING seq"
-    )
-    return int(run_sql(dsn, sql, (object, json.dumps(tuples)))[0][0])
+    sql = "INSERT INTO plexsphere.outbox (type, object, tuples) VALUES (%s, %s, %s) RETURNING seq"
+    return int(run_sql(dsn, sql, (type, object, json.dumps(tuples)))[0][0])
 
 
 def as_json(update: TupleUpdate) -> dict[str, str]:

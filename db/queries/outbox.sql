@@ -4,52 +4,85 @@
 -- db/outbox.py, PostgresOutbox.claim. It begins the transaction of the claim. The owner of the lock on
 -- an object's oldest row sends all rows of the object: a second caller waits here, and after that wait
 -- READ COMMITTED evaluates the rows again, so it does not get rows that are sent.
--- Index: outbox_waiting.
+-- Indexes: outbox_waiting, fences_pkey.
 BEGIN;
 SELECT
     o.seq,
     o.object,
     o.tuples,
-    o.parked_because
+    o.parked_because,
+    f.number
 FROM plexsphere.outbox AS o
+LEFT JOIN plexsphere.fences AS f ON f.object = o.object
 WHERE o.object = %(object)s
     AND o.drained_at IS NULL
 ORDER BY o.seq
-FOR UPDATE;
+FOR UPDATE OF o;
 
 -- name: outbox_claim_oldest
--- db/outbox.py, PostgresOutbox.claim_oldest. It begins the transaction of the claim. It locks the
--- oldest row of each object only and skips an object whose oldest row is locked, so no two claims ever
--- have the same object. The later rows of an object need no lock: no other claim can reach them.
--- Indexes: outbox_waiting_by_age, outbox_waiting.
+-- db/outbox.py, PostgresOutbox.claim_oldest. It begins the transaction of the claim. Objects with a
+-- change of roles come before Nodes that were registered or deleted: a revocation must not wait
+-- behind many Nodes. It locks the oldest row of each object only and skips an object whose oldest row
+-- is locked, so no two claims ever have the same object. The later rows of an object need no lock: no
+-- other claim can reach them.
+-- Indexes: outbox_roles_waiting, outbox_waiting_by_age, outbox_waiting, fences_pkey.
 BEGIN;
-WITH oldest AS MATERIALIZED (
+WITH with_roles AS MATERIALIZED (
+    SELECT o.object
+    FROM plexsphere.outbox AS o
+    WHERE o.drained_at IS NULL
+        AND o.parked_at IS NULL
+        AND o.type NOT IN ('peer_added', 'peer_removed')
+        AND o.object <> ALL (%(excluded)s::text[])
+    GROUP BY o.object
+    ORDER BY min(o.seq)
+    LIMIT %(limit)s
+),
+first AS MATERIALIZED (
+    SELECT o.object
+    FROM with_roles AS r
+    JOIN plexsphere.outbox AS o ON o.object = r.object
+    WHERE o.drained_at IS NULL
+        AND o.parked_at IS NULL
+        AND
+        -- include: oldest_of_object
+    FOR UPDATE OF o SKIP LOCKED
+),
+others AS MATERIALIZED (
     SELECT o.object
     FROM plexsphere.outbox AS o
     WHERE o.drained_at IS NULL
         AND o.parked_at IS NULL
         AND o.object <> ALL (%(excluded)s::text[])
-        AND NOT EXISTS (
-            SELECT FROM plexsphere.outbox AS e
-            WHERE e.object = o.object
-                AND e.seq < o.seq
-                AND e.drained_at IS NULL
-                AND e.parked_at IS NULL
-        )
+        AND o.object NOT IN (SELECT r.object FROM with_roles AS r)
+        AND
+        -- include: oldest_of_object
     ORDER BY o.seq
-    LIMIT %(limit)s
+    LIMIT %(limit)s - (SELECT count(*) FROM first)
     FOR UPDATE OF o SKIP LOCKED
 )
 SELECT
     o.seq,
     o.object,
     o.tuples,
-    NULL
-FROM oldest AS l
+    NULL,
+    f.number
+FROM (SELECT object FROM first UNION ALL SELECT object FROM others) AS l
 JOIN plexsphere.outbox AS o ON o.object = l.object
+LEFT JOIN plexsphere.fences AS f ON f.object = l.object
 WHERE o.drained_at IS NULL
     AND o.parked_at IS NULL
 ORDER BY o.seq;
+
+-- fragment: oldest_of_object
+-- No earlier row of the object waits.
+NOT EXISTS (
+    SELECT FROM plexsphere.outbox AS e
+    WHERE e.object = o.object
+        AND e.seq < o.seq
+        AND e.drained_at IS NULL
+        AND e.parked_at IS NULL
+)
 
 -- name: outbox_lock_roles
 -- db/outbox.py, PostgresOutbox, before SpiceDB gets the roles of a Domain or of the platform. A
@@ -64,8 +97,9 @@ SELECT
 
 -- name: outbox_drained
 -- db/outbox.py, Claim.drained: the ZedToken, stored where the gates read it, and the rows that are
--- sent. Domains before Nodes, and both in the order of their ids, as every writer locks them.
--- Indexes: domains_pkey, nodes_pkey, outbox_pkey, outbox_waiting.
+-- sent. Domains before Nodes, and both in the order of their ids, as every writer locks them. Last
+-- the number of the last change of each object; no other claim has these objects.
+-- Indexes: domains_pkey, nodes_pkey, outbox_pkey, outbox_waiting, fences_pkey.
 UPDATE plexsphere.domains AS d
 SET authz_token = %(token)s
 FROM (
@@ -95,6 +129,13 @@ SET drained_at = clock_timestamp()
 WHERE o.object = ANY (%(purged)s::text[])
     AND o.seq < %(last)s
     AND o.drained_at IS NULL;
+INSERT INTO plexsphere.fences AS f (object, number)
+SELECT
+    r.object,
+    r.number
+FROM unnest(%(objects)s::text[], %(numbers)s::bigint[]) AS r (object, number)
+ON CONFLICT (object) DO UPDATE
+SET number = EXCLUDED.number;
 
 -- name: outbox_park
 -- db/outbox.py, Claim.parked.

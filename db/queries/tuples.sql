@@ -10,6 +10,16 @@ SELECT
 FROM plexsphere.implied_tuples AS i
 ORDER BY 1, 2, 3;
 
+-- name: fence_tuples
+-- db/bulk.py, fence_tuples: the numbers of the last changes, as server/authz/tuples.py (fence_tuple)
+-- spells them.
+-- No index: it reads fences whole, and runs seldom.
+SELECT
+    'fence:' || replace(f.object, ':', '/'),
+    'last_change',
+    'fence:' || f.number
+FROM plexsphere.fences AS f;
+
 -- name: objects_waiting
 -- db/tuples.py, TupleLedger.waiting: the objects whose rows are not yet sent to SpiceDB.
 -- Index: outbox_waiting.

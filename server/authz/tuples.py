@@ -9,12 +9,13 @@ from typing import Any
 import grpc
 from authzed.api.v1 import (
     Consistency,
-    DeleteRelationshipsRequest,
     ObjectReference,
+    Precondition,
     ReadRelationshipsRequest,
     Relationship,
     RelationshipFilter,
     RelationshipUpdate,
+    SubjectFilter,
     SubjectReference,
     WriteRelationshipsRequest,
 )
@@ -38,11 +39,28 @@ class RelationTuple:
     subject: str
 
 
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The number of the last change of ``object`` in SpiceDB, None before the first change.
+
+    SpiceDB accepts a write only while the number is right, and the write changes it to ``next``. So
+    a write that the network delivers after a later one is refused.
+    """
+
+    object: str
+    last: int | None
+
+    @property
+    def next(self) -> int:
+        """The number after the write."""
+        return 1 if self.last is None else self.last + 1
+
+
 class TuplesRefused(AuthzUnavailable):
     """SpiceDB answered and does not accept these tuples.
 
-    ``for_good`` when it never will; otherwise its schema lacks a name of theirs, and a later schema
-    may have it.
+    ``for_good`` when it never will. Otherwise the last change of a Fence is another one, or the
+    schema lacks a name of the tuples, and a later schema may have it.
     """
 
     def __init__(self, undecided: Undecided) -> None:
@@ -55,6 +73,7 @@ class TupleWriter:
 
     def __init__(self, channel: SpiceDbChannel) -> None:
         self._channel = channel
+        self._reader = TupleReader(channel)
 
     def touch(self, tuples: Sequence[RelationTuple], deadline: Deadline) -> str | None:
         """Make sure that they exist; the ZedToken of the last write, None without tuples."""
@@ -69,24 +88,38 @@ class TupleWriter:
         touched: Sequence[RelationTuple],
         deleted: Sequence[RelationTuple],
         deadline: Deadline,
+        fences: Sequence[Fence] = (),
     ) -> str | None:
-        """Both in as few calls as SpiceDB allows; each tuple may occur only once."""
+        """All in as few calls as SpiceDB allows; each tuple may occur only once."""
         updates = [_update(relation, RelationshipUpdate.OPERATION_TOUCH) for relation in touched]
         updates += [_update(relation, RelationshipUpdate.OPERATION_DELETE) for relation in deleted]
+        # In the last call, so that the number tells that all is written.
+        updates += [update for fence in fences for update in _fence_updates(fence)]
+        conditions = [_last_change_is(fence) for fence in fences]
         token: str | None = None
         for start in range(0, len(updates), MAX_UPDATES):
-            request = WriteRelationshipsRequest(updates=updates[start : start + MAX_UPDATES])
+            request = WriteRelationshipsRequest(
+                updates=updates[start : start + MAX_UPDATES], optional_preconditions=conditions
+            )
             token = str(self._call("WriteRelationships", request, deadline).written_at.token)
         return token
 
-    def purge(self, resource: str, deadline: Deadline) -> str:
-        """Delete every tuple of ``resource``; the ZedToken of the deletion."""
-        kind, _, object_id = resource.partition(":")
-        if not kind or not object_id:
-            # SpiceDB reads an empty id as every id.
-            raise TuplesRefused(Undecided(grpc.StatusCode.INVALID_ARGUMENT, "no resource"))
-        request = DeleteRelationshipsRequest(relationship_filter=_tuples_of(resource))
-        return str(self._call("DeleteRelationships", request, deadline).deleted_at.token)
+    def tuples_of(self, resource: str, deadline: Deadline) -> list[RelationTuple]:
+        """Every tuple of ``resource``, to delete them."""
+        return list(self._reader.of(resource, deadline))
+
+    def last_change(self, object: str, deadline: Deadline) -> int | None:
+        """The number of the last change of ``object`` that SpiceDB has."""
+        request = ReadRelationshipsRequest(
+            consistency=Consistency(fully_consistent=True),
+            relationship_filter=_fence_tuples(object),
+        )
+        try:
+            answers = list(self._channel.stream("ReadRelationships", request, deadline))
+        except Undecided as undecided:
+            raise TuplesRefused(undecided) from undecided
+        numbers = [int(answer.relationship.subject.object.object_id) for answer in answers]
+        return max(numbers, default=None)
 
     def _call(self, method: str, request: Any, deadline: Deadline) -> Any:
         try:
@@ -121,6 +154,11 @@ class TupleReader:
             raise AuthzUnavailable(f"SpiceDB refuses the read: {undecided}") from undecided
 
 
+def fence_tuple(object: str, number: int) -> RelationTuple:
+    """The tuple that stores the number of an object's last change."""
+    return RelationTuple(f"fence:{_fence_id(object)}", "last_change", f"fence:{number}")
+
+
 def object_reference(name: str) -> ObjectReference:
     """``kind:id`` as a part of a request."""
     kind, _, object_id = name.partition(":")
@@ -130,6 +168,37 @@ def object_reference(name: str) -> ObjectReference:
 def _tuples_of(resource: str) -> RelationshipFilter:
     kind, _, object_id = resource.partition(":")
     return RelationshipFilter(resource_type=kind, optional_resource_id=object_id)
+
+
+def _fence_id(object: str) -> str:
+    return object.replace(":", "/")
+
+
+def _fence_tuples(object: str, number: int | None = None) -> RelationshipFilter:
+    subject = None
+    if number is not None:
+        subject = SubjectFilter(subject_type="fence", optional_subject_id=str(number))
+    return RelationshipFilter(
+        resource_type="fence",
+        optional_resource_id=_fence_id(object),
+        optional_relation="last_change",
+        optional_subject_filter=subject,
+    )
+
+
+def _last_change_is(fence: Fence) -> Precondition:
+    must_match, must_not = Precondition.OPERATION_MUST_MATCH, Precondition.OPERATION_MUST_NOT_MATCH
+    return Precondition(
+        operation=must_not if fence.last is None else must_match,
+        filter=_fence_tuples(fence.object, fence.last),
+    )
+
+
+def _fence_updates(fence: Fence) -> Iterator[RelationshipUpdate]:
+    if fence.last is not None:
+        last = fence_tuple(fence.object, fence.last)
+        yield _update(last, RelationshipUpdate.OPERATION_DELETE)
+    yield _update(fence_tuple(fence.object, fence.next), RelationshipUpdate.OPERATION_TOUCH)
 
 
 def _update(relation: RelationTuple, operation: Any) -> RelationshipUpdate:

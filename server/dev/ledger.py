@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from composer.errors import ComposerError
-from db.bulk import copy_rows, forget_authz_tokens, implied_tuples
+from db.bulk import copy_rows, fence_tuples, forget_authz_tokens, implied_tuples
 
 from .postgres import Cluster
 from .process import StackError
@@ -67,7 +67,7 @@ def tuples_for_spicedb(dsn: str) -> list[tuple[str, str, str]]:
     """The tuples for an empty SpiceDB. Tokens of an earlier SpiceDB are deleted from the ledger."""
     try:
         forget_authz_tokens(dsn)
-        return implied_tuples(dsn)
+        return implied_tuples(dsn) + fence_tuples(dsn)
     except ComposerError as error:
         raise StackError(f"the ledger could not be read: {_with_cause(error)}") from error
 

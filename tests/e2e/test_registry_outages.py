@@ -98,7 +98,8 @@ def never_told(service: Service, node_id: str) -> None:
     key = service.stack.env["PLEXSPHERE_SPICEDB_TOKEN"]
     endpoint = SpiceDbEndpoint(f"{HOST}:{service.stack.spicedb.port}", key, insecure=True)
     with closing(SpiceDbChannel(endpoint, timeout=5)) as channel:
-        TupleWriter(channel).purge(f"node:{node_id}", in_time())
+        writer = TupleWriter(channel)
+        writer.delete(writer.tuples_of(f"node:{node_id}", in_time()), in_time())
     assert differences(service) == {**AGREED, "on_their_way": 1}
 
 

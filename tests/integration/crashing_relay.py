@@ -20,7 +20,7 @@ from server.authz.tuples import TupleWriter
 from server.dev.ports import HOST
 
 
-def die(*_: Any) -> None:
+def die(*_: Any, **named: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 

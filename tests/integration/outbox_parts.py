@@ -66,7 +66,7 @@ def following(dsn: str, spicedb: SpiceDb, timeout: float = 1.0) -> Iterator[Foll
 @pytest.fixture
 def drained(ledger_dsn: str, spicedb: SpiceDb) -> Iterator[Following]:
     """Both stores without a row."""
-    for table in ("nodes", "domains", "role_grants", "withheld_tuples", "outbox"):
+    for table in ("nodes", "domains", "role_grants", "withheld_tuples", "outbox", "fences"):
         run_sql(ledger_dsn, f"DELETE FROM plexsphere.{table}")
     with following(ledger_dsn, spicedb, timeout=0.5) as made:
         spicedb.writer.delete(list(TupleReader(spicedb.channel).all_of_ours(soon())), soon())

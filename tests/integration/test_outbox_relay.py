@@ -249,6 +249,18 @@ def test_an_object_that_is_gone_has_no_parked_rows_any_more(drained: Following) 
     assert drained.outbox.lag(soon()).parked == 0
 
 
+def test_a_poisoned_row_of_an_object_that_is_deleted_keeps_no_tuple_of_it(
+    drained: Following,
+) -> None:
+    node = uuid4()
+    object = node_object(node)
+    drained.write(object, *touch(own_tuple(node)))
+    write_raw(drained.dsn, object, POISON[0])
+    drained.write(object, purge(object))
+    drained.drain()
+    assert drained.taken() == set()
+
+
 def test_what_the_schema_does_not_know_yet_waits_and_blocks_only_its_own_object(
     drained: Following,
 ) -> None:

@@ -150,7 +150,7 @@ def everybody_writes(dsn: str, domain: UUID) -> None:
             grants.change(RoleChange(*names, True, "operator:ann@desk", "what"), in_time())
         for object in (node_object(node), domain_object(domain), PLATFORM, "node:x"):
             with outbox.claim(object, in_time()) as claim:
-                claim.drained(claim.rows, "token", [])
+                claim.drained(claim.rows, "token", purged=[], last_changes={})
         made.nodes.deregister(node, WRITE, in_time())
         with outbox.claim_oldest(10, [], in_time()) as claim:
             assert [row.object for row in claim.rows] == [node_object(node)]
