@@ -73,8 +73,7 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
     )
     app = build_app(
         contract,
-        BoundOperations(OPERATIONS, Ports(service, adapters.ledger)),
-        authenticate=adapters.authenticate,
+        BoundOperations(OPERATIONS, Ports(service, adapters.ledger), adapters.authenticate),
         metrics=metrics,
         deadline_s=settings.pull_deadline,
         audit=adapters.audit,

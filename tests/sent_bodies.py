@@ -6,10 +6,9 @@ import io
 import json
 from typing import Any
 
-import flask
-
 from handlers.refusals import INTERNAL, BodyRefusals, RefusalKind, Refused
 from server.contract.document import Contract
+from server.http.application import Application
 from server.http.requests import checked_body
 from tests.bodies import example_body
 from tests.ports.in_process import gated_operation
@@ -21,7 +20,7 @@ OPERATION = "PostNodeHeartbeat"
 REFUSALS = gated_operation(OPERATION).body_refusals or BodyRefusals(INTERNAL)
 
 
-APP = flask.Flask(__name__)
+APP = Application(__name__)
 
 
 EXAMPLE: dict[str, Any] = {**(example_body(OPERATION) or {}), "nat_summary": {}}

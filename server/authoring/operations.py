@@ -253,7 +253,7 @@ def _refusals(declared: OperationContract, operation: AnyOperation) -> Iterator[
 
 
 def _outgoing(kind: RefusalKind, operation_id: str | None, path: str) -> Outgoing:
-    """The Problem as ``respond_problem`` and the doorkeeper send it."""
+    """The Problem as ``reply_of_refusal`` and the doorkeeper send it."""
     allow = ("GET",) if kind is METHOD_NOT_ALLOWED else ()
     answer = problem_answer(kind, path, _CORRELATION_ID, allow=allow)
     headers = {**answer.headers, CORRELATION: _CORRELATION_ID}

@@ -11,12 +11,15 @@ from typing import Any
 
 import connexion
 import flask
+from flask.ctx import RequestContext
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
+from server.http import request_context
+from server.http.reply import WITHOUT_BODY, Reply, status_line
+
 # A Host header with anything else is refused by Flask's own way.
-_PLAIN_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?", re.ASCII)
-_WITHOUT_BODY = frozenset((204, 304))
+PLAIN_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?", re.ASCII)
 
 
 class _NoSession(SessionInterface):
@@ -34,10 +37,19 @@ class Answer(flask.Response):
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         parts = self.response
         is_whole = isinstance(parts, list) and environ["REQUEST_METHOD"] != "HEAD"
-        if not is_whole or self.status_code in _WITHOUT_BODY or self.status_code < 200:
+        if not is_whole or self.status_code in WITHOUT_BODY or self.status_code < 200:
             return super().__call__(environ, start_response)
         start_response(self.status, list(self.headers))
         return parts  # type: ignore[return-value]
+
+
+def response_of(reply: Reply) -> Answer:
+    """A reply as Flask takes it."""
+    headers = [field for field in reply.headers if field[0] != "Content-Length"]
+    response = Answer(reply.body, status=reply.status, headers=headers)
+    if not reply.media_type:
+        del response.headers["Content-Type"]
+    return response
 
 
 class Application(flask.Flask):
@@ -45,6 +57,25 @@ class Application(flask.Flask):
 
     session_interface = _NoSession()
     response_class = Answer
+    # Answers a request without Flask, where it can: None where Flask must.
+    without_flask: Callable[[dict[str, Any]], Reply | None] = staticmethod(lambda environ: None)
+
+    def wsgi_app(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        """Flask's own, for what has no shorter way."""
+        request_context.begin(environ)
+        try:
+            reply = self.without_flask(environ)
+            if reply is None:
+                return super().wsgi_app(environ, start_response)
+            start_response(status_line(reply.status), reply.headers)
+            return [reply.body]
+        finally:
+            request_context.end()
+
+    def request_context(self, environ: Any) -> RequestContext:
+        """Flask's own, with the facts of the request beside it."""
+        request_context.begin(environ)
+        return super().request_context(environ)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """No view is a coroutine."""
@@ -55,7 +86,7 @@ class Application(flask.Flask):
         if request is None:
             return None
         environ = request.environ
-        if environ.get("SCRIPT_NAME") or not _PLAIN_HOST.fullmatch(environ.get("HTTP_HOST", "")):
+        if environ.get("SCRIPT_NAME") or not PLAIN_HOST.fullmatch(environ.get("HTTP_HOST", "")):
             return super().create_url_adapter(request)
         return MapAdapter(
             self.url_map,

@@ -10,7 +10,6 @@ from functools import lru_cache
 from http import HTTPStatus
 from uuid import uuid4
 
-import flask
 import structlog
 from flask import Response
 from werkzeug.http import parse_options_header
@@ -20,9 +19,10 @@ from handlers.refusals import INTERNAL, Refused
 from handlers.wire import json_bytes
 from server.contract.document import Contract
 from server.http import request_context
+from server.http.application import response_of
 from server.http.body_history import BodyHistory, keep_body
-from server.http.operations import is_problem, respond_problem
 from server.http.problems import problem_answer
+from server.http.reply import Reply, reply_of_refusal
 from server.http.request_audit import forward_rows
 from server.http.response_validation import Breach, Outgoing, ResponseValidator
 from server.telemetry.metrics import Metrics
@@ -54,71 +54,84 @@ class Doorkeeper:
         self._history = history
 
     def check_answer(self, response: Response) -> Response:
-        """Return the answer, or a 500 in its place. Never raises."""
+        """``check`` of a response of Flask's."""
         try:
-            response = self._checked(response)
+            reply = Reply(response.status_code, list(response.headers), _body(response))
+        except Exception as error:
+            return response_of(fallback_problem(error))
+        checked = self.check(reply)
+        if checked is reply:
+            response.headers[request_context.CORRELATION_HEADER] = reply.headers[-1][1]
+            return response
+        return response_of(checked)
+
+    def check(self, reply: Reply) -> Reply:
+        """The same reply with its correlation id, or a 500 in its place. Never raises."""
+        try:
+            reply = self._checked(reply)
         except Exception as error:  # an answer that could not be checked does not leave
-            response = fallback_problem(error)
+            reply = fallback_problem(error)
         try:
-            self._count(response)
+            self._count(reply)
         except Exception:  # a checked answer leaves, even if it could not be counted
             with suppress(Exception):
                 _log.exception("answer_not_counted")
-        return response
+        return reply
 
-    def _checked(self, response: Response) -> Response:
+    def _checked(self, reply: Reply) -> Reply:
         operation = request_context.operation_id()
-        response.headers[request_context.CORRELATION_HEADER] = request_context.correlation_id()
-        outgoing = _outgoing(operation, response)
+        reply.headers.append((request_context.CORRELATION_HEADER, request_context.correlation_id()))
+        outgoing = _outgoing(operation, reply)
         breach = self._validator.breach(outgoing)
         if breach is not None:
-            response = self._withhold(operation, response, breach)
-        elif outgoing.snapshot is not None and outgoing.body:
+            return self._withhold(operation, reply, breach)
+        if outgoing.snapshot is not None and outgoing.body:
             is_packed = "content-encoding" in outgoing.headers
             size = outgoing.snapshot.size if is_packed else len(outgoing.body)
             if size >= self._large_body_bytes:
                 self._warn_of_size(size)
-        return response
+        return reply
 
-    def _count(self, response: Response) -> None:
+    def _count(self, reply: Reply) -> None:
         # Before the rows: a row wakes the thread that writes both.
-        if self._history is not None and _has_served_body(response):
-            keep_body(self._history, _body(response))
-        forward_rows(self._audit, is_served=not is_problem(response))
+        if self._history is not None and _has_served_body(reply):
+            keep_body(self._history, reply.body)
+        forward_rows(self._audit, is_served=not reply.is_problem)
         operation = request_context.operation_id() or "none"
         if operation == PULL:
-            self._pulls.note(response.status_code)
-        self._metrics.requests.labels(operation, response.status_code).inc()
-        self._metrics.seconds.labels(operation).observe(request_context.elapsed())
+            self._pulls.note(reply.status)
+        self._metrics.count(operation, reply.status, request_context.elapsed())
 
     def _warn_of_size(self, size: int) -> None:
         """An agent reads at most 10 MiB of an inflated body, and cannot parse a part."""
         _log.warning(
             "snapshot_large",
             bytes=size,
-            path=flask.request.path,
+            path=request_context.request().path,
             correlation_id=request_context.correlation_id(),
         )
         self._metrics.large_bodies.inc()
 
-    def _withhold(self, operation: str | None, response: Response, breach: Breach) -> Response:
+    def _withhold(self, operation: str | None, reply: Reply, breach: Breach) -> Reply:
         _log.error(
             "contract_breach",
             operation=operation,
-            path=flask.request.path,
-            status=response.status_code,
+            path=request_context.request().path,
+            status=reply.status,
             part=breach.part,
             pointer=breach.pointer,
             rule=breach.rule,
             correlation_id=request_context.correlation_id(),
         )
         self._metrics.breaches.labels(operation or "none").inc()
-        problem = respond_problem(Refused(INTERNAL, "contract breach"))
-        problem.headers[request_context.CORRELATION_HEADER] = request_context.correlation_id()
+        problem = reply_of_refusal(Refused(INTERNAL, "contract breach"))
+        problem.headers.append(
+            (request_context.CORRELATION_HEADER, request_context.correlation_id())
+        )
         return problem
 
 
-def fallback_problem(error: Exception) -> Response:
+def fallback_problem(error: Exception) -> Reply:
     """A 500 that needs neither the request nor the log: both may have failed."""
     correlation_id = uuid4().hex
     with suppress(Exception):
@@ -126,17 +139,20 @@ def fallback_problem(error: Exception) -> Response:
     with suppress(Exception):
         _log.error("answer_not_checked", correlation_id=correlation_id, exc_info=error)
     answer = problem_answer(INTERNAL, "/", correlation_id)
-    headers = {**answer.headers, request_context.CORRELATION_HEADER: correlation_id}
-    return Response(
-        json_bytes(answer.body), answer.status, headers=headers, content_type=answer.media_type
-    )
+    body = json_bytes(answer.body)
+    headers = [
+        *answer.headers.items(),
+        ("Content-Type", str(answer.media_type)),
+        ("Content-Length", str(len(body))),
+        (request_context.CORRELATION_HEADER, correlation_id),
+    ]
+    return Reply(answer.status, headers, body)
 
 
-def _outgoing(operation: str | None, response: Response) -> Outgoing:
-    body = _body(response)
+def _outgoing(operation: str | None, reply: Reply) -> Outgoing:
     headers: dict[str, str] = {}
     repeated: list[tuple[str, str]] = []
-    for name, value in response.headers:
+    for name, value in reply.headers:
         lower = name.lower()
         if lower in headers:
             repeated.append((lower, value))
@@ -145,11 +161,11 @@ def _outgoing(operation: str | None, response: Response) -> Outgoing:
     media_type, charset = _media_type(headers.get("content-type", ""))
     return Outgoing(
         operation_id=operation,
-        status=response.status_code,
+        status=reply.status,
         media_type=media_type,
         headers=headers,
-        body=body,
-        snapshot=request_context.snapshot_of(body),
+        body=reply.body,
+        snapshot=request_context.snapshot_of(reply.body),
         charset=charset,
         repeated=tuple(repeated),
     )
@@ -170,6 +186,7 @@ def _body(response: Response) -> bytes:
     return body
 
 
-def _has_served_body(response: Response) -> bool:
-    """Whether the response is a 200 whose body leaves; that of a HEAD does not."""
-    return response.status_code == HTTPStatus.OK and flask.request.method != "HEAD"
+def _has_served_body(reply: Reply) -> bool:
+    """Whether it is a 200 whose body leaves; that of a HEAD does not."""
+    method = request_context.environ()["REQUEST_METHOD"]
+    return reply.status == HTTPStatus.OK and method != "HEAD"

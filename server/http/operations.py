@@ -1,4 +1,4 @@
-"""Binds operations to their ports for Connexion, and turns an Answer into a Flask response."""
+"""Binds operations to their ports, and runs what every request of an operation passes, in order."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import flask
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 from flask import Response
 
-from handlers.answers import PROBLEM, Answer
-from handlers.operation import AnyOperation, Ports, answer, gate_0
-from handlers.refusals import Refused
-from handlers.wire import GZIP_LEAST_BYTES, SnapshotBody, json_bytes
+from handlers.answers import Answer
+from handlers.operation import AnyOperation, Authenticate, Ports, answer, gate_0, gate_1
 from server.contract.document import Contract, OperationContract
 from server.http import request_context
-from server.http.application import Answer as FlaskAnswer
-from server.http.problems import problem_answer
-from server.http.requests import check_accept, check_body_size, check_query, python_name
+from server.http.application import response_of
+from server.http.reply import reply_of
+from server.http.requests import (
+    check_accept,
+    check_body_size,
+    check_query,
+    check_request,
+    python_name,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +31,39 @@ class BoundOperations:
 
     operations: Mapping[str, AnyOperation]
     ports: Ports
+    authenticate: Authenticate
 
-    def gate_0(self, name: str) -> None:
-        """Refuse an operation whose ports do not exist, before the request is read."""
+    def authorize(self, name: str) -> None:
+        """Gates 0 and 1: the Principal of the current request, before the rest of it is read."""
         gate_0(self.operations[name], self.ports.ledger)
+        header = request_context.header("Authorization")
+        headers = [] if header is None else [header]
+        deadline = request_context.deadline()
+        principal = gate_1(self.operations[name], self.authenticate, headers, deadline)
+        request_context.set_principal(principal)
 
     def answer(self, name: str, parameters: Mapping[str, Any]) -> Answer:
-        """The answer to the current request."""
+        """The answer to the current request, whose gates 0 and 1 are passed."""
         call = request_context.current_call()
         return answer(self.operations[name], self.ports, call, parameters)
+
+    def answer_of_path(self, declared: OperationContract, path: Mapping[str, str]) -> Answer:
+        """The answer to the current request of an operation whose parameters are in its path."""
+        if declared.secured:
+            self.authorize(declared.operation_id)
+        check_request(declared, self.operations[declared.operation_id], path)
+        return self.checked_answer(declared, path)
+
+    def checked_answer(self, declared: OperationContract, received: Mapping[str, Any]) -> Answer:
+        """The answer to the current request, whose parameters and body are valid."""
+        parameters = {python_name(name): value for name, value in received.items()}
+        if declared.body is None:
+            check_query(declared)
+            check_body_size()
+            check_accept(declared)
+        else:  # check_request has made these checks
+            parameters["body"] = request_context.body()
+        return self.answer(declared.operation_id, parameters)
 
 
 class OperationResolver(Resolver):
@@ -53,61 +80,13 @@ class OperationResolver(Resolver):
         return Resolution(_view(self._contract.operations[name], self._bound), name)
 
 
-def _view(operation: OperationContract, bound: BoundOperations) -> Callable[..., Response]:
+def _view(declared: OperationContract, bound: BoundOperations) -> Callable[..., Response]:
     names = {
-        parameter.name for parameter in operation.parameters if parameter.kind in ("path", "query")
+        parameter.name for parameter in declared.parameters if parameter.kind in ("path", "query")
     }
 
     def view(**received: Any) -> Response:
-        parameters = {python_name(k): v for k, v in received.items() if k in names}
-        if operation.body is None:
-            check_query(operation)
-            check_body_size()
-            check_accept(operation)
-        else:  # body_validator has made these checks
-            parameters["body"] = request_context.body()
-        return respond(bound.answer(operation.operation_id, parameters))
+        parameters = {name: value for name, value in received.items() if name in names}
+        return response_of(reply_of(bound.checked_answer(declared, parameters)))
 
     return view
-
-
-def respond(answer: Answer) -> Response:
-    """An Answer as a Flask response. A snapshot is kept for the response validation."""
-    body, headers = answer.body, dict(answer.headers)
-    if isinstance(body, SnapshotBody):
-        if request_context.accepts_gzip() and body.size >= GZIP_LEAST_BYTES:
-            data = body.to_gzip()
-            headers["Content-Encoding"] = "gzip"
-        else:
-            data = body.to_bytes()
-        request_context.set_snapshot(body, data)
-    elif body is None:
-        data = b""
-        if answer.confirmed is not None:
-            request_context.set_snapshot(answer.confirmed, data)
-    else:
-        data = body if isinstance(body, bytes) else json_bytes(body)
-    if answer.media_type is None:
-        response = FlaskAnswer(data, status=answer.status, headers=headers)
-        del response.headers["Content-Type"]
-        return response
-    headers["Content-Type"] = answer.media_type
-    return FlaskAnswer(data, status=answer.status, headers=headers)
-
-
-def respond_problem(refused: Refused, allow: tuple[str, ...] = ()) -> Response:
-    """The Problem of a refusal."""
-    return respond(
-        problem_answer(
-            refused.kind,
-            flask.request.path,
-            request_context.correlation_id(),
-            allow=allow,
-            child_counts=refused.child_counts,
-        )
-    )
-
-
-def is_problem(response: Response) -> bool:
-    """Whether the response carries a Problem."""
-    return response.mimetype == PROBLEM

@@ -1,7 +1,7 @@
 """The facts of the current HTTP request: correlation id, operation, Principal, body, Call.
 
-Only this module uses Flask's request globals (``flask.g``). It keeps one value there, and reads
-headers from the WSGI environment: Flask's proxies and parsed headers cost more than they are worth.
+They are one value for each request, beside Flask and not in it: a request that goes without Flask
+has them too. Headers are read from the WSGI environment, because parsed ones cost more.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
 from random import getrandbits
 from typing import Any
 
-import flask
 from werkzeug.datastructures import Accept
 from werkzeug.http import parse_accept_header, parse_etags
+from werkzeug.wrappers import Request
 
 from composer.audit import AuditRow
 from composer.deadline import Deadline
@@ -34,7 +34,9 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 class _Facts:
     """Of one request."""
 
-    environ: Mapping[str, Any]
+    environ: dict[str, Any]
+    operation: str | None = None
+    request: Request | None = None
     deadline: Deadline | None = None
     received: float | None = None
     correlation_id: str | None = None
@@ -44,19 +46,39 @@ class _Facts:
     audit: list[AuditRow] = field(default_factory=list)
 
 
+_current: ContextVar[_Facts | None] = ContextVar("facts", default=None)
+
+
+def begin(environ: dict[str, Any]) -> None:
+    """Begin the facts of a request, unless they have begun."""
+    facts = _current.get()
+    if facts is None or facts.environ is not environ:
+        _current.set(_Facts(environ))
+
+
+def end() -> None:
+    """Drop the facts: a thread that waits for its next request must not keep a body."""
+    _current.set(None)
+
+
 def _facts() -> _Facts:
     """Those of the current request."""
-    flask_globals = flask.g._get_current_object()
-    try:
-        facts: _Facts = flask_globals.facts
-    except AttributeError:
-        facts = flask_globals.facts = _Facts(flask.request.environ)
+    facts = _current.get()
+    assert facts is not None
     return facts
 
 
-def environ() -> Mapping[str, Any]:
+def environ() -> dict[str, Any]:
     """The WSGI environment of the request."""
     return _facts().environ
+
+
+def request() -> Request:
+    """The request as Werkzeug reads it, for what is too long to be read by hand."""
+    facts = _facts()
+    if facts.request is None:
+        facts.request = Request(facts.environ, populate_request=False)
+    return facts.request
 
 
 def header(name: str) -> str | None:
@@ -83,10 +105,14 @@ def correlation_id_of(header: str) -> str:
     return header if _WELL_FORMED.fullmatch(header) else f"{getrandbits(128):032x}"
 
 
+def set_operation(name: str | None) -> None:
+    """Note the operation that the request was routed to."""
+    _facts().operation = name
+
+
 def operation_id() -> str | None:
-    """The operation Connexion routed the request to; None for an unknown route or method."""
-    endpoint = flask.request.endpoint
-    return None if endpoint is None else endpoint.rpartition(".")[2]
+    """The operation of the request; None for an unknown route or method."""
+    return _facts().operation
 
 
 def start(deadline_s: float, answer_deadline_s: float = math.inf) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from keyword import iskeyword
 from typing import Any
 
-import flask
 from flask import Response
 
 from handlers.answers import JSON
@@ -166,7 +165,7 @@ def _texts(parameter: ParameterContract, path: Mapping[str, Any]) -> list[str]:
     if parameter.kind == "path":
         return [str(path[parameter.name])]
     if parameter.kind == "query":
-        texts = flask.request.args.getlist(parameter.name)
+        texts = request_context.request().args.getlist(parameter.name)
         if len(texts) > 1 and not parameter.repeatable:
             # The checked value might not be the value that the handler gets.
             kind = PARAMETER_REFUSALS.get(parameter.name, BAD_REQUEST)
@@ -175,7 +174,7 @@ def _texts(parameter: ParameterContract, path: Mapping[str, Any]) -> list[str]:
     if parameter.kind == "header":
         text = request_context.header(parameter.name)
     else:
-        text = flask.request.cookies.get(parameter.name)
+        text = request_context.request().cookies.get(parameter.name)
     return [] if text is None else [text]
 
 
@@ -192,7 +191,7 @@ def check_query(operation: OperationContract) -> None:
     if not operation.strict_query or not request_context.environ().get("QUERY_STRING"):
         return
     declared = {parameter.name for parameter in operation.parameters if parameter.kind == "query"}
-    undeclared = flask.request.args.keys() - declared
+    undeclared = request_context.request().args.keys() - declared
     if undeclared:
         raise Refused(UNKNOWN_QUERY_PARAMETER, f"{len(undeclared)} undeclared query parameters")
 
@@ -201,7 +200,7 @@ def check_body_size() -> None:
     """Refuse a large body of an operation that declares no body; a small one is ignored."""
     if not request_context.environ().get("CONTENT_LENGTH"):
         return
-    length = flask.request.content_length
+    length = request_context.request().content_length
     if length is not None and length > IGNORED_BODY_MAX:
         raise Refused(PAYLOAD_TOO_LARGE, f"content length {length}")
 
@@ -210,7 +209,7 @@ def check_accept(operation: OperationContract) -> None:
     """Refuse a request whose ``Accept`` excludes every declared media type."""
     if request_context.header("Accept") is None or not negotiates(operation):
         return
-    accepted = list(flask.request.accept_mimetypes)
+    accepted = list(request_context.request().accept_mimetypes)
     if accepted and not any(_quality(accepted, media) > 0 for media in operation.produces):
         raise Refused(NOT_ACCEPTABLE, "Accept rules out every declared media type")
 
@@ -231,7 +230,7 @@ def _quality(accepted: list[tuple[str, float]], media: str) -> float:
 
 def read_object(body: BodyContract, refusals: BodyRefusals) -> tuple[dict[str, Any], str]:
     """The JSON object of the current request, and its media type."""
-    request = flask.request
+    request = request_context.request()
     if request.mimetype not in body.media:
         raise Refused(UNSUPPORTED_MEDIA_TYPE, "Content-Type is not declared")
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
@@ -250,11 +249,13 @@ def read_object(body: BodyContract, refusals: BodyRefusals) -> tuple[dict[str, A
 
 
 def _received(limit: int, too_large: RefusalKind) -> bytes:
-    length = flask.request.content_length
+    length = request_context.request().content_length
     if length is not None and length > limit:
         raise Refused(too_large, f"content length {length}")
     try:
-        raw = flask.request.stream.read(limit + 1)  # a chunked body has no declared length
+        raw = request_context.request().stream.read(
+            limit + 1
+        )  # a chunked body has no declared length
     except Exception as error:  # each server has its own type for a broken chunk or connection
         raise ValueError(f"cannot be read: {type(error).__name__}") from error
     if len(raw) > limit:

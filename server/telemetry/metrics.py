@@ -38,6 +38,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._answers: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "plexsphere_http_requests",
             "Requests answered, by operation and status.",
@@ -92,6 +93,15 @@ class Metrics:
             "Snapshots near the 10 MiB at which agents cut a body off.",
             registry=self._registry,
         )
+
+    def count(self, operation: str, status: int, seconds: float) -> None:
+        """An answer, and the time from the last byte of its request."""
+        found = self._answers.get((operation, status))
+        if found is None:  # to look instruments up by their labels costs more than to count
+            found = self.requests.labels(operation, status), self.seconds.labels(operation)
+            self._answers[operation, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def exposition(self) -> bytes:
         """All of them, in Prometheus' text format."""

@@ -79,8 +79,9 @@ def provisioned() -> Wsgi:
     ports = Ports(_service(STAGE.health, metrics), ledger)
     app: Wsgi = build_app(
         CONTRACT,
-        BoundOperations(OPERATIONS, ports),
-        authenticate=lambda headers, deadline: STAGE.build.authenticate(headers),
+        BoundOperations(
+            OPERATIONS, ports, lambda headers, deadline: STAGE.build.authenticate(headers)
+        ),
         metrics=metrics,
         deadline_s=3.0,
         large_body_bytes=2**30,
@@ -94,10 +95,9 @@ def unprovisioned() -> Wsgi:
     """The application without a pull, which no swapped part is in."""
     metrics = Metrics()
     health = FakeHealthProbe([HealthCheck("wiring", "down", "not provisioned")])
-    bound = BoundOperations(OPERATIONS, Ports(_service(health, metrics)))
-    app: Wsgi = build_app(
-        CONTRACT, bound, lambda headers, deadline: None, metrics, 3.0, large_body_bytes=2**30
-    )
+    ports = Ports(_service(health, metrics))
+    bound = BoundOperations(OPERATIONS, ports, lambda headers, deadline: None)
+    app: Wsgi = build_app(CONTRACT, bound, metrics, 3.0, large_body_bytes=2**30)
     return app
 
 

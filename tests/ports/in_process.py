@@ -154,12 +154,13 @@ class FakeService:
         snapshots = SnapshotComposer(self.ledger, self.drops)
         ledger = ledger_ports(self, **{"snapshots": snapshots, "audit": RequestAudit()} | ports)
         bound = BoundOperations(
-            {**OPERATIONS, **(operations or {})}, Ports(meta, ledger if provisioned else None)
+            {**OPERATIONS, **(operations or {})},
+            Ports(meta, ledger if provisioned else None),
+            self._principal,
         )
         self.app = build_app(
             contract,
             bound,
-            self._principal,
             self.metrics,
             deadline_s=3.0,
             audit=sink,

@@ -19,7 +19,9 @@ from handlers.node_state import get_node_state
 from handlers.operation import OpenOperation, Request
 from handlers.service import ServicePorts
 from handlers.wire import Block, SnapshotBody
+from server.http import request_context
 from server.http.doorkeeper import _outgoing
+from server.http.reply import Reply, reply_of
 from tests.factories import DOMAIN, entry, peer_row
 from tests.fakes import FakeDropReporter, FakeLedger
 from tests.ports.in_process import FakeService, gated_operation
@@ -158,14 +160,17 @@ def test_a_spoiled_pull_never_leaves_even_when_the_service_is_warm(spoil: str) -
     assert (warm, service.pull().status_code) == (200, 500)
 
 
-def test_bytes_put_in_place_of_a_sound_snapshot_never_leave() -> None:
-    def tamper(response: Response) -> Response:
-        if response.mimetype == "application/json":
-            response.set_data(b'{"peers":[]}')
-        return response
+@pytest.mark.parametrize("way", ["without_flask", "app"])
+def test_bytes_put_in_place_of_a_sound_snapshot_never_leave(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tampered(answer: Answer) -> Reply:
+        return replace(reply_of(answer), body=b'{"peers":[]}')
 
     service = FakeService()
-    service.app.after_request(tamper)
+    if way == "app":
+        service.app.without_flask = lambda environ: None
+    monkeypatch.setattr(f"server.http.{way}.reply_of", tampered)
     assert service.pull().status_code == 500
 
 
@@ -192,9 +197,9 @@ def test_a_withheld_answer_carries_the_correlation_id_in_both_places() -> None:
 
 
 def test_of_a_header_sent_twice_both_values_are_looked_at() -> None:
-    answer = Response(b"{}", headers=[("Vary", "Accept-Encoding"), ("Vary", "*"), ("ETag", "x")])
+    headers = [("Vary", "Accept-Encoding"), ("Vary", "*"), ("ETag", "x")]
     with FakeService().app.test_request_context("/livez"):
-        outgoing = _outgoing("GetLivez", answer)
+        outgoing = _outgoing("GetLivez", Reply(200, headers, b"{}"))
     assert outgoing.values("vary") == ("Accept-Encoding", "*")
     assert (outgoing.values("ETag"), outgoing.values("Allow")) == (("x",), ())
 
@@ -236,6 +241,7 @@ def at_the_door(service: FakeService, body: bytes = b'{"status":"ok","checks":[]
     """An answer of /livez, handed to the doorkeeper and to nothing else."""
     (check_answer,) = service.app.after_request_funcs[None]
     with service.app.test_request_context("/livez"):
+        request_context.set_operation("GetLivez")
         answer = check_answer(Response(body, mimetype="application/json"))
     assert isinstance(answer, Response)
     return answer
@@ -260,7 +266,7 @@ def test_whatever_breaks_at_the_door_it_does_not_raise(
         assert_last_word(answer)
 
 
-@pytest.mark.parametrize("broken", ["respond_problem", "_log"])
+@pytest.mark.parametrize("broken", ["reply_of_refusal", "_log"])
 def test_a_breach_that_cannot_be_told_does_not_leave_all_the_same(
     broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,14 +275,14 @@ def test_a_breach_that_cannot_be_told_does_not_leave_all_the_same(
     assert_last_word(at_the_door(service, b"{}"))
 
 
-@pytest.mark.parametrize("broken", ["respond_problem", "_log"])
+@pytest.mark.parametrize("broken", ["reply_of_refusal", "_log"])
 @pytest.mark.parametrize("port", ["nodes", "nobody"])
 def test_a_refusal_that_cannot_be_told_is_a_500_all_the_same(
     broken: str, port: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = FakeService()
     service.nodes.fails = KeyError("hunter2") if port == "nodes" else None
-    monkeypatch.setattr(f"server.http.app.{broken}", raising)
+    monkeypatch.setattr(f"server.http.errors.{broken}", raising)
     answer = service.pull(1, who=1 if port == "nodes" else None)
     assert answer.status_code == 500
     assert_last_word(answer)

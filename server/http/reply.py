@@ -1,0 +1,78 @@
+"""An answer as bytes, before it is a response of Flask's or leaves without one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from werkzeug.http import HTTP_STATUS_CODES
+
+from handlers.answers import PROBLEM, Answer
+from handlers.refusals import Refused
+from handlers.wire import GZIP_LEAST_BYTES, SnapshotBody, json_bytes
+from server.http import request_context
+from server.http.problems import problem_answer
+
+WITHOUT_BODY = frozenset((204, 304))
+
+
+@dataclass(slots=True)
+class Reply:
+    """``headers`` are complete but for the correlation id, which the doorkeeper adds."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def media_type(self) -> str:
+        """The Content-Type, with its parameters; empty where there is none."""
+        return next((value for name, value in self.headers if name.lower() == "content-type"), "")
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether it carries a Problem."""
+        return self.media_type.startswith(PROBLEM)
+
+
+@cache
+def status_line(status: int) -> str:
+    """As Werkzeug writes it."""
+    return f"{status} {HTTP_STATUS_CODES[status].upper()}"
+
+
+def reply_of(answer: Answer) -> Reply:
+    """An Answer as bytes. A snapshot is kept for the response validation."""
+    body = answer.body
+    headers = list(answer.headers.items())
+    if isinstance(body, SnapshotBody):
+        if request_context.accepts_gzip() and body.size >= GZIP_LEAST_BYTES:
+            data = body.to_gzip()
+            headers.append(("Content-Encoding", "gzip"))
+        else:
+            data = body.to_bytes()
+        request_context.set_snapshot(body, data)
+    elif body is None:
+        data = b""
+        if answer.confirmed is not None:
+            request_context.set_snapshot(answer.confirmed, data)
+    else:
+        data = body if isinstance(body, bytes) else json_bytes(body)
+    if answer.media_type is not None:
+        headers.append(("Content-Type", answer.media_type))
+    if answer.status not in WITHOUT_BODY:
+        headers.append(("Content-Length", str(len(data))))
+    return Reply(answer.status, headers, data)
+
+
+def reply_of_refusal(refused: Refused, allow: tuple[str, ...] = ()) -> Reply:
+    """The Problem of a refusal."""
+    return reply_of(
+        problem_answer(
+            refused.kind,
+            request_context.request().path,
+            request_context.correlation_id(),
+            allow=allow,
+            child_counts=refused.child_counts,
+        )
+    )
