@@ -20,11 +20,26 @@ CANARIES = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """The last comparison of SpiceDB with the ledger.
+
+    ``age`` in seconds, None where there was none; ``differences`` are the tuples that differed, and
+    ``mended`` those of all comparisons.
+    """
+
+    age: float | None
+    differences: int
+    mended: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lag:
-    """SpiceDB's lag, and how old the last sweep is in seconds, None when there was none."""
+    """SpiceDB's lag, how old the last sweep is in seconds (None when there was none), and the last
+    comparison."""
 
     outbox: OutboxLag
     sweep_age: float | None
+    comparison: Comparison = Comparison(None, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +91,8 @@ def read_lag(sessions: Sessions[ReadSession], deadline: Deadline) -> Lag:
     with sessions.session(deadline) as session:
         outbox = OutboxLag(*session.run(statement("outbox_lag"))[0])
         found = session.run(statement("evaluator_age"))
-    return Lag(outbox, found[0][0] if found else None)
+        comparison = Comparison(*session.run(statement("comparison_last"))[0])
+    return Lag(outbox, found[0][0] if found else None, comparison)
 
 
 def clock_skew(

@@ -1033,6 +1033,17 @@ CREATE VIEW plexsphere.tenancy_nodes AS
     created_at
    FROM plexsphere.nodes n;
 
+CREATE TABLE plexsphere.tuple_comparison (
+    is_only boolean DEFAULT true NOT NULL,
+    begun_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    seconds double precision DEFAULT 0 NOT NULL,
+    tuples bigint DEFAULT 0 NOT NULL,
+    differences bigint DEFAULT 0 NOT NULL,
+    mended bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT tuple_comparison_is_only_check CHECK (is_only)
+);
+
 ALTER TABLE ONLY plexsphere.audit_rows ATTACH PARTITION plexsphere.audit_rows_default DEFAULT;
 
 ALTER TABLE ONLY plexsphere.audit_rows ALTER COLUMN seq SET DEFAULT nextval('plexsphere.audit_rows_seq'::regclass);
@@ -1123,6 +1134,9 @@ ALTER TABLE ONLY plexsphere.role_grants
 
 ALTER TABLE ONLY plexsphere.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY plexsphere.tuple_comparison
+    ADD CONSTRAINT tuple_comparison_pkey PRIMARY KEY (is_only);
 
 ALTER TABLE ONLY plexsphere.withheld_tuples
     ADD CONSTRAINT withheld_tuples_pkey PRIMARY KEY (object, relation, subject);

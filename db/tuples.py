@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from composer.deadline import Deadline
 from db.audit import id_in
@@ -75,6 +76,16 @@ class TupleLedger:
     def close_parked(self, differing: set[str]) -> int:
         """Close the parked rows of all objects that are not ``differing``; how many."""
         return len(self._run("close_parked", {"differing": sorted(differing)}))
+
+    def begin_comparison(self, interval: timedelta) -> bool:
+        """Whether a comparison is due; no other process then begins one."""
+        return bool(self._run("comparison_begin", {"interval": interval}))
+
+    def end_comparison(self, tuples: int, differences: int, mended: int) -> None:
+        """The numbers of tuples: implied by the ledger, different, and mended."""
+        self._run(
+            "comparison_end", {"tuples": tuples, "differences": differences, "mended": mended}
+        )
 
     def close(self) -> None:
         """Close the connection."""

@@ -168,6 +168,13 @@ class Settings:
         "how long a writer waits for a row that another writer holds",
         _REFUSED_503,
     )
+    compare_interval: float = seconds(
+        300.0,
+        0,
+        86_400,
+        "how often a relay compares SpiceDB with the ledger and mends what differs; 0: never",
+        "a relationship that differs stays until `plexsphere-state authz repair`",
+    )
     # The longest unreachable_after there is: by then no peer expects the old Node any more.
     address_hold_off: float = seconds(
         3_600.0,

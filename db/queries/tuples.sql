@@ -109,6 +109,43 @@ WHERE o.drained_at IS NULL
     AND o.object <> ALL (%(differing)s::text[])
 RETURNING o.seq;
 
+-- name: comparison_begin
+-- db/tuples.py, TupleLedger.begin_comparison: a row where a comparison is due, which is then begun. A
+-- pause of 20 times the length of the last one bounds the cost, whatever the interval is.
+-- Index: tuple_comparison_pkey.
+UPDATE plexsphere.tuple_comparison AS c
+SET begun_at = clock_timestamp()
+WHERE c.is_only
+    AND (
+        c.begun_at IS NULL
+        OR c.begun_at
+            + greatest(%(interval)s::interval, 20 * make_interval(secs => c.seconds))
+            <= clock_timestamp()
+    )
+RETURNING 1;
+
+-- name: comparison_end
+-- db/tuples.py, TupleLedger.end_comparison.
+-- Index: tuple_comparison_pkey.
+UPDATE plexsphere.tuple_comparison AS c
+SET ended_at = clock_timestamp(),
+    seconds = extract(epoch FROM clock_timestamp() - c.begun_at),
+    tuples = %(tuples)s,
+    differences = %(differences)s,
+    mended = c.mended + %(mended)s
+WHERE c.is_only;
+
+-- name: comparison_last
+-- db/health.py, read_lag: the age of the last comparison in seconds, the tuples that differed, and
+-- the tuples that all comparisons have mended.
+-- Index: tuple_comparison_pkey.
+SELECT
+    extract(epoch FROM clock_timestamp() - c.ended_at)::float8,
+    c.differences,
+    c.mended
+FROM plexsphere.tuple_comparison AS c
+WHERE c.is_only;
+
 -- name: forget_authz_tokens
 -- db/bulk.py, forget_authz_tokens, when a development SpiceDB starts empty.
 -- No index: it reads nodes and domains whole, and runs seldom.

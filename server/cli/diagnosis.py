@@ -10,7 +10,7 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, ComposerError
 from composer.reachability import PAUSE_AFTER
 from db.connections import ReadSession, SingleConnection
-from db.health import clock_skew, read_lag, schema_version
+from db.health import Comparison, clock_skew, read_lag, schema_version
 from db.migrate import expected_version
 from db.outbox import OutboxLag
 from server.authn.key_sources import key_source
@@ -141,6 +141,7 @@ def lag_checks(settings: Settings) -> Iterator[Check]:
         return
     yield outbox_check(lag.outbox)
     yield evaluator_check(lag.sweep_age)
+    yield relationships_check(lag.comparison)
 
 
 def outbox_check(lag: OutboxLag) -> Check:
@@ -152,6 +153,20 @@ def outbox_check(lag: OutboxLag) -> Check:
     if lag.seconds > LATE_SECONDS:
         return Check("outbox", False, detail, "start `plexsphere-state relay`")
     return Check("outbox", True, detail if lag.waiting else "SpiceDB has every row")
+
+
+def relationships_check(comparison: Comparison) -> Check:
+    """The last comparison of SpiceDB with the ledger found no difference."""
+    if comparison.age is None:
+        return Check("relationships", True, "no relay has compared SpiceDB with the ledger yet")
+    detail = (
+        f"compared {comparison.age:.0f} s ago: {comparison.differences} differed; "
+        f"{comparison.mended} mended so far"
+    )
+    if comparison.differences:
+        mend = "look for authz_differs in the relay's log, and run `plexsphere-state authz verify`"
+        return Check("relationships", False, detail, mend)
+    return Check("relationships", True, detail)
 
 
 def evaluator_check(swept: float | None) -> Check:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from db.locks import LockHolder
     from db.outbox import OutboxLag, OutboxRow
     from server.authz.command_adapters import CommandAdapters
+    from server.settings import Settings
 
 EXAMPLE = "plexsphere-state relay\n\nplexsphere-state relay --once"
 ONCE_SECONDS = 5.0
@@ -33,7 +36,8 @@ def relay(
     """Write to SpiceDB the rows that wait in the ledger's outbox, until SIGTERM or Ctrl-C.
 
     A request writes its own rows before it answers; the relay writes the rows of a request that
-    was killed, or that SpiceDB did not answer. Any number may run. It logs to stdout.
+    was killed, or that SpiceDB did not answer. At intervals one of the relays compares SpiceDB
+    with the ledger, and mends what differs. Any number may run. It logs to stdout.
 
     With --once exit code 1 means that rows still wait, with the reason, or are parked, because
     SpiceDB calls them invalid.
@@ -57,7 +61,29 @@ def relay(
                 queue=settings.log_queue,
                 repeats=settings.log_repeats,
             )
-            run_until_stopped(relay_loop(parts.relay, parts.outbox.lag), "relay")
+            with comparing(settings):
+                run_until_stopped(relay_loop(parts.relay, parts.outbox.lag), "relay")
+
+
+@contextmanager
+def comparing(settings: Settings) -> Iterator[None]:
+    """Compare SpiceDB with the ledger at intervals, in a thread with connections of its own: no
+    row of the outbox waits for a comparison."""
+    from db.tuples import TupleLedger
+    from server.authz.command_adapters import command_adapters
+    from server.authz.comparison import TupleComparison
+    from server.telemetry.recorders import record_parked_row
+    from server.workers.comparison import comparison_loop
+
+    if not settings.compare_interval:
+        yield
+        return
+    with command_adapters(settings, "comparison", record_parked_row) as parts:
+        ledger = TupleLedger(parts.dsn)
+        comparison = TupleComparison(ledger, parts.reader, parts.relay)
+        loop = comparison_loop(ledger, comparison, settings.compare_interval)
+        Thread(target=loop.run, name="comparison", daemon=True).start()
+        yield
 
 
 def print_parked(row: OutboxRow, reason: str) -> None:

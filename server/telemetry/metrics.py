@@ -159,6 +159,22 @@ def gauges(lag: Lag) -> Iterator[Metric]:
         "How long ago an evaluator swept last; +Inf where none ever did.",
         math.inf if lag.sweep_age is None else lag.sweep_age,
     )
+    comparison = lag.comparison
+    yield GaugeMetricFamily(
+        "plexsphere_authz_last_comparison_age_seconds",
+        "How long ago a relay compared SpiceDB with the ledger last; +Inf where none ever did.",
+        math.inf if comparison.age is None else comparison.age,
+    )
+    yield GaugeMetricFamily(
+        "plexsphere_authz_differences",
+        "Relationships that differed at the last comparison, before they were mended.",
+        comparison.differences,
+    )
+    yield GaugeMetricFamily(
+        "plexsphere_authz_mended",
+        "Relationships that all comparisons have mended.",
+        comparison.mended,
+    )
 
 
 class _Families(Collector):

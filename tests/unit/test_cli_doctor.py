@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from db.health import Comparison
 from db.outbox import OutboxLag
 from server.cli.diagnosis import (
     MAX_SKEW_SECONDS,
@@ -16,6 +17,7 @@ from server.cli.diagnosis import (
     keys_check,
     ledger_checks,
     outbox_check,
+    relationships_check,
     schema_check,
     spicedb_checks,
 )
@@ -132,3 +134,12 @@ def test_a_late_or_missing_sweep_is_bad(swept: float | None, ok: bool, said: str
     check = evaluator_check(swept)
     assert (check.ok, said in check.detail) == (ok, True)
     assert ("plexsphere-state evaluator" in check.mend) is not ok
+
+
+@pytest.mark.parametrize(
+    ("comparison", "ok"),
+    [(Comparison(None, 0, 0), True), (Comparison(9, 0, 3), True), (Comparison(9, 1, 4), False)],
+)
+def test_a_difference_from_the_ledger_is_bad(comparison: Comparison, ok: bool) -> None:
+    check = relationships_check(comparison)
+    assert (check.ok, "authz verify" in check.mend) == (ok, not ok)

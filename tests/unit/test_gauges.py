@@ -7,7 +7,7 @@ import structlog
 
 from composer.deadline import Deadline
 from composer.errors import ComposerError, DatastoreUnavailable
-from db.health import Lag
+from db.health import Comparison, Lag
 from db.outbox import OutboxLag
 from server.telemetry.metrics import READ_SECONDS, Exposition, Metrics
 from tests.fakes import FakeClock
@@ -33,11 +33,15 @@ def samples(text: str) -> dict[str, float]:
 def test_what_waits_and_when_somebody_swept_is_shown_beside_the_counters(
     swept: float | None, shown: float
 ) -> None:
-    text = scraped(Exposition(Metrics(), lambda deadline: Lag(OutboxLag(3, 61.5, 2), swept)))
+    text = scraped(
+        Exposition(
+            Metrics(), lambda deadline: Lag(OutboxLag(3, 61.5, 2), swept, Comparison(7.5, 1, 4))
+        )
+    )
     assert COUNTER in text
     found = samples(text)
     assert {name: found.get(f"plexsphere_{name}") for name in NAMES} == dict(
-        zip(NAMES, (3, 61.5, 2, shown), strict=True)
+        zip(NAMES, (3, 61.5, 2, shown, 7.5, 1, 4), strict=True)
     )
     for name in NAMES:
         assert text.count(f"# TYPE plexsphere_{name} gauge\n") == 1
@@ -48,6 +52,9 @@ NAMES = (
     "outbox_oldest_row_age_seconds",
     "outbox_rows_parked",
     "evaluator_last_sweep_age_seconds",
+    "authz_last_comparison_age_seconds",
+    "authz_differences",
+    "authz_mended",
 )
 
 
