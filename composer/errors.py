@@ -95,6 +95,10 @@ class SigningUnavailable(ComposerError):
     """The key that signs node-agent tokens cannot be read."""
 
 
+class EventStreamUnavailable(ComposerError):
+    """The event bus is unreachable, or this process has not read it up to now yet."""
+
+
 class AuthzUnavailable(ComposerError):
     """SpiceDB is unreachable, or did not answer within the Deadline."""
 

@@ -38,11 +38,12 @@ class PrincipalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The proof of a Principal: a JWT issued at ``issued_at`` (None without ``iat``), or a node
-    secret key with this SHA-256 digest."""
+    """The proof of a Principal: a JWT issued at ``issued_at`` (None without ``iat``) and refused
+    from ``expires_at`` on, or a node secret key with this SHA-256 digest."""
 
     issued_at: datetime | None = None
     secret_key_digest: bytes | None = None
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

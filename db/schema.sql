@@ -439,6 +439,16 @@ EXCEPTION
 END;
 $$;
 
+CREATE FUNCTION plexsphere.node_access_reduced() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM pg_notify('plexsphere_access', OLD.id::text);
+    RETURN NULL;
+END;
+$$;
+
 CREATE FUNCTION plexsphere.node_changed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -696,6 +706,16 @@ BEGIN
             statement_timestamp());
         outcome := 'rotated';
     END IF;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.tuples_reduced() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM pg_notify('plexsphere_access', substr(OLD.object, length('node:') + 1));
+    RETURN NULL;
 END;
 $$;
 
@@ -1209,7 +1229,11 @@ CREATE TRIGGER domains_deleted_grants AFTER DELETE ON plexsphere.domains REFEREN
 
 CREATE TRIGGER domains_departed AFTER DELETE ON plexsphere.domains REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.domains_departed();
 
+CREATE TRIGGER nodes_credentials_ended AFTER UPDATE OF secret_key_digests, tokens_not_before ON plexsphere.nodes FOR EACH ROW WHEN (((NOT (new.secret_key_digests @> old.secret_key_digests)) OR (old.tokens_not_before IS DISTINCT FROM new.tokens_not_before))) EXECUTE FUNCTION plexsphere.node_access_reduced();
+
 CREATE TRIGGER nodes_deleted AFTER DELETE ON plexsphere.nodes REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.nodes_came_or_went();
+
+CREATE TRIGGER nodes_deleted_access AFTER DELETE ON plexsphere.nodes FOR EACH ROW EXECUTE FUNCTION plexsphere.node_access_reduced();
 
 CREATE TRIGGER nodes_deleted_grants AFTER DELETE ON plexsphere.nodes REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.grants_ended('node:');
 
@@ -1224,6 +1248,8 @@ CREATE TRIGGER nodes_not_truncated BEFORE TRUNCATE ON plexsphere.nodes FOR EACH 
 CREATE TRIGGER nodes_updated AFTER UPDATE OF id, domain_id, mesh_ip, public_key ON plexsphere.nodes FOR EACH ROW WHEN (((((old.id IS DISTINCT FROM new.id) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.mesh_ip IS DISTINCT FROM new.mesh_ip)) OR (old.public_key IS DISTINCT FROM new.public_key))) EXECUTE FUNCTION plexsphere.node_changed();
 
 CREATE TRIGGER nodes_updated_release AFTER UPDATE OF domain_id, mesh_ip ON plexsphere.nodes FOR EACH ROW WHEN (((old.mesh_ip IS NOT NULL) AND ((old.domain_id IS DISTINCT FROM new.domain_id) OR (host(old.mesh_ip) IS DISTINCT FROM host(new.mesh_ip))))) EXECUTE FUNCTION plexsphere.address_released();
+
+CREATE TRIGGER outbox_tuples_reduced AFTER UPDATE OF drained_at ON plexsphere.outbox FOR EACH ROW WHEN (((old.drained_at IS NULL) AND (new.drained_at IS NOT NULL) AND (new.object ~~ 'node:%'::text) AND jsonb_path_exists(new.tuples, '$[*]."operation"?(@ != "touch")'::jsonpath))) EXECUTE FUNCTION plexsphere.tuples_reduced();
 
 ALTER TABLE ONLY plexsphere.bridge_ingress_rules
     ADD CONSTRAINT bridge_ingress_rules_bridge_resource_id_fkey FOREIGN KEY (bridge_resource_id) REFERENCES plexsphere.bridge_resources(id) ON DELETE CASCADE;

@@ -22,6 +22,7 @@ from handlers.domains import (
 )
 from handlers.entries import delete_entry, entry_of, key_of, put_entry
 from handlers.heartbeat import client_now, post_node_heartbeat
+from handlers.node_events import STREAM_HEADERS, get_node_events
 from handlers.node_state import get_node_state
 from handlers.node_token import renew_node_token
 from handlers.nodes import delete_node, new_key, new_node, register_node, rotate_node_key
@@ -30,7 +31,6 @@ from handlers.operation import (
     AuditedGrants,
     OpenOperation,
     Operation,
-    UnservedOperation,
 )
 from handlers.reachability import get_node_reachability
 from handlers.refusals import BodyRefusals
@@ -65,8 +65,16 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             headers=PRIVATE,
             sent_headers=("ETag",),
         ),
-        # Not a 404: an agent tries again after a 501, but not after a 404.
-        "GetNodeEvents": UnservedOperation(not_provisioned=refusals.NOT_PROVISIONED),
+        # Without the bus a 501 and no 404: an agent tries again after a 501, but not after a 404.
+        "GetNodeEvents": Operation(
+            handler=get_node_events,
+            way=AS_AGENT,
+            audit_name="node_events.subscribe",
+            not_provisioned=refusals.NOT_PROVISIONED,
+            needs_event_bus=True,
+            headers=STREAM_HEADERS,
+            refusals=(refusals.EVENT_STREAM_UNAVAILABLE,),
+        ),
         "PostNodeHeartbeat": Operation(
             handler=post_node_heartbeat,
             way=AS_AGENT_WITHOUT_LOOKUP,

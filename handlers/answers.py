@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from composer.deadline import Deadline
+from composer.event_streams import EventStream
 from composer.identity import Principal
 from handlers.wire import SnapshotBody
 
@@ -28,7 +29,7 @@ class Call:
     - ``principal``: None where authentication failed.
     - ``matches``: whether ``If-None-Match`` names an opaque tag.
     - ``takes_body``: False for a HEAD.
-    - ``idempotency_key``: of the header, where the operation declares it.
+    - ``idempotency_key`` and ``last_event_id``: of the headers, where the operation declares them.
     """
 
     principal: Principal | None
@@ -37,13 +38,15 @@ class Call:
     matches: Callable[[str], bool] = field(default=lambda tag: False)
     takes_body: bool = True
     idempotency_key: str | None = None
+    last_event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A response before it is bytes: ``body`` is None, raw bytes, a JSON value or a snapshot.
 
-    ``confirmed`` is the snapshot that a 304 confirms. It is validated like a body.
+    ``confirmed`` is the snapshot that a 304 confirms. It is validated like a body. ``stream`` is in
+    place of a body, and goes on after the answer's end.
     """
 
     status: int
@@ -51,6 +54,7 @@ class Answer:
     media_type: str | None = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     confirmed: SnapshotBody | None = None
+    stream: EventStream | None = None
 
     @property
     def digest(self) -> str | None:

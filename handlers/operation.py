@@ -18,6 +18,7 @@ from composer.deadline import Deadline
 from composer.entries import EntryStore
 from composer.errors import ComposerError
 from composer.event_keys import EventKeys
+from composer.event_streams import EventStreams
 from composer.heartbeat import HeartbeatSink
 from composer.identity import (
     PLATFORM,
@@ -58,8 +59,8 @@ class LedgerPorts:
     """Every port that needs the ledger. The value has all of them, or it does not exist (gate 0).
 
     ``mint`` is None where the service has no signing key of its own, ``event_keys`` where it has no
-    key that encrypts them. ``wire`` is shared, so a registration has the same bytes of ``peers`` as
-    the pull.
+    key that encrypts them, ``events`` where it has no event bus. ``wire`` is shared, so a
+    registration has the same bytes of ``peers`` as the pull.
     """
 
     relations: RelationChecker
@@ -80,6 +81,7 @@ class LedgerPorts:
     audit: AuditSink
     mint: TokenMint | None = None
     event_keys: EventKeys | None = None
+    events: EventStreams | None = None
     wire: SnapshotWire = field(default_factory=SnapshotWire)
 
 
@@ -228,7 +230,7 @@ class Operation:
     - ``audit_name``: the relation in audit rows. ``audit_name_of_repeat`` is for a write that an
       earlier request has already made.
     - ``not_provisioned``: the refusal of gate 0, which also asks for a key where the operation
-      ``needs_signing_key``.
+      ``needs_signing_key``, and for the bus where it ``needs_event_bus``.
     - ``statuses``: those of the handler's own answers.
     - ``headers``: the same in every answer of the handler; ``sent_headers`` are the names of the
       headers that the handler adds.
@@ -246,6 +248,7 @@ class Operation:
     audited_grants: AuditedGrants = AuditedGrants.ALL
     audit_name_of_repeat: str = ""
     needs_signing_key: bool = False
+    needs_event_bus: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     sent_headers: tuple[str, ...] = ()
     refusals: tuple[RefusalKind, ...] = ()
@@ -263,25 +266,18 @@ class OpenOperation:
     sent_headers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnservedOperation:
-    """A declared operation that this release does not serve: it answers 501 to every caller."""
-
-    not_provisioned: RefusalKind
-
-
-AnyOperation = Operation | OpenOperation | UnservedOperation
+AnyOperation = Operation | OpenOperation
 
 
 def gate_0(operation: AnyOperation, ledger: LedgerPorts | None) -> None:
     """Raise the 501 of an operation whose ports do not exist."""
     match operation:
-        case UnservedOperation():
-            raise Refused(operation.not_provisioned, "this release does not serve it")
         case Operation() if ledger is None:
             raise Refused(operation.not_provisioned, "load-bearing ports are not wired")
         case Operation(needs_signing_key=True) if ledger is not None and ledger.mint is None:
             raise Refused(operation.not_provisioned, "no signing key is wired")
+        case Operation(needs_event_bus=True) if ledger is not None and ledger.events is None:
+            raise Refused(operation.not_provisioned, "no event bus is wired")
 
 
 def is_provisioned(operation: AnyOperation, ledger: LedgerPorts | None) -> bool:

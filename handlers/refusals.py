@@ -19,6 +19,7 @@ from composer.errors import (
     DomainSlugConflict,
     EntryNotFound,
     EntryQuotaExceeded,
+    EventStreamUnavailable,
     IdempotencyKeyConflict,
     MeshCidrOverlap,
     NodeNotFound,
@@ -81,6 +82,11 @@ PUBLIC_KEY_INVALID = RefusalKind(
 )
 INVALID_IDEMPOTENCY_KEY = RefusalKind(
     400, "invalid_idempotency_key", "The Idempotency-Key must be 1 to 255 visible ASCII characters."
+)
+INVALID_LAST_EVENT_ID = RefusalKind(
+    400,
+    "invalid_last_event_id",
+    "The Last-Event-ID must be a whole number that an event had as its id.",
 )
 INVALID_CURSOR = RefusalKind(
     400, "invalid_cursor", "The cursor is not one that this list has given."
@@ -166,6 +172,12 @@ ENTRIES_NOT_PROVISIONED = RefusalKind(
 OVERLOADED = RefusalKind(
     503, "overloaded", "There are more requests than can be answered in time; retry later.", 5
 )
+EVENT_STREAM_UNAVAILABLE = RefusalKind(
+    503,
+    "event_stream_unavailable",
+    "The event stream is unavailable; retry later.",
+    retry_after=5,
+)
 DATASTORE_UNAVAILABLE = RefusalKind(
     503, "datastore_unavailable", "The ledger is unavailable; retry later.", retry_after=5
 )
@@ -246,6 +258,7 @@ _KINDS: tuple[tuple[type[Exception], RefusalKind], ...] = (
     (PublicKeyRegistered, PUBLIC_KEY_REGISTERED),
     (CredentialEnded, UNAUTHORIZED),
     (PoolExhausted, POOL_EXHAUSTED),
+    (EventStreamUnavailable, EVENT_STREAM_UNAVAILABLE),
     (DatastoreUnavailable, DATASTORE_UNAVAILABLE),
     (AuthzUnavailable, AUTHZ_UNAVAILABLE),
 )

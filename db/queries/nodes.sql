@@ -1,4 +1,4 @@
--- Nodes: looked up, listed, registered, deregistered.
+-- Nodes: looked up, listed, registered, deregistered; what they lost, heard.
 
 -- name: node_by_id
 -- prepare: node_id uuid
@@ -93,3 +93,8 @@ CROSS JOIN LATERAL plexsphere.record_write(
     'node:' || %(node_id)s,
     %(correlation_id)s
 );
+
+-- name: access_listen
+-- db/access.py, ReducedAccess: the ids of Nodes that lost a relationship or a credential (migration
+-- 0014). No table is read.
+LISTEN plexsphere_access;

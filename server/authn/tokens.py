@@ -196,12 +196,12 @@ class TokenVerifier:
         except PyJWTError:
             raise TokenRefused(TokenFault.BAD_SIGNATURE) from None
         check_origin(token.claims, self._issuer, self._audience)
-        issued_at = _moment(token.claims, "iat")
-        principal = replace(
-            read_principal(token.claims),
-            credential=Credential(issued_at=_utc(issued_at)),
+        principal, validity = read_principal(token.claims), read_validity(token.claims)
+        credential = Credential(
+            issued_at=_utc(_moment(token.claims, "iat")),
+            expires_at=_utc(validity.until + self._leeway_s),
         )
-        return VerifiedToken(principal, read_validity(token.claims), keys)
+        return VerifiedToken(replace(principal, credential=credential), validity, keys)
 
 
 def bearer_token(headers: Sequence[str], max_bytes: int) -> str:

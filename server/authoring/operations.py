@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from handlers.answers import PROBLEM
-from handlers.operation import AnyOperation, OpenOperation, Operation, UnservedOperation
+from handlers.operation import AnyOperation, OpenOperation, Operation
 from handlers.refusals import (
     CATALOGUE,
     INTERNAL,
@@ -61,7 +61,7 @@ def signature_faults(contract: Contract, operations: Operations) -> Iterator[Con
     """Functions whose parameters differ from the contract: every request would be a 500."""
     for name, declared in contract.operations.items():
         operation = operations.get(name)
-        if operation is None or isinstance(operation, UnservedOperation):
+        if operation is None:
             continue
         place: Path = ("paths", declared.path, declared.method.lower(), "operationId")
         taken = _taken_parameters(operation)
@@ -132,7 +132,7 @@ def answer_faults(contract: Contract, operations: Operations) -> Iterator[Contra
     """Statuses that the contract does not declare, and required headers that are never sent."""
     for name, declared in contract.operations.items():
         operation = operations.get(name)
-        if operation is None or isinstance(operation, UnservedOperation):
+        if operation is None:
             continue
         place: Path = ("paths", declared.path, declared.method.lower())
         if not declared.secured and isinstance(operation, Operation):
@@ -225,9 +225,6 @@ def problem_faults(contract: Contract, operations: Operations) -> Iterator[Contr
 def _refusals(declared: OperationContract, operation: AnyOperation) -> Iterator[RefusalKind]:
     """Every refusal of an operation, and of every code that the contract declares for it."""
     yield INTERNAL
-    if isinstance(operation, UnservedOperation):  # it reads nothing of a request
-        yield operation.not_provisioned
-        return
     body = operation.body_refusals if isinstance(operation, Operation) else None
     yield body.too_large if body else PAYLOAD_TOO_LARGE
     if declared.secured:

@@ -45,10 +45,14 @@ class HeaderContract:
 
 @dataclass(frozen=True, slots=True)
 class MediaContract:
-    """The content of one media type; ``blocks`` where it can be validated block by block."""
+    """The content of one media type; ``blocks`` where it can be validated block by block.
+
+    ``events`` has the schema of each type of event of a stream (``server/events/frames.py``).
+    """
 
     validator: Validator
     blocks: BlockContract | None
+    events: Mapping[str, Validator]
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +224,13 @@ class Contract:
             with self._faults.part(media):
                 schema = media["schema"]
                 blocks = block_contract(schema, self._follow, self._schemas)
-                yield name, MediaContract(self._schemas.compile(schema), blocks)
+                validator, events = self._schemas.compile(schema), self._events(schema)
+                yield name, MediaContract(validator, blocks, events)
+
+    def _events(self, schema: Mapping[str, Any]) -> Mapping[str, Validator]:
+        """The schema of each type, where the file tells types apart (``discriminator``)."""
+        mapping = self._follow(schema).get("discriminator", {}).get("mapping", {})
+        return {name: self._schemas.compile({"$ref": ref}) for name, ref in mapping.items()}
 
     def _headers(self, headers: Mapping[str, Any]) -> Iterator[HeaderContract]:
         for name, part in headers.items():

@@ -1,1 +1,1 @@
-"""Events: the keys that sign them, and their way through NATS to the agents."""
+"""Events: the keys that sign them, their way through NATS, and the streams of the agents."""

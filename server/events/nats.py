@@ -12,6 +12,7 @@ import base64
 import binascii
 import ssl
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as CallTimeout
@@ -254,6 +255,9 @@ async def ensured_stream(client: Client, replicas: int = 1) -> JetStreamContext:
                 max_age=MAX_AGE_SECONDS,
                 max_bytes=MAX_BYTES,
                 duplicate_window=DUPLICATE_SECONDS,
+                # A stream made anew has positions that none before it had: an agent's last one is
+                # then older than its first, and not taken for one of its own.
+                first_seq=int(time.time() * 1000),
                 num_replicas=replicas,
             )
         )

@@ -38,6 +38,8 @@ class Bounds:
     next_seconds: float = 1.0
     # How long a stopping worker keeps idle connections, for a request on its way.
     stopping_seconds: float = 2.0
+    # A stopping worker ends its streams one by one, for at most so long.
+    stopping_streams_seconds: float = 6.0
     # A thread that has a request for so long is said to hang.
     hung_seconds: float = 30.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import select
 import socket
 import ssl
@@ -64,6 +65,7 @@ class Connection:
         self.source = ""  # what it is counted under; empty where nothing is
         self.request: Any = None
         self.stream: Stream | None = None  # what an answer goes on with
+        self.stream_ends_at = math.inf  # when a stopping worker ends it
         self.request_bytes = 0  # of its body
         self.watched = 0  # what the poller is asked for
         self.wants = WRITE  # what the unsent bytes wait for: TLS may have to read first
@@ -163,6 +165,11 @@ class Connection:
         if self.stream is not None:
             self.stream.gone()
             self.stream = None
+
+    def end_stream_at(self, moment: float) -> None:
+        """The worker stops: what an answer goes on with ends then."""
+        self.stream_ends_at = moment
+        self.deadline = min(self.deadline, moment)
 
     def say_that_was_all(self) -> None:
         """Half-close. Raises OSError where the client is gone."""

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
+from random import uniform
 from typing import Any
 
 import structlog
@@ -29,6 +30,8 @@ from server.gunicorn.stream import StreamSender
 
 # Deadlines are kept this exactly (s).
 SWEEP_SECONDS = 0.25
+# How many a stopping worker ends, where their number allows it.
+STREAMS_A_SECOND = 500
 
 _log = structlog.stdlib.get_logger("plexsphere.connections")
 
@@ -149,11 +152,17 @@ class Loop:
         """Let nobody in any more; idle connections stay until then, for a request on its way."""
         self.is_stopping = True
         self.accept_connections(False)
+        streams = []
         for connection in self.connections:
             if connection.state is State.READING:
                 connection.deadline = min(connection.deadline, idle_until)
             elif connection.stream is not None:
-                connection.stream.close()
+                streams.append(connection)
+        # Their clients come back at once, and must not all be at the gates together.
+        seconds = min(self._bounds.stopping_streams_seconds, len(streams) / STREAMS_A_SECOND)
+        now = time.monotonic()
+        for connection in streams:
+            connection.end_stream_at(now + uniform(0.0, seconds))
 
     def close(self) -> None:
         """Close everything."""
@@ -422,6 +431,8 @@ class Loop:
     def _expire(self, connection: Connection, now: float) -> None:
         if connection.state is State.ANSWERING:
             self._look_at_thread(connection, now)
+        elif connection.stream is not None and now >= connection.stream_ends_at:
+            connection.stream.close()
         elif connection.state is State.READING and connection.began:
             connection.state = State.ANSWERING
             self._refuse(connection, TimeoutError("the request took too long"))

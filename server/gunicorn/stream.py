@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -124,7 +123,7 @@ class StreamSender:
         """The head and the first bytes are written; the rest comes from the owner of the stream."""
         connection.state = State.HELD
         connection.may_go_on = False
-        connection.deadline = math.inf
+        connection.deadline = connection.stream_ends_at
         self.send(connection)
 
     def send(self, connection: Connection) -> None:
@@ -144,7 +143,7 @@ class StreamSender:
         if connection.state is State.CLOSED:
             return
         if not connection.unsent:
-            connection.deadline = math.inf
+            connection.deadline = connection.stream_ends_at
         elif not 0 < before <= connection.unsent:  # it takes something, or has just begun not to
             connection.deadline = time.monotonic() + self._send_seconds
         if not is_last:

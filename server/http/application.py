@@ -15,10 +15,13 @@ from flask.ctx import RequestContext
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
+from composer.event_streams import EventStream
+from server.gunicorn.environ import HOLD
 from server.http import request_context
 from server.http.reply import WITHOUT_BODY, Reply, status_line
 
 # A Host header with anything else is refused by Flask's own way.
+LENGTH = "Content-Length"
 PLAIN_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?", re.ASCII)
 
 
@@ -43,10 +46,30 @@ class Answer(flask.Response):
         return parts  # type: ignore[return-value]
 
 
+class StreamAnswer(Answer):
+    """An answer that a stream goes on with."""
+
+    stream: EventStream
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response(self.status, [field for field in self.headers if field[0] != LENGTH])
+        return begun(self.stream, environ)
+
+
+def begun(stream: EventStream, environ: dict[str, Any]) -> Iterable[bytes]:
+    """The beginning of a stream, which the server holds where it can; nothing for a HEAD."""
+    if environ["REQUEST_METHOD"] == "HEAD":
+        return []
+    return [stream.begin(environ.get(HOLD))]
+
+
 def response_of(reply: Reply) -> Answer:
     """A reply as Flask takes it."""
-    headers = [field for field in reply.headers if field[0] != "Content-Length"]
-    response = Answer(reply.body, status=reply.status, headers=headers)
+    headers = [field for field in reply.headers if field[0] != LENGTH]
+    kind = Answer if reply.stream is None else StreamAnswer
+    response = kind(reply.body, status=reply.status, headers=headers)
+    if isinstance(response, StreamAnswer) and reply.stream is not None:
+        response.stream = reply.stream
     if not reply.media_type:
         del response.headers["Content-Type"]
     return response
@@ -68,7 +91,7 @@ class Application(flask.Flask):
             if reply is None:
                 return super().wsgi_app(environ, start_response)
             start_response(status_line(reply.status), reply.headers)
-            return [reply.body]
+            return [reply.body] if reply.stream is None else begun(reply.stream, environ)
         finally:
             request_context.end()
 

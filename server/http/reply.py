@@ -7,6 +7,7 @@ from functools import cache
 
 from werkzeug.http import HTTP_STATUS_CODES
 
+from composer.event_streams import EventStream
 from handlers.answers import PROBLEM, Answer
 from handlers.refusals import Refused
 from handlers.wire import GZIP_LEAST_BYTES, SnapshotBody, json_bytes
@@ -18,11 +19,15 @@ WITHOUT_BODY = frozenset((204, 304))
 
 @dataclass(slots=True)
 class Reply:
-    """``headers`` are complete but for the correlation id, which the doorkeeper adds."""
+    """``headers`` are complete but for the correlation id, which the doorkeeper adds.
+
+    ``stream`` begins in place of the body, once the reply leaves.
+    """
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    stream: EventStream | None = None
 
     @property
     def media_type(self) -> str:
@@ -60,9 +65,9 @@ def reply_of(answer: Answer) -> Reply:
         data = body if isinstance(body, bytes) else json_bytes(body)
     if answer.media_type is not None:
         headers.append(("Content-Type", answer.media_type))
-    if answer.status not in WITHOUT_BODY:
+    if answer.status not in WITHOUT_BODY and answer.stream is None:
         headers.append(("Content-Length", str(len(data))))
-    return Reply(answer.status, headers, data)
+    return Reply(answer.status, headers, data, answer.stream)
 
 
 def reply_of_refusal(refused: Refused, allow: tuple[str, ...] = ()) -> Reply:

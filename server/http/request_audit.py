@@ -16,11 +16,19 @@ _log = structlog.stdlib.get_logger("plexsphere.audit")
 
 
 class RequestAudit:
-    """An AuditSink that keeps rows in the request."""
+    """An AuditSink that keeps rows in the request. After its end, as for a stream that is held,
+    they go to the real sink at once."""
+
+    def __init__(self, sink: AuditSink | None = None) -> None:
+        """``sink`` is the real one; None where no request has rows after its end."""
+        self._sink = sink
 
     def record(self, row: AuditRow) -> None:
         """Keep ``row`` until the doorkeeper has decided."""
-        request_context.add_audit_row(row)
+        if request_context.is_in_request():
+            request_context.add_audit_row(row)
+        elif self._sink is not None:
+            self._sink.record(row)
 
 
 def forward_rows(sink: AuditSink, *, is_served: bool) -> None:

@@ -68,6 +68,11 @@ def _facts() -> _Facts:
     return facts
 
 
+def is_in_request() -> bool:
+    """Whether this thread answers a request."""
+    return _current.get() is not None
+
+
 def environ() -> dict[str, Any]:
     """The WSGI environment of the request."""
     return _facts().environ
@@ -179,6 +184,7 @@ def current_call() -> Call:
         matches=partial(_matches, facts.environ.get("HTTP_IF_NONE_MATCH", "")),
         takes_body=facts.environ["REQUEST_METHOD"] != "HEAD",
         idempotency_key=facts.environ.get("HTTP_IDEMPOTENCY_KEY"),
+        last_event_id=facts.environ.get("HTTP_LAST_EVENT_ID"),
     )
 
 

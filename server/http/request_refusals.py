@@ -10,6 +10,7 @@ from handlers.refusals import (
     INVALID_ENTRY,
     INVALID_FILTER,
     INVALID_IDEMPOTENCY_KEY,
+    INVALID_LAST_EVENT_ID,
     INVALID_LIMIT,
     INVALID_NODE_ID,
     RefusalKind,
@@ -23,6 +24,7 @@ PARAMETER_REFUSALS: Mapping[str, RefusalKind] = {
     "cursor": INVALID_CURSOR,
     "limit": INVALID_LIMIT,
     "Idempotency-Key": INVALID_IDEMPOTENCY_KEY,
+    "Last-Event-ID": INVALID_LAST_EVENT_ID,
     "key": INVALID_ENTRY,
     **dict.fromkeys(
         ("relation", "outcome", "subject", "object", "correlation_id", "from", "to"),

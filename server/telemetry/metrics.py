@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -91,6 +91,34 @@ class Metrics:
         self.large_bodies = Counter(
             "plexsphere_large_snapshots",
             "Snapshots near the 10 MiB at which agents cut a body off.",
+            registry=self._registry,
+        )
+
+        self.streams = Gauge(
+            "plexsphere_event_streams_held",
+            "Event streams that Nodes hold.",
+            multiprocess_mode="livesum",
+            registry=self._registry,
+        )
+        self.streams_cut = Counter(
+            "plexsphere_event_streams_cut",
+            "Event streams that ended because the client did not read.",
+            registry=self._registry,
+        )
+        self.resyncs = Counter(
+            "plexsphere_event_resyncs",
+            "Openings of event streams that told the agent to pull.",
+            registry=self._registry,
+        )
+        self.delivered = Counter(
+            "plexsphere_events_delivered",
+            "Events written to event streams, by stream.",
+            registry=self._registry,
+        )
+        self.events_behind = Gauge(
+            "plexsphere_events_behind",
+            "Events of the bus that the slowest process has not taken yet.",
+            multiprocess_mode="livemax",
             registry=self._registry,
         )
 

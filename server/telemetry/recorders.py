@@ -76,6 +76,37 @@ class TokenRecorder:
         _log.debug("token_refused", reason=reason)
 
 
+class EventRecorder:
+    """Counts the streams of this process and what becomes of events."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def held(self, change: int) -> None:
+        """A stream began (1) or ended (-1)."""
+        self._metrics.streams.inc(change)
+
+    def cut(self) -> None:
+        """A stream ended because its client did not read."""
+        self._metrics.streams_cut.inc()
+
+    def resynced(self) -> None:
+        """A stream began with ``resync_required``."""
+        self._metrics.resyncs.inc()
+
+    def delivered(self, streams: int) -> None:
+        """An event was written to so many streams."""
+        self._metrics.delivered.inc(streams)
+
+    def behind(self, events: int) -> None:
+        """So many events of the bus are still to come."""
+        self._metrics.events_behind.set(events)
+
+    def unsendable(self) -> None:
+        """An event of the bus breaks the contract."""
+        self._metrics.breaches.labels("GetNodeEvents").inc()
+
+
 def record_parked_row(row: OutboxRow, because: str) -> None:
     """The ledger and SpiceDB differ until an operator runs ``authz repair``."""
     _log.error("outbox_row_parked", seq=row.seq, object=row.object, cause=because)

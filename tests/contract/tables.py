@@ -2,7 +2,7 @@
 
 ``AUTHN`` is the status of a request without a Principal; ``AUTHZ`` the relation; ``AUDIT`` the
 outcomes that leave a row; ``REACHED`` the least share of a fuzzer's valid cases that must end in a
-2xx or 304 (None where the operation has no such answer); ``GRANTED`` the status of who may.
+2xx or 304 (None for a stream, which ends only where it is cut); ``GRANTED`` the status of who may.
 """
 
 from __future__ import annotations
@@ -10,19 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from handlers import OPERATIONS
-from handlers.operation import AnyOperation, AuditedGrants, Operation, UnservedOperation
+from handlers.operation import AnyOperation, AuditedGrants, Operation
 
 
 def _status_of_nobody(operation: AnyOperation) -> int:
-    if isinstance(operation, UnservedOperation):
-        return operation.not_provisioned.status
     return 401 if isinstance(operation, Operation) else 200
 
 
 def _status_of_grant(operation: AnyOperation) -> int:
     """The first time: what was made is 201, and 200 when it is found again."""
-    if isinstance(operation, UnservedOperation):
-        return operation.not_provisioned.status
     return max(status for status in operation.statuses if status < 300)
 
 
@@ -44,13 +40,9 @@ AUDIT: Mapping[str, tuple[str, ...]] = {
     name: _outcomes(operation) for name, operation in OPERATIONS.items()
 }
 REACHED: Mapping[str, float | None] = {
-    name: None if isinstance(operation, UnservedOperation) else 0.5
+    name: None if getattr(operation, "needs_event_bus", False) else 0.5
     for name, operation in OPERATIONS.items()
 }
 GRANTED: Mapping[str, int] = {
     name: _status_of_grant(operation) for name, operation in OPERATIONS.items()
 }
-# Operations whose every request is refused; `test_allow_lists.py` lets it shrink only.
-NEVER_GRANTED = frozenset(
-    name for name, operation in OPERATIONS.items() if isinstance(operation, UnservedOperation)
-)

@@ -23,7 +23,7 @@ from server.contract.document import Contract
 from tests.contract import drift_values
 from tests.contract.drift_values import Composed
 from tests.contract.pins import DECIDED
-from tests.contract.tables import NEVER_GRANTED, REACHED
+from tests.contract.tables import REACHED
 from tests.contract.test_drift_answers import NOT_KEPT
 from tests.contract.test_drift_values import PUT_TOGETHER, VALUES
 from tests.contract.test_yaml_examples import TITLES
@@ -142,7 +142,6 @@ LISTS: Mapping[str, Callable[[], Iterable[Any]]] = {
     "statuses left to Schemathesis": lambda: judge.MET_BY_SCHEMATHESIS,
     "statuses of the HTTP server": lambda: exchange.HTTP_SERVER_REFUSES,
     "Problems of no operation": lambda: problem_checks.FOREIGN,
-    "operations never granted": lambda: NEVER_GRANTED,
     "names of a value spelled otherwise": lambda: drift_values.RESPELLED,
     "schemas that a handler puts together": lambda: PUT_TOGETHER,
     "what a schema and its values do not share": not_shared,

@@ -11,7 +11,7 @@ import pytest
 
 from handlers import OPERATIONS
 from handlers.answers import Answer
-from handlers.operation import AnyOperation, OpenOperation, UnservedOperation
+from handlers.operation import AnyOperation, OpenOperation
 from server.contract.document import Contract
 from tests.contract.answer_drift import (
     Given,
@@ -52,9 +52,6 @@ class Recorder:
                     asker.outcome(case)
 
     def _recorded(self, name: str, operation: AnyOperation) -> AnyOperation:
-        if isinstance(operation, UnservedOperation):
-            return operation
-
         def handler(*arguments: Any, **parameters: Any) -> Answer:
             answer = operation.handler(*arguments, **parameters)
             self.given.append(Given.of(name, answer))

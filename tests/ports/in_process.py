@@ -23,6 +23,7 @@ from server.http.app import build_app
 from server.http.operations import BoundOperations
 from server.http.request_audit import RequestAudit
 from server.telemetry.metrics import Exposition, Metrics
+from tests.event_fakes import FakeEventStreams
 from tests.factories import DOMAIN, EPOCH, addressed, agent_of, entry, node_id, peer_row
 from tests.fakes import (
     FakeAuditSink,
@@ -122,6 +123,7 @@ class FakeService:
         self.health = FakeHealthProbe()
         self.published = FakePublishedKeys()
         self.mint = FakeTokenMint() if has_signing_key else None
+        self.events = FakeEventStreams()
         self.event_keys = FakeEventKeys({DOMAIN})
         self.credentials = FakeNodeCredentials(
             {node_id(n): () for n in (1, 2, 3)}, audit=self.audit

@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from handlers.operation import LedgerPorts
+from tests.event_fakes import FakeEventStreams
 from tests.fakes import (
     FakeAuditSink,
     FakeDomainAuditReader,
@@ -53,5 +54,6 @@ def fake_ports(**ports: Any) -> LedgerPorts:
         "audit": FakeAuditSink(),
         "mint": FakeTokenMint(),
         "event_keys": FakeEventKeys(),
+        "events": FakeEventStreams(),
     }
     return LedgerPorts(**empty | ports)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from composer.identity import Credential, Principal, PrincipalKind
+from composer.identity import Principal, PrincipalKind
 from server.authn.keys import KeySet
 from tests.fakes import FakeClock
 from tests.tokens import (
@@ -202,4 +202,14 @@ def test_a_principal_says_when_its_token_was_issued(
 ) -> None:
     principal = door().ask(f"Bearer {good(**claims)}")
     assert principal is not None
-    assert principal.credential == Credential(issued_at=issued_at)
+    assert principal.credential.issued_at == issued_at
+
+
+def test_a_principal_says_from_when_its_token_is_refused() -> None:
+    asked, token = door(), f"Bearer {good(exp=NOW + 60)}"
+    principal = asked.ask(token)
+    assert principal is not None and principal.credential.expires_at is not None
+    asked.clock.now = principal.credential.expires_at.timestamp() - 0.001
+    assert asked.ask(token) == principal
+    asked.clock.now += 0.001
+    assert asked.ask(token) is None

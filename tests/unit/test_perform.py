@@ -21,7 +21,6 @@ from handlers.operation import (
     Operation,
     Ports,
     Request,
-    UnservedOperation,
     answer,
     is_provisioned,
     perform,
@@ -66,7 +65,6 @@ NODE = node_id(1)
 RESOURCE = f"node:{NODE}"
 TRIPLE = (RESOURCE, "node-agent", RESOURCE)
 GATED = {name: one for name, one in OPERATIONS.items() if isinstance(one, Operation)}
-UNSERVED = {name for name, one in OPERATIONS.items() if isinstance(one, UnservedOperation)}
 
 
 def no_content(request: Request, node: AddressedNode) -> Answer:
@@ -129,7 +127,7 @@ def row(relation: str, outcome: str = "granted", who: int = 1, **changes: Any) -
 # Gate 0
 
 
-@pytest.mark.parametrize("name", sorted(GATED.keys() | UNSERVED))
+@pytest.mark.parametrize("name", sorted(GATED))
 def test_without_a_ledger_an_operation_has_its_own_501_for_nobody_too(name: str) -> None:
     asked = OPERATIONS[name]
     assert not isinstance(asked, OpenOperation)
@@ -139,8 +137,12 @@ def test_without_a_ledger_an_operation_has_its_own_501_for_nobody_too(name: str)
 
 
 def test_without_a_signing_key_only_what_signs_is_not_provisioned() -> None:
-    assert unprovisioned(fake_ports(mint=None)) == {"RegisterNode", "RenewNodeToken"} | UNSERVED
-    assert unprovisioned(fake_ports()) == UNSERVED
+    assert unprovisioned(fake_ports(mint=None)) == {"RegisterNode", "RenewNodeToken"}
+    assert unprovisioned(fake_ports()) == set()
+
+
+def test_without_an_event_bus_only_the_events_are_not_provisioned() -> None:
+    assert unprovisioned(fake_ports(events=None)) == {"GetNodeEvents"}
 
 
 def test_an_operation_without_gates_asks_for_no_ledger() -> None:

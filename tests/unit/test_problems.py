@@ -25,7 +25,7 @@ SPEC = CONTRACT.document
 EXAMPLES = {
     one["value"]["type"]: one["value"]
     for one in SPEC["components"]["examples"].values()
-    if "type" in one["value"]
+    if "status" in one["value"] and "type" in one["value"]
 }
 # Codes of requests that are no operations; only their Problem declares them.
 UNSERVED = {request.code for request in CONTRACT.unserved}
@@ -159,6 +159,7 @@ def test_only_a_503_says_when_to_come_back() -> None:
     assert {code: wait for code, wait in waits.items() if wait} == {
         "pool_exhausted": "60",
         "overloaded": "5",
+        "event_stream_unavailable": "5",
         "datastore_unavailable": "5",
         "authz_unavailable": "5",
     }
@@ -210,6 +211,7 @@ def test_an_instance_is_cut_after_256_characters_and_stays_one_the_schema_allows
         (errors.ClockSkew, "clock_skew"),
         (errors.DatastoreUnavailable, "datastore_unavailable"),
         (errors.AuthzUnavailable, "authz_unavailable"),
+        (errors.EventStreamUnavailable, "event_stream_unavailable"),
         (errors.CorruptLedger, None),
         (errors.SigningUnavailable, None),
         (errors.InvalidReachabilityPolicy, None),
@@ -232,7 +234,7 @@ def test_every_error_of_the_composer_has_been_thought_of() -> None:
         "DomainNotFound", "ClockSkew", "DatastoreUnavailable", "AuthzUnavailable",
         "SigningUnavailable", "InvalidReachabilityPolicy", "DomainSlugConflict",
         "MeshCidrOverlap", "DomainNotEmpty", "IdempotencyKeyConflict", "PublicKeyInUse",
-        "PoolExhausted", "PublicKeyRegistered", "CredentialEnded",
+        "PoolExhausted", "PublicKeyRegistered", "CredentialEnded", "EventStreamUnavailable",
         "ReportNotFound", "EntryNotFound", "ReportQuotaExceeded", "EntryQuotaExceeded",
     }  # fmt: skip
 

@@ -45,6 +45,7 @@ PORTS = (
     "secret_keys",
     "outbox",
     "mint",
+    "events",
     "audit",
     "health",
     "published",

@@ -531,10 +531,17 @@ def _keys_of_every_kind(service: FakeService) -> None:
     service.published.given = [dict(key.public_jwk) for key in members]
 
 
+def _events() -> Iterator[Variant]:
+    request = Request("GET", f"{NODE}/events")
+    yield from _of_node(request)
+    for text in ("", "7", "-1", "seven", "1" * 20):
+        yield request.but(f"Last-Event-ID: {text}", headers={"Last-Event-ID": text})
+
+
 # By operationId; every variant of an operation has a name of its own.
 VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     "GetNodeState": tuple(_pull()),
-    "GetNodeEvents": tuple(_of_node(Request("GET", f"{NODE}/events"))),
+    "GetNodeEvents": tuple(_events()),
     "PostNodeHeartbeat": tuple(_heartbeat()),
     "GetNodeReachability": tuple(_reachability()),
     "RenewNodeToken": tuple(_of_node(Request("POST", f"{NODE}/token"))),

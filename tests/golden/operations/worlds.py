@@ -12,6 +12,7 @@ from composer.errors import (
     CorruptLedger,
     DatastoreUnavailable,
     DomainNotFound,
+    EventStreamUnavailable,
     NodeNotFound,
     SigningUnavailable,
 )
@@ -135,6 +136,7 @@ def _everything_away(service: FakeService) -> None:
     _fails(AuthzUnavailable("away"), "relations", "outbox")(service)
     _fails(DatastoreUnavailable("away"), "nodes", "domains", *LEDGER_PORTS)(service)
     _fails(SigningUnavailable("away"), "mint")(service)
+    _fails(EventStreamUnavailable("away"), "events")(service)
 
 
 _AWAY = DatastoreUnavailable("Postgres is away")
@@ -165,12 +167,13 @@ WORLDS: tuple[World, ...] = (
     World("corrupt rows behind the gates", _corrupt_rows),
     World("corrupt peers", _corrupt_peer),
     World("odd answers behind the gates", _fails(ComposerError("odd"), *LEDGER_PORTS)),
-    World("defects behind the gates", _fails(_DEFECT, *LEDGER_PORTS, "outbox", "mint")),
+    World("defects behind the gates", _fails(_DEFECT, *LEDGER_PORTS, "outbox", "mint", "events")),
     World("the Node goes after gate 3", _fails(NodeNotFound("gone"), *LEDGER_PORTS)),
     World("the Domain goes after gate 3", _fails(DomainNotFound("gone"), *LEDGER_PORTS)),
     World("the Domain is not there", _domain_goes_after_the_node_is_read, EVERY_CALLER),
     World("outbox: SpiceDB away", _fails(AuthzUnavailable("away"), "outbox")),
     World("outbox: Postgres away", _fails(_AWAY, "outbox")),
+    World("the event bus is away", _fails(EventStreamUnavailable("away"), "events")),
     World("the signing key cannot be read", _fails(SigningUnavailable("gone"), "mint")),
     World("the audit sink fails", _fails(_DEFECT, "audit"), (*GRANTED, STRANGER)),
     World("everything away", _everything_away, (AGENT, MANAGER), every_variant=True),

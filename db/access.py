@@ -1,0 +1,61 @@
+"""Hears which Nodes lost a relationship or a credential, as soon as it is committed."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+from uuid import UUID
+
+import psycopg2
+
+from db.connections import with_defaults
+from db.statements import statement
+
+# A host that is gone without a word is noticed after idle + 3 * interval seconds.
+KEEPALIVES = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
+RETRY_SECONDS = 1.0
+CONNECT_SECONDS = "3"
+
+
+class ReducedAccess:
+    """``on_reduced`` gets the id of each Node. ``on_gap`` is called after a time in which Nodes may
+    have been missed."""
+
+    def __init__(
+        self, dsn: str, on_reduced: Callable[[UUID], None], on_gap: Callable[[], None]
+    ) -> None:
+        defaults = {"application_name": "plexsphere-state access", **KEEPALIVES}
+        self._dsn = with_defaults(dsn, {}, connect_timeout=CONNECT_SECONDS, **defaults)
+        self._on_reduced = on_reduced
+        self._on_gap = on_gap
+
+    def run(self) -> NoReturn:
+        """Listen for ever; for a thread of its own."""
+        while True:
+            try:
+                self._listen()
+            except (psycopg2.Error, OSError):  # the pools say that Postgres is away
+                time.sleep(RETRY_SECONDS)
+
+    def _listen(self) -> NoReturn:
+        connection = psycopg2.connect(self._dsn)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement("access_listen"))
+            self._on_gap()
+            poll = select.poll()
+            poll.register(connection.fileno(), select.POLLIN)
+            while True:
+                poll.poll()
+                self._pass_on(connection)
+        finally:
+            connection.close()
+
+    def _pass_on(self, connection: Any) -> None:
+        connection.poll()
+        for notification in connection.notifies:
+            self._on_reduced(UUID(notification.payload))
+        connection.notifies.clear()

@@ -1,0 +1,51 @@
+"""GetNodeEvents: a stream of what the pull says, as it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from uuid import UUID
+
+from composer.deadline import Deadline
+from composer.errors import ComposerError, CredentialEnded, NodeNotFound
+from composer.event_streams import Decision, Subscriber
+from composer.identity import AddressedNode
+from handlers.answers import Answer
+from handlers.operation import Request
+from handlers.refusals import Refused
+
+EVENT_STREAM = "text/event-stream"
+# For caches, for proxies, and for clients of a later version.
+STREAM_HEADERS: Mapping[str, str] = {
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+    "X-Plexsphere-API-Version": "v1",
+}
+
+
+def get_node_events(request: Request, node: AddressedNode) -> Answer:
+    """200 with a stream that goes on after this answer's end."""
+    events = request.ports.events
+    assert events is not None  # gate 0
+    position = request.call.last_event_id
+    subscriber = Subscriber(
+        node_id=node.id,
+        domain_id=node.domain_id,
+        ask_again=partial(_decide, request, node.id),
+        expires_at=request.principal.credential.expires_at,
+    )
+    stream = events.subscribe(subscriber, int(position) if position else None, request.deadline)
+    return Answer(200, media_type=EVENT_STREAM, stream=stream)
+
+
+def _decide(request: Request, node_id: UUID, deadline: Deadline) -> Decision:
+    """Gates 2 and 3 once more. Only a refusal of gate 2 leaves an audit row."""
+    again = replace(request, call=replace(request.call, deadline=deadline))
+    try:
+        request.operation.way.gates(again, node_id)
+    except (Refused, NodeNotFound, CredentialEnded):
+        return Decision.NO
+    except ComposerError:
+        return Decision.UNDECIDED
+    return Decision.YES

@@ -1,0 +1,77 @@
+"""The reading half of the event bus, put together for a process that serves streams."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from uuid import UUID
+
+from composer.event_streams import EventStreams
+from db.access import ReducedAccess
+from server.contract.document import Contract
+from server.events.attendant import Attendant
+from server.events.consumer import Consumer
+from server.events.fan_out import FanOut
+from server.events.frames import EventFrames
+from server.events.nats import NatsConnection
+from server.events.streams import NodeEventStreams, SignedEvents
+from server.events.window import Window
+from server.telemetry.metrics import Metrics
+from server.telemetry.recorders import EventRecorder
+
+
+@dataclass(frozen=True, slots=True)
+class EventService:
+    """``streams`` is the port. Nothing is connected before ``start``, which is called once."""
+
+    streams: EventStreams
+    consumer: Consumer
+    access: ReducedAccess
+
+    def start(self) -> None:
+        """Follow the bus and the ledger, in threads that end with the process. After the fork."""
+        self.consumer.start()
+        threading.Thread(target=self.access.run, name="access", daemon=True).start()
+
+
+def event_service(
+    dsn: str,
+    connection: NatsConnection,
+    replicas: int,
+    signed: SignedEvents,
+    contract: Contract,
+    metrics: Metrics,
+    window_seconds: float,
+) -> EventService:
+    """The parts that serve streams of one process."""
+    recorder = EventRecorder(metrics)
+    media = contract.operations["GetNodeEvents"].responses[200].media["text/event-stream"]
+    frames = EventFrames(media.events)
+    fan_out = FanOut(Window(window_seconds), recorder.delivered)
+    attendant = Attendant()
+    consumer = Consumer(
+        connection,
+        fan_out,
+        frames,
+        replicas=replicas,
+        window_seconds=window_seconds,
+        on_unsendable=recorder.unsendable,
+        on_behind=recorder.behind,
+    )
+    streams = NodeEventStreams(
+        fan_out,
+        consumer,
+        signed,
+        frames,
+        attendant,
+        recorder,
+        window_seconds=window_seconds,
+    )
+
+    def reduced(node_id: UUID) -> None:
+        attendant.ask_at_once(fan_out.of_node(node_id))
+
+    def gap() -> None:
+        attendant.ask_soon(fan_out.all())
+
+    return EventService(streams, consumer, ReducedAccess(dsn, reduced, gap))

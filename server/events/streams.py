@@ -1,0 +1,270 @@
+"""The streams that a process holds: opened, kept alive, asked about again, ended.
+
+A held stream has no thread. One thread looks after all of them, and few ask the gates again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from random import randint, uniform
+from typing import Protocol
+from uuid import UUID
+
+from composer.deadline import Deadline
+from composer.errors import EventStreamUnavailable
+from composer.event_streams import Decision, Hold, Outlet, Subscriber
+from server.events.attendant import Attendant
+from server.events.fan_out import FanOut
+from server.events.frames import KEEP_ALIVE, EventFrames, end_of_opening, frame
+
+KEEP_ALIVE_SECONDS = 25.0
+# The gates are passed again this long after the last yes, and sooner the first time, so that the
+# streams of a crowd do not ask at once.
+ASK_SECONDS = 40.0
+ASK_AGAIN_SECONDS = 4.0  # after no decision
+# A stream ends when its last yes is this old. Less than 60 s by the time that ending it may take.
+YES_SECONDS = 59.0
+# A stream that has missed more than this pulls; an agent reads less in a snapshot.
+MISSED_BYTES = 131_072
+# What a client waits before it opens its stream again (ms): so that those of a worker that ends do
+# not come at once.
+RETRY_MS = (1_000, 5_000)
+
+
+class Bus(Protocol):
+    """What is known of the bus (consumer.py)."""
+
+    def is_followed(self, deadline: Deadline) -> bool:
+        """Whether this process has the newest events; waits for it at a start."""
+        ...
+
+    def last_position(self, deadline: Deadline) -> int:
+        """Of the newest event, as the bus itself says. Raises EventStreamUnavailable."""
+        ...
+
+
+class SignedEvents(Protocol):
+    """Events that are made for one stream, signed with the key of its Domain."""
+
+    def resync_required(self, domain_id: UUID, node_id: UUID, deadline: Deadline) -> bytes:
+        """The envelope of the event after which an agent pulls. Raises DatastoreUnavailable."""
+        ...
+
+    def key_transition(self, domain_id: UUID, node_id: UUID, deadline: Deadline) -> bytes | None:
+        """``signing_key_rotated`` while the last rotation of the Domain's key is in transition."""
+        ...
+
+
+class StreamRecorder(Protocol):
+    """Counts streams and events."""
+
+    def held(self, change: int) -> None: ...
+
+    def cut(self) -> None: ...
+
+    def resynced(self) -> None: ...
+
+
+class NodeEventStreams:
+    """Implements composer.event_streams.EventStreams. ``clock`` is monotonic seconds."""
+
+    def __init__(
+        self,
+        fan_out: FanOut,
+        bus: Bus,
+        signed: SignedEvents,
+        frames: EventFrames,
+        attendant: Attendant,
+        recorder: StreamRecorder,
+        *,
+        window_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``wall_clock`` is Unix seconds."""
+        self._fan_out = fan_out
+        self._bus = bus
+        self._signed = signed
+        self._frames = frames
+        self._attendant = attendant
+        self._recorder = recorder
+        self._window_seconds = window_seconds
+        self._clock = clock
+        self._wall_clock = wall_clock
+
+    def subscribe(
+        self, subscriber: Subscriber, after: int | None, deadline: Deadline
+    ) -> HeldStream:
+        """See composer.event_streams.EventStreams."""
+        if not self._bus.is_followed(deadline):
+            raise EventStreamUnavailable("the events of the bus are not followed")
+        now = self._clock()
+        ends_at = float("inf")
+        if subscriber.expires_at is not None:
+            ends_at = now + subscriber.expires_at.timestamp() - self._wall_clock()
+        position, must_pull = self._position(subscriber, after, deadline)
+        opening = self._opening(subscriber, position, must_pull, deadline)
+        return HeldStream(
+            subscriber,
+            position,
+            opening,
+            fan_out=self._fan_out,
+            attendant=self._attendant,
+            recorder=self._recorder,
+            now=now,
+            ends_at=ends_at,
+        )
+
+    def _position(
+        self, subscriber: Subscriber, after: int | None, deadline: Deadline
+    ) -> tuple[int, bool]:
+        """From where the stream goes on, and whether events before it are lost to it."""
+        last, node_id, domain_id = self._fan_out.last, subscriber.node_id, subscriber.domain_id
+        if after is None:
+            return last, False
+        # Another process may have sent an event that this one has not read yet.
+        if after > last and after <= self._bus.last_position(deadline):
+            return after, False
+        if not self._fan_out.covers(after, domain_id):
+            return last, True
+        missed = self._fan_out.missed(after, node_id, domain_id)
+        if sum(len(event.frame) for event in missed) > MISSED_BYTES:
+            return last, True
+        return max(after, self._registered_at(node_id, domain_id)), False
+
+    def _registered_at(self, node_id: UUID, domain_id: UUID) -> int:
+        """The position at which a young Node joined its Domain: earlier events are not for it."""
+        if _made_at(node_id) < self._wall_clock() - self._window_seconds:
+            return 0
+        return self._fan_out.first_about(node_id, domain_id)
+
+    def _opening(
+        self, subscriber: Subscriber, position: int, must_pull: bool, deadline: Deadline
+    ) -> bytes:
+        node_id, domain_id = subscriber.node_id, subscriber.domain_id
+        envelopes = []
+        if must_pull:
+            envelopes.append(self._signed.resync_required(domain_id, node_id, deadline))
+            self._recorder.resynced()
+        transition = self._signed.key_transition(domain_id, node_id, deadline)
+        if transition is not None:
+            envelopes.append(transition)
+        checked = [(self._frames.checked(envelope)["type"], envelope) for envelope in envelopes]
+        return b"".join(frame(position, *event) for event in checked)
+
+
+class HeldStream:
+    """One stream: an EventStream of the composer, and a Receiver of the fan-out.
+
+    Its moments are monotonic seconds; the attendant calls ``look`` when the next one has come.
+    """
+
+    __slots__ = (
+        "_attendant",
+        "_fan_out",
+        "_keep_alive_at",
+        "_opening",
+        "_outlet",
+        "_recorder",
+        "_subscriber",
+        "_yes_at",
+        "ask_at",
+        "domain_id",
+        "ends_at",
+        "node_id",
+        "position",
+        "ticket",
+    )
+
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        position: int,
+        opening: bytes,
+        *,
+        fan_out: FanOut,
+        attendant: Attendant,
+        recorder: StreamRecorder,
+        now: float,
+        ends_at: float,
+    ) -> None:
+        self.node_id = subscriber.node_id
+        self.domain_id = subscriber.domain_id
+        self.position = position
+        self.ask_at = now + uniform(ASK_SECONDS / 2, ASK_SECONDS)
+        self.ends_at = ends_at
+        self.ticket = 0
+        self._subscriber = subscriber
+        self._opening = opening
+        self._fan_out = fan_out
+        self._attendant = attendant
+        self._recorder = recorder
+        self._yes_at = now
+        self._keep_alive_at = now + KEEP_ALIVE_SECONDS
+        self._outlet: Outlet | None = None
+
+    def begin(self, hold: Hold | None) -> bytes:
+        """See composer.event_streams.EventStream."""
+        opening, self._opening = self._opening, b""
+        if hold is not None:
+            self._outlet = hold(self._gone)
+            self._recorder.held(1)
+        missed = self._fan_out.join(self)
+        if hold is None:
+            self._fan_out.leave(self)
+        else:
+            self._attendant.attend(self)
+        end = end_of_opening(self.position, randint(*RETRY_MS))
+        return b"".join((opening, *(event.frame for event in missed), end))
+
+    # the fan-out
+
+    def send(self, frame: bytes) -> bool:
+        """See Receiver."""
+        outlet = self._outlet
+        return outlet is not None and outlet.write(frame)
+
+    def end(self) -> None:
+        """See Receiver."""
+        if self._outlet is not None:
+            self._outlet.close()
+
+    def _gone(self) -> None:
+        if self._outlet is not None and self._outlet.is_overrun:
+            self._recorder.cut()
+        self._outlet = None
+        self._fan_out.leave(self)
+        self._recorder.held(-1)
+
+    # the attendant
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the client is gone."""
+        return self._outlet is None
+
+    def look(self, now: float) -> float:
+        """See to what is due; the next moment to look."""
+        ends_at = min(self.ends_at, self._yes_at + YES_SECONDS)
+        if now >= ends_at:
+            self.end()
+            return now + KEEP_ALIVE_SECONDS
+        if now >= self._keep_alive_at:
+            self._keep_alive_at += KEEP_ALIVE_SECONDS
+            self.send(KEEP_ALIVE)
+        return min(ends_at, self._keep_alive_at, self.ask_at)
+
+    def ask(self, now: float, deadline: Deadline) -> None:
+        """Pass the gates again. ``now`` is when it is asked."""
+        decision = self._subscriber.ask_again(deadline)
+        if decision is Decision.NO:
+            self.end()
+        elif decision is Decision.YES:
+            self._yes_at = now
+        self.ask_at = now + (ASK_SECONDS if decision is Decision.YES else ASK_AGAIN_SECONDS)
+
+
+def _made_at(node_id: UUID) -> float:
+    """When the ledger made the id (Unix seconds); 0 for an id that does not tell."""
+    return (node_id.int >> 80) / 1000 if node_id.version == 7 else 0.0

@@ -1,0 +1,389 @@
+"""A held stream: its opening, what it gets, how long it may go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from composer.deadline import Deadline
+from composer.errors import EventStreamUnavailable
+from composer.event_streams import Decision, Subscriber
+from server.events.attendant import Attendant
+from server.events.fan_out import FanOut
+from server.events.frames import KEEP_ALIVE
+from server.events.streams import MISSED_BYTES, HeldStream, NodeEventStreams
+from server.events.window import Window
+from tests.events import NOW, OTHER_DOMAIN, declared_frames, envelope, event, last_id, read_frames
+from tests.factories import DOMAIN, node_id
+from tests.fakes import FakeClock
+
+WINDOW = 240.0
+FRAMES = declared_frames()
+
+
+@dataclass
+class FakeOutlet:
+    """A client: what it was sent, and whether its answer ended."""
+
+    sent: bytes = b""
+    is_closed: bool = False
+    is_overrun: bool = False
+    gone: Callable[[], None] = lambda: None
+
+    def write(self, data: bytes) -> bool:
+        if not self.is_closed:
+            self.sent += data
+        return not self.is_closed
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    @property
+    def positions(self) -> list[int]:
+        return [position for position, _, _ in read_frames(self.sent)]
+
+
+@dataclass
+class FakeBus:
+    is_up: bool = True
+    last: int = 10
+
+    def is_followed(self, deadline: Deadline) -> bool:
+        return self.is_up
+
+    def last_position(self, deadline: Deadline) -> int:
+        return self.last
+
+
+@dataclass
+class FakeSigned:
+    """Envelopes of the two events that are made for a stream."""
+
+    transition: bytes | None = None
+
+    def resync_required(self, domain_id: UUID, node_id: UUID, deadline: Deadline) -> bytes:
+        return envelope("resync_required", f"node:{node_id}", {})
+
+    def key_transition(self, domain_id: UUID, node_id: UUID, deadline: Deadline) -> bytes | None:
+        return self.transition
+
+
+@dataclass
+class FakeRecorder:
+    streams: int = 0
+    cuts: int = 0
+    resyncs: int = 0
+    delivered: list[int] = field(default_factory=list)
+
+    def held(self, change: int) -> None:
+        self.streams += change
+
+    def cut(self) -> None:
+        self.cuts += 1
+
+    def resynced(self) -> None:
+        self.resyncs += 1
+
+
+class World:
+    """The bus has positions up to 10, and this process all of them since 5."""
+
+    def __init__(self) -> None:
+        self.clock, self.wall_clock = FakeClock(), FakeClock(NOW)
+        self.bus, self.signed, self.recorder = FakeBus(), FakeSigned(), FakeRecorder()
+        self.fan_out = FanOut(Window(WINDOW, clock=self.wall_clock), self.recorder.delivered.append)
+        self.fan_out.restart(5)
+        for number in range(6, 11):
+            self.fan_out.take(event(number))
+        self.attendant = Attendant(self.clock, threads=False)
+        self.streams = NodeEventStreams(
+            self.fan_out,
+            self.bus,
+            self.signed,
+            FRAMES,
+            self.attendant,
+            self.recorder,
+            window_seconds=WINDOW,
+            clock=self.clock,
+            wall_clock=self.wall_clock,
+        )
+        self.decisions = [Decision.YES]
+        self.asked = 0
+
+    def ask_again(self, deadline: Deadline) -> Decision:
+        self.asked += 1
+        return self.decisions[-1]
+
+    def open(
+        self,
+        after: int | None = None,
+        number: int = 1,
+        node: UUID | None = None,
+        domain_id: UUID = DOMAIN,
+        expires_at: datetime | None = None,
+    ) -> HeldStream:
+        subscriber = Subscriber(node or node_id(number), domain_id, self.ask_again, expires_at)
+        return self.streams.subscribe(subscriber, after, Deadline.after(1, self.clock))
+
+    def hold(self, after: int | None = None, **given: object) -> FakeOutlet:
+        """A client whose stream has begun."""
+        client = FakeOutlet()
+
+        def hold(gone: Callable[[], None]) -> FakeOutlet:
+            client.gone = gone
+            return client
+
+        client.sent = self.open(after, **given).begin(hold)  # type: ignore[arg-type]
+        return client
+
+    def pass_time(self, seconds: float) -> None:
+        """In steps, with everything that is due; questions are answered at once."""
+        until = self.clock.now + seconds
+        while self.clock.now < until:
+            self.clock.now = min(self.clock.now + 1, until)
+            self.attendant.turn()
+            while self.attendant.has_question:
+                self.attendant.answer()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# Where a stream begins
+
+
+def test_without_a_position_it_begins_now(world: World) -> None:
+    client = world.hold()
+    assert (client.positions, last_id(client.sent)) == ([], 10)
+    world.fan_out.take(event(11))
+    assert client.positions == [11]
+
+
+def test_it_resumes_strictly_after_the_position(world: World) -> None:
+    client = world.hold(after=7)
+    assert (client.positions, last_id(client.sent)) == ([8, 9, 10], 10)
+
+
+def test_an_event_between_opening_and_beginning_comes_once(world: World) -> None:
+    stream, client = world.open(), FakeOutlet()
+    world.fan_out.take(event(11))
+    client.sent = stream.begin(lambda gone: client)
+    world.fan_out.take(event(12))
+    assert client.positions == [11, 12]
+
+
+@pytest.mark.parametrize("after", [0, 4, 11, 2**63])
+def test_a_position_that_cannot_be_resumed_begins_with_a_resync(world: World, after: int) -> None:
+    client = world.hold(after=after)
+    assert [(at, kind) for at, kind, _ in read_frames(client.sent)] == [(10, "resync_required")]
+    assert world.recorder.resyncs == 1
+
+
+def test_a_position_that_another_process_has_sent_is_resumed_without_repetition(
+    world: World,
+) -> None:
+    world.bus.last = 12
+    client = world.hold(after=12)
+    for number in (11, 12, 13):
+        world.fan_out.take(event(number))
+    assert client.positions == [13]
+
+
+def test_who_missed_more_than_a_snapshot_pulls(world: World) -> None:
+    for number in range(11, 12 + MISSED_BYTES // 1024):
+        world.fan_out.take(event(number, frame=b"x" * 1024))
+    world.open(after=11)
+    assert world.recorder.resyncs == 0
+    world.open(after=10)
+    assert world.recorder.resyncs == 1
+
+
+def test_a_node_gets_nothing_from_before_its_registration(world: World) -> None:
+    young = UUID(int=(int(NOW * 1000) << 80) | (7 << 76) | (2 << 62) | 1)
+    world.fan_out.take(event(11))
+    world.fan_out.take(event(12, peer_id=young))
+    world.fan_out.take(event(13))
+    assert world.hold(after=6, node=young).positions == [13]
+
+
+def test_a_node_that_was_there_before_its_own_event_misses_nothing(world: World) -> None:
+    world.fan_out.take(event(11))
+    world.fan_out.take(event(12, peer_id=node_id(1)))
+    assert world.hold(after=9).positions == [10, 11]
+
+
+def test_a_transition_of_the_key_is_told_at_every_opening(world: World) -> None:
+    payload = {
+        "key_id": "2",
+        "public_key": "A" * 43 + "=",
+        "previous_key_id": "1",
+        "transition_expires": "2026-11-24T08:00:00Z",
+    }
+    world.signed.transition = envelope("signing_key_rotated", f"domain:{DOMAIN}", payload)
+    client = world.hold(after=8)
+    told = [(at, kind) for at, kind, _ in read_frames(client.sent)]
+    assert told == [(8, "signing_key_rotated"), (9, "peer_added"), (10, "peer_added")]
+
+
+def test_without_the_bus_nothing_is_opened(world: World) -> None:
+    world.bus.is_up = False
+    with pytest.raises(EventStreamUnavailable):
+        world.open()
+
+
+def test_where_nothing_can_be_held_the_answer_ends_with_what_was_missed(world: World) -> None:
+    assert [at for at, _, _ in read_frames(world.open(after=8).begin(None))] == [9, 10]
+    world.fan_out.take(event(11))
+    assert world.recorder.delivered == []
+
+
+# Who gets an event
+
+
+def test_an_event_reaches_its_domain_and_no_other(world: World) -> None:
+    mine, others = world.hold(), world.hold(domain_id=OTHER_DOMAIN, number=4)
+    world.fan_out.take(event(11))
+    assert (mine.positions, others.positions, world.recorder.delivered) == ([11], [], [1])
+
+
+def test_an_event_of_a_node_reaches_it_alone(world: World) -> None:
+    first, second = world.hold(number=1), world.hold(number=2)
+    world.fan_out.take(event(11, node_id=node_id(2)))
+    assert (first.positions, second.positions) == ([], [11])
+    assert world.hold(after=10, number=1).positions == []
+
+
+def test_a_node_never_hears_of_itself_as_a_peer(world: World) -> None:
+    first, second = world.hold(number=1), world.hold(number=2)
+    world.fan_out.take(event(11, peer_id=node_id(1)))
+    assert (first.positions, second.positions) == ([], [11])
+    assert world.hold(after=10, number=1).positions == []
+
+
+def test_every_stream_of_a_node_gets_its_events(world: World) -> None:
+    clients = [world.hold(), world.hold()]
+    world.fan_out.take(event(11))
+    assert [client.positions for client in clients] == [[11], [11]]
+
+
+# What ends streams
+
+
+def test_an_event_that_agents_refuse_for_its_age_ends_the_streams_of_its_domain(
+    world: World,
+) -> None:
+    mine, others = world.hold(), world.hold(domain_id=OTHER_DOMAIN, number=4)
+    world.fan_out.take(event(11, published=NOW - WINDOW - 1))
+    assert (mine.is_closed, mine.positions, others.is_closed) == (True, [], False)
+    kinds = [kind for _, kind, _ in read_frames(world.hold(after=10).sent)]
+    assert kinds == ["resync_required"]
+
+
+def test_a_stream_of_the_bus_that_was_made_anew_ends_all(world: World) -> None:
+    clients = [world.hold(), world.hold(domain_id=OTHER_DOMAIN, number=4)]
+    world.fan_out.restart(99)
+    assert all(client.is_closed for client in clients)
+    kinds = [kind for _, kind, _ in read_frames(world.hold(after=10).sent)]
+    assert kinds == ["resync_required"]
+
+
+def test_a_client_that_is_gone_gets_nothing_and_is_not_counted(world: World) -> None:
+    client = world.hold()
+    assert world.recorder.streams == 1
+    client.gone()
+    world.fan_out.take(event(11))
+    assert (client.positions, world.recorder.streams, world.recorder.cuts) == ([], 0, 0)
+
+
+def test_a_client_that_was_cut_is_counted_once(world: World) -> None:
+    client = world.hold()
+    client.is_closed = client.is_overrun = True
+    for number in (11, 12):
+        world.fan_out.take(event(number))
+    client.gone()
+    assert (world.recorder.cuts, world.recorder.delivered) == (1, [])
+
+
+# How long a stream may go on
+
+
+def test_it_is_kept_alive_every_25_seconds(world: World) -> None:
+    client = world.hold()
+    opening = client.sent
+    world.pass_time(24)
+    assert client.sent == opening
+    world.pass_time(1)
+    assert client.sent == opening + KEEP_ALIVE
+    world.pass_time(50)
+    assert client.sent == opening + 3 * KEEP_ALIVE
+
+
+def test_the_gates_are_asked_again_within_every_60_seconds(world: World) -> None:
+    client = world.hold()
+    for minute in range(1, 6):
+        world.pass_time(60)
+        assert world.asked >= minute
+    assert (client.is_closed, world.asked < 12) == (False, True)
+
+
+def test_a_no_ends_it(world: World) -> None:
+    client = world.hold()
+    world.decisions = [Decision.NO]
+    world.pass_time(41)
+    assert client.is_closed
+
+
+def test_it_ends_where_nobody_has_said_yes_for_60_seconds(world: World) -> None:
+    client = world.hold()
+    world.decisions = [Decision.UNDECIDED]
+    world.pass_time(58)
+    assert (client.is_closed, world.asked > 1) == (False, True)
+    world.pass_time(2)
+    assert client.is_closed
+
+
+def test_a_yes_after_an_outage_lets_it_go_on(world: World) -> None:
+    client = world.hold()
+    world.decisions = [Decision.UNDECIDED]
+    world.pass_time(50)
+    world.decisions = [Decision.YES]
+    world.pass_time(100)
+    assert not client.is_closed
+
+
+def test_it_ends_with_its_token(world: World) -> None:
+    client = world.hold(expires_at=datetime.fromtimestamp(NOW + 30, UTC))
+    world.pass_time(29)
+    assert not client.is_closed
+    world.pass_time(1)
+    assert client.is_closed
+
+
+def test_a_node_that_lost_something_is_asked_about_at_once_and_no_other(world: World) -> None:
+    revoked, other = world.hold(number=1), world.hold(number=2)
+    world.decisions = [Decision.NO]
+    world.attendant.ask_at_once(world.fan_out.of_node(node_id(1)))
+    world.attendant.answer()
+    assert (revoked.is_closed, other.is_closed, world.asked) == (True, False, 1)
+
+
+def test_it_comes_before_questions_that_are_not_urgent(world: World) -> None:
+    waiting, revoked = world.hold(number=2), world.hold(number=1)
+    world.decisions = [Decision.NO]
+    world.attendant.ask_soon(world.fan_out.of_node(node_id(2)))
+    world.attendant.ask_at_once(world.fan_out.of_node(node_id(1)))
+    world.attendant.answer()
+    assert (waiting.is_closed, revoked.is_closed) == (False, True)
+
+
+def test_a_stream_that_is_over_costs_no_question(world: World) -> None:
+    client = world.hold()
+    client.gone()
+    world.pass_time(120)
+    assert world.asked == 0
