@@ -95,16 +95,12 @@ class SigningUnavailable(ComposerError):
     """The key that signs node-agent tokens cannot be read."""
 
 
-class EventStreamUnavailable(ComposerError):
-    """The event bus is unreachable, or this process has not read it up to now yet."""
-
-
 class AuthzUnavailable(ComposerError):
     """SpiceDB is unreachable, or did not answer within the Deadline."""
 
 
 class EventStreamUnavailable(ComposerError):
-    """NATS is unreachable, or did not answer in time."""
+    """NATS is unreachable, did not answer in time, or this process has yet to read what it has."""
 
 
 class InvalidReachabilityPolicy(ComposerError):

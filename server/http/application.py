@@ -20,8 +20,8 @@ from server.gunicorn.environ import HOLD
 from server.http import request_context
 from server.http.reply import WITHOUT_BODY, Reply, status_line
 
-# A Host header with anything else is refused by Flask's own way.
 LENGTH = "Content-Length"
+# A Host header with anything else is refused by Flask's own way.
 PLAIN_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?", re.ASCII)
 
 

@@ -109,10 +109,8 @@ def test_an_unprovisioned_service_looks_at_no_credential_for_a_pull() -> None:
 
 
 @pytest.mark.parametrize("who", [None, 1])
-def test_events_are_a_501_on_a_provisioned_service_too(
-    service: FakeService, who: int | None
-) -> None:
-    assert service.ask(EVENTS, who).status_code == 501
+def test_events_are_a_501_without_an_event_bus(who: int | None) -> None:
+    assert FakeService(events=None).ask(EVENTS, who).status_code == 501
 
 
 @pytest.mark.parametrize("text", CREDENTIALS, ids=ascii)
