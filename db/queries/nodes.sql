@@ -96,5 +96,5 @@ CROSS JOIN LATERAL plexsphere.record_write(
 
 -- name: access_listen
 -- db/access.py, ReducedAccess: the ids of Nodes that lost a relationship or a credential (migration
--- 0015). No table is read.
+-- 0016). No table is read.
 LISTEN plexsphere_access;
