@@ -6,6 +6,7 @@ it breaks in a stack of its own.
 
 from __future__ import annotations
 
+import gc
 import os
 
 # A part of a stack is forked; gRPC's fork handlers abort some of those children before they exec.
@@ -19,6 +20,16 @@ from server.dev.stack import Stack
 from tests.stacks import running_stack
 
 NODES = 64
+
+
+def pytest_collection() -> None:
+    """What a collection makes lives to the end of the run: no pass over it frees anything."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

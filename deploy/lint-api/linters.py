@@ -41,7 +41,9 @@ def install() -> None:
         # Scripts stay off: what one of them does at install is to report that it was installed.
         options = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
         command = [*_tool("npm"), "ci", *options]
-        done = subprocess.run(command, cwd=HOME, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+        # npm counts the packages on stdout; what goes wrong is on stderr.
+        nothing = subprocess.DEVNULL
+        done = subprocess.run(command, cwd=HOME, stdin=nothing, stdout=nothing)
         if done.returncode:
             raise Unable("npm could not bring the linters; its own message above says why.")
         stamp.write_text(wanted)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.contract.tables import REACHED
-from tests.fuzz.campaign import SHORT_CASES, SHORT_SECONDS, Run, campaign
+from tests.fuzz.campaign import SHORT_CASES, SHORT_PHASES, SHORT_SECONDS, Run, campaign
 from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.outcome import Outcome
 
@@ -22,7 +22,8 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
-    return campaign(Run(FOLDER, SHORT_CASES, SEED, max_seconds=SHORT_SECONDS, nodes=16))
+    run = Run(FOLDER, SHORT_CASES, SEED, SHORT_SECONDS, nodes=16, phases=SHORT_PHASES)
+    return campaign(run)
 
 
 def test_the_contract_holds_and_every_declared_status_is_seen(outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,13 +23,15 @@ from tests.fuzz.judge import Judge
 from tests.fuzz.outcome import Outcome
 from tests.fuzz.records import record
 from tests.fuzz.services import SERVICES
-from tests.fuzz.tally import FUZZED
+from tests.fuzz.tally import FUZZED, PHASES, STATEFUL
 from tests.fuzz.world import world_of
 from tests.stacks import made_anew_next_time
 
 ROOT = Path(__file__).resolve().parents[2]
 # What runs in `make test`; the seconds are for Schemathesis alone, on a machine with much to do.
+# Coverage, half of a short run's cost, is for `make fuzz`.
 SHORT_CASES, SHORT_SECONDS = 8, 120.0
+SHORT_PHASES = ("examples", "fuzzing")
 # How long a stopped part may take to be noticed: a probe's result stands for a second.
 PATIENCE_S = 15.0
 CONFIGURATION = ROOT / "tests" / "fuzz" / "schemathesis.toml"
@@ -37,13 +39,17 @@ CONFIGURATION = ROOT / "tests" / "fuzz" / "schemathesis.toml"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How much, from which seed, at most how long; `folder` is below .dev/."""
+    """How much, from which seed, at most how long; `folder` is below .dev/.
+
+    `phases` are those of Schemathesis beside the one that follows links.
+    """
 
     folder: Path
     cases: int
     seed: int
     max_seconds: float | None = None
     nodes: int = 32
+    phases: Sequence[str] = PHASES
 
 
 def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcome:
@@ -78,7 +84,7 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
     finally:
         with told("the end of the stack", faults):
             stack.stop()
-    complaints = list(dict.fromkeys([*judge.tally.complaints(), *faults]))
+    complaints = list(dict.fromkeys([*judge.tally.complaints(run.phases), *faults]))
     outcome = Outcome(judge.tally, complaints, fuzzed / seconds, judge.directed)
     with told("the records", complaints):
         record(run.folder, outcome, run.seed)
@@ -104,6 +110,7 @@ def schemathesis(run: Run, url: str) -> list[str]:
         "--url": url,
         "--seed": str(run.seed),
         "--max-examples": str(run.cases),
+        "--phases": ",".join((*run.phases, STATEFUL)),
         "--report": "junit,har",
         "--report-junit-path": str(run.folder / "junit.xml"),
         "--report-har-path": str(run.folder / "requests.har"),

@@ -73,6 +73,10 @@ def _conflicts(name: str, world: World, case: Make) -> Iterator[Directed]:
         yield case(object_id=crammed, headers={"Authorization": f"Bearer {token}"})
     if name in ("CreateDomain", "RegisterNode"):
         yield case(headers=_keyed(name, world, CONFLICT))
+    if name == "RegisterNode":
+        body = body_now(name)
+        yield _expecting(case(body=body), 201)
+        yield case(body=body)  # no key says that it is the same request
     if name == "CreateDomain":
         yield case(body=body_now(name, slug="documented"))
         yield case(body=body_now(name, mesh_cidr="10.200.7.0/24"))

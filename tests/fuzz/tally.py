@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,8 +24,7 @@ AUDITED = {
 }
 # Of each operation, outcome and source, whose audit rows are looked for.
 SAMPLED = 16
-# Schemathesis' phases. Every operation has a case in each of the first three; the last follows the
-# links of the file.
+# Schemathesis' phases in which every operation has a case; STATEFUL follows the links of the file.
 PHASES = ("examples", "coverage", "fuzzing")
 COUNTED = ("seen", "codes", "audited", "sampled", "phases", "links")
 STATEFUL, MADE = "stateful", " -> [201] "
@@ -90,7 +90,7 @@ class Tally:
         )
         return cases / self.seconds[name] if self.seconds.get(name) else None
 
-    def complaints(self) -> list[str]:
+    def complaints(self, phases: Sequence[str] = PHASES) -> list[str]:
         """Every declared status and code seen, nothing undeclared, and the inside reached."""
         found = [f"{check}: {complaint}" for check, complaint in sorted(self.failures.items())]
         for name, operation in CONTRACT.operations.items():
@@ -104,7 +104,9 @@ class Tally:
                 ]
             if not any(self.seen[name, status, FUZZED] for status in operation.responses):
                 found.append(f"{name}: never fuzzed")
-            found += [f"{name}: no case of {one}" for one in PHASES if not self.phases[name, one]]
+            found += [
+                f"{name}: no case of {phase}" for phase in phases if not self.phases[name, phase]
+            ]
             least, share = REACHED.get(name), self.share(name)
             if name not in REACHED:
                 found.append(f"{name} is in no fuzz table")
