@@ -48,7 +48,7 @@ class SpiceDbChecker:
     ) -> None:
         self._channel = channel
         self._concurrency = concurrency
-        self._coalesced = CoalescedChecks(channel)
+        self._coalesced = CoalescedChecks(channel, concurrency)
         self._denials = _ConfirmedDenials(confirm_every_s, cache_size, clock)
         self._allowed_at = _AllowedTokens(cache_size)
 
@@ -57,13 +57,13 @@ class SpiceDbChecker:
         question = _question(principal, relation, resource)
         if question is None:
             return False
+        try:
+            if self._coalesced.ask(question, deadline):
+                return True
+        except Undecided:
+            # For some seconds after a schema was written the quantized revision has no schema.
+            pass
         with self._concurrency.permit(deadline):
-            try:
-                if self._coalesced.ask(question, deadline):
-                    return True
-            except Undecided:
-                # For some seconds after a schema was written the quantized revision has no schema.
-                pass
             return self._confirmed(question, deadline)
 
     def check_at_least(

@@ -29,8 +29,8 @@ class ConcurrencyLimit:
     ) -> None:
         if limit < 1:
             raise ValueError("a concurrency limit needs at least one permit")
+        self.wait_s = wait_s
         self._permits = threading.BoundedSemaphore(limit)
-        self._wait_s = wait_s
         self._trouble_s = trouble_s
         self._clock = clock
         self._failed_at: float | None = None
@@ -55,14 +55,18 @@ class ConcurrencyLimit:
     def _wait(self, deadline: Deadline) -> None:
         if self.in_trouble():
             raise AuthzUnavailable("SpiceDB is in trouble and every permit is taken")
-        while not self._permits.acquire(timeout=min(self._wait_s, deadline.remaining())):
+        while not self._permits.acquire(timeout=min(self.wait_s, deadline.remaining())):
             in_time = deadline.remaining() > 0
             # Many callers are no trouble. Without a recent success SpiceDB may have stopped to
             # answer: the calls that hold the permits have not failed yet.
-            if in_time and self._clock() - self._succeeded_at < self._wait_s:
+            if in_time and not self.stands_still():
                 continue
             self._failed_at = self._clock() if in_time else self._failed_at
             raise AuthzUnavailable("no permit to ask SpiceDB in time")
+
+    def stands_still(self) -> bool:
+        """Whether no call succeeded within the last ``wait_s`` seconds."""
+        return self._clock() - self._succeeded_at >= self.wait_s
 
     def in_trouble(self) -> bool:
         """Whether a call failed within the last ``trouble_s`` seconds and none succeeded since."""

@@ -22,6 +22,7 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from server.authz.channel import Undecided
 from server.authz.coalesced import CoalescedChecks, Question
+from server.authz.concurrency import ConcurrencyLimit
 from tests.scripted_spicedb import AWAY, NO, YES
 
 ALLOWED = {1, 3, 5}
@@ -69,7 +70,7 @@ class Store:
 
 def ask_meanwhile(store: Store, *deadlines: Deadline) -> list[Future[bool]]:
     """Question 1 is under way while the others are asked, from 2 on."""
-    checks = CoalescedChecks(store, wait_s=10.0)  # type: ignore[arg-type]
+    checks = CoalescedChecks(store, ConcurrencyLimit(4, wait_s=10.0))  # type: ignore[arg-type]
     with ThreadPoolExecutor(len(deadlines) + 1) as threads:
         asked = [threads.submit(checks.ask, question(1), soon())]
         assert store.began.wait(10)
@@ -91,7 +92,7 @@ def outcomes(asked: list[Future[bool]]) -> list[object]:
 def test_a_question_without_company_is_a_call_of_its_own() -> None:
     store = Store()
     store.release.set()
-    checks = CoalescedChecks(store)  # type: ignore[arg-type]
+    checks = CoalescedChecks(store, ConcurrencyLimit(4))  # type: ignore[arg-type]
     assert [checks.ask(question(number), soon()) for number in (1, 2)] == [True, False]
     assert store.calls == [["1"], ["2"]]
 
@@ -144,6 +145,41 @@ def test_a_question_without_time_takes_no_other_s() -> None:
     asked = ask_meanwhile(store, soon(0), soon())
     assert isinstance(asked[1].exception(), AuthzUnavailable)
     assert asked[2].result() is True
+
+
+def test_a_question_that_comes_in_trouble_is_refused_at_once_where_a_call_is_under_way() -> None:
+    store, limit = Store(), ConcurrencyLimit(4, wait_s=10.0, trouble_s=10.0)
+    checks = CoalescedChecks(store, limit)  # type: ignore[arg-type]
+    with pytest.raises(AuthzUnavailable), limit.permit(soon()):
+        raise AuthzUnavailable("planted")
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(checks.ask, question(1), soon())
+        assert store.began.wait(10)
+        with pytest.raises(AuthzUnavailable, match="in trouble"):
+            checks.ask(question(3), soon())
+        store.release.set()
+        assert first.result() is True
+    assert checks.ask(question(3), soon()) is True
+
+
+def test_questions_wait_for_a_call_that_fails_and_hold_no_other() -> None:
+    store = Store()
+    limit = ConcurrencyLimit(4, wait_s=10.0, trouble_s=10.0)
+    checks = CoalescedChecks(store, limit)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(checks.ask, question(1), soon(0.05))
+        assert store.began.wait(10)
+        second = threads.submit(checks.ask, question(3), soon())
+        while not checks._waiting:
+            threading.Event().wait(0.001)
+        limit._failed_at = time.monotonic()
+        limit._succeeded_at = -1e9
+        with checks._lock:
+            checks._waiting[0].wake()
+        assert isinstance(second.exception(), AuthzUnavailable)
+        store.release.set()
+        first.result()
+    assert store.calls == [["1"]]
 
 
 @pytest.mark.parametrize("many", [100])
