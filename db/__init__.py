@@ -1,1 +1,1 @@
-"""The ledger: the only room that imports psycopg2 and SQLAlchemy, and holds SQL."""
+"""The ledger: the only room that imports psycopg2, and holds SQL."""

@@ -1,4 +1,4 @@
-"""From psycopg2's and SQLAlchemy's errors to the composer's; the only place that knows SQLSTATEs.
+"""From psycopg2's errors to the composer's; the only place that knows SQLSTATEs.
 
 A message has the work that failed, the kind of error and its SQLSTATE, and never a value. The
 driver's own message is kept as ``__cause__``, for the log.
@@ -6,7 +6,6 @@ driver's own message is kept as ``__cause__``, for the log.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,16 +29,16 @@ class NoFreeConnection(Exception):
     """Every connection was in use for as long as the caller may wait."""
 
 
+# Whatever the driver or a pool raises.
+LEDGER_ERRORS = (psycopg2.Error, DeadlineExceeded, NoFreeConnection)
+
+
 @contextmanager
 def ledger_errors(doing: str) -> Iterator[None]:
     """Raise DatastoreUnavailable or ComposerError for whatever the driver or the pool raises."""
     try:
         yield
-    except (psycopg2.Error, DeadlineExceeded, NoFreeConnection) as cause:
-        raise translated(doing, cause) from cause
-    except Exception as cause:
-        if not is_pool_error(cause):
-            raise
+    except LEDGER_ERRORS as cause:
         raise translated(doing, cause) from cause
 
 
@@ -54,10 +53,6 @@ def is_unavailable(cause: BaseException) -> bool:
     """Whether Postgres was not there or not in time; if not, it refused the statement."""
     if isinstance(cause, (DeadlineExceeded, NoFreeConnection)):
         return True
-    if is_pool_error(cause):
-        from sqlalchemy.exc import TimeoutError as PoolTimeout
-
-        return isinstance(cause, PoolTimeout)
     state = getattr(cause, "pgcode", None)
     if state is None:
         # A refused connection, a broken one and a closed one carry no SQLSTATE; nor does a
@@ -66,12 +61,6 @@ def is_unavailable(cause: BaseException) -> bool:
             type(cause) is psycopg2.DatabaseError
         )
     return state.startswith(_UNAVAILABLE_CLASSES) or state in _UNAVAILABLE_CODES
-
-
-def is_pool_error(cause: BaseException) -> bool:
-    """Whether the pool's library raised it; a process without a pool has not imported it."""
-    exc = sys.modules.get("sqlalchemy.exc")
-    return exc is not None and isinstance(cause, exc.SQLAlchemyError)
 
 
 def is_connection_lost(cause: BaseException) -> bool:

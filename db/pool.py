@@ -1,8 +1,7 @@
 """The connections of the service: bounded, kept, and never waited for longer than a request may.
 
-SQLAlchemy's ``QueuePool`` keeps them, without its engine and its ORM. What it cannot do is done
-here: a wait that ends with the caller's Deadline, and one budget for waiting, connecting and
-querying.
+A caller waits until its Deadline, for a place, a connection and an answer together. Connections are
+opened beside the requests (db/idle_connections.py).
 
 Liveness, by measurement: a ping costs a whole round trip (about 35 us on loopback, where the
 snapshot itself takes 130), so it is sent only on a connection that was idle for a second, and it
@@ -18,11 +17,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Generic, cast
+from typing import Generic
 
 import psycopg2
 from psycopg2.extensions import connection
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from composer.deadline import Deadline
 from db.connections import (
@@ -34,13 +32,19 @@ from db.connections import (
     connect,
     with_defaults,
 )
-from db.errors import DeadlineExceeded, NoFreeConnection, is_connection_lost, ledger_errors
+from db.errors import (
+    LEDGER_ERRORS,
+    DeadlineExceeded,
+    NoFreeConnection,
+    is_connection_lost,
+    ledger_errors,
+    translated,
+)
+from db.idle_connections import IdleConnections, PooledConnection
 from db.statements import Prepared, statement
 
 IDLE_BEFORE_PING = 1.0  # seconds
 PING_TIMEOUT = 1.0  # seconds, within the request's own deadline
-# A connection is replaced at this age (seconds), so that all replicas move after a failover.
-MAX_AGE = 1800
 # When for this long no caller got or returned a connection, or when a caller gave up within this
 # time, the callers without a connection are refused at once (seconds): none will become free.
 TROUBLE = 1.0
@@ -133,26 +137,17 @@ class Pool(Generic[S]):
         self._size = size
         self._wait = pool_wait
         self._clock = clock
-        self._budget = threading.local()
         self._forking = threading.Lock()
         self._start()
 
     def _start(self) -> None:
         self._distrusted = self._doubted = -math.inf
         self._slots = ConnectionSlots(self._size, self._wait, self._clock)
-        self._pool = QueuePool(
-            cast(Any, self._connect),
-            pool_size=self._size,
-            max_overflow=0,
-            timeout=0,  # the slots have done the waiting
-            use_lifo=True,
-            recycle=MAX_AGE,
-            reset_on_return=None,  # autocommit leaves nothing to reset, and a rollback can hang
-        )
+        self._idle = IdleConnections(self._connect, self._size, self._clock)
         self._pid = os.getpid()
 
     def _connect(self) -> connection:
-        return connect(self._dsn, self._budget.deadline.at_most(CONNECT_TIMEOUT))
+        return connect(self._dsn, Deadline.after(CONNECT_TIMEOUT, time.monotonic))
 
     def fetch(
         self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline
@@ -163,17 +158,23 @@ class Pool(Generic[S]):
         that may run twice. Raises DatastoreUnavailable when Postgres is not there or not in time,
         else ComposerError.
         """
-        with ledger_errors(query.name):
+        try:
             while True:
-                is_new = True
+                began = self._clock()
+                pooled = self._borrow(deadline, trusting=True)
                 try:
-                    with self._borrow(deadline) as borrowed:
-                        is_new = "used_at" not in borrowed.info
-                        return self._session(borrowed, deadline).execute(query, arguments)
-                except psycopg2.Error as error:
+                    found = self._session(pooled, deadline).execute(query, arguments)
+                except BaseException as error:
+                    self._end_use(pooled, error)
                     # After a restart every kept connection is dead; the next one is a new one.
-                    if is_new or not is_connection_lost(error):
+                    is_kept = pooled.used_at is not None or pooled.opened_at < began
+                    if not (is_kept and is_connection_lost(error)):
                         raise
+                else:
+                    self._end_use(pooled)
+                    return found
+        except LEDGER_ERRORS as cause:
+            raise translated(query.name, cause) from cause
 
     @contextmanager
     def session(self, deadline: Deadline) -> Iterator[S]:
@@ -182,63 +183,72 @@ class Pool(Generic[S]):
         Nothing is sent again, so a kept connection answers a ping first, however short it was idle.
         Raises as ``fetch``.
         """
-        with ledger_errors("using the ledger"), self._borrow(deadline, trusting=False) as borrowed:
-            yield self._session(borrowed, deadline)
+        with ledger_errors("using the ledger"):
+            pooled = self._borrow(deadline, trusting=False)
+            try:
+                yield self._session(pooled, deadline)
+            except BaseException as error:
+                self._end_use(pooled, error)
+                raise
+            self._end_use(pooled)
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed when they come back."""
-        self._pool.dispose()
+        self._idle.close()
 
-    def _session(self, borrowed: PoolProxiedConnection, deadline: Deadline) -> S:
-        prepared: set[str] = borrowed.info.setdefault("prepared", set())
-        return self._access(cast(connection, borrowed.dbapi_connection), prepared, deadline)
+    def _session(self, pooled: PooledConnection, deadline: Deadline) -> S:
+        return self._access(pooled.connection, pooled.prepared, deadline)
 
-    @contextmanager
-    def _borrow(self, deadline: Deadline, trusting: bool = True) -> Iterator[PoolProxiedConnection]:
+    def _borrow(self, deadline: Deadline, *, trusting: bool) -> PooledConnection:
+        """A slot and a connection in it. Without an error both end with ``_end_use``."""
         if os.getpid() != self._pid:
             self._start_after_fork()
-        with self._slots.slot(deadline):
-            borrowed = self._ready_connection(deadline, trusting)
-            try:
-                yield borrowed
-            except BaseException as error:
-                if isinstance(error, DeadlineExceeded):
-                    # A slow server, or a dead network: idle connections must answer a ping first.
-                    self._doubted = self._clock()
-                self._end(borrowed, is_connection_lost(error))
-                raise
-            borrowed.info["used_at"] = self._clock()
-            borrowed.close()
-
-    def _ready_connection(self, deadline: Deadline, trusting: bool) -> PoolProxiedConnection:
-        """A new connection, one just used where that is enough, or one that answered a ping."""
-        self._budget.deadline = deadline
-        while True:
-            borrowed = self._pool.connect()
-            used_at = borrowed.info.get("used_at", math.inf)
-            if used_at <= self._distrusted:
-                self._end(borrowed, lost=False)
-            elif self._needs_no_ping(used_at, trusting) or self._answers(borrowed, deadline):
-                return borrowed
-
-    def _needs_no_ping(self, used_at: float, trusting: bool) -> bool:
-        is_new = used_at == math.inf
-        just_used = used_at > self._doubted and self._clock() - used_at < IDLE_BEFORE_PING
-        return is_new or (trusting and just_used)
-
-    def _answers(self, borrowed: PoolProxiedConnection, deadline: Deadline) -> bool:
+        self._slots.take(deadline)
         try:
-            self._session(borrowed, deadline.at_most(PING_TIMEOUT)).run(statement("ping"))
+            return self._ready_connection(deadline, trusting)
+        except BaseException as error:
+            self._slots.release(error)
+            raise
+
+    def _end_use(self, pooled: PooledConnection, error: BaseException | None = None) -> None:
+        if error is None:
+            pooled.used_at = self._clock()
+            self._idle.give(pooled)
+        else:
+            if isinstance(error, DeadlineExceeded):
+                # A slow server, or a dead network: idle connections must answer a ping first.
+                self._doubted = self._clock()
+            self._drop(pooled, is_connection_lost(error))
+        self._slots.release(error)
+
+    def _ready_connection(self, deadline: Deadline, trusting: bool) -> PooledConnection:
+        """A new connection, one just used where that is enough, or one that answered a ping."""
+        began = self._clock()
+        while True:
+            pooled = self._idle.take(deadline)
+            is_new = pooled.used_at is None and pooled.opened_at >= began
+            if not is_new and pooled.last_at <= self._distrusted:
+                self._drop(pooled, is_lost=False)
+            elif is_new or (trusting and self._is_fresh(pooled)) or self._answers(pooled, deadline):
+                return pooled
+
+    def _is_fresh(self, pooled: PooledConnection) -> bool:
+        last_at = pooled.last_at
+        return last_at > self._doubted and self._clock() - last_at < IDLE_BEFORE_PING
+
+    def _answers(self, pooled: PooledConnection, deadline: Deadline) -> bool:
+        try:
+            self._session(pooled, deadline.at_most(PING_TIMEOUT)).run(statement("ping"))
         except (psycopg2.Error, DeadlineExceeded):
-            self._end(borrowed, lost=True)
+            self._drop(pooled, is_lost=True)
             return False
         return True
 
-    def _end(self, borrowed: PoolProxiedConnection, lost: bool) -> None:
-        if lost:
+    def _drop(self, pooled: PooledConnection, is_lost: bool) -> None:
+        if is_lost:
             # What ended one connection has ended those that were kept beside it.
             self._distrusted = self._clock()
-        borrowed.invalidate()
+        self._idle.drop(pooled)
 
     def _start_after_fork(self) -> None:
         """Leave the parent's connections alone: psycopg2 closes none of another process."""
@@ -262,26 +272,24 @@ class ConnectionSlots:
         self._changed_at = -math.inf
         self._gave_up_at = -math.inf
 
-    @contextmanager
-    def slot(self, deadline: Deadline) -> Iterator[None]:
+    def take(self, deadline: Deadline) -> None:
         """Raises NoFreeConnection, or DeadlineExceeded where no time is left to begin."""
-        self._take(deadline)
-        self._changed_at = self._clock()
-        try:
-            yield
-            self._changed_at = self._clock()
-            self._gave_up_at = -math.inf  # Postgres answers: the trouble is over
-        except DeadlineExceeded:
-            self._gave_up_at = self._clock()
-            raise
-        finally:
-            self._free.release()
-
-    def _take(self, deadline: Deadline) -> None:
         if deadline.remaining() <= 0:
             raise DeadlineExceeded("no time left")
-        if self._free.acquire(blocking=False):
-            return
+        if not self._free.acquire(blocking=False):
+            self._wait_for_one(deadline)
+        self._changed_at = self._clock()
+
+    def release(self, error: BaseException | None) -> None:
+        """Give the slot back. ``error`` is that of its use."""
+        if error is None:
+            self._changed_at = self._clock()
+            self._gave_up_at = -math.inf  # Postgres answers: the trouble is over
+        elif isinstance(error, DeadlineExceeded):
+            self._gave_up_at = self._clock()
+        self._free.release()
+
+    def _wait_for_one(self, deadline: Deadline) -> None:
         now = self._clock()
         if now - self._gave_up_at < TROUBLE or now - self._changed_at > TROUBLE:
             raise NoFreeConnection("every connection is in use, and none is coming back")

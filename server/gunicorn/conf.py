@@ -9,7 +9,6 @@ import tempfile
 import authzed.api.v1
 import connexion
 import jsonschema_rs
-import sqlalchemy.pool
 
 from server.settings import (
     METRICS_FOLDER,
@@ -28,7 +27,7 @@ except SettingsError:
 OURS = ("api", "composer", "db", "handlers", "server", "wsgi")
 # Two thirds of what a worker imports, imported before any is forked: each comes up in half the time
 # and shares the pages. Nothing of them runs by that; ours, a worker imports anew.
-_preloaded = (authzed.api.v1, connexion, jsonschema_rs, sqlalchemy.pool)
+_preloaded = (authzed.api.v1, connexion, jsonschema_rs)
 
 bind = _settings.bind
 workers = _settings.workers

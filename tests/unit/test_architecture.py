@@ -28,11 +28,11 @@ _SERVER = """
     authzed cachetools connexion cryptography flask grpc gunicorn jsonschema jsonschema_rs jwt
     nats prometheus_client requests rich structlog typer urllib3 vl_convert werkzeug yaml
 """
-LIBRARIES = {"db": {"psycopg2", "sqlalchemy"}, "server": set(_SERVER.split())}
+LIBRARIES = {"db": {"psycopg2"}, "server": set(_SERVER.split())}
 # Single modules that may do more, each with its reason.
 EXCEPTIONS = {
-    # flushes the service of a worker that leaves; a library of db's, before workers are forked
-    "server/gunicorn/conf.py": {"wsgi", "sqlalchemy"},
+    # flushes the service of a worker that leaves
+    "server/gunicorn/conf.py": {"wsgi"},
     "server/cli/commands.py": {"a computed name"},  # a command is the module of its name
     "server/dev/check_boot.py": {"wsgi"},  # starts the service to see whether it can start
     "server/dev/spicedb_server.py": {"spicedb_embedded"},  # the embedded library's own process
@@ -194,7 +194,6 @@ PLANTED = [
     (import_complaints, "db/x.py", "import server.settings", "imports server"),
     (import_complaints, "db/x.py", "import structlog", "imports structlog"),
     (import_complaints, "server/x.py", "import psycopg2.extras", "imports psycopg2"),
-    (import_complaints, "server/x.py", "from sqlalchemy.pool import Pool", "imports sqlalchemy"),
     (import_complaints, "server/x.py", "from tests import fakes", "imports tests"),
     (import_complaints, "server/x.py", "import wsgi", "imports wsgi"),
     (import_complaints, "server/x.py", "import_module('psycopg2')", "imports psycopg2"),

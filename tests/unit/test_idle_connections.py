@@ -1,0 +1,142 @@
+"""Connections are opened beside the requests: by threads of their own, for whoever comes first."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from composer.deadline import Deadline
+from db.errors import DeadlineExceeded
+from db.idle_connections import MAX_AGE, IdleConnections
+from tests.fakes import FakeClock
+
+SIZE = 3
+
+
+def soon(seconds: float = 10.0) -> Deadline:
+    return Deadline.after(seconds, time.monotonic)
+
+
+class Opened:
+    """A connection that notes its end."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Postgres:
+    """Lets connections in while it ``may_answer``, or raises ``error``."""
+
+    def __init__(self) -> None:
+        self.opened: list[Opened] = []
+        self.threads: list[threading.Thread] = []
+        self.may_answer = threading.Event()
+        self.error: Exception | None = None
+
+    def connect(self) -> Any:
+        self.threads.append(threading.current_thread())
+        assert self.may_answer.wait(10)
+        if self.error is not None:
+            raise self.error
+        self.opened.append(Opened())
+        return self.opened[-1]
+
+
+@pytest.fixture
+def postgres() -> Postgres:
+    return Postgres()
+
+
+@pytest.fixture
+def idle(postgres: Postgres) -> IdleConnections:
+    return IdleConnections(postgres.connect, SIZE, FakeClock())
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = soon()
+    while not condition():
+        assert deadline.remaining() > 0
+        time.sleep(0.001)
+
+
+def test_who_gives_up_leaves_the_connection_to_the_next(
+    postgres: Postgres, idle: IdleConnections
+) -> None:
+    with pytest.raises(DeadlineExceeded):
+        idle.take(soon(0.01))
+    assert len(postgres.threads) == 1
+    assert threading.current_thread() not in postgres.threads
+    postgres.may_answer.set()
+    assert idle.take(soon()).connection is postgres.opened[0]
+
+
+def test_one_is_opened_before_it_is_needed_and_never_more_than_there_may_be(
+    postgres: Postgres, idle: IdleConnections
+) -> None:
+    postgres.may_answer.set()
+    for number in range(1, SIZE + 1):
+        idle.take(soon())
+        wanted = min(number + 1, SIZE)
+        until(lambda wanted=wanted: len(postgres.opened) == wanted)  # type: ignore[misc]
+    with pytest.raises(DeadlineExceeded):
+        idle.take(soon(0.01))
+    assert len(postgres.opened) == SIZE
+
+
+def test_a_connection_that_comes_back_ends_a_wait(
+    postgres: Postgres, idle: IdleConnections
+) -> None:
+    postgres.may_answer.set()
+    taken = [idle.take(soon()) for _ in range(SIZE)]
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(idle.take, soon())
+        until(lambda: idle._waiting == 1)
+        idle.give(taken[0])
+        assert waiting.result() is taken[0]
+
+
+def test_each_who_waits_gets_the_error_of_an_attempt_and_later_ones_do_not(
+    postgres: Postgres, idle: IdleConnections
+) -> None:
+    postgres.error = OSError("refused")
+    with ThreadPoolExecutor(2) as threads:
+        waiting = [threads.submit(idle.take, soon()) for _ in range(2)]
+        until(lambda: idle._waiting == 2)
+        postgres.may_answer.set()
+        assert [type(future.exception()) for future in waiting] == [OSError, OSError]
+    postgres.error = None
+    assert idle.take(soon()).connection is postgres.opened[0]
+
+
+def test_a_connection_that_ended_makes_room_for_another(
+    postgres: Postgres, idle: IdleConnections
+) -> None:
+    postgres.may_answer.set()
+    taken = [idle.take(soon()) for _ in range(SIZE)]
+    idle.drop(taken[0])
+    assert postgres.opened[0].is_closed
+    assert idle.take(soon()).connection is postgres.opened[SIZE]
+
+
+def test_what_is_too_old_or_of_a_closed_pool_is_not_kept(postgres: Postgres) -> None:
+    postgres.may_answer.set()
+    clock = FakeClock()
+    idle = IdleConnections(postgres.connect, 1, clock)
+    old = idle.take(soon())
+    clock.now += MAX_AGE
+    idle.give(old)
+    of_before = idle.take(soon())
+    idle.close()
+    idle.give(of_before)
+    kept = idle.take(soon())
+    idle.give(kept)
+    idle.close()
+    assert [opened.is_closed for opened in postgres.opened] == [True, True, True]
