@@ -13,7 +13,10 @@ import select
 import threading
 import time
 
-from server.telemetry.repeats import Repeats
+import structlog
+from structlog.typing import EventDict
+
+from server.telemetry.repeats import LIMITED, Repeats
 
 # How long the end of the process waits for the last lines.
 FLUSH_SECONDS = 1.0
@@ -43,9 +46,20 @@ class LineQueue(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a line; called under the handler's lock."""
-        if isinstance(record.msg, dict) and not self._repeats.admits(record.msg):
-            return
         self._put(record)
+
+    def drop_repeats(self, logger: object, level: str, event: EventDict) -> EventDict:
+        """The first processor of structlog: what is only counted must cost little."""
+        if event.get("event") in LIMITED:
+            event["level"] = level
+            self.acquire()
+            try:
+                is_admitted = self._repeats.admits(event)
+            finally:
+                self.release()
+            if not is_admitted:
+                raise structlog.DropEvent
+        return event
 
     def _put(self, record: logging.LogRecord) -> None:
         if self._lines.qsize() >= self._capacity:

@@ -53,10 +53,12 @@ def configure(
             structlog.processors.JSONRenderer(default=_plain),
         ]
     handler: logging.Handler
+    first: list[Any] = []
     if stream is not None or not _has_descriptor(sys.stdout):
         handler = logging.StreamHandler(stream or sys.stdout)
     else:
         handler = LineQueue(sys.stdout.fileno(), queue, Repeats(repeats, time.monotonic))
+        first.append(handler.drop_repeats)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,
@@ -73,7 +75,7 @@ def configure(
     # It logs an unknown query parameter of a request as an error, with the text of the request.
     logging.getLogger("connexion").setLevel(logging.CRITICAL)
     structlog.configure(
-        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*first, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 
 from server.telemetry.line_queue import LineQueue
 from server.telemetry.repeats import Repeats
@@ -20,7 +21,8 @@ FULL = 65_536 // 1_000 + 100 + CAPACITY  # the pipe, what the writer has in hand
 
 class Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps({"event": str(record.msg), "count": getattr(record, "count", None)})
+        counts = {name: getattr(record, name, None) for name in ("count", "repeated")}
+        return json.dumps({"event": str(record.msg), **counts})
 
 
 @pytest.fixture
@@ -56,6 +58,20 @@ def test_lines_arrive_in_their_order(lines: LineQueue, pipe: tuple[int, int]) ->
     say(lines, "last")
     events = [line["event"] for line in read_until(pipe[0], "last")]
     assert events == [*(f"line {number}" for number in range(50)), "last"]
+
+
+def test_repeated_lines_are_counted_before_they_are_made(
+    lines: LineQueue, pipe: tuple[int, int]
+) -> None:
+    event = {"event": "peer_dropped", "peer_node_id": "n", "outcome": "invalid_mesh_ip"}
+    assert lines.drop_repeats(None, "warning", dict(event)) == event | {"level": "warning"}
+    for _ in range(2):
+        with pytest.raises(structlog.DropEvent):
+            lines.drop_repeats(None, "warning", dict(event))
+    assert lines.drop_repeats(None, "info", {"event": "other"}) == {"event": "other"}
+    lines.flush()
+    (counted,) = read_until(pipe[0], "peer_dropped")
+    assert counted["repeated"] == 2
 
 
 def test_a_reader_that_stalls_loses_lines_and_is_told_how_many(
