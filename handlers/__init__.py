@@ -65,6 +65,15 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             headers=PRIVATE,
             sent_headers=("ETag",),
         ),
+        "GetNodeSnapshot": Operation(
+            handler=get_node_state,
+            way=AS_VIEWER,
+            audit_name="node_snapshot.view",
+            not_provisioned=refusals.NODES_NOT_PROVISIONED,
+            statuses=(200, 304),
+            headers=PRIVATE,
+            sent_headers=("ETag",),
+        ),
         # Without the bus a 501 and no 404: an agent tries again after a 501, but not after a 404.
         "GetNodeEvents": Operation(
             handler=get_node_events,

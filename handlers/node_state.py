@@ -1,4 +1,4 @@
-"""GetNodeState: the reconciliation pull."""
+"""GetNodeState, the reconciliation pull; and GetNodeSnapshot, the same answer to a reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service over HTTP, as an operator calls it: a pull, or one sentence that explains why not."""
+"""The service over HTTP, as an operator calls it: a snapshot, or a sentence that says why not."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from server.cli.snapshot_body import parse_snapshot
 
 # By the code of the Problem: what the operator can do.
 _HINTS = {
-    "insufficient_relation": "give it node-agent on this Node with `plexsphere-state grant`, or "
-    "pull as the Node itself",
+    "insufficient_relation": "give it domain-view on the Node's Domain with `plexsphere-state "
+    "grant`, or use the Node's own token",
     "node_not_found": "the relation exists but the ledger has no such Node; check the id",
     "signed_event_bus_not_provisioned": "start the service with PLEXSPHERE_DSN set; "
     "`plexsphere-state receipt` shows what is missing",
@@ -55,9 +55,14 @@ class Pulled:
 
 
 def pull(service: Service, node_id: str, clock: Callable[[], float] = time.monotonic) -> Pulled:
-    """One pull. Raises Failure for every other answer than a whole snapshot."""
+    """One snapshot: a person or a service reads it, every other caller pulls it as an agent.
+
+    Raises Failure for every other answer than a whole snapshot.
+    """
     started, shown_url = clock(), without_credentials(service.url)
-    answer = _get(service, f"/v1/nodes/{node_id}/state")
+    subject, _ = _subject_and_expiry(service.token)
+    is_reader = subject is not None and not subject.startswith("node:")
+    answer = _get(service, f"/v1/nodes/{node_id}/{'snapshot' if is_reader else 'state'}")
     seconds = clock() - started
     if answer.status_code != requests.codes.ok:
         sentence = refusal_sentence(answer.status_code, _problem(answer), service.token)

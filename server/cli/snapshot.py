@@ -47,13 +47,16 @@ def snapshot(
     ] = False,
     dsn: Dsn = "",
 ) -> None:
-    """Pull a Node's desired state, and show a table for each block.
+    """Get a Node's desired state, and show a table for each block.
+
+    With the token of a person or a service the command reads the snapshot, which needs domain-view
+    on the Node's Domain and never counts as a pull of the agent. With a Node's own token it pulls.
 
     With --diff: exit code 1 when it differs from FILE, 0 when it is the same. The timestamps of
     reachability move with every heartbeat and do not count.
 
-    With --explain nothing is pulled: the command shows for every Node of the Domain why it is a
-    peer or not, and for every block the rows of the ledger that it comes from.
+    With --explain the service is not asked: the command shows for every Node of the Domain why it
+    is a peer or not, and for every block the rows of the ledger that it comes from.
     """
     from server.cli.service import Service, pull
 

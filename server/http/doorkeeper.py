@@ -93,13 +93,13 @@ class Doorkeeper:
         return reply
 
     def _count(self, reply: Reply) -> None:
-        # Before the rows: a row wakes the thread that writes both.
-        if self._history is not None and _has_served_body(reply):
-            keep_body(self._history, reply.body)
-        forward_rows(self._audit, is_served=not reply.is_problem)
         operation = request_context.operation_id() or "none"
         if operation == PULL:
             self._pulls.note(reply.status)
+            # Before the rows: a row wakes the thread that writes both.
+            if self._history is not None and _has_served_body(reply):
+                keep_body(self._history, reply.body)
+        forward_rows(self._audit, is_served=not reply.is_problem)
         self._metrics.count(operation, reply.status, request_context.elapsed())
 
     def _warn_of_size(self, size: int) -> None:

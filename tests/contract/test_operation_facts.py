@@ -17,7 +17,7 @@ ASKING = [name for name, relation in AUTHZ.items() if relation is not None]
 # Operation by status, of those that can answer it.
 CAN_ANSWER = {
     201: ["CreateDomain", "RegisterNode"],
-    304: ["GetNodeState", "GetDocsScript", "GetDocsStyle"],
+    304: ["GetNodeState", "GetNodeSnapshot", "GetDocsScript", "GetDocsStyle"],
     401: ASKING,
     403: ASKING,
     404: [name for name in ASKING if "{" in CONTRACT.operations[name].path],

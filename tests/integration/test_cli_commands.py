@@ -80,7 +80,7 @@ def test_diff_of_two_nodes_of_a_domain(run: Run, stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("token", "said"),
     [
-        ("PLEXSPHERE_OPERATOR_TOKEN", b"403 insufficient_relation"),
+        ("PLEXSPHERE_AUDITOR_TOKEN", b"403 insufficient_relation"),
         ("", b"401 unauthorized"),
     ],
 )

@@ -117,7 +117,7 @@ def test_a_batch_sent_again_changes_nothing(pulls: Pulls) -> None:
     "fields",
     [
         {"outcome": "insufficient_relation", "digest": None},
-        {"relation": "node_reachability.read", "digest": None},
+        {"relation": "node_snapshot.view"},
         {"relation": "node_reachability.read"},
         {"digest": None},
         {"subject": "user:ann"},

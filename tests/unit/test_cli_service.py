@@ -169,4 +169,4 @@ def test_a_401_explains_the_token() -> None:
 def test_a_403_names_the_subject_of_the_token() -> None:
     good = token(ed25519_key(), "user:ada", now=time.time())
     problem = {"code": "insufficient_relation", "detail": "No.", "correlation_id": "c"}
-    assert "the token is of user:ada; give it node-agent" in refusal_sentence(403, problem, good)
+    assert "the token is of user:ada; give it domain-view" in refusal_sentence(403, problem, good)

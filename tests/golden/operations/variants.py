@@ -185,6 +185,14 @@ def _pull() -> Iterator[Variant]:
     yield request.but("the Node has nothing", arrange=_empty_handed)
 
 
+def _snapshot() -> Iterator[Variant]:
+    request = Request("GET", f"{NODE}/snapshot")
+    yield from _of_node(request)
+    held = {"If-None-Match": HELD_TAG}
+    yield request.but("If-None-Match: held", headers=held)
+    yield request.but("HEAD of what is held", method="HEAD", headers=held)
+
+
 def _everything(service: FakeService) -> None:
     rows = (
         peer_row(1),
@@ -543,6 +551,7 @@ VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     "GetNodeState": tuple(_pull()),
     "GetNodeEvents": tuple(_events()),
     "PostNodeHeartbeat": tuple(_heartbeat()),
+    "GetNodeSnapshot": tuple(_snapshot()),
     "GetNodeReachability": tuple(_reachability()),
     "RenewNodeToken": tuple(_of_node(Request("POST", f"{NODE}/token"))),
     "RotateNodeSecretKey": tuple(_of_node(Request("POST", f"{NODE}/secret-key"))),
