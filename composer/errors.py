@@ -99,6 +99,10 @@ class AuthzUnavailable(ComposerError):
     """SpiceDB is unreachable, or did not answer within the Deadline."""
 
 
+class EventKeyInTransition(ComposerError):
+    """The Domain's event key was rotated, and agents may still need the one before."""
+
+
 class EventStreamUnavailable(ComposerError):
     """NATS is unreachable, did not answer in time, or this process has yet to read what it has."""
 

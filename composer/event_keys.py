@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -24,6 +25,29 @@ class NewEventKey:
     id: str
     public_key: bytes
     encrypted_private_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEventKey:
+    """A key of the ledger. It signs the events of its Domain above ``signs_after``.
+
+    ``transition_expires`` is None for the current key.
+    """
+
+    id: str
+    public_key: bytes
+    encrypted_private_key: bytes = field(repr=False)
+    signs_after: int
+    transition_expires: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RotatedEventKey:
+    """The result of a rotation: the key before is accepted until ``transition_expires``."""
+
+    key: EventKey
+    previous_key_id: str
+    transition_expires: datetime
 
 
 class EventKeySource(Protocol):

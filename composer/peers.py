@@ -121,6 +121,11 @@ def broken_invariant(row: PeerRow) -> str | None:
     return None
 
 
+def valid_peer(row: PeerRow) -> Peer | None:
+    """The peer of a row; None where the row breaks an invariant."""
+    return _peer(row) if broken_invariant(row) is None else None
+
+
 @lru_cache(maxsize=131_072)  # most addresses of a Domain stay from one revision to the next
 def _is_usable_address(text: str | None) -> bool:
     if not text:

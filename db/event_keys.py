@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import timedelta
 from uuid import UUID
 
 from composer.deadline import Deadline
-from composer.errors import DomainNotFound
-from composer.event_keys import EventKey, EventKeySource
+from composer.errors import DomainNotFound, EventKeyInTransition
+from composer.event_keys import EventKey, EventKeySource, RotatedEventKey, StoredEventKey
 from db.connections import ReadSession, Sessions, WriteSession
 from db.statements import Prepared
 
 CURRENT_EVENT_KEY = Prepared("current_event_key")
 ENSURE_EVENT_KEY = Prepared("ensure_event_key")
+EVENT_KEYS_OF_DOMAINS = Prepared("event_keys_of_domains")
+ROTATE_EVENT_KEY = Prepared("rotate_event_key")
 
 
 class PostgresEventKeys:
@@ -34,6 +38,40 @@ class PostgresEventKeys:
         if key_id is None:
             raise DomainNotFound(f"domain_id={domain_id}")
         return EventKey(key_id, bytes(public_key))
+
+    def stored(
+        self, domain_ids: Collection[UUID], deadline: Deadline
+    ) -> dict[UUID, list[StoredEventKey]]:
+        """The keys of Domains, in the order in which they sign. Raises DatastoreUnavailable."""
+        arguments = {"domain_ids": [str(domain_id) for domain_id in domain_ids]}
+        keys: dict[UUID, list[StoredEventKey]] = {}
+        for domain_id, key_id, public_key, private_key, after, expires in self._reads.fetch(
+            EVENT_KEYS_OF_DOMAINS, arguments, deadline
+        ):
+            key = StoredEventKey(key_id, bytes(public_key), bytes(private_key), after, expires)
+            keys.setdefault(UUID(domain_id), []).append(key)
+        return keys
+
+    def rotate(self, domain_id: UUID, transition: timedelta, deadline: Deadline) -> RotatedEventKey:
+        """Give a Domain its next key. Raises DomainNotFound, EventKeyInTransition, also where a
+        rotation before it is not over; DatastoreUnavailable."""
+        self.current(domain_id, deadline)
+        new = self._source.new(domain_id)
+        arguments = {
+            "domain_id": str(domain_id),
+            "key_id": new.id,
+            "public_key": new.public_key,
+            "private_key": new.encrypted_private_key,
+            "transition": transition,
+        }
+        ((outcome, previous_id, expires),) = self._writes.fetch(
+            ROTATE_EVENT_KEY, arguments, deadline
+        )
+        if outcome == "in_transition":
+            raise EventKeyInTransition(f"until {expires.isoformat()}")
+        if outcome != "rotated":
+            raise DomainNotFound(f"domain_id={domain_id}")
+        return RotatedEventKey(EventKey(new.id, new.public_key), previous_id, expires)
 
     def _ensured(self, domain_id: UUID, deadline: Deadline) -> tuple[str | None, bytes]:
         new = self._source.new(domain_id)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 MIGRATIONS = 0x706C657873706865  # "plexsphe"
 EVALUATOR = 0x6576616C75617465  # "evaluate"
+EVENTS = 0x6576656E74736F75  # "eventsou"
 # The writers of audit rows take turns; so do those of bodies, for which audit rows must not wait.
 AUDIT_WRITERS = 0x6175646974726F77  # "auditrow"
 BODY_WRITERS = 0x6E6F6465626F6479  # "nodebody"

@@ -30,6 +30,152 @@ BEGIN
 END;
 $$;
 
+CREATE FUNCTION plexsphere.announce_changes() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    -- More changed peers than this in one transaction and Domain are one event: pull.
+    most_peers constant bigint := 1000;
+    of_peer uuid[];
+    of_policy uuid[];
+    of_bridge uuid[];
+    of_state uuid[];
+BEGIN
+    IF NOT EXISTS (
+        SELECT
+        FROM plexsphere.changed_blocks AS c
+        WHERE (c.xact, c.block, c.node_id) = (NEW.xact, NEW.block, NEW.node_id)
+    ) THEN
+        RETURN NULL;
+    END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'changes that agents are told of need the isolation level READ COMMITTED'
+            USING ERRCODE = 'feature_not_supported',
+            HINT = 'In a transaction that sees one old moment, an event would miss what others committed.';
+    END IF;
+    WITH taken AS (
+        DELETE FROM plexsphere.changed_blocks AS c
+        WHERE c.xact = NEW.xact
+        RETURNING c.block, c.node_id
+    )
+    SELECT
+        coalesce(array_agg(t.node_id) FILTER (WHERE t.block = 'peer'), '{}'),
+        coalesce(array_agg(t.node_id) FILTER (WHERE t.block = 'policy'), '{}'),
+        coalesce(array_agg(t.node_id) FILTER (WHERE t.block = 'bridge'), '{}'),
+        coalesce(array_agg(t.node_id) FILTER (WHERE t.block = 'state'), '{}')
+    INTO of_peer, of_policy, of_bridge, of_state
+    FROM taken AS t;
+    IF of_peer <> '{}' THEN
+        PERFORM
+        FROM plexsphere.domains AS d
+        WHERE d.id IN (
+            SELECT n.domain_id
+            FROM plexsphere.nodes AS n
+            WHERE n.id = ANY (of_peer)
+            UNION
+            SELECT a.domain_id
+            FROM plexsphere.announced_blocks AS a
+            WHERE a.node_id = ANY (of_peer)
+        )
+        ORDER BY d.id
+        FOR NO KEY UPDATE;
+        WITH shown AS MATERIALIZED (
+            SELECT s.*
+            FROM plexsphere.shown_peers(of_peer) AS s
+        ),
+        changed AS MATERIALIZED (
+            SELECT
+                b.domain_id,
+                b.node_id,
+                max(b.before) AS before,
+                max(b.after) AS after,
+                count(*) OVER (PARTITION BY b.domain_id) > most_peers AS are_many
+            FROM (
+                SELECT a.domain_id, a.node_id, a.content AS before, NULL AS after
+                FROM plexsphere.announced_blocks AS a
+                WHERE a.node_id = ANY (of_peer)
+                    AND a.block = 'peer'
+                UNION ALL
+                SELECT s.domain_id, s.node_id, NULL, s.content
+                FROM shown AS s
+            ) AS b
+            GROUP BY b.domain_id, b.node_id
+            HAVING max(b.before) IS DISTINCT FROM max(b.after)
+        ),
+        announced AS (
+            INSERT INTO plexsphere.announced_blocks AS a (node_id, block, domain_id, content)
+            SELECT s.node_id, 'peer', s.domain_id, s.content
+            FROM shown AS s
+            ON CONFLICT (node_id, block) DO UPDATE
+            SET domain_id = EXCLUDED.domain_id, content = EXCLUDED.content
+            WHERE (a.domain_id, a.content) IS DISTINCT FROM (EXCLUDED.domain_id, EXCLUDED.content)
+        ),
+        gone AS (
+            DELETE FROM plexsphere.announced_blocks AS a
+            WHERE a.node_id = ANY (of_peer)
+                AND NOT EXISTS (SELECT FROM shown AS s WHERE s.node_id = a.node_id)
+        )
+        INSERT INTO plexsphere.events (domain_id, block, content)
+        SELECT
+            c.domain_id,
+            'peer',
+            json_build_array(c.node_id, c.before::json, c.after::json)::text
+        FROM changed AS c
+        WHERE NOT c.are_many
+        UNION ALL
+        SELECT DISTINCT c.domain_id, 'peer', NULL
+        FROM changed AS c
+        WHERE c.are_many;
+    END IF;
+    IF of_policy || of_bridge || of_state = '{}' THEN
+        RETURN NULL;
+    END IF;
+    PERFORM
+    FROM plexsphere.nodes AS n
+    WHERE n.id = ANY (of_policy || of_bridge || of_state)
+    ORDER BY n.id
+    FOR NO KEY UPDATE;
+    WITH changed AS MATERIALIZED (
+        SELECT s.*
+        FROM plexsphere.shown_blocks(of_policy, of_bridge, of_state) AS s
+        LEFT JOIN plexsphere.announced_blocks AS a
+            ON a.node_id = s.node_id AND a.block = s.block
+        WHERE coalesce(a.content, '') <> s.digest
+    ),
+    announced AS (
+        INSERT INTO plexsphere.announced_blocks AS a (node_id, block, domain_id, content)
+        SELECT c.node_id, c.block, c.domain_id, c.digest
+        FROM changed AS c
+        ON CONFLICT (node_id, block) DO UPDATE
+        SET domain_id = EXCLUDED.domain_id, content = EXCLUDED.content
+    )
+    INSERT INTO plexsphere.events (domain_id, node_id, block, content)
+    SELECT c.domain_id, c.node_id, c.block, c.content
+    FROM changed AS c;
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.announce_reachability() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO plexsphere.events (domain_id, node_id, block, content)
+    VALUES (
+        NEW.domain_id,
+        NEW.id,
+        'reachability',
+        json_build_array(
+            NEW.reachability_state,
+            NEW.last_heartbeat_at AT TIME ZONE 'UTC',
+            NEW.changed_at AT TIME ZONE 'UTC'
+        )::text);
+    RETURN NULL;
+END;
+$$;
+
 CREATE FUNCTION plexsphere.audit_days_turn() RETURNS boolean
     LANGUAGE sql
     AS $$
@@ -53,6 +199,78 @@ BEGIN
         '{}', ARRAY (SELECT DISTINCT c.node_id FROM changed AS c), '{}');
     RETURN NULL;
 END;
+$$;
+
+CREATE FUNCTION plexsphere.bridge_rows(resource uuid) RETURNS json
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT json_build_array(
+        (
+            SELECT json_build_array(r.enabled, r.listen_port)
+            FROM plexsphere.bridge_relays AS r
+            WHERE r.bridge_resource_id = resource
+        ),
+        (
+            SELECT
+                json_agg(json_build_array(
+                    a.peer_node_id,
+                    a.fallback_endpoint,
+                    a.fallback_endpoint_port
+                ) ORDER BY a.peer_node_id)
+            FROM plexsphere.bridge_relay_assignments AS a
+            WHERE a.bridge_resource_id = resource
+        ),
+        (
+            SELECT
+                json_agg(json_build_array(
+                    u.id,
+                    u.slug,
+                    u.kind,
+                    u.interface_name,
+                    u.listen_port,
+                    u.max_peers,
+                    u.auth_secret_ref,
+                    u.routing_policy,
+                    u.created_at AT TIME ZONE 'UTC',
+                    u.updated_at AT TIME ZONE 'UTC'
+                ) ORDER BY u.slug)
+            FROM plexsphere.bridge_user_access_providers AS u
+            WHERE u.bridge_resource_id = resource
+        ),
+        (
+            SELECT
+                json_agg(json_build_array(
+                    i.id,
+                    i.slug,
+                    i.sni_host,
+                    i.target_node_id,
+                    i.target_port,
+                    i.acme_account_ref,
+                    i.created_at AT TIME ZONE 'UTC',
+                    i.updated_at AT TIME ZONE 'UTC'
+                ) ORDER BY i.slug)
+            FROM plexsphere.bridge_ingress_rules AS i
+            WHERE i.bridge_resource_id = resource
+        ),
+        (
+            SELECT
+                json_agg(json_build_array(
+                    t.id,
+                    t.slug,
+                    t.kind,
+                    t.remote_host,
+                    t.remote_port,
+                    t.auth_secret_ref,
+                    t.allowed_subnets,
+                    t.routing_policy,
+                    t.created_at AT TIME ZONE 'UTC',
+                    t.updated_at AT TIME ZONE 'UTC'
+                ) ORDER BY t.slug)
+            FROM plexsphere.bridge_site_to_site_tunnels AS t
+            WHERE t.bridge_resource_id = resource
+        )
+    );
 $$;
 
 CREATE FUNCTION plexsphere.bump_mark(domain uuid) RETURNS text
@@ -487,6 +705,120 @@ BEGIN
 END;
 $$;
 
+CREATE FUNCTION plexsphere.note_assigned_peer() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO plexsphere.changed_blocks (block, node_id)
+        VALUES ('peer', OLD.peer_node_id)
+        ON CONFLICT DO NOTHING;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO plexsphere.changed_blocks (block, node_id)
+        VALUES ('peer', NEW.peer_node_id)
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.note_moved_bridge() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO plexsphere.changed_blocks (block, node_id)
+    SELECT 'peer', a.peer_node_id
+    FROM plexsphere.bridge_relay_assignments AS a
+    WHERE a.bridge_resource_id = NEW.id
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.note_node() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO plexsphere.changed_blocks (block, node_id)
+    VALUES ('peer', OLD.id), ('peer', NEW.id)
+    ON CONFLICT DO NOTHING;
+    IF OLD.domain_id <> NEW.domain_id THEN
+        INSERT INTO plexsphere.changed_blocks (block, node_id)
+        SELECT 'peer', a.peer_node_id
+        FROM plexsphere.bridge_resources AS b
+        JOIN plexsphere.bridge_relay_assignments AS a ON a.bridge_resource_id = b.id
+        WHERE b.node_id = NEW.id
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.note_nodes() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO plexsphere.changed_blocks (block, node_id)
+    SELECT 'peer', c.id
+    FROM changed AS c
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.note_row_of_bridge() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    resources uuid[] := '{}';
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        resources := resources || OLD.bridge_resource_id;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        resources := resources || NEW.bridge_resource_id;
+    END IF;
+    INSERT INTO plexsphere.changed_blocks (block, node_id)
+    SELECT 'bridge', b.node_id
+    FROM plexsphere.bridge_resources AS b
+    WHERE b.id = ANY (resources)
+    ON CONFLICT DO NOTHING;
+    IF TG_NARGS > 0 THEN
+        INSERT INTO plexsphere.changed_blocks (block, node_id)
+        SELECT 'peer', a.peer_node_id
+        FROM plexsphere.bridge_relay_assignments AS a
+        WHERE a.bridge_resource_id = ANY (resources)
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION plexsphere.note_row_of_node() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO plexsphere.changed_blocks (block, node_id)
+        VALUES (TG_ARGV[0], OLD.node_id)
+        ON CONFLICT DO NOTHING;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO plexsphere.changed_blocks (block, node_id)
+        VALUES (TG_ARGV[0], NEW.node_id)
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END;
+$$;
+
 CREATE FUNCTION plexsphere.peer_event(node uuid, mesh_ip inet, public_key bytea) RETURNS jsonb
     LANGUAGE sql STABLE
     AS $$
@@ -665,6 +997,57 @@ BEGIN
 END;
 $$;
 
+CREATE FUNCTION plexsphere.rotate_event_key(home uuid, new_id text, new_public_key bytea, new_private_key bytea, transition interval, OUT outcome text, OUT previous_id text, OUT expires timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    event_seq bigint;
+BEGIN
+    PERFORM
+    FROM plexsphere.domains AS d
+    WHERE d.id = home
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        outcome := 'domain_not_found';
+        RETURN;
+    END IF;
+    SELECT max(k.transition_expires)
+    INTO expires
+    FROM plexsphere.event_keys AS k
+    WHERE k.domain_id = home
+        AND k.transition_expires > statement_timestamp();
+    IF expires IS NOT NULL THEN
+        outcome := 'in_transition';
+        RETURN;
+    END IF;
+    DELETE FROM plexsphere.event_keys AS k
+    WHERE k.domain_id = home
+        AND k.transition_expires IS NOT NULL;
+    expires := date_trunc('second', statement_timestamp() + transition);
+    UPDATE plexsphere.event_keys AS k
+    SET transition_expires = expires
+    WHERE k.domain_id = home
+    RETURNING k.key_id INTO previous_id;
+    IF NOT FOUND THEN
+        outcome := 'no_key';
+        RETURN;
+    END IF;
+    INSERT INTO plexsphere.events (domain_id, block, content)
+    VALUES (
+        home,
+        'signing_key',
+        json_build_array(
+            new_id, encode(new_public_key, 'hex'), previous_id, expires AT TIME ZONE 'UTC'
+        )::text)
+    RETURNING seq INTO event_seq;
+    INSERT INTO plexsphere.event_keys
+        (domain_id, key_id, public_key, encrypted_private_key, signs_after)
+    VALUES (home, new_id, new_public_key, new_private_key, event_seq);
+    outcome := 'rotated';
+END;
+$$;
+
 CREATE FUNCTION plexsphere.rotate_node_key(node uuid, wanted_key bytea, OUT outcome text) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -709,6 +1092,108 @@ BEGIN
 END;
 $$;
 
+CREATE FUNCTION plexsphere.shown_blocks(of_policy uuid[], of_bridge uuid[], of_state uuid[]) RETURNS TABLE(node_id uuid, domain_id uuid, block text, content text, digest text)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT
+        n.id,
+        n.domain_id,
+        'policy',
+        CASE WHEN p.bytes <= 65536 THEN coalesce(p.rows, '[]') END,
+        p.digest
+    FROM plexsphere.nodes AS n
+    CROSS JOIN LATERAL (
+        SELECT
+            coalesce(sum(octet_length(c.rule_payload)), 0) AS bytes,
+            -- hex takes two bytes for each, so of a large one nothing is made
+            CASE
+                WHEN sum(octet_length(c.rule_payload)) <= 65536 THEN
+                    json_agg(json_build_array(
+                        c.policy_id,
+                        c.revision_id,
+                        encode(c.rule_payload, 'hex'),
+                        encode(c.fingerprint, 'hex')
+                    ) ORDER BY c.policy_id)::text
+            END AS rows,
+            -- what the merged block shows, and whether it can be shown at all
+            CASE
+                WHEN count(*) = 0 THEN ''
+                ELSE encode(sha256(
+                    uuid_send((array_agg(c.revision_id ORDER BY c.policy_id))[1])
+                    || boolsend(bool_and(sha256(c.rule_payload) = c.fingerprint))
+                    || string_agg(c.rule_payload, '' ORDER BY c.policy_id)
+                ), 'hex')
+            END AS digest
+        FROM plexsphere.policy_compiled_ruleset AS c
+        WHERE c.node_id = n.id
+    ) AS p
+    WHERE n.id = ANY (of_policy)
+    UNION ALL
+    SELECT
+        n.id,
+        n.domain_id,
+        'bridge',
+        CASE WHEN coalesce(octet_length(b.rows), 0) <= 65536 THEN coalesce(b.rows, 'null') END,
+        coalesce(encode(sha256(convert_to(b.rows, 'UTF8')), 'hex'), '')
+    FROM plexsphere.nodes AS n
+    LEFT JOIN LATERAL (
+        SELECT json_build_array(r.id, plexsphere.bridge_rows(r.id))::text AS rows
+        FROM plexsphere.bridge_resources AS r
+        WHERE r.node_id = n.id
+    ) AS b ON true
+    WHERE n.id = ANY (of_bridge)
+    UNION ALL
+    SELECT
+        n.id,
+        n.domain_id,
+        'state',
+        CASE WHEN coalesce(octet_length(s.rows), 0) <= 65536 THEN coalesce(s.rows, '[]') END,
+        coalesce(encode(sha256(convert_to(s.rows, 'UTF8')), 'hex'), '')
+    FROM plexsphere.nodes AS n
+    CROSS JOIN LATERAL (
+        SELECT
+            json_agg(
+                json_build_array(e.kind, e.key, e.value, e.workload_tag)
+                ORDER BY e.kind, e.key
+            )::text AS rows
+        FROM plexsphere.node_state_entries AS e
+        WHERE e.node_id = n.id
+            AND e.kind <> 'report'
+    ) AS s
+    WHERE n.id = ANY (of_state);
+$$;
+
+CREATE FUNCTION plexsphere.shown_peers(nodes uuid[]) RETURNS TABLE(node_id uuid, domain_id uuid, content text)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT
+        n.id,
+        n.domain_id,
+        json_build_array(
+            host(n.mesh_ip),
+            encode(n.public_key, 'hex'),
+            f.fallback_endpoint,
+            f.fallback_endpoint_port
+        )::text
+    FROM plexsphere.nodes AS n
+    LEFT JOIN LATERAL (
+        SELECT
+            a.fallback_endpoint,
+            a.fallback_endpoint_port
+        FROM plexsphere.bridge_relay_assignments AS a
+        JOIN plexsphere.bridge_relays AS r
+            ON r.bridge_resource_id = a.bridge_resource_id AND r.enabled
+        JOIN plexsphere.bridge_resources AS b ON b.id = a.bridge_resource_id
+        JOIN plexsphere.nodes AS h ON h.id = b.node_id AND h.domain_id = n.domain_id
+        WHERE a.peer_node_id = n.id
+        ORDER BY a.bridge_resource_id
+        LIMIT 1
+    ) AS f ON true
+    WHERE n.id = ANY (nodes);
+$$;
+
 CREATE FUNCTION plexsphere.tuples_reduced() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -734,6 +1219,13 @@ CREATE FUNCTION plexsphere.uuid_v7(moment timestamp with time zone) RETURNS uuid
             53, 1),
         'hex')::uuid;
 $$;
+
+CREATE TABLE plexsphere.announced_blocks (
+    node_id uuid NOT NULL,
+    block text NOT NULL,
+    domain_id uuid NOT NULL,
+    content text NOT NULL
+);
 
 CREATE TABLE plexsphere.audit_rows (
     seq bigint NOT NULL,
@@ -859,6 +1351,12 @@ CREATE TABLE plexsphere.bridge_user_access_providers (
     CONSTRAINT bridge_user_access_providers_slug_check CHECK (((char_length(slug) >= 1) AND (char_length(slug) <= 63)))
 );
 
+CREATE UNLOGGED TABLE plexsphere.changed_blocks (
+    xact xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    block text NOT NULL,
+    node_id uuid NOT NULL
+);
+
 CREATE TABLE plexsphere.departed (
     object text NOT NULL,
     domain_id uuid NOT NULL,
@@ -899,6 +1397,26 @@ CREATE TABLE plexsphere.event_keys (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     transition_expires timestamp with time zone,
     CONSTRAINT event_keys_public_key_check CHECK ((octet_length(public_key) = 32))
+);
+
+CREATE TABLE plexsphere.events (
+    seq bigint NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    domain_id uuid NOT NULL,
+    node_id uuid,
+    block text NOT NULL,
+    content text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    published_at timestamp with time zone
+);
+
+ALTER TABLE plexsphere.events ALTER COLUMN seq ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME plexsphere.events_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE plexsphere.fences (
@@ -1068,6 +1586,9 @@ ALTER TABLE ONLY plexsphere.audit_rows ATTACH PARTITION plexsphere.audit_rows_de
 
 ALTER TABLE ONLY plexsphere.audit_rows ALTER COLUMN seq SET DEFAULT nextval('plexsphere.audit_rows_seq'::regclass);
 
+ALTER TABLE ONLY plexsphere.announced_blocks
+    ADD CONSTRAINT announced_blocks_pkey PRIMARY KEY (node_id, block);
+
 ALTER TABLE ONLY plexsphere.audit_rows
     ADD CONSTRAINT audit_rows_pkey PRIMARY KEY (seq, occurred_at);
 
@@ -1107,6 +1628,9 @@ ALTER TABLE ONLY plexsphere.bridge_user_access_providers
 ALTER TABLE ONLY plexsphere.bridge_user_access_providers
     ADD CONSTRAINT bridge_user_access_providers_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY plexsphere.changed_blocks
+    ADD CONSTRAINT changed_blocks_pkey PRIMARY KEY (xact, block, node_id);
+
 ALTER TABLE ONLY plexsphere.departed
     ADD CONSTRAINT departed_pkey PRIMARY KEY (object);
 
@@ -1121,6 +1645,9 @@ ALTER TABLE ONLY plexsphere.evaluator_watch
 
 ALTER TABLE ONLY plexsphere.event_keys
     ADD CONSTRAINT event_keys_pkey PRIMARY KEY (domain_id, key_id);
+
+ALTER TABLE ONLY plexsphere.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (seq);
 
 ALTER TABLE ONLY plexsphere.fences
     ADD CONSTRAINT fences_pkey PRIMARY KEY (object);
@@ -1177,6 +1704,8 @@ CREATE INDEX domains_by_range ON plexsphere.domains USING gist (mesh_cidr inet_o
 
 CREATE UNIQUE INDEX event_keys_current ON plexsphere.event_keys USING btree (domain_id) WHERE (transition_expires IS NULL);
 
+CREATE INDEX events_unpublished ON plexsphere.events USING btree (seq) WHERE (published_at IS NULL);
+
 CREATE INDEX idempotency_keys_by_object ON plexsphere.idempotency_keys USING btree (object_id);
 
 CREATE INDEX nodes_by_address ON plexsphere.nodes USING btree (domain_id, ((host(mesh_ip))::inet));
@@ -1201,11 +1730,17 @@ ALTER INDEX plexsphere.audit_rows_by_object ATTACH PARTITION plexsphere.audit_ro
 
 ALTER INDEX plexsphere.audit_rows_pkey ATTACH PARTITION plexsphere.audit_rows_default_pkey;
 
+CREATE TRIGGER bridge_ingress_rules_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.bridge_ingress_rules FOR EACH ROW EXECUTE FUNCTION plexsphere.note_row_of_bridge();
+
 CREATE TRIGGER bridge_relay_assignments_deleted AFTER DELETE ON plexsphere.bridge_relay_assignments REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relay_assignments_came_or_went();
 
 CREATE TRIGGER bridge_relay_assignments_inserted AFTER INSERT ON plexsphere.bridge_relay_assignments REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relay_assignments_came_or_went();
 
 CREATE TRIGGER bridge_relay_assignments_not_truncated BEFORE TRUNCATE ON plexsphere.bridge_relay_assignments FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
+
+CREATE TRIGGER bridge_relay_assignments_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.bridge_relay_assignments FOR EACH ROW EXECUTE FUNCTION plexsphere.note_row_of_bridge();
+
+CREATE TRIGGER bridge_relay_assignments_peer_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.bridge_relay_assignments FOR EACH ROW EXECUTE FUNCTION plexsphere.note_assigned_peer();
 
 CREATE TRIGGER bridge_relay_assignments_updated AFTER UPDATE OF bridge_resource_id, peer_node_id, fallback_endpoint, fallback_endpoint_port ON plexsphere.bridge_relay_assignments FOR EACH ROW WHEN (((((old.bridge_resource_id IS DISTINCT FROM new.bridge_resource_id) OR (old.peer_node_id IS DISTINCT FROM new.peer_node_id)) OR (old.fallback_endpoint IS DISTINCT FROM new.fallback_endpoint)) OR (old.fallback_endpoint_port IS DISTINCT FROM new.fallback_endpoint_port))) EXECUTE FUNCTION plexsphere.relay_assignment_changed();
 
@@ -1215,19 +1750,37 @@ CREATE TRIGGER bridge_relays_inserted AFTER INSERT ON plexsphere.bridge_relays R
 
 CREATE TRIGGER bridge_relays_not_truncated BEFORE TRUNCATE ON plexsphere.bridge_relays FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
 
+CREATE TRIGGER bridge_relays_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.bridge_relays FOR EACH ROW EXECUTE FUNCTION plexsphere.note_row_of_bridge('with peers');
+
 CREATE TRIGGER bridge_relays_updated AFTER UPDATE OF bridge_resource_id, enabled ON plexsphere.bridge_relays FOR EACH ROW WHEN (((old.bridge_resource_id IS DISTINCT FROM new.bridge_resource_id) OR (old.enabled IS DISTINCT FROM new.enabled))) EXECUTE FUNCTION plexsphere.relay_changed();
 
 CREATE TRIGGER bridge_resources_deleted AFTER DELETE ON plexsphere.bridge_resources REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.bridge_resources_came_or_went();
 
 CREATE TRIGGER bridge_resources_inserted AFTER INSERT ON plexsphere.bridge_resources REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.bridge_resources_came_or_went();
 
+CREATE TRIGGER bridge_resources_moved_noted AFTER UPDATE OF node_id ON plexsphere.bridge_resources FOR EACH ROW EXECUTE FUNCTION plexsphere.note_moved_bridge();
+
 CREATE TRIGGER bridge_resources_not_truncated BEFORE TRUNCATE ON plexsphere.bridge_resources FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
 
+CREATE TRIGGER bridge_resources_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.bridge_resources FOR EACH ROW EXECUTE FUNCTION plexsphere.note_row_of_node('bridge');
+
 CREATE TRIGGER bridge_resources_updated AFTER UPDATE OF id, node_id ON plexsphere.bridge_resources FOR EACH ROW WHEN (((old.id IS DISTINCT FROM new.id) OR (old.node_id IS DISTINCT FROM new.node_id))) EXECUTE FUNCTION plexsphere.bridge_resource_moved();
+
+CREATE TRIGGER bridge_site_to_site_tunnels_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.bridge_site_to_site_tunnels FOR EACH ROW EXECUTE FUNCTION plexsphere.note_row_of_bridge();
+
+CREATE TRIGGER bridge_user_access_providers_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.bridge_user_access_providers FOR EACH ROW EXECUTE FUNCTION plexsphere.note_row_of_bridge();
+
+CREATE CONSTRAINT TRIGGER changed_blocks_announced AFTER INSERT ON plexsphere.changed_blocks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION plexsphere.announce_changes();
 
 CREATE TRIGGER domains_deleted_grants AFTER DELETE ON plexsphere.domains REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.grants_ended('domain:');
 
 CREATE TRIGGER domains_departed AFTER DELETE ON plexsphere.domains REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.domains_departed();
+
+CREATE TRIGGER node_state_entries_deleted_noted AFTER DELETE ON plexsphere.node_state_entries FOR EACH ROW WHEN ((old.kind <> 'report'::text)) EXECUTE FUNCTION plexsphere.note_row_of_node('state');
+
+CREATE TRIGGER node_state_entries_inserted_noted AFTER INSERT ON plexsphere.node_state_entries FOR EACH ROW WHEN ((new.kind <> 'report'::text)) EXECUTE FUNCTION plexsphere.note_row_of_node('state');
+
+CREATE TRIGGER node_state_entries_updated_noted AFTER UPDATE ON plexsphere.node_state_entries FOR EACH ROW WHEN (((old.kind <> 'report'::text) OR (new.kind <> 'report'::text))) EXECUTE FUNCTION plexsphere.note_row_of_node('state');
 
 CREATE TRIGGER nodes_credentials_ended AFTER UPDATE OF secret_key_digests, tokens_not_before ON plexsphere.nodes FOR EACH ROW WHEN (((NOT (new.secret_key_digests @> old.secret_key_digests)) OR (old.tokens_not_before IS DISTINCT FROM new.tokens_not_before))) EXECUTE FUNCTION plexsphere.node_access_reduced();
 
@@ -1237,19 +1790,29 @@ CREATE TRIGGER nodes_deleted_access AFTER DELETE ON plexsphere.nodes FOR EACH RO
 
 CREATE TRIGGER nodes_deleted_grants AFTER DELETE ON plexsphere.nodes REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.grants_ended('node:');
 
+CREATE TRIGGER nodes_deleted_noted AFTER DELETE ON plexsphere.nodes REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.note_nodes();
+
 CREATE TRIGGER nodes_deleted_release AFTER DELETE ON plexsphere.nodes REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.addresses_released();
 
 CREATE TRIGGER nodes_departed AFTER DELETE ON plexsphere.nodes REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.nodes_departed();
 
 CREATE TRIGGER nodes_inserted AFTER INSERT ON plexsphere.nodes REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.nodes_came_or_went();
 
+CREATE TRIGGER nodes_inserted_noted AFTER INSERT ON plexsphere.nodes REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.note_nodes();
+
 CREATE TRIGGER nodes_not_truncated BEFORE TRUNCATE ON plexsphere.nodes FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
 
+CREATE TRIGGER nodes_reachability_announced AFTER UPDATE OF reachability_state, changed_at ON plexsphere.nodes FOR EACH ROW WHEN (((old.reachability_state IS DISTINCT FROM new.reachability_state) OR (old.changed_at IS DISTINCT FROM new.changed_at))) EXECUTE FUNCTION plexsphere.announce_reachability();
+
 CREATE TRIGGER nodes_updated AFTER UPDATE OF id, domain_id, mesh_ip, public_key ON plexsphere.nodes FOR EACH ROW WHEN (((((old.id IS DISTINCT FROM new.id) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.mesh_ip IS DISTINCT FROM new.mesh_ip)) OR (old.public_key IS DISTINCT FROM new.public_key))) EXECUTE FUNCTION plexsphere.node_changed();
+
+CREATE TRIGGER nodes_updated_noted AFTER UPDATE OF id, domain_id, mesh_ip, public_key ON plexsphere.nodes FOR EACH ROW WHEN (((((old.id IS DISTINCT FROM new.id) OR (old.domain_id IS DISTINCT FROM new.domain_id)) OR (old.mesh_ip IS DISTINCT FROM new.mesh_ip)) OR (old.public_key IS DISTINCT FROM new.public_key))) EXECUTE FUNCTION plexsphere.note_node();
 
 CREATE TRIGGER nodes_updated_release AFTER UPDATE OF domain_id, mesh_ip ON plexsphere.nodes FOR EACH ROW WHEN (((old.mesh_ip IS NOT NULL) AND ((old.domain_id IS DISTINCT FROM new.domain_id) OR (host(old.mesh_ip) IS DISTINCT FROM host(new.mesh_ip))))) EXECUTE FUNCTION plexsphere.address_released();
 
 CREATE TRIGGER outbox_tuples_reduced AFTER UPDATE OF drained_at ON plexsphere.outbox FOR EACH ROW WHEN (((old.drained_at IS NULL) AND (new.drained_at IS NOT NULL) AND (new.object ~~ 'node:%'::text) AND jsonb_path_exists(new.tuples, '$[*]."operation"?(@ != "touch")'::jsonpath))) EXECUTE FUNCTION plexsphere.tuples_reduced();
+
+CREATE TRIGGER policy_compiled_ruleset_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.policy_compiled_ruleset FOR EACH ROW EXECUTE FUNCTION plexsphere.note_row_of_node('policy');
 
 ALTER TABLE ONLY plexsphere.bridge_ingress_rules
     ADD CONSTRAINT bridge_ingress_rules_bridge_resource_id_fkey FOREIGN KEY (bridge_resource_id) REFERENCES plexsphere.bridge_resources(id) ON DELETE CASCADE;

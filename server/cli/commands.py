@@ -1,8 +1,9 @@
 """The commands, each made from the module of its name at the moment that it is looked up.
 
-A command is a module with a function of the same name, and ``EXAMPLE``. A group of commands is a
-package: ``SUBCOMMANDS`` are the names of modules in it. A package that has a function of its own
-name too runs it where no subcommand is given; its docstring is then the help of the group.
+A command is a module with a function of the same name, and ``EXAMPLE``; a hyphen is an underscore
+there. A group of commands is a package: ``SUBCOMMANDS`` are the names of modules in it. A package
+that has a function of its own name too runs it where no subcommand is given; its docstring is then
+the help of the group.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class LazyCommands(Mapping[str, Made]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._made:
-            self._made[name] = _make(import_module(f"{self._package}.{name}"), name)
+            module = import_module(f"{self._package}.{name.replace('-', '_')}")
+            self._made[name] = _make(module, name)
             self._made[name].name = name
         return self._made[name]
 
@@ -55,7 +57,7 @@ def group_class(base: type[TyperGroup], commands: LazyCommands) -> type[TyperGro
 
 
 def _make(module: ModuleType, name: str) -> Made:
-    function: Any = getattr(module, name, None)
+    function: Any = getattr(module, name.replace("-", "_"), None)
     names = getattr(module, "SUBCOMMANDS", None)
     if names is None:
         app = typer.Typer(add_completion=False)

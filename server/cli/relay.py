@@ -1,4 +1,4 @@
-"""``plexsphere-state relay``: writes the outbox's rows to SpiceDB until it is stopped, or once."""
+"""``plexsphere-state relay``: writes tuples to SpiceDB and publishes events, or the former once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from db.outbox import OutboxLag, OutboxRow
     from server.authz.command_adapters import CommandAdapters
     from server.settings import Settings
+    from server.workers.loop import TurnLoop
 
 EXAMPLE = "plexsphere-state relay\n\nplexsphere-state relay --once"
 ONCE_SECONDS = 5.0
@@ -33,19 +33,20 @@ def relay(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write to SpiceDB the rows that wait in the ledger's outbox, until SIGTERM or Ctrl-C.
+    """Write to SpiceDB what waits in the outbox, and events to NATS, until SIGTERM or Ctrl-C.
 
-    A request writes its own rows before it answers; the relay writes the rows of a request that
-    was killed, or that SpiceDB did not answer. At intervals one of the relays compares SpiceDB
-    with the ledger, and mends what differs. Any number may run. It logs to stdout.
+    Neither waits for the other; without PLEXSPHERE_NATS_URL no event is published. A request writes
+    its own rows of the outbox before it answers; the relay writes the rows of a request that was
+    killed, or that SpiceDB did not answer. At intervals one of the relays compares SpiceDB with the
+    ledger, and mends what differs. Any number may run. It logs to stdout.
 
-    With --once exit code 1 means that rows still wait, with the reason, or are parked, because
-    SpiceDB calls them invalid.
+    With --once it drains the outbox only. Exit code 1 means that rows still wait, with the reason,
+    or are parked, because SpiceDB calls them invalid.
     """
     from server.authz.command_adapters import command_adapters
     from server.settings import read_settings
     from server.telemetry.logs import configure
-    from server.telemetry.recorders import record_parked_row
+    from server.telemetry.recorders import record_parked_row, record_unsigned, warning_logger
     from server.workers.loop import run_until_stopped
     from server.workers.relay import relay_loop
 
@@ -61,14 +62,25 @@ def relay(
                 queue=settings.log_queue,
                 repeats=settings.log_repeats,
             )
-            with comparing(settings):
-                run_until_stopped(relay_loop(parts.relay, parts.outbox.lag), "relay")
+            from server.events.publisher import event_publisher
+            from server.workers.events import events_loop
+
+            with (
+                comparing(settings) as comparisons,
+                event_publisher(settings, record_unsigned, warning_logger("nats")) as publisher,
+            ):
+                run_until_stopped(
+                    relay_loop(parts.relay, parts.outbox.lag),
+                    "relay",
+                    beside=[*comparisons, events_loop(publisher, time.monotonic)],
+                    events=bool(settings.nats_url),
+                )
 
 
 @contextmanager
-def comparing(settings: Settings) -> Iterator[None]:
-    """Compare SpiceDB with the ledger at intervals, in a thread with connections of its own: no
-    row of the outbox waits for a comparison."""
+def comparing(settings: Settings) -> Iterator[list[TurnLoop]]:
+    """The loop that compares SpiceDB with the ledger at intervals, with connections of its own: no
+    row of the outbox waits for a comparison. No loop where the interval is 0."""
     from db.tuples import TupleLedger
     from server.authz.command_adapters import command_adapters
     from server.authz.comparison import TupleComparison
@@ -76,14 +88,12 @@ def comparing(settings: Settings) -> Iterator[None]:
     from server.workers.comparison import comparison_loop
 
     if not settings.compare_interval:
-        yield
+        yield []
         return
     with command_adapters(settings, "comparison", record_parked_row) as parts:
         ledger = TupleLedger(parts.dsn)
         comparison = TupleComparison(ledger, parts.reader, parts.relay)
-        loop = comparison_loop(ledger, comparison, settings.compare_interval)
-        Thread(target=loop.run, name="comparison", daemon=True).start()
-        yield
+        yield [comparison_loop(ledger, comparison, settings.compare_interval)]
 
 
 def print_parked(row: OutboxRow, reason: str) -> None:

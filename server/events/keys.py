@@ -9,15 +9,23 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
+from typing import Protocol
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from composer.event_keys import NewEventKey
+from composer.deadline import Deadline
+from composer.errors import DomainNotFound, SigningUnavailable
+from composer.event_keys import EventKeys, NewEventKey, StoredEventKey
 
 KEK_BYTES = 32
+MOST_DECRYPTED = 10_000  # keys of Domains in memory
 NONCE_BYTES = 12  # what AES-GCM is specified for
 
 
@@ -52,6 +60,102 @@ class EncryptedEventKeys:
             nonce, private_key.private_bytes_raw(), domain_id.bytes + public_key
         )
         return NewEventKey(key_id(public_key), public_key, nonce + encrypted)
+
+    def signer(self, domain_id: UUID, key: StoredEventKey) -> EventSigner:
+        """The key, decrypted. Raises SigningUnavailable: encrypted under another
+        PLEXSPHERE_EVENT_KEK, or for another Domain."""
+        encrypted = key.encrypted_private_key
+        try:
+            private_key = self._cipher.decrypt(
+                encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], domain_id.bytes + key.public_key
+            )
+        except (InvalidTag, ValueError) as error:
+            raise SigningUnavailable(
+                f"the event key {key.id} of domain_id={domain_id} does not decrypt"
+            ) from error
+        return EventSigner(key.id, Ed25519PrivateKey.from_private_bytes(private_key))
+
+
+@dataclass(frozen=True, slots=True)
+class EventSigner:
+    """Implements server.events.envelope.Signer."""
+
+    key_id: str
+    private_key: Ed25519PrivateKey
+
+    def sign(self, data: bytes) -> bytes:
+        """See server.events.envelope.Signer."""
+        return self.private_key.sign(data)
+
+
+class StoredEventKeys(EventKeys, Protocol):
+    """EventKeys with their private halves (db/event_keys.py)."""
+
+    def stored(
+        self, domain_ids: Collection[UUID], deadline: Deadline
+    ) -> dict[UUID, list[StoredEventKey]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DomainSigners:
+    """The keys of one Domain, in the order in which they sign.
+
+    During a transition there are two, and ``transition_expires`` is its end; agents that know the
+    previous key only accept the previous one.
+    """
+
+    keys: tuple[tuple[int, EventSigner], ...]
+    transition_expires: datetime | None
+
+    @property
+    def current(self) -> EventSigner:
+        """The key that signs now."""
+        return self.keys[-1][1]
+
+    @property
+    def previous(self) -> EventSigner | None:
+        """The key before it, as long as the ledger has it."""
+        return self.keys[-2][1] if len(self.keys) > 1 else None
+
+    def at(self, seq: int) -> EventSigner:
+        """The key that signs the ledger's event ``seq``: the event of a rotation is signed by the
+        key before it, and later ones by the new key."""
+        signing = [signer for after, signer in self.keys if after < seq]
+        return signing[-1] if signing else self.keys[0][1]
+
+
+class EventSigners:
+    """Signs for Domains. Decrypted keys are in memory as long as they are the ledger's."""
+
+    def __init__(self, store: StoredEventKeys, source: EncryptedEventKeys) -> None:
+        self._store = store
+        self._source = source
+        self._decrypted: dict[tuple[UUID, str], EventSigner] = {}
+
+    def of(self, domain_id: UUID, deadline: Deadline) -> DomainSigners:
+        """The keys of a Domain, which gets one where it has none.
+
+        Raises DomainNotFound, SigningUnavailable, DatastoreUnavailable.
+        """
+        keys = self._store.stored([domain_id], deadline).get(domain_id)
+        if keys is None:
+            self._store.current(domain_id, deadline)
+            keys = self._store.stored([domain_id], deadline).get(domain_id)
+        if keys is None:
+            raise DomainNotFound(f"domain_id={domain_id}")
+        return DomainSigners(
+            tuple((key.signs_after, self._signer(domain_id, key)) for key in keys),
+            keys[0].transition_expires if len(keys) > 1 else None,
+        )
+
+    def _signer(self, domain_id: UUID, key: StoredEventKey) -> EventSigner:
+        found = self._decrypted.get((domain_id, key.id))
+        if found is None:
+            if len(self._decrypted) >= MOST_DECRYPTED:
+                self._decrypted.clear()
+            found = self._source.signer(domain_id, key)
+            self._decrypted[domain_id, key.id] = found
+        return found
 
 
 def key_id(public_key: bytes) -> str:

@@ -112,6 +112,11 @@ def record_parked_row(row: OutboxRow, because: str) -> None:
     _log.error("outbox_row_parked", seq=row.seq, object=row.object, cause=because)
 
 
+def record_unsigned(domain_id: UUID, because: str) -> None:
+    """The Domain's events wait until its key decrypts."""
+    _log.error("events_unsigned", domain_id=str(domain_id), cause=because)
+
+
 def warning_logger(event: str) -> Callable[[str], None]:
     """Logs each warning of an adapter as this event."""
     return lambda warning: _log.warning(event, warning=warning)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from threading import Event, Thread
 from types import FrameType
 from typing import NoReturn
 
 import structlog
 
-from composer.errors import AuthzUnavailable, ComposerError
+from composer.errors import AuthzUnavailable, ComposerError, EventStreamUnavailable
 
 FIRST_BACKOFF = 0.5  # seconds, doubled at every failure
 LONGEST_BACKOFF = 5.0
+LAST_TURN_SECONDS = 5.0  # for a turn that is under way when the process is stopped
+
+_DEPENDENCIES: Mapping[type[ComposerError], str] = {
+    AuthzUnavailable: "spicedb",
+    EventStreamUnavailable: "nats",
+}
 
 _log = structlog.stdlib.get_logger("plexsphere")
 
@@ -63,7 +71,7 @@ class TurnLoop:
 
     def _fail(self, error: ComposerError) -> float:
         if not self._is_failing:
-            dependency = "spicedb" if isinstance(error, AuthzUnavailable) else "postgres"
+            dependency = _DEPENDENCIES.get(type(error), "postgres")
             # The driver's message names hosts and roles, never a password.
             cause = " ".join(str(error.__cause__ or "").split())
             _log.warning(self._failing, dependency=dependency, error=str(error), cause=cause)
@@ -76,16 +84,39 @@ class Stopped(BaseException):
     """The process got SIGTERM or SIGINT. No Exception, so that no handler of errors catches it."""
 
 
-def run_until_stopped(loop: TurnLoop, name: str, **fields: object) -> None:
-    """Run the loop until SIGTERM or SIGINT; logs ``<name>_started`` and ``<name>_stopped``."""
+def run_until_stopped(
+    loop: TurnLoop, name: str, *, beside: Sequence[TurnLoop] = (), **fields: object
+) -> None:
+    """Run the loop until SIGTERM or SIGINT; logs ``<name>_started`` and ``<name>_stopped``.
+
+    The loops ``beside`` it run in threads of their own. One that ends by an error that it does not
+    expect ends the process, so that whoever started the process starts it again.
+    """
+    is_over = Event()
+    threads = [Thread(target=_run_beside, args=(other, is_over)) for other in beside]
     try:
         # Inside the block: a signal may arrive as soon as its handler is set.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stop)
         _log.info(f"{name}_started", **fields)
+        for thread in threads:
+            thread.daemon = True
+            thread.start()
         loop.run()
     except Stopped as stopped:
+        is_over.set()
+        for thread in threads:
+            thread.join(LAST_TURN_SECONDS)
         _log.info(f"{name}_stopped", signal=str(stopped))
+
+
+def _run_beside(loop: TurnLoop, is_over: Event) -> None:
+    try:
+        while not is_over.wait(loop.step()):
+            pass
+    except BaseException:
+        _log.exception("loop_failed")
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

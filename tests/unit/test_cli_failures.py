@@ -85,6 +85,8 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "audit prune",
             "outbox prune",
             "events kek",
+            "events lag",
+            "events rotate-key",
             "relay",
             "grant",
             "revoke",

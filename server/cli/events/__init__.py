@@ -1,3 +1,3 @@
-"""Events: the keys that sign them."""
+"""Events: how far the stream is behind the ledger, and the keys that sign them."""
 
-SUBCOMMANDS = ("kek",)
+SUBCOMMANDS = ("lag", "rotate-key", "kek")

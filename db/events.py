@@ -1,0 +1,166 @@
+"""``plexsphere.events``: rows that wait for the stream, and rows that are published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from composer.deadline import Deadline
+from composer.events import (
+    BridgeChange,
+    Change,
+    LedgerEvent,
+    PeerChange,
+    PolicyChange,
+    SigningKeyRotated,
+    StateChange,
+)
+from composer.peers import PeerRow
+from db import rows
+from db.connections import Row, SingleConnection, WriteSession
+from db.locks import EVENTS
+
+IDLE_SECONDS = 30  # a frozen publisher loses its session, and the election, after this
+
+
+@dataclass(frozen=True, slots=True)
+class EventLag:
+    """``waiting`` rows, the oldest for ``seconds``."""
+
+    waiting: int
+    seconds: float
+
+
+class PostgresEvents:
+    """The rows, for one thread. Every method raises DatastoreUnavailable or a ComposerError."""
+
+    def __init__(
+        self, dsn: str, *, application_name: str = "plexsphere-state relay events"
+    ) -> None:
+        self._connection = SingleConnection(
+            dsn,
+            WriteSession,
+            application_name=application_name,
+            parameters={
+                "TimeZone": "UTC",
+                "jit": "off",
+                "lock_timeout": "2000",  # milliseconds
+                "statement_timeout": "10000",  # milliseconds
+                "idle_session_timeout": str(IDLE_SECONDS * 1000),
+            },
+        )
+        self._is_elected = False
+
+    def elect(self, deadline: Deadline) -> bool:
+        """Whether this process publishes: one at a time, until its session ends."""
+        if not self._is_elected:
+            self._is_elected = bool(self._run("events_elect", deadline, lock=EVENTS)[0][0])
+        return self._is_elected
+
+    def unpublished(
+        self, limit: int, excluded: Collection[UUID], deadline: Deadline
+    ) -> list[LedgerEvent]:
+        """The oldest rows in the order of ``seq``, without those of the excluded Domains."""
+        found = self._run(
+            "events_unpublished", deadline, limit=limit, excluded=[str(id) for id in excluded]
+        )
+        return [_event(row) for row in found]
+
+    def published(self, seqs: list[int], deadline: Deadline) -> None:
+        """Mark rows as published."""
+        if seqs:
+            self._run("events_published", deadline, seqs=seqs)
+
+    def delete_old(
+        self, age: timedelta, limit: int, deadline: Deadline, *, unpublished_too: bool = False
+    ) -> int:
+        """Delete rows older than ``age``; how many."""
+        arguments = {"age": age, "limit": limit, "unpublished_too": unpublished_too}
+        return len(self._run("events_delete_old", deadline, **arguments))
+
+    def lag(self, deadline: Deadline) -> EventLag:
+        """As of now."""
+        return EventLag(*self._run("events_lag", deadline)[0])
+
+    def close(self) -> None:
+        """Close the connection, which ends the election."""
+        self._is_elected = False
+        self._connection.close()
+
+    def _run(self, name: str, deadline: Deadline, **arguments: object) -> list[Row]:
+        """Any error ends the connection, and with it the election."""
+        try:
+            return self._connection.run(name, arguments, deadline)
+        except BaseException:
+            self._is_elected = False
+            raise
+
+
+def _event(row: Row) -> LedgerEvent:
+    seq, event_id, domain_id, node_id, block, content = row
+    return LedgerEvent(
+        seq=seq,
+        id=UUID(event_id),
+        domain_id=UUID(domain_id),
+        node_id=None if node_id is None else UUID(node_id),
+        block=block,
+        change=_change(block, content),
+    )
+
+
+def _change(block: str, content: str | None) -> Change | None:
+    """None where there is no content, or content of another release."""
+    decode = _DECODERS.get(block)
+    if content is None or decode is None:
+        return None
+    try:
+        return decode(content)
+    except rows.UNDECODABLE:
+        return None
+
+
+def _peer_change(text: str) -> PeerChange:
+    node_id, before, after = json.loads(text)
+    return PeerChange(_peer_row(node_id, before), _peer_row(node_id, after))
+
+
+def _peer_row(node_id: str, columns: list[Any] | None) -> PeerRow | None:
+    if columns is None:
+        return None
+    mesh_ip, key, host, port = columns
+    return PeerRow(UUID(node_id), mesh_ip, None if key is None else bytes.fromhex(key), host, port)
+
+
+def _bridge_change(text: str) -> BridgeChange:
+    found = json.loads(text)
+    if found is None:
+        return BridgeChange(None, None)
+    resource_id, _ = found
+    # Again as text, because numbers of a routing policy are decoded in their own way.
+    return BridgeChange(UUID(resource_id), rows.bridge_rows(_second(text)))
+
+
+def _second(text: str) -> str:
+    """The second element of a JSON array whose first is a UUID."""
+    return text.partition(",")[2].rpartition("]")[0]
+
+
+def _signing_key(text: str) -> SigningKeyRotated:
+    key_id, public_key, previous_key_id, expires = json.loads(text)
+    return SigningKeyRotated(
+        key_id, bytes.fromhex(public_key), previous_key_id, rows.moment(expires)
+    )
+
+
+_DECODERS: Mapping[str, Callable[[str], Change]] = {
+    "peer": _peer_change,
+    "policy": lambda text: PolicyChange(rows.rule_set_rows(text)),
+    "bridge": _bridge_change,
+    "state": lambda text: StateChange(rows.entry_rows(text)),
+    "reachability": rows.reachability_row,
+    "signing_key": _signing_key,
+}

@@ -1,0 +1,57 @@
+-- Events: rows that wait for the stream, and rows that are published.
+
+-- name: events_elect
+-- db/events.py, PostgresEvents, once a connection: whether this session is the elected publisher. The
+-- lock is released when the session ends. No table is read.
+SELECT pg_try_advisory_lock(%(lock)s);
+
+-- name: events_unpublished
+-- db/events.py, PostgresEvents.unpublished: the oldest rows, but for those of some Domains.
+-- Index: events_unpublished.
+SELECT
+    e.seq,
+    e.id::text,
+    e.domain_id::text,
+    e.node_id::text,
+    e.block,
+    e.content
+FROM plexsphere.events AS e
+WHERE e.published_at IS NULL
+    AND e.domain_id <> ALL (%(excluded)s::uuid[])
+ORDER BY e.seq
+LIMIT %(limit)s;
+
+-- name: events_published
+-- db/events.py, PostgresEvents.published.
+-- Index: events_pkey.
+UPDATE plexsphere.events AS e
+SET published_at = clock_timestamp()
+WHERE e.seq = ANY (%(seqs)s::bigint[])
+RETURNING e.seq;
+
+-- name: events_delete_old
+-- db/events.py, PostgresEvents.delete_old: a batch of rows that nobody needs any more. Without a
+-- stream nobody follows events, so unpublished rows go too.
+-- Index: events_pkey.
+WITH old AS (
+    SELECT e.seq
+    FROM plexsphere.events AS e
+    WHERE e.created_at < statement_timestamp() - %(age)s::interval
+        AND (e.published_at IS NOT NULL OR %(unpublished_too)s)
+    ORDER BY e.seq
+    LIMIT %(limit)s
+)
+DELETE FROM plexsphere.events AS e
+USING old
+WHERE e.seq = old.seq
+RETURNING e.seq;
+
+-- name: events_lag
+-- db/events.py, PostgresEvents.lag, and db/health.py, read_lag: the number of rows that wait, and the
+-- age of the oldest in seconds.
+-- Index: events_unpublished.
+SELECT
+    count(*),
+    coalesce(greatest(extract(epoch FROM clock_timestamp() - min(e.created_at)), 0), 0)::float8
+FROM plexsphere.events AS e
+WHERE e.published_at IS NULL;

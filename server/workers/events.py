@@ -1,0 +1,62 @@
+"""The loop that publishes events. It runs beside the loop that writes tuples.
+
+Neither waits for the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from server.events.publisher import Published
+from server.workers.loop import Turn, TurnLoop
+
+# As the relay's: an empty turn costs one index scan.
+POLL_SECONDS = 0.1
+FIRST_BACKOFF = 0.25  # seconds
+DELETE_EVERY = 60.0  # seconds between two looks for old rows
+
+_log = structlog.stdlib.get_logger("plexsphere")
+
+
+class Publisher(Protocol):
+    """The way from the ledger to the stream (server/events/publisher.py)."""
+
+    def publish(self) -> Published | None: ...
+
+    def delete_old(self) -> int: ...
+
+
+def events_loop(publisher: Publisher, clock: Callable[[], float]) -> TurnLoop:
+    """The loop of a thread of the relay's process."""
+    return TurnLoop(
+        publish_turn(publisher, clock),
+        failing="relay_cannot_publish",
+        recovered="relay_publishes_again",
+        first_backoff=FIRST_BACKOFF,
+    )
+
+
+def publish_turn(publisher: Publisher, clock: Callable[[], float]) -> Turn:
+    """A turn is one batch, followed at once by the next while there may be rows."""
+    deleted_at = clock()
+    was_elected: bool | None = None
+
+    def turn() -> float:
+        nonlocal deleted_at, was_elected
+        batch = publisher.publish()
+        if (batch is not None) != was_elected:
+            was_elected = batch is not None
+            _log.info("publisher_elected" if was_elected else "publisher_waits_for_another")
+        if batch is None:
+            return POLL_SECONDS
+        if batch.rows:
+            _log.info("events_published", events=batch.events, rows=batch.rows)
+        if clock() - deleted_at >= DELETE_EVERY:
+            deleted_at = clock()
+            publisher.delete_old()
+        return 0.0 if batch.more else POLL_SECONDS
+
+    return turn
