@@ -20,9 +20,9 @@ from db.connections import ReadSession, S, SingleConnection, WriteSession
 from db.event_keys import PostgresEventKeys
 from db.events import PostgresEvents
 from server.events.envelope import Sent, signed_envelope
+from server.events.jetstream import EventStream
 from server.events.keys import DomainSigners, EncryptedEventKeys, EventSigners, parse_kek
 from server.events.nats import NatsConnection, OnTrouble
-from server.events.stream import EventStream
 from server.settings import Settings
 
 BATCH = 200  # rows that are marked together

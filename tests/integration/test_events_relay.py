@@ -22,10 +22,10 @@ from composer.errors import EventKeyInTransition, EventStreamUnavailable
 from db.connections import ReadSession, SingleConnection, WriteSession
 from db.event_keys import PostgresEventKeys
 from db.events import PostgresEvents
+from server.events.jetstream import EventStream
 from server.events.keys import EncryptedEventKeys
 from server.events.nats import STREAM, NatsConnection
 from server.events.publisher import DiscardedEvents, EventPublisher, event_publisher
-from server.events.stream import EventStream
 from server.settings import Settings
 from tests.command_runs import run
 from tests.envelope_verifier import Verified, verify
@@ -88,9 +88,9 @@ def add_nodes(hand: Hand, *numbers: int, domain: UUID = DOMAIN) -> None:
 async def messages(client: Client) -> list[tuple[str, str, str, bytes]]:
     """(subject, message id, Domain, data) of everything in the stream, in order."""
     jsm = client.jsm()
-    last = (await jsm.stream_info(STREAM)).state.last_seq
+    state = (await jsm.stream_info(STREAM)).state
     found = []
-    for sequence in range(1, last + 1):
+    for sequence in range(state.first_seq, state.last_seq + 1):
         message = await jsm.get_msg(STREAM, sequence)
         headers = message.headers or {}
         found.append(
