@@ -17,15 +17,26 @@ from composer.audit import AuditedWrite
 from composer.deadline import Deadline
 from composer.identity import VisibleDomains
 from composer.peers import PUBLIC_KEY_BYTES
-from composer.reachability import ReachabilityPolicy
+from composer.reachability import DEFAULT_POLICY, ReachabilityPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class ChildCounts:
+    """The numbers of the objects in a Domain. Only Nodes exist in this release."""
+
+    nodes: int = 0
+    projects: int = 0
+    groups: int = 0
+    identities: int = 0
+    idp_bindings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
     """A Domain's row; ``mesh_cidr`` is canonical text, times are aware.
 
-    A Domain that an operator inserted by hand may have no slug and no range. Where
-    ``reachability`` is None the service's default policy holds.
+    A Domain that an operator inserted by hand may have no slug and no range. ``reachability`` is
+    the policy in force, the service's default where the Domain has none.
     """
 
     id: UUID
@@ -35,7 +46,9 @@ class Domain:
     region: str | None
     mesh_cidr: str | None
     created_at: datetime
-    reachability: ReachabilityPolicy | None = None
+    updated_at: datetime
+    reachability: ReachabilityPolicy = DEFAULT_POLICY
+    child_counts: ChildCounts = ChildCounts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +93,20 @@ class NewDomain:
         durations = () if policy is None else map(str, astuple(policy))
         texts = (self.name, self.slug, self.mesh_cidr, self.description, self.region)
         return _digest(*texts, *durations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainChange:
+    """New values of a Domain's row; None keeps the value.
+
+    ``sets_reachability``: ``reachability`` is the new policy, and None means the default policy.
+    """
+
+    name: str | None = None
+    description: str | None = None
+    region: str | None = None
+    reachability: ReachabilityPolicy | None = None
+    sets_reachability: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +167,14 @@ class NodeSummary:
     """A Node in a list, corrupt or not; ``mesh_ip`` is canonical text."""
 
     id: UUID
+    domain_id: UUID
     name: str
     mesh_ip: str | None
     created_at: datetime
+
+
+# Cursors of the list of all Nodes are bound to it. No Domain has this id.
+EVERY_DOMAIN = UUID(int=2**128 - 1)
 
 
 def node_cursor(domain_id: UUID, node_id: UUID) -> str:
@@ -217,7 +249,7 @@ class DomainReader(Protocol):
 
 
 class DomainRegistry(Protocol):
-    """Creates and deletes Domains. Each call is one transaction, its audit row included."""
+    """Creates, changes and deletes Domains. Each call is one transaction with its audit row."""
 
     def create(
         self, domain: NewDomain, key: str | None, write: AuditedWrite, deadline: Deadline
@@ -227,6 +259,15 @@ class DomainRegistry(Protocol):
         No two Domains share a slug or an address, also with concurrent callers. Raises
         IdempotencyKeyConflict where the key came with a different request, DomainSlugConflict,
         MeshCidrOverlap, DatastoreUnavailable.
+        """
+        ...
+
+    def update(
+        self, domain_id: UUID, change: DomainChange, write: AuditedWrite, deadline: Deadline
+    ) -> None:
+        """Change a Domain's row. ``updated_at`` changes only where a value does.
+
+        Raises DomainNotFound, DatastoreUnavailable.
         """
         ...
 
@@ -279,12 +320,12 @@ class NodeRegistry(Protocol):
 
 
 class DomainNodes(Protocol):
-    """Lists a Domain's Nodes."""
+    """Lists the Nodes of Domains."""
 
     def page(
-        self, domain_id: UUID, after: UUID | None, limit: int, deadline: Deadline
+        self, visible: VisibleDomains, after: UUID | None, limit: int, deadline: Deadline
     ) -> Sequence[NodeSummary]:
-        """Up to ``limit`` Nodes by id, above ``after`` or from the first.
+        """Up to ``limit`` Nodes of these Domains by id, above ``after`` or from the first.
 
         An unknown Domain has no Nodes. Raises DatastoreUnavailable.
         """

@@ -18,8 +18,8 @@ from composer.errors import (
 )
 from composer.event_keys import EventKeySource
 from composer.identity import NIL, AddressedDomain, VisibleDomains
-from composer.reachability import ReachabilityPolicy
-from composer.registry import CreatedDomain, Domain, NewDomain
+from composer.reachability import DEFAULT_POLICY, ReachabilityPolicy
+from composer.registry import ChildCounts, CreatedDomain, Domain, DomainChange, NewDomain
 from db.audit import write_arguments
 from db.clock import TimeOffset, no_offset
 from db.connections import ReadSession, Sessions, WriteSession
@@ -30,9 +30,10 @@ DOMAIN_READ = Prepared("domain_read")
 DOMAIN_PAGE = Prepared("domain_page")
 CREATE_DOMAIN = Prepared("create_domain")
 NEW_DOMAIN_ID = Prepared("new_domain_id")
+UPDATE_DOMAIN = Prepared("update_domain")
 DELETE_DOMAIN = Prepared("delete_domain")
 
-# The outcomes of the functions of migrations 0009 and 0013 that are refusals.
+# The outcomes of the function of migration 0013 that are refusals.
 _REFUSALS: Mapping[str, type[ComposerError]] = {
     "idempotency_key_conflict": IdempotencyKeyConflict,
     "domain_slug_conflict": DomainSlugConflict,
@@ -78,7 +79,7 @@ class PostgresDomainReader:
 
 
 def _domain(domain_id: UUID, row: Sequence[Any]) -> Domain:
-    name, slug, description, region, mesh_cidr, created_at, *durations = row
+    name, slug, description, region, mesh_cidr, created_at, updated_at, nodes, *durations = row
     return Domain(
         id=domain_id,
         name=name,
@@ -87,7 +88,9 @@ def _domain(domain_id: UUID, row: Sequence[Any]) -> Domain:
         region=region,
         mesh_cidr=mesh_cidr,
         created_at=created_at,
-        reachability=None if durations[0] is None else ReachabilityPolicy(*durations),
+        updated_at=updated_at,
+        reachability=DEFAULT_POLICY if durations[0] is None else ReachabilityPolicy(*durations),
+        child_counts=ChildCounts(nodes),
     )
 
 
@@ -147,6 +150,27 @@ class PostgresDomainRegistry:
         return dict(
             zip(names, (domain_id, key.id, key.public_key, key.encrypted_private_key), strict=True)
         )
+
+    def update(
+        self, domain_id: UUID, change: DomainChange, write: AuditedWrite, deadline: Deadline
+    ) -> None:
+        """See composer.registry.DomainRegistry."""
+        policy = change.reachability
+        arguments = {
+            "domain_id": str(domain_id),
+            "name": change.name,
+            "description": change.description,
+            "region": change.region,
+            "sets_policy": change.sets_reachability,
+            "heartbeat_interval": policy and policy.heartbeat_interval,
+            "stale_after": policy and policy.stale_after,
+            "unreachable_after": policy and policy.unreachable_after,
+            "time_offset": self._time_offset(),
+            **write_arguments(write),
+        }
+        outcome = self._pool.fetch(UPDATE_DOMAIN, arguments, deadline)[0][0]
+        if outcome == "domain_not_found":
+            raise DomainNotFound(f"domain_id={domain_id}")
 
     def delete(self, domain_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         """See composer.registry.DomainRegistry."""

@@ -1,9 +1,10 @@
-"""Nodes on Postgres: the look-up of the addressed Node, the list of a Domain, the registry."""
+"""Nodes on Postgres: the look-up of the addressed Node, the lists of Domains, the registry."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from composer.audit import AuditedWrite
@@ -18,7 +19,7 @@ from composer.errors import (
     PublicKeyInUse,
     PublicKeyRegistered,
 )
-from composer.identity import NIL, AddressedNode
+from composer.identity import NIL, AddressedNode, VisibleDomains
 from composer.registry import NodeSummary, RegisteredNode, Registration
 from db.audit import write_arguments
 from db.clock import TimeOffset, no_offset
@@ -28,6 +29,7 @@ from db.statements import Prepared
 
 NODE_BY_ID = Prepared("node_by_id")
 DOMAIN_NODES = Prepared("domain_nodes")
+ALL_NODES = Prepared("all_nodes")
 REGISTER_NODE = Prepared("register_node")
 DEREGISTER_NODE = Prepared("deregister_node")
 ROTATE_NODE_KEY = Prepared("rotate_node_key")
@@ -87,12 +89,16 @@ class PostgresDomainNodes:
         self._pool = pool
 
     def page(
-        self, domain_id: UUID, after: UUID | None, limit: int, deadline: Deadline
+        self, visible: VisibleDomains, after: UUID | None, limit: int, deadline: Deadline
     ) -> Sequence[NodeSummary]:
         """See composer.registry.DomainNodes."""
-        arguments = {"domain_id": str(domain_id), "after": str(after or NIL), "limit": limit}
-        found = self._pool.fetch(DOMAIN_NODES, arguments, deadline)
-        return [NodeSummary(UUID(row[0]), *row[1:]) for row in found]
+        arguments: dict[str, Any] = {"after": str(after or NIL), "limit": limit}
+        if visible.ids is None:
+            found = self._pool.fetch(ALL_NODES, arguments, deadline)
+        else:
+            arguments["domain_ids"] = list(map(str, visible.ids))
+            found = self._pool.fetch(DOMAIN_NODES, arguments, deadline)
+        return [NodeSummary(UUID(row[0]), UUID(row[1]), *row[2:]) for row in found]
 
 
 class PostgresNodeRegistry:

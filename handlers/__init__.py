@@ -11,14 +11,18 @@ from handlers.answers import NOT_STORED, PRIVATE
 from handlers.credentials import revoke_node_credentials, rotate_node_secret_key
 from handlers.domain_audit import audit_page, list_domain_audit
 from handlers.domains import (
+    all_nodes_page,
     create_domain,
     delete_domain,
+    domain_change,
     domains_page,
     get_domain,
     list_domain_nodes,
     list_domains,
+    list_nodes,
     new_domain,
     nodes_page,
+    patch_domain,
 )
 from handlers.entries import delete_entry, entry_of, key_of, put_entry
 from handlers.heartbeat import client_now, post_node_heartbeat
@@ -257,6 +261,26 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             not_provisioned=refusals.DOMAINS_NOT_PROVISIONED,
             headers=PRIVATE,
         ),
+        "PatchDomain": Operation(
+            handler=patch_domain,
+            way=AS_DOMAIN_EDITOR,
+            parse=domain_change,
+            audit_name="domain.update",
+            audited_grants=AuditedGrants.WRITES,
+            not_provisioned=refusals.DOMAINS_NOT_PROVISIONED,
+            body_refusals=BodyRefusals(
+                refusals.INVALID_BODY,
+                members={
+                    "slug": refusals.SLUG_IMMUTABLE,
+                    "name": refusals.INVALID_DOMAIN,
+                    "description": refusals.INVALID_DOMAIN,
+                    "region": refusals.INVALID_DOMAIN,
+                    "reachability": refusals.INVALID_REACHABILITY_POLICY,
+                    "": refusals.EMPTY_PATCH,
+                },
+                too_large=refusals.REQUEST_BODY_TOO_LARGE,
+            ),
+        ),
         "DeleteDomain": Operation(
             handler=delete_domain,
             way=AS_MANAGER_OF_DOMAIN,
@@ -271,6 +295,14 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             way=AS_DOMAIN_VIEWER,
             parse=nodes_page,
             audit_name="domain.list_nodes",
+            not_provisioned=refusals.DOMAINS_NOT_PROVISIONED,
+            headers=PRIVATE,
+        ),
+        "ListNodes": Operation(
+            handler=list_nodes,
+            way=AS_VIEWER_OF_ANY_DOMAIN,
+            parse=all_nodes_page,
+            audit_name="node.list",
             not_provisioned=refusals.DOMAINS_NOT_PROVISIONED,
             headers=PRIVATE,
         ),

@@ -1,4 +1,4 @@
-"""CreateDomain, ListDomains, GetDomain, DeleteDomain and ListDomainNodes."""
+"""Domains: created, listed, read, changed and deleted; the lists of Nodes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,23 @@ from uuid import UUID
 
 from composer.durations import parse_duration
 from composer.errors import InvalidReachabilityPolicy
-from composer.identity import NIL, AddressedDomain, VisibleDomains, domain_object
+from composer.identity import (
+    NIL,
+    PLATFORM,
+    AddressedDomain,
+    VisibleDomains,
+    domain_object,
+)
 from composer.reachability import ReachabilityPolicy, reachability_policy
-from composer.registry import DomainPage, NewDomain, mesh_range, node_cursor, node_of_cursor
+from composer.registry import (
+    EVERY_DOMAIN,
+    DomainChange,
+    DomainPage,
+    NewDomain,
+    mesh_range,
+    node_cursor,
+    node_of_cursor,
+)
 from handlers.answers import NO_CONTENT, Answer
 from handlers.operation import Request
 from handlers.refusals import (
@@ -68,6 +82,23 @@ def get_domain(request: Request, domain: AddressedDomain) -> Answer:
     return Answer(200, domain_value(request.ports.domain_reader.read(domain.id, request.deadline)))
 
 
+def domain_change(domain_id: UUID, body: Mapping[str, Any]) -> DomainChange:
+    """The change of a body."""
+    return DomainChange(
+        name=body.get("name"),
+        description=body.get("description"),
+        region=body.get("region"),
+        reachability=_reachability_policy(body.get("reachability", {})),
+        sets_reachability="reachability" in body,
+    )
+
+
+def patch_domain(request: Request, domain: AddressedDomain, parsed: DomainChange) -> Answer:
+    """The Domain as it is now."""
+    request.ports.domain_registry.update(domain.id, parsed, request.write, request.deadline)
+    return get_domain(request, domain)
+
+
 def delete_domain(request: Request, domain: AddressedDomain) -> Answer:
     """204 when the Domain, the roles in it and its relationships are deleted."""
     request.ports.domain_registry.delete(domain.id, request.write, request.deadline)
@@ -104,26 +135,49 @@ def list_domains(request: Request, visible: VisibleDomains, parsed: DomainsPage)
 
 @dataclass(frozen=True, slots=True)
 class NodesPage:
-    """Up to ``limit`` Nodes by id, above ``after`` or from the first."""
+    """Up to ``limit`` Nodes of a Domain or of all by id, above ``after`` or from the first."""
 
+    domain_id: UUID | None
     after: UUID | None
     limit: int
 
 
-def nodes_page(domain_id: UUID, limit: int, cursor: str | None = None) -> NodesPage:
-    """The requested page."""
+def nodes_page(domain_id: UUID | None, limit: int, cursor: str | None = None) -> NodesPage:
+    """The requested page. A cursor is bound to the Domain, or to the list of all Nodes."""
     try:
-        return NodesPage(None if cursor is None else node_of_cursor(cursor, domain_id), limit)
+        after = None if cursor is None else node_of_cursor(cursor, domain_id or EVERY_DOMAIN)
     except ValueError as error:
         raise Refused(INVALID_CURSOR, f"cursor: {error}") from error
+    return NodesPage(domain_id, after, limit)
+
+
+def all_nodes_page(
+    addressed: None, limit: int, domain_id: str | None = None, cursor: str | None = None
+) -> NodesPage:
+    """The requested page of the Nodes of all Domains, or of one."""
+    return nodes_page(None if domain_id is None else UUID(domain_id), limit, cursor)
+
+
+def list_nodes(request: Request, visible: VisibleDomains, parsed: NodesPage) -> Answer:
+    """One page of the Nodes of the visible Domains, or of one of these."""
+    if parsed.domain_id is None:
+        return _nodes_answer(request, visible, parsed)
+    if visible.ids is not None and parsed.domain_id not in visible.ids:
+        raise request.insufficient(PLATFORM)
+    return _nodes_answer(request, VisibleDomains(frozenset({parsed.domain_id})), parsed)
 
 
 def list_domain_nodes(request: Request, domain: AddressedDomain, parsed: NodesPage) -> Answer:
+    """One page of the Nodes of a Domain."""
+    return _nodes_answer(request, VisibleDomains(frozenset({domain.id})), parsed)
+
+
+def _nodes_answer(request: Request, visible: VisibleDomains, page: NodesPage) -> Answer:
     """One page of Nodes, and the cursor of the next page where there is one."""
     # One more Node than requested shows whether another page follows.
-    nodes = request.ports.domain_nodes.page(
-        domain.id, parsed.after, parsed.limit + 1, request.deadline
-    )
-    items = nodes[: parsed.limit]
-    next_cursor = node_cursor(domain.id, items[-1].id) if len(nodes) > parsed.limit else None
-    return Answer(200, node_page(domain.id, items, next_cursor))
+    nodes = request.ports.domain_nodes.page(visible, page.after, page.limit + 1, request.deadline)
+    items = nodes[: page.limit]
+    next_cursor = None
+    if len(nodes) > page.limit:
+        next_cursor = node_cursor(page.domain_id or EVERY_DOMAIN, items[-1].id)
+    return Answer(200, node_page(items, next_cursor))

@@ -7,7 +7,7 @@ compares codes, statuses and details with ``api/plexsphere-v1.yaml``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from composer.errors import (
     AuthzUnavailable,
@@ -29,6 +29,7 @@ from composer.errors import (
     ReportNotFound,
     ReportQuotaExceeded,
 )
+from composer.registry import ChildCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ INVALID_REACHABILITY_POLICY = RefusalKind(
     "invalid_reachability_policy",
     "The durations are not as declared, incomplete, or contradict each other.",
 )
+SLUG_IMMUTABLE = RefusalKind(400, "slug_immutable", "The slug of a Domain never changes.")
+EMPTY_PATCH = RefusalKind(400, "empty_patch", "The body has no member to change.")
 PUBLIC_KEY_INVALID = RefusalKind(
     400, "public_key_invalid", "The public key must be 32 bytes in base64, and not all zero."
 )
@@ -220,8 +223,8 @@ class BodyRefusals:
     """The refusals of a body that breaks the contract.
 
     - ``malformed``: a fault without a refusal of its own.
-    - ``members``: that member is wrong, or is required and absent. Of several faults, the first in
-      this order is reported.
+    - ``members``: that member is wrong, undeclared, or required and absent; ``""`` is the body
+      itself. Of several faults, the first in this order is reported.
     - ``empty``: the member is an empty text. Reported only where there is no other fault.
     - ``too_large``: the body is larger than the operation's limit.
     - ``max_bytes``: limits of texts in bytes of UTF-8. They are checked first.
@@ -282,7 +285,7 @@ class Refused(Exception):
 def refusal_for(error: Exception) -> Refused:
     """The refusal of an adapter's error; a 500 without a code where the table has none."""
     if isinstance(error, DomainNotEmpty):
-        return Refused(DOMAIN_NOT_EMPTY, str(error), {"nodes": error.nodes})
+        return Refused(DOMAIN_NOT_EMPTY, str(error), asdict(ChildCounts(error.nodes)))
     for error_type, kind in _KINDS:
         if isinstance(error, error_type):
             return Refused(kind, str(error))

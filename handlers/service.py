@@ -98,6 +98,8 @@ class ServicePorts:
     docs_page: DocsPage
     version: str
     contract_version: str
+    commit: str
+    date: str
     keys: PublishedKeys = field(default_factory=NoPublishedKeys)
 
 
@@ -117,11 +119,13 @@ def get_health(ports: ServicePorts, call: Call) -> Answer:
 
 
 def get_version(ports: ServicePorts, call: Call) -> Answer:
-    """The versions of the release and the contract."""
+    """The versions of the release and the contract, and the commit of the release."""
     value = {
         "name": "plexsphere-state",
         "version": ports.version,
         "contract_version": ports.contract_version,
+        "commit": ports.commit,
+        "date": ports.date,
     }
     return Answer(200, value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
+from dataclasses import asdict
 
 from composer.durations import format_duration
 from composer.node_token import NodeToken, SecretKey
@@ -24,8 +24,9 @@ def domain_value(domain: Domain) -> Json:
     }
     value |= {name: text for name, text in optional.items() if text is not None}
     value["created_at"] = instant(domain.created_at)
-    if domain.reachability is not None:
-        value["reachability"] = reachability_policy_value(domain.reachability)
+    value["updated_at"] = instant(domain.updated_at)
+    value["reachability"] = reachability_policy_value(domain.reachability)
+    value["child_counts"] = asdict(domain.child_counts)
     return value
 
 
@@ -68,16 +69,16 @@ def _blocks(values: dict[str, str]) -> tuple[Block, ...]:
     return tuple(Block(name, json_bytes(text), is_cacheable=False) for name, text in values.items())
 
 
-def node_page(domain_id: UUID, nodes: Sequence[NodeSummary], next_cursor: str | None) -> Json:
+def node_page(nodes: Sequence[NodeSummary], next_cursor: str | None) -> Json:
     """A NodePage."""
-    value: Json = {"items": [_node_summary(domain_id, node) for node in nodes]}
+    value: Json = {"items": [_node_summary(node) for node in nodes]}
     if next_cursor is not None:
         value["next_cursor"] = next_cursor
     return value
 
 
-def _node_summary(domain_id: UUID, node: NodeSummary) -> Json:
-    value: Json = {"id": str(node.id), "domain_id": str(domain_id)}
+def _node_summary(node: NodeSummary) -> Json:
+    value: Json = {"id": str(node.id), "domain_id": str(node.domain_id)}
     if node.name:
         value["name"] = node.name
     if node.mesh_ip is not None:

@@ -233,6 +233,8 @@ class Settings:
         "the body is sent, logged as `snapshot_large` and counted in "
         "`plexsphere_large_bodies_total`",
     )
+    commit: str = text("the commit that `/v1/version` names", "empty: `unknown`")
+    commit_date: str = text("the time of that commit", "empty: `unknown`")
     log_format: str = choice("json", ("json", "console"), "the form of a log line", "")
     log_level: str = choice(
         "info", ("debug", "info", "warning", "error"), "the lowest level that is logged", ""

@@ -28,6 +28,8 @@ from server.telemetry.recorders import warning_logger
 
 DISTRIBUTION = "plexsphere-state"
 
+UNKNOWN = "unknown"
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -69,6 +71,8 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
         docs_page=docs_page(contract),
         version=version(DISTRIBUTION),
         contract_version=contract.version,
+        commit=settings.commit or UNKNOWN,
+        date=settings.commit_date or UNKNOWN,
         keys=signing_keys or NoPublishedKeys(),
     )
     app = build_app(

@@ -28,12 +28,13 @@ def _fresh_domain() -> dict[str, object]:
     return {
         "slug": f"scratch-{token_hex(8)}",
         "mesh_cidr": str(network),
-        "reachability": {
-            "heartbeat_interval": "30s",
-            "stale_after": "90s",
-            "unreachable_after": "5m",
-        },
+        **_sound_policy(),
     }
+
+
+def _sound_policy() -> dict[str, object]:
+    durations = {"heartbeat_interval": "30s", "stale_after": "90s", "unreachable_after": "5m"}
+    return {"reachability": durations}
 
 
 def _fresh_key() -> dict[str, object]:
@@ -44,6 +45,7 @@ def _fresh_key() -> dict[str, object]:
 # which no schema can say of durations.
 FRESH: Mapping[str, Callable[[], dict[str, object]]] = {
     "CreateDomain": _fresh_domain,
+    "PatchDomain": _sound_policy,
     "RegisterNode": _fresh_key,
     "RotateNodeKey": _fresh_key,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from uuid import UUID
@@ -22,10 +22,12 @@ from composer.errors import (
     PublicKeyInUse,
     PublicKeyRegistered,
 )
-from composer.identity import domain_object, node_object
+from composer.identity import VisibleDomains, domain_object, node_object
+from composer.reachability import DEFAULT_POLICY
 from composer.registry import (
     CreatedDomain,
     Domain,
+    DomainChange,
     NewDomain,
     NodeSummary,
     RegisteredNode,
@@ -34,6 +36,7 @@ from composer.registry import (
 from tests.factories import EPOCH
 from tests.fakes import FakeAuditSink, FakeDomainReader, record_write
 
+LATER = EPOCH + timedelta(hours=1)  # the time of changes
 Meant = tuple[bytes, UUID]
 
 
@@ -81,11 +84,26 @@ class FakeDomainRegistry:
         domain_id = UUID(int=(0x0190D << 108) | (7 << 76) | (2 << 62) | self.made)
         self.reader.rows[domain_id] = Domain(
             *(domain_id, domain.name, domain.slug, domain.description, domain.region),
-            *(domain.mesh_cidr, EPOCH, domain.reachability),
+            *(domain.mesh_cidr, EPOCH, EPOCH, domain.reachability or DEFAULT_POLICY),
         )
         if key is not None:
             self.keys[key] = domain.request_hash, domain_id
         return CreatedDomain(domain_id, is_new=True)
+
+    def update(
+        self, domain_id: UUID, change: DomainChange, write: AuditedWrite, deadline: Deadline
+    ) -> None:
+        _in_time(deadline, self.fails)
+        if domain_id not in self.reader.rows:
+            raise DomainNotFound(f"domain_id={domain_id}")
+        before = self.reader.rows[domain_id]
+        texts = {name: getattr(change, name) for name in ("name", "description", "region")}
+        after = replace(before, **{name: text for name, text in texts.items() if text is not None})
+        if change.sets_reachability:
+            after = replace(after, reachability=change.reachability or DEFAULT_POLICY)
+        if after != before:
+            self.reader.rows[domain_id] = replace(after, updated_at=LATER)
+        record_write(self.audit, write, domain_object(domain_id))
 
     def delete(self, domain_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         _in_time(deadline, self.fails)
@@ -202,12 +220,13 @@ class FakeDomainNodes:
 
     def put(self, domain_id: UUID, node_id: UUID, address: str, at: datetime = EPOCH) -> None:
         """One more Node."""
-        summary = NodeSummary(node_id, "", str(ip_address(address)), at)
+        summary = NodeSummary(node_id, domain_id, "", str(ip_address(address)), at)
         self.given.setdefault(domain_id, []).append(summary)
 
     def page(
-        self, domain_id: UUID, after: UUID | None, limit: int, deadline: Deadline
+        self, visible: VisibleDomains, after: UUID | None, limit: int, deadline: Deadline
     ) -> Sequence[NodeSummary]:
         _in_time(deadline, self.fails)
-        rows = sorted(self.given.get(domain_id, ()), key=lambda row: row.id)
+        ids = self.given.keys() if visible.ids is None else visible.ids
+        rows = sorted((row for id in ids for row in self.given.get(id, ())), key=lambda row: row.id)
         return [row for row in rows if after is None or row.id > after][:limit]

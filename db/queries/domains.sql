@@ -1,4 +1,4 @@
--- Domains: looked up, read, listed, created, deleted.
+-- Domains: looked up, read, listed, created, changed, deleted.
 
 -- name: domain_by_id
 -- prepare: domain_id uuid
@@ -11,7 +11,7 @@ WHERE d.id = %(domain_id)s;
 -- name: domain_read
 -- prepare: domain_id uuid
 -- db/domains.py, PostgresDomainReader.read.
--- Index: domains_pkey.
+-- Indexes: domains_pkey, nodes_by_domain.
 SELECT
     d.name,
     d.slug,
@@ -19,6 +19,8 @@ SELECT
     d.region,
     d.mesh_cidr::text,
     d.created_at,
+    coalesce(d.updated_at, d.created_at),
+    (SELECT count(*) FROM plexsphere.nodes AS n WHERE n.domain_id = d.id),
     d.heartbeat_interval,
     d.stale_after,
     d.unreachable_after
@@ -29,7 +31,7 @@ WHERE d.id = %(domain_id)s;
 -- prepare: visible uuid[], after uuid, limit integer
 -- db/domains.py, PostgresDomainReader.page. visible is NULL for every Domain; the first page begins
 -- after the nil UUID.
--- Index: domains_pkey.
+-- Indexes: domains_pkey, nodes_by_domain.
 SELECT
     d.id::text,
     d.name,
@@ -38,6 +40,8 @@ SELECT
     d.region,
     d.mesh_cidr::text,
     d.created_at,
+    coalesce(d.updated_at, d.created_at),
+    (SELECT count(*) FROM plexsphere.nodes AS n WHERE n.domain_id = d.id),
     d.heartbeat_interval,
     d.stale_after,
     d.unreachable_after
@@ -93,6 +97,31 @@ CROSS JOIN LATERAL plexsphere.record_write(
 -- db/domains.py, PostgresDomainRegistry.create: the id to which an event key is bound before the
 -- Domain exists. No table is read.
 SELECT plexsphere.uuid_v7(statement_timestamp() + %(time_offset)s)::text;
+
+-- name: update_domain
+-- prepare: domain_id uuid, name text, description text, region text, sets_policy boolean
+-- prepare: heartbeat_interval interval, stale_after interval, unreachable_after interval
+-- prepare: time_offset interval, audit_relation text, audit_subject text, correlation_id text
+-- db/domains.py, PostgresDomainRegistry.update. time_offset is zero in production.
+-- Indexes, used by the functions (migrations 0012 and 0017): domains_pkey, departed_pkey.
+SELECT r.outcome
+FROM plexsphere.update_domain(
+    %(domain_id)s,
+    %(name)s,
+    %(description)s,
+    %(region)s,
+    %(sets_policy)s,
+    %(heartbeat_interval)s,
+    %(stale_after)s,
+    %(unreachable_after)s,
+    %(time_offset)s
+) AS r (outcome)
+CROSS JOIN LATERAL plexsphere.record_write(
+    CASE WHEN r.outcome IN ('updated', 'same') THEN %(audit_relation)s END,
+    %(audit_subject)s,
+    'domain:' || %(domain_id)s,
+    %(correlation_id)s
+);
 
 -- name: delete_domain
 -- prepare: domain_id uuid, audit_relation text, audit_subject text, correlation_id text

@@ -13,17 +13,44 @@ FROM plexsphere.nodes AS n
 WHERE n.id = %(node_id)s;
 
 -- name: domain_nodes
--- prepare: domain_id uuid, after uuid, limit integer
--- db/nodes.py, PostgresDomainNodes.page. The first page begins after the nil UUID.
+-- prepare: domain_ids uuid[], after uuid, limit integer
+-- db/nodes.py, PostgresDomainNodes.page. The first page begins after the nil UUID. No more than
+-- limit Nodes of each Domain are read.
 -- Index: nodes_by_domain.
 SELECT
     n.id::text,
+    d.id::text,
+    n.name,
+    host(n.mesh_ip),
+    n.created_at
+FROM unnest(%(domain_ids)s) AS d (id)
+CROSS JOIN LATERAL (
+    SELECT
+        m.id,
+        m.name,
+        m.mesh_ip,
+        m.created_at
+    FROM plexsphere.nodes AS m
+    WHERE m.domain_id = d.id
+        AND m.id > %(after)s
+    ORDER BY m.id
+    LIMIT %(limit)s
+) AS n
+ORDER BY n.id
+LIMIT %(limit)s;
+
+-- name: all_nodes
+-- prepare: after uuid, limit integer
+-- db/nodes.py, PostgresDomainNodes.page, for a caller that may see every Domain.
+-- Index: nodes_pkey.
+SELECT
+    n.id::text,
+    n.domain_id::text,
     n.name,
     host(n.mesh_ip),
     n.created_at
 FROM plexsphere.nodes AS n
-WHERE n.domain_id = %(domain_id)s
-    AND n.id > %(after)s
+WHERE n.id > %(after)s
 ORDER BY n.id
 LIMIT %(limit)s;
 

@@ -54,18 +54,18 @@ class Direction(Enum):
 class Fault(NamedTuple):
     """The place where a value breaks a schema: two JSON pointers, and never the value.
 
-    ``missing`` is the name of a member that is required and absent.
+    ``absent_or_undeclared`` is the name of a member that is required and absent, or undeclared.
     """
 
     pointer: str
     rule: str
-    missing: str | None = None
+    absent_or_undeclared: str | None = None
 
     @property
     def member(self) -> str | None:
         """The member of the value that is wrong; None where the value itself is."""
         if not self.pointer:
-            return self.missing
+            return self.absent_or_undeclared
         return self.pointer.split("/")[1].replace("~1", "/").replace("~0", "~")
 
 
@@ -386,5 +386,9 @@ def _is_pattern(pattern: str) -> bool:
 
 
 def _fault(error: jsonschema_rs.ValidationError) -> Fault:
-    missing = error.kind.property if error.kind.name == "required" else None
-    return Fault(format_pointer(error.instance_path), format_pointer(error.schema_path), missing)
+    member = None
+    if error.kind.name == "required":
+        member = error.kind.property
+    elif error.kind.name == "additionalProperties":
+        member = error.kind.unexpected[0]
+    return Fault(format_pointer(error.instance_path), format_pointer(error.schema_path), member)

@@ -4,6 +4,7 @@ import os
 import select
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,27 @@ FOLDER = (REPOSITORY if (REPOSITORY / "Makefile").exists() else Path.cwd()) / ".
 MAX_NODES = 2_000_000
 
 
+def _commit() -> dict[str, str]:
+    """The settings that name the commit of the clone; none where there is no clone."""
+    if not (REPOSITORY / ".git").exists():
+        return {}
+    command = ["git", "-C", str(REPOSITORY), "log", "-1", "--format=%H %cd"]
+    form = "--date=format-local:%Y-%m-%dT%H:%M:%SZ"
+    try:
+        shown = subprocess.run(
+            [*command, form],
+            env={**os.environ, "TZ": "UTC"},
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    commit, date = shown.stdout.split()
+    return {"PLEXSPHERE_COMMIT": commit, "PLEXSPHERE_COMMIT_DATE": date}
+
+
 def run_dev(
     port: int = defaults.PORT,
     nodes: int = defaults.NODES,
@@ -45,7 +67,11 @@ def run_dev(
         seed=seed,
         # A start waits for the imports of the workers, and one worker keeps two cores busy.
         workers=workers or (2 if (os.cpu_count() or 1) > 2 else 1),
-        env={"PLEXSPHERE_LOG_FORMAT": "console", "PLEXSPHERE_HISTORY": str(history)},
+        env={
+            "PLEXSPHERE_LOG_FORMAT": "console",
+            "PLEXSPHERE_HISTORY": str(history),
+            **_commit(),
+        },
         external=_external_settings() if external else {},
         log_to_file=False,
         nats=True,

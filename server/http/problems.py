@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from handlers.answers import PROBLEM, Answer
 from handlers.refusals import (
+    INSUFFICIENT_RELATION,
     INTERNAL,
     PAYLOAD_TOO_LARGE,
     UNAUTHORIZED,
@@ -80,6 +81,8 @@ def problem_answer(
     }
     if kind.code is not None:
         body["code"] = kind.code
+    if kind is INSUFFICIENT_RELATION:
+        body["reason"] = kind.code
     if child_counts is not None:
         body["child_counts"] = dict(child_counts)
     body["correlation_id"] = correlation_id

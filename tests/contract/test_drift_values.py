@@ -19,7 +19,7 @@ from composer.audit import AuditRecord
 from composer.node_token import NodeToken, SecretKey
 from composer.peers import Peer
 from composer.reachability import ReachabilityPolicy
-from composer.registry import Domain, DomainPage, NodeSummary, RegisteredNode
+from composer.registry import ChildCounts, Domain, DomainPage, NodeSummary, RegisteredNode
 from server.contract.document import Contract
 from tests.contract.drift_values import Composed, checked_words, enum_complaints, value_complaints
 from tests.contract.pairing import (
@@ -52,11 +52,12 @@ VALUES: dict[str, type | Composed] = {
     "BridgeIngressRuleResponse": values.IngressRule,
     "NodeStateBridgeSiteToSite": values.SiteToSite,
     "BridgeSiteToSiteTunnelResponse": values.SiteToSiteTunnel,
+    "ChildCounts": ChildCounts,
     "Domain": Domain,
     "DomainPage": DomainPage,
     "DomainReachabilityPolicy": ReachabilityPolicy,
     "AuditEntry": AuditRecord,
-    "NodeSummary": Composed((NodeSummary,), elsewhere=("domain_id",), empty=("name",)),
+    "NodeSummary": Composed((NodeSummary,), empty=("name",)),
     "NodeToken": NodeToken,
     "NodeRegistration": Composed(
         (RegisteredNode, NodeToken, SecretKey),

@@ -81,7 +81,7 @@ def test_a_deregistered_nodes_token_is_good_for_nothing_and_its_peers_see_it_go(
     assert value(left, 200)["peers"] == []
     refused = ask(stack.url, f"/v1/domains/{domain_id}", operator, method="DELETE")
     assert value(refused, 409)["code"] == "domain_not_empty"
-    assert refused.json["child_counts"] == {"nodes": 1}
+    assert refused.json["child_counts"]["nodes"] == 1
     # No 403: who manages the platform may know that it is gone.
     again = ask(stack.url, path, operator, method="DELETE")
     assert (again.status, again.code) == (404, "node_not_found")

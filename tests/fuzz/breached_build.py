@@ -74,7 +74,8 @@ class Build:
             },
         )
         documented = Domain(
-            DOCUMENTED, "Documented", "documented", None, None, "10.200.0.0/16", make.EPOCH
+            *(DOCUMENTED, "Documented", "documented", None, None),
+            *("10.200.0.0/16", make.EPOCH, make.EPOCH),
         )
         others = (make.DOMAIN, HOME, FULL, *SPARE)
         bare = replace(documented, slug=None, mesh_cidr=None)
@@ -111,6 +112,8 @@ class Build:
         self.outbox, self.published = FakeOutboxRelay(), FakePublishedKeys()
         self.credentials = FakeNodeCredentials(dict.fromkeys(ids, ()))
         self.secret_keys = FakeSecretKeys()
+        for store in (self.node_registry, self.domain_registry, self.entries, self.credentials):
+            store.audit = self.sink  # a write stores its own row
         self.health = FakeHealthProbe([HealthCheck("postgres", "ok", "answers")])
         self.authenticate: Callable[[list[str]], Principal | None] = by_token
         self.rewrite: Callable[[dict[str, Any]], None] = lambda environ: None

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from composer.deadline import Deadline
 from composer.errors import DomainNotFound, NodeNotFound
-from composer.identity import AddressedDomain, AddressedNode, Principal
+from composer.identity import AddressedDomain, AddressedNode, Principal, VisibleDomains
 from composer.node_token import NodeToken
 from composer.peers import PeerRow, PeerTable
 from composer.registry import NodeSummary
@@ -80,11 +80,15 @@ class Ledgers:
         return FakeView(PeerTable(domain_id, revision, rows), **self.blocks)
 
     def page(
-        self, domain_id: UUID, after: UUID | None, limit: int, deadline: Deadline
+        self, visible: VisibleDomains, after: UUID | None, limit: int, deadline: Deadline
     ) -> Sequence[NodeSummary]:
         self._sound()
-        rows = [row for row in self._rows(domain_id) if after is None or row.node_id > after]
-        return [NodeSummary(row.node_id, "", row.mesh_ip, EPOCH) for row in rows[:limit]]
+        nodes = [
+            NodeSummary(node, domain, "", address, EPOCH)
+            for node, (domain, _, address) in sorted(self.node_registry.nodes.items())
+            if visible.ids is None or domain in visible.ids
+        ]
+        return [node for node in nodes if after is None or node.id > after][:limit]
 
     def _rows(self, domain_id: UUID) -> tuple[PeerRow, ...]:
         return tuple(

@@ -110,6 +110,8 @@ def _service(health: Any, metrics: Metrics) -> ServicePorts:
         docs_page=docs_page(CONTRACT),
         version="0.1.0",
         contract_version=CONTRACT.version,
+        commit="unknown",
+        date="unknown",
     )
 
 

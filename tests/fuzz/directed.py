@@ -48,6 +48,12 @@ MISUSED: Mapping[str, Callable[[], Iterable[bytes]]] = {
         misused("CreateDomain", mesh_cidr="10.0.0.1/8"),
         misused("CreateDomain", reachability={"stale_after": "90s"}),
     ),
+    "PatchDomain": lambda: chain(
+        misused("PatchDomain", slug="another"),
+        misused("PatchDomain", region=7),
+        misused("PatchDomain", reachability={"stale_after": "90s"}),
+        (b"{}",),
+    ),
     "RegisterNode": lambda: misused("RegisterNode", public_key="short"),
     "RotateNodeKey": lambda: misused("RotateNodeKey", public_key="A" * 43 + "="),
     "PutNodeStateReport": lambda: misused("PutNodeStateReport", value="\0"),
@@ -57,6 +63,7 @@ MISUSED: Mapping[str, Callable[[], Iterable[bytes]]] = {
 
 # Queries that an operation refuses with 400, each with another code.
 MISASKED: Mapping[str, tuple[str, ...]] = {
+    "ListNodes": ("?limit=0", "?cursor=nonsense", "?domain_id=nonsense"),
     "ListDomains": ("?limit=0", "?cursor=nonsense"),
     "ListDomainAudit": ("?limit=0", "?cursor=nonsense", "?subject=%00", "?to=2026-02-30T00:00:00Z"),
 }

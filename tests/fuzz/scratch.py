@@ -19,7 +19,8 @@ REMOVABLE = 8
 PUTS = ("PutNodeStateReport", "PutNodeMetadata", "PutNodeData")
 REMOVALS = ("DeleteNodeStateReport", "DeleteNodeMetadata", "DeleteNodeData")
 REVOKE = "RevokeNodeCredentials"
-WRITES = ("DeleteNode", "RotateNodeKey", REVOKE, "RegisterNode", "DeleteDomain", *PUTS, *REMOVALS)
+IN_HOME = ("RegisterNode", "PatchDomain")
+WRITES = ("DeleteNode", "RotateNodeKey", REVOKE, *IN_HOME, "DeleteDomain", *PUTS, *REMOVALS)
 # Of the keys that entries are put under, and as many as a Node may hold of a kind unless it is set.
 KEYS = ("a", "disk.root", "k" * 128, "z-9_0.")
 QUOTA = 128
@@ -27,10 +28,10 @@ QUOTA = 128
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """``home`` takes registrations, ``full`` has no address left; ``keys`` are of ``rotating``, the
-    last of which keeps its own. Entries are put on the first two of ``holding``, removed from
-    the third, which has one of each kind under the first of ``held``, and do not fit on the last.
-    ``mark`` is of this run alone."""
+    """``home`` takes registrations and changes, ``full`` has no address left; ``keys`` are of
+    ``rotating``, the last of which keeps its own. Entries are put on the first two of ``holding``,
+    removed from the third, which has one of each kind under the first of ``held``, and do not fit
+    on the last. ``mark`` is of this run alone."""
 
     home: str = ""
     full: str = ""
@@ -49,7 +50,7 @@ class Scratch:
 
     def objects(self, name: str) -> Sequence[str]:
         """What an operation that writes is directed at."""
-        if name == "RegisterNode":
+        if name in IN_HOME:
             return [self.home]
         if name == "RotateNodeKey":
             return self.rotating[:-1]

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from composer.identity import NIL
-from composer.registry import node_cursor
+from composer.registry import EVERY_DOMAIN, node_cursor
 from tests.bodies import FRESH
 from tests.fuzz.scratch import PUTS, REVOKE, WRITES
 from tests.fuzz.supply import Object, Supply
@@ -48,6 +48,8 @@ class Writing:
         scratch = self._world.scratch
         if name == "RegisterNode":
             return {"domain_id": self.supply.home(url)}
+        if name == "PatchDomain":
+            return {"domain_id": scratch.home}
         if name == "RotateNodeKey":
             return {"id": scratch.rotating[0]}
         if name in PUTS:
@@ -76,6 +78,9 @@ class Writing:
             case.headers["Idempotency-Key"] = token_hex(16)
         if name == "ListDomains" and case.query and "cursor" in case.query:
             case.query["cursor"] = node_cursor(NIL, NIL)
+        if name == "ListNodes" and case.query and "cursor" in case.query:
+            case.query.pop("domain_id", None)
+            case.query["cursor"] = node_cursor(EVERY_DOMAIN, NIL)
         if name == "ListDomainNodes" and case.query and "cursor" in case.query:
             try:
                 domain = UUID(given["domain_id"])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from composer.identity import VisibleDomains
-from composer.reachability import reachability_policy
-from composer.registry import NewDomain, NewNode
+from composer.reachability import DEFAULT_POLICY, reachability_policy
+from composer.registry import Domain, NewDomain, NewNode
 from db.connections import ReadSession
 from db.domains import PostgresDomainReader
 from db.nodes import PostgresDomainNodes
@@ -50,13 +50,29 @@ def made(ledger_dsn: str, hand: Hand) -> Iterator[Registries]:
 
 
 class DomainsOfPostgres:
-    def __init__(self, hand: Hand, gates: Gates, made: Registries) -> None:
+    def __init__(self, dsn: str, hand: Hand, gates: Gates, made: Registries) -> None:
         self.registry = made.domains
+        self._dsn = dsn
         self._hand = hand
         self._gates = gates
 
     def slugs(self) -> set[str]:
         return {row[0] for row in self._hand.run("SELECT slug FROM plexsphere.domains")}
+
+    def values(self, domain_id: UUID) -> tuple[str, str | None, str | None, timedelta]:
+        row = self._row(domain_id)
+        return row.name, row.description, row.region, row.reachability.stale_after
+
+    def updated_at(self, domain_id: UUID) -> datetime | None:
+        row = self._row(domain_id)
+        return None if row.updated_at == row.created_at else row.updated_at
+
+    def _row(self, domain_id: UUID) -> Domain:
+        pool = read_pool(self._dsn, size=1, statement_timeout=5.0)
+        try:
+            return PostgresDomainReader(pool).read(domain_id, in_time())
+        finally:
+            pool.close()
 
     def occupy(self, domain_id: UUID) -> None:
         self._hand.node(domain_id)
@@ -67,8 +83,10 @@ class DomainsOfPostgres:
 
 class TestPostgresDomainRegistry(DomainRegistrySuite):
     @pytest.fixture
-    def facts(self, hand: Hand, gates: Gates, made: Registries) -> DomainsOfPostgres:
-        return DomainsOfPostgres(hand, gates, made)
+    def facts(
+        self, ledger_dsn: str, hand: Hand, gates: Gates, made: Registries
+    ) -> DomainsOfPostgres:
+        return DomainsOfPostgres(ledger_dsn, hand, gates, made)
 
 
 class NodesOfPostgres:
@@ -218,7 +236,7 @@ def test_a_domains_own_policy_is_kept_and_read(
     try:
         reader = PostgresDomainReader(pool)
         assert reader.read(with_policy.domain_id, in_time()).reachability == policy
-        assert reader.read(without.domain_id, in_time()).reachability is None
+        assert reader.read(without.domain_id, in_time()).reachability == DEFAULT_POLICY
     finally:
         pool.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -11,11 +12,13 @@ import pytest
 from composer.errors import (
     DatastoreUnavailable,
     DomainNotEmpty,
+    DomainNotFound,
     DomainSlugConflict,
     IdempotencyKeyConflict,
     MeshCidrOverlap,
 )
-from composer.registry import DomainRegistry, NewDomain
+from composer.reachability import DEFAULT_POLICY, reachability_policy
+from composer.registry import DomainChange, DomainRegistry, NewDomain
 from tests.factories import DOMAIN, WRITE
 from tests.ports.deadlines import expired, in_time
 
@@ -30,6 +33,14 @@ class DomainRegistryFacts(Protocol):
 
     def slugs(self) -> set[str]:
         """Of every Domain there is."""
+        ...
+
+    def values(self, domain_id: UUID) -> tuple[str, str | None, str | None, timedelta]:
+        """Name, description, region, and how long its Nodes may be silent before they are stale."""
+        ...
+
+    def updated_at(self, domain_id: UUID) -> datetime | None:
+        """The time of the last change; None before the first one."""
         ...
 
     def occupy(self, domain_id: UUID) -> None:
@@ -93,6 +104,30 @@ class DomainRegistrySuite:
         facts.registry.create(replace(SOUTH, mesh_cidr="fd00:a2a::/32"), None, WRITE, in_time())
         assert facts.slugs() == {"plant-north", "plant-south"}
 
+    def test_a_change_sets_what_it_names_and_keeps_the_rest(
+        self, facts: DomainRegistryFacts
+    ) -> None:
+        domain = facts.registry.create(SOUTH, None, WRITE, in_time()).domain_id
+
+        def change(**values: object) -> tuple[str, str | None, str | None, timedelta]:
+            facts.registry.update(domain, DomainChange(**values), WRITE, in_time())
+            return facts.values(domain)
+
+        default, slow = DEFAULT_POLICY.stale_after, timedelta(minutes=2)
+        policy = reachability_policy(timedelta(seconds=30), slow, timedelta(minutes=10))
+        assert change(name="Plant South") == ("Plant South", "Presses.", "eu", default)
+        assert facts.updated_at(domain) is None  # every value is as it was
+        assert change(name="Plant West") == ("Plant West", "Presses.", "eu", default)
+        assert facts.updated_at(domain) is not None
+        assert change(description="", region="us") == ("Plant West", "", "us", default)
+        assert change(reachability=policy, sets_reachability=True)[3] == slow
+        assert change(name="Plant South") == ("Plant South", "", "us", slow)
+        assert change(sets_reachability=True)[3] == default
+
+    def test_a_domain_that_does_not_exist_is_not_changed(self, facts: DomainRegistryFacts) -> None:
+        with pytest.raises(DomainNotFound):
+            facts.registry.update(DOMAIN, DomainChange(name="x"), WRITE, in_time())
+
     def test_a_deleted_domain_gives_its_slug_and_its_range_back(
         self, facts: DomainRegistryFacts
     ) -> None:
@@ -118,6 +153,8 @@ class DomainRegistrySuite:
             facts.registry.create(NORTH, None, WRITE, in_time())
         with pytest.raises(DatastoreUnavailable):
             facts.registry.delete(DOMAIN, WRITE, in_time())
+        with pytest.raises(DatastoreUnavailable):
+            facts.registry.update(DOMAIN, DomainChange(name="x"), WRITE, in_time())
 
     def test_without_time_left_nothing_is_made(self, facts: DomainRegistryFacts) -> None:
         with pytest.raises(DatastoreUnavailable):

@@ -58,7 +58,7 @@ if not structlog.is_configured():
 
 # What the first Node has an entry of each kind under: the example that the contract has of a key.
 ENTRY_KEY = "disk.root"
-DOMAIN_ROW = Domain(DOMAIN, "Plant North", "plant-north", None, None, "10.42.0.0/16", EPOCH)
+DOMAIN_ROW = Domain(DOMAIN, "Plant North", "plant-north", None, None, "10.42.0.0/16", EPOCH, EPOCH)
 
 
 def _asset(media_type: str) -> Asset:
@@ -151,6 +151,8 @@ class FakeService:
             docs_page=page,
             version="0.1.0",
             contract_version=contract.version,
+            commit="unknown",
+            date="unknown",
             keys=self.published,
         )
         snapshots = SnapshotComposer(self.ledger, self.drops)

@@ -20,6 +20,8 @@ from tests.ports.wired import fake_ports
 
 GOOD = {"name": "South", "slug": "south", "mesh_cidr": "10.43.0.0/16"}
 
+NO_CHILDREN = {"nodes": 0, "projects": 0, "groups": 0, "identities": 0, "idp_bindings": 0}
+
 
 def create(service: FakeService, who: int | None = 1, key: str = "", **changes: Any):
     body = {name: value for name, value in {**GOOD, **changes}.items() if value is not ...}
@@ -37,7 +39,7 @@ def test_a_created_domain_is_shown_as_the_read_shows_it_and_says_where() -> None
     answer = create(service, reachability=policy, description="", region="eu")
     assert answer.status_code == 201
     assert answer.headers["Location"] == f"/v1/domains/{answer.json['id']}"
-    assert {**answer.json, "id": "", "created_at": ""} == {
+    assert {**answer.json, "id": "", "created_at": "", "updated_at": ""} == {
         "id": "",
         **GOOD,
         "description": "",
@@ -48,6 +50,8 @@ def test_a_created_domain_is_shown_as_the_read_shows_it_and_says_where() -> None
             "unreachable_after": "1h0m0s",
         },
         "created_at": "",
+        "updated_at": "",
+        "child_counts": NO_CHILDREN,
     }
     assert service.outbox.calls == [f"domain:{answer.json['id']}"]
     assert rows(service) == [("domain.create", "granted", f"domain:{answer.json['id']}")]
@@ -120,7 +124,7 @@ def test_a_body_that_is_no_domain_is_told_why(changes: dict[str, Any], code: str
 
 
 def test_a_viewer_gets_the_row_without_the_keys_it_lacks() -> None:
-    row = Domain(DOMAIN, "Plant North", "plant-north", None, "eu", "10.42.0.0/16", EPOCH)
+    row = Domain(DOMAIN, "Plant North", "plant-north", None, "eu", "10.42.0.0/16", EPOCH, EPOCH)
     ports = fake_ports(
         relations=FakeRelationChecker({("user:ann", "domain-view", domain_object(DOMAIN))}),
         domains=FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)}),
@@ -137,6 +141,13 @@ def test_a_viewer_gets_the_row_without_the_keys_it_lacks() -> None:
             "region": "eu",
             "mesh_cidr": "10.42.0.0/16",
             "created_at": "2026-11-23T07:00:00Z",
+            "updated_at": "2026-11-23T07:00:00Z",
+            "reachability": {
+                "heartbeat_interval": "30s",
+                "stale_after": "1m30s",
+                "unreachable_after": "5m0s",
+            },
+            "child_counts": NO_CHILDREN,
         },
     )
 
@@ -146,7 +157,7 @@ def test_a_domain_is_deleted_and_settled_but_not_while_it_has_nodes() -> None:
     service.domain_registry.occupied.add(DOMAIN)
     refused = service.ask(f"/v1/domains/{DOMAIN}", 1, method="DELETE")
     assert (refused.status_code, refused.json["code"]) == (409, "domain_not_empty")
-    assert refused.json["child_counts"] == {"nodes": 1}
+    assert refused.json["child_counts"] == NO_CHILDREN | {"nodes": 1}
     service.domain_registry.occupied.clear()
     assert service.ask(f"/v1/domains/{DOMAIN}", 1, method="DELETE").status_code == 204
     assert service.outbox.calls == [domain_object(DOMAIN)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -19,6 +20,14 @@ class DomainsInADict:
 
     def slugs(self) -> set[str]:
         return {row.slug or "" for row in self.registry.reader.rows.values()}
+
+    def values(self, domain_id: UUID) -> tuple[str, str | None, str | None, timedelta]:
+        row = self.registry.reader.rows[domain_id]
+        return row.name, row.description, row.region, row.reachability.stale_after
+
+    def updated_at(self, domain_id: UUID) -> datetime | None:
+        row = self.registry.reader.rows[domain_id]
+        return None if row.updated_at == row.created_at else row.updated_at
 
     def occupy(self, domain_id: UUID) -> None:
         self.registry.occupied.add(domain_id)

@@ -15,7 +15,7 @@ from uuid import UUID
 from composer.bridge import BridgeRows
 from composer.identity import NIL
 from composer.reachability import ReachabilityRow
-from composer.registry import NewDomain, NewNode, NodeSummary, node_cursor
+from composer.registry import EVERY_DOMAIN, NewDomain, NewNode, NodeSummary, node_cursor
 from handlers.service import HealthCheck
 from server.authn.signing import parse_signing_keys
 from tests.factories import (
@@ -431,8 +431,40 @@ def _node_list() -> Iterator[Variant]:
 
 def _add_node_without_address(service: FakeService) -> None:
     nodes = service.domain_nodes.given
-    added = NodeSummary(node_id(4), "press", None, EPOCH)
+    added = NodeSummary(node_id(4), DOMAIN, "press", None, EPOCH)
     nodes[DOMAIN] = [*nodes[DOMAIN], added]
+
+
+def _every_node_list() -> Iterator[Variant]:
+    request = Request("GET", "/v1/nodes")
+    yield from _usual(request)
+    yield from _pages(request)
+    in_domain = f"domain_id={DOMAIN}"
+    yield from request.queries(
+        *(in_domain, f"domain_id={OTHER_DOMAIN}", f"domain_id={NIL}", "domain_id=nonsense"),
+        f"{in_domain}&{in_domain}",
+    )
+    after_first = node_cursor(DOMAIN, node_id(1))
+    yield request.but("cursor: the next page", query=f"{in_domain}&limit=1&cursor={after_first}")
+    yield request.but("cursor: of a Domain's Nodes", query=f"cursor={after_first}")
+    after_first = node_cursor(EVERY_DOMAIN, node_id(1))
+    yield request.but("cursor: the next page of all", query=f"limit=1&cursor={after_first}")
+
+
+def _domain_change() -> Iterator[Variant]:
+    policy = _durations("30s", "2m", "10m")
+    request = Request("PATCH", IN_DOMAIN, _json(name="Plant West", reachability=policy))
+    yield from _of_domain(request)
+    yield from request.bodies(
+        the_defaults=_json(reachability={}),
+        texts=_json(description="Presses.", region="eu"),
+        the_same=_json(name="Plant North"),
+        another_slug=_json(slug="plant-west"),
+        another_range=_json(mesh_cidr="10.44.0.0/16"),
+        no_name=_json(name=""),
+        a_number=_json(region=7),
+        a_part_of_a_policy=_json(reachability={"stale_after": "90s"}),
+    )
 
 
 def _domain_list() -> Iterator[Variant]:
@@ -567,8 +599,10 @@ VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     "CreateDomain": tuple(_creation()),
     "ListDomains": tuple(_domain_list()),
     "GetDomain": tuple(_domain_read()),
+    "PatchDomain": tuple(_domain_change()),
     "DeleteDomain": tuple(_domain_deletion()),
     "ListDomainNodes": tuple(_node_list()),
+    "ListNodes": tuple(_every_node_list()),
     "RegisterNode": tuple(_registration()),
     "ListDomainAudit": tuple(_audit()),
     "GetLivez": tuple(_ungated("/livez")),
