@@ -108,8 +108,8 @@ schema: ## db/schema.sql anew: what the migrations make, as the embedded server'
 
 fuzz: ## tests/fuzz, then Schemathesis and directed cases against the service (CASES=200 an operation, SEED=...)
 	$(INSTALL) test
-	@ORACLE_PROFILE=full $(VENV)/python -m pytest --numprocesses 2 --dist loadfile tests/fuzz \
-	  tests/integration/test_oracle_agrees.py
+	@ORACLE_PROFILE=full DIGEST_EXAMPLES=1000 $(VENV)/python -m pytest --numprocesses 2 --dist loadfile \
+	  tests/fuzz tests/integration/test_oracle_agrees.py tests/integration/test_current_digests.py
 	@exec $(VENV)/python -m tests.fuzz --cases $(CASES) $(call options,seed)
 
 docs-assets: ## the docs page's pinned files from npm into server/http/docs/

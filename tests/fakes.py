@@ -324,13 +324,13 @@ class FakeDropReporter:
 
 @dataclass
 class FakeHeartbeatSink:
-    """Hears of the Nodes it knows; ``heard`` is when, by a clock that stands still. ``tokens`` are
-    the ZedTokens of those that carry one."""
+    """Accepts heartbeats of the Nodes it knows; ``accepted`` has the moment of each last one,
+    by a clock that stands still. ``tokens`` are the ZedTokens of Nodes that carry one."""
 
     known: set[UUID] = field(default_factory=set)
     now: datetime = EPOCH
     fails: Exception | None = None
-    heard: dict[UUID, datetime] = field(default_factory=dict)
+    accepted: dict[UUID, datetime] = field(default_factory=dict)
     tokens: dict[UUID, str] = field(default_factory=dict)
     credentials: dict[UUID, tuple[tuple[bytes, ...], datetime | None]] = field(default_factory=dict)
     calls: list[tuple[UUID, datetime, str | None]] = field(default_factory=list)
@@ -354,7 +354,7 @@ class FakeHeartbeatSink:
             return HeartbeatResult(None, token)
         if abs(client_now - self.now) > MAX_CLOCK_SKEW:
             raise ClockSkew(f"node_id={node_id}")
-        self.heard[node_id] = self.now
+        self.accepted[node_id] = self.now
         return HeartbeatResult(self.now, token)
 
 

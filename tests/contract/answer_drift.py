@@ -25,7 +25,7 @@ BOUNDS = {"minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a handler answered; ``value`` is read back from the bytes it would be."""
+    """An answer of a handler; ``value`` is read back from the bytes it would be."""
 
     operation: str
     status: int
@@ -96,16 +96,16 @@ class _Seen:
             self.unread.add(f"{where}: declares no type")
         if "properties" in schema and where not in self.by_name:
             self.by_name[where] = _Sight(schema)
-            for name, one in schema["properties"].items():
-                self.declare(one, f"{where}.{name}")
+            for name, subschema in schema["properties"].items():
+                self.declare(subschema, f"{where}.{name}")
         if "items" in schema:
             self.declare(schema["items"], f"{where}[]")
 
     def look(self, schema: Schema, value: Any, where: str) -> None:
         where, schema = self.resolved(schema, where)
         if "items" in schema:
-            for one in value:
-                self.look(schema["items"], one, f"{where}[]")
+            for item in value:
+                self.look(schema["items"], item, f"{where}[]")
         sight = self.by_name.get(where)
         if sight is None:
             return
@@ -113,10 +113,10 @@ class _Seen:
             sight.nulls += 1
             return
         sight.keys.append(list(value))
-        for name, one in schema["properties"].items():
+        for name, subschema in schema["properties"].items():
             if name in value:
-                self.look(one, value[name], f"{where}.{name}")
-                if "enum" in self.resolved(one, "")[1]:
+                self.look(subschema, value[name], f"{where}.{name}")
+                if "enum" in self.resolved(subschema, "")[1]:
                     sight.words[name].add(value[name])
 
     def resolved(self, schema: Schema, where: str) -> tuple[str, Schema]:
@@ -135,12 +135,12 @@ def answer_complaints(document: Schema, given: Sequence[Given], known: Words = (
     declared = dict(json_answers(document))
     for (operation, status), schema in declared.items():
         seen.declare(schema, f"{operation} {status}")
-    answered = {(one.operation, one.status) for one in given}
+    answered = {(answer.operation, answer.status) for answer in given}
     complaints = [f"{' '.join(map(str, at))}: never answered" for at in declared.keys() - answered]
-    for one in given:
-        at = one.operation, one.status
+    for answer in given:
+        at = answer.operation, answer.status
         if at in declared:
-            seen.look(declared[at], one.value, f"{one.operation} {one.status}")
+            seen.look(declared[at], answer.value, f"{answer.operation} {answer.status}")
     for name, sight in seen.by_name.items():
         complaints += [f"{name}{said}" for said in _key_complaints(sight)]
         complaints += [f"{name}.{said}" for said in _word_complaints(seen, sight, name, known)]
@@ -169,8 +169,8 @@ def _key_complaints(sight: _Sight) -> Iterator[str]:
 
 
 def _word_complaints(seen: _Seen, sight: _Sight, name: str, known: Words) -> Iterator[str]:
-    for key, one in sight.schema["properties"].items():
-        words = set(seen.resolved(one, "")[1].get("enum", ()))
+    for key, subschema in sight.schema["properties"].items():
+        words = set(seen.resolved(subschema, "")[1].get("enum", ()))
         if words and (name, key) not in known and sight.keys:
             for word in words ^ sight.words[key]:
                 yield f"{key}: {word!r} is in {'no answer' if word in words else 'no enum'}"
@@ -197,7 +197,7 @@ def body_complaints(
             elif read[at] != is_required:
                 how = "as if always there" if read[at] else "as if it could be absent"
                 complaints.append(f"{operation}: reads {name} {how}")
-    complaints += [f"{one} is no member that nothing reads" for one in excused]
+    complaints += [f"{member} is no member that nothing reads" for member in excused]
     return sorted(complaints)
 
 
@@ -205,9 +205,9 @@ def _members(document: Schema, schema: Schema, at: str = "") -> Iterator[tuple[s
     """(place in the body, Schema.member, required) of a body's members, and of theirs."""
     owner = schema.get("$ref", "").rpartition("/")[2]
     schema = referred(document, schema)
-    for name, one in schema.get("properties", {}).items():
+    for name, subschema in schema.get("properties", {}).items():
         yield f"{at}{name}", f"{owner}.{name}", name in schema.get("required", ())
-        yield from _members(document, one, f"{at}{name}.")
+        yield from _members(document, subschema, f"{at}{name}.")
 
 
 def json_answers(document: Schema) -> Iterator[tuple[tuple[str, int], Schema]]:
@@ -229,11 +229,11 @@ def request_bodies(document: Schema) -> Iterator[tuple[str, Schema]]:
 
 def operations(document: Schema) -> Iterator[Schema]:
     for item in document["paths"].values():
-        yield from (one for method, one in item.items() if method in METHODS)
+        yield from (operation for method, operation in item.items() if method in METHODS)
 
 
 def referred(document: Schema, node: Schema) -> Schema:
-    """What a reference leads to."""
+    """The target of a reference."""
     while "$ref" in node:
         found: Any = document
         for part in node["$ref"].removeprefix("#/").split("/"):

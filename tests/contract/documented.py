@@ -28,8 +28,8 @@ def parameter_examples(document: Mapping[str, Any]) -> Mapping[str, Mapping[str,
     """Operation -> its parameters, by name, each with the first of its examples."""
     return {
         operation["operationId"]: {
-            one["name"]: next((value for _, value in _examples(document, one)), None)
-            for one in (
+            parameter["name"]: next((value for _, value in _examples(document, parameter)), None)
+            for parameter in (
                 _resolved(document, each)
                 for each in (*item.get("parameters", ()), *operation.get("parameters", ()))
             )
@@ -41,7 +41,7 @@ def parameter_examples(document: Mapping[str, Any]) -> Mapping[str, Mapping[str,
 
 
 def example_complaints(contract: Contract, table: Table) -> list[str]:
-    """What lacks an example, and each that its schema refuses; a 304 and a 204 show nothing."""
+    """Parts without an example, except of a 304 or 204, and examples that their schema refuses."""
     complaints: list[str] = []
     for name, operation in contract.operations.items():
         parts = [str(status) for status in operation.responses]

@@ -63,7 +63,9 @@ def value_complaints(schemas: Mapping[str, Any], values: Values, schema_name: st
         if name not in composed.unsent
     }
     every: Mapping[str, Any] = schema["properties"]
-    properties = {name: one for name, one in every.items() if name not in composed.elsewhere}
+    properties = {
+        name: subschema for name, subschema in every.items() if name not in composed.elsewhere
+    }
     complaints = [f"{schema_name}.{name} is in no value" for name in properties.keys() - fields]
     complaints += [f"{schema_name} has no property {name}" for name in fields.keys() - properties]
     if not complaints and list(fields) != list(properties):
@@ -78,7 +80,7 @@ def value_complaints(schemas: Mapping[str, Any], values: Values, schema_name: st
 
 def _fields(value: type) -> dict[str, Any]:
     hints = typing.get_type_hints(value)
-    return {one.name: hints[one.name] for one in dataclasses.fields(value)}
+    return {field.name: hints[field.name] for field in dataclasses.fields(value)}
 
 
 def _field_complaints(
@@ -133,8 +135,9 @@ def enum_complaints(
     declared = {
         (name, key): set(resolved["enum"])
         for name in names
-        for key, one in schemas[name]["properties"].items()
-        if "enum" in (resolved := schemas.get(one.get("$ref", "").rpartition("/")[2], one))
+        for key, subschema in schemas[name]["properties"].items()
+        if "enum"
+        in (resolved := schemas.get(subschema.get("$ref", "").rpartition("/")[2], subschema))
     }
     complaints = [
         f"{'.'.join(at)}: an enum that the code does not know" for at in declared.keys() - known
@@ -156,7 +159,7 @@ def checked_words(sql: str, table: str, column: str) -> set[str]:
 
 
 def _item(hint: Any) -> Any:
-    """What a ``tuple[X, ...]`` or a class of a ``Sequence[X]`` holds."""
+    """The type of the items of a ``tuple[X, ...]`` or of a class of a ``Sequence[X]``."""
     if typing.get_origin(hint) is tuple:
         return typing.get_args(hint)[0]
     bases = getattr(hint, "__orig_bases__", ())
@@ -165,7 +168,7 @@ def _item(hint: Any) -> Any:
 
 def _without_none(hint: Any) -> Any:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        left = [one for one in typing.get_args(hint) if one is not type(None)]
+        left = [part for part in typing.get_args(hint) if part is not type(None)]
         return left[0] if len(left) == 1 else hint
     return hint
 

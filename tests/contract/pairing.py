@@ -31,8 +31,8 @@ def unpaired_complaints(
 
 def unheld_complaints(serialised: Collection[type], values: Values) -> list[str]:
     """Values that handlers make JSON of, and that no schema is held against."""
-    paired = {one for found in values.values() for one in _values(found)}
-    return sorted(f"{one.__name__} is sent, and no schema" for one in {*serialised} - paired)
+    paired = {value for found in values.values() for value in _values(found)}
+    return sorted(f"{type_.__name__} is sent, and no schema" for type_ in {*serialised} - paired)
 
 
 def object_schemas(document: Mapping[str, Any]) -> Iterator[str]:
@@ -47,14 +47,14 @@ def object_schemas(document: Mapping[str, Any]) -> Iterator[str]:
         seen.add(where)
         if "properties" in schema:
             yield where
-        for name, one in schema.get("properties", {}).items():
-            yield from walk(one, f"{where}.{name}")
+        for name, subschema in schema.get("properties", {}).items():
+            yield from walk(subschema, f"{where}.{name}")
         for rule in ("items", "additionalProperties", "not"):
             if isinstance(schema.get(rule), dict):
                 yield from walk(schema[rule], f"{where}[]")
         for rule in ("allOf", "anyOf", "oneOf"):
-            for number, one in enumerate(schema.get(rule, ())):
-                yield from walk(one, f"{where}/{rule}/{number}")
+            for number, subschema in enumerate(schema.get(rule, ())):
+                yield from walk(subschema, f"{where}/{rule}/{number}")
 
     for (operation, status), schema in json_answers(document):
         yield from walk(schema, f"{operation} {status}")
@@ -77,24 +77,24 @@ def serialised(package: ModuleType, room: str) -> set[type]:
 def _functions(package: ModuleType) -> Iterator[Any]:
     for found in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"{package.__name__}.{found.name}")
-        for one in vars(module).values():
-            if getattr(one, "__module__", "") != module.__name__:
+        for member in vars(module).values():
+            if getattr(member, "__module__", "") != module.__name__:
                 continue
-            members = vars(one).values() if inspect.isclass(one) else (one,)
+            members = vars(member).values() if inspect.isclass(member) else (member,)
             # what a dataclass writes for itself makes no JSON
             yield from (f for f in members if inspect.isfunction(f) and f.__name__ != "__init__")
 
 
 def _parts(hint: Any) -> Iterator[Any]:
     yield hint
-    for one in typing.get_args(hint):
-        yield from _parts(one)
+    for part in typing.get_args(hint):
+        yield from _parts(part)
 
 
 def _makes_json(hint: Any) -> bool:
     """A text is JSON too: what there are thousands of is written without an encoder for each."""
     return hint is str or any(
-        one is SnapshotBody or typing.get_origin(one) is dict for one in _parts(hint)
+        part is SnapshotBody or typing.get_origin(part) is dict for part in _parts(hint)
     )
 
 

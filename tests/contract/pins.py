@@ -1,4 +1,4 @@
-"""What the pins of the allow-lists were before: a list and its pins could grow in one commit.
+"""The earlier pins of the allow-lists: a list and its pins could grow in one commit.
 
 Compared is the working tree with what is committed, with the commit before, and with where the
 branch left the one it goes to. What grows needs a decision that says why, by name: `decided` in
@@ -64,7 +64,7 @@ def _commits(root: Path) -> Iterator[str]:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git says, None where it is not there or has no answer."""
+    """The output of git; None where git is not there or has no answer."""
     try:
         done = subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=30

@@ -75,8 +75,8 @@ def fuzzing_switched_off() -> Iterable[str]:
             for key, value in node.items():
                 yield from walk(value, f"{at}.{key}" if at else key)
         elif isinstance(node, list) and node and isinstance(node[0], dict):
-            for one in node:
-                yield from walk(one, at)
+            for item in node:
+                yield from walk(item, at)
         elif node is False or at.endswith("expected-statuses"):
             yield at if node is False else f"{at} {node}"
 
@@ -89,7 +89,7 @@ def reached_by_less_than_half() -> Iterable[str]:
 
 def lax_queries() -> Iterable[str]:
     operations = Contract.packaged().operations
-    return (name for name, one in operations.items() if not one.strict_query)
+    return (name for name, operation in operations.items() if not operation.strict_query)
 
 
 def ruff_ignores() -> Iterable[str]:
@@ -118,12 +118,12 @@ def mypy_excuses() -> Iterable[str]:
 
 
 def not_shared() -> Iterable[str]:
-    """What a schema does not have of its values, or they of it."""
+    """The keys that a schema lacks of its values, or the values of the schema."""
     for name, found in VALUES.items():
         if isinstance(found, Composed):
-            yield from (f"{name}.{one} from elsewhere" for one in found.elsewhere)
-            yield from (f"{name}.{one} unsent" for one in found.unsent)
-            yield from (f"{name}.{one} left out where empty" for one in found.empty)
+            yield from (f"{name}.{field} from elsewhere" for field in found.elsewhere)
+            yield from (f"{name}.{field} unsent" for field in found.unsent)
+            yield from (f"{name}.{field} left out where empty" for field in found.empty)
 
 
 SOURCES = ("composer", "handlers", "db", "server", "deploy", "docs", "tests")
@@ -168,9 +168,9 @@ LISTS: Mapping[str, Callable[[], Iterable[Any]]] = {
 
 def ratchet_complaints(title: str, found: Iterable[Any], pinned: frozenset[str]) -> list[str]:
     """An entry more, or a pin that is no longer needed."""
-    entries = {str(one) for one in found}
-    complaints = [f"{title}: {one} is new, and it may only shrink" for one in entries - pinned]
-    complaints += [f"{title}: {one} is gone: lower its pin" for one in pinned - entries]
+    entries = {str(entry) for entry in found}
+    complaints = [f"{title}: {entry} is new, and it may only shrink" for entry in entries - pinned]
+    complaints += [f"{title}: {entry} is gone: lower its pin" for entry in pinned - entries]
     return sorted(complaints)
 
 
@@ -188,7 +188,7 @@ def test_an_entry_more_and_one_that_is_gone_are_named(title: str) -> None:
         f"{title}: GetSurprise is new, and it may only shrink"
     ]
     for gone in pinned:
-        left = [one for one in find() if str(one) != gone]
+        left = [entry for entry in find() if str(entry) != gone]
         assert ratchet_complaints(title, left, pinned) == [
             f"{title}: {gone} is gone: lower its pin"
         ]

@@ -1,4 +1,4 @@
-"""What the service sends may only become narrower, and keys more of open objects hurt nobody.
+"""Answers may only become narrower; more keys of open objects break no client.
 
 Every row is an edit of the real file.
 """
@@ -171,4 +171,4 @@ def test_a_client_of_the_answer_sees_nothing_it_cannot_take(row: Row) -> None:
 
 def test_the_order_of_keys_changes_bytes_and_breaks_nobody() -> None:
     row = Row("another order", reorder(schema("NodeStatePeer", PROPERTIES)), "")
-    assert [one.severity for one in findings(row)] == [Severity.BYTES]
+    assert [finding.severity for finding in findings(row)] == [Severity.BYTES]

@@ -1,4 +1,4 @@
-"""What a client sends may only be admitted more widely: edits of the real file."""
+"""Requests may only be admitted more widely: edits of the real file."""
 
 import pytest
 

@@ -68,8 +68,8 @@ def test_an_edit_that_cannot_be_served_is_named_with_its_place(
     edited = TEXT.replace(old, new, 1)
     assert edited != TEXT
     complaints = contract_complaints(edited.encode(), OPERATIONS)
-    assert any(complaint in one for one in complaints), complaints
-    named = next(one for one in complaints if complaint in one)
+    assert any(complaint in line for line in complaints), complaints
+    named = next(line for line in complaints if complaint in line)
     file, line, column, _ = named.split(":", 3)
     assert file == "api/plexsphere-v1.yaml" and int(column) > 0
     assert abs(int(line) - line_of(edited, at)) <= 3, (named, line_of(edited, at))
@@ -77,7 +77,7 @@ def test_an_edit_that_cannot_be_served_is_named_with_its_place(
 
 def test_a_handler_without_an_operation_is_named() -> None:
     handlers = {**OPERATIONS, "GetNothing": OPERATIONS["GetLivez"]}
-    assert any("GetNothing" in one for one in contract_complaints(RAW, handlers))
+    assert any("GetNothing" in complaint for complaint in contract_complaints(RAW, handlers))
 
 
 def test_a_handler_that_the_file_no_longer_names_is_told_where_it_is_bound() -> None:

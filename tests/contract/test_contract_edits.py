@@ -228,5 +228,7 @@ def test_the_parameter_of_an_operation_replaces_that_of_its_path() -> None:
         "    get:\n",
         1,
     )
-    names = [one.name for one in Contract(text.encode()).operations["GetLivez"].parameters]
+    names = [
+        parameter.name for parameter in Contract(text.encode()).operations["GetLivez"].parameters
+    ]
     assert text != TEXT and names.count("X-Correlation-Id") == 1

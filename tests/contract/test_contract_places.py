@@ -1,4 +1,4 @@
-"""What is wrong inside the contract is told with the line and the column it stands at."""
+"""A fault inside the contract is reported with its line and column."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_references_that_lead_to_each_other_are_told_and_do_not_hang() -> None:
 
 def test_every_operation_that_lacks_its_500_is_told_at_once() -> None:
     said = contract_complaints(TEXT.replace(INTERNAL, "").encode(), OPERATIONS)
-    told = [one for one in OPERATIONS if any(f"{one} can answer 500" in line for line in said)]
+    told = [name for name in OPERATIONS if any(f"{name} can answer 500" in line for line in said)]
     assert told == list(OPERATIONS)
 
 

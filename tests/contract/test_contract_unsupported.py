@@ -1,4 +1,4 @@
-"""What OpenAPI has words for and the service does not do is told at its line and column.
+"""A part of OpenAPI that the service does not support is reported at its line and column.
 
 All edits are made in one file, because all of them are told at once.
 """
@@ -92,27 +92,27 @@ def edited() -> str:
 
 
 @pytest.fixture(scope="module")
-def said(text: str) -> list[str]:
+def complaints(text: str) -> list[str]:
     return contract_complaints(text.encode(), OPERATIONS)
 
 
 @pytest.mark.parametrize("name", EDITS)
 def test_what_the_service_would_not_do_is_told_where_it_is_said(
-    said: list[str], text: str, name: str
+    complaints: list[str], text: str, name: str
 ) -> None:
     after, _, new, complaint, at = EDITS[name]
     edited_at = text[: text.index(new, text.index(after))].count("\n")
     shown = [
         text.splitlines()[int(line) - 1][int(column) - 1 :]
-        for file, line, column, told in (one.split(":", 3) for one in said)
-        if file == "api/plexsphere-v1.yaml" and complaint in told
+        for file, line, column, sentence in (text.split(":", 3) for text in complaints)
+        if file == "api/plexsphere-v1.yaml" and complaint in sentence
         if edited_at <= int(line) <= edited_at + 3
     ]
-    assert [one for one in shown if one.startswith(at)], said
+    assert [line for line in shown if line.startswith(at)], complaints
 
 
-def test_each_is_told_once(said: list[str]) -> None:
-    assert len(said) == len(EDITS)
+def test_each_is_told_once(complaints: list[str]) -> None:
+    assert len(complaints) == len(EDITS)
 
 
 def test_what_the_service_does_is_not_told() -> None:

@@ -14,9 +14,9 @@ TABLE = documented(CONTRACT.document)
 
 
 def edited(key: tuple[str, str], examples: dict[str, dict[str, Any]]) -> list[str]:
-    """What is said of one cell of the table when it is replaced; the others' faults are theirs."""
+    """The complaints about one cell of the table when it is replaced."""
     complaints = example_complaints(CONTRACT, {**TABLE, key: examples})
-    return [one for one in complaints if one.startswith(f"{' '.join(key)}: ")]
+    return [complaint for complaint in complaints if complaint.startswith(f"{' '.join(key)}: ")]
 
 
 def test_every_declared_status_of_every_operation_has_an_example_that_fits() -> None:

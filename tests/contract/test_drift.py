@@ -39,12 +39,12 @@ def declared_routes() -> dict[str, set[str]]:
     }
 
 
-def told(operations: Mapping[str, AnyOperation]) -> list[str]:
+def complaints_of(operations: Mapping[str, AnyOperation]) -> list[str]:
     return [fault.sentence for fault in signature_faults(CONTRACT, operations)]
 
 
 def test_every_operation_takes_the_declared_parameters_in_order() -> None:
-    assert told(OPERATIONS) == []
+    assert complaints_of(OPERATIONS) == []
 
 
 def renamed(node_id: UUID, name: str, body: Mapping[str, Any]) -> None: ...
@@ -75,7 +75,7 @@ def with_one_more(node_id: UUID, key: str, body: Mapping[str, Any], limit: int) 
 )
 def test_a_function_that_takes_other_parameters_is_named(parse: Callable[..., Any]) -> None:
     operation = replace(gated("PutNodeStateReport"), parse=parse)
-    complaints = told({**OPERATIONS, "PutNodeStateReport": operation})
+    complaints = complaints_of({**OPERATIONS, "PutNodeStateReport": operation})
     assert len(complaints) == 1 and complaints[0].startswith("PutNodeStateReport:")
 
 
@@ -83,7 +83,7 @@ def test_a_body_of_an_operation_that_takes_other_parameters_is_named() -> None:
     def body(request: Request, node: AddressedNode, limit: int) -> Answer:
         raise AssertionError("not called here")
 
-    (complaint,) = told(
+    (complaint,) = complaints_of(
         {**OPERATIONS, "GetNodeState": replace(gated("GetNodeState"), handler=body)}
     )
     assert complaint.startswith("GetNodeState: the handler takes [('limit', 'int')]")
@@ -91,14 +91,14 @@ def test_a_body_of_an_operation_that_takes_other_parameters_is_named() -> None:
 
 def test_a_way_that_reads_another_path_parameter_is_named() -> None:
     moved = replace(gated("GetDomain"), way=gated("GetNodeState").way)
-    assert "GetDomain: the path has no parameter id, which gate 1a reads" in told(
+    assert "GetDomain: the path has no parameter id, which gate 1a reads" in complaints_of(
         {**OPERATIONS, "GetDomain": moved}
     )
 
 
 def test_a_body_without_refusals_is_named() -> None:
     bare = replace(gated("CreateDomain"), body_refusals=None)
-    assert told({**OPERATIONS, "CreateDomain": bare}) == [
+    assert complaints_of({**OPERATIONS, "CreateDomain": bare}) == [
         "CreateDomain: the contract declares a body, the operation no refusals of it"
     ]
 
@@ -119,7 +119,7 @@ def test_a_url_that_the_file_lacks_is_named() -> None:
 
 
 def test_every_operation_that_takes_a_token_is_gated_and_no_other() -> None:
-    open_to_all = [n for n, one in OPERATIONS.items() if isinstance(one, OpenOperation)]
+    open_to_all = [n for n, operation in OPERATIONS.items() if isinstance(operation, OpenOperation)]
     assert sorted(OPERATIONS.keys() - set(open_to_all)) == sorted(SECURED)
 
 

@@ -45,7 +45,9 @@ class Recorder:
     def __init__(self) -> None:
         self.given: list[Given] = []
         self.reads: dict[str, dict[str, bool]] = {}
-        asker = Asker({name: self._recorded(name, one) for name, one in OPERATIONS.items()})
+        asker = Asker(
+            {name: self._recorded(name, operation) for name, operation in OPERATIONS.items()}
+        )
         for name in VARIANTS:
             for case in cases(name):
                 if case.world.name == SOUND and case.caller in (NOBODY, *GRANTED):
@@ -86,11 +88,11 @@ def schema(name: str, edit: Edit) -> Edit:
 
 
 def added(name: str) -> Edit:
-    return lambda one: one["properties"].update({name: {"type": "string"}})
+    return lambda declared: declared["properties"].update({name: {"type": "string"}})
 
 
 def moved(name: str) -> Edit:
-    return lambda one: one["properties"].update({name: one["properties"].pop(name)})
+    return lambda declared: declared["properties"].update({name: declared["properties"].pop(name)})
 
 
 def surprise(document: Any) -> None:
@@ -106,7 +108,7 @@ def embodied(document: Any) -> None:
 
 
 def new_answer_complaints(recorder: Recorder, document: Mapping[str, Any]) -> list[str]:
-    """What an edit alone is to blame for."""
+    """The complaints that an edit alone causes."""
     before = answer_complaints(DOCUMENT, recorder.given, WORDS)
     after = answer_complaints(document, recorder.given, WORDS)
     return sorted({*after} - {*before})
@@ -125,11 +127,11 @@ def test_every_answer_is_declared_and_every_declared_key_is_answered(recorder: R
 def test_every_answer_is_what_the_contract_declares(recorder: Recorder) -> None:
     operations = Contract.packaged().operations
     in_json = dict(json_answers(DOCUMENT))
-    given = [one for one in recorder.given if (one.operation, one.status) in in_json]
-    assert {(one.operation, one.status) for one in given} == in_json.keys()
-    for one in given:
-        validator = operations[one.operation].responses[one.status].media["application/json"]
-        assert validator.validator.fault(one.value) is None, one
+    given = [answer for answer in recorder.given if (answer.operation, answer.status) in in_json]
+    assert {(answer.operation, answer.status) for answer in given} == in_json.keys()
+    for answer in given:
+        validator = operations[answer.operation].responses[answer.status].media["application/json"]
+        assert validator.validator.fault(answer.value) is None, answer
 
 
 def test_every_member_of_a_body_is_read(recorder: Recorder) -> None:
@@ -142,39 +144,42 @@ def test_every_member_of_a_body_is_read(recorder: Recorder) -> None:
     [
         (schema("Domain", added("owner")), "Domain.owner: in no answer"),
         (
-            schema("Domain", lambda one: one["required"].remove("created_at")),
+            schema("Domain", lambda declared: declared["required"].remove("created_at")),
             "Domain.created_at: in every answer, and not required",
         ),
         (
-            schema("Domain", lambda one: one["required"].append("slug")),
+            schema("Domain", lambda declared: declared["required"].append("slug")),
             "Domain.slug: required, and left out of an answer",
         ),
         (
-            schema("NodeKey", lambda one: one["properties"].pop("public_key")),
+            schema("NodeKey", lambda declared: declared["properties"].pop("public_key")),
             "NodeKey.public_key: answered, and not declared",
         ),
         (schema("Domain", moved("name")), "Domain: the orders differ"),
         (
-            schema("NodeStatePolicy", lambda one: one.pop("nullable")),
+            schema("NodeStatePolicy", lambda declared: declared.pop("nullable")),
             "NodeStatePolicy: null, and the contract has it otherwise",
         ),
         (
-            schema("NodeToken", lambda one: one.update(nullable=True)),
+            schema("NodeToken", lambda declared: declared.update(nullable=True)),
             "NodeToken: never null, and the contract has it otherwise",
         ),
         (
-            schema("HealthStatus", lambda one: one["properties"]["status"]["enum"].append("sick")),
+            schema(
+                "HealthStatus",
+                lambda declared: declared["properties"]["status"]["enum"].append("sick"),
+            ),
             "HealthStatus.status: 'sick' is in no answer",
         ),
         (
-            schema("Jwk", lambda one: one["properties"]["kty"]["enum"].remove("RSA")),
+            schema("Jwk", lambda declared: declared["properties"]["kty"]["enum"].remove("RSA")),
             "Jwk.kty: 'RSA' is in no enum",
         ),
         (
-            schema("Version", lambda one: one.update(allOf=[])),
+            schema("Version", lambda declared: declared.update(allOf=[])),
             "Version: allOf is a rule that nobody reads here",
         ),
-        (schema("Version", lambda one: one.pop("type")), "Version: declares no type"),
+        (schema("Version", lambda declared: declared.pop("type")), "Version: declares no type"),
         (surprise, "PostSurprise 200: never answered"),
     ],
 )
@@ -185,7 +190,7 @@ def test_an_answer_that_parts_from_its_schema_is_named(
 
 
 def test_a_schema_that_no_answer_has_anything_of_is_named(recorder: Recorder) -> None:
-    given = [one for one in recorder.given if one.operation != "ListDomainAudit"]
+    given = [answer for answer in recorder.given if answer.operation != "ListDomainAudit"]
     complaints = answer_complaints(DOCUMENT, given, WORDS)
     assert {
         "AuditEntry: in no answer",
@@ -202,15 +207,15 @@ def test_a_schema_that_no_answer_has_anything_of_is_named(recorder: Recorder) ->
             "RegisterNode: nothing reads NodeRequest.owner",
         ),
         (
-            schema("NodeRequest", lambda one: one["properties"].pop("name")),
+            schema("NodeRequest", lambda declared: declared["properties"].pop("name")),
             "RegisterNode: reads name, which the body lacks",
         ),
         (
-            schema("NodeRequest", lambda one: one["required"].remove("public_key")),
+            schema("NodeRequest", lambda declared: declared["required"].remove("public_key")),
             "RegisterNode: reads NodeRequest.public_key as if always there",
         ),
         (
-            schema("NodeRequest", lambda one: one["required"].append("name")),
+            schema("NodeRequest", lambda declared: declared["required"].append("name")),
             "RegisterNode: reads NodeRequest.name as if it could be absent",
         ),
         (
@@ -218,7 +223,9 @@ def test_a_schema_that_no_answer_has_anything_of_is_named(recorder: Recorder) ->
             "CreateDomain: nothing reads ReachabilityPolicy.grace",
         ),
         (
-            schema("NodeHeartbeatRequest", lambda one: one["properties"].pop("nat_summary")),
+            schema(
+                "NodeHeartbeatRequest", lambda declared: declared["properties"].pop("nat_summary")
+            ),
             "NodeHeartbeatRequest.nat_summary is no member that nothing reads",
         ),
     ],
@@ -234,4 +241,4 @@ def test_a_body_that_parts_from_what_is_read_is_named(
 def test_a_body_that_nothing_reads_is_named(recorder: Recorder) -> None:
     complaints = new_body_complaints(recorder, edited(embodied))
     assert "PostSurprise: nothing reads DomainRequest.slug" in complaints
-    assert {one.partition(": ")[0] for one in complaints} == {"PostSurprise"}
+    assert {complaint.partition(": ")[0] for complaint in complaints} == {"PostSurprise"}

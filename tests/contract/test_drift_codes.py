@@ -43,7 +43,7 @@ def test_a_code_that_only_one_place_knows_is_named(
     declared: set[str], catalogue: Any, documented: str, complaint: str
 ) -> None:
     complaints = code_complaints(declared, catalogue, documented)
-    assert any(complaint in one for one in complaints), complaints
+    assert any(complaint in line for line in complaints), complaints
 
 
 def test_the_file_the_catalogue_and_the_docs_give_each_code_the_same_status() -> None:
@@ -62,8 +62,8 @@ def test_the_file_the_catalogue_and_the_docs_give_each_code_the_same_status() ->
         (
             STATUSES,
             tuple(
-                replace(one, status=410) if one.code == "node_not_found" else one
-                for one in CATALOGUE
+                replace(kind, status=410) if kind.code == "node_not_found" else kind
+                for kind in CATALOGUE
             ),
             PROBLEMS,
             [
@@ -92,7 +92,7 @@ def test_a_status_that_only_one_place_has_is_named(
 
 
 def test_a_copy_that_is_not_the_file_byte_for_byte_is_named() -> None:
-    """What the served contract and the wheel's are held against the file with."""
+    """The comparison of the served contract, and of the wheel's, with the file."""
     raw = CONTRACT.raw
     copies = {"the tree": raw, "the service": raw, "the wheel": raw}
     assert byte_complaints(copies) == []

@@ -112,7 +112,7 @@ def test_every_object_of_an_answer_has_a_value_or_is_put_together() -> None:
     ],
 )
 def test_an_object_without_a_value_is_named(name: str, complaint: str) -> None:
-    values = {one: value for one, value in VALUES.items() if one != name}
+    values = {other: value for other, value in VALUES.items() if other != name}
     assert unpaired_complaints(DOCUMENT, values, PUT_TOGETHER - {name}) == [complaint]
 
 
@@ -148,7 +148,7 @@ def test_every_value_that_a_handler_sends_is_held_against_a_schema() -> None:
 
 @pytest.mark.parametrize("value", [RegisteredNode, NodeSummary, NodeToken, SecretKey, Domain, Peer])
 def test_a_value_that_is_sent_and_in_no_pair_is_named(value: type) -> None:
-    left = {one: found for one, found in VALUES.items() if value not in _of(found)}
+    left = {other: found for other, found in VALUES.items() if value not in _of(found)}
     assert f"{value.__name__} is sent, and no schema" in unheld_complaints(SENT, left)
 
 
@@ -206,7 +206,7 @@ def test_a_schema_that_parts_from_its_value_is_named(
     edited = copy.deepcopy(SCHEMAS)
     edit(edited[schema])
     complaints = value_complaints(edited, VALUES, schema)
-    assert any(complaint in one for one in complaints), complaints
+    assert any(complaint in line for line in complaints), complaints
 
 
 WORDS = {
@@ -252,4 +252,4 @@ def test_a_nullable_that_no_value_can_be_is_named() -> None:
     edited = copy.deepcopy(SCHEMAS)
     edited["Reachability"]["nullable"] = True
     complaints = value_complaints(edited, VALUES, "NodeStateSnapshot")
-    assert any("reachability" in one for one in complaints), complaints
+    assert any("reachability" in complaint for complaint in complaints), complaints

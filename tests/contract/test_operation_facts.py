@@ -1,4 +1,4 @@
-"""What an operation declares and the file takes away is told, by name and place."""
+"""A declaration of an operation that the file lacks is reported, by name and place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ CAN_ANSWER = {
     401: ASKING,
     403: ASKING,
     404: [name for name in ASKING if "{" in CONTRACT.operations[name].path],
-    406: [name for name, one in CONTRACT.operations.items() if "application/json" in one.produces],
+    406: [
+        name
+        for name, operation in CONTRACT.operations.items()
+        if "application/json" in operation.produces
+    ],
     503: [*ASKING, "GetReadyz", "GetHealth"],
 }
 
@@ -30,7 +34,7 @@ CAN_ANSWER = {
 SECURITY = r" *security:\n(?: +- node\w+: .*\n)+"
 
 
-def told_without(edit: str, instead: str = "") -> list[str]:
+def complaints_without(edit: str, instead: str = "") -> list[str]:
     """The complaints about a file in which every match of a pattern is something else."""
     text, times = re.subn(edit, instead, TEXT)
     assert times
@@ -38,25 +42,27 @@ def told_without(edit: str, instead: str = "") -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def said() -> list[str]:
+def complaints() -> list[str]:
     """Of a file that declares none of these statuses anywhere."""
-    return told_without(rf"        '({'|'.join(map(str, CAN_ANSWER))})': \{{ \$ref: '.*' \}}\n")
+    return complaints_without(
+        rf"        '({'|'.join(map(str, CAN_ANSWER))})': \{{ \$ref: '.*' \}}\n"
+    )
 
 
 @pytest.mark.parametrize("status", CAN_ANSWER)
 def test_a_status_is_told_of_every_operation_that_can_answer_it(
-    said: list[str], status: int
+    complaints: list[str], status: int
 ) -> None:
-    told = [line.split(": ", 1)[1] for line in said if f" can answer {status}" in line]
+    told = [line.split(": ", 1)[1] for line in complaints if f" can answer {status}" in line]
     assert sorted(line.split()[0] for line in told) == sorted(CAN_ANSWER[status])
 
 
-def test_nothing_else_is_told_of_such_a_file(said: list[str]) -> None:
-    assert len(said) == sum(map(len, CAN_ANSWER.values()))
+def test_nothing_else_is_told_of_such_a_file(complaints: list[str]) -> None:
+    assert len(complaints) == sum(map(len, CAN_ANSWER.values()))
 
 
 def test_it_is_told_at_the_responses_of_its_operation() -> None:
-    (pulled,) = told_without(r"(GetNodeState\n(?:.*\n)*?)        '403': .*\n", r"\1")
+    (pulled,) = complaints_without(r"(GetNodeState\n(?:.*\n)*?)        '403': .*\n", r"\1")
     line = TEXT[: TEXT.index("  '200':", TEXT.index("operationId: GetNodeState\n"))].count("\n") + 1
     assert pulled == (
         f"api/plexsphere-v1.yaml:{line}:9: GetNodeState can answer 403 insufficient_relation,"
@@ -66,10 +72,12 @@ def test_it_is_told_at_the_responses_of_its_operation() -> None:
 
 def test_a_code_of_a_gate_is_told_once_at_the_component_that_all_users_share() -> None:
     edit = "insufficient_relation", "unauthorized"
-    said = told_without(rf"x-problem-codes: \[{edit[0]}\]", f"x-problem-codes: [{edit[1]}]")
+    complaints = complaints_without(
+        rf"x-problem-codes: \[{edit[0]}\]", f"x-problem-codes: [{edit[1]}]"
+    )
     line = TEXT[: TEXT.index("    InsufficientRelation:\n")].count("\n") + 2
     first = next(name for name in CONTRACT.operations if name in ASKING)
-    assert said == [
+    assert complaints == [
         f"api/plexsphere-v1.yaml:{line}:7: {first} and {len(ASKING) - 1} more can answer 403"
         " insufficient_relation, which the contract does not allow: body /code not declared for"
         " this status"
@@ -77,17 +85,19 @@ def test_a_code_of_a_gate_is_told_once_at_the_component_that_all_users_share() -
 
 
 def test_a_gated_operation_without_security_is_told() -> None:
-    (said,) = told_without(rf"(operationId: GetNodeState\n){SECURITY}", r"\1      security: []\n")
+    (complaints,) = complaints_without(
+        rf"(operationId: GetNodeState\n){SECURITY}", r"\1      security: []\n"
+    )
     line = TEXT[: TEXT.index("operationId: GetNodeState\n")].count("\n") + 2
-    assert said == (
+    assert complaints == (
         f"api/plexsphere-v1.yaml:{line}:17:"
         " GetNodeState is gated: without security every answer would be 401"
     )
 
 
 def test_a_contract_without_security_is_told_of_every_gated_operation() -> None:
-    said = told_without(SECURITY)
-    assert [line.split()[1] for line in said if "is gated" in line] == [
+    complaints = complaints_without(SECURITY)
+    assert [line.split()[1] for line in complaints if "is gated" in line] == [
         name for name in CONTRACT.operations if name in ASKING
     ]
 
@@ -96,11 +106,11 @@ TAGGED = "            ETag: { $ref: '#/components/headers/ETag' }\n"
 
 
 def test_a_required_header_that_nobody_sends_is_told() -> None:
-    (said,) = told_without(
+    (complaints,) = complaints_without(
         "(operationId: GetVersion\n(?:.*\n)*?          headers:\n)", rf"\1{TAGGED}"
     )
     text = TEXT[: TEXT.index("headers:", TEXT.index("operationId: GetVersion\n"))]
-    assert said == (
+    assert complaints == (
         f"api/plexsphere-v1.yaml:{text.count(chr(10)) + 2}:19:"
         " GetVersion 200: ETag is required, and is never sent"
     )
@@ -109,4 +119,4 @@ def test_a_required_header_that_nobody_sends_is_told() -> None:
 def test_a_header_that_may_be_left_out_is_not_told() -> None:
     header = "            X-Rate: { schema: { type: integer }, description: What is left. }\n"
     edit = "(operationId: GetVersion\n(?:.*\n)*?          headers:\n)"
-    assert told_without(edit, rf"\1{header}") == []
+    assert complaints_without(edit, rf"\1{header}") == []

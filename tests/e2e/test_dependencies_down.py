@@ -129,7 +129,7 @@ def test_a_frozen_dependency_never_stops_livez_and_every_request_ends(
     stop = threading.Event()
 
     def watch() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.05):
             alive.append(ask(broken.url, "/livez").status)
 
     watcher = threading.Thread(target=watch)

@@ -144,15 +144,24 @@ class Rotated:
             assert time.monotonic() < until
 
 
-@pytest.fixture
-def rotated(stack: Stack, tmp_path: Path) -> Iterator[Rotated]:
-    file = tmp_path / "signing-key.json"
+@pytest.fixture(scope="module")
+def started(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rotated]:
+    file = tmp_path_factory.mktemp("keys") / "signing-key.json"
     write_key_file(file, [new_key("EdDSA")], None)
     part = stack.extra_gunicorn(
         "rotated", {"PLEXSPHERE_SIGNING_KEY": str(file), "PLEXSPHERE_WORKERS": "2"}, "/readyz"
     )
     yield Rotated(stack, part.url, file)
     part.stop()
+
+
+@pytest.fixture
+def rotated(started: Rotated) -> Rotated:
+    """Every worker has one key, and no earlier test has seen it."""
+    key = new_key("EdDSA")
+    started.put(key)
+    started.await_all(lambda: started.published() == [key["kid"]])
+    return started
 
 
 def test_a_rotation_refuses_nobody_until_the_old_key_is_taken_out(rotated: Rotated) -> None:
@@ -191,11 +200,11 @@ def test_a_key_that_signs_at_once_is_believed_by_every_worker(rotated: Rotated) 
 
 
 def test_a_file_that_went_bad_changes_nothing(rotated: Rotated) -> None:
-    before = rotated.published()
+    before = [key["kid"] for key in read_key_file(rotated.file)]
     rotated.file.write_text('{"kty": "oct", "k": "c2VjcmV0"}')
     token, _ = rotated.minted()
     assert rotated.pull(token) == 200
-    assert rotated.published() == before
+    rotated.await_all(lambda: rotated.published() == before)
 
 
 def test_without_a_signing_key_renewal_is_501_and_the_pull_is_live(stack: Stack) -> None:

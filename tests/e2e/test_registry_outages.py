@@ -181,7 +181,7 @@ def test_registrations_that_meet_a_frozen_spicedb_all_end_and_none_is_lost(
     spicedb, alive, stop = service.stack.spicedb, [], threading.Event()
 
     def watch() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.05):
             alive.append(ask(service.url, "/livez").status)
 
     watcher = threading.Thread(target=watch)

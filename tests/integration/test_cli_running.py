@@ -61,23 +61,17 @@ def test_audit_follows_until_it_is_interrupted(run: Run, stack: Stack) -> None:
         assert process.stderr.read() == b""
 
 
-def test_serve_becomes_the_service(stack: Stack, tmp_path: Path) -> None:
+def test_serve_without_a_ledger_warns_answers_501_and_ends_as_gunicorn(
+    stack: Stack, tmp_path: Path
+) -> None:
     """The same process goes on as gunicorn, so SIGTERM to it ends everything."""
-    port = free_ports(1)[0]
-    env = {"PLEXSPHERE_BIND": f"{HOST}:{port}", "TMPDIR": str(tmp_path)}
-    with started(stack, "serve", **env) as process:
-        assert answer_of(port, "/readyz", process) == 200
-        process.terminate()
-        assert process.wait(PATIENCE_S) == 0
-
-
-def test_serve_without_a_ledger_warns_and_answers_501(stack: Stack, tmp_path: Path) -> None:
     port = free_ports(1)[0]
     env = {"PLEXSPHERE_DSN": "", "PLEXSPHERE_BIND": f"{HOST}:{port}", "TMPDIR": str(tmp_path)}
     with started(stack, "serve", **env) as process:
         assert answer_of(port, f"/v1/nodes/{stack.node_id}/state", process) == 501
         process.terminate()
         _, said = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0
     assert b"every pull will be answered 501" in said
 
 

@@ -141,13 +141,12 @@ def test_pids_json_names_every_part(steady: Run) -> None:
     assert set(steady.pids.values()) - {steady.process.pid} <= set(survivors(steady.folder))
 
 
-@pytest.mark.parametrize("part", ["postgres", "gunicorn"])
-def test_the_end_of_a_part_with_children_ends_everything_and_is_named(run: Run, part: str) -> None:
-    pid = run.pids[part]
+def test_the_end_of_a_part_with_children_ends_everything_and_is_named(run: Run) -> None:
+    pid = run.pids["gunicorn"]
     os.kill(pid, signal.SIGKILL)
     assert run.exit_code() == 1
     gone(run.folder)
-    assert f"{part} (pid {pid}) was ended by SIGKILL" in sentence(run.output)
+    assert f"gunicorn (pid {pid}) was ended by SIGKILL" in sentence(run.output)
 
 
 def test_kill_9_of_the_supervisor_ends_everything_and_the_next_start_recovers_beside_another(
@@ -158,15 +157,6 @@ def test_kill_9_of_the_supervisor_ends_everything_and_the_next_start_recovers_be
     (folder / "gunicorn" / "gunicorn.pid").write_text(f"{os.getpid()}\n")
     with running(folder, port) as second:
         assert livez(second.port) == livez(steady.port) == 200
-
-
-def test_frozen_parts_do_not_prevent_the_end_of_the_others(run: Run) -> None:
-    os.kill(run.pids["postgres"], signal.SIGSTOP)
-    os.kill(run.pids["gunicorn"], signal.SIGSTOP)
-    run.process.terminate()
-    assert run.exit_code() == 0
-    assert survivors(run.folder) == []
-    assert "nothing is left running" in run.output
 
 
 def test_a_second_run_in_the_clone_names_the_first_and_leaves_it_alone(

@@ -60,7 +60,7 @@ class HeardByPostgres:
         found: datetime = self._hand.run("SELECT clock_timestamp()")[0][0]
         return found
 
-    def heard(self, node: UUID) -> datetime | None:
+    def last_heartbeat(self, node: UUID) -> datetime | None:
         rows = self._hand.run("SELECT last_heartbeat_at FROM plexsphere.nodes WHERE id = %s", node)
         return rows[0][0] if rows else None
 
@@ -144,11 +144,11 @@ def everything_of(home: Home, index: int) -> dict[str, object]:
 
 def beat(home: Home, writes: Pool[WriteSession], index: int = 0) -> datetime:
     now = home.hand.run("SELECT clock_timestamp()")[0][0]
-    heard = PostgresHeartbeats(writes).heartbeat(
+    result = PostgresHeartbeats(writes).heartbeat(
         agent_of(1), home.nodes[index], now, None, in_time()
     )
-    assert heard.accepted_at is not None
-    return heard.accepted_at
+    assert result.accepted_at is not None
+    return result.accepted_at
 
 
 def test_a_heartbeat_bumps_no_revision_and_writes_no_other_column(
@@ -192,8 +192,8 @@ def test_time_that_a_test_has_moved_is_the_time_of_a_heartbeat(
     now: datetime = home.hand.run("SELECT clock_timestamp()")[0][0]
     ahead = timedelta(minutes=10)
     sink = PostgresHeartbeats(writes, lambda: ahead)
-    heard = sink.heartbeat(agent_of(1), home.nodes[0], now + ahead, None, in_time())
-    assert heard.accepted_at is not None and heard.accepted_at >= now + ahead
+    result = sink.heartbeat(agent_of(1), home.nodes[0], now + ahead, None, in_time())
+    assert result.accepted_at is not None and result.accepted_at >= now + ahead
 
 
 def test_the_read_pool_cannot_be_used_for_a_heartbeat(home: Home) -> None:

@@ -1,8 +1,8 @@
 """One moment: no body mixes two versions of the ledger, however many are written meanwhile.
 
 A writer inside Postgres commits one version after another; each touches every row set, and each
-block says somewhere which version it is of. First a reader that asks several times, to show that
-this would be seen; then the service.
+block says somewhere which version it is of. tests/fuzz/test_mixed_moments.py shows that the test
+sees a mixed body.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import pytest
 
 from db.pool import read_pool
 from tests.ledger_tables import load
-from tests.oracle import expected_body
 from tests.pulls import Puller
 
 pytest_plugins = "tests.integration.ledger_fixtures"
@@ -214,21 +213,6 @@ def pulled(read: Callable[[], bytes]) -> list[set[int]]:
 
     with ThreadPoolExecutor(CLIENTS) as clients:
         return [seen for some in clients.map(client, range(CLIENTS)) for seen in some]
-
-
-def test_a_reader_of_separate_statements_mixes_versions(written: str) -> None:
-    """The harness sees what it is for: the second implementation asks once for each row set."""
-    own = threading.local()
-
-    def read() -> bytes:
-        if not hasattr(own, "connection"):
-            own.connection = psycopg2.connect(written)
-            own.connection.autocommit = True
-        return expected_body(own.connection, NODE)
-
-    mixed = [seen for seen in pulled(read) if len(seen) > 1]
-    print(f"{len(mixed)} of {CLIENTS * PULLS} bodies of separate statements are mixed")
-    assert mixed
 
 
 def test_no_body_mixes_versions(written: str) -> None:

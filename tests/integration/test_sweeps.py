@@ -186,7 +186,7 @@ def test_a_transition_names_a_few_of_its_nodes(ledger: Silences) -> None:
     assert (one.nodes, len(set(one.example_ids)), set(one.example_ids) <= nodes) == (12, 10, True)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_sweep_agrees_with_the_rules_one_node_at_a_time(ledger: Silences, seed: int) -> None:
     """Several sweeps over a few hundred random Nodes, with pauses and heartbeats in between."""
     random = Random(seed)

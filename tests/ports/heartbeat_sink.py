@@ -23,14 +23,14 @@ LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 class HeartbeatFacts(Protocol):
-    """One Node, never heard of, and the clock that ``sink`` goes by."""
+    """One Node, without a heartbeat, and the clock that ``sink`` goes by."""
 
     sink: HeartbeatSink
 
     def now(self) -> datetime: ...
 
-    def heard(self, node: UUID) -> datetime | None:
-        """When the Node was last heard of."""
+    def last_heartbeat(self, node: UUID) -> datetime | None:
+        """The moment of the last heartbeat; None before the first."""
         ...
 
     def carry(self, node: UUID, token: str) -> None:
@@ -70,7 +70,7 @@ class HeartbeatSinkSuite:
         told = beat(facts)
         assert told is not None
         assert before <= told <= facts.now()
-        assert facts.heard(NODE) == told
+        assert facts.last_heartbeat(NODE) == told
 
     def test_the_moment_is_in_utc(self, facts: HeartbeatFacts) -> None:
         told = beat(facts)
@@ -79,7 +79,7 @@ class HeartbeatSinkSuite:
     def test_a_later_heartbeat_is_not_earlier(self, facts: HeartbeatFacts) -> None:
         first, second = beat(facts), beat(facts)
         assert first is not None and second is not None
-        assert first <= second == facts.heard(NODE)
+        assert first <= second == facts.last_heartbeat(NODE)
 
     @pytest.mark.parametrize("way", [-1, 1], ids=["behind", "ahead"])
     def test_a_clock_almost_too_far_off_is_fine(self, facts: HeartbeatFacts, way: int) -> None:
@@ -92,7 +92,7 @@ class HeartbeatSinkSuite:
     ) -> None:
         with pytest.raises(ClockSkew):
             beat(facts, facts.now() + way * (MAX_CLOCK_SKEW + MARGIN))
-        assert facts.heard(NODE) is None
+        assert facts.last_heartbeat(NODE) is None
 
     @pytest.mark.parametrize("far", [datetime(1, 1, 1, tzinfo=UTC), LAST], ids=["first", "last"])
     def test_a_clock_at_the_end_of_time_is_too_far_off(
@@ -106,21 +106,21 @@ class HeartbeatSinkSuite:
         self, facts: HeartbeatFacts, last_token: str | None
     ) -> None:
         facts.carry(NODE, "later")
-        heard = facts.sink.heartbeat(agent_of(1), NODE, facts.now(), last_token, in_time())
-        assert (heard, facts.heard(NODE)) == (HeartbeatResult(None, "later"), None)
+        result = facts.sink.heartbeat(agent_of(1), NODE, facts.now(), last_token, in_time())
+        assert (result, facts.last_heartbeat(NODE)) == (HeartbeatResult(None, "later"), None)
 
     def test_a_token_that_was_decided_at_is_as_good_as_none(self, facts: HeartbeatFacts) -> None:
         facts.carry(NODE, "later")
-        heard = facts.sink.heartbeat(agent_of(1), NODE, facts.now(), "later", in_time())
-        assert heard == HeartbeatResult(facts.heard(NODE), "later")
-        assert heard.accepted_at is not None
+        result = facts.sink.heartbeat(agent_of(1), NODE, facts.now(), "later", in_time())
+        assert result == HeartbeatResult(facts.last_heartbeat(NODE), "later")
+        assert result.accepted_at is not None
 
     def test_who_has_to_decide_again_learns_nothing_of_the_clock(
         self, facts: HeartbeatFacts
     ) -> None:
         facts.carry(NODE, "later")
-        heard = facts.sink.heartbeat(agent_of(1), NODE, LAST, None, in_time())
-        assert heard == HeartbeatResult(None, "later")
+        result = facts.sink.heartbeat(agent_of(1), NODE, LAST, None, in_time())
+        assert result == HeartbeatResult(None, "later")
 
     @pytest.mark.parametrize(
         "credential",
@@ -139,7 +139,7 @@ class HeartbeatSinkSuite:
         for client_now in (facts.now(), LAST):
             with pytest.raises(CredentialEnded):
                 facts.sink.heartbeat(principal, NODE, client_now, None, in_time())
-        assert facts.heard(NODE) is None
+        assert facts.last_heartbeat(NODE) is None
 
     @pytest.mark.parametrize(
         "credential",
@@ -152,7 +152,7 @@ class HeartbeatSinkSuite:
         facts.cover(NODE, (b"1" * 32, b"2" * 32), START)
         principal = replace(agent_of(1), credential=credential)
         told = facts.sink.heartbeat(principal, NODE, facts.now(), None, in_time())
-        assert told.accepted_at == facts.heard(NODE) is not None
+        assert told.accepted_at == facts.last_heartbeat(NODE) is not None
 
     def test_the_row_says_nothing_of_a_stand_ins_credential(self, facts: HeartbeatFacts) -> None:
         facts.cover(NODE, (), START + timedelta(days=1))
@@ -175,7 +175,7 @@ class HeartbeatSinkSuite:
     def test_a_node_that_never_was_is_not_found(self, facts: HeartbeatFacts) -> None:
         with pytest.raises(NodeNotFound):
             facts.sink.heartbeat(agent_of(1), node_id(2), facts.now(), None, in_time())
-        assert facts.heard(NODE) is None
+        assert facts.last_heartbeat(NODE) is None
 
     def test_a_store_that_is_away_is_said_to_be(self, facts: HeartbeatFacts) -> None:
         now = facts.now()
@@ -186,4 +186,4 @@ class HeartbeatSinkSuite:
     def test_without_time_left_nothing_is_noted(self, facts: HeartbeatFacts) -> None:
         with pytest.raises(DatastoreUnavailable):
             facts.sink.heartbeat(agent_of(1), NODE, facts.now(), None, expired())
-        assert facts.heard(NODE) is None
+        assert facts.last_heartbeat(NODE) is None

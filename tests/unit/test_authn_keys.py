@@ -1,4 +1,4 @@
-"""What of a JWKS may verify anything."""
+"""The keys of a JWKS that may verify a token."""
 
 import json
 from pathlib import Path

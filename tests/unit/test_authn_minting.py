@@ -159,7 +159,7 @@ def test_none_and_an_hmac_with_the_published_key_are_nobodys(algorithm: str) -> 
 
 
 def test_a_key_in_the_key_set_with_our_kid_signs_nothing_and_ours_goes_on() -> None:
-    """Whoever writes the key set can neither sign as this service nor shut its Nodes out."""
+    """A writer of the key set can neither sign as this service nor shut its Nodes out."""
     minted = Minted()
     usurper = ed25519_key("ours")
     keys = JoinedKeys(minted.own, FixedKeys(PEOPLE, usurper))

@@ -43,7 +43,7 @@ def document(*keys: SigningKey) -> bytes:
     return json.dumps({"keys": [key.private_jwk for key in keys]}).encode()
 
 
-def one(**changes: Any) -> bytes:
+def jwk_text(**changes: Any) -> bytes:
     """An Ed25519 key with changes; ``...`` takes a member away."""
     jwk = {**ED.private_jwk, **changes}
     return json.dumps({name: value for name, value in jwk.items() if value is not ...}).encode()
@@ -101,22 +101,22 @@ def test_of_a_set_the_first_signs_and_all_are_trusted_and_published() -> None:
         (b'{"keys":{}}', "neither a JWK nor a set"),
         (b'{"keys":[7]}', "not an object"),
         (b'{"kty":"oct","k":"c2VjcmV0","kid":"a"}', "symmetric"),
-        (one(k="c2VjcmV0"), "symmetric"),
+        (jwk_text(k="c2VjcmV0"), "symmetric"),
         (json.dumps(ED.jwk).encode(), "no private part"),
         (json.dumps(RS.jwk).encode(), "no private part"),
         (json.dumps(rs256_key(bits=1024).private_jwk).encode(), "2048 to 8192 bits"),
-        (one(crv="Ed448"), "neither Ed25519"),
-        (one(crv="X25519"), "neither Ed25519"),
-        (one(x=ed25519_key().jwk["x"]), "make no key"),
-        (one(x=...), "make no key"),
-        (one(d=""), "make no key"),
-        (one(alg="ES256"), "alg does not fit"),
-        (one(alg="HS256"), "alg does not fit"),
-        (one(use="enc"), "use is not sig"),
-        (one(key_ops=["verify"]), "key_ops"),
-        (one(kid=""), "kid"),
-        (one(kid=7), "kid"),
-        (one(kid="a\nb"), "kid"),
+        (jwk_text(crv="Ed448"), "neither Ed25519"),
+        (jwk_text(crv="X25519"), "neither Ed25519"),
+        (jwk_text(x=ed25519_key().jwk["x"]), "make no key"),
+        (jwk_text(x=...), "make no key"),
+        (jwk_text(d=""), "make no key"),
+        (jwk_text(alg="ES256"), "alg does not fit"),
+        (jwk_text(alg="HS256"), "alg does not fit"),
+        (jwk_text(use="enc"), "use is not sig"),
+        (jwk_text(key_ops=["verify"]), "key_ops"),
+        (jwk_text(kid=""), "kid"),
+        (jwk_text(kid=7), "kid"),
+        (jwk_text(kid="a\nb"), "kid"),
         (document(ED, ES, ed25519_key()), "kid of another"),
         (json.dumps({"keys": [ED.private_jwk, ES.jwk]}).encode(), "key 1 cannot sign"),
     ],

@@ -1,4 +1,4 @@
-"""What the checker asks SpiceDB, how consistently, and what it makes of every kind of answer."""
+"""The checker's questions to SpiceDB, their consistency, and the decisions from the answers."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the checker makes of a ZedToken: how it asks, what it remembers, and what it does not."""
+"""The checker and ZedTokens: its questions, and the decisions that it remembers."""
 
 import grpc
 import pytest

@@ -76,7 +76,7 @@ def ask_meanwhile(store: Store, *deadlines: Deadline) -> list[Future[bool]]:
         assert store.began.wait(10)
         for number, deadline in enumerate(deadlines, 2):
             asked.append(threads.submit(checks.ask, question(number), deadline))
-            while question(number) not in {one.question for one in [*checks._waiting]}:
+            while question(number) not in {waiting.question for waiting in [*checks._waiting]}:
                 if asked[-1].done():
                     break
                 threading.Event().wait(0.001)
@@ -86,7 +86,7 @@ def ask_meanwhile(store: Store, *deadlines: Deadline) -> list[Future[bool]]:
 
 
 def outcomes(asked: list[Future[bool]]) -> list[object]:
-    return [one.exception() or one.result() for one in asked]
+    return [future.exception() or future.result() for future in asked]
 
 
 def test_a_question_without_company_is_a_call_of_its_own() -> None:

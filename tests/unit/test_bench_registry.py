@@ -1,4 +1,4 @@
-"""What `make bench-registry` makes of what it counts."""
+"""The figures of `make bench-registry`, from its counts."""
 
 from __future__ import annotations
 
@@ -113,8 +113,8 @@ def test_a_rate_is_of_the_wanted_answers_alone() -> None:
 
 
 def test_each_row_is_beside_the_floor_of_as_many_clients() -> None:
-    one, many = driven(*[0.1] * 10), driven(*[0.1] * 40)
-    rates = [Rate("floor", 1, one), Rate("x", 1, driven(*[0.1] * 5))]
+    few, many = driven(*[0.1] * 10), driven(*[0.1] * 40)
+    rates = [Rate("floor", 1, few), Rate("x", 1, driven(*[0.1] * 5))]
     rates += [Rate("floor", 32, many), Rate("y", 32, driven(*[0.1] * 10))]
     table = shown(rates_table(rates))
     rows = [[cell.strip() for cell in line.split("│")[1:5]] for line in table.splitlines()[3:7]]

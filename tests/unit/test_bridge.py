@@ -55,7 +55,7 @@ def test_all_four_aggregates_are_merged() -> None:
 def test_an_aggregate_without_a_row_is_absent_and_the_others_stay(rows: str, part: str) -> None:
     bridge = built(bridge_rows(**{rows: None if rows == "relay" else ()}))
     parts = ("relay", "user_access", "ingress", "site_to_site")
-    assert [one for one in parts if getattr(bridge, one) is None] == [part]
+    assert [name for name in parts if getattr(bridge, name) is None] == [part]
 
 
 def test_a_relay_without_assignments_is_a_relay() -> None:
@@ -73,29 +73,29 @@ def test_assignments_without_a_relay_make_none() -> None:
 
 def test_assignments_ascend_by_the_bytes_of_the_peers_ids() -> None:
     ids = [UUID(int=1), node_id(1), node_id(2), node_id(300), UUID(int=2**128 - 1)]
-    rows = shuffled([assignment(1, peer_node_id=one) for one in ids])
+    rows = shuffled([assignment(1, peer_node_id=peer_id) for peer_id in ids])
     relay = built(BridgeRows(relay=RelayRow(True, 1), assignments=rows)).relay
     assert relay is not None
-    assert [one.peer_node_id for one in relay.assignments] == ids
+    assert [shown.peer_node_id for shown in relay.assignments] == ids
 
 
 def test_providers_ascend_by_the_code_points_of_their_slugs() -> None:
     access = built(BridgeRows(providers=shuffled([provider(slug) for slug in SLUGS]))).user_access
     assert access is not None
-    assert [one.slug for one in access.providers] == SLUGS
+    assert [shown.slug for shown in access.providers] == SLUGS
 
 
 def test_ingress_rules_ascend_by_the_code_points_of_their_slugs() -> None:
     rows = shuffled([ingress_rule(slug) for slug in SLUGS])
     ingress = built(BridgeRows(ingress_rules=rows)).ingress
     assert ingress is not None
-    assert [one.slug for one in ingress.rules] == SLUGS
+    assert [rule.slug for rule in ingress.rules] == SLUGS
 
 
 def test_tunnels_ascend_by_the_code_points_of_their_slugs() -> None:
     sites = built(BridgeRows(tunnels=shuffled([tunnel(slug) for slug in SLUGS]))).site_to_site
     assert sites is not None
-    assert [one.slug for one in sites.tunnels] == SLUGS
+    assert [shown.slug for shown in sites.tunnels] == SLUGS
 
 
 def test_the_subnets_of_a_tunnel_keep_the_order_they_were_configured_in() -> None:

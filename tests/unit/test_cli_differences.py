@@ -143,7 +143,9 @@ def test_an_entry_is_known_by_bucket_and_key() -> None:
     }
     found = differences(bridge_node(), edited)
     assert found.blocks["state"] == found.blocks["reports"]
-    assert [(one.kind, one.item) for one in found.blocks["state"]] == [("changed", "reports/disk")]
+    assert [(change.kind, change.item) for change in found.blocks["state"]] == [
+        ("changed", "reports/disk")
+    ]
     assert found.blocks["state"][0].fields() == ("value",)
 
 
@@ -194,9 +196,9 @@ def test_every_leaf_of_a_body_but_two_timestamps_is_compared() -> None:
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     if isinstance(value, dict):
-        return [leaf for key, one in value.items() for leaf in leaves(one, (*path, key))]
+        return [leaf for key, item in value.items() for leaf in leaves(item, (*path, key))]
     if isinstance(value, list):
-        return [leaf for at, one in enumerate(value) for leaf in leaves(one, (*path, at))]
+        return [leaf for at, item in enumerate(value) for leaf in leaves(item, (*path, at))]
     return [path]
 
 

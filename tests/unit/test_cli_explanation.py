@@ -152,5 +152,5 @@ def test_every_block_names_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
 def test_json_has_outcomes_and_keys() -> None:
     found = json.loads(json.dumps(to_json(explanation())))
     assert found["failures"] == []
-    assert [one["outcome"] for one in found["domain"]] == ["addressed", "peer"]
+    assert [node["outcome"] for node in found["domain"]] == ["addressed", "peer"]
     assert len(found["domain"][1]["public_key"]) == 44

@@ -17,7 +17,9 @@ from tests.command_runs import NODE, failed, run
 
 
 @pytest.mark.parametrize(
-    "command", [("migrate",), ("audit",), ("snapshot", NODE, "--explain")], ids=lambda one: one[0]
+    "command",
+    [("migrate",), ("audit",), ("snapshot", NODE, "--explain")],
+    ids=lambda command: command[0],
 )
 def test_a_missing_malformed_or_unreachable_dsn_is_a_failure(command: tuple[str, ...]) -> None:
     assert "PLEXSPHERE_DSN is not set" in failed(run(*command), ExitCode.USAGE)

@@ -50,7 +50,7 @@ def test_a_rotation_adds_promotes_and_retires_a_key(tmp_path: Path) -> None:
     new = added[1]
     assert keygen(file, "--step", "promote") == kids(file) == [new, old]
     assert keygen(file, "--step", "retire") == kids(file) == [new]
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["key.json"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["key.json"]
 
 
 def test_a_rotation_keeps_the_owner_and_mode_of_the_file(tmp_path: Path) -> None:

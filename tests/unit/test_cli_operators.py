@@ -17,7 +17,7 @@ MACHINE = socket.gethostname()
 
 def test_the_operator_is_the_account_that_logged_in(tmp_path: Path) -> None:
     login = tmp_path / "loginuid"
-    other = next(one for one in pwd.getpwall() if one.pw_uid != os.getuid())
+    other = next(user for user in pwd.getpwall() if user.pw_uid != os.getuid())
     login.write_text(f"{other.pw_uid}\n")
     assert operator(login) == f"operator:{other.pw_name}@{MACHINE}"
 

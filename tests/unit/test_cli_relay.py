@@ -37,7 +37,7 @@ def test_every_reason_is_a_line(
 ) -> None:
     lines = reasons(lag, lock_holders, deferred)
     assert len(lines) == len(said)
-    assert [one in line for one, line in zip(said, lines, strict=True)] == [True] * len(said)
+    assert [words in line for words, line in zip(said, lines, strict=True)] == [True] * len(said)
 
 
 def test_many_objects_are_counted_and_control_characters_escaped() -> None:

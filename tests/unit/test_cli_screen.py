@@ -21,13 +21,13 @@ KEY = "ypeBEsobvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs="
 
 
 def shown(capsys: pytest.CaptureFixture[str], parts: Any) -> str:
-    """What arrives in a pipe."""
+    """The text that arrives in a pipe."""
     Screen().print_all(parts)
     return capsys.readouterr().out
 
 
 def on_terminal(monkeypatch: pytest.MonkeyPatch, width: int, parts: Any) -> str:
-    """What a terminal of this width shows, without its colours."""
+    """The text on a terminal of this width, without its colours."""
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=width, no_color=True, highlight=False)
     monkeypatch.setattr(screen, "Console", lambda **settings: console)

@@ -71,7 +71,7 @@ def test_small_domains_too(size: int) -> None:
 
 
 def test_bytes_that_were_not_compressed_are_not_replaced_by_those_that_were() -> None:
-    """What is validated is what leaves, in either coding."""
+    """The bytes that leave are those that were validated, in either coding."""
     whole = encode_peers(DOMAIN_PEERS).without(node_id(1))
     other = replace(whole, source=b"[]", cut=None)
     body = SnapshotBody((other, Block("policy", b"null")))

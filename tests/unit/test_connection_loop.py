@@ -1,4 +1,4 @@
-"""What the loop does when the machine has no more to give, and when a thread does not come back."""
+"""The loop on a machine without free descriptors, and with a thread that does not return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``make run`` is told, on its way to the service."""
+"""The options of ``make run``, on their way to the service."""
 
 from __future__ import annotations
 
@@ -60,5 +60,5 @@ def test_make_run_passes_on_the_options_of_make_help() -> None:
         done = subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True)
         return done.stdout
 
-    assert "HISTORY=3" in next(one for one in make("help").splitlines() if "make run " in one)
+    assert "HISTORY=3" in next(line for line in make("help").splitlines() if "make run " in line)
     assert "--history 5 " in make("--dry-run", "run", "HISTORY=5").replace("\\\n", "")

@@ -1,4 +1,4 @@
-"""What was saved is checked once it is whole, and served only when it would start."""
+"""A saved tree is checked once it is whole, and served only when it would start."""
 
 from __future__ import annotations
 

@@ -121,8 +121,8 @@ def test_every_kind_of_file_that_a_worker_reads_is_watched() -> None:
         *("server/authz/schema.zed", "server/http/docs/page.js", "server/http/docs/page.css"),
         *("server/http/docs/index.html", "server/http/docs/swagger-ui.css"),
     } <= found.keys()
-    files = [one for room in ROOMS for one in (REPOSITORY / room).rglob("*") if one.is_file()]
-    left = {one.suffix for one in files if str(one.relative_to(REPOSITORY)) not in found}
+    files = [file for room in ROOMS for file in (REPOSITORY / room).rglob("*") if file.is_file()]
+    left = {file.suffix for file in files if str(file.relative_to(REPOSITORY)) not in found}
     assert left - {".pyc"} == {"", ".md", ".txt"}  # licences, notes
 
 

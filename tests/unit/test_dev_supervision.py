@@ -1,4 +1,4 @@
-"""What `make run` does at the end of itself and of its parts. The parts here only wait."""
+"""The end of `make run`, and the end of one of its parts. The parts here only wait."""
 
 from __future__ import annotations
 

@@ -91,18 +91,18 @@ def test_spicedb_away_is_a_503_and_the_same_request_finds_the_domain() -> None:
         ({"name": ""}, "invalid_domain"),
         ({"name": "x" * 256}, "invalid_domain"),
         ({"name": "a\nb"}, "invalid_domain"),
-        *(({"slug": one}, "invalid_domain") for one in ("", "A", "a_b", "-a", "a-", "a--b")),
+        *(({"slug": slug}, "invalid_domain") for slug in ("", "A", "a_b", "-a", "a-", "a--b")),
         ({"slug": "x" * 65}, "invalid_domain"),
         *(
-            ({"mesh_cidr": one}, "invalid_domain")
-            for one in ("", "10.0.0.1/8", "10.0.0.0", "10.0.0.0/31", "127.0.0.0/8", "FD00::/64")
+            ({"mesh_cidr": cidr}, "invalid_domain")
+            for cidr in ("", "10.0.0.1/8", "10.0.0.0", "10.0.0.0/31", "127.0.0.0/8", "FD00::/64")
         ),
         ({"description": "x" * 1025}, "invalid_domain"),
         ({"description": "\x00"}, "invalid_domain"),
         ({"region": "x" * 65}, "invalid_domain"),
         *(
-            ({"reachability": one}, "invalid_reachability_policy")
-            for one in (
+            ({"reachability": policy}, "invalid_reachability_policy")
+            for policy in (
                 5,
                 None,
                 {"undeclared": "1s"},
@@ -175,11 +175,11 @@ def test_pages_follow_each_other_and_nothing_repeats_while_nodes_come_and_go() -
     first = listed(service, "limit=2").json
     service.domain_nodes.put(DOMAIN, node_id(2), "10.42.0.2")
     service.domain_nodes.given[DOMAIN] = [
-        one for one in service.domain_nodes.given[DOMAIN] if one.id != node_id(3)
+        node for node in service.domain_nodes.given[DOMAIN] if node.id != node_id(3)
     ]
     service.domain_nodes.put(DOMAIN, node_id(6), "10.42.0.6")
     second = listed(service, f"limit=9&cursor={first['next_cursor']}").json
-    ids = [one["id"] for one in (*first["items"], *second["items"])]
+    ids = [item["id"] for item in (*first["items"], *second["items"])]
     assert ids == [str(node_id(number)) for number in (1, 3, 5, 6, 7)]
     assert "next_cursor" not in second
 

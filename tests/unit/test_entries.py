@@ -51,7 +51,7 @@ def test_keys_ascend_by_code_point(kind: str) -> None:
     rows = [entry(kind, key) for key in KEYS]
     random.Random(5).shuffle(rows)
     found = getattr(reports(rows), BUCKETS[kind])
-    assert [one.key for one in found] == KEYS
+    assert [entry.key for entry in found] == KEYS
 
 
 def test_one_key_can_be_of_every_kind() -> None:

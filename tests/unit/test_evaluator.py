@@ -37,7 +37,7 @@ class Scripted:
         raise NotImplementedError
 
 
-def said(turns: Sequence[Turn], takes: float = 0.0) -> tuple[list[str], list[float]]:
+def events_and_waits(turns: Sequence[Turn], takes: float = 0.0) -> tuple[list[str], list[float]]:
     """The events at info and above, and the seconds between the turns."""
     script = Scripted(turns, takes)
     loop = evaluator_loop(script, interval=5.0, clock=lambda: script.now)
@@ -47,15 +47,15 @@ def said(turns: Sequence[Turn], takes: float = 0.0) -> tuple[list[str], list[flo
 
 
 def test_a_sweep_that_moves_nothing_says_nothing() -> None:
-    assert said([NOTHING] * 3) == (["evaluator_elected"], [5.0] * 3)
+    assert events_and_waits([NOTHING] * 3) == (["evaluator_elected"], [5.0] * 3)
 
 
 def test_a_sweep_begins_an_interval_after_the_last_one_began() -> None:
-    assert said([NOTHING] * 2, takes=1.5)[1] == [3.5, 3.5]
+    assert events_and_waits([NOTHING] * 2, takes=1.5)[1] == [3.5, 3.5]
 
 
 def test_a_sweep_that_takes_longer_is_followed_at_once() -> None:
-    assert said([NOTHING], takes=7.0)[1] == [0.0]
+    assert events_and_waits([NOTHING], takes=7.0)[1] == [0.0]
 
 
 def test_a_sweep_that_moves_nodes_says_so_in_one_line() -> None:
@@ -71,7 +71,7 @@ def test_a_sweep_that_moves_nodes_says_so_in_one_line() -> None:
 
 
 def test_waiting_for_another_one_is_said_once_and_so_is_the_takeover() -> None:
-    events, waits = said([None, None, NOTHING, NOTHING, None])
+    events, waits = events_and_waits([None, None, NOTHING, NOTHING, None])
     assert events == [
         *("evaluator_waits_for_another", "evaluator_elected", "evaluator_waits_for_another")
     ]
@@ -79,11 +79,14 @@ def test_waiting_for_another_one_is_said_once_and_so_is_the_takeover() -> None:
 
 
 def test_an_election_is_lost_with_the_ledger_and_logged_again() -> None:
-    assert said([NOTHING, AWAY, AWAY, NOTHING])[0] == [
+    assert events_and_waits([NOTHING, AWAY, AWAY, NOTHING])[0] == [
         *("evaluator_elected", "evaluator_cannot_sweep"),
         *("evaluator_elected", "evaluator_can_sweep_again"),
     ]
 
 
 def test_a_pause_is_said() -> None:
-    assert said([RESUMED])[0] == ["evaluator_elected", "evaluator_resumed_after_a_pause"]
+    assert events_and_waits([RESUMED])[0] == [
+        "evaluator_elected",
+        "evaluator_resumed_after_a_pause",
+    ]

@@ -1,4 +1,4 @@
-"""What the window keeps, and from which positions it can be resumed."""
+"""The events that the window keeps, and the positions from which it can be resumed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.fakes import FakeClock
 
 
 def sequences(window: Window, position: int) -> list[int]:
-    return [one.sequence for one in window.after(position, DOMAIN)]
+    return [event.sequence for event in window.after(position, DOMAIN)]
 
 
 def test_events_of_the_domain_come_strictly_after_the_position_and_in_order() -> None:

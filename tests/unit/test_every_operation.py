@@ -136,7 +136,7 @@ def test_a_stranger_cannot_tell_what_is_there_from_what_is_not(operation: str) -
 
 
 def answer_to(caller: Caller, line: str) -> dict[str, Any]:
-    """What left, without the audit rows, which name the object."""
+    """The answer without the audit rows, which name the object."""
     labels = kept(ANSWERS).lines[line].items()
     (label,) = [label for label, callers in labels if caller.name in callers]
     outcome = kept(ANSWERS).outcomes[label]

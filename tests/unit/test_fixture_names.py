@@ -26,7 +26,10 @@ def fixtures_of(file: Path) -> list[str]:
     return [
         function.name
         for function in functions
-        if any(ast.unparse(one).startswith("pytest.fixture") for one in function.decorator_list)
+        if any(
+            ast.unparse(decorator).startswith("pytest.fixture")
+            for decorator in function.decorator_list
+        )
     ]
 
 

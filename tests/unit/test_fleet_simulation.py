@@ -139,7 +139,7 @@ def test_latencies_count_from_when_the_exchange_was_due() -> None:
     tally.add(PULL, 1.0, 0.5, 200, 0.25)
     assert tally.kinds()[0].latencies == (0.75,) * 5
     assert tally.kinds()[0].latest_start == 0.5
-    assert [(one.at, one.p99) for one in tally.seconds()] == [(1, 0.75)]
+    assert [(second.at, second.p99) for second in tally.seconds()] == [(1, 0.75)]
 
 
 def test_a_run_ticks_every_agent() -> None:

@@ -1,4 +1,4 @@
-"""What a simulated agent sends, and what it makes of answers: as plexd does."""
+"""The requests of a simulated agent, and its reading of answers: as plexd does both."""
 
 from __future__ import annotations
 

@@ -149,6 +149,10 @@ def test_a_body_that_no_operation_takes_is_not_waited_for(incoming: Incoming, da
 
 def test_every_body_that_an_operation_takes_is_waited_for() -> None:
     operations = Contract.packaged().operations.values()
-    limits = [one.body.max_bytes + GZIP_OVERHEAD for one in operations if one.body is not None]
+    limits = [
+        operation.body.max_bytes + GZIP_OVERHEAD
+        for operation in operations
+        if operation.body is not None
+    ]
     assert limits
     assert max(*limits, IGNORED_BODY_MAX) <= BODY_MAX_BYTES

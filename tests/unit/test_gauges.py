@@ -1,4 +1,4 @@
-"""What a scrape shows of the ledger, and that it shows the counters whatever the ledger does."""
+"""The gauges of the ledger in a scrape, which shows the counters whatever the ledger does."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ NAMES = (
         (ComposerError("of another schema"), ["ledger_gauges_left_out"]),
         (KeyError("a bug"), ["ledger_gauges_failed"]),
     ],
-    ids=lambda one: type(one).__name__,
+    ids=lambda error: type(error).__name__,
 )
 def test_a_ledger_that_cannot_tell_leaves_the_counters(error: Exception, lines: list[str]) -> None:
     def read(deadline: Deadline) -> Lag:

@@ -32,8 +32,8 @@ def test_a_gzip_answer_inflates_to_exactly_the_plain_one(service: FakeService) -
     assert len(packed.data) < len(plain.data)
     assert gzip.decompress(packed.data) == plain.data
     differ = ("Content-Encoding", "Content-Length")
-    assert [one for one in packed.headers if one[0] not in differ] == [
-        one for one in plain.headers if one[0] not in differ
+    assert [header for header in packed.headers if header[0] not in differ] == [
+        header for header in plain.headers if header[0] not in differ
     ]
 
 

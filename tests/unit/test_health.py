@@ -47,7 +47,7 @@ def test_a_probe_becomes_a_check(probe: Probe, status: str, detail: str) -> None
 
 def test_every_dependency_is_asked_although_one_is_down() -> None:
     found = checks(spicedb=fine, jwks=raising(KeyError()), postgres=raising(Down("x")))
-    assert [(one.name, one.status) for one in found] == [
+    assert [(check.name, check.status) for check in found] == [
         ("jwks", "down"),
         ("postgres", "down"),
         ("spicedb", "ok"),

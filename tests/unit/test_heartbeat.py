@@ -47,7 +47,7 @@ def test_an_accepted_heartbeat_tells_when_and_asks_for_nothing() -> None:
         200,
         {"accepted_at": "2026-11-23T07:00:00Z", "reconcile": False, "rotate_keys": False},
     )
-    assert arranged.sink.heard == {NODE: EPOCH}
+    assert arranged.sink.accepted == {NODE: EPOCH}
 
 
 def test_the_first_heartbeat_asks_for_the_relation_again_at_the_nodes_token() -> None:
@@ -78,9 +78,9 @@ def test_relationships_that_changed_since_the_last_heartbeat_are_decided_on_anew
     arranged.beat()
     arranged.sink.tokens[NODE] = "a later one"
     arranged.relations.revoked_at_least.add(TRIPLE)
-    arranged.sink.heard.clear()
+    arranged.sink.accepted.clear()
     assert arranged.beat() is INSUFFICIENT_RELATION
-    assert arranged.sink.heard == {}
+    assert arranged.sink.accepted == {}
 
 
 @pytest.mark.parametrize("text", ["2026-11-23T07:00:60Z", "0000-01-01T00:00:00Z"])
@@ -93,7 +93,7 @@ def test_a_moment_that_is_none_is_malformed(text: str) -> None:
 def test_a_moment_past_all_calendars_is_a_clock_that_is_off() -> None:
     arranged = Arranged()
     assert arranged.beat("0001-01-01T00:00:00+14:00") is CLOCK_SKEW
-    assert arranged.sink.heard == {}
+    assert arranged.sink.accepted == {}
 
 
 @pytest.mark.parametrize(

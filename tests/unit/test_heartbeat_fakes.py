@@ -21,8 +21,8 @@ class HeardInADict:
     def now(self) -> datetime:
         return self.sink.now
 
-    def heard(self, node: UUID) -> datetime | None:
-        return self.sink.heard.get(node)
+    def last_heartbeat(self, node: UUID) -> datetime | None:
+        return self.sink.accepted.get(node)
 
     def carry(self, node: UUID, token: str) -> None:
         self.sink.tokens[node] = token

@@ -1,4 +1,4 @@
-"""What is kept for ``fleet history``: the bytes of a granted 200 that left, and nothing else."""
+"""The bodies kept for ``fleet history``: the bytes of a granted 200 that left, and no others."""
 
 from __future__ import annotations
 

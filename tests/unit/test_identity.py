@@ -1,4 +1,4 @@
-"""Who asks, and about which Node: one spelling for each."""
+"""The spelling of a Principal and of a Node's id: one for each."""
 
 from __future__ import annotations
 

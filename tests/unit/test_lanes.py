@@ -24,14 +24,14 @@ def order(lane_options: dict[str, bool], asking: list[Asking]) -> list[str]:
     served: list[str] = []
     done = threading.Event()
 
-    def serve(lane: Lane, one: Any) -> None:
-        served.append(one.name)
+    def serve(lane: Lane, request: Any) -> None:
+        served.append(request.name)
         if len(served) == len(asking):
             done.set()
 
     lane = Lane("lane", 1, serve, **lane_options)
-    for one in asking:
-        lane.put(one)  # type: ignore[arg-type]
+    for request in asking:
+        lane.put(request)  # type: ignore[arg-type]
     lane.start()
     assert done.wait(10)
     return served
@@ -57,7 +57,7 @@ def test_who_asks_seldom_goes_before_who_always_asks_and_holds_up_nobody_for_eve
 
 @pytest.mark.parametrize(("threads", "expected"), [(1, 6.0), (3, 2.0)])
 def test_the_wait_is_what_waits_times_what_one_takes(threads: int, expected: float) -> None:
-    lane = Lane("lane", threads, lambda lane, one: None)
+    lane = Lane("lane", threads, lambda lane, request: None)
     for _ in range(1_000):
         lane.took(2.0)
     for number in range(3):

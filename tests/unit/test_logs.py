@@ -28,7 +28,7 @@ def as_before() -> Iterator[None]:
 
 
 def lines(log: Any, log_format: str = "json", level: str = "info") -> list[str]:
-    """What ``log`` writes, line by line."""
+    """The lines that ``log`` writes."""
     stream = io.StringIO()
     configure(log_format, level, stream, queue=100, repeats=60)
     log()

@@ -1,4 +1,4 @@
-"""What a target's help says of its variables, it does."""
+"""A target does what its help says of its variables."""
 
 from __future__ import annotations
 

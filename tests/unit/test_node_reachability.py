@@ -40,7 +40,9 @@ def test_the_answer_is_the_block_of_the_pull_byte_for_byte(
     shown = snapshot(reachability=reachability(state=state, last_heartbeat_at=heard or ZERO_TIME))
     relations = ("node-agent", "node-view")
     ports = fake_ports(
-        relations=FakeRelationChecker({(f"node:{NODE}", one, f"node:{NODE}") for one in relations}),
+        relations=FakeRelationChecker(
+            {(f"node:{NODE}", relation, f"node:{NODE}") for relation in relations}
+        ),
         nodes=FakeNodeRepo({NODE: addressed(1)}),
         reachability=FakeReachabilityRepo({NODE: ReachabilityRow(state, heard, EPOCH)}),
         snapshots=FakeSnapshotProvider({(NODE, DOMAIN): shown}),

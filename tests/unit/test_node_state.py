@@ -19,7 +19,7 @@ SERVICE = Principal(PrincipalKind.SERVICE, "stand-in")
 
 
 def pull(who: Principal, audit: FakeAuditSink | None = None) -> Answer:
-    grants = {(one.subject, "node-agent", f"node:{NODE}") for one in (agent_of(1), SERVICE)}
+    grants = {(agent.subject, "node-agent", f"node:{NODE}") for agent in (agent_of(1), SERVICE)}
     ports = fake_ports(
         relations=FakeRelationChecker(grants),
         nodes=FakeNodeRepo({NODE: addressed(1)}),

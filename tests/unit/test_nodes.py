@@ -147,7 +147,7 @@ def test_a_deleted_node_is_gone_and_its_tuples_are_settled() -> None:
 def test_a_node_rotates_its_own_key_and_nobody_elses() -> None:
     service = FakeService()
     answers = [rotate(service, 60), rotate(service, 60)]
-    assert [(one.status_code, one.json) for one in answers] == [
+    assert [(answer.status_code, answer.json) for answer in answers] == [
         (200, {"node_id": str(node_id(1)), "public_key": key(60)})
     ] * 2
     assert rotate(service, 61, who=2).status_code == 403

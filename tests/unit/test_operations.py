@@ -108,7 +108,7 @@ def test_health_is_as_bad_as_its_worst_check(
     path: str, given: list[str], status: int, said: str
 ) -> None:
     service = FakeService()
-    service.health.given = [HealthCheck(f"d{n}", one, "text") for n, one in enumerate(given)]
+    service.health.given = [HealthCheck(f"d{n}", status, "text") for n, status in enumerate(given)]
     answer = service.ask(path)
     assert (answer.status_code, json.loads(answer.data)["status"]) == (status, said)
 

@@ -21,8 +21,8 @@ OCTETS = st.sampled_from(
 BROKEN = {
     "invalid_node_id": [{"node_id": NIL}],
     "invalid_mesh_ip": [
-        {"mesh_ip": one}
-        for one in (
+        {"mesh_ip": address}
+        for address in (
             None,
             "",
             "0.0.0.0",
@@ -38,7 +38,7 @@ BROKEN = {
             "fd00:::1",
         )
     ],
-    "empty_public_key": [{"public_key": one} for one in (None, b"", memoryview(b""), bytearray())],
+    "empty_public_key": [{"public_key": key} for key in (None, b"", memoryview(b""), bytearray())],
     "malformed_public_key": [{"public_key": b"k" * size} for size in (1, 31, 33, 44, 64)],
 }
 
@@ -92,8 +92,8 @@ def test_a_row_that_breaks_several_invariants_is_named_by_the_first(
 
 
 def test_peers_ascend_by_the_bytes_of_their_ids() -> None:
-    ids = [UUID(int=one) for one in (1, 255, 256, 2**64, 2**127, 2**128 - 1)]
-    rows = [peer_row(number, node_id=one) for number, one in enumerate(ids)]
+    ids = [UUID(int=number) for number in (1, 255, 256, 2**64, 2**127, 2**128 - 1)]
+    rows = [peer_row(number, node_id=peer_id) for number, peer_id in enumerate(ids)]
     random.Random(7).shuffle(rows)
     assert [peer.node_id for peer in domain_of(*rows).peers] == ids
 
@@ -196,10 +196,10 @@ ROWS = st.lists(
 @given(ROWS)
 @settings(deadline=None, database=None, max_examples=100)
 def test_every_row_is_kept_or_named_whatever_the_order_of_rows(rows: list[PeerRow]) -> None:
-    one, other = domain_of(*rows), domain_of(*reversed(rows))
-    seen = [peer.node_id for peer in one.peers] + [drop.peer_node_id for drop in one.dropped]
+    first, other = domain_of(*rows), domain_of(*reversed(rows))
+    seen = [peer.node_id for peer in first.peers] + [drop.peer_node_id for drop in first.dropped]
     assert sorted(seen) == sorted(row.node_id for row in rows)
-    assert (one.peers, one.dropped) == (other.peers, other.dropped)
+    assert (first.peers, first.dropped) == (other.peers, other.dropped)
 
 
 @given(st.lists(OCTETS, min_size=3, max_size=5).map(".".join))

@@ -1,4 +1,4 @@
-"""How every gated operation runs: what is asked, what faults become, headers and audit rows."""
+"""The run of every gated operation: calls of ports, refusals for faults, headers and audit rows."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ from tests.registry_fakes import FakeNodeRegistry
 NODE = node_id(1)
 RESOURCE = f"node:{NODE}"
 TRIPLE = (RESOURCE, "node-agent", RESOURCE)
-GATED = {name: one for name, one in OPERATIONS.items() if isinstance(one, Operation)}
+GATED = {
+    name: operation for name, operation in OPERATIONS.items() if isinstance(operation, Operation)
+}
 
 
 def no_content(request: Request, node: AddressedNode) -> Answer:
@@ -95,8 +97,10 @@ def sound_ports(**ports: Any) -> LedgerPorts:
 
 
 def untouchable_ports(**ports: Any) -> LedgerPorts:
-    """Whoever asks a port but for ``ports`` gets an AttributeError."""
-    return LedgerPorts(**dict.fromkeys((one.name for one in fields(LedgerPorts)), object()) | ports)
+    """A call of any port but for ``ports`` raises an AttributeError."""
+    return LedgerPorts(
+        **dict.fromkeys((field.name for field in fields(LedgerPorts)), object()) | ports
+    )
 
 
 def run(tested: Operation, ports: LedgerPorts, asked: Call | None = None) -> Answer:
@@ -352,7 +356,7 @@ ENDED = {
     "token": Credential(issued_at=EPOCH - timedelta(seconds=1)),
     "token without a time": Credential(),
 }
-OF_AGENTS = sorted(name for name, one in GATED.items() if one.way.takes_secret_key)
+OF_AGENTS = sorted(name for name, operation in GATED.items() if operation.way.takes_secret_key)
 
 
 @pytest.mark.parametrize("name", OF_AGENTS)
@@ -372,7 +376,7 @@ def test_a_credential_that_the_row_does_not_cover_is_the_401_of_gate_1_without_a
     )
     tested = replace(GATED[name], parse=lambda *_, **__: heartbeats.now)
     refused = refusal(tested, ports, call(replace(agent_of(1), credential=credential)))
-    assert (refused.kind, audit.rows, heartbeats.heard) == (UNAUTHORIZED, [], {})
+    assert (refused.kind, audit.rows, heartbeats.accepted) == (UNAUTHORIZED, [], {})
 
 
 @pytest.mark.parametrize("takes_body", [True, False], ids=["GET", "HEAD"])

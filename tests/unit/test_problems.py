@@ -23,9 +23,9 @@ from tests.factories import CORRELATION
 CONTRACT = Contract.packaged()
 SPEC = CONTRACT.document
 EXAMPLES = {
-    one["value"]["type"]: one["value"]
-    for one in SPEC["components"]["examples"].values()
-    if "status" in one["value"] and "type" in one["value"]
+    shown["value"]["type"]: shown["value"]
+    for shown in SPEC["components"]["examples"].values()
+    if "status" in shown["value"] and "type" in shown["value"]
 }
 # Codes of requests that are no operations; only their Problem declares them.
 UNSERVED = {request.code for request in CONTRACT.unserved}
@@ -76,7 +76,7 @@ def test_a_problem_is_the_example_of_the_contract_but_for_where_and_which(
 
 
 def test_only_a_domain_that_keeps_its_nodes_counts_them() -> None:
-    assert [one["code"] for one in EXAMPLES.values() if "child_counts" in one] == [
+    assert [example["code"] for example in EXAMPLES.values() if "child_counts" in example] == [
         "domain_not_empty"
     ]
     refused = refusal_for(errors.DomainNotEmpty("inside", 7))

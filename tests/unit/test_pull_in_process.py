@@ -63,8 +63,8 @@ def test_two_pulls_are_equal_byte_for_byte(service: FakeService) -> None:
 
 
 def test_two_pulls_of_two_processes_are_equal_byte_for_byte(service: FakeService) -> None:
-    one, other = service.pull(headers=CORRELATION), FakeService().pull(headers=CORRELATION)
-    assert (one.data, dict(one.headers)) == (other.data, dict(other.headers))
+    first, other = service.pull(headers=CORRELATION), FakeService().pull(headers=CORRELATION)
+    assert (first.data, dict(first.headers)) == (other.data, dict(other.headers))
 
 
 def test_two_nodes_of_a_domain_have_bodies_of_their_own(service: FakeService) -> None:

@@ -18,7 +18,7 @@ from composer.reachability import (
 
 
 def seconds(*numbers: float | None) -> list[timedelta | None]:
-    return [None if one is None else timedelta(seconds=one) for one in numbers]
+    return [None if seconds is None else timedelta(seconds=seconds) for seconds in numbers]
 
 
 def test_the_services_own_numbers() -> None:

@@ -1,4 +1,4 @@
-"""What the inner rooms report: a line for people, a counter for alerts, and no id in a label."""
+"""Reports of the inner rooms: a line for people, a counter for alerts, and no id in a label."""
 
 from __future__ import annotations
 
@@ -73,15 +73,15 @@ def test_refused_tokens_are_counted_by_reason() -> None:
 
 
 def test_two_services_of_a_process_count_apart() -> None:
-    one, other = Metrics(), Metrics()
+    first, other = Metrics(), Metrics()
     with structlog.testing.capture_logs():
-        TokenRecorder(one).refused("expired")
+        TokenRecorder(first).refused("expired")
     assert counted(other, "plexsphere_refused_tokens") == {}
 
 
 def test_a_parked_row_is_an_error_with_its_object_and_the_reason() -> None:
     with structlog.testing.capture_logs() as lines:
-        record_parked_row(OutboxRow(7, "node:x", [], None), "INVALID_ARGUMENT")
+        record_parked_row(OutboxRow(7, "node:x", [], None, None), "INVALID_ARGUMENT")
     assert lines == [
         {
             "event": "outbox_row_parked",

@@ -1,4 +1,4 @@
-"""What a range, a key and a cursor are, and which of them the registry takes."""
+"""The ranges, keys and cursors that the registry accepts."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def test_requests_mean_the_same_only_where_all_of_it_is_the_same() -> None:
         for name in ("name", "slug", "mesh_cidr", "description", "region")
     ]
     moved = NewDomain("a", "b", "10.0.0.0/8", "eu", None)
-    assert len({one.request_hash for one in (domain, moved, *others)}) == 7
+    assert len({request.request_hash for request in (domain, moved, *others)}) == 7
     assert domain.request_hash == replace(domain).request_hash
     nodes = [NewNode(key_bytes(1)), NewNode(key_bytes(2)), NewNode(key_bytes(1), "x")]
-    assert len({one.request_hash for one in nodes}) == 3
+    assert len({request.request_hash for request in nodes}) == 3
 
 
 def test_a_cursor_leads_back_to_its_node_and_in_its_domain_only() -> None:

@@ -141,7 +141,9 @@ def test_what_was_sent_is_not_sent_back(service: FakeService) -> None:
 
 
 def test_a_required_parameter_that_is_missing_is_a_400() -> None:
-    required = [{**one, "required": True} for one in PARAMETERS if one["in"] != "path"]
+    required = [
+        {**parameter, "required": True} for parameter in PARAMETERS if parameter["in"] != "path"
+    ]
     document = json.loads(json.dumps(DOCUMENT))
     document["paths"]["/things/{name}"]["get"]["parameters"] = [PARAMETERS[0], *required]
     service = FakeService(

@@ -36,7 +36,9 @@ def pulled(body: SnapshotBody) -> Outgoing:
 
 def replaced(body: SnapshotBody, name: str, source: bytes) -> SnapshotBody:
     """The body with one block's bytes changed and its cut kept."""
-    blocks = (Block(name, source, one.cut) if one.name == name else one for one in body.blocks)
+    blocks = (
+        Block(name, source, block.cut) if block.name == name else block for block in body.blocks
+    )
     return SnapshotBody(tuple(blocks), body.digest)
 
 
@@ -249,7 +251,7 @@ AT = BRIDGE.index(RELAY)
 def test_a_cut_in_a_block_that_is_no_array_is_caught(cut: tuple[int, int]) -> None:
     body = SnapshotWire().encode(snapshot())
     blocks = tuple(
-        Block("bridge", BRIDGE, cut) if one.name == "bridge" else one for one in body.blocks
+        Block("bridge", BRIDGE, cut) if block.name == "bridge" else block for block in body.blocks
     )
     found = ResponseValidator(CONTRACT).breach(pulled(SnapshotBody(blocks, body.digest)))
     assert found == Breach("body", "/bridge", "cut inside an element")

@@ -49,7 +49,7 @@ def as_bytes(value: dict[str, Any]) -> Outgoing:
 
 
 def as_blocks(value: dict[str, Any]) -> Outgoing:
-    blocks = tuple(Block(name, json_bytes(one)) for name, one in value.items())
+    blocks = tuple(Block(name, json_bytes(part)) for name, part in value.items())
     body = SnapshotBody(blocks, "ab" * 32)
     return pulled(body=body.to_bytes(), snapshot=body)
 
@@ -205,12 +205,12 @@ def test_an_answer_without_a_required_header_may_not_leave(name: str) -> None:
 )
 def test_an_answer_with_a_wrong_header_value_may_not_leave(name: str, value: str) -> None:
     """Alone, or as either of two: a reader may take any."""
-    for one in (
+    for answer in (
         pulled(headers=HEADERS | {name: value}),
         pulled(repeated=((name, value),)),
         pulled(headers=HEADERS | {name: value}, repeated=((name, HEADERS[name]),)),
     ):
-        found = breach(one)
+        found = breach(answer)
         assert found is not None and found.part.lower() == f"header {name}"
 
 

@@ -1,4 +1,4 @@
-"""What the file says of a whole body or array holds, although bodies are checked by blocks."""
+"""The contract's rules of a whole body or array hold, although bodies are checked by blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What answers where, and what is decided before what (docs/design.md, Order of refusals)."""
+"""Routes, and the order of decisions (docs/design.md, Order of refusals)."""
 
 from __future__ import annotations
 

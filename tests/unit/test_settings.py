@@ -307,7 +307,7 @@ def test_a_signing_key_that_cannot_be_used_is_refused_in_a_sentence_beside_the_o
     sound: dict[str, str], setting: str, reason: str
 ) -> None:
     found = complaints(sound | {P + "SIGNING_KEY": setting, P + "WORKERS": "none"})
-    assert [one.split()[0] for one in found] == [P + "SIGNING_KEY", P + "WORKERS"]
+    assert [complaint.split()[0] for complaint in found] == [P + "SIGNING_KEY", P + "WORKERS"]
     assert reason in found[0] and "c2VjcmV0" not in found[0]
 
 
@@ -342,7 +342,7 @@ def test_a_default_is_within_its_own_bounds(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, (one, _) in DECLARED.items() if " to " in one.bound]
+    "name", [name for name, (setting, _) in DECLARED.items() if " to " in setting.bound]
 )
 def test_a_bound_is_taken_and_what_lies_beyond_is_not(name: str) -> None:
     setting, _ = DECLARED[name]

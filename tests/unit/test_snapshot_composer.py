@@ -119,7 +119,7 @@ def test_every_block_is_composed_from_the_view() -> None:
         snapshot.reachability.state,
         snapshot.policy and len(snapshot.policy.rules),
         snapshot.bridge and snapshot.bridge.relay and snapshot.bridge.relay.listen_port,
-        [one.key for one in snapshot.state.data],
+        [entry.key for entry in snapshot.state.data],
     )
     assert shown == (1, "stale", 1, 51821, ["site"])
 
@@ -210,9 +210,9 @@ def test_a_source_that_fails_leaves_no_part_of_a_snapshot(source: str) -> None:
 
 def test_a_domain_is_filtered_once_for_all_its_nodes_while_its_table_stands() -> None:
     composer = SnapshotComposer(ledger(peer_row(2)), FakeDropReporter())
-    one = composer.snapshot_for_node(node_id(1), DOMAIN, TIME)
+    first = composer.snapshot_for_node(node_id(1), DOMAIN, TIME)
     other = composer.snapshot_for_node(node_id(2), DOMAIN, TIME)
-    assert one.peers.domain is other.peers.domain
+    assert first.peers.domain is other.peers.domain
 
 
 def test_another_table_is_filtered_anew_even_under_the_same_revision() -> None:

@@ -1,4 +1,4 @@
-"""Who a request comes from: the peer, or what a proxy of ours says, as far as it can know."""
+"""The source of a request: the peer, or the address that a trusted proxy names."""
 
 from __future__ import annotations
 

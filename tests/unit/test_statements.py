@@ -42,11 +42,11 @@ def ids(query: Query) -> str:
 
 
 def test_a_block_has_a_name_a_comment_parameters_and_a_text() -> None:
-    one, columns = parse("one.sql", ONE)
-    assert (one.name, one.first, one.is_fragment) == ("one", "lock", False)
-    assert one.header == "db/one.py, One.read.\nIndex: ones_pkey."
-    assert one.parameters == {"id": "uuid", "name": "text", "ratio": "double precision"}
-    assert one.body.startswith("SELECT\n    -- include: columns\nFROM ones")
+    statement, columns = parse("one.sql", ONE)
+    assert (statement.name, statement.first, statement.is_fragment) == ("one", "lock", False)
+    assert statement.header == "db/one.py, One.read.\nIndex: ones_pkey."
+    assert statement.parameters == {"id": "uuid", "name": "text", "ratio": "double precision"}
+    assert statement.body.startswith("SELECT\n    -- include: columns\nFROM ones")
     assert (columns.name, columns.is_fragment, columns.body) == ("columns", True, "o.id,\no.name\n")
 
 

@@ -43,7 +43,9 @@ def asked(service: FakeService, name: str, query: str, who: int | None = 1, **gi
 
 
 def test_an_operation_is_strict_or_known_to_be_lax() -> None:
-    assert {name for name, one in CONTRACT.operations.items() if not one.strict_query} == LAX
+    assert {
+        name for name, operation in CONTRACT.operations.items() if not operation.strict_query
+    } == LAX
 
 
 def test_the_file_says_why_beside_each_lax_operation() -> None:

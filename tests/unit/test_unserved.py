@@ -29,7 +29,9 @@ def service() -> FakeService:
     return FakeService()
 
 
-@pytest.mark.parametrize("request_", CONTRACT.unserved, ids=lambda one: f"{one.method} {one.path}")
+@pytest.mark.parametrize(
+    "request_", CONTRACT.unserved, ids=lambda request: f"{request.method} {request.path}"
+)
 @pytest.mark.parametrize("who", [None, 1])
 def test_a_request_of_the_table_is_a_501_with_its_code(
     service: FakeService, request_: UnservedRequest, who: int | None

@@ -122,6 +122,6 @@ def test_reports_that_differ_from_state_move_the_digest() -> None:
 
 
 def test_content_cannot_move_from_one_block_into_the_next_unseen() -> None:
-    one = before(state=ENTRIES, reports=Reports())
+    first = before(state=ENTRIES, reports=Reports())
     other = before(state=Reports(), reports=ENTRIES)
-    assert digest(one) != digest(other)
+    assert digest(first) != digest(other)

@@ -22,12 +22,14 @@ RELAYED = {"relay_host": "},{", "relay_port": 1}
 
 
 def written(numbers: list[int], number: int, **changes: Any) -> bytes:
-    domain = domain_of(*(peer_row(one, **changes) for one in numbers))
+    domain = domain_of(*(peer_row(chosen, **changes) for chosen in numbers))
     return b"".join(encode_peers(domain).without(node_id(number)).chunks())
 
 
 def by_hand(numbers: list[int], number: int, **changes: Any) -> bytes:
-    others = [domain_of(peer_row(one, **changes)).peers[0] for one in numbers if one != number]
+    others = [
+        domain_of(peer_row(other, **changes)).peers[0] for other in numbers if other != number
+    ]
     return dumped([value_of(peer) for peer in others])
 
 
@@ -88,7 +90,7 @@ def test_the_digest_alone_is_that_of_the_bytes() -> None:
 def test_whoever_is_cut_out_the_others_stay_valid_json(numbers: set[int], number: int) -> None:
     peers = json.loads(written(sorted(numbers), number))
     assert [peer["node_id"] for peer in peers] == [
-        str(node_id(one)) for one in sorted(numbers) if one != number
+        str(node_id(other)) for other in sorted(numbers) if other != number
     ]
 
 
@@ -120,9 +122,9 @@ def test_the_wire_keeps_no_domain_alive() -> None:
 
 def test_two_encodings_of_one_ledger_are_equal_byte_for_byte() -> None:
     rows = [peer_row(number) for number in (3, 1, 2)]
-    one = SnapshotWire().encode(snapshot(1, rows=rows))
+    first = SnapshotWire().encode(snapshot(1, rows=rows))
     other = SnapshotWire().encode(snapshot(1, rows=rows[::-1]))
-    assert (one.to_bytes(), one.digest) == (other.to_bytes(), other.digest)
+    assert (first.to_bytes(), first.digest) == (other.to_bytes(), other.digest)
 
 
 def test_the_blocks_stand_in_the_order_of_the_contract() -> None:

@@ -1,4 +1,4 @@
-"""How a moment, a number and a key are written on the wire."""
+"""The form of a moment, a number and a key on the wire."""
 
 from __future__ import annotations
 
