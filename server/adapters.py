@@ -112,9 +112,12 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
     pulls, canaries = AnsweredPulls(), Canaries()
     history = _body_queue(settings, metrics)
     sink = _audit_sink(settings, metrics, history)
-    other_keys = key_source(settings.jwks, on_warning=warning_logger("jwks"))
+    other_keys = (
+        key_source(settings.jwks, on_warning=warning_logger("jwks")) if settings.jwks else None
+    )
+    trusted_keys = _trusted(signing_keys, other_keys)
     verifier = TokenVerifier(
-        _joined(signing_keys, other_keys),
+        trusted_keys,
         settings.jwt_issuer,
         settings.jwt_audience,
         leeway_s=settings.jwt_leeway,
@@ -176,7 +179,7 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
         probes={
             "postgres": _watched("postgres", ledger_probe(reads, canaries), pulls),
             "spicedb": _watched("spicedb", spicedb_probe(SpiceDbAdmin(channel), canaries), pulls),
-            "jwks": keys_probe(other_keys, signing_keys),
+            "jwks": keys_probe(other_keys or trusted_keys, signing_keys),
         },
         pulls=pulls,
         lag=partial(read_lag, scrapes),
@@ -197,10 +200,12 @@ def _write_pool(settings: Settings) -> Pool[WriteSession]:
     )
 
 
-def _joined(signing_keys: OwnKeys | None, other_keys: KeySource) -> KeySource:
+def _trusted(signing_keys: OwnKeys | None, other_keys: KeySource | None) -> KeySource:
     """The keys that verify tokens: the service's own keys, then those of the JWKS."""
-    if signing_keys is None:
-        return other_keys
+    if signing_keys is None or other_keys is None:
+        keys = signing_keys or other_keys
+        assert keys is not None, "the settings require one of them"
+        return keys
     return JoinedKeys(signing_keys, other_keys, warning_logger("signing_key"))
 
 

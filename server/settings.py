@@ -82,7 +82,7 @@ class Settings:
     jwks: str = text(
         "the public keys that verify tokens: a JWKS file or an https URL, followed while the "
         "service runs",
-        "required with a DSN",
+        "empty: the service trusts its own signing key alone; without one, required with a DSN",
     )
     jwt_issuer: str = text(
         "the `iss` of accepted tokens", "required with a DSN; 401 for another `iss`"
@@ -396,6 +396,12 @@ def declared_settings() -> Mapping[str, tuple[Setting, Any]]:
     }
 
 
+def set_variables() -> dict[str, str]:
+    """The settings that this shell has, as texts."""
+    reader = _Reader(os.environ)
+    return {name: text for name in declared_settings() if (text := reader.text(name))}
+
+
 def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
     """A sentence for each variable that has our prefix and that nothing of this release reads.
 
@@ -497,8 +503,9 @@ def _check_stores(reader: _Reader, settings: Settings) -> None:
 
 def _check_tokens(reader: _Reader, settings: Settings) -> None:
     """The settings that verify a caller's token."""
-    reader.require(PREFIX + "JWKS", "a file with a JWKS or an https URL")
-    complaint = check_jwks_setting(settings.jwks)
+    if not settings.signing_key:
+        reader.require(PREFIX + "JWKS", "a file with a JWKS or an https URL")
+    complaint = check_jwks_setting(settings.jwks) if settings.jwks else None
     if complaint:
         reader.complain(PREFIX + "JWKS", complaint)
     reader.require(PREFIX + "JWT_ISSUER", "the `iss` of accepted tokens")

@@ -53,6 +53,12 @@ def missing_from(text: str) -> list[str]:
     return sorted(schema_members(schema_text()) - schema_members(text))
 
 
+def foreign_definitions(text: str) -> list[str]:
+    """The definitions of a schema that are not ours."""
+    ours = {name for name, _ in _DEFINITION.findall(_COMMENTS.sub("", schema_text()))}
+    return sorted({name for name, _ in _DEFINITION.findall(_COMMENTS.sub("", text))} - ours)
+
+
 class SpiceDbAdmin:
     """Schema and liveness. Every method raises AuthzUnavailable, and nothing else, on failure."""
 

@@ -13,6 +13,7 @@ from server.cli.failures import PlainFailures
 
 COMMANDS = (
     "dev",
+    "init",
     "serve",
     "migrate",
     "evaluator",

@@ -14,6 +14,7 @@ from db.health import Comparison, clock_skew, read_lag, schema_version
 from db.migrate import expected_version
 from db.outbox import OutboxLag
 from server.authn.key_sources import key_source
+from server.authn.signing import own_keys
 from server.authz.admin import SpiceDbAdmin, missing_from
 from server.authz.channel import SpiceDbChannel
 from server.cli.failures import innermost
@@ -181,7 +182,7 @@ def evaluator_check(swept: float | None) -> Check:
 
 
 def _spicedb_schema(text: str | None, admin: SpiceDbAdmin) -> Check:
-    mend = "write server/authz/schema.zed to it (`zed schema write`)"
+    mend = "run `plexsphere-state authz schema`"
     if text is None:
         return Check("spicedb schema", False, "it has none", mend)
     missing = missing_from(text)
@@ -195,8 +196,10 @@ def _spicedb_schema(text: str | None, admin: SpiceDbAdmin) -> Check:
 
 
 def keys_check(settings: Settings) -> Check:
-    """At least one key verifies tokens."""
-    usable, detail = key_source(settings.jwks).describe()
+    """At least one key verifies tokens: of the JWKS, or without one the service's own."""
+    source = key_source(settings.jwks) if settings.jwks else own_keys(settings.signing_key)
+    assert source is not None, "the settings require one of them"
+    usable, detail = source.describe()
     mend = "" if usable else "put a JWKS with an EdDSA, ES256 or RS256 key at PLEXSPHERE_JWKS"
     return Check("jwks", usable, detail, mend)
 

@@ -44,13 +44,19 @@ def keygen(
         ),
     ] = Step.NEW,
     algorithm: Annotated[Algorithm, typer.Option(help="Algorithm of a new key.")] = Algorithm.EDDSA,
+    jwks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the public keys there, as a JWKS.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Make a signing key, or rotate it; prints the kids in the file, the signing key's first.
 
     The file is replaced atomically, and only its owner can read it. Private parts are never
-    printed.
+    printed. The service itself needs no --jwks: it publishes its public keys as a JWKS.
     """
-    from server.authn.signing import new_key, read_key_file, write_key_file
+    from server.authn.signing import new_key, read_key_file, write_jwks_file, write_key_file
 
     if step is Step.NEW and file.exists():
         raise Failure(f"{file} exists: --step add adds a key to it.", ExitCode.USAGE)
@@ -66,5 +72,7 @@ def keygen(
         keys = keys[:1]
     owner = None if step is Step.NEW else os.stat(file)
     write_key_file(file, keys, owner)
+    if jwks is not None:
+        write_jwks_file(jwks, file)
     for key in keys:
         typer.echo(key["kid"])

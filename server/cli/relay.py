@@ -148,7 +148,7 @@ def reasons(
     """
     lines = [f"  locked by {holder}, which waits for SpiceDB" for holder in lock_holders]
     for object, reason in list(deferred.items())[:SHOWN]:
-        mend = f"waits for SpiceDB's schema ({reason}): write server/authz/schema.zed to it"
+        mend = f"waits for SpiceDB's schema ({reason}): run `plexsphere-state authz schema`"
         lines.append(f"  {object} {mend}")
     if len(deferred) > SHOWN:
         lines.append(f"  and {len(deferred) - SHOWN:,} more objects")

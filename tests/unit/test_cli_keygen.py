@@ -36,6 +36,16 @@ def test_a_new_key_signs_and_its_file_is_its_owners_alone(tmp_path: Path, algori
     assert OwnKeys(signing_document(str(file))).signing_key().public.algorithm == algorithm
 
 
+def test_the_jwks_has_the_public_keys_and_no_private_part(tmp_path: Path) -> None:
+    file, jwks = tmp_path / "key.json", tmp_path / "jwks.json"
+    keygen(file)
+    printed = keygen(file, "--step", "add", "--jwks", str(jwks))
+    published = json.loads(jwks.read_text())["keys"]
+    assert [key["kid"] for key in published] == printed
+    assert not any("d" in key for key in published)
+    assert jwks.stat().st_mode & 0o777 == 0o644
+
+
 def test_the_private_part_is_not_printed(tmp_path: Path) -> None:
     file = tmp_path / "key.json"
     result = run("keygen", str(file))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from server.authn.signing import new_key, write_key_file
 from server.cli.settings import page
 from server.settings import Settings, SettingsError, declared_settings, read_settings
 from tests.tokens import SigningKey, ed25519_key, jwks, rs256_key
@@ -59,6 +60,16 @@ def test_a_blank_variable_is_an_unset_one(blank: str) -> None:
 def test_without_a_dsn_nothing_else_is_required(sound: dict[str, str]) -> None:
     del sound[P + "DSN"], sound[P + "JWKS"]
     assert read_settings(sound).provisioned is False
+
+
+def test_a_service_with_a_signing_key_may_trust_that_key_alone(
+    sound: dict[str, str], tmp_path: Path
+) -> None:
+    del sound[P + "JWKS"]
+    assert named(sound) == [P + "JWKS"]
+    key = tmp_path / "key.json"
+    write_key_file(key, [new_key("EdDSA")], like=None)
+    assert read_settings(sound | {P + "SIGNING_KEY": str(key)}).jwks == ""
 
 
 def test_a_sound_environment_is_read_into_one_value(sound: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Compare SpiceDB with the ledger, which SpiceDB must follow."""
+"""Write SpiceDB's schema, and compare SpiceDB with the ledger, which SpiceDB must follow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from db.tuples import LedgerTuple
     from server.authz.comparison import Difference, TupleComparison
 
-SUBCOMMANDS = ("verify", "repair")
+SUBCOMMANDS = ("schema", "verify", "repair")
 SHOWN = 20  # relationships of each kind; --json has all
 
 
