@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import attrgetter
 from typing import Protocol, overload
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from composer.identity import NIL
 
 PUBLIC_KEY_BYTES = 32
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+# As by the bytes, and four times as fast.
+_BY_ID = attrgetter("node_id.int")
 # Exactly the texts that ``ipaddress`` accepts as IPv4, at a tenth of its time.
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 
@@ -56,13 +59,16 @@ class DomainPeers:
     """All valid peers of one Domain at one revision, ascending by ``node_id``.
 
     Every snapshot of the Domain at that revision shares this value, so its bytes, digest and
-    validity are computed once. It is compared by identity.
+    validity are computed once. It is compared by identity. ``made`` is what was made of each of
+    ``rows``, by the identity of the row, which ``rows`` keeps.
     """
 
     domain_id: UUID
     revision: UUID
     peers: tuple[Peer, ...]
     dropped: tuple[DroppedPeer, ...]
+    rows: tuple[PeerRow, ...] = field(default=(), repr=False)
+    made: Mapping[int, Peer | DroppedPeer] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +101,30 @@ class Peers(Sequence[Peer]):
         )
 
 
-def domain_peers(domain_id: UUID, revision: UUID, rows: Sequence[PeerRow]) -> DomainPeers:
-    """Separate the valid rows, ordered by ``node_id``, from the rows that break an invariant."""
-    kept: list[Peer] = []
-    dropped: list[DroppedPeer] = []
-    for row in sorted(rows, key=lambda row: row.node_id.bytes):
-        outcome = broken_invariant(row)
-        if outcome is None:
-            kept.append(_peer(row))
-        else:
-            dropped.append(DroppedPeer(row.node_id, outcome))
-    return DomainPeers(domain_id, revision, tuple(kept), tuple(dropped))
+def domain_peers(
+    domain_id: UUID, revision: UUID, rows: Sequence[PeerRow], before: DomainPeers | None = None
+) -> DomainPeers:
+    """Separate the valid rows, ordered by ``node_id``, from the rows that break an invariant.
+
+    ``before`` are the Domain's peers before: what was made of a row object that is here again, is
+    made of it once.
+    """
+    known = before.made if before else {}
+    ordered = sorted(rows, key=_BY_ID)
+    found = [known.get(id(row)) or _made(row) for row in ordered]
+    return DomainPeers(
+        domain_id,
+        revision,
+        tuple([one for one in found if type(one) is Peer]),
+        tuple([one for one in found if type(one) is DroppedPeer]),
+        tuple(ordered),
+        dict(zip(map(id, ordered), found, strict=True)),
+    )
+
+
+def _made(row: PeerRow) -> Peer | DroppedPeer:
+    outcome = broken_invariant(row)
+    return _peer(row) if outcome is None else DroppedPeer(row.node_id, outcome)
 
 
 def broken_invariant(row: PeerRow) -> str | None:

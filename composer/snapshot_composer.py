@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from composer.bridge import BridgeSource, EffectiveConfigBuilder, bridge_size
 from composer.deadline import Deadline
@@ -80,6 +80,7 @@ class SnapshotComposer:
         self._made: Memory[Any] = Memory(MADE_BYTES)
         # Lives as long as its table, so the ledger alone decides which peers stay in memory.
         self._filtered: WeakKeyDictionary[PeerTable, DomainPeers] = WeakKeyDictionary()
+        self._latest: WeakValueDictionary[UUID, DomainPeers] = WeakValueDictionary()
 
     def snapshot_for_node(
         self, node_id: UUID, domain_id: UUID, deadline: Deadline, moment: object = None
@@ -128,6 +129,7 @@ class SnapshotComposer:
         """The Domain's valid peers, from memory when the table is the same."""
         filtered = self._filtered.get(table)
         if filtered is None:
-            filtered = domain_peers(table.domain_id, table.revision, table.rows)
-            self._filtered[table] = filtered
+            before = self._latest.get(table.domain_id)
+            filtered = domain_peers(table.domain_id, table.revision, table.rows, before)
+            self._filtered[table] = self._latest[table.domain_id] = filtered
         return filtered

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import zlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -64,36 +64,24 @@ class DeflatedText:
         return (self.before[first], own, self.behind[last])
 
 
-def deflated_text(
-    plain: bytes, ends: Sequence[int], known: Mapping[bytes, Deflated]
-) -> tuple[DeflatedText, dict[bytes, Deflated]]:
-    """The text in segments, and each segment by its plain bytes.
-
-    ``known`` are segments of an earlier text, most of which are found again.
-    """
-    starts = (0, *ends[:-1])
-    texts = [plain[start:end] for start, end in zip(starts, ends, strict=True)]
-    segments = {text: known.get(text) or deflated(text) for text in texts}
-    parts = [segments[text] for text in texts]
+def deflated_text(plain: bytes, ends: Sequence[int], parts: Sequence[Deflated]) -> DeflatedText:
+    """``parts`` are the segments of ``plain``, compressed; ``ends`` are their plain ends."""
     blocks = memoryview(b"".join(part.blocks for part in parts))
     offsets = [0, *accumulate(len(part.blocks) for part in parts)]
-    before = [_EMPTY]
-    for part, offset in zip(parts, offsets[1:], strict=True):
-        before.append(_appended(before[-1], part, blocks[:offset]))
+    before, crc = [_EMPTY], 0
+    for part, start, end, offset in zip(parts, (0, *ends), ends, offsets[1:], strict=False):
+        crc = zlib.crc32(memoryview(plain)[start:end], crc)
+        shift = _product(before[-1].shift, part.shift)
+        before.append(Deflated(blocks[:offset], end, crc, shift))
     behind = [_EMPTY]
     for part, offset in zip(reversed(parts), reversed(offsets[:-1]), strict=True):
-        behind.append(_appended(part, behind[-1], blocks[offset:]))
+        last = behind[-1]
+        size, shift = part.size + last.size, _product(part.shift, last.shift)
+        behind.append(
+            Deflated(blocks[offset:], size, _product(part.crc, last.shift) ^ last.crc, shift)
+        )
     behind.reverse()
-    return DeflatedText(plain, tuple(ends), tuple(before), tuple(behind[1:])), segments
-
-
-def _appended(first: Deflated, second: Deflated, blocks: memoryview) -> Deflated:
-    return Deflated(
-        blocks,
-        first.size + second.size,
-        _product(first.crc, second.shift) ^ second.crc,
-        _product(first.shift, second.shift),
-    )
+    return DeflatedText(plain, tuple(ends), tuple(before), tuple(behind[1:]))
 
 
 def gzip_member(parts: Iterable[Deflated | bytes]) -> bytes:

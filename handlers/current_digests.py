@@ -17,7 +17,8 @@ from composer.identity import NIL
 from composer.peers import PeerTable, domain_peers
 from composer.policy import PolicySource, policy
 from composer.reachability import STATES, ReachabilitySource, reachability
-from handlers.wire import block_digest, desired_state_digest, json_bytes, peers_digest
+from handlers.peers import peers_digest
+from handlers.wire import block_digest, desired_state_digest, json_bytes
 from handlers.wire_values import Json, bridge_value, policy_value, reports_value
 
 

@@ -1,16 +1,15 @@
 """Turns snapshots into bytes, block by block, and computes the desired-state digest.
 
-A Domain's peers are encoded once per revision, and every Node's ``peers`` block is a part of those
-bytes. So a pull costs no time per peer except the copy of the bytes.
+A Domain's peers are encoded once per revision (handlers/peers.py), a Node's own blocks once for the
+same values.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 from typing import TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -18,11 +17,11 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from composer.memory import Memory
 from composer.peers import DomainPeers
 from composer.snapshot import NodeStateSnapshot
-from handlers.compression import Deflated, DeflatedText, deflated_text, gzip_member
+from handlers.compression import Deflated, DeflatedText, gzip_member
+from handlers.peers import EncodedPeers, JoinedArray, encode_peers
 from handlers.wire_values import (
     bridge_value,
     json_text,
-    peer_text,
     policy_value,
     reachability_value,
     reports_value,
@@ -30,10 +29,6 @@ from handlers.wire_values import (
 
 # Blocks of Nodes' own that a process keeps, with the values they came from.
 OWN_BLOCKS_BYTES = 8 * 1024 * 1024
-# A smaller body fits into the first window of a connection: compressing it saves no round trip.
-GZIP_LEAST_BYTES = 14_000
-# Peers of a segment on average: the segment of the Node itself is sent uncompressed.
-SEGMENT_PEERS = 64
 _DIGEST_VERSION = b"plexsphere desired state v1\n"
 
 T = TypeVar("T")
@@ -51,6 +46,7 @@ class Block:
     ``source`` is a complete JSON text, which is validated. The served bytes are ``source`` without
     the bytes from ``cut[0]`` to ``cut[1]``: one element of an array, with its comma.
     ``is_cacheable``: whether the same bytes may come again, so that their validity is remembered.
+    ``joined``: the parts of a large array.
     """
 
     name: str
@@ -58,6 +54,7 @@ class Block:
     cut: tuple[int, int] | None = None
     is_cacheable: bool = True
     deflated: DeflatedText | None = None
+    joined: JoinedArray | None = None
 
     def chunks(self) -> tuple[bytes | memoryview, ...]:
         """The served bytes, without a copy."""
@@ -121,28 +118,6 @@ class OwnBlock:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedPeers:
-    """The ``peers`` array of a Domain, the start and end of each Node in it, and its digest."""
-
-    array: bytes
-    spans: Mapping[UUID, tuple[int, int]]
-    digest: bytes
-    deflated: DeflatedText | None = None
-    segments: Mapping[bytes, Deflated] = field(default_factory=dict)
-
-    def without(self, node_id: UUID) -> Block:
-        """The array without a Node, if the Node is in it."""
-        span = self.spans.get(node_id)
-        if span is None:
-            return Block("peers", self.array, deflated=self.deflated)
-        start, end = span
-        # Cut one comma too: the comma after the element, or before it where it is the last.
-        if self.array[end : end + 1] == b",":
-            return Block("peers", self.array, (start, end + 1), deflated=self.deflated)
-        return Block("peers", self.array, (max(1, start - 1), end), deflated=self.deflated)
-
-
 class SnapshotWire:
     """Encodes snapshots. The bytes of a DomainPeers are kept as long as that value exists."""
 
@@ -159,7 +134,7 @@ class SnapshotWire:
         state = self._own(reports_value, snapshot.state)
         reports = self._own(reports_value, snapshot.reports)
         blocks = (
-            domain.without(snapshot.peers.addressed_node_id),
+            peers_block(domain, snapshot.peers.addressed_node_id),
             Block("reachability", json_bytes(reachability_value(snapshot.reachability))),
             Block("policy", policy.text),
             Block("bridge", bridge.text),
@@ -190,42 +165,16 @@ class SnapshotWire:
         if encoded is None:
             latest = self._latest.get(peers.domain_id)
             before = None if latest is None else self._encoded.get(latest)
-            encoded = encode_peers(peers, before.segments if before else {})
+            encoded = encode_peers(peers, before)
             self._encoded[peers] = encoded
             self._latest[peers.domain_id] = peers
         return encoded
 
 
-def encode_peers(
-    peers: DomainPeers, known: Mapping[bytes, Deflated] = MappingProxyType({})
-) -> EncodedPeers:
-    """Encode every peer of a Domain and note where each one stands.
-
-    ``known`` are compressed segments of the Domain's array before.
-    """
-    spans: dict[UUID, tuple[int, int]] = {}
-    fragments: list[bytes] = []
-    ends: list[int] = []
-    position = 1  # behind the opening bracket
-    for peer in peers.peers:
-        fragment = peer_text(peer).encode("utf-8")
-        spans[peer.node_id] = (position, position + len(fragment))
-        position += len(fragment) + 1
-        fragments.append(fragment)
-        # By the id, and not by a count: a new peer must not move the ends of all segments.
-        if peer.node_id.int % SEGMENT_PEERS == 0:
-            ends.append(position)
-    array = b"[" + b",".join(fragments) + b"]"
-    digest = hashlib.sha256(array).digest()
-    if len(array) < GZIP_LEAST_BYTES:
-        return EncodedPeers(array, spans, digest)
-    ends = [end for end in ends if end < len(array)] + [len(array)]
-    return EncodedPeers(array, spans, digest, *deflated_text(array, ends, known))
-
-
-def peers_digest(peers: DomainPeers) -> bytes:
-    """``encode_peers(peers).digest``, without the rest."""
-    return hashlib.sha256(f"[{','.join(map(peer_text, peers.peers))}]".encode()).digest()
+def peers_block(peers: EncodedPeers, node_id: UUID) -> Block:
+    """The ``peers`` of a Node: its Domain's, without itself."""
+    cut = peers.cut(node_id)
+    return Block("peers", peers.array, cut, deflated=peers.deflated, joined=peers.joined)
 
 
 def block_digest(block: bytes) -> bytes:

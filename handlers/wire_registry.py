@@ -9,7 +9,8 @@ from composer.durations import format_duration
 from composer.node_token import NodeToken, SecretKey
 from composer.reachability import ReachabilityPolicy
 from composer.registry import Domain, DomainPage, NodeSummary, RegisteredNode
-from handlers.wire import Block, EncodedPeers, SnapshotBody, json_bytes
+from handlers.peers import EncodedPeers
+from handlers.wire import Block, SnapshotBody, json_bytes, peers_block
 from handlers.wire_values import Json, base64_text, instant
 
 
@@ -61,7 +62,7 @@ def registration_body(
         "expires_at": instant(token.expires_at),
         "nsk": base64_text(secret_key.secret),
     }
-    return SnapshotBody((*_blocks(before), peers.without(node.node_id), *_blocks(after)))
+    return SnapshotBody((*_blocks(before), peers_block(peers, node.node_id), *_blocks(after)))
 
 
 def _blocks(values: dict[str, str]) -> tuple[Block, ...]:

@@ -9,8 +9,9 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from composer.event_streams import EventStream
 from handlers.answers import PROBLEM, Answer
+from handlers.peers import GZIP_LEAST_BYTES
 from handlers.refusals import Refused
-from handlers.wire import GZIP_LEAST_BYTES, SnapshotBody, json_bytes
+from handlers.wire import SnapshotBody, json_bytes
 from server.http import request_context
 from server.http.problems import problem_answer
 

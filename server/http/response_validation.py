@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
+from weakref import WeakKeyDictionary
 
 from composer.memory import Memory
 from handlers.answers import PROBLEM
+from handlers.peers import JoinedArray
 from handlers.wire import Block, SnapshotBody
 from server.authn.strict import json_value
 from server.contract.document import Contract, HeaderContract, MediaContract, ResponseContract
@@ -68,6 +70,10 @@ class ResponseValidator:
         # Keyed by content, so a changed block has another key. The ``peers`` array of a Domain is
         # one bytes object for all its Nodes: Python hashes it once and compares it by identity.
         self._valid: Memory[bool] = Memory(remembered_bytes)
+        # Large arrays are known by the parts they were joined of, and their bytes by identity.
+        self._valid_arrays: WeakKeyDictionary[JoinedArray, tuple[bytes, Validator]] = (
+            WeakKeyDictionary()
+        )
         # After a change of a large Domain many answers bring its array at once: one of them
         # validates it. Several locks, so that Domains seldom wait for each other.
         self._validating = tuple(Lock() for _ in range(VALIDATING))
@@ -169,6 +175,8 @@ class ResponseValidator:
             return Breach("body", f"/{block.name}", "cut inside an element")
         if not by_element:
             block = as_served(block)
+        elif block.joined is not None:
+            return self._joined_breach(block, block.joined, validator)
         # The validator is part of the key: two operations may have blocks of the same name.
         key = (validator, block.source)
         if self._valid.get(key):
@@ -181,6 +189,29 @@ class ResponseValidator:
                 return Breach("body", f"/{block.name}{fault.pointer}", fault.rule)
             if block.is_cacheable:
                 self._remember(key)
+        return None
+
+    def _joined_breach(
+        self, block: Block, joined: JoinedArray, validator: Validator
+    ) -> Breach | None:
+        """A large array by its parts, of which a change leaves most as they were.
+
+        Only where it is what its parts are joined to: valid parts make a valid array.
+        """
+        known = self._valid_arrays.get(joined)
+        if known is not None and known[0] is block.source and known[1] is validator:
+            return None
+        with self._validating[hash(joined) % VALIDATING]:
+            if joined.joined() != block.source:
+                return self._block_breach(replace(block, joined=None), validator, by_element=True)
+            for text in joined.texts:
+                if self._valid.get((validator, text)):
+                    continue
+                fault = validator.fault(decoded(b"[" + text + b"]"))
+                if fault is not None:
+                    return Breach("body", f"/{block.name}{fault.pointer}", fault.rule)
+                self._remember((validator, text))
+            self._valid_arrays[joined] = block.source, validator
         return None
 
     def _remember(self, key: tuple[Validator, bytes]) -> None:

@@ -11,7 +11,7 @@ from composer.errors import AuthzUnavailable
 from composer.identity import node_object
 from composer.node_token import NodeToken, SecretKey
 from composer.registry import RegisteredNode
-from handlers.wire import EncodedPeers
+from handlers.peers import EncodedPeers
 from handlers.wire_registry import registration_body
 from tests.bodies import JSON
 from tests.factories import DOMAIN, EPOCH, key_bytes, node_id
@@ -59,7 +59,7 @@ def test_of_a_registration_only_the_peers_are_worth_remembering() -> None:
     """The validator keeps what it has found valid: a credential is not to stay there."""
     node = RegisteredNode(node_id(9), "10.42.0.9", "10.42.0.0/16", is_new=True)
     token = NodeToken("a.b.c", EPOCH)
-    body = registration_body(node, EncodedPeers(b"[]", {}, b""), token, SecretKey(b"s" * 32))
+    body = registration_body(node, EncodedPeers(b"[]", b""), token, SecretKey(b"s" * 32))
     assert [block.name for block in body.blocks if block.is_cacheable] == ["peers"]
     assert json.loads(body.to_bytes())["token"] == "a.b.c"
 

@@ -209,3 +209,13 @@ def test_an_ipv4_address_is_what_the_standard_library_reads_as_one(text: str) ->
     except ValueError:
         usable = False
     assert (broken_invariant(peer_row(1, mesh_ip=text)) is None) is usable
+
+
+def test_what_was_made_of_a_row_is_made_once_and_another_row_is_judged_anew() -> None:
+    rows = [peer_row(1), peer_row(2), peer_row(3, public_key=b"")]
+    before = domain_peers(DOMAIN, REVISION, rows)
+    changed = peer_row(2, mesh_ip="0.0.0.0")
+    after = domain_peers(DOMAIN, REVISION, [rows[0], changed, rows[2]], before)
+    assert after.peers == (before.peers[0],) and after.peers[0] is before.peers[0]
+    assert [drop.outcome for drop in after.dropped] == ["invalid_mesh_ip", "empty_public_key"]
+    assert after.dropped[1] is before.dropped[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from composer.memory import ENTRY_BYTES
 from composer.node_token import NodeToken, SecretKey
 from composer.registry import RegisteredNode
+from handlers.peers import JoinedArray
 from handlers.wire import Block, SnapshotBody, SnapshotWire, json_bytes
 from handlers.wire_registry import registration_body
 from server.contract.document import Contract
@@ -174,6 +176,52 @@ def test_an_undeclared_block_is_caught() -> None:
     more = SnapshotBody((*body.blocks, Block("executions", b"[]")), body.digest)
     found = ResponseValidator(CONTRACT).breach(pulled(more))
     assert found == Breach("body", "/executions", "/additionalProperties")
+
+
+LARGE = 300  # peers, in some segments
+
+
+def test_after_a_change_only_its_part_of_a_large_array_is_validated(
+    validated: list[object],
+) -> None:
+    validator, wire = ResponseValidator(CONTRACT), SnapshotWire()
+    rows = [*map(peer_row, range(1, LARGE + 1))]
+    first = wire.encode(snapshot(1, domain=domain_of(*rows)))
+    assert validator.breach(pulled(first)) is None
+    assert sum(map(len, lists(validated))) == LARGE
+    validated.clear()
+    rows[150] = peer_row(151, public_key=b"k" * 32)
+    second = wire.encode(snapshot(1, domain=domain_of(*rows)))
+    assert validator.breach(pulled(second)) is None
+    (part,) = lists(validated)
+    assert 0 < len(part) < LARGE / 2
+
+
+def lists(values: list[object]) -> list[list[object]]:
+    return [value for value in values if isinstance(value, list)]
+
+
+@pytest.mark.parametrize("spoiled", ["a part", "the whole", "both", "the order of both"])
+def test_a_large_array_is_what_its_parts_say_or_is_validated_whole(spoiled: str) -> None:
+    """A byte that is wrong in either is found, also where the other parts are known."""
+    validator, wire = ResponseValidator(CONTRACT), SnapshotWire()
+    body = wire.encode(snapshot(1, domain=domain_of(*map(peer_row, range(1, LARGE + 1)))))
+    assert validator.breach(pulled(body)) is None
+    peers, *others = body.blocks
+    assert peers.joined is not None
+    first, *texts = peers.joined.texts
+    wrong = first.replace(b'="', b'-"', 1)
+    joined, source = peers.joined, peers.source
+    if spoiled in ("a part", "both"):
+        joined = JoinedArray((wrong, *texts))
+    if spoiled in ("the whole", "both"):
+        source = source.replace(first, wrong)
+    if spoiled == "the order of both":
+        joined = JoinedArray((*texts, first[:-1]))
+        source = joined.joined()
+    blocks = (replace(peers, joined=joined, source=source, cut=None), *others)
+    found = validator.breach(pulled(SnapshotBody(blocks, body.digest)))
+    assert (found is None) == (spoiled == "a part")
 
 
 @pytest.mark.parametrize("remembered_bytes", [0, 1, 100])

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composer.peers import Peer
-from handlers.wire import SnapshotWire, encode_peers, peers_digest
+from handlers.peers import encode_peers, peers_digest
+from handlers.wire import SnapshotWire, peers_block
 from handlers.wire_values import peer_text
 from tests.factories import domain_of, node_id, peer_row, snapshot
 
@@ -23,7 +24,7 @@ RELAYED = {"relay_host": "},{", "relay_port": 1}
 
 def written(numbers: list[int], number: int, **changes: Any) -> bytes:
     domain = domain_of(*(peer_row(chosen, **changes) for chosen in numbers))
-    return b"".join(encode_peers(domain).without(node_id(number)).chunks())
+    return b"".join(peers_block(encode_peers(domain), node_id(number)).chunks())
 
 
 def by_hand(numbers: list[int], number: int, **changes: Any) -> bytes:
