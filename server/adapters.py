@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from composer.audit import AuditSink, NoAudit
 from composer.deadline import Deadline
@@ -40,12 +41,20 @@ from server.authz.checker import SpiceDbChecker
 from server.authz.concurrency import ConcurrencyLimit
 from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.tuples import TupleWriter
-from server.events.keys import EncryptedEventKeys, parse_kek
+from server.contract.document import Contract
+from server.events.keys import EncryptedEventKeys, EventSigners, parse_kek
 from server.http.body_history import BodyHistory
 from server.http.request_audit import RequestAudit
 from server.settings import Settings
 from server.telemetry.metrics import Metrics, ReadGauges
-from server.telemetry.probes import Canaries, Probe, keys_probe, ledger_probe, spicedb_probe
+from server.telemetry.probes import (
+    Canaries,
+    Probe,
+    bus_probe,
+    keys_probe,
+    ledger_probe,
+    spicedb_probe,
+)
 from server.telemetry.readiness import AnsweredPulls, BackgroundProbe, unless_answered
 from server.telemetry.recorders import (
     AuditRecorder,
@@ -56,6 +65,9 @@ from server.telemetry.recorders import (
     warning_logger,
 )
 from server.test_clock import test_clock_offset
+
+if TYPE_CHECKING:
+    from server.events.service import EventService
 
 # Our tokens have under 600 bytes; the HTTP server's limit of a header is 8,190.
 TOKEN_MAX_BYTES = 4_096
@@ -74,6 +86,7 @@ class Adapters:
     probes: Mapping[str, Probe] = field(default_factory=dict)
     pulls: AnsweredPulls = field(default_factory=AnsweredPulls)
     lag: ReadGauges | None = None
+    start: Callable[[], None] = lambda: None
     close: Callable[[], None] = lambda: None
 
     @classmethod
@@ -86,8 +99,13 @@ def _no_principal(authorization_headers: list[str], deadline: Deadline) -> Princ
     return None
 
 
-def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) -> Adapters:
-    """Make every adapter. Connections are opened at first use, after the fork."""
+def connect(
+    settings: Settings, contract: Contract, metrics: Metrics, signing_keys: OwnKeys | None
+) -> Adapters:
+    """Make every adapter. Connections are opened at first use, after the fork.
+
+    ``start`` begins to follow the event bus, where there is one.
+    """
     threads = settings.shared_threads
     reads = read_pool(settings.dsn, size=threads.read, statement_timeout=settings.statement_timeout)
     # Two pools, so that heartbeats do not wait for writers of a whole Domain.
@@ -130,6 +148,11 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
         credentials, time.monotonic, on_refused=TokenRecorder(metrics).refused
     )
     event_keys = EncryptedEventKeys(parse_kek(settings.event_kek)) if settings.event_kek else None
+    stored_keys = PostgresEventKeys(reads, writes, event_keys) if event_keys else None
+    events = None
+    if settings.nats_url and event_keys is not None and stored_keys is not None:
+        signers = EventSigners(stored_keys, event_keys)
+        events = _event_service(settings, contract, metrics, signers)
     snapshot_wire = SnapshotWire()
     snapshot_ledger = PostgresLedger(
         reads,
@@ -156,18 +179,21 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
         domain_audit=PostgresDomainAuditReader(reads),
         credentials=credentials,
         secret_keys=RandomSecretKeys(),
-        audit=RequestAudit(),
+        audit=RequestAudit(sink),
         mint=(
             JwtMint(signing_keys, settings.jwt_issuer, settings.jwt_audience)
             if signing_keys
             else None
         ),
-        event_keys=PostgresEventKeys(reads, writes, event_keys) if event_keys else None,
+        event_keys=stored_keys,
+        events=None if events is None else events.streams,
     )
 
     def close() -> None:
         if sink is not None:
             sink.close(AUDIT_FLUSH_SECONDS)
+        if events is not None:
+            events.close()
         for connections in (reads, writes, heartbeats, outbox_pool, scrapes, channel):
             connections.close()
 
@@ -180,10 +206,30 @@ def connect(settings: Settings, metrics: Metrics, signing_keys: OwnKeys | None) 
             "postgres": _watched("postgres", ledger_probe(reads, canaries), pulls),
             "spicedb": _watched("spicedb", spicedb_probe(SpiceDbAdmin(channel), canaries), pulls),
             "jwks": keys_probe(other_keys or trusted_keys, signing_keys),
+            **({} if events is None else {"nats": bus_probe(events.is_current)}),
         },
         pulls=pulls,
         lag=partial(read_lag, scrapes),
+        start=(lambda: None) if events is None else events.start,
         close=close,
+    )
+
+
+def _event_service(
+    settings: Settings, contract: Contract, metrics: Metrics, signers: EventSigners
+) -> EventService:
+    # nats-py takes a quarter of a second to import, and is needed by who has a bus alone
+    from server.events.nats import NatsConnection
+    from server.events.service import event_service
+
+    return event_service(
+        settings.dsn,
+        NatsConnection(settings.nats, "plexsphere-state", warning_logger("nats")),
+        settings.nats_replicas,
+        signers,
+        contract,
+        metrics,
+        settings.event_window,
     )
 
 

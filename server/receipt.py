@@ -81,6 +81,7 @@ def wiring_receipt(
         "AuditSink": audit,
         "BodyHistory": history,
         "TokenMint": ledger and ledger.mint,
+        "EventStreams": ledger and ledger.events,
         "EventKeys": ledger and ledger.event_keys,
     }
     return WiringReceipt(

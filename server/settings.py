@@ -120,6 +120,14 @@ class Settings:
         "a PEM file with the CA that signed the NATS servers' certificates",
         "empty: the roots of the system",
     )
+    # An agent refuses an event that is older than 5 minutes.
+    event_window: float = seconds(
+        240.0,
+        1,
+        240,
+        "how far back an event stream can be resumed",
+        "the stream begins with `resync_required`, and its agent pulls",
+    )
     nats_replicas: int = count(
         1, 1, 5, "servers", "servers that store each event, where the stream is made", ""
     )

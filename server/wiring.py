@@ -33,13 +33,15 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A wired service. ``close`` writes what is queued and closes all connections.
+    """A wired service. ``start`` is called once, in the process that serves. ``close`` writes what
+    is queued and closes all connections.
 
     ``count_overloaded`` is told the lane of each request that the worker answers in its place.
     """
 
     app: flask.Flask
     receipt: WiringReceipt
+    start: Callable[[], None]
     close: Callable[[], None]
     count_overloaded: Callable[[str], None]
 
@@ -52,7 +54,9 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
     if signing_keys is not None:
         signing_keys.current()  # read now, while it is what was checked at the start
     adapters = (
-        connect(settings, metrics, signing_keys) if settings.provisioned else Adapters.absent()
+        connect(settings, contract, metrics, signing_keys)
+        if settings.provisioned
+        else Adapters.absent()
     )
     receipt = wiring_receipt(
         adapters.ledger,
@@ -86,4 +90,10 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
         answer_deadline_s=settings.answer_deadline,
         pulls=adapters.pulls,
     )
-    return Service(app, receipt, adapters.close, lambda lane: metrics.overloaded.labels(lane).inc())
+    return Service(
+        app,
+        receipt,
+        adapters.start,
+        adapters.close,
+        lambda lane: metrics.overloaded.labels(lane).inc(),
+    )

@@ -105,9 +105,11 @@ class Consumer:
     # on the connection's thread
 
     async def _follow_for_ever(self) -> None:
-        while True:
+        task = asyncio.current_task()
+        # nats-py makes an error of its own of a cancellation.
+        while task is not None and not task.cancelling():
             cause = await self._follow_once()
-            if self._is_current.is_set():
+            if self._is_current.is_set() and not task.cancelling():
                 _log.warning("event_bus_lost", cause=cause)
             self._is_current.clear()
             await asyncio.sleep(uniform(*RETRY_SECONDS))

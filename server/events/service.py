@@ -13,8 +13,10 @@ from server.events.attendant import Attendant
 from server.events.consumer import Consumer
 from server.events.fan_out import FanOut
 from server.events.frames import EventFrames
+from server.events.keys import EventSigners
 from server.events.nats import NatsConnection
-from server.events.streams import NodeEventStreams, SignedEvents
+from server.events.opening import OpeningEvents
+from server.events.streams import NodeEventStreams
 from server.events.window import Window
 from server.telemetry.metrics import Metrics
 from server.telemetry.recorders import EventRecorder
@@ -25,20 +27,29 @@ class EventService:
     """``streams`` is the port. Nothing is connected before ``start``, which is called once."""
 
     streams: EventStreams
+    connection: NatsConnection
     consumer: Consumer
     access: ReducedAccess
+
+    def is_current(self) -> bool:
+        """Whether this process has the newest events."""
+        return self.consumer.is_current
 
     def start(self) -> None:
         """Follow the bus and the ledger, in threads that end with the process. After the fork."""
         self.consumer.start()
         threading.Thread(target=self.access.run, name="access", daemon=True).start()
 
+    def close(self) -> None:
+        """Leave the bus."""
+        self.connection.close()
+
 
 def event_service(
     dsn: str,
     connection: NatsConnection,
     replicas: int,
-    signed: SignedEvents,
+    signers: EventSigners,
     contract: Contract,
     metrics: Metrics,
     window_seconds: float,
@@ -61,7 +72,7 @@ def event_service(
     streams = NodeEventStreams(
         fan_out,
         consumer,
-        signed,
+        OpeningEvents(signers),
         frames,
         attendant,
         recorder,
@@ -74,4 +85,4 @@ def event_service(
     def gap() -> None:
         attendant.ask_soon(fan_out.all())
 
-    return EventService(streams, consumer, ReducedAccess(dsn, reduced, gap))
+    return EventService(streams, connection, consumer, ReducedAccess(dsn, reduced, gap))

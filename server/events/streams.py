@@ -143,13 +143,11 @@ class NodeEventStreams:
         self, subscriber: Subscriber, position: int, must_pull: bool, deadline: Deadline
     ) -> bytes:
         node_id, domain_id = subscriber.node_id, subscriber.domain_id
-        envelopes = []
+        transition = self._signed.key_transition(domain_id, node_id, deadline)
+        envelopes = [] if transition is None else [transition]
         if must_pull:
             envelopes.append(self._signed.resync_required(domain_id, node_id, deadline))
             self._recorder.resynced()
-        transition = self._signed.key_transition(domain_id, node_id, deadline)
-        if transition is not None:
-            envelopes.append(transition)
         checked = [(self._frames.checked(envelope)["type"], envelope) for envelope in envelopes]
         return b"".join(frame(position, *event) for event in checked)
 

@@ -115,6 +115,16 @@ def spicedb_probe(admin: SpiceDbAdmin, canaries: Canaries) -> Probe:
     return probe
 
 
+def bus_probe(is_current: Callable[[], bool]) -> Probe:
+    """Events arrive. The pull does not need them, so that the bus is never *down*."""
+
+    def probe(deadline: Deadline) -> None:
+        if not is_current():
+            raise Degraded("NATS does not answer: no event stream can be opened, and pulls go on")
+
+    return probe
+
+
 def keys_probe(keys: KeySource, own: KeySource | None = None) -> Probe:
     """There is a key to verify tokens; degraded with keys in ``own`` alone."""
 

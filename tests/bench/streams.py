@@ -1,0 +1,221 @@
+"""Event streams: what they cost while nothing happens, and how an event reaches all of them.
+
+    make bench-streams            (COUNTS=1,100,10000 SECONDS=20)
+
+All clients are in this one process and take CPU of the same machine. An event is the rotation of a
+Node's key, over HTTP: the commit is at the answer. ``publish`` is the moment in the envelope.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import select
+import socket
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from server.dev.process import descendants
+from server.dev.stack import Stack
+from tests.bench.registry import numbers
+from tests.bodies import JSON, body_now
+from tests.client import ask, bearer, pull_path
+
+FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "bench-streams"
+AT_ONCE = 64  # openings under way
+EVENTS = 5
+PATIENCE_S = 60.0
+TICKS = os.sysconf("SC_CLK_TCK")
+ISSUED = re.compile(rb'"issued_at":"([^"]+)Z"')
+
+
+@dataclass
+class Held:
+    """Clients that hold streams; ``arrived`` are the moments (Unix) of the event under way."""
+
+    target: tuple[str, int]
+    poll: select.epoll = field(default_factory=select.epoll)
+    sockets: dict[int, socket.socket] = field(default_factory=dict)
+    arrived: list[float] = field(default_factory=list)
+    issued: float = 0.0
+
+    def open(self, requests: Sequence[bytes]) -> float:
+        """Open a stream for each request; seconds until all have had their opening."""
+        began = time.monotonic()
+        waiting: dict[int, tuple[socket.socket, bytes]] = {}
+        rest = list(requests)
+        while rest or waiting:
+            while rest and len(waiting) < AT_ONCE:
+                raw = socket.create_connection(self.target)
+                raw.sendall(rest.pop())
+                raw.setblocking(False)
+                self.poll.register(raw, select.EPOLLIN)
+                waiting[raw.fileno()] = raw, b""
+            for number, _ in self.poll.poll(PATIENCE_S):
+                if number not in waiting:
+                    self.sockets[number].recv(65_536)
+                    continue
+                raw, received = waiting[number]
+                data = raw.recv(65_536)
+                received += data
+                waiting[number] = raw, received
+                assert data and received.startswith(b"HTTP/1.1 200"), received[:800]
+                if b"\nid: " in received:
+                    self.sockets[number] = raw
+                    del waiting[number]
+        return time.monotonic() - began
+
+    def await_event(self, expected: int) -> None:
+        """Until so many streams have the event."""
+        self.arrived, until = [], time.monotonic() + PATIENCE_S
+        while len(self.arrived) < expected:
+            assert time.monotonic() < until, f"{len(self.arrived)} of {expected} streams have it"
+            for number, _ in self.poll.poll(1):
+                data = self.sockets[number].recv(65_536)
+                assert data, "a stream ended"
+                if b"event: " in data:
+                    self.arrived.append(time.time())
+                    if len(self.arrived) == 1:
+                        self.issued = moment(data)
+
+    def close(self) -> None:
+        for raw in self.sockets.values():
+            raw.close()
+        self.poll.close()
+
+
+def moment(data: bytes) -> float:
+    """Of the envelope in a frame (Unix)."""
+    found = ISSUED.search(data)
+    assert found is not None
+    return datetime.fromisoformat(found[1].decode()[:26] + "+00:00").timestamp()
+
+
+def workers(stack: Stack) -> list[int]:
+    return sorted(descendants(stack.gunicorn.pid))
+
+
+def resident(pids: Sequence[int]) -> int:
+    """Bytes that only these processes use."""
+    total = 0
+    for pid in pids:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        total += sum(int(kb) * 1024 for kb in re.findall(r"Private_\w+:\s+(\d+) kB", text))
+    return total
+
+
+def cpu(pids: Sequence[int]) -> float:
+    """Seconds of CPU so far."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / TICKS
+
+
+def pulls(stack: Stack, seconds: float) -> float:
+    """Of one client, a second."""
+    until, done = time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        assert ask(stack.url, pull_path(stack.node_id), stack.headers).status == 200
+        done += 1
+    return done / seconds
+
+
+@dataclass(frozen=True)
+class Row:
+    """Of one number of streams. Times in milliseconds, from the commit or from the publish."""
+
+    count: int
+    opened: float
+    memory: float
+    idle: float
+    commit_to_first: tuple[float, float]
+    first_100: float
+    all: float
+
+
+def measured(stack: Stack, count: int, seconds: float) -> Row:
+    node_ids = [str(stack.sample.node_id(number)) for number in range(1, count + 1)]
+    requests = [
+        f"GET /v1/nodes/{node_id}/events HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {stack.token(f'node:{node_id}')}\r\n\r\n".encode()
+        for node_id in node_ids
+    ]
+    pids = workers(stack)
+    before = resident(pids)
+    held = Held(("127.0.0.1", stack.gunicorn.port))
+    try:
+        opened = held.open(requests)
+        time.sleep(2)
+        memory = (resident(pids) - before) / count
+        used = cpu(pids)
+        time.sleep(seconds)
+        idle = (cpu(pids) - used) / seconds
+        first, hundredth, last = [], [], []
+        rotating = str(stack.sample.node_id(count + 1))
+        for _ in range(EVENTS):
+            headers = {**JSON, **bearer(stack.token(f"node:{rotating}"))}
+            path = f"/v1/nodes/{rotating}/public-key"
+            reply = ask(stack.url, path, headers, "PUT", body_now("RotateNodeKey"))
+            committed = time.time()
+            assert reply.status == 200, reply.body
+            held.await_event(count)
+            first.append(1000 * (held.arrived[0] - committed))
+            hundredth.append(1000 * (held.arrived[min(count, 100) - 1] - held.issued))
+            last.append(1000 * (held.arrived[-1] - held.issued))
+        return Row(
+            count,
+            count / opened,
+            memory,
+            idle,
+            (statistics.median(first), max(first)),
+            statistics.median(hundredth),
+            statistics.median(last),
+        )
+    finally:
+        held.close()
+
+
+def table_of(rows: Iterator[Row]) -> Table:
+    table = Table(title="Event streams, two workers; times in ms, median of five events")
+    for column in ("streams", "opened/s", "KiB each", "idle CPU, cores"):
+        table.add_column(column, justify="right")
+    for column in ("commit to first", "slowest", "publish to 100th", "publish to last"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(
+            f"{row.count:,}",
+            f"{row.opened:,.0f}",
+            f"{row.memory / 1024:,.1f}",
+            f"{row.idle:.3f}",
+            *(f"{value:,.0f}" for value in (*row.commit_to_first, row.first_100, row.all)),
+        )
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench-streams")
+    parser.add_argument("--counts", type=numbers(1, 15_000), default="1,100,10000")
+    parser.add_argument("--seconds", type=numbers(1, 600), default="20")
+    options = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    nodes = max(options.counts) + 64
+    with Stack(FOLDER, nodes=nodes, workers=2, nats=True, relay=True) as stack:
+        time.sleep(5)  # the events of the sample leave
+        rows = (measured(stack, count, options.seconds[0]) for count in options.counts)
+        Console(width=120).print(table_of(rows))
+    load = ", ".join(f"{part:.2f}" for part in os.getloadavg())
+    print(f"load average {load} on {os.cpu_count()} cores")
+
+
+if __name__ == "__main__":
+    main()

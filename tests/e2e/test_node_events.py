@@ -1,0 +1,209 @@
+"""Event streams of Nodes on real parts: NATS, the relay, gunicorn, Postgres, SpiceDB."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from uuid import UUID
+
+import pytest
+
+from server.authn.secret_keys import secret_key_text
+from server.dev.sample import OPERATOR
+from server.dev.stack import Stack
+from tests import scratch
+from tests.bodies import JSON, body_now
+from tests.client import ask, bearer, pull_path
+from tests.event_client import EventClient, Frame, held_stream
+from tests.ledger_sql import run_sql
+from tests.role_commands import change_role
+from tests.stacks import running_stack
+
+REGISTERED = 4
+ROTATED = "peer_key_rotated"
+PEER = ("node_id", "mesh_ip", "public_key")
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with running_stack("events", nodes=8, workers=1, nats=True, relay=True) as stack:
+        yield stack
+
+
+class Fleet:
+    """A Domain of its own, whose Nodes are registered over HTTP and present secret keys."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.domain_id = scratch.domain(stack)
+        self.headers: dict[str, dict[str, str]] = {}
+
+    def register(self) -> str:
+        path = f"/v1/domains/{self.domain_id}/nodes"
+        headers = {**JSON, **bearer(self.stack.token(OPERATOR))}
+        reply = ask(self.stack.url, path, headers, "POST", body_now("RegisterNode"))
+        assert reply.status == 201, reply.body
+        node_id = str(reply.json["node_id"])
+        key = secret_key_text(UUID(node_id), base64.b64decode(reply.json["nsk"]), "plexd")
+        self.headers[node_id] = bearer(key)
+        return node_id
+
+    def hold(self, node_id: str, last_id: str | None = None) -> AbstractContextManager[EventClient]:
+        return held_stream(self.stack.url, node_id, self.headers[node_id], last_id)
+
+    def pull(self, node_id: str) -> bytes:
+        reply = ask(self.stack.url, pull_path(node_id), self.headers[node_id])
+        assert reply.status == 200
+        return reply.body
+
+    def rotate(self, node_id: str) -> None:
+        body = body_now("RotateNodeKey")
+        headers = {**JSON, **self.headers[node_id]}
+        reply = ask(self.stack.url, f"/v1/nodes/{node_id}/public-key", headers, "PUT", body)
+        assert reply.status == 200, reply.body
+
+
+@pytest.fixture
+def fleet(stack: Stack) -> Fleet:
+    return Fleet(stack)
+
+
+def payload(frame: Frame) -> dict[str, str]:
+    return json.loads(frame.data)["payload"]
+
+
+def outcomes(stack: Stack, node_id: str) -> list[str]:
+    """Of the audit rows about the Node's stream."""
+    rows = run_sql(
+        stack.dsn,
+        "SELECT outcome FROM plexsphere.audit_rows"
+        " WHERE relation = 'node_events.subscribe' AND object = %s ORDER BY seq",
+        (f"node:{node_id}",),
+    )
+    return [outcome for (outcome,) in rows]
+
+
+def rotations(frames: list[Frame]) -> list[Frame]:
+    return [frame for frame in frames if frame.event == ROTATED]
+
+
+def until(is_so: Callable[[], bool], what: str) -> None:
+    for _ in range(400):
+        if is_so():
+            return
+        time.sleep(0.05)
+    pytest.fail(what)
+
+
+def test_stream_and_pull_show_the_same_peers_byte_for_byte(fleet: Fleet) -> None:
+    """The seed's convergence gate: N Nodes registered over HTTP, an event for each."""
+    first = fleet.register()
+    with fleet.hold(first) as client:
+        client.opening()
+        registered = {fleet.register() for _ in range(REGISTERED)}
+        frames = [client.event() for _ in range(REGISTERED)]
+    assert {frame.event for frame in frames} == {"peer_added"}
+    told = {tuple(payload(frame)[key] for key in PEER) for frame in frames}
+    pulled = {tuple(peer[key] for key in PEER) for peer in json.loads(fleet.pull(first))["peers"]}
+    assert told == pulled and {node_id for node_id, _, _ in told} == registered
+    for frame in frames:
+        text = frame.data.partition(b'"payload":')[2].partition(b',"signature"')[0]
+        assert text in fleet.pull(first)
+
+
+def test_a_node_hears_of_its_peers_and_never_of_itself(fleet: Fleet) -> None:
+    first, second = fleet.register(), fleet.register()
+    with fleet.hold(first) as one, fleet.hold(second) as two:
+        one.opening(), two.opening()
+        fleet.rotate(first)
+        fleet.rotate(second)
+        assert payload(one.event(ROTATED))["node_id"] == second
+        assert payload(two.event(ROTATED))["node_id"] == first
+
+
+def test_a_stream_resumes_strictly_after_the_last_event(fleet: Fleet) -> None:
+    first, second = fleet.register(), fleet.register()
+    with fleet.hold(first) as client:
+        client.opening()
+        fleet.rotate(second)
+        known = client.event(ROTATED).id
+    fleet.rotate(second)
+    with fleet.hold(first, known) as client:
+        missed = client.opening() or [client.event()]
+    assert [int(frame.id) > int(known) for frame in missed] == [True]
+    with fleet.hold(first, "1") as client:
+        assert [frame.event for frame in client.opening()] == ["resync_required"]
+
+
+def test_streams_move_to_the_next_worker_without_a_gap(stack: Stack, fleet: Fleet) -> None:
+    first, second = fleet.register(), fleet.register()
+    with fleet.hold(first) as client:
+        client.opening()
+        os.kill(stack.gunicorn.pid, signal.SIGHUP)
+        fleet.rotate(second)
+        told = rotations(client.rest())
+    fleet.rotate(second)
+    with fleet.hold(first, client.last_id) as again:
+        told += rotations(again.opening())
+        told += [again.event(ROTATED) for _ in range(2 - len(told))]
+    assert [payload(frame)["node_id"] for frame in told] == [second, second]
+    assert len({frame.id for frame in told}) == 2
+
+
+def test_a_revoked_node_loses_its_stream_and_its_end_is_on_record(
+    stack: Stack, fleet: Fleet
+) -> None:
+    node_id, other = fleet.register(), fleet.register()
+    with ExitStack() as streams:
+        client = streams.enter_context(fleet.hold(node_id))
+        untouched = streams.enter_context(fleet.hold(other))
+        client.opening(), untouched.opening()
+        node = f"node:{node_id}"
+        assert change_role(stack, "revoke", node, "node-agent", node).exit_code == 0
+        client.rest()
+        fleet.register()
+        assert untouched.event().event == "peer_added"
+    with fleet.hold(node_id) as refused:
+        assert refused.status == 403
+    until(lambda: len(outcomes(stack, node_id)) == 3, "rows are missing")
+    assert outcomes(stack, node_id) == ["granted", "insufficient_relation", "insufficient_relation"]
+
+
+@pytest.mark.parametrize("take_away", ["credentials", "node"])
+def test_what_ends_a_node_or_its_credential_ends_its_stream(
+    stack: Stack, fleet: Fleet, take_away: str
+) -> None:
+    node_id = fleet.register()
+    path = f"/v1/nodes/{node_id}" + ("/credentials" if take_away == "credentials" else "")
+    with fleet.hold(node_id) as client:
+        client.opening()
+        reply = ask(stack.url, path, bearer(stack.token(OPERATOR)), "DELETE")
+        assert reply.status == 204
+        client.rest()
+
+
+def test_without_nats_held_streams_stay_and_catch_up_and_pulls_go_on(
+    stack: Stack, fleet: Fleet
+) -> None:
+    first, second = fleet.register(), fleet.register()
+    with fleet.hold(first) as client:
+        client.opening()
+        stack.parts["nats"].kill()
+        fleet.rotate(second)
+
+        def refused() -> bool:
+            with fleet.hold(second) as new:
+                return new.status == 503
+
+        until(refused, "streams are opened without NATS")
+        fleet.pull(first)
+        readiness = ask(stack.url, "/readyz")
+        nats = [check for check in readiness.json["checks"] if check["name"] == "nats"]
+        assert (readiness.status, nats[0]["status"]) == (200, "degraded")
+        stack.parts["nats"].start()
+        assert payload(client.event(ROTATED))["node_id"] == second
