@@ -28,20 +28,21 @@ pytest_plugins = "tests.integration.nats_fixtures"
 SECONDS = 10.0
 
 
-async def last_sequence(client: Client) -> int:
+async def stored(client: Client) -> int:
+    """Store a message; how many there are then."""
     jetstream = await ensured_stream(client)
     await jetstream.publish("plexsphere.events.domain.x", b"event", timeout=5)
-    return (await jetstream.stream_info(STREAM)).state.last_seq
+    return (await jetstream.stream_info(STREAM)).state.messages
 
 
 def test_a_stream_outlives_its_server_and_the_connection_comes_back(nats: OwnNats) -> None:
     with connected(nats.endpoint) as connection:
-        assert connection.call(last_sequence, SECONDS) == 1
+        assert connection.call(stored, SECONDS) == 1
         nats.part.kill()
         with pytest.raises(EventStreamUnavailable):
-            connection.call(last_sequence, 0.5)
+            connection.call(stored, 0.5)
         nats.part.start()
-        assert connection.call(last_sequence, SECONDS) == 2
+        assert connection.call(stored, SECONDS) == 2
 
 
 def test_a_process_starts_before_its_server(nats: OwnNats) -> None:
@@ -49,21 +50,21 @@ def test_a_process_starts_before_its_server(nats: OwnNats) -> None:
     with connected(nats.endpoint) as connection:
         connection.start()
         with pytest.raises(EventStreamUnavailable):
-            connection.call(last_sequence, 0.2)
+            connection.call(stored, 0.2)
         nats.part.start()
-        assert connection.call(last_sequence, SECONDS) == 1
+        assert connection.call(stored, SECONDS) == 1
 
 
 def test_a_frozen_server_is_an_error_in_time(nats: OwnNats) -> None:
     with connected(nats.endpoint) as connection:
-        connection.call(last_sequence, SECONDS)
+        connection.call(stored, SECONDS)
         nats.part.freeze()
         try:
             with pytest.raises(EventStreamUnavailable):
-                connection.call(last_sequence, 0.3)
+                connection.call(stored, 0.3)
         finally:
             nats.part.thaw()
-        assert connection.call(last_sequence, SECONDS) >= 2
+        assert connection.call(stored, SECONDS) >= 2
 
 
 def test_wrong_credentials_are_refused_until_the_file_is_right(
@@ -74,9 +75,9 @@ def test_wrong_credentials_are_refused_until_the_file_is_right(
     file.write_text("plexsphere:wrong\n")
     with connected(replace(nats.endpoint, credentials=file)) as connection:
         with pytest.raises(EventStreamUnavailable):
-            connection.call(last_sequence, 0.5)
+            connection.call(stored, 0.5)
         file.write_text(nats.endpoint.credentials.read_text())
-        assert connection.call(last_sequence, SECONDS) == 1
+        assert connection.call(stored, SECONDS) == 1
 
 
 def written_certificate(folder: Path) -> tuple[Path, Path]:
@@ -138,17 +139,17 @@ def with_tls(tmp_path: Path) -> Iterator[NatsEndpoint]:
 
 def test_tls_with_a_known_certificate(with_tls: NatsEndpoint) -> None:
     with connected(with_tls) as connection:
-        assert connection.call(last_sequence, SECONDS) == 1
+        assert connection.call(stored, SECONDS) == 1
     with (
         connected(replace(with_tls, ca=None)) as connection,
         pytest.raises(EventStreamUnavailable),
     ):
-        connection.call(last_sequence, 0.5)
+        connection.call(stored, 0.5)
 
 
 def test_a_server_without_tls_gets_no_credentials(nats: OwnNats) -> None:
     unencrypted = replace(nats.endpoint, urls=(nats.endpoint.urls[0].replace("nats:", "tls:"),))
     with connected(unencrypted) as connection:
         with pytest.raises(EventStreamUnavailable):
-            connection.call(last_sequence, 0.5)
+            connection.call(stored, 0.5)
         assert not connection.is_connected
