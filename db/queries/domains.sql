@@ -103,7 +103,7 @@ SELECT plexsphere.uuid_v7(statement_timestamp() + %(time_offset)s)::text;
 -- prepare: heartbeat_interval interval, stale_after interval, unreachable_after interval
 -- prepare: time_offset interval, audit_relation text, audit_subject text, correlation_id text
 -- db/domains.py, PostgresDomainRegistry.update. time_offset is zero in production.
--- Indexes, used by the functions (migrations 0012 and 0017): domains_pkey, departed_pkey.
+-- Indexes, used by the functions (migrations 0012 and 0018): domains_pkey, departed_pkey.
 SELECT r.outcome
 FROM plexsphere.update_domain(
     %(domain_id)s,
