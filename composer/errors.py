@@ -87,6 +87,14 @@ class PoolExhausted(ComposerError):
     """No address of the Domain is free."""
 
 
+class RateLimited(ComposerError):
+    """The caller has reached a limit; ``retry_after`` is in seconds."""
+
+    def __init__(self, inside: str, retry_after: float) -> None:
+        super().__init__(inside)
+        self.retry_after = retry_after
+
+
 class DatastoreUnavailable(ComposerError):
     """Postgres is unreachable, or did not answer within the Deadline."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from composer.entries import DATA, METADATA, REPORT, VALUE_MAX_BYTES
+from composer.limits import Limit
 from handlers import refusals, service
 from handlers.answers import NOT_STORED, PRIVATE
 from handlers.credentials import revoke_node_credentials, rotate_node_secret_key
@@ -123,6 +124,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             handler=rotate_node_secret_key,
             way=AS_THE_NODE,
             audit_name="node.rotate_secret_key",
+            limit=Limit.KEY_ROTATIONS,
             audited_grants=AuditedGrants.WRITES,
             not_provisioned=refusals.CREDENTIALS_NOT_PROVISIONED,
             headers=NOT_STORED,
@@ -148,6 +150,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             way=AS_AGENT,
             parse=new_key,
             audit_name="node.rotate_key",
+            limit=Limit.KEY_ROTATIONS,
             audited_grants=AuditedGrants.WRITES,
             not_provisioned=refusals.NODES_NOT_PROVISIONED,
             refusals=(refusals.PUBLIC_KEY_IN_USE,),
@@ -311,6 +314,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             way=AS_DOMAIN_EDITOR,
             parse=new_node,
             audit_name="node.register",
+            limit=Limit.REGISTRATIONS,
             audit_name_of_repeat="node.register_again",
             audited_grants=AuditedGrants.WRITES,
             not_provisioned=refusals.REGISTRATION_NOT_PROVISIONED,

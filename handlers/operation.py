@@ -31,6 +31,7 @@ from composer.identity import (
     VisibleDomains,
     parse_canonical_uuid,
 )
+from composer.limits import Limit, RequestLimits
 from composer.node_token import NodeCredentials, SecretKeySource, TokenMint
 from composer.reachability import ReachabilityRepo
 from composer.registry import DomainNodes, DomainReader, DomainRegistry, NodeRegistry, OutboxRelay
@@ -40,6 +41,7 @@ from handlers.refusals import (
     AUTHZ_UNAVAILABLE,
     DATASTORE_UNAVAILABLE,
     INSUFFICIENT_RELATION,
+    RATE_LIMITED,
     UNAUTHORIZED,
     BodyRefusals,
     RefusalKind,
@@ -79,6 +81,7 @@ class LedgerPorts:
     credentials: NodeCredentials
     secret_keys: SecretKeySource
     audit: AuditSink
+    limits: RequestLimits
     mint: TokenMint | None = None
     event_keys: EventKeys | None = None
     events: EventStreams | None = None
@@ -123,6 +126,7 @@ class Request:
         code = INSUFFICIENT_RELATION.code
         assert code is not None
         self.record(code, resource)
+        self.ports.limits.refused(self.principal.subject)
         relation = self.operation.way.relation
         return Refused(
             INSUFFICIENT_RELATION, f"{self.principal.subject} lacks {relation} on {resource}"
@@ -191,7 +195,7 @@ class Way:
         address = self.address
         of_address = () if address is None else (address.invalid, address.not_found)
         return (
-            *(UNAUTHORIZED, *of_address, INSUFFICIENT_RELATION),
+            *(UNAUTHORIZED, *of_address, RATE_LIMITED, INSUFFICIENT_RELATION),
             *(AUTHZ_UNAVAILABLE, DATASTORE_UNAVAILABLE),
         )
 
@@ -229,6 +233,7 @@ class Operation:
     - ``way``: gates 1a to 3.
     - ``audit_name``: the relation in audit rows. ``audit_name_of_repeat`` is for a write that an
       earlier request has already made.
+    - ``limit``: how often a subject may ask for it.
     - ``not_provisioned``: the refusal of gate 0, which also asks for a key where the operation
       ``needs_signing_key``, and for the bus where it ``needs_event_bus``.
     - ``statuses``: those of the handler's own answers.
@@ -246,6 +251,7 @@ class Operation:
     statuses: tuple[int, ...] = (200,)
     parse: Callable[..., Any] | None = None
     audited_grants: AuditedGrants = AuditedGrants.ALL
+    limit: Limit | None = None
     audit_name_of_repeat: str = ""
     needs_signing_key: bool = False
     needs_event_bus: bool = False
@@ -342,7 +348,10 @@ def perform(
         addressed_id = operation.way.addressed_id(arguments)
         if operation.parse is not None:
             arguments = {"parsed": operation.parse(addressed_id, **arguments)}
+        # Before gate 2, so that a caller who is refused again and again costs no check and no row.
+        ports.limits.admit(request.principal.subject, operation.limit)
         addressed = operation.way.gates(request, addressed_id)
+        ports.limits.granted(request.principal.subject)
         result = operation.handler(request, addressed, **arguments)
     except ComposerError as error:
         raise refusal_for(error) from error

@@ -7,7 +7,8 @@ compares codes, statuses and details with ``api/plexsphere-v1.yaml``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from math import ceil
 
 from composer.errors import (
     AuthzUnavailable,
@@ -26,6 +27,7 @@ from composer.errors import (
     PoolExhausted,
     PublicKeyInUse,
     PublicKeyRegistered,
+    RateLimited,
     ReportNotFound,
     ReportQuotaExceeded,
 )
@@ -135,6 +137,9 @@ REQUEST_BODY_TOO_LARGE = RefusalKind(
 )
 UNSUPPORTED_MEDIA_TYPE = RefusalKind(
     415, "unsupported_media_type", "This operation does not accept this kind of body."
+)
+RATE_LIMITED = RefusalKind(
+    429, "rate_limited", "The caller has reached a limit; retry later.", retry_after=1
 )
 NOT_PROVISIONED = RefusalKind(
     501, "signed_event_bus_not_provisioned", "This operation is not provisioned on this instance."
@@ -286,6 +291,9 @@ def refusal_for(error: Exception) -> Refused:
     """The refusal of an adapter's error; a 500 without a code where the table has none."""
     if isinstance(error, DomainNotEmpty):
         return Refused(DOMAIN_NOT_EMPTY, str(error), asdict(ChildCounts(error.nodes)))
+    if isinstance(error, RateLimited):
+        kind = replace(RATE_LIMITED, retry_after=max(1, ceil(error.retry_after)))
+        return Refused(kind, str(error))
     for error_type, kind in _KINDS:
         if isinstance(error, error_type):
             return Refused(kind, str(error))

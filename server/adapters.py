@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from composer.audit import AuditSink, NoAudit
 from composer.deadline import Deadline
 from composer.identity import Principal
+from composer.limits import Limit
 from composer.snapshot_composer import SnapshotComposer
 from db.audit import PostgresAuditSink
 from db.audit_reader import PostgresDomainAuditReader
@@ -43,7 +44,9 @@ from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.tuples import TupleWriter
 from server.contract.document import Contract
 from server.events.keys import EncryptedEventKeys, EventSigners, parse_kek
+from server.gunicorn.sources import Sources
 from server.http.body_history import BodyHistory
+from server.http.rate_limits import ProcessLimits, Rate, request_source
 from server.http.request_audit import RequestAudit
 from server.settings import Settings
 from server.telemetry.metrics import Metrics, ReadGauges
@@ -73,6 +76,8 @@ if TYPE_CHECKING:
 TOKEN_MAX_BYTES = 4_096
 # Shorter than gunicorn's graceful_timeout. Rows that are not written by then are counted as lost.
 AUDIT_FLUSH_SECONDS = 5.0
+# An agent may repeat a rotation whose answer was lost; then PLEXSPHERE_KEY_ROTATION_INTERVAL holds.
+ROTATIONS_AT_ONCE = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +149,9 @@ def connect(
     )
     time_offset = test_clock_offset(settings.test_clock)
     credentials = PostgresNodeCredentials(reads, writes, time_offset)
+    limits = _limits(settings, metrics)
     secret_keys = SecretKeyVerifier(
-        credentials, time.monotonic, on_refused=TokenRecorder(metrics).refused
+        credentials, time.monotonic, limits, on_refused=TokenRecorder(metrics).refused
     )
     event_keys = EncryptedEventKeys(parse_kek(settings.event_kek)) if settings.event_kek else None
     stored_keys = PostgresEventKeys(reads, writes, event_keys) if event_keys else None
@@ -180,6 +186,7 @@ def connect(
         credentials=credentials,
         secret_keys=RandomSecretKeys(),
         audit=RequestAudit(sink),
+        limits=limits,
         mint=(
             JwtMint(signing_keys, settings.jwt_issuer, settings.jwt_audience)
             if signing_keys
@@ -243,6 +250,24 @@ def _write_pool(settings: Settings) -> Pool[WriteSession]:
         size=settings.shared_threads.write,
         statement_timeout=settings.statement_timeout,
         lock_timeout=settings.lock_timeout,
+    )
+
+
+def _limits(settings: Settings, metrics: Metrics) -> ProcessLimits:
+    sources = Sources(0, settings.trusted_proxies)
+    minute = 60.0
+    rates = {
+        Limit.REFUSALS: Rate(settings.refusals_per_minute, minute),
+        Limit.SECRET_KEYS: Rate(settings.secret_key_failures_per_minute, minute),
+        Limit.REGISTRATIONS: Rate(settings.registrations_per_minute, minute),
+        Limit.BOOTSTRAP_TOKENS: Rate(settings.registrations_per_minute, minute),
+        Limit.KEY_ROTATIONS: Rate(
+            ROTATIONS_AT_ONCE if settings.key_rotation_interval else 0,
+            ROTATIONS_AT_ONCE * settings.key_rotation_interval,
+        ),
+    }
+    return ProcessLimits(
+        rates, lambda: request_source(sources), lambda limit: metrics.limited.labels(limit).inc()
     )
 
 

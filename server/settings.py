@@ -183,6 +183,37 @@ class Settings:
         "how often a relay compares SpiceDB with the ledger and mends what differs; 0: never",
         "a relationship that differs stays until `plexsphere-state authz repair`",
     )
+    refusals_per_minute: int = count(
+        300,
+        0,
+        1_000_000,
+        "requests",
+        "refusals by gate 2 of one subject from one source, for each process; 0: no limit",
+        "429 `rate_limited`, unless the subject passed gate 2 in the last 5 minutes",
+    )
+    registrations_per_minute: int = count(
+        12_000,
+        0,
+        1_000_000,
+        "requests",
+        "registrations of one subject from one source, for each process; 0: no limit",
+        "429 `rate_limited`",
+    )
+    secret_key_failures_per_minute: int = count(
+        12_000,
+        0,
+        1_000_000,
+        "requests",
+        "node secret keys from one source that are not valid, for each process; 0: no limit",
+        "401 `unauthorized` for each key that the process has not verified before",
+    )
+    key_rotation_interval: float = seconds(
+        10.0,
+        0,
+        86_400,
+        "the time between two rotations of keys by one subject, after the first five; 0: none",
+        "429 `rate_limited`",
+    )
     # The longest unreachable_after there is: by then no peer expects the old Node any more.
     address_hold_off: float = seconds(
         3_600.0,

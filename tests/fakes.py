@@ -28,6 +28,7 @@ from composer.identity import (
     VisibleDomains,
     node_object,
 )
+from composer.limits import Limit
 from composer.node_token import NO_DIGEST, NodeToken, SecretKey
 from composer.peers import PeerRow, PeerTable
 from composer.policy import RuleSetRow
@@ -285,6 +286,27 @@ class FakeAuditSink:
             raise self.fails
         if not self.away:
             self.rows.append(row)
+
+
+@dataclass
+class FakeRequestLimits:
+    """Limits nobody, or everybody by ``fails``; ``calls`` are (subject, limit) in order."""
+
+    fails: Exception | None = None
+    calls: list[tuple[str, Limit | None]] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    grants: list[str] = field(default_factory=list)
+
+    def admit(self, subject: str, limit: Limit | None = None) -> None:
+        self.calls.append((subject, limit))
+        if self.fails is not None:
+            raise self.fails
+
+    def refused(self, subject: str) -> None:
+        self.refusals.append(subject)
+
+    def granted(self, subject: str) -> None:
+        self.grants.append(subject)
 
 
 def record_write(

@@ -9,6 +9,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Protocol
 from uuid import UUID
 
 from cachetools import TTLCache
@@ -28,6 +29,7 @@ from server.authn.tokens import (
 _SECRET_KEY = re.compile(r"nsk_[a-z0-9]{1,32}_([A-Za-z0-9_-]{64})", re.ASCII)
 PREFIX = "nsk_"
 MALFORMED, UNKNOWN = "malformed_secret_key", "unknown_secret_key"
+LIMITED = "limited_secret_key"
 # A verified key is looked up again after this time; until then gate 3's row decides each time.
 REMEMBERED_S = 300
 REMEMBERED_KEYS = 65_536
@@ -41,6 +43,18 @@ class PresentedKey:
     digest: bytes
 
 
+class FailureLimit(Protocol):
+    """A limit on the look-ups of secret keys that fail, by the source of the current request."""
+
+    def may_look_up(self) -> bool:
+        """Whether the source may have another key looked up."""
+        ...
+
+    def look_up_failed(self) -> None:
+        """The source has sent a key that is not valid."""
+        ...
+
+
 class SecretKeyVerifier:
     """Turns a node secret key into the Principal of its Node. Thread-safe.
 
@@ -51,10 +65,12 @@ class SecretKeyVerifier:
         self,
         credentials: NodeCredentials,
         clock: Callable[[], float],
+        failures: FailureLimit,
         on_refused: OnRefused = ignore_reason,
     ) -> None:
         """``clock`` is monotonic seconds."""
         self._credentials = credentials
+        self._failures = failures
         self._on_refused = on_refused
         self._verified: TTLCache[PresentedKey, Principal] = TTLCache(
             REMEMBERED_KEYS, REMEMBERED_S, timer=clock
@@ -71,9 +87,13 @@ class SecretKeyVerifier:
             principal = self._verified.get(presented)
         if principal is not None:
             return principal
+        if not self._failures.may_look_up():
+            self._on_refused(LIMITED)
+            return None
         valid = self._credentials.secret_key_digests(presented.node_id, deadline)
         if not is_among(presented.digest, valid):
             self._on_refused(UNKNOWN)
+            self._failures.look_up_failed()
             return None
         principal = Principal(
             PrincipalKind.NODE,

@@ -58,6 +58,12 @@ class Metrics:
             ("lane",),
             registry=self._registry,
         )
+        self.limited = Counter(
+            "plexsphere_rate_limited_requests",
+            "Requests that reached a limit, by limit.",
+            ("limit",),
+            registry=self._registry,
+        )
         self.refused_tokens = Counter(
             "plexsphere_refused_tokens",
             "Requests without a Principal, by reason.",

@@ -42,6 +42,7 @@ from tests.fakes import (
     FakePublishedKeys,
     FakeReachabilityRepo,
     FakeRelationChecker,
+    FakeRequestLimits,
     FakeSecretKeys,
     FakeTokenMint,
 )
@@ -112,6 +113,7 @@ class FakeService:
         self.ledger = FakeLedger.of(DOMAIN, rows)
         self.drops = FakeDropReporter()
         self.audit = FakeAuditSink()
+        self.limits = FakeRequestLimits()
         self.heartbeats = FakeHeartbeatSink({node_id(n) for n in (1, 2, 3)}, datetime.now(UTC))
         self.reachability = FakeReachabilityRepo(
             {node_id(n): ReachabilityRow("healthy", EPOCH, EPOCH) for n in (1, 2, 3)}

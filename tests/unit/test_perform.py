@@ -10,8 +10,15 @@ from typing import Any
 import pytest
 
 from composer.audit import AuditRow
-from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable, NodeNotFound
+from composer.errors import (
+    AuthzUnavailable,
+    ComposerError,
+    DatastoreUnavailable,
+    NodeNotFound,
+    RateLimited,
+)
 from composer.identity import AddressedDomain, AddressedNode, Credential, node_object
+from composer.limits import Limit
 from handlers import OPERATIONS
 from handlers.answers import NO_CONTENT, Answer, Call
 from handlers.operation import (
@@ -33,6 +40,7 @@ from handlers.refusals import (
     INVALID_BODY,
     NODE_NOT_FOUND,
     NODES_NOT_PROVISIONED,
+    RATE_LIMITED,
     UNAUTHORIZED,
     RefusalKind,
     Refused,
@@ -54,6 +62,7 @@ from tests.fakes import (
     FakeHeartbeatSink,
     FakeNodeRepo,
     FakeRelationChecker,
+    FakeRequestLimits,
     FakeSnapshotProvider,
     record_write,
 )
@@ -183,7 +192,9 @@ def test_parsing_is_done_before_any_port_is_asked() -> None:
 @pytest.mark.parametrize("name", GATED)
 def test_a_stranger_costs_nothing_but_the_question_of_the_relation(name: str) -> None:
     audit = FakeAuditSink()
-    ports = untouchable_ports(relations=FakeRelationChecker(), audit=audit)
+    ports = untouchable_ports(
+        relations=FakeRelationChecker(), audit=audit, limits=FakeRequestLimits()
+    )
     with pytest.raises(Refused) as caught:
         perform(replace(GATED[name], parse=None), ports, call(agent_of(2)), address_of(name))
     assert caught.value.kind is INSUFFICIENT_RELATION
@@ -348,6 +359,30 @@ def test_a_node_that_goes_while_it_is_registered_is_a_503_and_on_record() -> Non
     (made,) = registry.nodes
     registered = row("node.register")
     assert audit.rows == [replace(registered, object=node_object(made))]
+
+
+# Limits
+
+
+def test_a_limit_is_checked_before_gate_2_and_leaves_no_row() -> None:
+    audit, relations = FakeAuditSink(), FakeRelationChecker()
+    limits = FakeRequestLimits(fails=RateLimited("too often", 6.2))
+    refused = refusal(operation(), sound_ports(audit=audit, relations=relations, limits=limits))
+    assert (refused.kind, relations.calls, audit.rows) == (
+        replace(RATE_LIMITED, retry_after=7),
+        [],
+        [],
+    )
+
+
+def test_a_request_tells_the_limits_of_its_operation_and_its_outcome() -> None:
+    limits = FakeRequestLimits()
+    rotation = operation(limit=Limit.KEY_ROTATIONS)
+    run(rotation, sound_ports(limits=limits))
+    refusal(rotation, sound_ports(limits=limits), call(agent_of(2)))
+    first, second = agent_of(1).subject, agent_of(2).subject
+    assert limits.calls == [(first, Limit.KEY_ROTATIONS), (second, Limit.KEY_ROTATIONS)]
+    assert (limits.grants, limits.refusals) == ([first], [second])
 
 
 # Credentials of the Node that its row does not cover.

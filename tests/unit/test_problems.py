@@ -134,6 +134,7 @@ def test_titles_are_the_reason_phrases_of_the_sibling_surfaces() -> None:
         409: "Conflict",
         413: "Payload Too Large",
         415: "Unsupported Media Type",
+        429: "Too Many Requests",
         500: "Internal Server Error",
         501: "Not Implemented",
         503: "Service Unavailable",
@@ -158,6 +159,7 @@ def test_only_a_503_says_when_to_come_back() -> None:
     waits = {kind.code: headers(kind).get("Retry-After") for kind in CATALOGUE}
     assert {code: wait for code, wait in waits.items() if wait} == {
         "pool_exhausted": "60",
+        "rate_limited": "1",
         "overloaded": "5",
         "event_stream_unavailable": "5",
         "datastore_unavailable": "5",
@@ -232,7 +234,7 @@ def test_every_error_of_the_composer_has_been_thought_of() -> None:
     assert defined == {
         "ComposerError", "ZeroNodeId", "ZeroDomainId", "CorruptLedger", "NodeNotFound",
         "DomainNotFound", "ClockSkew", "DatastoreUnavailable", "AuthzUnavailable",
-        "SigningUnavailable", "InvalidReachabilityPolicy", "DomainSlugConflict",
+        "SigningUnavailable", "InvalidReachabilityPolicy", "DomainSlugConflict", "RateLimited",
         "MeshCidrOverlap", "DomainNotEmpty", "IdempotencyKeyConflict", "PublicKeyInUse",
         "PoolExhausted", "PublicKeyRegistered", "CredentialEnded", "EventStreamUnavailable",
         "ReportNotFound", "EntryNotFound", "ReportQuotaExceeded", "EntryQuotaExceeded",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -31,12 +32,28 @@ def nsk(node: UUID = NODE, secret: bytes = SECRET.secret, env: str = "plexd") ->
     return f"nsk_{env}_{raw}"
 
 
+@dataclass
+class Failures:
+    """A limit of ``left`` look-ups that fail."""
+
+    left: int = 9
+
+    def may_look_up(self) -> bool:
+        return self.left > 0
+
+    def look_up_failed(self) -> None:
+        self.left -= 1
+
+
 class Arranged:
     def __init__(self) -> None:
+        self.failures = Failures()
         self.clock = FakeClock()
         self.credentials = FakeNodeCredentials({NODE: (SECRET.digest,)})
         self.reasons: list[str] = []
-        self.keys = SecretKeyVerifier(self.credentials, self.clock, self.reasons.append)
+        self.keys = SecretKeyVerifier(
+            self.credentials, self.clock, self.failures, self.reasons.append
+        )
 
     def principal(self, text: str) -> Principal | None:
         authenticator = Authenticator(NoTokens(), self.keys, 4_096)  # type: ignore[arg-type]
@@ -151,3 +168,14 @@ def test_new_keys_are_32_bytes_and_never_equal_and_never_shown() -> None:
     assert {len(key.secret) for key in made} == {32}
     assert len({key.secret for key in made}) == 16
     assert made[0].secret.hex() not in repr(made[0]) and repr(made[0]) == "SecretKey()"
+
+
+def test_beyond_the_limit_of_failures_only_a_verified_key_counts(arranged: Arranged) -> None:
+    arranged.credentials.digests[node_id(2)] = (SECRET.digest,)
+    assert arranged.principal(nsk()) is not None
+    arranged.failures.left = 1
+    assert arranged.principal(nsk(secret=bytes(32))) is None
+    arranged.credentials.fails = DatastoreUnavailable("nothing may be looked up")
+    assert arranged.principal(nsk(node=node_id(2))) is None
+    assert arranged.principal(nsk()) is not None
+    assert arranged.reasons == ["unknown_secret_key", "limited_secret_key"]

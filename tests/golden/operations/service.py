@@ -47,6 +47,7 @@ PORTS = (
     "mint",
     "events",
     "audit",
+    "limits",
     "health",
     "published",
 )

@@ -14,6 +14,7 @@ from composer.errors import (
     DomainNotFound,
     EventStreamUnavailable,
     NodeNotFound,
+    RateLimited,
     SigningUnavailable,
 )
 from composer.identity import PLATFORM
@@ -72,6 +73,11 @@ class World:
     callers: tuple[Caller, ...] = GRANTED
     every_variant: bool = False
     service: str = WHOLE
+
+
+def _limited(service: FakeService) -> None:
+    # copy() of an exception has its message only
+    service.limits.fails = RateLimited("too often", 6.2)
 
 
 def _fails(error: Exception, *ports: str) -> Arrange:
@@ -176,6 +182,7 @@ WORLDS: tuple[World, ...] = (
     World("the event bus is away", _fails(EventStreamUnavailable("away"), "events")),
     World("the signing key cannot be read", _fails(SigningUnavailable("gone"), "mint")),
     World("the audit sink fails", _fails(_DEFECT, "audit"), (*GRANTED, STRANGER)),
+    World("a limit is reached", _limited, (*GRANTED, STRANGER)),
     World("everything away", _everything_away, (AGENT, MANAGER), every_variant=True),
     World("without a signing key", callers=EVERY_CALLER, service=UNSIGNED),
     World("not provisioned", callers=(NOBODY, AGENT), every_variant=True, service=UNPROVISIONED),
