@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import psycopg2
@@ -11,6 +11,7 @@ import psycopg2
 from composer.deadline import Deadline
 from db.connections import ReadSession, Sessions
 from db.errors import is_missing_table
+from db.events import EventLag
 from db.outbox import OutboxLag
 from db.statements import Prepared, statement
 
@@ -34,12 +35,13 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """SpiceDB's lag, how old the last sweep is in seconds (None when there was none), and the last
-    comparison."""
+    """SpiceDB's lag, how old the last sweep is in seconds (None when there was none), the last
+    comparison, and the lag of the stream of events."""
 
     outbox: OutboxLag
     sweep_age: float | None
     comparison: Comparison = Comparison(None, 0, 0)
+    events: EventLag = field(default_factory=lambda: EventLag(0, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ def read_lag(sessions: Sessions[ReadSession], deadline: Deadline) -> Lag:
         outbox = OutboxLag(*session.run(statement("outbox_lag"))[0])
         found = session.run(statement("evaluator_age"))
         comparison = Comparison(*session.run(statement("comparison_last"))[0])
-    return Lag(outbox, found[0][0] if found else None, comparison)
+        events = EventLag(*session.run(statement("events_lag"))[0])
+    return Lag(outbox, found[0][0] if found else None, comparison, events)
 
 
 def clock_skew(

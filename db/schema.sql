@@ -1094,7 +1094,6 @@ $$;
 
 CREATE FUNCTION plexsphere.shown_blocks(of_policy uuid[], of_bridge uuid[], of_state uuid[]) RETURNS TABLE(node_id uuid, domain_id uuid, block text, content text, digest text)
     LANGUAGE sql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT
         n.id,
@@ -1166,7 +1165,6 @@ $$;
 
 CREATE FUNCTION plexsphere.shown_peers(nodes uuid[]) RETURNS TABLE(node_id uuid, domain_id uuid, content text)
     LANGUAGE sql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT
         n.id,

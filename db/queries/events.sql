@@ -47,8 +47,8 @@ WHERE e.seq = old.seq
 RETURNING e.seq;
 
 -- name: events_lag
--- db/events.py, PostgresEvents.lag: the number of rows that wait, and the age of the oldest in
--- seconds.
+-- db/events.py, PostgresEvents.lag, and db/health.py, read_lag: the number of rows that wait, and the
+-- age of the oldest in seconds.
 -- Index: events_unpublished.
 SELECT
     count(*),

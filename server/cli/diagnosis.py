@@ -10,6 +10,7 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, ComposerError
 from composer.reachability import PAUSE_AFTER
 from db.connections import ReadSession, SingleConnection
+from db.events import EventLag
 from db.health import Comparison, clock_skew, read_lag, schema_version
 from db.migrate import expected_version
 from db.outbox import OutboxLag
@@ -143,6 +144,8 @@ def lag_checks(settings: Settings) -> Iterator[Check]:
     yield outbox_check(lag.outbox)
     yield evaluator_check(lag.sweep_age)
     yield relationships_check(lag.comparison)
+    if settings.nats_url:
+        yield events_check(lag.events)
 
 
 def outbox_check(lag: OutboxLag) -> Check:
@@ -154,6 +157,15 @@ def outbox_check(lag: OutboxLag) -> Check:
     if lag.seconds > LATE_SECONDS:
         return Check("outbox", False, detail, "start `plexsphere-state relay`")
     return Check("outbox", True, detail if lag.waiting else "SpiceDB has every row")
+
+
+def events_check(lag: EventLag) -> Check:
+    """Events wait for milliseconds where a relay runs and NATS answers it."""
+    if lag.seconds > LATE_SECONDS:
+        detail = f"{lag.waiting} waiting, the oldest for {lag.seconds:.1f} s"
+        mend = "start `plexsphere-state relay`, or look for relay_cannot_publish in its log"
+        return Check("events", False, detail, mend)
+    return Check("events", True, f"{lag.waiting} waiting" if lag.waiting else "all in the stream")
 
 
 def relationships_check(comparison: Comparison) -> Check:

@@ -209,6 +209,16 @@ def gauges(lag: Lag) -> Iterator[Metric]:
         "Relationships that all comparisons have mended.",
         comparison.mended,
     )
+    yield GaugeMetricFamily(
+        "plexsphere_events_waiting",
+        "Events that are not in the stream yet.",
+        lag.events.waiting,
+    )
+    yield GaugeMetricFamily(
+        "plexsphere_events_oldest_age_seconds",
+        "How long the oldest of them waits; 0 where none does.",
+        lag.events.seconds,
+    )
 
 
 class _Families(Collector):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -18,7 +20,8 @@ from hypothesis import strategies as st
 from psycopg2.extensions import cursor
 
 from composer.deadline import Deadline
-from composer.events import LedgerEvent, event
+from composer.event_keys import EventKey, StoredEventKey
+from composer.events import LedgerEvent, PolicyChange, event
 from composer.snapshot_composer import SnapshotComposer
 from db.connections import ReadSession
 from db.events import PostgresEvents
@@ -244,8 +247,6 @@ class OneKey:
 
     def __init__(self) -> None:
         new = self.source.new(DOMAIN)
-        from composer.event_keys import EventKey, StoredEventKey
-
         self.key = EventKey(new.id, new.public_key)
         self._stored = StoredEventKey(new.id, new.public_key, new.encrypted_private_key, 0, None)
 
@@ -372,8 +373,6 @@ def test_a_dropped_event_is_seen(recorded: tuple[list[Step], list[LedgerEvent]])
 
 def moved(rows: list[LedgerEvent], by: int) -> list[LedgerEvent]:
     """Each row with the content of another one of its scope and block."""
-    from dataclasses import replace
-
     made = list(rows)
     for index, row in enumerate(rows):
         same = [other for other in rows if (other.scope, other.block) == (row.scope, row.block)]
@@ -415,3 +414,40 @@ def test_a_tampered_a_foreign_and_a_replayed_event_are_refused(
     ):
         with pytest.raises(Refused):
             verify(data, trusted, concerned)
+
+
+def test_writers_at_once_tell_the_last_state_last(emptied: Hand) -> None:
+    """Each of them writes another rule set of the same two Nodes."""
+    emptied.run("DELETE FROM plexsphere.events")
+    emptied.insert("domains", id=DOMAIN)
+    for node in NODES[:2]:
+        emptied.insert("nodes", id=node, domain_id=DOMAIN)
+
+    def write(policy: int) -> None:
+        with closing(psycopg2.connect(emptied.dsn)) as connection:
+            for revision in range(8):
+                with connection, connection.cursor() as used:
+                    for node in NODES[:2]:
+                        used.execute(
+                            "INSERT INTO plexsphere.policy_compiled_ruleset"
+                            " VALUES (%s, %s, %s, '', sha256(''))"
+                            " ON CONFLICT (node_id, policy_id)"
+                            " DO UPDATE SET revision_id = EXCLUDED.revision_id",
+                            (node, str(UUID(int=policy)), str(UUID(int=policy * 100 + revision))),
+                        )
+
+    with ThreadPoolExecutor(6) as threads:
+        for done in [threads.submit(write, policy) for policy in range(1, 7)]:
+            done.result()
+    rows = [row for row in read_events(emptied.dsn) if row.block == "policy"]
+    for node in NODES[:2]:
+        shown = [row.change for row in rows if row.node_id == UUID(node)]
+        assert len(shown) > 6
+        told = {}
+        for change in shown:
+            assert isinstance(change, PolicyChange)
+            now = {row.policy_id: row.revision_id.int for row in change.rows}
+            # Nothing that was told before is taken back.
+            assert all(now.get(policy, 0) >= revision for policy, revision in told.items())
+            told = now
+        assert told == {UUID(int=policy): policy * 100 + 7 for policy in range(1, 7)}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from db.events import EventLag
 from db.health import Comparison
 from db.outbox import OutboxLag
 from server.cli.diagnosis import (
@@ -14,6 +15,7 @@ from server.cli.diagnosis import (
     all_checks,
     clock_check,
     evaluator_check,
+    events_check,
     keys_check,
     ledger_checks,
     outbox_check,
@@ -120,6 +122,12 @@ def test_the_receipt_of_a_service_without_ports() -> None:
 def test_late_or_parked_rows_of_the_outbox_are_bad(lag: OutboxLag, mend: str) -> None:
     check = outbox_check(lag)
     assert (check.ok, mend in check.mend) == (not mend, True)
+
+
+def test_late_events_are_bad() -> None:
+    assert events_check(EventLag(0, 0.0)).ok and events_check(EventLag(3, 0.2)).ok
+    late = events_check(EventLag(3, 60.0))
+    assert not late.ok and "start `plexsphere-state relay`" in late.mend
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import structlog
 
 from composer.deadline import Deadline
 from composer.errors import ComposerError, DatastoreUnavailable
+from db.events import EventLag
 from db.health import Comparison, Lag
 from db.outbox import OutboxLag
 from server.telemetry.metrics import READ_SECONDS, Exposition, Metrics
@@ -35,13 +36,16 @@ def test_what_waits_and_when_somebody_swept_is_shown_beside_the_counters(
 ) -> None:
     text = scraped(
         Exposition(
-            Metrics(), lambda deadline: Lag(OutboxLag(3, 61.5, 2), swept, Comparison(7.5, 1, 4))
+            Metrics(),
+            lambda deadline: Lag(
+                OutboxLag(3, 61.5, 2), swept, Comparison(7.5, 1, 4), EventLag(5, 8.5)
+            ),
         )
     )
     assert COUNTER in text
     found = samples(text)
     assert {name: found.get(f"plexsphere_{name}") for name in NAMES} == dict(
-        zip(NAMES, (3, 61.5, 2, shown, 7.5, 1, 4), strict=True)
+        zip(NAMES, (3, 61.5, 2, shown, 7.5, 1, 4, 5, 8.5), strict=True)
     )
     for name in NAMES:
         assert text.count(f"# TYPE plexsphere_{name} gauge\n") == 1
@@ -55,6 +59,8 @@ NAMES = (
     "authz_last_comparison_age_seconds",
     "authz_differences",
     "authz_mended",
+    "events_waiting",
+    "events_oldest_age_seconds",
 )
 
 

@@ -57,10 +57,10 @@ def test_an_included_fragment_is_indented_as_the_line_that_includes_it() -> None
 
 def test_a_prepared_statement_numbers_the_parameters_that_its_execution_names() -> None:
     prepared = Prepared("domain_nodes")
-    assert prepared.prepare.startswith("PREPARE domain_nodes (uuid, uuid, integer) AS\nSELECT\n")
-    assert "WHERE n.domain_id = $1\n    AND n.id > $2\nORDER BY n.id\nLIMIT $3;" in prepared.prepare
+    assert prepared.prepare.startswith("PREPARE domain_nodes (uuid[], uuid, integer) AS\nSELECT\n")
+    assert prepared.prepare.endswith("ORDER BY n.id\nLIMIT $3;\n")
     assert prepared.execute == (
-        "EXECUTE domain_nodes (%(domain_id)s::uuid, %(after)s::uuid, %(limit)s::integer);"
+        "EXECUTE domain_nodes (%(domain_ids)s::uuid[], %(after)s::uuid, %(limit)s::integer);"
     )
 
 
