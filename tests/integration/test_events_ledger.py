@@ -425,15 +425,17 @@ def test_writers_at_once_tell_the_last_state_last(emptied: Hand) -> None:
 
     def write(policy: int) -> None:
         with closing(psycopg2.connect(emptied.dsn)) as connection:
-            for revision in range(8):
+            for port in range(1, 9):
+                payload = rule_line(port)
                 with connection, connection.cursor() as used:
                     for node in NODES[:2]:
                         used.execute(
                             "INSERT INTO plexsphere.policy_compiled_ruleset"
-                            " VALUES (%s, %s, %s, '', sha256(''))"
-                            " ON CONFLICT (node_id, policy_id)"
-                            " DO UPDATE SET revision_id = EXCLUDED.revision_id",
-                            (node, str(UUID(int=policy)), str(UUID(int=policy * 100 + revision))),
+                            " VALUES (%s, %s, gen_random_uuid(), %s, %s)"
+                            " ON CONFLICT (node_id, policy_id) DO UPDATE SET"
+                            " rule_payload = EXCLUDED.rule_payload,"
+                            " fingerprint = EXCLUDED.fingerprint",
+                            (node, str(UUID(int=policy)), payload, sha256(payload).digest()),
                         )
 
     with ThreadPoolExecutor(6) as threads:
@@ -442,12 +444,15 @@ def test_writers_at_once_tell_the_last_state_last(emptied: Hand) -> None:
     rows = [row for row in read_events(emptied.dsn) if row.block == "policy"]
     for node in NODES[:2]:
         shown = [row.change for row in rows if row.node_id == UUID(node)]
-        assert len(shown) > 6
-        told = {}
+        assert len(shown) == 6 * 8
+        told: dict[int, int] = {}
         for change in shown:
             assert isinstance(change, PolicyChange)
-            now = {row.policy_id: row.revision_id.int for row in change.rows}
-            # Nothing that was told before is taken back.
-            assert all(now.get(policy, 0) >= revision for policy, revision in told.items())
+            now = {
+                row.policy_id.int: json.loads(row.rule_payload)["ports"]["to"]
+                for row in change.rows
+            }
+            # Each event adds one change, and takes nothing back that was told before.
+            assert sum(now.values()) == sum(told.values()) + 1
             told = now
-        assert told == {UUID(int=policy): policy * 100 + 7 for policy in range(1, 7)}
+        assert told == dict.fromkeys(range(1, 7), 8)
