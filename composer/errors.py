@@ -83,6 +83,30 @@ class CredentialEnded(ComposerError):
     """A credential of the Node that is not valid any more: revoked, or issued too early."""
 
 
+class BootstrapTokenInvalid(ComposerError):
+    """There is no such bootstrap token, or its secret is another."""
+
+
+class ProjectMismatch(ComposerError):
+    """The bootstrap token belongs to another project."""
+
+
+class TokenConsumed(ComposerError):
+    """A Node was enrolled with the bootstrap token before."""
+
+
+class TokenExpired(ComposerError):
+    """The time of the bootstrap token is over."""
+
+
+class NonceCollision(ComposerError):
+    """An earlier enrolment in the Domain had the same nonce."""
+
+
+class ResourceNotFound(ComposerError):
+    """The bootstrap token is for another resource handle."""
+
+
 class PoolExhausted(ComposerError):
     """No address of the Domain is free."""
 

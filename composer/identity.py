@@ -29,17 +29,19 @@ def parse_canonical_uuid(text: str) -> UUID | None:
 
 
 class PrincipalKind(StrEnum):
-    """The kinds of caller that a token may name."""
+    """The kinds of caller. A token names the first three; the last presents a bootstrap token."""
 
     NODE = "node"
     SERVICE = "service"
     USER = "user"
+    BOOTSTRAP_TOKEN = "bootstrap-token"
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
     """The proof of a Principal: a JWT issued at ``issued_at`` (None without ``iat``) and refused
-    from ``expires_at`` on, or a node secret key with this SHA-256 digest."""
+    from ``expires_at`` on, or a node secret key or bootstrap token whose secret has this SHA-256
+    digest."""
 
     issued_at: datetime | None = None
     secret_key_digest: bytes | None = None
@@ -58,6 +60,12 @@ class Principal:
     def subject(self) -> str:
         """The form in tokens, SpiceDB and audit rows: ``kind:id``."""
         return f"{self.kind}:{self.id}"
+
+    @classmethod
+    def of_subject(cls, subject: str) -> Principal:
+        """The Principal of a recorded subject. Raises ValueError for another text."""
+        kind, _, name = subject.partition(":")
+        return cls(PrincipalKind(kind), name)
 
 
 @dataclass(frozen=True, slots=True)

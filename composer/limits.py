@@ -14,6 +14,7 @@ class Limit(StrEnum):
     KEY_ROTATIONS = "key_rotations"
     REGISTRATIONS = "registrations"
     BOOTSTRAP_TOKENS = "bootstrap_tokens"
+    ENROLMENTS = "enrolments"
 
 
 class RequestLimits(Protocol):

@@ -46,6 +46,13 @@ class Ledger(Protocol):
         """The view of an AddressedNode's ``moment``. Raises CorruptLedger as ``view``."""
         ...
 
+    def peers(self, domain_id: UUID, deadline: Deadline) -> PeerTable:
+        """The rows of a Domain, without a Node that they are for.
+
+        Raises DomainNotFound, DatastoreUnavailable, CorruptLedger.
+        """
+        ...
+
 
 class DropReporter(Protocol):
     """Counts and logs rows that were left out of a snapshot."""
@@ -67,6 +74,10 @@ class SnapshotProvider(Protocol):
 
         ``moment`` is the AddressedNode's, of gate 3: with it nothing is read again.
         """
+        ...
+
+    def domain_peers(self, domain_id: UUID, deadline: Deadline) -> DomainPeers:
+        """The peers of a Node that is about to be in the Domain. Raises as ``Ledger.peers``."""
         ...
 
 
@@ -102,6 +113,10 @@ class SnapshotComposer:
         for drop in snapshot.peers.dropped():
             self._drops.dropped(drop.outcome, domain_id, node_id, drop.peer_node_id)
         return snapshot
+
+    def domain_peers(self, domain_id: UUID, deadline: Deadline) -> DomainPeers:
+        """See SnapshotProvider. Dropped rows are reported at each pull."""
+        return self.filtered(self._ledger.peers(domain_id, deadline))
 
     def _compose(self, view: LedgerView, node_id: UUID) -> NodeStateSnapshot:
         state = self._once(reports, view.entries(), entries_size)

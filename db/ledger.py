@@ -19,7 +19,7 @@ from uuid import UUID
 from composer.bridge import BridgeRows
 from composer.deadline import Deadline
 from composer.entries import EntryRow
-from composer.errors import CorruptLedger, DatastoreUnavailable, NodeNotFound
+from composer.errors import CorruptLedger, DatastoreUnavailable, DomainNotFound, NodeNotFound
 from composer.memory import Memory
 from composer.peers import PeerRow, PeerTable
 from composer.policy import RuleSetRow
@@ -29,6 +29,7 @@ from db.connections import ReadSession, Row, Sessions
 from db.statements import Prepared
 
 SNAPSHOT_FOR_NODE = Prepared("snapshot_for_node")
+DOMAIN_PEERS = Prepared("domain_peers")
 # Texts of the other row sets whose rows a process keeps, about four times as large.
 DECODED_BYTES = 4 * 1024 * 1024
 # How often a request looks whether another one has read the peers that it needs: while a Domain
@@ -153,6 +154,28 @@ class PostgresLedger:
             decoded("entries", self._once, rows.entry_rows, entries),
         )
 
+    def peers(self, domain_id: UUID, deadline: Deadline) -> PeerTable:
+        """See ``Ledger``. One request of a Domain reads and decodes them, and the others wait."""
+        with self._refreshing.of(domain_id, deadline):
+            cached = self._tables.find(domain_id)
+            arguments = {
+                "domain_id": str(domain_id),
+                "cached_revision": str(cached.table.revision) if cached else None,
+            }
+            found = self._pool.fetch(DOMAIN_PEERS, arguments, deadline)
+            if not found:
+                raise DomainNotFound(f"domain_id={domain_id}")
+            revision, peers = found[0]
+            try:
+                table = self._table(domain_id, UUID(revision), peers, cached)
+            except rows.UNDECODABLE as cause:  # not chained, as in view_of
+                reason = type(cause).__name__
+                raise CorruptLedger(
+                    f"domain_id={domain_id} row_set=peers reason={reason}"
+                ) from None
+        assert table is not None  # read, or the cached one
+        return table
+
     def _once(self, decode: Callable[[str | None], T], text: str | None) -> T:
         """The same object for the same text: a Node's own rows seldom change between its pulls."""
         if text is None:
@@ -220,7 +243,7 @@ class PostgresLedger:
         """The peers at a revision that the statement saw; None where they were not read."""
         if peers is None:
             return cached.table if cached and cached.table.revision == revision else None
-        lines = rows.peer_rows(peers, cached.lines if cached else {})
+        lines = rows.peer_rows(peers, cached.lines if cached else {}) if peers else {}
         new = CachedPeers(PeerTable(domain_id, revision, tuple(lines.values())), lines)
         self._prepare(new.table)
         self._tables.keep(new)

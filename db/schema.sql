@@ -496,6 +496,69 @@ EXCEPTION
 END;
 $$;
 
+CREATE FUNCTION plexsphere.enrol_node(token uuid, wanted_project uuid, wanted_handle text, wanted_nonce bytea, wanted_key bytea, secret_key_digest bytea, hold_off interval, time_offset interval, OUT outcome text, OUT node uuid, OUT address inet, OUT mesh_range cidr) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    moment timestamptz := statement_timestamp() + time_offset;
+    known plexsphere.bootstrap_tokens;
+BEGIN
+    SELECT d.mesh_cidr
+    INTO mesh_range
+    FROM plexsphere.domains AS d
+    WHERE d.id = (SELECT t.domain_id FROM plexsphere.bootstrap_tokens AS t WHERE t.id = token)
+    FOR NO KEY UPDATE;
+    SELECT t.*
+    INTO known
+    FROM plexsphere.bootstrap_tokens AS t
+    WHERE t.id = token;
+    IF NOT FOUND THEN
+        outcome := 'bootstrap_token_invalid';
+        RETURN;
+    END IF;
+    IF known.project_id <> wanted_project THEN
+        outcome := 'project_mismatch';
+        RETURN;
+    END IF;
+    IF known.nonce_digest = wanted_nonce THEN
+        SELECT n.id, n.mesh_ip
+        INTO node, address
+        FROM plexsphere.nodes AS n
+        WHERE n.id = known.node_id
+            AND n.secret_key_digests[1] = enrol_node.secret_key_digest;
+        IF FOUND THEN
+            outcome := 'found';
+            RETURN;
+        END IF;
+    END IF;
+    outcome := CASE
+        WHEN EXISTS (
+            SELECT
+            FROM plexsphere.bootstrap_tokens AS t
+            WHERE t.domain_id = known.domain_id
+                AND t.nonce_digest = wanted_nonce
+        ) THEN 'nonce_collision'
+        WHEN known.consumed_at IS NOT NULL THEN 'token_consumed'
+        WHEN known.expires_at <= moment THEN 'token_expired'
+        WHEN known.resource_handle <> wanted_handle THEN 'resource_not_found'
+    END;
+    IF outcome IS NOT NULL THEN
+        RETURN;
+    END IF;
+    SELECT r.outcome, r.node, r.address, r.mesh_range
+    INTO outcome, node, address, mesh_range
+    FROM plexsphere.register_node(
+        known.domain_id, wanted_key, wanted_handle, NULL, NULL,
+        enrol_node.secret_key_digest, hold_off, time_offset) AS r;
+    IF outcome = 'registered' THEN
+        UPDATE plexsphere.bootstrap_tokens AS t
+        SET consumed_at = moment, node_id = node, nonce_digest = wanted_nonce
+        WHERE t.id = token;
+    END IF;
+END;
+$$;
+
 CREATE FUNCTION plexsphere.ensure_event_key(home uuid, proposed_id text, proposed_public_key bytea, proposed_private_key bytea, OUT key_id text, OUT public_key bytea) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1301,6 +1364,22 @@ CREATE TABLE plexsphere.audit_writers (
 )
 WITH (fillfactor='50');
 
+CREATE TABLE plexsphere.bootstrap_tokens (
+    id uuid NOT NULL,
+    domain_id uuid NOT NULL,
+    digest bytea NOT NULL,
+    project_id uuid NOT NULL,
+    resource_handle text,
+    issuer text NOT NULL COLLATE pg_catalog."C",
+    issued_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    consumed_at timestamp with time zone,
+    node_id uuid,
+    nonce_digest bytea,
+    CONSTRAINT bootstrap_tokens_consumed CHECK ((num_nulls(consumed_at, node_id, nonce_digest) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT bootstrap_tokens_digest CHECK ((octet_length(digest) = 32))
+);
+
 CREATE TABLE plexsphere.bridge_ingress_rules (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     bridge_resource_id uuid NOT NULL,
@@ -1632,6 +1711,12 @@ ALTER TABLE ONLY plexsphere.audit_rows_default
 ALTER TABLE ONLY plexsphere.audit_writers
     ADD CONSTRAINT audit_writers_pkey PRIMARY KEY (writer);
 
+ALTER TABLE ONLY plexsphere.bootstrap_tokens
+    ADD CONSTRAINT bootstrap_tokens_nonces UNIQUE (domain_id, nonce_digest);
+
+ALTER TABLE ONLY plexsphere.bootstrap_tokens
+    ADD CONSTRAINT bootstrap_tokens_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY plexsphere.bridge_ingress_rules
     ADD CONSTRAINT bridge_ingress_rules_bridge_resource_id_slug_key UNIQUE (bridge_resource_id, slug);
 
@@ -1729,6 +1814,8 @@ CREATE INDEX audit_rows_by_object ON ONLY plexsphere.audit_rows USING btree (obj
 CREATE INDEX audit_rows_default_domain_id_seq_idx ON plexsphere.audit_rows_default USING btree (domain_id, seq);
 
 CREATE INDEX audit_rows_default_object_seq_idx ON plexsphere.audit_rows_default USING btree (object, seq DESC);
+
+CREATE INDEX bootstrap_tokens_by_age ON plexsphere.bootstrap_tokens USING btree (domain_id, expires_at);
 
 CREATE INDEX bridge_ingress_rules_by_target ON plexsphere.bridge_ingress_rules USING btree (target_node_id);
 
@@ -1847,6 +1934,9 @@ CREATE TRIGGER nodes_updated_release AFTER UPDATE OF domain_id, mesh_ip ON plexs
 CREATE TRIGGER outbox_tuples_reduced AFTER UPDATE OF drained_at ON plexsphere.outbox FOR EACH ROW WHEN (((old.drained_at IS NULL) AND (new.drained_at IS NOT NULL) AND (new.object ~~ 'node:%'::text) AND jsonb_path_exists(new.tuples, '$[*]."operation"?(@ != "touch")'::jsonpath))) EXECUTE FUNCTION plexsphere.tuples_reduced();
 
 CREATE TRIGGER policy_compiled_ruleset_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.policy_compiled_ruleset FOR EACH ROW EXECUTE FUNCTION plexsphere.note_row_of_node('policy');
+
+ALTER TABLE ONLY plexsphere.bootstrap_tokens
+    ADD CONSTRAINT bootstrap_tokens_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES plexsphere.domains(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY plexsphere.bridge_ingress_rules
     ADD CONSTRAINT bridge_ingress_rules_bridge_resource_id_fkey FOREIGN KEY (bridge_resource_id) REFERENCES plexsphere.bridge_resources(id) ON DELETE CASCADE;

@@ -25,6 +25,12 @@ from handlers.domains import (
     nodes_page,
     patch_domain,
 )
+from handlers.enrolment import (
+    enrol_node,
+    issue_bootstrap_token,
+    new_enrolment,
+    new_token,
+)
 from handlers.entries import delete_entry, entry_of, key_of, put_entry
 from handlers.heartbeat import client_now, post_node_heartbeat
 from handlers.node_events import STREAM_HEADERS, get_node_events
@@ -46,6 +52,7 @@ from handlers.ways import (
     AS_DOMAIN_EDITOR,
     AS_DOMAIN_VIEWER,
     AS_EDITOR,
+    AS_ENROLLING,
     AS_MANAGER,
     AS_MANAGER_OF_DOMAIN,
     AS_PULLING_AGENT,
@@ -329,6 +336,56 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             body_refusals=BodyRefusals(
                 refusals.INVALID_BODY,
                 members={"public_key": refusals.PUBLIC_KEY_INVALID},
+                too_large=refusals.REQUEST_BODY_TOO_LARGE,
+            ),
+        ),
+        "IssueBootstrapToken": Operation(
+            handler=issue_bootstrap_token,
+            way=AS_DOMAIN_EDITOR,
+            parse=new_token,
+            audit_name="bootstrap_token.issue",
+            audited_grants=AuditedGrants.WRITES,
+            not_provisioned=refusals.BOOTSTRAP_TOKENS_NOT_PROVISIONED,
+            limit=Limit.BOOTSTRAP_TOKENS,
+            statuses=(201,),
+            headers=NOT_STORED,
+            body_refusals=BodyRefusals(
+                refusals.INVALID_BODY, too_large=refusals.REQUEST_BODY_TOO_LARGE
+            ),
+        ),
+        "PostRegister": Operation(
+            handler=enrol_node,
+            way=AS_ENROLLING,
+            parse=new_enrolment,
+            audit_name="node.enrol",
+            audited_grants=AuditedGrants.WRITES,
+            not_provisioned=refusals.REGISTRATION_NOT_PROVISIONED,
+            needs_event_key=True,
+            limit=Limit.ENROLMENTS,
+            statuses=(201,),
+            headers=NOT_STORED,
+            refusals=(
+                refusals.BOOTSTRAP_TOKEN_INVALID,
+                refusals.KIND_MISMATCH,
+                refusals.TOKEN_REVOKED,
+                refusals.PROJECT_MISMATCH,
+                refusals.NONCE_COLLISION,
+                refusals.TOKEN_CONSUMED,
+                refusals.TOKEN_EXPIRED,
+                refusals.RESOURCE_NOT_FOUND,
+                refusals.PUBLIC_KEY_REGISTERED,
+                refusals.POOL_EXHAUSTED,
+            ),
+            body_refusals=BodyRefusals(
+                refusals.INVALID_BODY,
+                members={
+                    "public_key": refusals.PUBLIC_KEY_INVALID,
+                    "bootstrap_token": refusals.BOOTSTRAP_TOKEN_INVALID,
+                    **dict.fromkeys(
+                        ("project_id", "resource_handle", "nonce", "requested_resource_id"),
+                        refusals.INVARIANT_VIOLATION,
+                    ),
+                },
                 too_large=refusals.REQUEST_BODY_TOO_LARGE,
             ),
         ),

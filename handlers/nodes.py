@@ -22,7 +22,7 @@ def new_node(domain_id: UUID, body: Mapping[str, Any]) -> NewNode:
     return NewNode(new_key(domain_id, body), body.get("name", ""))
 
 
-def new_key(addressed_id: UUID, body: Mapping[str, Any]) -> bytes:
+def new_key(addressed_id: UUID | None, body: Mapping[str, Any]) -> bytes:
     """The public key of a body. No pattern can check a key."""
     try:
         return wireguard_key(body["public_key"])
@@ -35,7 +35,8 @@ def register_node(request: Request, domain: AddressedDomain, parsed: NewNode) ->
     before: the answer of that request may be lost, so its credentials end and new ones are given.
 
     Relationships that cannot be written now stay in the outbox. The same request tries them again.
-    The peers are read after the registration, and have the same bytes as in the pull.
+    The peers are read after the registration, and have the same bytes as in the pull. A service
+    that cannot encrypt event keys leaves the Domain's event key out.
     """
     ports, deadline = request.ports, request.deadline
     secret_key = ports.secret_keys.new()
@@ -45,6 +46,8 @@ def register_node(request: Request, domain: AddressedDomain, parsed: NewNode) ->
         idempotency_key=request.call.idempotency_key,
         secret_key_digest=secret_key.digest,
     )
+    event_keys = ports.event_keys
+    event_key = None if event_keys is None else event_keys.current(domain.id, deadline)
     try:
         node = ports.node_registry.register(domain.id, registration, request.write, deadline)
         resource = node_object(node.node_id)
@@ -54,7 +57,8 @@ def register_node(request: Request, domain: AddressedDomain, parsed: NewNode) ->
         raise Refused(DATASTORE_UNAVAILABLE, f"deleted during the registration: {error}") from error
     token = mint_of(request).mint(node.node_id, node.tokens_not_before)
     peers = ports.wire.domain(snapshot.peers.domain)
-    return Answer(201 if node.is_new else 200, registration_body(node, peers, token, secret_key))
+    body = registration_body(node, peers, token, secret_key, event_key)
+    return Answer(201 if node.is_new else 200, body)
 
 
 def delete_node(request: Request, node: AddressedNode) -> Answer:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from composer.audit import AuditedWrite, AuditRow, AuditSink, DomainAuditReader
 from composer.deadline import Deadline
+from composer.enrolment import BootstrapToken, BootstrapTokens
 from composer.entries import EntryStore
 from composer.errors import ComposerError
 from composer.event_keys import EventKeys
@@ -80,6 +81,7 @@ class LedgerPorts:
     domain_audit: DomainAuditReader
     credentials: NodeCredentials
     secret_keys: SecretKeySource
+    bootstrap_tokens: BootstrapTokens
     audit: AuditSink
     limits: RequestLimits
     mint: TokenMint | None = None
@@ -159,7 +161,7 @@ class Request:
             _log.exception("audit_row_lost", extra={"correlation_id": row.correlation_id})
 
 
-Addressed = AddressedNode | AddressedDomain | VisibleDomains | UUID | None
+Addressed = AddressedNode | AddressedDomain | BootstrapToken | VisibleDomains | UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,8 @@ class Way:
     """Gates 1a to 3 of one kind of caller.
 
     ``takes_secret_key``: a node secret key proves the caller, as a JWT does.
+    ``caller_in_body``: no ``Authorization`` is read. What ``parse`` returns has the ``caller`` that
+    the body names, and ``gates`` verifies it.
     ``gates`` gets the request and the addressed id (None where ``address`` is None). It returns
     what the handler gets as ``addressed``. It raises Refused or a composer error.
     """
@@ -188,10 +192,13 @@ class Way:
     address: Address | None
     gates: Callable[[Request, Any], Addressed]
     takes_secret_key: bool = False
+    caller_in_body: bool = False
 
     @property
     def refusals(self) -> tuple[RefusalKind, ...]:
-        """Every refusal of gates 1 to 3."""
+        """Every refusal of gates 1 to 3, without those of a caller that the body names."""
+        if self.caller_in_body:
+            return (AUTHZ_UNAVAILABLE, DATASTORE_UNAVAILABLE)
         address = self.address
         of_address = () if address is None else (address.invalid, address.not_found)
         return (
@@ -235,7 +242,7 @@ class Operation:
       earlier request has already made.
     - ``limit``: how often a subject may ask for it.
     - ``not_provisioned``: the refusal of gate 0, which also asks for a key where the operation
-      ``needs_signing_key``, and for the bus where it ``needs_event_bus``.
+      ``needs_signing_key`` or ``needs_event_key``, and for the bus where it ``needs_event_bus``.
     - ``statuses``: those of the handler's own answers.
     - ``headers``: the same in every answer of the handler; ``sent_headers`` are the names of the
       headers that the handler adds.
@@ -255,6 +262,7 @@ class Operation:
     audit_name_of_repeat: str = ""
     needs_signing_key: bool = False
     needs_event_bus: bool = False
+    needs_event_key: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     sent_headers: tuple[str, ...] = ()
     refusals: tuple[RefusalKind, ...] = ()
@@ -284,6 +292,8 @@ def gate_0(operation: AnyOperation, ledger: LedgerPorts | None) -> None:
             raise Refused(operation.not_provisioned, "no signing key is wired")
         case Operation(needs_event_bus=True) if ledger is not None and ledger.events is None:
             raise Refused(operation.not_provisioned, "no event bus is wired")
+        case Operation(needs_event_key=True) if ledger is not None and ledger.event_keys is None:
+            raise Refused(operation.not_provisioned, "no key that encrypts event keys is wired")
 
 
 def is_provisioned(operation: AnyOperation, ledger: LedgerPorts | None) -> bool:
@@ -342,21 +352,25 @@ def perform(
 
     Only this function, ``answer`` and ``gate_1`` turn a composer error into a refusal.
     """
-    request = Request(operation, ports, call, known(call.principal))
+    way = operation.way
+    principal = None if way.caller_in_body else known(call.principal)
     arguments = dict(parameters)
     try:
-        addressed_id = operation.way.addressed_id(arguments)
+        addressed_id = way.addressed_id(arguments)
         if operation.parse is not None:
             arguments = {"parsed": operation.parse(addressed_id, **arguments)}
+        request = Request(operation, ports, call, principal or arguments["parsed"].caller)
+        # Whoever has a bootstrap token is limited by source alone: a caller may invent any number.
+        subject = request.principal.kind if way.caller_in_body else request.principal.subject
         # Before gate 2, so that a caller who is refused again and again costs no check and no row.
-        ports.limits.admit(request.principal.subject, operation.limit)
-        addressed = operation.way.gates(request, addressed_id)
-        ports.limits.granted(request.principal.subject)
+        ports.limits.admit(subject, operation.limit)
+        addressed = way.gates(request, addressed_id)
+        ports.limits.granted(subject)
         result = operation.handler(request, addressed, **arguments)
     except ComposerError as error:
         raise refusal_for(error) from error
     if operation.audited_grants is AuditedGrants.ALL:
         # The digest says which state the caller has now; the answer to a HEAD has no body.
         digest = result.digest if call.takes_body else None
-        request.record(GRANTED, operation.way.resource(addressed_id), digest=digest)
+        request.record(GRANTED, way.resource(addressed_id), digest=digest)
     return replace(result, headers={**operation.headers, **result.headers})

@@ -12,6 +12,7 @@ from math import ceil
 
 from composer.errors import (
     AuthzUnavailable,
+    BootstrapTokenInvalid,
     ClockSkew,
     CredentialEnded,
     DatastoreUnavailable,
@@ -24,12 +25,17 @@ from composer.errors import (
     IdempotencyKeyConflict,
     MeshCidrOverlap,
     NodeNotFound,
+    NonceCollision,
     PoolExhausted,
+    ProjectMismatch,
     PublicKeyInUse,
     PublicKeyRegistered,
     RateLimited,
     ReportNotFound,
     ReportQuotaExceeded,
+    ResourceNotFound,
+    TokenConsumed,
+    TokenExpired,
 )
 from composer.registry import ChildCounts
 
@@ -102,6 +108,20 @@ INVALID_ENTRY = RefusalKind(400, "invalid_entry", "The key or the body is not th
 INSUFFICIENT_RELATION = RefusalKind(
     403, "insufficient_relation", "The caller lacks the relation that this operation asks for."
 )
+KIND_MISMATCH = RefusalKind(403, "kind_mismatch", "The bootstrap token is not for a Node.")
+PROJECT_MISMATCH = RefusalKind(
+    403, "project_mismatch", "The bootstrap token belongs to another project."
+)
+TOKEN_CONSUMED = RefusalKind(
+    403, "token_consumed", "A Node was enrolled with this bootstrap token before."
+)
+TOKEN_EXPIRED = RefusalKind(403, "token_expired", "The time of the bootstrap token is over.")
+TOKEN_REVOKED = RefusalKind(
+    403, "token_revoked", "The issuer of the bootstrap token may no longer edit its Domain."
+)
+NONCE_COLLISION = RefusalKind(
+    403, "nonce_collision", "A Node of the Domain was enrolled with this nonce before."
+)
 NODE_NOT_FOUND = RefusalKind(404, "node_not_found", "No such Node.")
 DOMAIN_NOT_FOUND = RefusalKind(404, "domain_not_found", "No such Domain.")
 DOMAIN_SLUG_CONFLICT = RefusalKind(409, "domain_slug_conflict", "Another Domain has this slug.")
@@ -120,6 +140,9 @@ PUBLIC_KEY_REGISTERED = RefusalKind(
 )
 REPORT_NOT_FOUND = RefusalKind(404, "report_not_found", "The Node has no such report.")
 ENTRY_NOT_FOUND = RefusalKind(404, "entry_not_found", "The Node has no such entry.")
+RESOURCE_NOT_FOUND = RefusalKind(
+    404, "resource_not_found", "The bootstrap token is for another resource handle."
+)
 NOT_ACCEPTABLE = RefusalKind(
     406, "not_acceptable", "This operation answers with the media types its contract declares."
 )
@@ -141,6 +164,12 @@ UNSUPPORTED_MEDIA_TYPE = RefusalKind(
 RATE_LIMITED = RefusalKind(
     429, "rate_limited", "The caller has reached a limit; retry later.", retry_after=1
 )
+BOOTSTRAP_TOKEN_INVALID = RefusalKind(
+    422, "bootstrap_token_invalid", "The bootstrap token is not one that this service has issued."
+)
+INVARIANT_VIOLATION = RefusalKind(
+    422, "invariant_violation", "A member of the enrolment is missing, or not as declared."
+)
 NOT_PROVISIONED = RefusalKind(
     501, "signed_event_bus_not_provisioned", "This operation is not provisioned on this instance."
 )
@@ -161,6 +190,11 @@ CREDENTIALS_NOT_PROVISIONED = RefusalKind(
 )
 NODES_NOT_PROVISIONED = RefusalKind(
     501, "nodes_not_provisioned", "Writing Nodes is not provisioned on this instance."
+)
+BOOTSTRAP_TOKENS_NOT_PROVISIONED = RefusalKind(
+    501,
+    "bootstrap_tokens_not_provisioned",
+    "Bootstrap tokens are not provisioned on this instance.",
 )
 REGISTRATION_NOT_PROVISIONED = RefusalKind(
     501, "registration_not_provisioned", "Registering Nodes is not provisioned on this instance."
@@ -265,6 +299,12 @@ _KINDS: tuple[tuple[type[Exception], RefusalKind], ...] = (
     (PublicKeyInUse, PUBLIC_KEY_IN_USE),
     (PublicKeyRegistered, PUBLIC_KEY_REGISTERED),
     (CredentialEnded, UNAUTHORIZED),
+    (BootstrapTokenInvalid, BOOTSTRAP_TOKEN_INVALID),
+    (ProjectMismatch, PROJECT_MISMATCH),
+    (TokenConsumed, TOKEN_CONSUMED),
+    (TokenExpired, TOKEN_EXPIRED),
+    (NonceCollision, NONCE_COLLISION),
+    (ResourceNotFound, RESOURCE_NOT_FOUND),
     (PoolExhausted, POOL_EXHAUSTED),
     (EventStreamUnavailable, EVENT_STREAM_UNAVAILABLE),
     (DatastoreUnavailable, DATASTORE_UNAVAILABLE),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from composer.enrolment import BootstrapToken
 from composer.errors import DomainNotFound, NodeNotFound
 from composer.identity import (
     PLATFORM,
@@ -20,9 +21,12 @@ from composer.identity import (
 from handlers.operation import Address, Request, Way
 from handlers.refusals import (
     DOMAIN_NOT_FOUND,
+    INSUFFICIENT_RELATION,
     INVALID_DOMAIN_ID,
     INVALID_NODE_ID,
     NODE_NOT_FOUND,
+    TOKEN_REVOKED,
+    Refused,
 )
 
 NODE_AGENT = "node-agent"
@@ -166,6 +170,23 @@ def _managing_domain(request: Request, domain_id: UUID) -> AddressedDomain:
     return request.ports.domains.get_by_id(domain_id, request.deadline)
 
 
+def _as_enrolling(request: Request, addressed: None) -> BootstrapToken:
+    """Gate 1 by the token's row. Gate 2 of its issuer is fully consistent: no row has a ZedToken of
+    the issuer, and a token must not outlive the role."""
+    ports, deadline = request.ports, request.deadline
+    token = ports.bootstrap_tokens.find(UUID(request.principal.id), deadline)
+    token.check_secret(request.principal)
+    domain, issuer = domain_object(token.domain_id), token.issuer
+    if not (
+        ports.relations.check_now(issuer, DOMAIN_EDIT, domain, deadline)
+        or ports.relations.check_now(issuer, MANAGE, PLATFORM, deadline)
+    ):
+        assert INSUFFICIENT_RELATION.code is not None
+        request.record(INSUFFICIENT_RELATION.code, domain)
+        raise Refused(TOKEN_REVOKED, f"{issuer.subject} lacks {DOMAIN_EDIT} on {domain}")
+    return token
+
+
 # The Node's agent: the Node, or a service or a user with the same relation.
 AS_AGENT = Way(NODE_AGENT, NODE_ADDRESS, _as_agent, takes_secret_key=True)
 # The same for the pull, whose snapshot may be read by the statement of gate 3.
@@ -188,3 +209,5 @@ AS_VIEWER_OF_ANY_DOMAIN = Way(DOMAIN_VIEW, None, _any_domain)
 # A manager of the platform, for the platform or for a Domain.
 AS_MANAGER = Way(MANAGE, None, _as_manager)
 AS_MANAGER_OF_DOMAIN = Way(MANAGE, DOMAIN_ADDRESS, _managing_domain)
+# An agent that has a bootstrap token and no Node yet; the relation is asked of the token's issuer.
+AS_ENROLLING = Way(DOMAIN_EDIT, None, _as_enrolling, caller_in_body=True)

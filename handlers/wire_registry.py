@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from composer.durations import format_duration
+from composer.enrolment import IssuedToken
+from composer.event_keys import EventKey
 from composer.node_token import NodeToken, SecretKey
 from composer.reachability import ReachabilityPolicy
 from composer.registry import Domain, DomainPage, NodeSummary, RegisteredNode
@@ -49,7 +51,11 @@ def reachability_policy_value(policy: ReachabilityPolicy) -> Json:
 
 
 def registration_body(
-    node: RegisteredNode, peers: EncodedPeers, token: NodeToken, secret_key: SecretKey
+    node: RegisteredNode,
+    peers: EncodedPeers,
+    token: NodeToken,
+    secret_key: SecretKey,
+    event_key: EventKey | None,
 ) -> SnapshotBody:
     """A NodeRegistration; ``peers`` are the Domain's, with the same bytes as in the pull."""
     before = {
@@ -61,8 +67,41 @@ def registration_body(
         "token": token.token,
         "expires_at": instant(token.expires_at),
         "nsk": base64_text(secret_key.secret),
+        **({} if event_key is None else _event_key_texts(event_key)),
     }
     return SnapshotBody((*_blocks(before), peers_block(peers, node.node_id), *_blocks(after)))
+
+
+def issued_token_value(issued: IssuedToken, text: str) -> Json:
+    """An IssuedBootstrapToken."""
+    return {
+        "token_id": str(issued.token_id),
+        "token": text,
+        "issued_at": instant(issued.issued_at),
+        "expires_at": instant(issued.expires_at),
+    }
+
+
+def enrolment_body(
+    node: RegisteredNode, event_key: EventKey, secret_key: SecretKey, peers: EncodedPeers
+) -> SnapshotBody:
+    """A NodeEnrolment; ``peers`` are the Domain's, without the Node."""
+    texts = {
+        "node_id": str(node.node_id),
+        "mesh_ip": node.mesh_ip,
+        "domain_mesh_cidr": node.domain_mesh_cidr,
+        **_event_key_texts(event_key),
+        "nsk": base64_text(secret_key.secret),
+    }
+    snapshot = Block("peer_snapshot", peers.array, deflated=peers.deflated, joined=peers.joined)
+    return SnapshotBody((*_blocks(texts), snapshot))
+
+
+def _event_key_texts(event_key: EventKey) -> dict[str, str]:
+    return {
+        "signing_key_id": event_key.id,
+        "signing_public_key": base64_text(event_key.public_key),
+    }
 
 
 def _blocks(values: dict[str, str]) -> tuple[Block, ...]:

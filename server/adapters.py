@@ -19,6 +19,7 @@ from db.audit_reader import PostgresDomainAuditReader
 from db.connections import WriteSession
 from db.credentials import PostgresNodeCredentials
 from db.domains import PostgresDomainReader, PostgresDomainRegistry, PostgresDomainRepo
+from db.enrolment import PostgresBootstrapTokens
 from db.entries import PostgresEntries
 from db.event_keys import PostgresEventKeys
 from db.health import read_lag
@@ -166,6 +167,7 @@ def connect(
         prepare=lambda table: snapshot_wire.domain(snapshots.filtered(table)),
     )
     snapshots = SnapshotComposer(snapshot_ledger, PeerDropRecorder(metrics))
+    hold_off = timedelta(seconds=settings.address_hold_off)
     ledger = LedgerPorts(
         relations=relations,
         nodes=PostgresNodeRepo(reads, snapshot_ledger),
@@ -178,13 +180,12 @@ def connect(
         domain_reader=PostgresDomainReader(reads),
         domain_nodes=PostgresDomainNodes(reads),
         domain_registry=PostgresDomainRegistry(writes, time_offset, event_keys),
-        node_registry=PostgresNodeRegistry(
-            writes, timedelta(seconds=settings.address_hold_off), time_offset
-        ),
+        node_registry=PostgresNodeRegistry(writes, hold_off, time_offset),
         outbox=SpiceDbOutboxRelay(outbox_pool, TupleWriter(channel), record_parked_row),
         domain_audit=PostgresDomainAuditReader(reads),
         credentials=credentials,
         secret_keys=RandomSecretKeys(),
+        bootstrap_tokens=PostgresBootstrapTokens(writes, hold_off, time_offset),
         audit=RequestAudit(sink),
         limits=limits,
         mint=(
@@ -261,6 +262,7 @@ def _limits(settings: Settings, metrics: Metrics) -> ProcessLimits:
         Limit.SECRET_KEYS: Rate(settings.secret_key_failures_per_minute, minute),
         Limit.REGISTRATIONS: Rate(settings.registrations_per_minute, minute),
         Limit.BOOTSTRAP_TOKENS: Rate(settings.registrations_per_minute, minute),
+        Limit.ENROLMENTS: Rate(settings.enrolments_per_minute, minute),
         Limit.KEY_ROTATIONS: Rate(
             ROTATIONS_AT_ONCE if settings.key_rotation_interval else 0,
             ROTATIONS_AT_ONCE * settings.key_rotation_interval,

@@ -78,6 +78,7 @@ def wiring_receipt(
         "OutboxRelay": ledger and ledger.outbox,
         "DomainAuditReader": ledger and ledger.domain_audit,
         "NodeCredentials": ledger and ledger.credentials,
+        "BootstrapTokens": ledger and ledger.bootstrap_tokens,
         "AuditSink": audit,
         "BodyHistory": history,
         "TokenMint": ledger and ledger.mint,

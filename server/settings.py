@@ -199,6 +199,14 @@ class Settings:
         "registrations of one subject from one source, for each process; 0: no limit",
         "429 `rate_limited`",
     )
+    enrolments_per_minute: int = count(
+        600,
+        0,
+        1_000_000,
+        "requests",
+        "enrolments with a bootstrap token from one source, for each process; 0: no limit",
+        "429 `rate_limited`",
+    )
     secret_key_failures_per_minute: int = count(
         12_000,
         0,

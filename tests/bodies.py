@@ -47,6 +47,7 @@ FRESH: Mapping[str, Callable[[], dict[str, object]]] = {
     "CreateDomain": _fresh_domain,
     "PatchDomain": _sound_policy,
     "RegisterNode": _fresh_key,
+    "PostRegister": lambda: _fresh_key() | {"nonce": token_hex(16)},
     "RotateNodeKey": _fresh_key,
 }
 _DOCUMENTED = documented(Contract.packaged().document)

@@ -30,7 +30,7 @@ from composer.identity import (
 )
 from composer.limits import Limit
 from composer.node_token import NO_DIGEST, NodeToken, SecretKey
-from composer.peers import PeerRow, PeerTable
+from composer.peers import DomainPeers, PeerRow, PeerTable
 from composer.policy import RuleSetRow
 from composer.reachability import ReachabilityRow
 from composer.registry import Domain
@@ -254,6 +254,12 @@ class FakeLedger:
             raise NodeNotFound(f"node_id={node_id} domain_id={domain_id}")
         return self.shown
 
+    def peers(self, domain_id: UUID, deadline: Deadline) -> PeerTable:
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        if domain_id != self.shown.table.domain_id:
+            raise DomainNotFound(f"domain_id={domain_id}")
+        return self.shown.table
+
 
 @dataclass
 class FakeSnapshotProvider:
@@ -271,6 +277,13 @@ class FakeSnapshotProvider:
         if (node_id, domain_id) not in self.given:
             raise NodeNotFound(f"node_id={node_id} domain_id={domain_id}")
         return self.given[node_id, domain_id]
+
+    def domain_peers(self, domain_id: UUID, deadline: Deadline) -> DomainPeers:
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        for (_, home), snapshot in self.given.items():
+            if home == domain_id:
+                return snapshot.peers.domain
+        raise DomainNotFound(f"domain_id={domain_id}")
 
 
 @dataclass

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 from uuid import UUID
 
+from composer.enrolment import parse_bootstrap_token
 from handlers import OPERATIONS
 from handlers.operation import Operation
 from handlers.ways import AUDITOR, MANAGE, MANAGER_RELATIONS, NODE_AGENT, NODE_VIEW
@@ -22,7 +23,7 @@ from tests.client import Reply, ask, bearer
 from tests.contract.tables import AUTHZ
 
 DECLARED = Contract.packaged().operations
-# Path parameters by name.
+# Path parameters by name; of an enrolment, its bootstrap token.
 Object = Mapping[str, str]
 # A well-formed id that no ledger has.
 UNREAL = "0190ffff-0000-7000-8000-00000000ffff"
@@ -31,6 +32,8 @@ UNREAL = "0190ffff-0000-7000-8000-00000000ffff"
 def existing(stack: Stack, name: str) -> Object:
     """An object that is there, or the path's parameters of none."""
     path, reads = DECLARED[name].path, DECLARED[name].method == "GET"
+    if name == "PostRegister":
+        return {"bootstrap_token": scratch.bootstrap_token(stack)}
     if "{key}" in path:
         return scratch.entries(stack)
     if "{id}" in path:
@@ -57,6 +60,10 @@ def missing(name: str, there: Object) -> Iterator[tuple[Object, int]]:
 def caller_of(name: str, there: Object) -> str:
     """The subject that may."""
     relation = AUTHZ[name]
+    if "bootstrap_token" in there:
+        presented = parse_bootstrap_token(there["bootstrap_token"])
+        assert presented is not None
+        return presented.caller.subject
     if relation in (NODE_AGENT, NODE_VIEW) or (relation is None and "id" in there):
         return f"node:{there['id']}"
     if relation == AUDITOR:
@@ -69,7 +76,7 @@ def audited_as(name: str, there: Object, made: Reply | None = None) -> tuple[str
     """The relation and the object of the audit row; of what a write ``made``, where it did."""
     operation = OPERATIONS[name]
     assert isinstance(operation, Operation)
-    if made is not None and made.status == 201:
+    if made is not None and made.status == 201 and "token_id" not in made.json:
         new = made.json
         object = f"node:{new['node_id']}" if "node_id" in new else f"domain:{new['id']}"
         return operation.audit_name, object
@@ -90,7 +97,9 @@ def send(
     url: str, name: str, parameters: Object, headers: Mapping[str, str], method: str = ""
 ) -> Reply:
     """A request that is good in all but its object and, among its headers, its credential."""
-    operation, body = DECLARED[name], body_now(name)
+    operation = DECLARED[name]
+    token = {key: value for key, value in parameters.items() if key == "bootstrap_token"}
+    body = body_now(name, **token)
     sent = {**(JSON if body is not None else {}), **headers}
     path = filled(operation.path, parameters)
     return ask(url, path, sent, method=method or operation.method, body=body)
@@ -98,4 +107,4 @@ def send(
 
 def permitted(stack: Stack, name: str, there: Object) -> dict[str, str]:
     """The credential of who may."""
-    return bearer(stack.token(caller_of(name, there)))
+    return {} if "bootstrap_token" in there else bearer(stack.token(caller_of(name, there)))

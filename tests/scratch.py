@@ -35,6 +35,14 @@ def node(stack: Stack) -> str:
     return str(json.loads(reply.body)["node_id"])
 
 
+def bootstrap_token(stack: Stack, domain_id: str = "") -> str:
+    """A new token of a Domain, or of a new one."""
+    path = f"/v1/domains/{domain_id or domain(stack)}/bootstrap-tokens"
+    reply = post(stack, path, "IssueBootstrapToken")
+    assert reply.status == 201, reply.body
+    return str(json.loads(reply.body)["token"])
+
+
 def entries(stack: Stack) -> dict[str, str]:
     """A new Node with an entry of each kind, and the key they are under."""
     made = node(stack)

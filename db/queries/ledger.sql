@@ -21,20 +21,7 @@ SELECT
     d.peers_revision::text,
     CASE
         WHEN %(with_peers)s AND d.peers_revision IS DISTINCT FROM %(cached_revision)s THEN (
-            WITH fallbacks AS MATERIALIZED (
-                -- include: relay_fallbacks
-                WHERE h.domain_id = d.id
-                -- include: lowest_resource_first
-            )
-            SELECT
-                string_agg(
-                    -- include: peer_line
-                    ,
-                    E'\n'
-                )
-            FROM plexsphere.nodes AS p
-            LEFT JOIN fallbacks AS f ON f.peer_node_id = p.id
-            WHERE p.domain_id = d.id
+            -- include: peer_lines
         )
     END AS peers,
     -- include: reachability_as_json
@@ -69,6 +56,41 @@ SELECT
 FROM plexsphere.nodes AS n
 JOIN plexsphere.domains AS d ON d.id = n.domain_id
 WHERE n.id = %(node_id)s;
+
+-- name: domain_peers
+-- prepare: domain_id uuid, cached_revision uuid
+-- db/ledger.py, PostgresLedger.peers: the peers of a Domain for whoever is no Node of it yet. Columns
+-- as in snapshot_for_node; an empty text where the Domain has no Node.
+-- Indexes: domains_pkey, and those of the peers in snapshot_for_node.
+SELECT
+    d.peers_revision::text,
+    CASE
+        WHEN d.peers_revision IS DISTINCT FROM %(cached_revision)s THEN coalesce(
+            (
+                -- include: peer_lines
+            ),
+            ''
+        )
+    END AS peers
+FROM plexsphere.domains AS d
+WHERE d.id = %(domain_id)s;
+
+-- fragment: peer_lines
+-- Every Node of a Domain d, a line for each (peer_line); NULL where it has none.
+WITH fallbacks AS MATERIALIZED (
+    -- include: relay_fallbacks
+    WHERE h.domain_id = d.id
+    -- include: lowest_resource_first
+)
+SELECT
+    string_agg(
+        -- include: peer_line
+        ,
+        E'\n'
+    )
+FROM plexsphere.nodes AS p
+LEFT JOIN fallbacks AS f ON f.peer_node_id = p.id
+WHERE p.domain_id = d.id
 
 -- fragment: relay_fallbacks
 -- The relay that serves each peer of a Domain when it cannot be reached directly: enabled, on a Node

@@ -135,7 +135,11 @@ def answer_faults(contract: Contract, operations: Operations) -> Iterator[Contra
         if operation is None:
             continue
         place: Path = ("paths", declared.path, declared.method.lower())
-        if not declared.secured and isinstance(operation, Operation):
+        in_body = isinstance(operation, Operation) and operation.way.caller_in_body
+        if in_body and declared.secured:
+            sentence = f"{name}: the body proves the caller, so security must be []"
+            yield ContractFault((*place, "security"), sentence)
+        elif not in_body and not declared.secured and isinstance(operation, Operation):
             sentence = f"{name} is gated: without security every answer would be 401"
             yield ContractFault((*place, "security"), sentence)
         elif isinstance(operation, Operation):

@@ -9,7 +9,7 @@ from server.authn.tokens import parse_subject
 from server.authz.tuples import RelationTuple
 
 _PEOPLE = frozenset((PrincipalKind.USER, PrincipalKind.SERVICE))
-_ANY_KIND = frozenset(PrincipalKind)
+_ANY_KIND = _PEOPLE | {PrincipalKind.NODE}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ COMMANDS = (
     "grant",
     "revoke",
     "credentials",
+    "enrol",
     "token",
     "keygen",
     "snapshot",

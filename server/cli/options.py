@@ -32,6 +32,15 @@ Token = Annotated[
         show_default=False,
     ),
 ]
+Operator = Annotated[
+    str,
+    typer.Option(
+        "--operator",
+        envvar="PLEXSPHERE_OPERATOR_TOKEN",
+        help="Token of a caller with a role; prefer the variable, which `ps` does not show.",
+        show_default=False,
+    ),
+]
 Dsn = Annotated[
     str,
     typer.Option(

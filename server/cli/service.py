@@ -30,6 +30,7 @@ _HINTS = {
     "overloaded": "ask again later; `requests_refused` in the log counts such answers",
     "invalid_node_id": "give the id as a canonical lower-case UUID",
 }
+OPERATOR_TOKEN = "PLEXSPHERE_OPERATOR_TOKEN"
 _INTERNAL = "the service's log has the cause under the correlation id"
 _NOT_A_PULL = "this is not the answer of a pull: check PLEXSPHERE_URL"
 
@@ -62,7 +63,7 @@ def pull(service: Service, node_id: str, clock: Callable[[], float] = time.monot
     started, shown_url = clock(), without_credentials(service.url)
     subject, _ = _subject_and_expiry(service.token)
     is_reader = subject is not None and not subject.startswith("node:")
-    answer = _get(service, f"/v1/nodes/{node_id}/{'snapshot' if is_reader else 'state'}")
+    answer = _send(service, "GET", f"/v1/nodes/{node_id}/{'snapshot' if is_reader else 'state'}")
     seconds = clock() - started
     if answer.status_code != requests.codes.ok:
         sentence = refusal_sentence(answer.status_code, _problem(answer), service.token)
@@ -83,17 +84,46 @@ def pull(service: Service, node_id: str, clock: Callable[[], float] = time.monot
     )
 
 
-def _get(service: Service, path: str) -> requests.Response:
+def post(service: Service, path: str, value: Mapping[str, object]) -> dict[str, Any]:
+    """The JSON object of a 201. Raises Failure for every other answer."""
+    answer, shown_url = _send(service, "POST", path, value), without_credentials(service.url)
+    if answer.status_code != requests.codes.created:
+        sentence = _write_sentence(answer.status_code, _problem(answer), service.token)
+        raise Failure(f"{shown_url} answered {sentence}")
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def _write_sentence(status: int, problem: Mapping[str, Any] | None, token: str) -> str:
+    """A refusal of a write, and what the operator can do."""
+    if problem is None:
+        return f"{status} {_phrase(status)}: check PLEXSPHERE_URL."
+    told = f"{status} {problem.get('code', _phrase(status))}: {problem.get('detail', '')}"
+    told += f" (correlation_id {problem.get('correlation_id', '-')})"
+    if status == HTTPStatus.UNAUTHORIZED:
+        hint = token_hint(token, time.time()).replace("PLEXSPHERE_TOKEN", OPERATOR_TOKEN)
+        return f"{told}; {hint}."
+    if status == HTTPStatus.FORBIDDEN:
+        subject, _ = _subject_and_expiry(token)
+        return f"{told}; the token is of {subject}; `plexsphere-state grant` gives a role."
+    return told
+
+
+def _send(
+    service: Service, method: str, path: str, value: Mapping[str, object] | None = None
+) -> requests.Response:
     host, shown_url = _host(service.url), without_credentials(service.url)
     with requests.Session() as session:
         # A proxy of the environment cannot reach the loopback of this machine.
         session.trust_env = not _is_loopback(host)
         try:
-            return session.get(
+            return session.request(
+                method,
                 service.url.rstrip("/") + path,
                 # As a callable, because an entry of netrc would replace a header.
                 auth=_Bearer(service.token),
                 headers={"Accept": "application/json"},
+                json=value,
                 # A redirect would send the token to a host that the operator did not name.
                 allow_redirects=False,
                 timeout=service.timeout,

@@ -120,7 +120,7 @@ class Lanes:
     def own_lane(self, request: Any) -> Lane:
         """The lane of a parsed request; an odd spelling of a path is nobody's."""
         path: str = request.path
-        if not path.startswith(("/v1/nodes/", "/v1/domains")):
+        if not path.startswith(("/v1/nodes", "/v1/domains", "/v1/register")):
             return self._by_path.get(path, self._others)
         if path.endswith("/heartbeat") and request.method == "POST":
             return self._heartbeats

@@ -51,6 +51,8 @@ class BoundOperations:
         """The answer to the current request of an operation whose parameters are in its path."""
         if declared.secured:
             self.authorize(declared.operation_id)
+        else:
+            gate_0(self.operations[declared.operation_id], self.ports.ledger)
         check_request(declared, self.operations[declared.operation_id], path)
         return self.checked_answer(declared, path)
 

@@ -15,8 +15,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-# A value's field whose name Python keeps for itself.
-RESPELLED = {"from_": "from", "secret": "nsk"}
+# A value's field whose name Python keeps for itself, or that another value has as well.
+RESPELLED = {
+    "from_": "from",
+    "secret": "nsk",
+    "EventKey.id": "signing_key_id",
+    "EventKey.public_key": "signing_public_key",
+}
 JSON_TYPE: Mapping[object, str] = {
     str: "string",
     int: "integer",
@@ -57,10 +62,11 @@ def value_complaints(schemas: Mapping[str, Any], values: Values, schema_name: st
     schema, found = schemas[schema_name], values[schema_name]
     composed = found if isinstance(found, Composed) else Composed((found,))
     fields = {
-        RESPELLED.get(name, name): hint | None if name in composed.empty else hint
+        spelled: hint | None if spelled in composed.empty else hint
         for value in composed.values
         for name, hint in _fields(value).items()
         if name not in composed.unsent
+        for spelled in (_spelled(value, name),)
     }
     every: Mapping[str, Any] = schema["properties"]
     properties = {
@@ -76,6 +82,10 @@ def value_complaints(schemas: Mapping[str, Any], values: Values, schema_name: st
             schemas, values, f"{schema_name}.{name}", fields[name], properties[name], required
         )
     return complaints
+
+
+def _spelled(value: type, name: str) -> str:
+    return RESPELLED.get(f"{value.__name__}.{name}", RESPELLED.get(name, name))
 
 
 def _fields(value: type) -> dict[str, Any]:

@@ -16,6 +16,8 @@ import handlers
 from composer import policy, reachability
 from composer import snapshot as values
 from composer.audit import AuditRecord
+from composer.enrolment import IssuedToken
+from composer.event_keys import EventKey
 from composer.node_token import NodeToken, SecretKey
 from composer.peers import Peer
 from composer.reachability import ReachabilityPolicy
@@ -60,11 +62,18 @@ VALUES: dict[str, type | Composed] = {
     "NodeSummary": Composed((NodeSummary,), empty=("name",)),
     "NodeToken": NodeToken,
     "NodeRegistration": Composed(
-        (RegisteredNode, NodeToken, SecretKey),
+        (RegisteredNode, NodeToken, SecretKey, EventKey),
         elsewhere=("peers",),
         unsent=("is_new", "tokens_not_before"),
+        empty=("signing_key_id", "signing_public_key"),
     ),
     "NodeSecretKey": Composed((SecretKey,), elsewhere=("node_id",)),
+    "IssuedBootstrapToken": Composed((IssuedToken,), elsewhere=("token",)),
+    "NodeEnrolment": Composed(
+        (RegisteredNode, EventKey, SecretKey),
+        elsewhere=("peer_snapshot",),
+        unsent=("is_new", "tokens_not_before"),
+    ),
 }
 # Of no value: `test_drift_answers.py` holds them. `test_allow_lists.py` lets it shrink only.
 PUT_TOGETHER = frozenset(

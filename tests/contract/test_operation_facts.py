@@ -8,25 +8,39 @@ import pytest
 
 from handlers import OPERATIONS
 from server.authoring.contract_check import contract_complaints
-from server.contract.document import Contract
+from server.contract.document import Contract, OperationContract
 from tests.contract.tables import AUTHZ
 from tests.contract.test_contract_places import TEXT
 
 CONTRACT = Contract.packaged()
 ASKING = [name for name, relation in AUTHZ.items() if relation is not None]
+
+
+def answers_json_beside_201(operation: OperationContract) -> bool:
+    """The file that is told of has no 201, and what answers no JSON negotiates nothing."""
+    return any(
+        "application/json" in response.media
+        for status, response in operation.responses.items()
+        if status != 201
+    )
+
+
 # Operation by status, of those that can answer it.
 CAN_ANSWER = {
-    201: ["CreateDomain", "RegisterNode"],
+    201: ["CreateDomain", "RegisterNode", "IssueBootstrapToken", "PostRegister"],
     304: ["GetNodeState", "GetNodeSnapshot", "GetDocsScript", "GetDocsStyle"],
     401: ASKING,
-    403: ASKING,
-    404: [name for name in ASKING if "{" in CONTRACT.operations[name].path],
+    403: [*ASKING, "PostRegister"],
+    404: [
+        *(name for name in ASKING if "{" in CONTRACT.operations[name].path),
+        "PostRegister",
+    ],
     406: [
         name
         for name, operation in CONTRACT.operations.items()
-        if "application/json" in operation.produces
+        if answers_json_beside_201(operation)
     ],
-    503: [*ASKING, "GetReadyz", "GetHealth"],
+    503: [*ASKING, "PostRegister", "GetReadyz", "GetHealth"],
 }
 
 

@@ -18,6 +18,7 @@ from composer.registry import Domain
 from handlers.service import HealthCheck
 from tests import factories as make
 from tests.client import bearer, pull_path
+from tests.enrolment_fakes import FakeBootstrapTokens
 from tests.fakes import (
     FakeAuditSink,
     FakeDomainAuditReader,
@@ -34,6 +35,7 @@ from tests.fakes import (
 from tests.fuzz import directed as cases
 from tests.fuzz.breached_ports import Domains, Ledgers, Nodes, PlainMint, Roles
 from tests.fuzz.breached_service import Edit, Edited, Wsgi, ask, provisioned
+from tests.fuzz.directed_writes import RATE_LIMITED
 from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.scratch import Scratch
 from tests.fuzz.world import GHOST, World, snapshot_digest
@@ -112,6 +114,7 @@ class Build:
         self.outbox, self.published = FakeOutboxRelay(), FakePublishedKeys()
         self.credentials = FakeNodeCredentials(dict.fromkeys(ids, ()))
         self.secret_keys = FakeSecretKeys()
+        self.bootstrap_tokens = FakeBootstrapTokens(self.node_registry)
         for store in (self.node_registry, self.domain_registry, self.entries, self.credentials):
             store.audit = self.sink  # a write stores its own row
         self.health = FakeHealthProbe([HealthCheck("postgres", "ok", "answers")])
@@ -146,7 +149,7 @@ class Build:
             self.health.given = DOWN
         self.bare = service == cases.UNPROVISIONED
         try:
-            yield service not in (cases.FAULTY, cases.OVERLOADED)
+            yield service not in (cases.FAULTY, cases.OVERLOADED, RATE_LIMITED)
         finally:
             self.bare, self.health.given = False, sound
             for part in parts:

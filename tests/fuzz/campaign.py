@@ -59,7 +59,9 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
     """
     run.folder.mkdir(parents=True, exist_ok=True)
     faults: list[str] = []
-    stack = Stack(run.folder / "stack", nodes=run.nodes, workers=2)
+    # A run enrols as fast as it can.
+    env = {"PLEXSPHERE_ENROLMENTS_PER_MINUTE": "0"}
+    stack = Stack(run.folder / "stack", nodes=run.nodes, workers=2, env=env)
     made_anew_next_time(stack)  # a seed meets the same ledger, and no run grows the next one's
     stack.start()
     try:

@@ -18,7 +18,7 @@ from server.contract.document import OperationContract
 from tests.bodies import JSON, body_now, moment
 from tests.client import bearer
 from tests.contract.tables import AUTHZ
-from tests.fuzz.directed_writes import Directed, written
+from tests.fuzz.directed_writes import ENROLMENT, Directed, enrolment, written
 from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.scratch import KEYS, PUTS, REMOVALS, WRITES
 from tests.fuzz.world import GHOST, GHOST_DOMAIN, NOWHERE, World
@@ -55,6 +55,8 @@ MISUSED: Mapping[str, Callable[[], Iterable[bytes]]] = {
         (b"{}",),
     ),
     "RegisterNode": lambda: misused("RegisterNode", public_key="short"),
+    "IssueBootstrapToken": lambda: misused("IssueBootstrapToken", ttl_seconds=299),
+    "PostRegister": lambda: misused("PostRegister", public_key="short"),
     "RotateNodeKey": lambda: misused("RotateNodeKey", public_key="A" * 43 + "="),
     "PutNodeStateReport": lambda: misused("PutNodeStateReport", value="\0"),
     "PutNodeMetadata": lambda: misused("PutNodeMetadata", value="\0"),
@@ -116,7 +118,8 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
         path = operation.path.replace("{id}", object_id).replace("{domain_id}", object_id)
         path = path.replace("{key}", key) + query
         if operation.body is not None:
-            headers, body = {**JSON, **headers}, body_now(name) if body is None else body
+            good = enrolment(world) if name == ENROLMENT else body_now(name)
+            headers, body = {**JSON, **headers}, good if body is None else body
         return Directed(name, service, status, path, headers, operation.method, body)
 
     special = written(name, status, world, case)
@@ -177,7 +180,7 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
         if name == "GetNodeEvents":
             yield case()
     elif status == 503:
-        if not operation.secured:
+        if not operation.secured and name != ENROLMENT:
             yield case(UNPROVISIONED)
         yield case(NO_POSTGRES)
         yield case(NO_SPICEDB)
@@ -185,6 +188,8 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
             yield case(OVERLOADED)
         if name == "RegisterNode":
             yield case(object_id=world.scratch.full)
+        if name == ENROLMENT:
+            yield case(body=enrolment(world, "full"))
 
 
 def _permitted(world: World, object_id: str, operation: OperationContract) -> dict[str, str]:

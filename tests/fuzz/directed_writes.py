@@ -11,6 +11,7 @@ from tests.fuzz.scratch import PUTS, REMOVALS, REVOKE
 from tests.fuzz.world import World
 
 FOUND, CONFLICT = "fuzz-found", "fuzz-conflict"
+ENROLMENT, RATE_LIMITED = "PostRegister", "rate limited"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,38 @@ def written(name: str, status: int, world: World, case: Make) -> Iterator[Direct
     if status == 204:
         of = {"DeleteNode": world.scratch.nodes, "DeleteDomain": world.scratch.domains}
         return _removed(case(object_id=one) for one in of.get(name, ())[1:3])
+    if name == ENROLMENT and status in (403, 404, 409, 422, 429):
+        return _enrolments_refused(status, world, case)
     if status == 409:
         return _conflicts(name, world, case)
     return None
+
+
+def enrolment(world: World, state: str = "free", **changes: object) -> bytes:
+    """The body of an enrolment with the token in that state."""
+    token = {"bootstrap_token": world.scratch.tokens.get(state, "")}
+    return body_now(ENROLMENT, **token | changes) or b""
+
+
+def _enrolments_refused(status: int, world: World, case: Make) -> Iterator[Directed]:
+    free = world.scratch.tokens.get("free", "")
+    if status == 403:
+        yield case(body=enrolment(world, bootstrap_token=free.replace("_node_", "_bridge_")))
+        yield case(body=enrolment(world, project_id=world.domain_ids[0]))
+        yield case(body=enrolment(world, "of a handle", nonce="used"))
+        for state in ("of nobody", "expired", "consumed"):
+            yield case(body=enrolment(world, state))
+    elif status == 404:
+        yield case(body=enrolment(world, "of a handle"))
+    elif status == 409:
+        key = world.scratch.keys[world.scratch.rotating[-1]]
+        yield case(body=enrolment(world, "unused", public_key=key))
+    elif status == 422:
+        yield case(body=body_now(ENROLMENT))
+        yield case(body=enrolment(world, nonce=""))
+    else:  # one request is admitted
+        yield _expecting(case(RATE_LIMITED, body=body_now(ENROLMENT)), 422)
+        yield case(RATE_LIMITED, body=body_now(ENROLMENT))
 
 
 def _removed(every: Iterable[Directed]) -> Iterator[Directed]:

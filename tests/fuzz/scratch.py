@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from secrets import token_hex
+from hashlib import sha256
+from secrets import token_bytes, token_hex
 from uuid import UUID
 
+from composer.enrolment import bootstrap_token_text
 from composer.entries import KINDS
 from composer.identity import PLATFORM
 from server.authz.tuples import RelationTuple
+from server.dev.sample import OPERATOR
 from server.dev.stack import Stack
+from tests.bodies import example_body
 from tests.ledger_sql import run_sql
 
 # Nodes and Domains for the directed cases; what Schemathesis removes, `supply.py` makes.
@@ -21,6 +25,7 @@ REMOVALS = ("DeleteNodeStateReport", "DeleteNodeMetadata", "DeleteNodeData")
 REVOKE = "RevokeNodeCredentials"
 IN_HOME = ("RegisterNode", "PatchDomain")
 WRITES = ("DeleteNode", "RotateNodeKey", REVOKE, *IN_HOME, "DeleteDomain", *PUTS, *REMOVALS)
+PROJECT = (example_body("PostRegister") or {})["project_id"]
 # Of the keys that entries are put under, and as many as a Node may hold of a kind unless it is set.
 KEYS = ("a", "disk.root", "k" * 128, "z-9_0.")
 QUOTA = 128
@@ -31,7 +36,7 @@ class Scratch:
     """``home`` takes registrations and changes, ``full`` has no address left; ``keys`` are of
     ``rotating``, the last of which keeps its own. Entries are put on the first two of ``holding``,
     removed from the third, which has one of each kind under the first of ``held``, and do not fit
-    on the last. ``mark`` is of this run alone."""
+    on the last. ``tokens`` are bootstrap tokens by their state; ``mark`` is of this run alone."""
 
     home: str = ""
     full: str = ""
@@ -42,6 +47,7 @@ class Scratch:
     mark: str = ""
     holding: Sequence[str] = ()
     held: Sequence[str] = ()
+    tokens: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def known(self) -> set[str]:
@@ -112,8 +118,38 @@ def scratch_of(stack: Stack) -> tuple[Scratch, Iterator[RelationTuple]]:
             (node, list(KINDS), under),
         )
     mark = token_hex(8)
-    made = Scratch(home, full, rotating, dict(keys), nodes, domains, mark, holding, held)
+    tokens = _bootstrap_tokens(stack, home, full)
+    made = Scratch(home, full, rotating, dict(keys), nodes, domains, mark, holding, held, tokens)
     return made, _tuples(made)
+
+
+def _bootstrap_tokens(stack: Stack, home: str, full: str) -> Mapping[str, str]:
+    """The text of a token in each state, and the rows. The consumed one has the nonce ``used``."""
+    states = {
+        "free": (home, OPERATOR, None, 3_600, None),
+        "unused": (home, OPERATOR, None, 3_600, None),
+        "of nobody": (home, "user:nobody", None, 3_600, None),
+        "expired": (home, OPERATOR, None, -1, None),
+        "consumed": (home, OPERATOR, None, 3_600, sha256(b"used").digest()),
+        "of a handle": (home, OPERATOR, "another", 3_600, None),
+        "full": (full, OPERATOR, None, 3_600, None),
+    }
+    texts = {}
+    for number, (state, (domain, issuer, handle, seconds, nonce)) in enumerate(states.items()):
+        token, secret = _id(7, number), token_bytes(32)
+        texts[state] = bootstrap_token_text(UUID(token), secret)
+        run_sql(
+            stack.dsn,
+            "INSERT INTO plexsphere.bootstrap_tokens (id, domain_id, digest, project_id,"
+            " resource_handle, issuer, issued_at, expires_at, consumed_at, node_id, nonce_digest)"
+            " SELECT t.id, t.domain_id, t.digest, t.project_id, t.handle, t.issuer, now(),"
+            " now() + make_interval(secs => t.seconds), CASE WHEN t.nonce IS NOT NULL THEN now()"
+            " END, CASE WHEN t.nonce IS NOT NULL THEN t.id END, t.nonce FROM (SELECT %s::uuid,"
+            " %s::uuid, %s::bytea, %s::uuid, %s::text, %s::text, %s::float8, %s::bytea)"
+            " AS t (id, domain_id, digest, project_id, handle, issuer, seconds, nonce)",
+            (token, domain, sha256(secret).digest(), PROJECT, handle, issuer, seconds, nonce),
+        )
+    return texts
 
 
 def _tuples(made: Scratch) -> Iterator[RelationTuple]:

@@ -9,6 +9,7 @@ from functools import partial
 from server.dev.stack import Stack
 from tests.client import ask
 from tests.fuzz import directed as cases
+from tests.fuzz.directed_writes import RATE_LIMITED
 from tests.ledger_sql import run_sql
 from tests.small_gunicorn import small_gunicorn
 from tests.stacks import another_build
@@ -27,6 +28,17 @@ def live(stack: Stack, node_id: str) -> Iterator[str]:
 def unprovisioned(stack: Stack, node_id: str) -> Iterator[str]:
     """With an empty DSN."""
     part = stack.extra_gunicorn("unprovisioned", {"PLEXSPHERE_DSN": "", **ONE_WORKER})
+    try:
+        yield part.url
+    finally:
+        part.stop()
+
+
+@contextmanager
+def rate_limited(stack: Stack, node_id: str) -> Iterator[str]:
+    """With the lowest rates that there are."""
+    settings = {"PLEXSPHERE_ENROLMENTS_PER_MINUTE": "1", **ONE_WORKER}
+    part = stack.extra_gunicorn("rate-limited", settings)
     try:
         yield part.url
     finally:
@@ -89,6 +101,7 @@ def overloaded(stack: Stack, node_id: str) -> Iterator[str]:
 SERVICES: Mapping[str, Callable[[Stack, str], AbstractContextManager[str]]] = {
     cases.LIVE: live,
     cases.UNPROVISIONED: unprovisioned,
+    RATE_LIMITED: rate_limited,
     cases.FAULTY: faulty,
     cases.CORRUPT: corrupt,
     cases.NO_POSTGRES: partial(without, "postgres"),

@@ -54,6 +54,11 @@ class Supply:
         self._room = max(self._room - 1, 0)
         return self._home
 
+    def bootstrap_token(self, url: str) -> str | None:
+        """A token for the next enrolment; None where none is issued."""
+        made = self._sent(url, "IssueBootstrapToken", {"domain_id": self.home(url)})
+        return None if made is None else made["token"]
+
     def answered(self, exchange: Exchange) -> None:
         """To be told of every answer."""
         same = self._standing.get(exchange.name) == exchange.parameters

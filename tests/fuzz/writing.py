@@ -9,7 +9,7 @@ from uuid import UUID
 from composer.identity import NIL
 from composer.registry import EVERY_DOMAIN, node_cursor
 from tests.bodies import FRESH
-from tests.fuzz.scratch import PUTS, REVOKE, WRITES
+from tests.fuzz.scratch import PROJECT, PUTS, REVOKE, WRITES
 from tests.fuzz.supply import Object, Supply
 from tests.fuzz.world import NOWHERE, World
 
@@ -41,6 +41,11 @@ class Writing:
             self._redirect(name, case, found or nothing, valid)
         if valid:
             self._mend(name, case, given)
+        if valid and name == "PostRegister" and isinstance(case.body, dict):
+            case.body |= {
+                "bootstrap_token": self.supply.bootstrap_token(url),
+                "project_id": PROJECT,
+            }
         return found is not None
 
     def _own(self, name: str, url: str) -> Object | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 from werkzeug.test import TestResponse
 
 from composer.deadline import Deadline
+from composer.enrolment import NewBootstrapToken
 from composer.entries import KINDS
 from composer.identity import PLATFORM, AddressedDomain, Principal, PrincipalKind
 from composer.reachability import ReachabilityRow
@@ -23,6 +24,12 @@ from server.http.app import build_app
 from server.http.operations import BoundOperations
 from server.http.request_audit import RequestAudit
 from server.telemetry.metrics import Exposition, Metrics
+from tests.enrolment_fakes import (
+    DOCUMENTED_DIGEST,
+    DOCUMENTED_PROJECT,
+    DOCUMENTED_TOKEN,
+    FakeBootstrapTokens,
+)
 from tests.event_fakes import FakeEventStreams
 from tests.factories import DOMAIN, EPOCH, addressed, agent_of, entry, node_id, peer_row
 from tests.fakes import (
@@ -77,8 +84,9 @@ class FakeService:
     """The real application in this process, on fakes: a Domain of three Nodes, each its own agent.
 
     ``Authorization: Bearer <n>`` is the agent of the ``n``-th Node, ``Bearer user:<id>`` a person;
-    any other header is nobody. The first Node's agent may do with the Domain whatever can be done.
-    Without ``has_signing_key`` there is no mint.
+    any other header is nobody. The first Node's agent may do with the Domain whatever can be done,
+    and has issued the bootstrap token of the contract's example.
+    Without ``has_signing_key`` there is no mint, without ``has_event_keys`` no event key.
     ``operations`` takes the place of some operations, ``ports`` of some of the ledger's ports; an
     ``audit`` among them is the sink behind the rows that a request holds, a ``history`` where the
     bodies go that left.
@@ -90,6 +98,7 @@ class FakeService:
         self,
         provisioned: bool = True,
         has_signing_key: bool = True,
+        has_event_keys: bool = True,
         operations: Mapping[str, AnyOperation] | None = None,
         contract: Contract | None = None,
         large_body_bytes: int = 2**30,
@@ -126,7 +135,7 @@ class FakeService:
         self.published = FakePublishedKeys()
         self.mint = FakeTokenMint() if has_signing_key else None
         self.events = FakeEventStreams()
-        self.event_keys = FakeEventKeys({DOMAIN})
+        self.event_keys = FakeEventKeys({DOMAIN}) if has_event_keys else None
         self.credentials = FakeNodeCredentials(
             {node_id(n): () for n in (1, 2, 3)}, audit=self.audit
         )
@@ -140,6 +149,15 @@ class FakeService:
             told=self.ledger.add,
             audit=self.audit,
         )
+        self.bootstrap_tokens = FakeBootstrapTokens(self.node_registry)
+        of_first = NewBootstrapToken(
+            digest=DOCUMENTED_DIGEST,
+            project_id=DOCUMENTED_PROJECT,
+            resource_handle=None,
+            lifetime=timedelta(hours=1),
+            issuer=first,
+        )
+        self.bootstrap_tokens.put(DOCUMENTED_TOKEN, DOMAIN, of_first)
         self.metrics = Metrics()
         self.seen: list[list[str]] = []
         contract = contract or self.contract

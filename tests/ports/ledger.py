@@ -11,7 +11,7 @@ import pytest
 
 from composer.bridge import BridgeRows
 from composer.entries import EntryRow
-from composer.errors import DatastoreUnavailable, NodeNotFound
+from composer.errors import DatastoreUnavailable, DomainNotFound, NodeNotFound
 from composer.peers import PeerRow
 from composer.policy import RuleSetRow
 from composer.reachability import ReachabilityRow
@@ -123,6 +123,22 @@ class LedgerSuite:
     def test_no_node_is_shown_twice(self, facts: LedgerFacts) -> None:
         facts.hold(FULL)
         assert len(self.view(facts).peers().rows) == len(FULL.nodes)
+
+    def test_the_peers_of_a_node_to_come_are_those_rows_at_the_same_revision(
+        self, facts: LedgerFacts
+    ) -> None:
+        facts.hold(FULL)
+        before = facts.ledger.peers(DOMAIN, in_time())
+        shown = self.view(facts).peers()
+        assert (before.revision, set(before.rows)) == (shown.revision, FULL.rows())
+        facts.rekey(node_id(2), b"K" * 32)
+        keys = {row.public_key for row in facts.ledger.peers(DOMAIN, in_time()).rows}
+        assert b"K" * 32 in keys
+
+    def test_a_domain_that_is_not_there_has_no_peers(self, facts: LedgerFacts) -> None:
+        facts.hold(FULL)
+        with pytest.raises(DomainNotFound):
+            facts.ledger.peers(OTHER_DOMAIN, in_time())
 
     def test_the_table_names_its_domain(self, facts: LedgerFacts) -> None:
         facts.hold(FULL)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from composer.errors import DatastoreUnavailable, NodeNotFound
+from composer.errors import DatastoreUnavailable, DomainNotFound, NodeNotFound
 from composer.snapshot_composer import SnapshotProvider
 from tests.factories import DOMAIN, node_id
 from tests.ports.deadlines import expired, in_time
@@ -59,8 +59,16 @@ class SnapshotProviderSuite:
         with pytest.raises(NodeNotFound):
             facts.provider.snapshot_for_node(node, domain, in_time())
 
+    def test_the_peers_of_a_node_to_come_are_all_nodes(self, facts: SnapshotFacts) -> None:
+        peers = facts.provider.domain_peers(DOMAIN, in_time())
+        assert [peer.node_id for peer in peers.peers] == [node_id(1), node_id(2), node_id(3)]
+        with pytest.raises(DomainNotFound):
+            facts.provider.domain_peers(OTHER_DOMAIN, in_time())
+
     def test_a_ledger_that_is_away_gives_no_part(self, facts: SnapshotFacts) -> None:
         facts.go_away()
+        with pytest.raises(DatastoreUnavailable):
+            facts.provider.domain_peers(DOMAIN, in_time())
         with pytest.raises(DatastoreUnavailable):
             facts.provider.snapshot_for_node(node_id(1), DOMAIN, in_time())
 

@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from handlers.operation import LedgerPorts
+from tests.enrolment_fakes import FakeBootstrapTokens
 from tests.event_fakes import FakeEventStreams
 from tests.fakes import (
     FakeAuditSink,
@@ -52,6 +53,7 @@ def fake_ports(**ports: Any) -> LedgerPorts:
         "domain_audit": FakeDomainAuditReader(),
         "credentials": FakeNodeCredentials(),
         "secret_keys": FakeSecretKeys(),
+        "bootstrap_tokens": FakeBootstrapTokens(),
         "audit": FakeAuditSink(),
         "limits": FakeRequestLimits(),
         "mint": FakeTokenMint(),

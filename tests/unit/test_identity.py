@@ -62,8 +62,8 @@ def test_a_subject_is_its_kind_and_its_id(kind: str) -> None:
     assert Principal(PrincipalKind(kind), "x-1").subject == f"{kind}:x-1"
 
 
-def test_there_are_three_kinds_of_principal() -> None:
-    assert [str(kind) for kind in PrincipalKind] == ["node", "service", "user"]
+def test_there_are_four_kinds_of_principal() -> None:
+    assert [str(kind) for kind in PrincipalKind] == ["node", "service", "user", "bootstrap-token"]
 
 
 def test_a_node_is_named_as_tokens_and_tuples_name_it() -> None:

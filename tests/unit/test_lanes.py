@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from server.gunicorn.lanes import CROWD_SHARE, Lane
+from server.contract.document import Contract
+from server.gunicorn.lanes import CROWD_SHARE, Lane, Lanes
+from server.threads import shared_out
+
+CONTRACT = Contract.packaged()
 
 
 class Asking:
@@ -63,3 +69,19 @@ def test_the_wait_is_what_waits_times_what_one_takes(threads: int, expected: flo
     for number in range(3):
         lane.put(Asking(str(number)))  # type: ignore[arg-type]
     assert lane.wait_seconds == pytest.approx(expected)
+
+
+def test_what_may_be_told_overloaded_is_in_a_lane_that_refuses_and_nothing_else() -> None:
+    lanes = Lanes(shared_out(24, 0, 0, 0), lambda lane, connection: None)
+    refusing = set()
+    for name, operation in CONTRACT.operations.items():
+        path = re.sub(r"\{\w+\}", "x", operation.path)
+        request = SimpleNamespace(path=path, method=operation.method)
+        if lanes.own_lane(request).may_refuse:
+            refusing.add(name)
+    declared = {
+        name
+        for name, operation in CONTRACT.operations.items()
+        if 503 in operation.responses and "overloaded" in operation.responses[503].problem_codes
+    }
+    assert declared == refusing

@@ -49,7 +49,7 @@ def test_a_registration_is_settled_before_it_is_answered_and_carries_a_token() -
     assert str(service.mint.minted[answer.json["token"]][0]) == node
     assert list(answer.json) == [
         *("node_id", "mesh_ip", "domain_mesh_cidr", "peers", "token", "expires_at"),
-        "nsk",
+        *("nsk", "signing_key_id", "signing_public_key"),
     ]
     assert answer.headers["Cache-Control"] == "no-store"
     assert rows(service) == [("node.register", "granted", f"node:{node}")]
@@ -59,7 +59,7 @@ def test_of_a_registration_only_the_peers_are_worth_remembering() -> None:
     """The validator keeps what it has found valid: a credential is not to stay there."""
     node = RegisteredNode(node_id(9), "10.42.0.9", "10.42.0.0/16", is_new=True)
     token = NodeToken("a.b.c", EPOCH)
-    body = registration_body(node, EncodedPeers(b"[]", b""), token, SecretKey(b"s" * 32))
+    body = registration_body(node, EncodedPeers(b"[]", b""), token, SecretKey(b"s" * 32), None)
     assert [block.name for block in body.blocks if block.is_cacheable] == ["peers"]
     assert json.loads(body.to_bytes())["token"] == "a.b.c"
 

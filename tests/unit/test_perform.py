@@ -59,6 +59,7 @@ from tests.factories import (
 from tests.fakes import (
     FakeAuditSink,
     FakeDomainRepo,
+    FakeEventKeys,
     FakeHeartbeatSink,
     FakeNodeRepo,
     FakeRelationChecker,
@@ -75,6 +76,10 @@ RESOURCE = f"node:{NODE}"
 TRIPLE = (RESOURCE, "node-agent", RESOURCE)
 GATED = {
     name: operation for name, operation in OPERATIONS.items() if isinstance(operation, Operation)
+}
+# The caller of an enrolment stands in its body, and its issuer has the relation: test_enrolment.py.
+BY_HEADER = {
+    name: operation for name, operation in GATED.items() if not operation.way.caller_in_body
 }
 
 
@@ -158,6 +163,10 @@ def test_without_an_event_bus_only_the_events_are_not_provisioned() -> None:
     assert unprovisioned(fake_ports(events=None)) == {"GetNodeEvents"}
 
 
+def test_without_event_keys_only_enrolment_is_not_provisioned() -> None:
+    assert unprovisioned(fake_ports(event_keys=None)) == {"PostRegister"}
+
+
 def test_an_operation_without_gates_asks_for_no_ledger() -> None:
     assert is_provisioned(OPERATIONS["GetLivez"], None)
     assert FakeService(provisioned=False).ask("/livez").status_code == 200
@@ -166,7 +175,7 @@ def test_an_operation_without_gates_asks_for_no_ledger() -> None:
 # What a refusal costs
 
 
-@pytest.mark.parametrize("name", GATED)
+@pytest.mark.parametrize("name", BY_HEADER)
 def test_nobody_is_refused_before_any_port_is_asked(name: str) -> None:
     with pytest.raises(Refused) as caught:
         perform(GATED[name], untouchable_ports(), call(None), {})
@@ -189,7 +198,7 @@ def test_parsing_is_done_before_any_port_is_asked() -> None:
     assert refusal(operation(parse=parse), untouchable_ports()).kind is INVALID_BODY
 
 
-@pytest.mark.parametrize("name", GATED)
+@pytest.mark.parametrize("name", BY_HEADER)
 def test_a_stranger_costs_nothing_but_the_question_of_the_relation(name: str) -> None:
     audit = FakeAuditSink()
     ports = untouchable_ports(
@@ -348,6 +357,7 @@ def test_a_node_that_goes_while_it_is_registered_is_a_503_and_on_record() -> Non
         relations=FakeRelationChecker({triple}),
         domains=FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)}),
         node_registry=registry,
+        event_keys=FakeEventKeys({DOMAIN}),
         snapshots=FakeSnapshotProvider(fails=NodeNotFound("gone again")),
         audit=audit,
     )

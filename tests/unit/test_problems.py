@@ -134,6 +134,7 @@ def test_titles_are_the_reason_phrases_of_the_sibling_surfaces() -> None:
         409: "Conflict",
         413: "Payload Too Large",
         415: "Unsupported Media Type",
+        422: "Unprocessable Content",
         429: "Too Many Requests",
         500: "Internal Server Error",
         501: "Not Implemented",
@@ -155,7 +156,7 @@ def test_only_a_401_asks_for_a_credential() -> None:
     assert {status: value for status, value in asking.items() if value} == {401: "Bearer"}
 
 
-def test_only_a_503_says_when_to_come_back() -> None:
+def test_only_a_429_and_a_503_say_when_to_come_back() -> None:
     waits = {kind.code: headers(kind).get("Retry-After") for kind in CATALOGUE}
     assert {code: wait for code, wait in waits.items() if wait} == {
         "pool_exhausted": "60",
@@ -214,6 +215,12 @@ def test_an_instance_is_cut_after_256_characters_and_stays_one_the_schema_allows
         (errors.DatastoreUnavailable, "datastore_unavailable"),
         (errors.AuthzUnavailable, "authz_unavailable"),
         (errors.EventStreamUnavailable, "event_stream_unavailable"),
+        (errors.BootstrapTokenInvalid, "bootstrap_token_invalid"),
+        (errors.ProjectMismatch, "project_mismatch"),
+        (errors.TokenConsumed, "token_consumed"),
+        (errors.TokenExpired, "token_expired"),
+        (errors.NonceCollision, "nonce_collision"),
+        (errors.ResourceNotFound, "resource_not_found"),
         (errors.CorruptLedger, None),
         (errors.SigningUnavailable, None),
         (errors.InvalidReachabilityPolicy, None),
@@ -237,6 +244,8 @@ def test_every_error_of_the_composer_has_been_thought_of() -> None:
         "SigningUnavailable", "InvalidReachabilityPolicy", "DomainSlugConflict", "RateLimited",
         "MeshCidrOverlap", "DomainNotEmpty", "IdempotencyKeyConflict", "PublicKeyInUse",
         "PoolExhausted", "PublicKeyRegistered", "CredentialEnded", "EventStreamUnavailable",
+        "BootstrapTokenInvalid", "ProjectMismatch", "TokenConsumed", "TokenExpired",
+        "NonceCollision", "ResourceNotFound",
         "ReportNotFound", "EntryNotFound", "ReportQuotaExceeded", "EntryQuotaExceeded",
     }  # fmt: skip
 

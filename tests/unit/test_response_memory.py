@@ -137,9 +137,8 @@ def test_a_block_is_known_under_the_schema_it_was_held_against_only() -> None:
     whole = snapshot(9, rows=[peer_row(1)])
     assert validator.breach(pulled(wire.encode(whole))) is None
     node = RegisteredNode(node_id(9), "10.42.0.9", "10.42.0.0/16", is_new=True)
-    body = registration_body(
-        node, wire.domain(whole.peers.domain), NodeToken("a.b.c", EPOCH), SecretKey(b"s" * 32)
-    )
+    peers, token = wire.domain(whole.peers.domain), NodeToken("a.b.c", EPOCH)
+    body = registration_body(node, peers, token, SecretKey(b"s" * 32), None)
     headers = {"cache-control": "no-store", "x-correlation-id": "x"}
     made = Outgoing("RegisterNode", 201, "application/json", headers, body.to_bytes(), body)
     assert ResponseValidator(CONTRACT).breach(made) is None

@@ -16,7 +16,7 @@ from tests.ports.in_process import FakeService
 CONTRACT = Contract.packaged()
 NODE = f"/v1/nodes/{node_id(1)}"
 TEXT = CONTRACT.raw.decode()
-ENTRY = "  - { method: post, path: /v1/register, code: registration_not_provisioned }\n"
+ENTRY = "  - { method: post, path: /v1/keys/rotate, code: keys_rotate_not_provisioned }\n"
 
 
 def path_of(request: UnservedRequest, parameter: str = "a.b") -> str:
@@ -67,10 +67,10 @@ def test_without_a_ledger_it_is_the_same() -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1/register"),
-        ("POST", "/v1/register/"),
+        ("GET", "/v1/keys/rotate"),
+        ("POST", "/v1/keys/rotate/"),
         ("POST", "/v1/nodes//logs"),
-        ("POST", "//v1/register"),
+        ("POST", "//v1/keys/rotate"),
         ("POST", f"{NODE}/drift"),
         ("GET", f"{NODE}/secrets/a/b"),
     ],

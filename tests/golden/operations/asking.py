@@ -11,12 +11,12 @@ from typing import Any
 from werkzeug.test import TestResponse
 
 from composer.audit import AuditRow
-from server.contract.document import Contract
+from handlers import OPERATIONS
+from handlers.operation import OpenOperation
 from tests.factories import CORRELATION
 from tests.golden.operations.callers import AGENT, MOST, Caller
 from tests.golden.operations.service import (
-    UNPROVISIONED,
-    UNSIGNED,
+    KINDS,
     WHOLE,
     Operations,
     Resettable,
@@ -49,8 +49,8 @@ class Outcome:
 
 
 def is_gated(operation: str) -> bool:
-    """Whether the contract asks for a Principal; of the others only the status is kept."""
-    return Contract.packaged().operations[operation].secured
+    """Whether the operation has gates; of the others only the status is kept."""
+    return not isinstance(OPERATIONS[operation], OpenOperation)
 
 
 def cases(operation: str) -> Iterator[Case]:
@@ -77,8 +77,7 @@ class Asker:
     """
 
     def __init__(self, operations: Operations | None = None) -> None:
-        kinds = (WHOLE, UNSIGNED, UNPROVISIONED)
-        self._services = {kind: Resettable.of(kind, operations) for kind in kinds}
+        self._services = {kind: Resettable.of(kind, operations) for kind in KINDS}
         sound = self._services[WHOLE].reset()
         sound.relations.grants = AGENT.triples()
         self._etag = sound.pull().headers["ETag"]

@@ -43,6 +43,8 @@ PORTS = (
     "node_registry",
     "credentials",
     "secret_keys",
+    "bootstrap_tokens",
+    "event_keys",
     "outbox",
     "mint",
     "events",
@@ -51,14 +53,20 @@ PORTS = (
     "health",
     "published",
 )
-# What a service can be: with everything, without a key to sign tokens with, without a ledger.
+# What a service can be: with everything, without a key to sign tokens with, without the key that
+# encrypts event keys, without a ledger.
 WHOLE, UNSIGNED, UNPROVISIONED = "whole", "without a signing key", "not provisioned"
+WITHOUT_EVENT_KEYS = "without event keys"
+KINDS = (WHOLE, UNSIGNED, WITHOUT_EVENT_KEYS, UNPROVISIONED)
 
 
 def fake_service(kind: str, operations: Operations | None = None) -> FakeService:
-    """A service of one of the three kinds; ``operations`` take the place of some."""
+    """A service of one of the kinds; ``operations`` take the place of some."""
     return FakeService(
-        provisioned=kind != UNPROVISIONED, has_signing_key=kind == WHOLE, operations=operations
+        provisioned=kind != UNPROVISIONED,
+        has_signing_key=kind in (WHOLE, WITHOUT_EVENT_KEYS),
+        has_event_keys=kind in (WHOLE, UNSIGNED),
+        operations=operations,
     )
 
 

@@ -9,10 +9,13 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from composer.bridge import BridgeRows
+from composer.enrolment import NewBootstrapToken, bootstrap_token_text
 from composer.identity import NIL
 from composer.reachability import ReachabilityRow
 from composer.registry import EVERY_DOMAIN, NewDomain, NewNode, NodeSummary, node_cursor
@@ -520,6 +523,102 @@ def _no_address(service: FakeService) -> None:
     service.node_registry.ranges[DOMAIN] = "10.42.0.0/30"
 
 
+PROJECT = UUID("0190c000-0000-7000-8000-00000000aaaa")
+TOKEN_ID = UUID("0190f000-0000-4000-8000-0000000000ff")
+SECRET = bytes(range(32))
+# The issuer counts, and not the caller: a world grants what the caller has.
+TOKEN_WANTED = NewBootstrapToken(
+    digest=sha256(SECRET).digest(),
+    project_id=PROJECT,
+    resource_handle=None,
+    lifetime=timedelta(minutes=5),
+    issuer=EDITOR.subject,
+)
+TOKEN = bootstrap_token_text(TOKEN_ID, SECRET)
+ENROLMENT: Mapping[str, object] = {
+    "project_id": str(PROJECT),
+    "resource_handle": "press-7",
+    "bootstrap_token": TOKEN,
+    "nonce": "n-1",
+    "public_key": _key(50),
+}
+
+
+def _token_issue() -> Iterator[Variant]:
+    wanted: Mapping[str, object] = {"project_id": str(PROJECT), "ttl_seconds": 3600}
+    request = Request("POST", f"{IN_DOMAIN}/bootstrap-tokens", _json(**wanted))
+    yield from _of_domain(request)
+    yield from request.bodies(
+        a_time_too_short=_json(**wanted | {"ttl_seconds": 299}),
+        a_time_too_long=_json(**wanted | {"ttl_seconds": 86_401}),
+        a_project_that_is_none=_json(**wanted | {"project_id": "plexsphere"}),
+        a_handle=_json(**wanted, resource_handle="press-7"),
+        an_empty_handle=_json(**wanted, resource_handle=""),
+    )
+
+
+def _enrolment() -> Iterator[Variant]:
+    request = Request("POST", "/v1/register", _json(**ENROLMENT))
+    token_there = _token_with()
+    for variant in _usual(request):
+        yield replace(variant, arrange=token_there)
+    bodies = {
+        **_bad_keys(),
+        "no_nonce": _json(**{**ENROLMENT, "nonce": ""}),
+        "no_handle": _json(**{**ENROLMENT, "resource_handle": ""}),
+        "a_handle_that_no_Node_can_have": _json(**{**ENROLMENT, "resource_handle": "x" * 256}),
+        "no_project": _json(**{**ENROLMENT, "project_id": "plexsphere"}),
+        "another_project": _json(**ENROLMENT | {"project_id": str(OTHER_DOMAIN)}),
+        "a_resource": _json(**ENROLMENT, requested_resource_id="r-1"),
+        "no_token_at_all": _json(**ENROLMENT | {"bootstrap_token": "nonsense"}),
+        "a_token_with_a_short_secret": _json(**ENROLMENT | {"bootstrap_token": TOKEN[:-1]}),
+        "another_spelling_of_the_token": _json(**ENROLMENT | {"bootstrap_token": f"{TOKEN[:-1]}b"}),
+        "the_token_of_a_bridge": _json(
+            **ENROLMENT | {"bootstrap_token": TOKEN.replace("_node_", "_bridge_")}
+        ),
+        "another_secret": _json(
+            **ENROLMENT | {"bootstrap_token": bootstrap_token_text(TOKEN_ID, bytes(32))}
+        ),
+        "an_unknown_token": _json(
+            **ENROLMENT | {"bootstrap_token": bootstrap_token_text(OTHER_DOMAIN, SECRET)}
+        ),
+        "the_key_of_a_Node": _json(**ENROLMENT | {"public_key": _key(2)}),
+    }
+    for variant in request.bodies(**bodies):
+        yield replace(variant, arrange=token_there)
+    yield request.but(
+        "the token is for this handle", arrange=_token_with(resource_handle="press-7")
+    )
+    yield request.but("the token is for another handle", arrange=_token_with(resource_handle="b"))
+    yield request.but("the token is consumed", arrange=_consumed)
+    yield request.but("the token is too old", arrange=_token_with(lifetime=timedelta(0)))
+    yield request.but("the nonce was used", arrange=_nonce_used)
+    yield request.but("no address is free", arrange=_no_address_for_a_token)
+
+
+def _token_with(**changes: Any) -> Arrange:
+    def arrange(service: FakeService) -> None:
+        wanted = replace(TOKEN_WANTED, **changes)
+        service.bootstrap_tokens.put(TOKEN_ID, DOMAIN, wanted)
+
+    return arrange
+
+
+def _consumed(service: FakeService) -> None:
+    _token_with()(service)
+    service.bootstrap_tokens.consumed = {TOKEN_ID}
+
+
+def _nonce_used(service: FakeService) -> None:
+    _consumed(service)
+    service.bootstrap_tokens.nonces = {(DOMAIN, "n-1")}
+
+
+def _no_address_for_a_token(service: FakeService) -> None:
+    _token_with()(service)
+    _no_address(service)
+
+
 def _audit() -> Iterator[Variant]:
     request = Request("GET", f"{IN_DOMAIN}/audit")
     yield from _of_domain(request)
@@ -604,6 +703,8 @@ VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     "ListDomainNodes": tuple(_node_list()),
     "ListNodes": tuple(_every_node_list()),
     "RegisterNode": tuple(_registration()),
+    "IssueBootstrapToken": tuple(_token_issue()),
+    "PostRegister": tuple(_enrolment()),
     "ListDomainAudit": tuple(_audit()),
     "GetLivez": tuple(_ungated("/livez")),
     "GetReadyz": tuple(_health("/readyz")),

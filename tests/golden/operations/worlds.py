@@ -36,6 +36,7 @@ from tests.golden.operations.service import (
     UNPROVISIONED,
     UNSIGNED,
     WHOLE,
+    WITHOUT_EVENT_KEYS,
 )
 from tests.ports.in_process import FakeService
 
@@ -53,6 +54,8 @@ LEDGER_PORTS = (
     "domain_registry",
     "node_registry",
     "credentials",
+    "bootstrap_tokens",
+    "event_keys",
 )
 
 
@@ -184,6 +187,7 @@ WORLDS: tuple[World, ...] = (
     World("the audit sink fails", _fails(_DEFECT, "audit"), (*GRANTED, STRANGER)),
     World("a limit is reached", _limited, (*GRANTED, STRANGER)),
     World("everything away", _everything_away, (AGENT, MANAGER), every_variant=True),
+    World(WITHOUT_EVENT_KEYS, service=WITHOUT_EVENT_KEYS),
     World("without a signing key", callers=EVERY_CALLER, service=UNSIGNED),
     World("not provisioned", callers=(NOBODY, AGENT), every_variant=True, service=UNPROVISIONED),
 )

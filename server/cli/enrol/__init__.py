@@ -1,0 +1,3 @@
+"""Enrolment: tokens with which agents register their own Nodes."""
+
+SUBCOMMANDS = ("token",)
