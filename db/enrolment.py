@@ -34,7 +34,7 @@ ENROL_NODE = Prepared("enrol_node")
 # How long a token is kept after its time, so that its nonce and its refusals stay what they are.
 KEPT = timedelta(days=30)
 
-# The outcomes of the function of migration 0019 that are refusals.
+# The outcomes of the function of migration 0020 that are refusals.
 _REFUSALS: Mapping[str, type[ComposerError]] = {
     "bootstrap_token_invalid": BootstrapTokenInvalid,
     "domain_not_found": BootstrapTokenInvalid,

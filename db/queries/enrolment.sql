@@ -59,7 +59,7 @@ WHERE t.id = %(token_id)s;
 -- prepare: public_key bytea, secret_key_digest bytea, hold_off interval, time_offset interval
 -- prepare: audit_relation text, audit_subject text, correlation_id text
 -- db/enrolment.py, PostgresBootstrapTokens.enrol. time_offset is zero in production.
--- Indexes, used by the functions (migrations 0011, 0012 and 0019): bootstrap_tokens_pkey,
+-- Indexes, used by the functions (migrations 0011, 0012 and 0020): bootstrap_tokens_pkey,
 -- bootstrap_tokens_nonces, and those of register_node.
 SELECT
     r.outcome,
