@@ -119,6 +119,10 @@ class RateLimited(ComposerError):
         self.retry_after = retry_after
 
 
+class KeysUnavailable(ComposerError):
+    """No key could be had that verifies the token; the token may be valid."""
+
+
 class DatastoreUnavailable(ComposerError):
     """Postgres is unreachable, or did not answer within the Deadline."""
 

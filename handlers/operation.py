@@ -42,6 +42,7 @@ from handlers.refusals import (
     AUTHZ_UNAVAILABLE,
     DATASTORE_UNAVAILABLE,
     INSUFFICIENT_RELATION,
+    KEYS_UNAVAILABLE,
     RATE_LIMITED,
     UNAUTHORIZED,
     BodyRefusals,
@@ -203,7 +204,7 @@ class Way:
         of_address = () if address is None else (address.invalid, address.not_found)
         return (
             *(UNAUTHORIZED, *of_address, RATE_LIMITED, INSUFFICIENT_RELATION),
-            *(AUTHZ_UNAVAILABLE, DATASTORE_UNAVAILABLE),
+            *(KEYS_UNAVAILABLE, AUTHZ_UNAVAILABLE, DATASTORE_UNAVAILABLE),
         )
 
     def resource(self, addressed_id: UUID | None) -> str:

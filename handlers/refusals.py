@@ -23,6 +23,7 @@ from composer.errors import (
     EntryQuotaExceeded,
     EventStreamUnavailable,
     IdempotencyKeyConflict,
+    KeysUnavailable,
     MeshCidrOverlap,
     NodeNotFound,
     NonceCollision,
@@ -220,6 +221,9 @@ EVENT_STREAM_UNAVAILABLE = RefusalKind(
     "The event stream is unavailable; retry later.",
     retry_after=5,
 )
+KEYS_UNAVAILABLE = RefusalKind(
+    503, "keys_unavailable", "No key to verify the token can be had; retry later.", retry_after=5
+)
 DATASTORE_UNAVAILABLE = RefusalKind(
     503, "datastore_unavailable", "The ledger is unavailable; retry later.", retry_after=5
 )
@@ -307,6 +311,7 @@ _KINDS: tuple[tuple[type[Exception], RefusalKind], ...] = (
     (ResourceNotFound, RESOURCE_NOT_FOUND),
     (PoolExhausted, POOL_EXHAUSTED),
     (EventStreamUnavailable, EVENT_STREAM_UNAVAILABLE),
+    (KeysUnavailable, KEYS_UNAVAILABLE),
     (DatastoreUnavailable, DATASTORE_UNAVAILABLE),
     (AuthzUnavailable, AUTHZ_UNAVAILABLE),
 )

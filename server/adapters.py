@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from composer.audit import AuditSink, NoAudit
@@ -49,7 +50,7 @@ from server.gunicorn.sources import Sources
 from server.http.body_history import BodyHistory
 from server.http.rate_limits import ProcessLimits, Rate, request_source
 from server.http.request_audit import RequestAudit
-from server.settings import Settings
+from server.settings import Settings, metrics_directory
 from server.telemetry.metrics import Metrics, ReadGauges
 from server.telemetry.probes import (
     Canaries,
@@ -137,7 +138,14 @@ def connect(
     history = _body_queue(settings, metrics)
     sink = _audit_sink(settings, metrics, history)
     other_keys = (
-        key_source(settings.jwks, on_warning=warning_logger("jwks")) if settings.jwks else None
+        key_source(
+            settings.jwks,
+            on_warning=warning_logger("jwks"),
+            max_age=settings.jwks_max_age,
+            kept_in=_kept_keys(settings),
+        )
+        if settings.jwks
+        else None
     )
     trusted_keys = _trusted(signing_keys, other_keys)
     verifier = TokenVerifier(
@@ -213,7 +221,11 @@ def connect(
         probes={
             "postgres": _watched("postgres", ledger_probe(reads, canaries), pulls),
             "spicedb": _watched("spicedb", spicedb_probe(SpiceDbAdmin(channel), canaries), pulls),
-            "jwks": keys_probe(other_keys or trusted_keys, signing_keys),
+            "jwks": keys_probe(
+                other_keys or trusted_keys,
+                signing_keys,
+                other_keys.failures if other_keys else lambda: 0,
+            ),
             **({} if events is None else {"nats": bus_probe(events.is_current)}),
         },
         pulls=pulls,
@@ -271,6 +283,14 @@ def _limits(settings: Settings, metrics: Metrics) -> ProcessLimits:
     return ProcessLimits(
         rates, lambda: request_source(sources), lambda limit: metrics.limited.labels(limit).inc()
     )
+
+
+def _kept_keys(settings: Settings) -> Path | None:
+    """The file of the last good key set; without a setting one that the workers share."""
+    if settings.jwks_kept:
+        return Path(settings.jwks_kept)
+    shared = metrics_directory()
+    return Path(shared, "jwks.json") if shared else None
 
 
 def _trusted(signing_keys: OwnKeys | None, other_keys: KeySource | None) -> KeySource:

@@ -183,6 +183,18 @@ class Settings:
         "how often a relay compares SpiceDB with the ledger and mends what differs; 0: never",
         "a relationship that differs stays until `plexsphere-state authz repair`",
     )
+    jwks_max_age: float = seconds(
+        0.0,
+        0,
+        31_536_000,
+        "how old a key set of a URL may be since it was last confirmed; 0: any age",
+        "503 `keys_unavailable` for every token that one of its keys signed",
+    )
+    jwks_kept: str = text(
+        "a file in which the last good key set of a URL is kept (mode 0600), for a start while the "
+        "URL does not answer",
+        "empty: kept for the next workers of the running service only",
+    )
     refusals_per_minute: int = count(
         300,
         0,

@@ -302,6 +302,13 @@ class FakeAuditSink:
 
 
 @dataclass
+class FakeKeys:
+    """The keys that verify tokens, which may be away."""
+
+    fails: Exception | None = None
+
+
+@dataclass
 class FakeRequestLimits:
     """Limits nobody, or everybody by ``fails``; ``calls`` are (subject, limit) in order."""
 

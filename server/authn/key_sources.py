@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from server.authn.keys import NO_KEYS, KeySet, KeySource, OnWarning, ignore_warning, parse_key_set
+from server.authn.kept_keys import NotKept, keep, kept
+from server.authn.keys import NO_KEYS, KeySet, OnWarning, ignore_warning, parse_key_set
 
 # A hundred RSA keys are 40 kB.
 MAX_BYTES = 256 * 1024
@@ -25,8 +26,6 @@ _FIRST_WAIT_S = 2.0
 # A source without any set tries again this often; with a set, min_interval decides.
 _FIRST_RETRY_S = 1.0
 _REPEAT_WARNING_S = 60.0
-# A longer refresh hangs where no timeout of ours applies (a name lookup): another is started.
-_ABANDON_S = 30.0
 
 _EXPECTED = "must be a file with a JWKS, or an https URL (http for loopback only)"
 
@@ -109,7 +108,11 @@ class RefreshingKeys:
         clock: Callable[[], float],
         on_warning: OnWarning,
         parse: Parse = parse_key_set,
+        max_age: float = 0.0,
+        kept_in: Path | None = None,
     ) -> None:
+        """A set that was not confirmed for ``max_age`` seconds is none (0: any age). The last good
+        set is kept in the file ``kept_in``, and used before the first load succeeds."""
         self._document = document
         self._refresh_interval = refresh_interval
         self._min_interval = min_interval
@@ -117,6 +120,9 @@ class RefreshingKeys:
         self._clock = clock
         self._on_warning = on_warning
         self._parse = parse
+        self._max_age = max_age
+        self._kept_in = kept_in
+        self._failures = 0
         self._keys: KeySet = NO_KEYS
         self._loaded_at: float | None = None
         self._due_at: float | None = None  # None: never tried
@@ -125,7 +131,6 @@ class RefreshingKeys:
         self._warned: tuple[str, ...] = ()
         self._warned_at = 0.0
         self._running: threading.Event | None = None
-        self._started_at = 0.0
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
@@ -133,13 +138,22 @@ class RefreshingKeys:
         """The newest usable set; starts a refresh when one is due."""
         if self._due_at is None or self._clock() >= self._due_at or self._keys is NO_KEYS:
             self._refresh(wait=self._keys is NO_KEYS)
-        return self._keys
+        return self._fresh_enough()
 
     def refreshed_for(self, kid: str) -> KeySet:
         """The set, refreshed if it lacks ``kid``; at most one such refresh a ``min_interval``."""
         if kid not in self._keys.by_kid:
             self._refresh(wait=True, for_unknown_kid=True)
-        return self._keys
+        return self._fresh_enough()
+
+    def failures(self) -> int:
+        """The number of refreshes that failed one after the other until now."""
+        return self._failures
+
+    def _fresh_enough(self) -> KeySet:
+        loaded_at = self._loaded_at
+        is_old = loaded_at is not None and 0 < self._max_age < self._clock() - loaded_at
+        return NO_KEYS if is_old else self._keys
 
     def describe(self) -> tuple[bool, str]:
         """(is there a usable set, the number of keys and their age, or the last fault)."""
@@ -153,12 +167,9 @@ class RefreshingKeys:
     def _refresh(self, wait: bool, for_unknown_kid: bool = False) -> None:
         with self._lock_of_this_process():
             running = self._running
-            if running is not None and self._clock() >= self._started_at + _ABANDON_S:
-                running = self._running = None
             starts_here = running is None and self._may_start(for_unknown_kid)
             if starts_here:
                 running = self._running = threading.Event()
-                self._started_at = self._clock()
                 # Set before the attempt: other threads use the old set instead of waiting here.
                 self._due_at = self._clock() + self._retry_s()
                 if for_unknown_kid:
@@ -193,23 +204,50 @@ class RefreshingKeys:
             if raw is not None:
                 fresh = self._parse(raw, warnings.append)
                 self._document.accept()
+                self._keep(raw, warnings)
         except (DocumentError, ValueError) as error:
             fault = str(error)
         except Exception as error:  # a missing file, or an unexpected error of a library
             fault = type(error).__name__
+        kept_age = 0.0
+        if fault is not None and self._keys is NO_KEYS:
+            fresh, kept_age = self._kept(warnings)
         with self._lock:
             now = self._clock()
             self._fault = fault
+            self._failures = 0 if fault is None else self._failures + 1
             if fault is None:
                 self._keys = fresh or self._keys
                 self._loaded_at = now
             else:
                 warnings.append(f"the key set could not be refreshed: {fault}")
+                if fresh is not None:
+                    self._keys, self._loaded_at = fresh, now - kept_age
             self._due_at = now + (self._refresh_interval if fault is None else self._retry_s())
             if self._running is done:
                 self._running = None
         done.set()
         self._warn(tuple(warnings), now)
+
+    def _keep(self, raw: bytes, warnings: list[str]) -> None:
+        if self._kept_in is not None:
+            try:
+                keep(self._kept_in, raw)
+            except OSError as error:
+                warnings.append(f"the key set cannot be kept: {type(error).__name__}")
+
+    def _kept(self, warnings: list[str]) -> tuple[KeySet | None, float]:
+        """The set of before and its age, where there is one."""
+        if self._kept_in is None:
+            return None, 0.0
+        try:
+            raw, age = kept(self._kept_in, MAX_BYTES)
+            return self._parse(raw, ignore_warning), age
+        except FileNotFoundError:
+            return None, 0.0
+        except (NotKept, ValueError, OSError) as error:
+            warnings.append(f"the kept key set is not used: {error}")
+            return None, 0.0
 
     def _warn(self, warnings: tuple[str, ...], now: float) -> None:
         """The same warnings every second would fill the log; they are repeated once a minute."""
@@ -234,10 +272,17 @@ def key_source(
     *,
     on_warning: OnWarning = ignore_warning,
     clock: Callable[[], float] = time.monotonic,
-) -> KeySource:
-    """The source that ``PLEXSPHERE_JWKS`` names. Reads nothing before the first use."""
+    max_age: float = 0.0,
+    kept_in: Path | None = None,
+) -> RefreshingKeys:
+    """The source that ``PLEXSPHERE_JWKS`` names. Reads nothing before the first use.
+
+    ``max_age`` and ``kept_in`` are for a URL: see RefreshingKeys.
+    """
     if "://" in setting:
-        return url_keys(setting, on_warning=on_warning, clock=clock)
+        return url_keys(
+            setting, on_warning=on_warning, clock=clock, max_age=max_age, kept_in=kept_in
+        )
     return file_keys(Path(setting), on_warning=on_warning, clock=clock)
 
 
@@ -247,7 +292,7 @@ def file_keys(
     check_interval: float = 1.0,
     on_warning: OnWarning = ignore_warning,
     clock: Callable[[], float] = time.monotonic,
-) -> KeySource:
+) -> RefreshingKeys:
     """Keys from a file, which is checked at most once every ``check_interval`` seconds of use."""
     return RefreshingKeys(
         FileDocument(path),
@@ -267,7 +312,9 @@ def url_keys(
     min_interval: float = 10.0,
     on_warning: OnWarning = ignore_warning,
     clock: Callable[[], float] = time.monotonic,
-) -> KeySource:
+    max_age: float = 0.0,
+    kept_in: Path | None = None,
+) -> RefreshingKeys:
     """Keys from a URL, fetched again every ``refresh_interval`` s and for unknown kids."""
     from server.authn.url_document import UrlDocument
 
@@ -278,6 +325,8 @@ def url_keys(
         in_background=True,
         clock=clock,
         on_warning=on_warning,
+        max_age=max_age,
+        kept_in=kept_in,
     )
 
 

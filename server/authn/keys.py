@@ -42,12 +42,14 @@ class KeySet:
     """The usable keys of a JWKS at one moment.
 
     Compared by identity: a source hands out the same object for as long as the set is the same.
+    ``is_partial``: a source has no keys yet, so an unknown kid may be one of its keys.
     """
 
     by_kid: Mapping[str, VerificationKey]
+    is_partial: bool = False
 
 
-NO_KEYS = KeySet({})
+NO_KEYS = KeySet({}, is_partial=True)
 
 OnWarning = Callable[[str], None]
 

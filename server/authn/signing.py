@@ -235,7 +235,8 @@ class JoinedKeys:
             self._on_warning(f"kid {kid!r} is that of a signing key: the key set's is not used")
         # NO_KEYS means that there never was a set, and callers compare it by identity.
         is_empty = own is NO_KEYS and others is NO_KEYS
-        joined = NO_KEYS if is_empty else KeySet({**others.by_kid, **own.by_kid})
+        all_keys = {**others.by_kid, **own.by_kid}
+        joined = NO_KEYS if is_empty else KeySet(all_keys, is_partial=others is NO_KEYS)
         self._joined = (own, others, joined)
         return joined
 

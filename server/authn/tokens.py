@@ -21,8 +21,9 @@ from typing import Any
 from jwt.api_jws import PyJWS
 from jwt.exceptions import PyJWTError
 
+from composer.errors import KeysUnavailable
 from composer.identity import Credential, Principal, PrincipalKind, parse_canonical_uuid
-from server.authn.keys import NO_KEYS, KeySet, KeySource
+from server.authn.keys import KeySet, KeySource
 from server.authn.strict import base64url, json_object
 
 ALGORITHMS = ("EdDSA", "ES256", "RS256")
@@ -154,11 +155,19 @@ class TokenVerifier:
         self._cache = _TokenCache(cache_size)
 
     def principal(self, authorization_headers: Sequence[str]) -> Principal | None:
-        """The Principal of a request with these raw header values. Never raises."""
+        """The Principal of a request with these raw header values.
+
+        Raises KeysUnavailable where the key of a well-formed token may be one that could not be
+        had, and nothing else.
+        """
         try:
             return self._principal(bearer_token(authorization_headers, self._max_bytes))
         except TokenRefused as refused:
             fault = refused.fault
+        except KeysUnavailable:
+            with contextlib.suppress(Exception):
+                self._on_refused(TokenFault.NO_KEYS.value)
+            raise
         except Exception:
             # Whatever a hostile token makes a library do, it must not become a 500 or a yes.
             fault = TokenFault.INTERNAL
@@ -185,9 +194,10 @@ class TokenVerifier:
         if token.kid not in keys.by_kid:
             keys = self._keys.refreshed_for(token.kid)
         key = keys.by_kid.get(token.kid)
+        if key is None and keys.is_partial:
+            raise KeysUnavailable("a source of keys has none")
         if key is None:
-            unknown = TokenFault.NO_KEYS if keys is NO_KEYS else TokenFault.UNKNOWN_KEY
-            raise TokenRefused(unknown)
+            raise TokenRefused(TokenFault.UNKNOWN_KEY)
         # The key decides which algorithm it verifies; the token may only agree.
         if key.algorithm != token.algorithm:
             raise TokenRefused(TokenFault.KEY_MISMATCH)

@@ -2,14 +2,59 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from server.authn.key_sources import MAX_BYTES, DocumentError
+
+
+class SocketDeadline(HTTPAdapter):
+    """Cuts the connections of one fetch after ``seconds``, whatever the server does: a timeout of
+    the library begins anew with each byte, and a TLS handshake or a head may drip."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> SocketDeadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._timer.cancel()
+        for opened in self._sockets:
+            opened.close()
+
+    def get_connection_with_tls_context(self, *arguments: Any, **named: Any) -> Any:
+        """A pool of connections whose sockets are known before their handshake."""
+        pool = super().get_connection_with_tls_context(*arguments, **named)
+        sockets, connection = self._sockets, pool.ConnectionCls
+
+        class KnownConnection(connection):  # type: ignore[misc, valid-type]
+            def _new_conn(self) -> socket.socket:
+                opened: socket.socket = super()._new_conn()
+                # A TLS socket takes the descriptor over; the duplicate stays ours.
+                sockets.append(opened.dup())
+                return opened
+
+        pool.ConnectionCls = KnownConnection
+        return pool
+
+    def _cut(self) -> None:
+        for opened in self._sockets:
+            with suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
 
 
 class UrlDocument:
@@ -38,8 +83,9 @@ class UrlDocument:
     def read(self) -> bytes | None:
         until = self._clock() + self._total_s
         # One session for each fetch: forks and threads share nothing, and fetches are rare.
-        with requests.Session() as session:
+        with requests.Session() as session, SocketDeadline(self._total_s) as deadline:
             session.trust_env = False
+            session.mount(self._url, deadline)
             try:
                 content = self._fetch(session, until)
             except (requests.RequestException, HTTPError) as error:
@@ -74,4 +120,6 @@ class UrlDocument:
                     raise DocumentError(f"larger than {MAX_BYTES} bytes")
                 if self._clock() > until:
                     raise DocumentError("too slow")
+            if self._clock() >= until:  # a connection that was cut ends like a whole answer
+                raise DocumentError("too slow")
         return bytes(content)

@@ -125,12 +125,21 @@ def bus_probe(is_current: Callable[[], bool]) -> Probe:
     return probe
 
 
-def keys_probe(keys: KeySource, own: KeySource | None = None) -> Probe:
-    """There is a key to verify tokens; degraded with keys in ``own`` alone."""
+# Refreshes of the JWKS that failed one after the other.
+FAILURES_TO_DEGRADE = 3
+
+
+def keys_probe(
+    keys: KeySource, own: KeySource | None = None, failures: Callable[[], int] = lambda: 0
+) -> Probe:
+    """There is a key to verify tokens; degraded with keys in ``own`` alone, or where the set could
+    not be refreshed several times."""
 
     def probe(deadline: Deadline) -> None:
         usable, _ = keys.describe()
         if usable:
+            if failures() >= FAILURES_TO_DEGRADE:
+                raise Degraded("the key set cannot be refreshed; the last one is used")
             return
         if own is not None and own.describe()[0]:
             raise Degraded("only tokens of this service's own can be verified")

@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from server.authn.kept_keys import keep
 from server.authn.key_sources import DocumentError, url_keys
+from server.authn.keys import NO_KEYS
 from server.authn.url_document import UrlDocument
 from tests.tokens import ed25519_key, jwks, token, verifier
 
@@ -130,6 +132,16 @@ def endless(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b" " * 65536)
 
 
+def drip_head(handler: BaseHTTPRequestHandler) -> None:
+    """Each byte is in time for a timeout of the library, and the head never ends."""
+    with contextlib.suppress(OSError):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Drop: ")
+        for _ in range(300):
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+            time.sleep(0.1)
+
+
 BAD_ANSWERS: dict[str, Answer] = {
     "an error": lambda handler: send(handler, jwks(KEY), 500),
     "not found": lambda handler: send(handler, jwks(KEY), 404),
@@ -145,6 +157,7 @@ BAD_ANSWERS: dict[str, Answer] = {
     "too large": lambda handler: send(handler, b" " * 300_000),
     "endless": endless,
     "drop by drop": drip,
+    "a head drop by drop": drip_head,
     "silence": lambda handler: time.sleep(2),
     "a hang-up": lambda handler: handler.connection.close(),
 }
@@ -156,6 +169,42 @@ def test_a_bad_answer_is_no_key_set(name: str) -> None:
         document = UrlDocument(url, timeout_s=0.4, total_s=0.8)
         with pytest.raises(DocumentError):
             document.read()
+
+
+def test_a_drip_is_cut_at_the_deadline() -> None:
+    with serving(drip_head) as url:
+        begun = time.monotonic()
+        with pytest.raises(DocumentError):
+            UrlDocument(url, timeout_s=0.4, total_s=0.8).read()
+        # 300 drops take 30 s.
+        assert time.monotonic() - begun < 15
+
+
+def test_the_last_good_set_is_kept_for_a_start_without_the_url(tmp_path: Path) -> None:
+    kept_in = tmp_path / "jwks.json"
+    with serving(lambda handler: send(handler, jwks(KEY))) as url:
+        assert url_keys(url, kept_in=kept_in).current().by_kid
+    assert kept_in.stat().st_mode & 0o777 == 0o600
+    restarted = url_keys(url, kept_in=kept_in)
+    assert restarted.current().by_kid
+    assert restarted.failures() == 1
+
+
+@pytest.mark.parametrize("fault", ["readable by others", "torn", "a link"])
+def test_a_kept_set_that_others_could_write_or_that_is_torn_is_not_used(
+    tmp_path: Path, fault: str
+) -> None:
+    kept_in, lines = tmp_path / "jwks.json", list[str]()
+    keep(kept_in, jwks(KEY)[:-9] if fault == "torn" else jwks(KEY))
+    if fault == "readable by others":
+        kept_in.chmod(0o644)
+    elif fault == "a link":
+        kept_in.rename(tmp_path / "other.json")
+        kept_in.symlink_to(tmp_path / "other.json")
+    with serving(lambda handler: None) as url:
+        pass
+    assert url_keys(url, kept_in=kept_in, on_warning=lines.append).current() is NO_KEYS
+    assert any(line.startswith("the kept key set is not used") for line in lines)
 
 
 def test_nobody_there_is_no_key_set_and_the_detail_names_no_url() -> None:

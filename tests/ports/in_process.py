@@ -42,6 +42,7 @@ from tests.fakes import (
     FakeEventKeys,
     FakeHealthProbe,
     FakeHeartbeatSink,
+    FakeKeys,
     FakeLedger,
     FakeNodeCredentials,
     FakeNodeRepo,
@@ -123,6 +124,7 @@ class FakeService:
         self.drops = FakeDropReporter()
         self.audit = FakeAuditSink()
         self.limits = FakeRequestLimits()
+        self.keys = FakeKeys()
         self.heartbeats = FakeHeartbeatSink({node_id(n) for n in (1, 2, 3)}, datetime.now(UTC))
         self.reachability = FakeReachabilityRepo(
             {node_id(n): ReachabilityRow("healthy", EPOCH, EPOCH) for n in (1, 2, 3)}
@@ -194,6 +196,8 @@ class FakeService:
 
     def _principal(self, headers: list[str], deadline: Deadline) -> Principal | None:
         self.seen.append(headers)
+        if headers and self.keys.fails is not None:
+            raise self.keys.fails
         scheme, _, given = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
         if scheme == "Bearer" and given.startswith("user:"):
             return Principal(PrincipalKind.USER, given.removeprefix("user:"))

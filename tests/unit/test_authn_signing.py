@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from composer.errors import SigningUnavailable
-from server.authn.key_sources import FixedDocument
+from composer.errors import KeysUnavailable, SigningUnavailable
+from server.authn.key_sources import DocumentError, FixedDocument, RefreshingKeys
 from server.authn.keys import NO_KEYS, KeySet, ignore_warning, parse_key_set
 from server.authn.signing import (
     JoinedKeys,
@@ -21,10 +21,19 @@ from server.authn.signing import (
     signing_document,
     thumbprint,
 )
-from server.telemetry.probes import Degraded, Down, keys_probe
+from server.telemetry.probes import FAILURES_TO_DEGRADE, Degraded, Down, keys_probe
 from tests.fakes import FakeClock
 from tests.ports.deadlines import in_time
-from tests.tokens import FixedKeys, SigningKey, ed25519_key, es256_key, jwks, rs256_key
+from tests.tokens import (
+    FixedKeys,
+    SigningKey,
+    ed25519_key,
+    es256_key,
+    jwks,
+    rs256_key,
+    token,
+    verifier,
+)
 
 ED, ES, RS = ed25519_key(), es256_key(), rs256_key()
 ALL = {"EdDSA": ED, "ES256": ES, "RS256": RS}
@@ -274,6 +283,61 @@ class NoOthers:
 
     def describe(self) -> tuple[bool, str]:
         return False, "no keys: ConnectionError"
+
+
+def refreshing(clock: FakeClock, max_age: float = 0.0) -> RefreshingKeys:
+    """Of a document that can be read once."""
+    return RefreshingKeys(
+        FailingDocument(),
+        refresh_interval=1.0,
+        min_interval=1.0,
+        in_background=False,
+        clock=clock,
+        on_warning=ignore_warning,
+        max_age=max_age,
+    )
+
+
+def test_a_set_that_cannot_be_refreshed_again_and_again_is_degraded() -> None:
+    keys = refreshing(clock := FakeClock())
+    probe = keys_probe(keys, failures=keys.failures)
+    for _ in range(FAILURES_TO_DEGRADE):
+        probe(in_time())
+        clock.now += 1.5
+    with pytest.raises(Degraded):
+        probe(in_time())
+
+
+def test_a_set_that_is_too_old_is_none() -> None:
+    keys = refreshing(clock := FakeClock(), max_age=60.0)
+    assert keys.current().by_kid
+    clock.now += 60
+    assert keys.current().by_kid
+    clock.now += 1
+    assert keys.current() is NO_KEYS
+
+
+class FailingDocument:
+    """Can be read once."""
+
+    reads = 0
+
+    def read(self) -> bytes | None:
+        self.reads += 1
+        if self.reads > 1:
+            raise DocumentError("away")
+        return jwks(ED)
+
+    def accept(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("has_own", [False, True], ids=["no keys", "our own alone"])
+def test_without_the_key_set_an_unknown_key_is_no_401(has_own: bool) -> None:
+    own = OwnKeys(FixedDocument(document(ED)))
+    source = JoinedKeys(own, NoOthers()) if has_own else NoOthers()
+    with pytest.raises(KeysUnavailable):
+        verifier(source).principal([f"Bearer {token(ed25519_key('elsewhere'))}"])
 
 
 def test_while_the_key_set_is_away_nodes_with_our_tokens_are_still_known() -> None:

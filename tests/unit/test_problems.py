@@ -161,6 +161,7 @@ def test_only_a_429_and_a_503_say_when_to_come_back() -> None:
     assert {code: wait for code, wait in waits.items() if wait} == {
         "pool_exhausted": "60",
         "rate_limited": "1",
+        "keys_unavailable": "5",
         "overloaded": "5",
         "event_stream_unavailable": "5",
         "datastore_unavailable": "5",
@@ -242,6 +243,7 @@ def test_every_error_of_the_composer_has_been_thought_of() -> None:
         "ComposerError", "ZeroNodeId", "ZeroDomainId", "CorruptLedger", "NodeNotFound",
         "DomainNotFound", "ClockSkew", "DatastoreUnavailable", "AuthzUnavailable",
         "SigningUnavailable", "InvalidReachabilityPolicy", "DomainSlugConflict", "RateLimited",
+        "KeysUnavailable",
         "MeshCidrOverlap", "DomainNotEmpty", "IdempotencyKeyConflict", "PublicKeyInUse",
         "PoolExhausted", "PublicKeyRegistered", "CredentialEnded", "EventStreamUnavailable",
         "BootstrapTokenInvalid", "ProjectMismatch", "TokenConsumed", "TokenExpired",

@@ -50,6 +50,7 @@ PORTS = (
     "events",
     "audit",
     "limits",
+    "keys",
     "health",
     "published",
 )
