@@ -243,7 +243,7 @@ def test_every_error_of_the_composer_has_been_thought_of() -> None:
         "ComposerError", "ZeroNodeId", "ZeroDomainId", "CorruptLedger", "NodeNotFound",
         "DomainNotFound", "ClockSkew", "DatastoreUnavailable", "AuthzUnavailable",
         "SigningUnavailable", "InvalidReachabilityPolicy", "DomainSlugConflict", "RateLimited",
-        "KeysUnavailable",
+        "KeysUnavailable", "EventKeyInTransition",
         "MeshCidrOverlap", "DomainNotEmpty", "IdempotencyKeyConflict", "PublicKeyInUse",
         "PoolExhausted", "PublicKeyRegistered", "CredentialEnded", "EventStreamUnavailable",
         "BootstrapTokenInvalid", "ProjectMismatch", "TokenConsumed", "TokenExpired",
