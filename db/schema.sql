@@ -1244,11 +1244,18 @@ CREATE FUNCTION plexsphere.shown_peers(nodes uuid[]) RETURNS TABLE(node_id uuid,
             a.fallback_endpoint,
             a.fallback_endpoint_port
         FROM plexsphere.bridge_relay_assignments AS a
-        JOIN plexsphere.bridge_relays AS r
-            ON r.bridge_resource_id = a.bridge_resource_id AND r.enabled
-        JOIN plexsphere.bridge_resources AS b ON b.id = a.bridge_resource_id
-        JOIN plexsphere.nodes AS h ON h.id = b.node_id AND h.domain_id = n.domain_id
         WHERE a.peer_node_id = n.id
+            AND (
+                SELECT r.enabled
+                FROM plexsphere.bridge_relays AS r
+                WHERE r.bridge_resource_id = a.bridge_resource_id
+            )
+            AND n.domain_id = (
+                SELECT h.domain_id
+                FROM plexsphere.bridge_resources AS b
+                JOIN plexsphere.nodes AS h ON h.id = b.node_id
+                WHERE b.id = a.bridge_resource_id
+            )
         ORDER BY a.bridge_resource_id
         LIMIT 1
     ) AS f ON true
