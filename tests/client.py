@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 TIMEOUT_S = 20.0
+EVENT_STREAM = "text/event-stream"
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,21 @@ def ask(
         connection.endheaders(body)
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
-        return Reply(response.status, found, response.read())
+        is_stream = found.get("content-type", "") == EVENT_STREAM and method != "HEAD"
+        body = opening(iter(response.readline, b"")) if is_stream else response.read()
+        return Reply(response.status, found, body)
     finally:
         connection.close()
+
+
+def opening(lines: Iterator[bytes]) -> bytes:
+    """The beginning of an event stream, which has no end, up to the frame that ends it."""
+    received: list[bytes] = []
+    for line in lines:
+        received.append(line)
+        if line == b"\n" and len(received) > 2 and received[-3].startswith(b"retry: "):
+            break
+    return b"".join(received)
 
 
 def send_raw(url: str, request: bytes) -> bytes:

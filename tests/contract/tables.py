@@ -2,7 +2,7 @@
 
 ``AUTHN`` is the status of a request without a Principal; ``AUTHZ`` the relation; ``AUDIT`` the
 outcomes that leave a row; ``REACHED`` the least share of a fuzzer's valid cases that must end in a
-2xx or 304 (None for a stream, which ends only where it is cut); ``GRANTED`` the status of who may.
+2xx or 304 (None where the operation has no such answer); ``GRANTED`` the status of who may.
 """
 
 from __future__ import annotations
@@ -53,10 +53,7 @@ AUTHZ: Mapping[str, str | None] = {
 AUDIT: Mapping[str, tuple[str, ...]] = {
     name: _outcomes(operation) for name, operation in OPERATIONS.items()
 }
-REACHED: Mapping[str, float | None] = {
-    name: None if getattr(operation, "needs_event_bus", False) else 0.5
-    for name, operation in OPERATIONS.items()
-}
+REACHED: Mapping[str, float | None] = dict.fromkeys(OPERATIONS, 0.5)
 GRANTED: Mapping[str, int] = {
     name: _status_of_grant(operation) for name, operation in OPERATIONS.items()
 }

@@ -61,7 +61,7 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
     faults: list[str] = []
     # A run enrols as fast as it can.
     env = {"PLEXSPHERE_ENROLMENTS_PER_MINUTE": "0"}
-    stack = Stack(run.folder / "stack", nodes=run.nodes, workers=2, env=env)
+    stack = Stack(run.folder / "stack", nodes=run.nodes, workers=2, nats=True, env=env)
     made_anew_next_time(stack)  # a seed meets the same ledger, and no run grows the next one's
     stack.start()
     try:
@@ -168,7 +168,7 @@ def send(url: str, case: cases.Directed, judge: Judge) -> Iterator[str]:
     try:
         reply = reply_to(url, case)
         while (
-            case.service in (cases.NO_POSTGRES, cases.NO_SPICEDB)
+            case.service in (cases.NO_POSTGRES, cases.NO_SPICEDB, cases.NO_NATS)
             and reply.status != case.status
             and time.monotonic() < until
         ):

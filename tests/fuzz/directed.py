@@ -26,7 +26,8 @@ from tests.fuzz.world import GHOST, GHOST_DOMAIN, NOWHERE, World
 LARGE = b"x" * 100_000
 # Where a case is sent; campaign.py starts each.
 LIVE, UNPROVISIONED, FAULTY = "live", "unprovisioned", "faulty"
-NO_POSTGRES, NO_SPICEDB, CORRUPT = "without postgres", "without spicedb", "corrupt rule set"
+NO_POSTGRES, NO_SPICEDB, NO_NATS = "without postgres", "without spicedb", "without nats"
+CORRUPT = "corrupt rule set"
 OVERLOADED = "overloaded"
 
 
@@ -144,6 +145,8 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
             yield case(query="?undeclared=1")
         yield from (case(query=query) for query in MISASKED.get(name, ()))
         yield from (case(body=body) for body in MISUSED.get(name, lambda: ())())
+        if name == "GetNodeEvents":
+            yield case(headers={**own, "Last-Event-ID": "-1"})
         if name in ("CreateDomain", "RegisterNode"):
             yield case(headers={**own, "Idempotency-Key": "with space"})
         if name == "ListDomainNodes":
@@ -177,13 +180,13 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
     elif status == 501:
         yield case(UNPROVISIONED, headers={})
         yield case(UNPROVISIONED)
-        if name == "GetNodeEvents":
-            yield case()
     elif status == 503:
         if not operation.secured and name != ENROLMENT:
             yield case(UNPROVISIONED)
         yield case(NO_POSTGRES)
         yield case(NO_SPICEDB)
+        if "event_stream_unavailable" in operation.responses[503].problem_codes:
+            yield case(NO_NATS)
         if "overloaded" in operation.responses[503].problem_codes:
             yield case(OVERLOADED)
         if name == "RegisterNode":

@@ -106,5 +106,6 @@ SERVICES: Mapping[str, Callable[[Stack, str], AbstractContextManager[str]]] = {
     cases.CORRUPT: corrupt,
     cases.NO_POSTGRES: partial(without, "postgres"),
     cases.NO_SPICEDB: partial(without, "spicedb"),
+    cases.NO_NATS: partial(without, "nats"),
     cases.OVERLOADED: overloaded,
 }
