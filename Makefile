@@ -28,7 +28,7 @@ MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py
   tests/integration/test_ledger_statement.py tests/integration/test_ledger_revision.py \
   tests/integration/test_audit_days.py tests/integration/test_node_pulls.py
 
-.PHONY: help run settings schema test test-fast lint fmt lock bench bench-validation bench-registry bench-clients fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
+.PHONY: help run settings schema test test-fast lint fmt lock bench bench-validation bench-registry bench-clients bench-streams fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -78,6 +78,10 @@ bench-registry: ## registrations, heartbeats, sweeps, the relay, fleet status (S
 bench-clients: ## what an honest client sees beside slow ones of each kind (COUNTS=64,256 SECONDS=5)
 	$(INSTALL) test
 	@exec $(VENV)/python -m tests.bench.clients $(call options,counts seconds)
+
+bench-streams: ## what event streams cost, and how an event reaches all of them (COUNTS=1,100,10000 SECONDS=20)
+	$(INSTALL) test
+	@exec $(VENV)/python -m tests.bench.streams $(call options,counts seconds)
 
 breaking: ## which edits of the contract since BASE break a client (BASE=<git ref>)
 	$(INSTALL) run $(ELSEWHERE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 TIMEOUT_S = 20.0
 EVENT_STREAM = "text/event-stream"
+OPENED = re.compile(rb"^retry: \d+\nid: \d+\n\n\Z", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,14 @@ def ask(
         connection.close()
 
 
-def opening(lines: Iterator[bytes]) -> bytes:
+def opening(pieces: Iterator[bytes]) -> bytes:
     """The beginning of an event stream, which has no end, up to the frame that ends it."""
-    received: list[bytes] = []
-    for line in lines:
-        received.append(line)
-        if line == b"\n" and len(received) > 2 and received[-3].startswith(b"retry: "):
+    received = b""
+    for piece in pieces:
+        received += piece
+        if OPENED.search(received):
             break
-    return b"".join(received)
+    return received
 
 
 def send_raw(url: str, request: bytes) -> bytes:

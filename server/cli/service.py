@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -26,11 +27,14 @@ _HINTS = {
     "signed_event_bus_not_provisioned": "start the service with PLEXSPHERE_DSN set; "
     "`plexsphere-state receipt` shows what is missing",
     "datastore_unavailable": "Postgres is down or too slow; `plexsphere-state doctor` says more",
+    "event_stream_unavailable": "NATS is down; pulls do not need it",
     "authz_unavailable": "SpiceDB is down or too slow; `plexsphere-state doctor` says more",
     "overloaded": "ask again later; `requests_refused` in the log counts such answers",
     "invalid_node_id": "give the id as a canonical lower-case UUID",
 }
 OPERATOR_TOKEN = "PLEXSPHERE_OPERATOR_TOKEN"
+# The longest time without a byte of a stream, as an agent's: a keep-alive comes every 25 s.
+IDLE_SECONDS = 90.0
 _INTERNAL = "the service's log has the cause under the correlation id"
 _NOT_A_PULL = "this is not the answer of a pull: check PLEXSPHERE_URL"
 
@@ -109,24 +113,58 @@ def _write_sentence(status: int, problem: Mapping[str, Any] | None, token: str) 
     return told
 
 
+def frames(service: Service, node_id: str, after: str) -> Iterator[Mapping[str, str]]:
+    """The frames of a Node's event stream by the names of their fields, until the stream ends.
+
+    ``after`` is a position, or empty for from now. Raises Failure.
+    """
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": after}
+    with _answer(service, "GET", f"/v1/nodes/{node_id}/events", headers, stream=True) as answer:
+        if answer.status_code != requests.codes.ok:
+            sentence = refusal_sentence(answer.status_code, _problem(answer), service.token)
+            raise Failure(f"{without_credentials(service.url)} answered {sentence}")
+        frame: dict[str, str] = {}
+        received = b""
+        # The connection may also end without an end of the answer.
+        with suppress(requests.RequestException):
+            for piece in answer.iter_content(None):
+                *lines, received = (received + piece).split(b"\n")
+                for line in lines:
+                    name, _, value = line.decode().partition(": ")
+                    if line:
+                        frame[name] = value
+                    else:
+                        yield frame
+                        frame = {}
+
+
 def _send(
     service: Service, method: str, path: str, value: Mapping[str, object] | None = None
 ) -> requests.Response:
+    headers = {"Accept": "application/json"}
+    with _answer(service, method, path, headers, json=value) as answer:
+        return answer
+
+
+@contextmanager
+def _answer(
+    service: Service, method: str, path: str, headers: Mapping[str, str], **options: Any
+) -> Iterator[requests.Response]:
     host, shown_url = _host(service.url), without_credentials(service.url)
     with requests.Session() as session:
         # A proxy of the environment cannot reach the loopback of this machine.
         session.trust_env = not _is_loopback(host)
         try:
-            return session.request(
+            answer = session.request(
                 method,
                 service.url.rstrip("/") + path,
                 # As a callable, because an entry of netrc would replace a header.
                 auth=_Bearer(service.token),
-                headers={"Accept": "application/json"},
-                json=value,
+                headers=dict(headers),
                 # A redirect would send the token to a host that the operator did not name.
                 allow_redirects=False,
-                timeout=service.timeout,
+                timeout=IDLE_SECONDS if "stream" in options else service.timeout,
+                **options,
             )
         except requests.exceptions.SSLError as error:
             raise Failure(_tls_sentence(shown_url, error)) from error
@@ -142,6 +180,7 @@ def _send(
             ) from error
         except (requests.RequestException, ValueError) as error:
             raise Failure(f"no request can be sent to {shown_url}: {printable(error)}.") from error
+        yield answer
 
 
 def _tls_sentence(url: str, error: Exception) -> str:

@@ -27,9 +27,7 @@ def send(
     """The library's own, but that a stream is read as far as its opening."""
     response = _send(adapter, request, *rest, **options)  # type: ignore[arg-type]
     if response.headers.get("Content-Type") == EVENT_STREAM and request.method != "HEAD":
-        response._content = opening(
-            line + b"\n" for line in response.iter_lines(1, delimiter=b"\n")
-        )
+        response._content = opening(response.iter_content(1))
         response._content_consumed = True  # type: ignore[attr-defined]
         response.close()
     return response

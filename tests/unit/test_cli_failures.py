@@ -89,6 +89,7 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "events kek",
             "events lag",
             "events rotate-key",
+            "events show",
             "relay",
             "grant",
             "revoke",

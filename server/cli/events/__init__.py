@@ -1,3 +1,3 @@
-"""Events: how far the stream is behind the ledger, and the keys that sign them."""
+"""Events: what a Node is sent, how far behind the stream is, and the keys that sign."""
 
-SUBCOMMANDS = ("lag", "rotate-key", "kek")
+SUBCOMMANDS = ("show", "lag", "rotate-key", "kek")
