@@ -10,7 +10,7 @@ from uuid import UUID
 
 import psycopg2
 
-from db.connections import with_defaults
+from db.dsn import session_dsn
 from db.statements import statement
 
 # A host that is gone without a word is noticed after idle + 3 * interval seconds.
@@ -27,7 +27,7 @@ class ReducedAccess:
         self, dsn: str, on_reduced: Callable[[UUID], None], on_gap: Callable[[], None]
     ) -> None:
         defaults = {"application_name": "plexsphere-state access", **KEEPALIVES}
-        self._dsn = with_defaults(dsn, {}, connect_timeout=CONNECT_SECONDS, **defaults)
+        self._dsn = session_dsn(dsn, {}, connect_timeout=CONNECT_SECONDS, **defaults)
         self._on_reduced = on_reduced
         self._on_gap = on_gap
 

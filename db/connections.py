@@ -24,19 +24,15 @@ from psycopg2.extensions import (
     POLL_READ,
     POLL_WRITE,
     connection,
-    make_dsn,
-    parse_dsn,
 )
 
 from composer.deadline import Deadline
+from db.dsn import session_dsn
 from db.errors import DeadlineExceeded, ledger_errors
 from db.statements import Prepared, statement
 
 Row = tuple[Any, ...]
 
-# A host that acknowledges nothing for this long is gone (milliseconds): when the DSN names several
-# hosts the next one is tried, which connect_timeout alone does not do in asynchronous mode.
-NETWORK = {"tcp_user_timeout": "1000"}
 # Seconds, within the deadline of the session; a command says within 3 s that Postgres is away.
 CONNECT_TIMEOUT = 2.0
 
@@ -114,7 +110,7 @@ class SingleConnection(Generic[S]):
     ) -> None:
         """``keep=False`` closes the connection after every session: for sessions far apart."""
         settings = {**access.parameters, **(parameters or {})}
-        self._dsn = with_defaults(dsn, settings, application_name=application_name)
+        self._dsn = session_dsn(dsn, settings, application_name=application_name)
         self._access = access
         self._keep = keep
         self._connection: connection | None = None
@@ -155,34 +151,17 @@ class SingleConnection(Generic[S]):
 
 
 @contextmanager
-def blocking_connection(dsn: str, doing: str) -> Iterator[connection]:
+def blocking_connection(
+    dsn: str, doing: str, parameters: Mapping[str, str] | None = None, **defaults: str
+) -> Iterator[connection]:
     """A connection in psycopg2's ordinary mode, closed in the end; ``with`` it is a transaction.
 
-    Raises DatastoreUnavailable or another ComposerError for what the driver raises.
+    ``parameters`` and ``defaults`` are those of ``session_dsn``. Raises DatastoreUnavailable or
+    another ComposerError for what the driver raises.
     """
-    with ledger_errors(doing), closing(psycopg2.connect(dsn)) as opened:
+    named = session_dsn(dsn, parameters or {}, **defaults)
+    with ledger_errors(doing), closing(psycopg2.connect(named)) as opened:
         yield opened
-
-
-def is_dsn(text: str) -> bool:
-    """Whether ``text`` is a libpq URI or key=value string that names a host."""
-    try:
-        return bool(parse_dsn(text).get("host"))
-    except psycopg2.ProgrammingError:
-        return False
-
-
-def with_defaults(dsn: str, parameters: Mapping[str, str], **defaults: str) -> str:
-    """``dsn`` with server parameters set, and libpq options where the DSN does not have them.
-
-    What the DSN sets itself wins: its own ``options`` come last. The encoding is always UTF8,
-    whatever libpq would read from the environment.
-    """
-    own = parse_dsn(dsn)
-    flags = " ".join(f"-c {name}={value}" for name, value in parameters.items())
-    options = f"{flags} {own.get('options', '')}".strip()
-    settings = {**NETWORK, **defaults, **own, "options": options, "client_encoding": "UTF8"}
-    return str(make_dsn(dsn, **settings))
 
 
 def connect(dsn: str, deadline: Deadline) -> connection:

@@ -46,7 +46,6 @@ class PostgresEvents:
             WriteSession,
             application_name=application_name,
             parameters={
-                "TimeZone": "UTC",
                 "jit": "off",
                 "lock_timeout": "2000",  # milliseconds
                 "statement_timeout": "10000",  # milliseconds

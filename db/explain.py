@@ -118,7 +118,7 @@ def explain(
         dsn,
         ReadSession,
         application_name="plexsphere-state explain",
-        parameters={"statement_timeout": str(STATEMENT_TIMEOUT_MS), "TimeZone": "UTC"},
+        parameters={"statement_timeout": str(STATEMENT_TIMEOUT_MS)},
         keep=False,
     )
     with connection.session(Deadline.after(seconds, clock), "explaining") as session:

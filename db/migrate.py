@@ -14,7 +14,7 @@ import psycopg2
 from psycopg2.extensions import connection
 
 from composer.errors import ComposerError
-from db.connections import blocking_connection, with_defaults
+from db.connections import blocking_connection
 from db.errors import is_missing_table
 from db.locks import MIGRATIONS
 from db.statements import statement
@@ -118,11 +118,13 @@ def pending_after(applied: Sequence[Applied], known: Sequence[Migration]) -> lis
 
 
 def _connection(dsn: str, doing: str) -> AbstractContextManager[connection]:
-    settings = {"lock_timeout": str(LOCK_TIMEOUT_MS)}
-    named = with_defaults(
-        dsn, settings, connect_timeout="2", application_name="plexsphere-state migrate"
+    return blocking_connection(
+        dsn,
+        doing,
+        {"lock_timeout": str(LOCK_TIMEOUT_MS)},
+        connect_timeout="2",
+        application_name="plexsphere-state migrate",
     )
-    return blocking_connection(named, doing)
 
 
 def _lock(opened: connection) -> None:

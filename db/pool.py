@@ -30,8 +30,8 @@ from db.connections import (
     S,
     WriteSession,
     connect,
-    with_defaults,
 )
+from db.dsn import session_dsn
 from db.errors import (
     LEDGER_ERRORS,
     DeadlineExceeded,
@@ -129,10 +129,9 @@ class Pool(Generic[S]):
             **access.parameters,
             **(parameters or {}),
             "statement_timeout": str(round(statement_timeout * 1000)),
-            "TimeZone": "UTC",
             **PLANNER,
         }
-        self._dsn = with_defaults(dsn, settings, application_name=application_name)
+        self._dsn = session_dsn(dsn, settings, application_name=application_name)
         self._access = access
         self._size = size
         self._wait = pool_wait

@@ -64,7 +64,6 @@ class PostgresSweeps:
             WriteSession,
             application_name=application_name,
             parameters={
-                "TimeZone": "UTC",
                 "jit": "off",
                 "default_transaction_isolation": r"read\ committed",
                 "lock_timeout": str(LOCK_TIMEOUT_MS),

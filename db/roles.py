@@ -12,7 +12,6 @@ from db.connections import SingleConnection, WriteSession
 from db.locks import AUDIT_WRITERS, PLATFORM_WRITERS
 
 PARAMETERS = {
-    "TimeZone": "UTC",
     "jit": "off",
     "lock_timeout": "2000",  # milliseconds
     "statement_timeout": "5000",  # milliseconds

@@ -15,7 +15,6 @@ from db.locks import AUDIT_WRITERS, PLATFORM_WRITERS
 # A large ledger is read whole, and a repair waits for other writers.
 STATEMENT_SECONDS = 30.0
 PARAMETERS = {
-    "TimeZone": "UTC",
     "jit": "off",
     "lock_timeout": "5000",  # milliseconds
     "statement_timeout": str(round(STATEMENT_SECONDS * 1000)),

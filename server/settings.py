@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from db.connections import is_dsn
+from db.dsn import dsn_fault
 from server.authn.key_sources import check_jwks_setting
 from server.authn.signing import check_signing_setting
 from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
@@ -551,8 +551,8 @@ def _check_stores(reader: _Reader, settings: Settings) -> None:
     """The ledger and the relationships."""
     expected = "a libpq URI or key=value string with a host"
     reader.require(PREFIX + "DSN", expected)
-    if not is_dsn(settings.dsn):
-        reader.complain(PREFIX + "DSN", f"is malformed; it must be {expected}")
+    if fault := dsn_fault(settings.dsn):
+        reader.complain(PREFIX + "DSN", fault)
     reader.require(PREFIX + "SPICEDB_ENDPOINT", "host:port")
     reader.require(PREFIX + "SPICEDB_TOKEN", "SpiceDB's preshared key")
     for complaint in check_endpoint(settings.spicedb):

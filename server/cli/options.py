@@ -82,18 +82,15 @@ def _id(text: str, name: str, kind: str) -> str:
 
 def usable_dsn(text: str) -> str:
     """``text``, when it is a DSN."""
-    from db.connections import is_dsn
+    from db.dsn import dsn_fault
 
     if not text:
         raise Failure(
             "PLEXSPHERE_DSN is not set: export it (`. .dev/env` beside `make run`) or give --dsn.",
             ExitCode.USAGE,
         )
-    if not is_dsn(text):
-        raise Failure(
-            "PLEXSPHERE_DSN is malformed: it must be like postgresql://user@host:5432/name.",
-            ExitCode.USAGE,
-        )
+    if fault := dsn_fault(text):
+        raise Failure(f"PLEXSPHERE_DSN {fault}.", ExitCode.USAGE)
     return text
 
 
