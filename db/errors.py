@@ -21,6 +21,31 @@ _UNAVAILABLE_CLASSES = ("08", "53", "57")
 _UNAVAILABLE_CODES = frozenset(("40001", "40P01", "55P03", "25006", "25P03", "25P04"))
 
 
+# Of several in one text the first in this order is the cause.
+_REFUSALS = (
+    ("no encryption", "it demands TLS of this client (pg_hba.conf)"),
+    ("SSL off", "it demands TLS of this client (pg_hba.conf)"),
+    ("no pg_hba.conf entry", "it admits no such client, role and database (pg_hba.conf)"),
+    ("authentication failed", "it refuses the password of the role"),
+    ("no password supplied", "it demands a password, and the DSN has none"),
+    ("server does not support SSL", "the DSN demands TLS, and it has none"),
+    ("certificate verify failed", "its certificate is not trusted"),
+    ("root certificate file", "the CA for its certificate cannot be read"),
+    ("does not match host name", "its certificate is of another host"),
+    ("too many clients", "it has no connection left"),
+    ("remaining connection slots", "it has no connection left"),
+    ("too many connections", "it has no connection left"),
+    ("unsupported startup parameter", "a pooler refuses the start-up parameter options"),
+    ("could not translate host name", "its host name is unknown"),
+    ("starting up", "it is starting"),
+    ("shutting down", "it is shutting down"),
+    ("Connection refused", "nothing listens there (Connection refused)"),
+    # Of a role or a database; libpq quotes its name.
+    ('role "', "it has no such role"),
+    ('database "', "it has no such database, or admits nobody to it"),
+)
+
+
 class DeadlineExceeded(Exception):
     """Postgres did not answer within the caller's deadline."""
 
@@ -46,7 +71,20 @@ def translated(doing: str, cause: Exception) -> ComposerError:
     """The composer's error for ``cause``."""
     state = getattr(cause, "pgcode", None)
     message = f"{doing}: {type(cause).__name__}" + (f" sqlstate={state}" if state else "")
+    if reason := connection_refusal(cause):
+        message += f": {reason}"
     return DatastoreUnavailable(message) if is_unavailable(cause) else ComposerError(message)
+
+
+def connection_refusal(cause: BaseException) -> str | None:
+    """Why a connection was refused, as a fixed text; None for another error.
+
+    libpq gives no SQLSTATE for it, and its words quote hosts, roles and databases.
+    """
+    if not isinstance(cause, psycopg2.OperationalError) or cause.pgcode is not None:
+        return None
+    words = str(cause)
+    return next((reason for part, reason in _REFUSALS if part in words), None)
 
 
 def is_unavailable(cause: BaseException) -> bool:

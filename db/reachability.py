@@ -65,7 +65,6 @@ class PostgresSweeps:
             application_name=application_name,
             parameters={
                 "jit": "off",
-                "default_transaction_isolation": r"read\ committed",
                 "lock_timeout": str(LOCK_TIMEOUT_MS),
                 "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                 # A frozen process, or a machine that is gone, must not keep the lock.

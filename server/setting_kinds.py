@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_network
 from typing import Any
 
 from server.events.endpoint import parse_urls
@@ -12,6 +13,7 @@ from server.events.keys import parse_kek
 from server.gunicorn.sources import Network
 from server.test_clock import is_readable
 
+_HOST = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 DECLARATION = "setting"  # the key of a field's metadata
 
 
@@ -91,13 +93,19 @@ def address(default: str, meaning: str, at_limit: str) -> Any:
     """An address to listen at."""
 
     def parse(text: str) -> str:
+        if text.startswith("unix:/"):
+            return text
         host, _, port = text.rpartition(":")
         number = whole_number(port)
-        if text.startswith("unix:/") or (host and number is not None and number < 65_536):
-            return text
-        raise ValueError
+        if number is None or number >= 65_536:
+            raise ValueError
+        if host.startswith("[") and host.endswith("]"):
+            IPv6Address(host[1:-1])
+        elif not _HOST.fullmatch(host):  # gunicorn reads ::1:8080 as port 8080 of every address
+            raise ValueError
+        return text
 
-    expected = "host:port or unix:/path"
+    expected = "host:port, [IPv6 address]:port or unix:/path"
     return _declare(default, Setting(parse, expected, "", expected, meaning, at_limit))
 
 

@@ -82,7 +82,7 @@ def ledger_checks(settings: Settings) -> Iterator[Check]:
     try:
         found = schema_version(connection, _deadline())
     except ComposerError as error:
-        mend = "check PLEXSPHERE_DSN, that Postgres runs there, and that it lets this role in"
+        mend = "check PLEXSPHERE_DSN, that Postgres runs there, and that it admits this role"
         yield Check("postgres", False, innermost(error), mend)
         return
     yield Check("postgres", True, "answers")

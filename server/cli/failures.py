@@ -78,9 +78,16 @@ def failure_of(error: Exception) -> Failure:
 
 
 def innermost(error: BaseException) -> str:
-    """The driver's message on one line; it names hosts and roles, never a password."""
+    """The reason of a refused connection; else the driver's message on one line.
+
+    The message names hosts and roles, never a password.
+    """
+    from db.errors import connection_refusal
+
     while error.__cause__ is not None:
         error = error.__cause__
+    if reason := connection_refusal(error):
+        return reason
     return " ".join(str(error).split()) or type(error).__name__
 
 

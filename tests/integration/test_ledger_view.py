@@ -114,7 +114,7 @@ def test_no_setting_around_the_connection_changes_what_is_shown(
     dsn = fresh_database()
     migrate(dsn)
     moment = datetime(1890, 1, 1, 1, 2, 3, 400000, tzinfo=UTC)
-    with closing(Home(dsn)) as home:
+    with closing(Home(dsn)) as home, closing(Home(dsn)) as other:  # its pool connects below
         home.set(0, changed_at=moment)
         home.hand.insert(
             "node_state_entries", node_id=home.nodes[0], kind="data", key="k", value="Zürich €"
@@ -128,14 +128,13 @@ def test_no_setting_around_the_connection_changes_what_is_shown(
             "default_transaction_isolation = 'serializable'",
         ):
             home.hand.run(f"ALTER DATABASE {name} SET {setting}")
-    for variable, value in (
-        ("PGTZ", "America/Caracas"),
-        ("PGDATESTYLE", "German"),
-        ("PGCLIENTENCODING", "LATIN1"),
-        ("PGOPTIONS", "-c TimeZone=Asia/Tokyo"),
-    ):
-        monkeypatch.setenv(variable, value)
-    with closing(Home(dsn)) as other:
+        for variable, value in (
+            ("PGTZ", "America/Caracas"),
+            ("PGDATESTYLE", "German"),
+            ("PGCLIENTENCODING", "LATIN1"),
+            ("PGOPTIONS", "-c TimeZone=Asia/Tokyo"),
+        ):
+            monkeypatch.setenv(variable, value)
         view = other.ledger.view(home.nodes[0], home.domain, in_time())
         assert view.reachability().changed_at == moment
         assert view.entries()[0].value == "Zürich €"

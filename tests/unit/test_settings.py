@@ -268,7 +268,17 @@ def test_an_address_to_listen_on_is_taken(bind: str) -> None:
     assert read_settings({P + "BIND": bind}).bind == bind
 
 
-NO_ADDRESSES = ["8080", ":", "host:", "host:65536", "host:http", "host:\u00b2", "unix:"]
+NO_ADDRESSES = [
+    "8080",
+    ":",
+    "host:",
+    "host:65536",
+    "host:http",
+    "host:\u00b2",
+    "unix:",
+    "::1:8080",
+    "[x]:80",
+]
 
 
 @pytest.mark.parametrize("bind", NO_ADDRESSES, ids=ascii)

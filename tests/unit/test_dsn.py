@@ -1,0 +1,41 @@
+"""A DSN that cannot mean what its author wrote is refused, and never quoted."""
+
+from __future__ import annotations
+
+import pytest
+
+from db.dsn import dsn_fault
+
+ENCODE = "percent-encode the user and the password"
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://ann:secret@db/plexsphere",
+        "postgresql://ann:p%40ss%2Fword@[::1]:5432/plexsphere?sslmode=verify-full",
+        "postgresql://ann@one:5432,two:5433/x?target_session_attrs=primary",
+        "host=/var/run/postgresql dbname=plexsphere user=ann password='p@ss/word'",
+    ],
+)
+def test_a_sound_dsn_has_no_fault(dsn: str) -> None:
+    assert dsn_fault(dsn) is None
+
+
+@pytest.mark.parametrize(
+    ("dsn", "said"),
+    [
+        ("postgresql://ann:hunt@er2@db/plexsphere", ENCODE),
+        ("postgresql://ann:hunter/2@db/plexsphere", ENCODE),
+        ("postgresql://ann:hunter#%zz@db/plexsphere", ENCODE),
+        ("postgresql://ann:hunter2@db:54x2/plexsphere", ENCODE),
+        ("host=db port=0 password=hunter2", "has a host or port that is none from 1 to 65535"),
+        ("postgresql://ann:hunter2@db/x?sslmode=hunter", "has an unknown sslmode"),
+        ("host=db connect_timeout=hunter", "has a connect_timeout that is no whole number"),
+        ("postgresql:///plexsphere", "with a host"),
+        ("hunter2", "is malformed"),
+    ],
+)
+def test_a_fault_is_named_without_a_word_of_the_dsn(dsn: str, said: str) -> None:
+    fault = dsn_fault(dsn) or ""
+    assert said in fault and "hunt" not in fault
