@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -47,8 +48,8 @@ def test_a_killed_spicedb_is_used_again_when_it_is_back(tmp_path: Path) -> None:
 
 
 def test_a_frozen_spicedb_holds_one_call_and_every_caller_is_refused(spicedb: SpiceDb) -> None:
-    """Sixteen threads ask. Of those with a permit one has the only call, whose timeout ends it; the
-    others wait for that call, and for less time. Callers without a permit hardly wait at all."""
+    """One caller has the call, which its timeout ends. The others wait for it, for less time and
+    without a permit."""
     agent, checker = own_agent(spicedb), spicedb.checker(timeout=1.5)
     assert checker.check(agent, "node-agent", agent.subject, soon()) is True
     together = threading.Barrier(CALLERS)
@@ -65,9 +66,9 @@ def test_a_frozen_spicedb_holds_one_call_and_every_caller_is_refused(spicedb: Sp
             reasons = list(threads.map(reason, range(CALLERS)))
     finally:
         spicedb.thaw()
-    assert len([text for text in reasons if "DEADLINE_EXCEEDED" in text]) == 1
-    assert reasons.count("earlier checks took too long") == PERMITS - 1
-    assert len([text for text in reasons if "permit" in text]) == CALLERS - PERMITS
+    waited = re.compile("earlier checks took too long|SpiceDB is in trouble")
+    (call,) = [text for text in reasons if not waited.match(text)]
+    assert "DEADLINE_EXCEEDED" in call
     assert allowed_within(5, checker, agent)
 
 
