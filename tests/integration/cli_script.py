@@ -27,8 +27,8 @@ Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 def environment(stack: Stack) -> dict[str, str]:
-    """What `. .dev/env` sets, and nothing else of ours."""
-    bare = {name: one for name, one in os.environ.items() if not name.startswith("PLEXSPHERE_")}
+    """The environment of `. .dev/env`, and nothing else of ours."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("PLEXSPHERE_")}
     return {**bare, **stack.env, **stack.identities}
 
 

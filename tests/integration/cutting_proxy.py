@@ -35,8 +35,8 @@ class CuttingProxy:
 
     def close(self) -> None:
         self._listener.close()
-        for one in self._open:
-            _end(one)
+        for connection in self._open:
+            _end(connection)
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -44,11 +44,11 @@ class CuttingProxy:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._target)
                 self._open += [client, server]
-                for pump, one, other in (
+                for pump, source, other in (
                     (self._upwards, client, server),
                     (self._downwards, server, client),
                 ):
-                    threading.Thread(target=pump, args=(one, other), daemon=True).start()
+                    threading.Thread(target=pump, args=(source, other), daemon=True).start()
 
     def _upwards(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
@@ -71,8 +71,8 @@ class CuttingProxy:
         _end(server)
 
 
-def _end(one: socket.socket) -> None:
+def _end(connection: socket.socket) -> None:
     # Without shutdown, close() leaves the connection open while the other thread reads from it.
     with suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
-    one.close()
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()

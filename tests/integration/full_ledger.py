@@ -62,13 +62,13 @@ def puller(full_dsn: str) -> Iterator[Puller]:
         yield made
 
 
-def told(answer: Answered) -> tuple[int, str | None, bytes]:
+def outcome_of(answer: Answered) -> tuple[int, str | None, bytes]:
     return (answer.status, answer.code, answer.body)
 
 
 @contextmanager
 def broken_table(dsn: str, table: str, body: str) -> Iterator[None]:
-    """Whoever reads a row of the table runs into `body` first."""
+    """A reader of a row of the table runs `body` first."""
     run_sql(
         dsn,
         f"""

@@ -55,7 +55,7 @@ class Watched:
         """The correlation ids in the ledger, in sequence."""
         with closing(Hand(self.dsn)) as hand:
             found = hand.run("SELECT correlation_id FROM plexsphere.audit_rows ORDER BY seq")
-        return [one[0] for one in found]
+        return [row[0] for row in found]
 
     def record(self, numbers: range) -> list[str]:
         for number in numbers:

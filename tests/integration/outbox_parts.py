@@ -47,7 +47,10 @@ class Following:
     def taken(self) -> set[Triple]:
         """Every tuple that SpiceDB has."""
         reader = TupleReader(self.spicedb.channel)
-        return {(one.resource, one.relation, one.subject) for one in reader.all_of_ours(soon())}
+        return {
+            (triple.resource, triple.relation, triple.subject)
+            for triple in reader.all_of_ours(soon())
+        }
 
     def close(self) -> None:
         self.outbox.close()

@@ -17,7 +17,7 @@ WRITERS = 32
 
 
 class Time:
-    """How far a test has moved it."""
+    """The seconds by which a test has moved it."""
 
     def __init__(self) -> None:
         self.ahead = timedelta(0)
@@ -49,7 +49,7 @@ def registries(dsn: str, lock_timeout: float = 20.0) -> Iterator[Registries]:
 
 
 def forget(hand: Hand) -> None:
-    """What outlives Domains and Nodes."""
+    """The rows that outlive Domains and Nodes."""
     for table in ("idempotency_keys", "role_grants", "outbox"):
         hand.run(f"DELETE FROM plexsphere.{table}")
 

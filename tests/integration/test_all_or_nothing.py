@@ -24,8 +24,8 @@ from tests.integration.full_ledger import (
     STATEMENT_TIMEOUT,
     UNAVAILABLE,
     broken_table,
+    outcome_of,
     pulling,
-    told,
 )
 from tests.ledger_sql import run_sql
 from tests.ledger_tables import TABLES
@@ -42,7 +42,7 @@ def test_a_row_set_that_cannot_be_read(full_dsn: str, table: str, fault: str) ->
     with pulling(full_dsn, timeout) as warm, pulling(full_dsn, timeout) as cold:
         assert warm.pull(NODE).body == RIGHT
         with broken_table(full_dsn, table, body):
-            refused = [told(warm.pull(NODE)), told(cold.pull(NODE))]
+            refused = [outcome_of(warm.pull(NODE)), outcome_of(cold.pull(NODE))]
         again = [warm.pull(NODE).body, cold.pull(NODE).body]
     assert refused == [refusal, refusal]
     assert again == [RIGHT, RIGHT]
@@ -50,7 +50,7 @@ def test_a_row_set_that_cannot_be_read(full_dsn: str, table: str, fault: str) ->
 
 def test_a_row_set_that_is_slower_than_the_caller_waits(puller: Puller, full_dsn: str) -> None:
     with broken_table(full_dsn, "node_state_entries", "PERFORM pg_sleep(60)"):
-        refused = told(puller.pull(NODE, seconds=0.3))
+        refused = outcome_of(puller.pull(NODE, seconds=0.3))
     assert refused == UNAVAILABLE
     assert puller.pull(NODE).body == RIGHT
 
@@ -118,7 +118,7 @@ def test_content_that_cannot_be_served(full_dsn: str, corruption: str) -> None:
     with pulling(full_dsn) as puller:
         with corrupted(full_dsn, CORRUPTIONS[corruption]):
             refused = puller.pull(NODE)
-        assert told(refused) == FAULT
+        assert outcome_of(refused) == FAULT
         assert "secret-text" not in refused.inside
         assert puller.pull(NODE).body == RIGHT
 
@@ -144,7 +144,7 @@ def test_over_the_socket_a_row_set_that_cannot_be_read(
     with broken_table(stack.dsn, table, body):
         refused = [pulled(stack) for _ in range(4)]
     assert right.status == 200
-    assert {(one.status, one.code) for one in refused} == {(status, code)}
+    assert {(reply.status, reply.code) for reply in refused} == {(status, code)}
     assert pulled(stack).body == right.body
 
 

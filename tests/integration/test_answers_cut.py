@@ -19,8 +19,8 @@ from tests.integration.full_ledger import (
     NODE,
     RIGHT,
     UNAVAILABLE,
+    outcome_of,
     pulling,
-    told,
 )
 from tests.pulls import Puller
 
@@ -54,7 +54,7 @@ def test_a_column_that_cannot_be_decoded(full_dsn: str, column: str, content: st
     with closing(pool):
         tampering = TamperingPool(pool, COLUMNS.index(column), content)
         refused = Puller(cast(Pool[ReadSession], tampering)).pull(NODE)
-    assert told(refused) == FAULT
+    assert outcome_of(refused) == FAULT
 
 
 @pytest.mark.parametrize("column", ["peers_revision", "peers", "reachability"])
@@ -63,7 +63,7 @@ def test_a_column_that_is_missing(full_dsn: str, column: str) -> None:
     with closing(pool):
         tampering = TamperingPool(pool, COLUMNS.index(column), None)
         refused = Puller(cast(Pool[ReadSession], tampering)).pull(NODE)
-    assert told(refused) == FAULT
+    assert outcome_of(refused) == FAULT
 
 
 # Where an answer of Postgres is cut: in each column, and before its first byte.
@@ -98,7 +98,7 @@ def test_a_connection_cut_in_the_middle_of_an_answer(
     behind: Puller, proxy: CuttingProxy, cut: str
 ) -> None:
     with proxy.cutting(CUTS[cut]):
-        refused = told(behind.pull(NODE))
+        refused = outcome_of(behind.pull(NODE))
     assert (refused, proxy.cuts > 0) == (UNAVAILABLE, True)
     assert behind.pull(NODE).body == RIGHT
 
@@ -116,6 +116,6 @@ def test_a_connection_that_falls_silent_in_the_middle_of_an_answer(
     behind: Puller, proxy: CuttingProxy
 ) -> None:
     with proxy.cutting(CUTS["in the entries"], silently=True):
-        refused = told(behind.pull(NODE, seconds=0.5))
+        refused = outcome_of(behind.pull(NODE, seconds=0.5))
     assert (refused, proxy.cuts) == (UNAVAILABLE, 1)
     assert behind.pull(NODE).body == RIGHT

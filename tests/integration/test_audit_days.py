@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
-BY_DAY = next(one.version for one in migrations() if one.name == "audit_by_day")
-BEFORE = [one for one in migrations() if one.version < BY_DAY]
+BY_DAY = next(migration.version for migration in migrations() if migration.name == "audit_by_day")
+BEFORE = [migration for migration in migrations() if migration.version < BY_DAY]
 # The names that others rely on; what is not named has a default.
 INSERT = """
 INSERT INTO plexsphere.audit_rows
@@ -100,7 +100,7 @@ class TestTheMigration:
         migrate(earlier.dsn)
         write_one(earlier.dsn, "node:after")
         found = earlier.run("SELECT object FROM plexsphere.audit_rows ORDER BY seq")
-        assert [one[0] for one in found] == ["node:before"] * 5 + ["node:after"]
+        assert [row[0] for row in found] == ["node:before"] * 5 + ["node:after"]
 
     def test_rows_learn_their_domain_and_nodes_their_last_pull(self, earlier: Hand) -> None:
         domain = earlier.domain()

@@ -25,13 +25,16 @@ class Trail:
 
     def domains_of(self, *objects: str, outcome: str = "granted") -> list[UUID | None]:
         """One batch of a row an object."""
-        rows = [QueuedRow(time.monotonic(), row(1, object=one, outcome=outcome)) for one in objects]
+        rows = [
+            QueuedRow(time.monotonic(), row(1, object=object_, outcome=outcome))
+            for object_ in objects
+        ]
         self._writer.write(self._writer.batch(rows), in_time())
         found = self._hand.run(
             "SELECT domain_id::text FROM plexsphere.audit_rows ORDER BY seq DESC LIMIT %s",
             len(objects),
         )
-        return [None if one[0] is None else UUID(one[0]) for one in reversed(found)]
+        return [None if row[0] is None else UUID(row[0]) for row in reversed(found)]
 
     def close(self) -> None:
         self._writer.close()
@@ -45,10 +48,10 @@ def trail(ledger_dsn: str, hand: Hand) -> Iterator[Trail]:
 
 
 def test_each_row_gets_the_domain_of_its_own_object(trail: Trail, hand: Hand) -> None:
-    one, other = hand.domain(), hand.domain()
-    first, second = hand.node(one), hand.node(other)
-    found = trail.domains_of(f"node:{second}", f"domain:{one}", f"node:{first}", f"node:{second}")
-    assert found == [other, one, one, other]
+    home, other = hand.domain(), hand.domain()
+    first, second = hand.node(home), hand.node(other)
+    found = trail.domains_of(f"node:{second}", f"domain:{home}", f"node:{first}", f"node:{second}")
+    assert found == [other, home, home, other]
 
 
 def test_a_refusal_knows_its_domain_too(trail: Trail, hand: Hand) -> None:

@@ -72,7 +72,7 @@ def prune(kept: AuditRetention, old: OldAudit) -> list[bool]:
 
 
 def left(hand: Hand) -> list[str]:
-    return [one[0] for one in hand.run(LEFT)]
+    return [row[0] for row in hand.run(LEFT)]
 
 
 def test_what_is_old_is_named_by_day_with_its_rows(hand: Hand, kept: AuditRetention) -> None:
@@ -121,12 +121,12 @@ def test_what_was_remembered_of_the_departed_goes_with_their_rows(
 
 
 def test_two_prunes_at_once_drop_each_day_once(dsn: str, hand: Hand) -> None:
-    def one(_: int) -> list[bool]:
+    def prune_all(_: int) -> list[bool]:
         with closing(AuditRetention(dsn, pause=lambda seconds: None)) as kept:
             return prune(kept, kept.old(MONTH))
 
     with ThreadPoolExecutor(2) as threads:
-        assert all(all(dropped) for dropped in threads.map(one, range(2)))
+        assert all(all(dropped) for dropped in threads.map(prune_all, range(2)))
     assert left(hand) == ["d-30", "d-29", "stray-10", "d-1", "d-0"]
 
 

@@ -125,7 +125,7 @@ def test_a_row_is_dated_when_it_was_recorded(dsn: str, writer: AuditBatchWriter)
 
 
 def test_a_batch_sent_again_is_kept_once(watched: Watched, writer: AuditBatchWriter) -> None:
-    """What became of the first attempt is unknown to the one who sends again."""
+    """The result of the first attempt is unknown to a sender that sends again."""
     batch = writer.batch([recorded(1), recorded(2)])
     for _ in range(3):
         writer.write(batch, in_time())
@@ -147,7 +147,7 @@ def test_equal_rows_of_two_writers_are_both_kept(
     watched: Watched, writer: AuditBatchWriter
 ) -> None:
     other = AuditBatchWriter(watched.dsn, "test", time.monotonic)
-    for one in (writer, other):
-        one.write(one.batch([recorded(1)]), in_time())
+    for audit_writer in (writer, other):
+        audit_writer.write(audit_writer.batch([recorded(1)]), in_time())
     other.close()
     assert watched.kept() == ["c-1", "c-1"]

@@ -95,7 +95,7 @@ def test_a_domains_writes_and_their_repeats_have_a_row_each(ledger: Ledger) -> N
         ledger.registries.domains.delete(home, WRITE, in_time())
     place = (domain_object(home), str(home))
     assert ledger.rows() == [
-        (one, *place) for one in (WRITE.relation, AGAIN, *[WRITE.relation] * 2)
+        (relation, *place) for relation in (WRITE.relation, AGAIN, *[WRITE.relation] * 2)
     ]
 
 

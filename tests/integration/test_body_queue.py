@@ -63,9 +63,11 @@ def test_workers_that_keep_bodies_of_the_same_nodes_never_fail_each_other(
 
     with ThreadPoolExecutor(len(workers)) as threads:
         assert list(threads.map(serve, range(len(workers)))) == [True] * len(workers)
-    for one in workers:
-        one.sink.close(5.0)
-    assert [one.failed + one.lost + one.bodies_lost for one in workers] == [[]] * len(workers)
+    for worker in workers:
+        worker.sink.close(5.0)
+    assert [worker.failed + worker.lost + worker.bodies_lost for worker in workers] == [[]] * len(
+        workers
+    )
     found = hand.run(
         "SELECT node_id::text, count(*) FROM plexsphere.node_bodies"
         " WHERE node_id = ANY (%s::uuid[]) GROUP BY node_id",
@@ -92,7 +94,7 @@ def test_more_than_one_statement_takes_is_written_all_the_same(ledger_dsn: str, 
         keeping.serve(node, digest, digest.encode() * (size // 64))
     assert keeping.sink.flush(20.0)
     keeping.sink.close(1.0)
-    assert {one[0] for one in kept_of(hand, node)} == {A, B, C}
+    assert {row[0] for row in kept_of(hand, node)} == {A, B, C}
     assert keeping.bodies_lost == []
 
 
@@ -116,7 +118,7 @@ def test_what_waits_already_takes_no_more_room() -> None:
         queue.keep(node, A, b"x" * 4_000)
     batch = queue.take()
     queue.done(batch)
-    assert ([one.digest for one in batch], lost) == ([A], [])
+    assert ([body.digest for body in batch], lost) == ([A], [])
 
 
 def test_room_is_free_again_once_a_batch_is_done() -> None:

@@ -70,9 +70,11 @@ def in_another_process(dsn: str, environment: dict[str, str]) -> dict[str, bytes
 
 @pytest.fixture(scope="module")
 def elsewhere(filled: str) -> dict[str, dict[str, bytes]]:
-    """What each environment's process pulled; two at a time, for starting is all they do."""
+    """The pull of each environment's process; two at a time, because they do little but start."""
     with ThreadPoolExecutor(2) as starters:
-        found = starters.map(lambda one: in_another_process(filled, one), ENVIRONMENTS.values())
+        found = starters.map(
+            lambda environment: in_another_process(filled, environment), ENVIRONMENTS.values()
+        )
         return dict(zip(ENVIRONMENTS, found, strict=True))
 
 

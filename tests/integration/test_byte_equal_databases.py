@@ -130,8 +130,8 @@ def command(dsn: str, commands: Sequence[str]) -> None:
     with closing(psycopg2.connect(dsn)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            for one in commands:
-                cursor.execute(one)
+            for command in commands:
+                cursor.execute(command)
 
 
 def places(dsn: str) -> list[tuple[object, ...]]:

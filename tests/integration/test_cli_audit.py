@@ -61,10 +61,10 @@ def test_rows_of_all_days_are_shown_in_sequence(hand: Hand) -> None:
 
 
 def test_rows_are_found_by_their_domain(hand: Hand) -> None:
-    one, other = hand.domain(), hand.domain()
-    for domain, name in ((one, "mine"), (other, "theirs"), (one, "mine too")):
+    first, other = hand.domain(), hand.domain()
+    for domain, name in ((first, "mine"), (other, "theirs"), (first, "mine too")):
         hand.run(INSERT, "0 days", domain, name)
-    assert objects(audit(hand, "--json", "--domain", str(one))) == ["mine", "mine too"]
+    assert objects(audit(hand, "--json", "--domain", str(first))) == ["mine", "mine too"]
 
 
 def test_rows_since_an_age_are_shown(hand: Hand) -> None:
@@ -76,14 +76,16 @@ def test_a_summary_counts_rows_by_relation_subject_and_object(hand: Hand) -> Non
         hand.run(REFUSAL, subject)
     found = json.loads(audit(hand, "--summary", "--json").stdout)
     assert found["rows"] == 4
-    counts = [(one["relation"], one["outcome"], one["rows"]) for one in found["by_relation"]]
+    counts = [
+        (count["relation"], count["outcome"], count["rows"]) for count in found["by_relation"]
+    ]
     assert counts == [
         ("node_state.pull", "insufficient_relation", 3),
         ("node_state.pull", "granted", 1),
     ]
-    subjects = [(one["subject"], one["rows"]) for one in found["by_subject"]]
+    subjects = [(count["subject"], count["rows"]) for count in found["by_subject"]]
     assert subjects == [("user:eve", 2), ("user:ann", 1), ("user:bob", 1)]
-    assert [(one["object"], one["rows"]) for one in found["by_object"]] == [
+    assert [(count["object"], count["rows"]) for count in found["by_object"]] == [
         ("node:9", 3),
         ("d-0", 1),
     ]

@@ -1,4 +1,4 @@
-"""What ``--explain`` says of a ledger is what the pull makes of it."""
+"""The output of ``--explain`` agrees with the pull of the same ledger."""
 
 from __future__ import annotations
 
@@ -43,10 +43,12 @@ def explained_peers(found: Explanation) -> dict[str, str | None]:
     peers: dict[str, str | None] = {}
     for node in found.domain:
         if peer_outcome(node, found.node.id)[0] == PEER:
-            served = [one for one in node.assignments if one.served]
+            served = [assignment for assignment in node.assignments if assignment.served]
             endpoints = [
-                f"[{one.host}]:{one.port}" if ":" in one.host else f"{one.host}:{one.port}"
-                for one in served
+                f"[{assignment.host}]:{assignment.port}"
+                if ":" in assignment.host
+                else f"{assignment.host}:{assignment.port}"
+                for assignment in served
             ]
             peers[node.id] = endpoints[0] if endpoints else None
     return peers
@@ -73,7 +75,7 @@ def test_peers_dropped_rows_and_relays_are_those_of_the_pull(ledger_dsn: str, ha
     found = explain(ledger_dsn, addressed)
 
     assert explained_peers(found) == served
-    assert len(served) == 6 and sum(one is not None for one in served.values()) == 2
+    assert len(served) == 6 and sum(endpoint is not None for endpoint in served.values()) == 2
     dropped = {(node.broken, node.id) for node in found.domain if node.broken}
     assert dropped == {(outcome, str(peer)) for outcome, _, _, peer in drops.drops}
     assert len(dropped) == 5
@@ -169,7 +171,7 @@ def test_an_unreachable_postgres_is_unavailable(ledger_dsn: str) -> None:
 def test_the_explanation_is_of_one_moment(
     ledger_dsn: str, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is committed between two of its statements is in none of them."""
+    """A change that is committed between two of its statements is in none of them."""
     domain = hand.domain()
     node = hand.node(domain)
 

@@ -22,7 +22,7 @@ pytest_plugins = "tests.integration.cli_script"
 def audit(run: Run, *arguments: str) -> list[dict[str, Any]]:
     result = run("audit", "--json", *arguments)
     assert result.returncode == 0, result.stderr
-    return [json.loads(one) for one in result.stdout.splitlines()]
+    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def ids(rows: list[dict[str, Any]]) -> set[str]:

@@ -18,7 +18,7 @@ def domain_of(count: int) -> tuple[list[UUID], list[TableRows]]:
     ids = sorted(uuid4() for _ in range(count))
     return ids, [
         TableRows("domains", ("id",), [(domain,)]),
-        TableRows("nodes", ("id", "domain_id"), [(one, domain) for one in ids]),
+        TableRows("nodes", ("id", "domain_id"), [(node_id, domain) for node_id in ids]),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What an earlier start left in the folder of the embedded Postgres does not prevent the next."""
+"""The files of an earlier start of the embedded Postgres do not prevent the next start."""
 
 import os
 import shutil

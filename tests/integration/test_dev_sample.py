@@ -28,7 +28,7 @@ def test_ids_are_version_7_and_ascend_as_they_are_numbered() -> None:
     sample = Sample(3000, 1, NOW)
     ids = [sample.node_id(number) for number in range(3000)]
     assert ids == sorted(ids)
-    assert {(one.version, one.variant) for one in ids} == {(7, "specified in RFC 4122")}
+    assert {(id_.version, id_.variant) for id_ in ids} == {(7, "specified in RFC 4122")}
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 30, 64])

@@ -1,4 +1,4 @@
-"""What `make run` promises about its real parts: nothing survives, and the next start recovers.
+"""The promises of `make run` about its real parts: nothing survives, and the next start recovers.
 
 tests/unit/test_dev_supervision.py has each signal, each part and each way to lose the starter.
 """

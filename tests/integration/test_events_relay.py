@@ -71,7 +71,7 @@ def publisher(settings: Settings) -> Iterator[EventPublisher]:
 
 
 def publish_all(made: EventPublisher) -> int:
-    """How many events went to the stream."""
+    """The number of events that went to the stream."""
     total = 0
     while (batch := made.publish()) is not None:
         total += batch.events

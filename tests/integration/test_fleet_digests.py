@@ -1,4 +1,4 @@
-"""What ``fleet`` makes of the ledger is what a pull is given, for every kind of Node.
+"""The digests of ``fleet`` are those of pulls, for every kind of Node.
 
 ``fleet status`` calculates digests; the proof of ``fleet simulate`` has a statement of its own.
 """
@@ -39,8 +39,8 @@ def applies(*rules: RuleSetRow) -> Kind:
     """The Node has these rule sets."""
 
     def apply(hand: Hand, node: UUID, other: UUID) -> None:
-        for one in rules:
-            hand.rule_set(node, one)
+        for rule in rules:
+            hand.rule_set(node, rule)
 
     return apply
 

@@ -40,8 +40,8 @@ def served(hand: Hand, *arguments: str) -> list[tuple[Any, ...]]:
     result = run("fleet", "history", "--json", *arguments, PLEXSPHERE_DSN=hand.dsn)
     assert result.exit_code == 0
     return [
-        (one["digest"], one["first_at"][14:16], one["last_at"][14:16], one["grants"])
-        for one in json.loads(result.stdout)["served"]
+        (body["digest"], body["first_at"][14:16], body["last_at"][14:16], body["grants"])
+        for body in json.loads(result.stdout)["served"]
     ]
 
 
@@ -54,7 +54,7 @@ def test_each_run_of_a_digest_has_a_line_the_newest_last(hand: Hand, node: UUID)
 
 
 def test_the_newest_are_kept_where_there_are_more(hand: Hand, node: UUID) -> None:
-    assert [one[1] for one in served(hand, str(node), "--limit", "2")] == ["04", "06"]
+    assert [body[1] for body in served(hand, str(node), "--limit", "2")] == ["04", "06"]
 
 
 def test_people_see_a_table_in_utc(hand: Hand, node: UUID) -> None:

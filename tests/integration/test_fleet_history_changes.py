@@ -57,8 +57,8 @@ def history(hand: Hand, node: UUID, *arguments: str) -> Result:
 def changes(result: Result) -> list[tuple[str, str, list[str]]]:
     found: list[dict[str, Any]] = json.loads(result.stdout)["changes"]
     return [
-        (one["before"], one["after"], [change["kind"] for change in one["blocks"]["peers"]])
-        for one in found
+        (line["before"], line["after"], [change["kind"] for change in line["blocks"]["peers"]])
+        for line in found
     ]
 
 
@@ -66,18 +66,18 @@ def test_each_kept_body_is_compared_with_the_one_before(hand: Hand, node: UUID) 
     result = history(hand, node, "--json")
     assert changes(result) == [(A, B, ["added"]), (B, A, ["removed"])]
     served = json.loads(result.stdout)["served"]
-    assert [one["kept"] for one in served] == [True, False, True, True]
+    assert [body["kept"] for body in served] == [True, False, True, True]
     assert result.exit_code == 0
 
 
 def test_people_read_what_changed_in_words(hand: Hand, node: UUID) -> None:
     lines = history(hand, node).stdout.splitlines()
-    assert [one for one in lines if one.startswith("From")] == [
+    assert [line for line in lines if line.startswith("From")] == [
         f"From  {A[:12]} to {B[:12]}",
         f"From  {B[:12]} to {A[:12]}",
     ]
     assert "peers  1 added" in lines and "peers  1 removed" in lines
-    (added,) = (one for one in lines if one.startswith("+ added"))
+    (added,) = (line for line in lines if line.startswith("+ added"))
     assert PEER["node_id"] in added and "mesh_ip=10.42.9.9" in added
 
 

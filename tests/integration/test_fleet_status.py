@@ -172,7 +172,7 @@ def test_a_corrupt_node_comes_before_all_others(fleet: Fleet) -> None:
 def test_the_times_of_the_last_grant_are_listed(fleet: Fleet) -> None:
     fleet.pull(0, ago=7200)
     fleet.pull(0, ago=3600)
-    node = next(one for one in fleet.status()[1]["nodes"] if one["state"] == "current")
+    node = next(shown for shown in fleet.status()[1]["nodes"] if shown["state"] == "current")
     assert (node["silent_seconds"] // 60, node["behind_seconds"]) == (60, None)
     assert node["digest"] == node["current_digest"]
     assert node["since"] < node["granted_at"]
@@ -184,7 +184,7 @@ def test_the_last_heartbeat_is_listed_beside_the_last_grant(fleet: Fleet) -> Non
         "UPDATE plexsphere.nodes SET last_heartbeat_at = now() - interval '2 hours' WHERE id = %s",
         fleet.nodes[0],
     )
-    nodes = {one["node_id"]: one for one in fleet.status()[1]["nodes"]}
+    nodes = {shown["node_id"]: shown for shown in fleet.status()[1]["nodes"]}
     node, other = nodes[str(fleet.nodes[0])], nodes[str(fleet.nodes[1])]
     assert (node["heartbeat_seconds"] // 60, node["silent_seconds"] // 60) == (120, 1)
     assert (other["heartbeat_at"], other["heartbeat_seconds"]) == (None, None)

@@ -1,4 +1,4 @@
-"""How far SpiceDB and the evaluator are behind, as the ledger tells it."""
+"""The lag of SpiceDB and of the evaluator, as the ledger tells it."""
 
 from __future__ import annotations
 

@@ -65,14 +65,14 @@ def test_a_follower_sees_every_row_once_in_order(watched: Watched, reader: Audit
     with ThreadPoolExecutor(4) as threads:
         running = [threads.submit(write, index) for index in range(4)]
         while True:
-            over = all(one.done() for one in running)
+            over = all(future.done() for future in running)
             for entry in reader.after(cursor, 100, in_time()):
                 cursor = entry.seq
                 seen.append(entry.correlation_id)
             if over and not reader.after(cursor, 1, in_time()):
                 break
-    for one in others:
-        one.sink.close(5.0)
+    for other in others:
+        other.sink.close(5.0)
     assert len(seen) == len(set(seen)) == 1600
 
 

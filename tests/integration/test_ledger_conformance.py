@@ -104,9 +104,12 @@ class PostgresLedgerFacts:
                 enabled=bridge.relay.enabled,
                 listen_port=bridge.relay.listen_port,
             )
-        for one in bridge.assignments:
+        for assignment in bridge.assignments:
             self._hand.assign(
-                resource, one.peer_node_id, one.fallback_endpoint, one.fallback_endpoint_port
+                resource,
+                assignment.peer_node_id,
+                assignment.fallback_endpoint,
+                assignment.fallback_endpoint_port,
             )
         for provider in bridge.providers:
             self._hand.insert(

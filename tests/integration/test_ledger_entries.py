@@ -274,13 +274,13 @@ def test_events_of_a_domain_are_numbered_in_the_order_they_are_committed(
     with ThreadPoolExecutor(CLIENTS) as clients:
         running = [clients.submit(client, number) for number in range(CLIENTS)]
         together.wait()
-        while not all(one.done() for one in running):
+        while not all(future.done() for future in running):
             rows = home.hand.run(
                 "SELECT seq FROM plexsphere.outbox WHERE domain_id = %s ORDER BY seq", home.domain
             )
             seen.append([row[0] for row in rows])
-        for one in running:
-            one.result()
+        for future in running:
+            future.result()
     assert any(seen)
     for before, after in pairwise(seen):
         assert after[: len(before)] == before

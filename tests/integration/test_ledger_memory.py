@@ -1,4 +1,4 @@
-"""What a ledger remembers between views: tables, by Domain and revision, and never a wrong one."""
+"""The memory of a ledger between views: tables, by Domain and revision, and never a wrong one."""
 
 from __future__ import annotations
 

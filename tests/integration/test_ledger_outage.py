@@ -107,7 +107,7 @@ def test_a_freeze_holds_no_more_callers_than_there_are_places(frozen: Reads) -> 
         frozen.lookup(0.1)  # from now on there is trouble
     with ThreadPoolExecutor(12) as callers:
         asked = [callers.submit(frozen.lookup, 3.0) for _ in range(12)]
-        causes = Counter(type(one.exception().__cause__).__name__ for one in asked)  # type: ignore[union-attr]
+        causes = Counter(type(future.exception().__cause__).__name__ for future in asked)  # type: ignore[union-attr]
     assert causes["NoFreeConnection"] >= 12 - 2 * PLACES
 
 

@@ -229,7 +229,7 @@ def test_the_optional_members_of_a_domain_are_kept(hand: Hand, made: Registries)
 def test_a_domains_own_policy_is_kept_and_read(
     ledger_dsn: str, hand: Hand, made: Registries
 ) -> None:
-    policy = reachability_policy(*(timedelta(seconds=one) for one in (10, 30, 61)))
+    policy = reachability_policy(*(timedelta(seconds=seconds) for seconds in (10, 30, 61)))
     with_policy = made.domains.create(replace(NORTH, reachability=policy), None, WRITE, in_time())
     without = made.domains.create(SOUTH, None, WRITE, in_time())
     pool = read_pool(ledger_dsn, size=1, statement_timeout=5.0)

@@ -195,7 +195,7 @@ def test_truncate_is_refused_even_to_the_owner(hand: Hand, table: str) -> None:
 
 
 def _versions(hand: Hand, domain: UUID) -> int:
-    """How often the Domain's row was written, by a trigger of the test's own."""
+    """The number of writes of the Domain's row, by a trigger of the test's own."""
     hand.run(
         "CREATE TABLE IF NOT EXISTS public.bumps (domain_id uuid);"
         " CREATE OR REPLACE FUNCTION public.count_bump() RETURNS trigger LANGUAGE plpgsql AS"

@@ -1,4 +1,4 @@
-"""What a view of the ledger shows, decodes and refuses, beyond the port's suite."""
+"""The values that a view of the ledger shows, decodes and refuses, beyond the port's suite."""
 
 from __future__ import annotations
 

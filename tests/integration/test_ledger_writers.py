@@ -28,7 +28,7 @@ def test_thirty_two_clients_register_without_deadlock(hand: Hand) -> None:
                         cursor.execute(
                             "SELECT id FROM plexsphere.domains WHERE id = ANY (%s::uuid[])"
                             " ORDER BY id FOR NO KEY UPDATE",
-                            ([str(one) for one in domains],),
+                            ([str(domain_id) for domain_id in domains],),
                         )
                         cursor.execute(
                             "INSERT INTO plexsphere.nodes (id, domain_id, mesh_ip)"
@@ -41,7 +41,7 @@ def test_thirty_two_clients_register_without_deadlock(hand: Hand) -> None:
         assert sum(clients.map(register, range(32))) == 320
     counts = hand.run(
         "SELECT count(*) FROM plexsphere.nodes WHERE domain_id = ANY (%s::uuid[])",
-        [str(one) for one in domains],
+        [str(domain_id) for domain_id in domains],
     )
     assert counts == [(640,)]
 
@@ -80,7 +80,7 @@ def test_a_writer_that_waited_for_a_move_bumps_the_new_home(place: Place, race: 
     new_home = place.hand.domain()
     sql, arguments = race(place)
     with closing(place.hand.session()) as mover, mover.cursor() as cursor:
-        everyone = [str(one) for one in (place.host, place.peer, place.other)]
+        everyone = [str(domain_id) for domain_id in (place.host, place.peer, place.other)]
         cursor.execute(
             "UPDATE plexsphere.nodes SET domain_id = %s WHERE id = ANY (%s::uuid[])",
             (str(new_home), everyone),

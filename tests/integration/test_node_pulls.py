@@ -161,7 +161,7 @@ def test_workers_that_write_of_the_same_nodes_never_fail_each_other(
         watched.sink.close(5.0)
     assert [watched.failed + watched.lost for watched in sinks] == [[]] * len(sinks)
     known = hand.run("SELECT node_id::text FROM plexsphere.node_pulls WHERE digest = %s", A)
-    assert {str(node) for node in nodes} <= {one[0] for one in known}
+    assert {str(node) for node in nodes} <= {row[0] for row in known}
 
 
 def test_a_grant_touches_no_revision_and_no_node(pulls: Pulls, hand: Hand) -> None:

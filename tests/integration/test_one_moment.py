@@ -123,7 +123,7 @@ def fleet() -> dict[str, list[dict[str, Any]]]:
 
 
 def versions(body: bytes) -> set[int]:
-    """What each block says it is of; a body of one moment says one thing. Peers say an even one."""
+    """The version that each block names; a body of one moment names one. Peers name an even one."""
     value = json.loads(body)
     seconds = [
         datetime.fromisoformat(value["reachability"][name]) - datetime.fromisoformat(EPOCH)
@@ -132,7 +132,7 @@ def versions(body: bytes) -> set[int]:
     rules = value["policy"]["rules"]
     bridge = value["bridge"]
     found = [
-        *(int(one.total_seconds()) for one in seconds),
+        *(int(duration.total_seconds()) for duration in seconds),
         int(value["policy"]["revision_id"].replace("-", ""), 16),
         *(rule["ports"]["from"] for rule in rules),
         bridge["relay"]["listen_port"],
@@ -145,7 +145,7 @@ def versions(body: bytes) -> set[int]:
     halves = [
         *(int.from_bytes(base64.b64decode(peer["public_key"])) for peer in value["peers"]),
         *(int(peer["fallback_endpoint"].rpartition(":")[2]) for peer in value["peers"]),
-        *(one["fallback_endpoint_port"] for one in bridge["relay"]["assignments"]),
+        *(assignment["fallback_endpoint_port"] for assignment in bridge["relay"]["assignments"]),
     ]
     assert len(rules) == 2 and len(halves) == 3 * len(PEERS)
     return {version - version % 2 for version in found} | set(halves) | _same(found)
@@ -204,7 +204,7 @@ def wait_for_the_first(dsn: str) -> None:
 
 
 def pulled(read: Callable[[], bytes]) -> list[set[int]]:
-    """What CLIENTS at once see, each PULLS times."""
+    """The versions that CLIENTS at once see, each PULLS times."""
     start = threading.Barrier(CLIENTS)
 
     def client(_: int) -> list[set[int]]:

@@ -129,7 +129,7 @@ def compared(
 
 
 def features(body: bytes) -> set[str]:
-    """Which of the things worth meeting a body shows."""
+    """The features that a body shows, of those that a run must meet."""
     found = {"fallback_endpoint"} if b',"fallback_endpoint":' in body else set()
     value = json.loads(body)
     if value["policy"] is not None:

@@ -46,26 +46,26 @@ RESOURCE = RESOURCE_IDS[0]
 
 
 @pytest.fixture
-def held(ledger_dsn: str) -> Iterator[connection]:
+def opened(ledger_dsn: str) -> Iterator[connection]:
     """A connection whose transaction is never committed."""
-    opened = psycopg2.connect(ledger_dsn)
+    connected = psycopg2.connect(ledger_dsn)
     try:
-        yield opened
+        yield connected
     finally:
-        opened.close()
+        connected.close()
 
 
-def agreed(held: connection, tables: Tables, node_id: str = NODE) -> Answered:
+def agreed(opened: connection, tables: Tables, node_id: str = NODE) -> Answered:
     """The service's answer; what it is made of is already compared with the oracle."""
     nodes = tables.pop("nodes", None) or [node(node_id)]
-    with held.cursor() as cursor:
+    with opened.cursor() as cursor:
         load(cursor, {"domains": [{"id": DOMAIN}], "nodes": nodes, **tables})
-    puller = Puller(PoolOfOne.over(held))
+    puller = Puller(PoolOfOne.over(opened))
     answer = puller.pull(node_id)
     try:
-        assert answer.body == expected_body(held, node_id)
+        assert answer.body == expected_body(opened, node_id)
         drops = [tuple(map(str, drop)) for drop in puller.drops.drops]
-        assert drops == expected_drops(held, node_id)
+        assert drops == expected_drops(opened, node_id)
     except NoBodyError:
         assert (answer.status, answer.body) == (500, b"")
     return answer
@@ -109,19 +109,19 @@ def provider(**changes: object) -> Row:
     return {**usual, **changes}
 
 
-def test_every_address_with_every_key(held: connection) -> None:
+def test_every_address_with_every_key(opened: connection) -> None:
     rows = [
         node(f"0190b2c4-8d5e-7000-{ip:04x}-{key:012x}", mesh_ip=address, public_key=value)
         for ip, address in enumerate(ADDRESSES)
         for key, value in enumerate(KEYS)
     ]
     nodes = [node(NODE), *rows]
-    body = json.loads(agreed(held, {"nodes": nodes}).body)
+    body = json.loads(agreed(opened, {"nodes": nodes}).body)
     # Four addresses and six keys are no good: neither bad nor good ones are all there is.
     assert len(body["peers"]) == (len(ADDRESSES) - 5) * (len(KEYS) - 6)
 
 
-def test_each_row_left_out_is_one_warning_with_the_seeds_fields(held: connection) -> None:
+def test_each_row_left_out_is_one_warning_with_the_seeds_fields(opened: connection) -> None:
     """For each snapshot composed: what the process holds already is warned of again."""
     corrupt = {
         NIL: ("invalid_node_id", {}),
@@ -129,10 +129,10 @@ def test_each_row_left_out_is_one_warning_with_the_seeds_fields(held: connection
         NODE_IDS[2]: ("empty_public_key", {"public_key": b""}),
         NODE_IDS[3]: ("malformed_public_key", {"public_key": bytes(31)}),
     }
-    nodes = [node(NODE), *(node(one, **changes) for one, (_, changes) in corrupt.items())]
-    with held.cursor() as cursor:
+    nodes = [node(NODE), *(node(node_id, **changes) for node_id, (_, changes) in corrupt.items())]
+    with opened.cursor() as cursor:
         load(cursor, {"domains": [{"id": DOMAIN}], "nodes": nodes})
-    puller = Puller(PoolOfOne.over(held), PeerDropRecorder(Metrics()))
+    puller = Puller(PoolOfOne.over(opened), PeerDropRecorder(Metrics()))
     expected = [
         {
             "event": "peer_dropped",
@@ -150,10 +150,10 @@ def test_each_row_left_out_is_one_warning_with_the_seeds_fields(held: connection
         assert lines == expected
 
 
-def test_every_host_of_a_relay(held: connection) -> None:
+def test_every_host_of_a_relay(opened: connection) -> None:
     peers = [f"0190b2c4-8d5e-7000-9000-{number:012x}" for number, _ in enumerate(HOSTS)]
     body = agreed(
-        held,
+        opened,
         {
             "nodes": [node(NODE), *map(node, peers)],
             "bridge_resources": [{"id": RESOURCE, "node_id": NODE}],
@@ -173,48 +173,48 @@ def test_every_host_of_a_relay(held: connection) -> None:
     assert shown == [f"[{host}]:65535" if ":" in host else f"{host}:65535" for host in HOSTS]
 
 
-def test_every_text_as_a_value_and_as_a_workload_tag(held: connection) -> None:
+def test_every_text_as_a_value_and_as_a_workload_tag(opened: connection) -> None:
     entries = [
         {"node_id": NODE, "kind": kind, "key": f"{number}", "value": text, "workload_tag": tag}
         for kind in ("metadata", "data", "report")
         for number, (text, tag) in enumerate(zip(TEXTS, [None, *TEXTS], strict=False))
     ]
-    assert agreed(held, {"node_state_entries": entries}).status == 200
+    assert agreed(opened, {"node_state_entries": entries}).status == 200
 
 
-def test_every_key_of_an_entry_in_its_place(held: connection) -> None:
+def test_every_key_of_an_entry_in_its_place(opened: connection) -> None:
     entries = [
         {"node_id": NODE, "kind": "data", "key": key, "value": "", "workload_tag": None}
         for key in ENTRY_KEYS
     ]
-    body = json.loads(agreed(held, {"node_state_entries": entries}).body)
+    body = json.loads(agreed(opened, {"node_state_entries": entries}).body)
     # By code point, in which UTF-8 agrees and UTF-16 does not.
     assert [row["key"] for row in body["state"]["data"]] == sorted(ENTRY_KEYS)
 
 
 @pytest.mark.parametrize("line", BAD_LINES)
-def test_a_rule_that_is_none_fails_the_pull(held: connection, line: bytes) -> None:
+def test_a_rule_that_is_none_fails_the_pull(opened: connection, line: bytes) -> None:
     payload = framed(RULE) + line + b"\n" + framed(RULE)
     sets = [rule_set(framed(RULE)), rule_set(payload, number=1)]
-    assert agreed(held, {"policy_compiled_ruleset": sets}).status == 500
+    assert agreed(opened, {"policy_compiled_ruleset": sets}).status == 500
 
 
 @pytest.mark.parametrize("moment", [*MOMENTS, *NO_MOMENTS])
 @pytest.mark.parametrize("column", ["last_heartbeat_at", "changed_at"])
-def test_every_moment(held: connection, moment: str, column: str) -> None:
-    answer = agreed(held, {"nodes": [node(NODE, **{column: moment})]})
+def test_every_moment(opened: connection, moment: str, column: str) -> None:
+    answer = agreed(opened, {"nodes": [node(NODE, **{column: moment})]})
     assert answer.status == (500 if moment in NO_MOMENTS else 200)
 
 
 @pytest.mark.parametrize("state", NO_STATES)
-def test_a_verdict_that_is_none_fails_the_pull(held: connection, state: str) -> None:
-    assert agreed(held, {"nodes": [node(NODE, reachability_state=state)]}).status == 500
+def test_a_verdict_that_is_none_fails_the_pull(opened: connection, state: str) -> None:
+    assert agreed(opened, {"nodes": [node(NODE, reachability_state=state)]}).status == 500
 
 
 @pytest.mark.parametrize("text", [*ROUTING_TEXTS, *NO_ROUTING_TEXTS])
-def test_every_free_form_policy(held: connection, text: str) -> None:
+def test_every_free_form_policy(opened: connection, text: str) -> None:
     tables = {
         "bridge_resources": [{"id": RESOURCE, "node_id": NODE}],
         "bridge_user_access_providers": [provider(routing_policy=text)],
     }
-    assert agreed(held, tables).status == (500 if text in NO_ROUTING_TEXTS else 200)
+    assert agreed(opened, tables).status == (500 if text in NO_ROUTING_TEXTS else 200)

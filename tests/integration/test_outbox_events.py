@@ -101,7 +101,9 @@ def test_a_row_waits_where_spicedb_has_something_to_take_and_no_other_does(
         " bool_and(drained_at IS NULL), bool_or(drained_at IS NULL)"
         " FROM plexsphere.outbox GROUP BY type"
     )
-    assert {row[0]: row[1:] for row in rows} == {one: (is_so,) * 4 for one, is_so in WAITS.items()}
+    assert {row[0]: row[1:] for row in rows} == {
+        name: (is_so,) * 4 for name, is_so in WAITS.items()
+    }
     assert types_written() == set(WAITS)
 
 

@@ -110,7 +110,7 @@ def test_the_token_of_a_platform_role_is_on_every_domain(drained: Following, way
         drained.relay.deliver(PLATFORM, soon())
     else:
         drained.drain()
-    tokens = {token_of(drained.dsn, "domains", one) for one in domains}
+    tokens = {token_of(drained.dsn, "domains", domain_id) for domain_id in domains}
     assert len(tokens) == 1 and None not in tokens
 
 
@@ -140,9 +140,9 @@ def test_several_relays_share_the_rows_and_none_drains_one_twice(
         relays = [stack.enter_context(following(drained.dsn, spicedb, 5.0)) for _ in range(4)]
         start = threading.Barrier(len(relays))
 
-        def run(one: Following) -> int:
+        def run(following: Following) -> int:
             start.wait(10)
-            return one.drain(limit=7)
+            return following.drain(limit=7)
 
         with ThreadPoolExecutor(len(relays)) as threads:
             done = list(threads.map(run, relays))
@@ -159,10 +159,10 @@ def test_writers_and_relays_at_once_end_as_the_last_row_of_each_object_says(
     nodes = [new_node(drained.dsn, domain) for _ in range(6)]
     stop = threading.Event()
 
-    def relaying(one: Following) -> int:
+    def relaying(following: Following) -> int:
         total = 0
         while not stop.is_set():
-            total += one.relay.drain(3, soon())
+            total += following.relay.drain(3, soon())
         return total
 
     def flapping(node: UUID) -> None:
@@ -174,12 +174,12 @@ def test_writers_and_relays_at_once_end_as_the_last_row_of_each_object_says(
     with ExitStack() as stack:
         relays = [stack.enter_context(following(drained.dsn, spicedb, 5.0)) for _ in range(2)]
         with ThreadPoolExecutor(8) as threads:
-            draining = [threads.submit(relaying, one) for one in relays]
+            draining = [threads.submit(relaying, relay) for relay in relays]
             try:
                 list(threads.map(flapping, nodes))
             finally:
                 stop.set()
-            assert [one.exception() for one in draining] == [None, None]
+            assert [future.exception() for future in draining] == [None, None]
     assert drained.taken() == {own_tuple(node) for node in nodes}
 
 

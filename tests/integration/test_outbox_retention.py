@@ -138,7 +138,7 @@ def test_no_writer_and_no_drainer_waits_for_a_prune(hand: Hand, kept: OutboxRete
 
 
 def everybody_writes(dsn: str, domain: UUID) -> None:
-    """Who waits for anybody's lock gives up after 0.2 s, and raises."""
+    """A session that waits for a lock raises after 0.2 s."""
     outbox = PostgresOutbox(dsn, 1, 5.0, 0.2)
     with registries(dsn, lock_timeout=0.2) as made, closing(PostgresRoles(dsn)) as grants:
         node = made.nodes.register(

@@ -46,7 +46,7 @@ def made(ledger_dsn: str, hand: Hand) -> Iterator[Registries]:
 
 def at_once(jobs: list[Callable[[], T]]) -> list[T]:
     with ThreadPoolExecutor(WRITERS) as threads:
-        return [one.result() for one in [threads.submit(job) for job in jobs]]
+        return [future.result() for future in [threads.submit(job) for job in jobs]]
 
 
 def registering(
@@ -63,16 +63,16 @@ def first_hosts(count: int, first: str = "10.42.0.1") -> list[str]:
 
 def test_32_at_once_get_the_lowest_addresses_each_another(hand: Hand, made: Registries) -> None:
     found = at_once([registering(made, number) for number in range(96)])
-    assert sorted((one.mesh_ip for one in found), key=ip_address) == first_hosts(96)
+    assert sorted((node.mesh_ip for node in found), key=ip_address) == first_hosts(96)
     assert addresses(hand, DOMAIN) == first_hosts(96)
-    assert len({one.node_id for one in found}) == 96
+    assert len({node.node_id for node in found}) == 96
 
 
 def test_10_000_nodes_of_another_hand_are_walked_past_once(hand: Hand, made: Registries) -> None:
     many_nodes(hand, DOMAIN, "10.42.0.1", 10_000)
     expected = first_hosts(64, "10.42.39.17")
     found = at_once([registering(made, 100_000 + number) for number in range(64)])
-    assert sorted((one.mesh_ip for one in found), key=ip_address) == expected
+    assert sorted((node.mesh_ip for node in found), key=ip_address) == expected
     looked_to = hand.run("SELECT host(next_address) FROM plexsphere.domains")
     assert looked_to == [("10.42.39.81",)]
 
@@ -87,8 +87,8 @@ def test_a_gap_that_another_hand_left_is_filled_first(hand: Hand, made: Registri
 
 def test_16_times_the_same_request_is_one_node(hand: Hand, made: Registries) -> None:
     found = at_once([registering(made, 1, "same") for _ in range(16)])
-    assert len({one.node_id for one in found}) == 1
-    assert [one.is_new for one in found].count(True) == 1
+    assert len({node.node_id for node in found}) == 1
+    assert [node.is_new for node in found].count(True) == 1
     assert addresses(hand, DOMAIN) == ["10.42.0.1"]
     assert len(hand.run("SELECT * FROM plexsphere.outbox")) == 1
 
@@ -115,7 +115,7 @@ def test_nodes_that_come_and_go_at_once_leak_no_address(hand: Hand, made: Regist
     assert sorted(used, key=ip_address) == first_hosts(64)
     made.time.passes(HOLD_OFF)
     again = at_once([registering(made, 1_000 + number) for number in range(64)])
-    assert sorted((one.mesh_ip for one in again), key=ip_address) == first_hosts(64)
+    assert sorted((node.mesh_ip for node in again), key=ip_address) == first_hosts(64)
     assert hand.run("SELECT * FROM plexsphere.released_addresses") == []
 
 
@@ -123,7 +123,7 @@ def test_of_overlapping_domains_created_at_once_one_is_there(hand: Hand, made: R
     hand.run("DELETE FROM plexsphere.domains")
     wide = [lambda number=number: create_wide(made, number) for number in range(16)]
     found = at_once(wide)
-    assert [one is not None for one in found].count(True) == 1
+    assert [result is not None for result in found].count(True) == 1
 
 
 def create_wide(made: Registries, number: int) -> CreatedDomain | None:

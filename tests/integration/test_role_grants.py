@@ -58,12 +58,12 @@ def test_a_change_is_on_record_with_who_made_it_and_a_repeated_one_as_such(
     hand: Hand, grants: PostgresRoles
 ) -> None:
     domain = hand.domain()
-    one = domain_object(domain)
+    object_ = domain_object(domain)
     changes = [(True, True), (True, False), (False, True), (False, False)]
     for granted, is_change in changes:
-        assert grants.change(role(one, "viewer", granted=granted), in_time()) is is_change
+        assert grants.change(role(object_, "viewer", granted=granted), in_time()) is is_change
     words = ("role.grant", "role.grant_again", "role.revoke", "role.revoke_again")
-    said = [(domain, word, "granted", OPERATOR, f"{one} user:bob") for word in words]
+    said = [(domain, word, "granted", OPERATOR, f"{object_} user:bob") for word in words]
     assert on_record(hand) == said
 
 
@@ -72,8 +72,8 @@ def test_a_role_on_a_node_is_on_its_domains_record_and_the_platforms_on_nobodys(
 ) -> None:
     domain = hand.domain()
     own = node_object(hand.node(domain))
-    for one in (role(own, "agent", own, granted=False), role(PLATFORM, "manager")):
-        grants.change(one, in_time())
+    for change in (role(own, "agent", own, granted=False), role(PLATFORM, "manager")):
+        grants.change(change, in_time())
     assert [row[0] for row in on_record(hand)] == [domain, None]
 
 
@@ -94,7 +94,9 @@ def test_nothing_is_written_about_what_is_not_there(
 def test_the_last_one_stays_where_one_is_to_stay(hand: Hand, grants: PostgresRoles) -> None:
     for subject in ("user:ann", "user:bob"):
         grants.change(role(PLATFORM, "manager", subject), in_time())
-    taken = [role(PLATFORM, "manager", one, granted=False) for one in ("user:ann", "user:bob")]
+    taken = [
+        role(PLATFORM, "manager", subject, granted=False) for subject in ("user:ann", "user:bob")
+    ]
     assert grants.change(taken[0], in_time(), keep_last=True)
     before = on_record(hand), hand.run("SELECT seq FROM plexsphere.outbox")
     with pytest.raises(LastOfItsRole):
@@ -130,7 +132,7 @@ def test_a_change_waits_for_its_turn_among_the_writers_of_audit_rows(
     hand: Hand, grants: PostgresRoles
 ) -> None:
     """Else a reader that goes on behind the last seq it saw would miss its row."""
-    one = role(domain_object(hand.domain()), "viewer")
+    change = role(domain_object(hand.domain()), "viewer")
     waiting = (
         "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database"
         " WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted"
@@ -138,7 +140,7 @@ def test_a_change_waits_for_its_turn_among_the_writers_of_audit_rows(
     with closing(hand.session()) as writer, writer.cursor() as turn:
         turn.execute("SELECT pg_advisory_xact_lock(%s)", (AUDIT_WRITERS,))
         with ThreadPoolExecutor(1) as thread:
-            changing = thread.submit(grants.change, one, in_time())
+            changing = thread.submit(grants.change, change, in_time())
             while not (seen := hand.run(waiting)[0][0]) and not changing.done():
                 pass
             writer.rollback()

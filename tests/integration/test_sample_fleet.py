@@ -25,9 +25,9 @@ def test_one_node_has_as_many_rules_as_a_revision_may_have(stack: Stack) -> None
 def test_one_nodes_values_are_as_long_as_they_may_be(stack: Stack) -> None:
     state = pulled(stack, stack.sample.node_id(LARGEST_ENTRIES))["state"]
     assert isinstance(state, dict)
-    sizes = [len(one["value"].encode()) for bucket in state.values() for one in bucket]
+    sizes = [len(entry["value"].encode()) for bucket in state.values() for entry in bucket]
     assert sizes.count(4096) == 3
-    assert any(not one["value"].isascii() for one in state["reports"])
+    assert any(not report["value"].isascii() for report in state["reports"])
 
 
 def test_a_second_domain_is_on_ipv6(stack: Stack) -> None:

@@ -59,10 +59,10 @@ class Table:
             yield from (f"{path} null", f"{path} not null")
         for member in _members(schema):
             yield f"{path} = {member!r}"
-        for name, one in schema.get("properties", {}).items():
+        for name, subschema in schema.get("properties", {}).items():
             if name not in schema.get("required", ()):
                 yield from (f"{path}/{name} present", f"{path}/{name} absent")
-            yield from self._facets(one, f"{path}/{name}")
+            yield from self._facets(subschema, f"{path}/{name}")
         if "items" in schema:
             yield from self._facets(schema["items"], f"{path}[]")
 
@@ -74,11 +74,11 @@ class Table:
             return
         if _members(schema):
             yield f"{path} = {value!r}"
-        for name, one in schema.get("properties", {}).items():
+        for name, subschema in schema.get("properties", {}).items():
             if name not in schema.get("required", ()):
                 yield f"{path}/{name} {'present' if name in value else 'absent'}"
             if name in value:
-                yield from self._seen(one, value[name], f"{path}/{name}")
+                yield from self._seen(subschema, value[name], f"{path}/{name}")
         for element in value if "items" in schema else ():
             yield from self._seen(schema["items"], element, f"{path}[]")
 
@@ -117,8 +117,8 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         return
     if isinstance(value, dict | list):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, one in pairs:
-            yield from leaves(one, (*path, key))
+        for key, part in pairs:
+            yield from leaves(part, (*path, key))
     else:
         yield path
 
@@ -127,11 +127,11 @@ def objects(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
     """The way to every object, but for what is free-form."""
     if isinstance(value, dict) and path[-1:] != ("routing_policy",):
         yield path
-        for key, one in value.items():
-            yield from objects(one, (*path, key))
+        for key, member in value.items():
+            yield from objects(member, (*path, key))
     elif isinstance(value, list):
-        for key, one in enumerate(value):
-            yield from objects(one, (*path, key))
+        for key, item in enumerate(value):
+            yield from objects(item, (*path, key))
 
 
 def at(value: Any, path: tuple[Any, ...]) -> Any:
@@ -168,7 +168,7 @@ def test_every_text_with_a_form_keeps_it(validator: Validator) -> None:
     for path in formed:
         # The last part of a secret's reference may be anything.
         more = [] if path[-1] == "auth_secret_ref" else [" ", "\n"]
-        for wrong in ("\u2603", *(f"{at(body, path)}{one}" for one in more)):
+        for wrong in ("\u2603", *(f"{at(body, path)}{suffix}" for suffix in more)):
             changed = copy.deepcopy(body)
             at(changed, path[:-1])[path[-1]] = wrong
             assert not validator.is_valid(changed), (*path, wrong)

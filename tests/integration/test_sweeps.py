@@ -116,9 +116,19 @@ def test_a_life_in_silence_and_back(ledger: Silences) -> None:
     with ledger.evaluator() as sweep:
         for seconds in (0, 60, 30, 209, 1):
             ledger.forward(seconds)
-            seen.append([(one.old_state, one.new_state, one.nodes) for one in sweep().transitions])
+            seen.append(
+                [
+                    (transition.old_state, transition.new_state, transition.nodes)
+                    for transition in sweep().transitions
+                ]
+            )
         ledger.hear(node)
-        seen.append([(one.old_state, one.new_state, one.nodes) for one in sweep().transitions])
+        seen.append(
+            [
+                (transition.old_state, transition.new_state, transition.nodes)
+                for transition in sweep().transitions
+            ]
+        )
     assert seen == [
         [("", "healthy", 1)],
         [],
@@ -182,8 +192,12 @@ def test_a_state_that_is_none_is_mended(ledger: Silences) -> None:
 def test_a_transition_names_a_few_of_its_nodes(ledger: Silences) -> None:
     nodes = {str(ledger.node(0)) for _ in range(12)}
     with ledger.evaluator() as sweep:
-        (one,) = sweep().transitions
-    assert (one.nodes, len(set(one.example_ids)), set(one.example_ids) <= nodes) == (12, 10, True)
+        (transition,) = sweep().transitions
+    assert (
+        transition.nodes,
+        len(set(transition.example_ids)),
+        set(transition.example_ids) <= nodes,
+    ) == (12, 10, True)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -198,7 +212,7 @@ def test_the_sweep_agrees_with_the_rules_one_node_at_a_time(ledger: Silences, se
         ledger.hand.run(
             "UPDATE plexsphere.domains SET heartbeat_interval = %s, stale_after = %s,"
             " unreachable_after = %s WHERE id = %s",
-            *(timedelta(seconds=one) for one in (interval, *policies[domain])),
+            *(timedelta(seconds=seconds) for seconds in (interval, *policies[domain])),
             domain,
         )
     domain_of = {}
@@ -220,12 +234,12 @@ def test_the_sweep_agrees_with_the_rules_one_node_at_a_time(ledger: Silences, se
                     heard,
                     ledger.now(),
                     watching_since,
-                    *(timedelta(seconds=one) for one in policies[domain_of[node]]),
+                    *(timedelta(seconds=seconds) for seconds in policies[domain_of[node]]),
                 )
                 for node, (state, heard, _) in before.items()
             }
             assert {node: ledger.state(node) for node in domain_of} == expected
-            assert swept.nodes == sum(expected[one] != before[one][0] for one in domain_of)
+            assert swept.nodes == sum(expected[node] != before[node][0] for node in domain_of)
             moved += swept.nodes
             for node in random.sample(sorted(domain_of), 40):
                 ledger.hear(node)

@@ -1,4 +1,4 @@
-"""Who sweeps, what a pause of everybody means, and what writers beside a sweep see of it."""
+"""The election of the evaluator, a pause of all of them, and writers beside a sweep."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ def ledger(ledger_dsn: str) -> Iterator[Silences]:
 def test_one_of_sixteen_sweeps(ledger: Silences) -> None:
     ledger.node(0)
     all_of_them = [ledger.sweeps() for _ in range(16)]
-    swept = [one.sweep(in_time()) for one in all_of_them]
-    again = [one.sweep(in_time()) for one in all_of_them]
-    assert [one is not None for one in swept] == [True] + [False] * 15
-    assert [one is not None for one in again] == [True] + [False] * 15
+    swept = [evaluator.sweep(in_time()) for evaluator in all_of_them]
+    again = [evaluator.sweep(in_time()) for evaluator in all_of_them]
+    assert [sweep is not None for sweep in swept] == [True] + [False] * 15
+    assert [sweep is not None for sweep in again] == [True] + [False] * 15
     all_of_them.pop(0).close()
     given_up = time.monotonic() + 20
     while True:
-        third = [one.sweep(in_time()) for one in all_of_them]
+        third = [evaluator.sweep(in_time()) for evaluator in all_of_them]
         if any(third):  # the server has noticed that the session is over
             break
         assert time.monotonic() < given_up
-    fourth = [one.sweep(in_time()) for one in all_of_them]
-    assert [one is not None for one in fourth] == [one is not None for one in third]
-    assert sum(one is not None for one in third) == 1
-    for one in all_of_them:
-        one.close()
+    fourth = [evaluator.sweep(in_time()) for evaluator in all_of_them]
+    assert [sweep is not None for sweep in fourth] == [sweep is not None for sweep in third]
+    assert sum(sweep is not None for sweep in third) == 1
+    for evaluator in all_of_them:
+        evaluator.close()
 
 
 def test_sixteen_at_once_make_one_sweep(ledger: Silences) -> None:
@@ -62,12 +62,12 @@ def test_sixteen_at_once_make_one_sweep(ledger: Silences) -> None:
     all_of_them = [ledger.sweeps() for _ in range(16)]
     together = threading.Barrier(16)
 
-    def one(sweeps: PostgresSweeps) -> Sweep | None:
+    def sweep_together(sweeps: PostgresSweeps) -> Sweep | None:
         together.wait()
         return sweeps.sweep(in_time())
 
     with ThreadPoolExecutor(16) as threads:
-        swept = [found for found in threads.map(one, all_of_them) if found is not None]
+        swept = [found for found in threads.map(sweep_together, all_of_them) if found is not None]
     assert [found.nodes for found in swept] == [1]
     assert ledger.state(node) == "healthy"
     for sweeps in all_of_them:
@@ -291,14 +291,16 @@ def test_heartbeats_while_sweeps_go_on_are_all_kept_and_never_judged_wrongly(
     with ledger.evaluator() as sweep, ThreadPoolExecutor(4) as threads:
         speaking = [threads.submit(speak, node) for node in live]
         sweeps = 0
-        while not all(one.done() for one in speaking):
+        while not all(future.done() for future in speaking):
             moved = sweep().transitions
             wrong += [
-                one for one in moved if (one.old_state, one.new_state) != ("stale", "healthy")
+                transition
+                for transition in moved
+                if (transition.old_state, transition.new_state) != ("stale", "healthy")
             ]
             sweeps += 1
-        for one in speaking:
-            one.result()
+        for future in speaking:
+            future.result()
         sweep()
     writes.close()
     assert sweeps > 3
