@@ -56,7 +56,7 @@ class Reply:
         return self.status, self.blanked(), list(shared.items())
 
     def outline(self) -> tuple[int, list[tuple[str, str]]]:
-        """What an answer with a body and one without share: status, and headers in their order.
+        """The parts that answers with and without a body share: status, headers in their order.
 
         Left out are the date, the correlation id, and how long a body is that may have grown.
         """

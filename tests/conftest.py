@@ -23,7 +23,7 @@ NODES = 64
 
 
 def pytest_collection() -> None:
-    """What a collection makes lives to the end of the run: no pass over it frees anything."""
+    """The objects of a collection live to the end of the run: no pass over them frees any."""
     gc.disable()
 
 

@@ -61,7 +61,7 @@ class Receiver:
 
 
 def pulled_blocks(body: bytes) -> Blocks:
-    """What the law of events covers of a pull."""
+    """The part of a pull that the law of events covers."""
     pulled = json.loads(body)
     assert pulled["state"] == pulled["reports"]
     return {

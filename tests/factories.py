@@ -198,7 +198,7 @@ def snapshot(
 ) -> NodeStateSnapshot:
     """The ``number``-th Node's snapshot in a Domain of three; blocks it is not given are empty."""
     if rows is None:
-        rows = [peer_row(one) for one in (1, 2, 3)]
+        rows = [peer_row(number) for number in (1, 2, 3)]
     domain = blocks.pop("domain", None) or domain_of(*rows)
     state = blocks.pop("state", Reports())
     given: dict[str, Any] = {

@@ -332,7 +332,7 @@ class FakeRequestLimits:
 def record_write(
     audit: FakeAuditSink, write: AuditedWrite, object: str, *, repeated: bool = False
 ) -> None:
-    """What the ledger does in the transaction of a write."""
+    """The ledger's part in the transaction of a write."""
     relation = write.relation_of_repeat if repeated else write.relation
     audit.record(AuditRow(relation, "granted", write.subject, object, write.correlation_id))
 
@@ -348,7 +348,7 @@ class FakeBodyHistory:
     def keep(self, node: str, digest: str, body: bytes) -> None:
         if self.fails is not None:
             raise self.fails
-        if not self.away and (node, digest) not in [one[:2] for one in self.bodies]:
+        if not self.away and (node, digest) not in [kept[:2] for kept in self.bodies]:
             self.bodies.append((node, digest, body))
 
 
@@ -418,7 +418,7 @@ class FakeEntryStore:
         self, node: AddressedNode, entry: EntryRow, write: AuditedWrite, deadline: Deadline
     ) -> datetime:
         place = self._place(node, entry.kind, entry.key, deadline)
-        held = [one for one in self.rows if one[:2] == place[:2]]
+        held = [other for other in self.rows if other[:2] == place[:2]]
         if place not in self.rows and len(held) >= self.quota:
             raise quota_exceeded(entry.kind, f"node_id={node.id}")
         if self.rows.get(place) != entry:
@@ -493,7 +493,7 @@ class FakeOutboxRelay:
         elif operation == "delete":
             self.tuples.discard(triple)
         else:
-            self.tuples = {one for one in self.tuples if one[0] != triple[0]}
+            self.tuples = {known for known in self.tuples if known[0] != triple[0]}
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""How long the snapshot's statement takes, and how much it sends: ``python -m tests.ledger_bench``.
+"""The time of the snapshot's statement, and the bytes it sends: ``python -m tests.ledger_bench``.
 
 On an embedded Postgres of its own; medians, in milliseconds.
 """
@@ -140,7 +140,7 @@ def measured(pool: Pool[ReadSession], subject: Subject) -> list[str]:
         milliseconds(view, 10, subject.rekey),
         cold,
     )
-    return [f"{subject.size:,}", *(f"{one:.2f}" for one in times), f"{small:,}", f"{large:,}"]
+    return [f"{subject.size:,}", *(f"{figure:.2f}" for figure in times), f"{small:,}", f"{large:,}"]
 
 
 def main() -> None:

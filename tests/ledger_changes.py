@@ -1,4 +1,4 @@
-"""What a writer does to a generated ledger between two pulls."""
+"""The changes of a writer to a generated ledger between two pulls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ relay_kinds = st.lists(st.sampled_from(KINDS + RELAY_KINDS * 2), max_size=3)
 
 
 def changes(draw: DrawFn, tables: Tables) -> tuple[Change, ...]:
-    """What a writer does next; every one is legal whatever came before it."""
+    """The next change of a writer; each is legal whatever came before it."""
     drawn = draw(relay_kinds if tables["bridge_relays"] else kinds)
     return tuple(_change(draw, kind, tables) for kind in drawn)
 

@@ -55,7 +55,9 @@ class Ledger:
     def telling(self, most: int) -> list[str]:
         """The Nodes to pull: those with blocks of their own, then others, then the nil one."""
         own = {row["node_id"] for rows in self.tables.values() for row in rows if "node_id" in row}
-        return sorted(self.node_ids, key=lambda one: (one not in own, one == NIL))[:most]
+        return sorted(self.node_ids, key=lambda node_id: (node_id not in own, node_id == NIL))[
+            :most
+        ]
 
 
 def load(cursor: Any, tables: Mapping[str, Sequence[Row]]) -> None:

@@ -1,4 +1,4 @@
-"""What generated ledgers are made of: each word is here for a reason, legal or corrupt."""
+"""The words of generated ledgers: each is here for a reason, legal or corrupt."""
 
 from __future__ import annotations
 

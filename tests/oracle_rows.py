@@ -1,4 +1,4 @@
-"""What the second implementation reads with: one naive query at a time, and no code of ours."""
+"""The reader of the second implementation: one naive query at a time, and no code of ours."""
 
 import datetime as dt
 import uuid

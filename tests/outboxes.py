@@ -11,11 +11,11 @@ from tests.ledger_sql import run_sql
 
 
 def touch(*triples: Triple) -> list[TupleUpdate]:
-    return [("touch", *one) for one in triples]
+    return [("touch", *triple) for triple in triples]
 
 
 def delete(*triples: Triple) -> list[TupleUpdate]:
-    return [("delete", *one) for one in triples]
+    return [("delete", *triple) for triple in triples]
 
 
 def purge(resource: str) -> TupleUpdate:
@@ -24,7 +24,7 @@ def purge(resource: str) -> TupleUpdate:
 
 def write_row(dsn: str, object: str, *updates: TupleUpdate, type: str = "test") -> int:
     """Commit one row about ``object``; its seq."""
-    return write_raw(dsn, object, [as_json(one) for one in updates], type)
+    return write_raw(dsn, object, [as_json(update) for update in updates], type)
 
 
 def write_raw(dsn: str, object: str, tuples: object, type: str = "test") -> int:
@@ -64,7 +64,7 @@ def new_node(dsn: str, domain: UUID) -> UUID:
 
 
 def tuples_of(dsn: str, node: UUID, domain: UUID) -> list[TupleUpdate]:
-    """What a registration writes."""
+    """The relationships that a registration writes."""
     return touch(own_tuple(node), (node_object(node), "domain", domain_object(domain)))
 
 

@@ -40,7 +40,7 @@ assert isinstance(PULL, Operation)
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a caller of the pull would get; `body` and `digest` are of a 200 alone.
+    """The answer that a caller of the pull would get; `body` and `digest` are of a 200 alone.
 
     `inside` is what the log says of a refusal.
     """

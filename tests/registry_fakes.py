@@ -189,7 +189,7 @@ class FakeNodeRegistry:
 
     def _with_key(self, domain_id: UUID, key: bytes) -> UUID | None:
         return next(
-            (one for one, row in self.nodes.items() if row[:2] == (domain_id, key)),
+            (node_id for node_id, row in self.nodes.items() if row[:2] == (domain_id, key)),
             None,
         )
 

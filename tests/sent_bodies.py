@@ -1,4 +1,4 @@
-"""What a body becomes that is sent to the one operation with a body, through Flask alone."""
+"""The result of a body that is sent to the one operation with a body, through Flask alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GOOD = json.dumps(EXAMPLE).encode()
 def body_of(
     raw: bytes, content_type: str | None = "application/json", chunked: bool = False, **headers: str
 ) -> dict[str, Any] | RefusalKind:
-    """What one request's body becomes."""
+    """The result of one request's body."""
     contract = CONTRACT.operations[OPERATION].body
     assert contract is not None
     given = {name.replace("_", "-"): value for name, value in headers.items()}

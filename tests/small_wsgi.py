@@ -46,15 +46,17 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     elif path == "/counted":
         body = str(len(_counted)).encode()
     elif path == "/hold":
-        return _held(environ, start_response)
+        return _stream(environ, start_response)
     elif path.startswith("/say/"):
-        body = b"".join(b"%d" % one.write(path.removeprefix("/say/").encode()) for one in _streams)
+        body = b"".join(
+            b"%d" % stream.write(path.removeprefix("/say/").encode()) for stream in _streams
+        )
     elif path.startswith("/flood/"):
         size = int(path.removeprefix("/flood/"))
-        body = b"".join(b"%d" % one.write(b"x" * size) for one in _streams)
+        body = b"".join(b"%d" % stream.write(b"x" * size) for stream in _streams)
     elif path == "/end":
-        for one in list(_streams):
-            one.close()
+        for stream in list(_streams):
+            stream.close()
     elif path == "/leaves":
         _gone.get(timeout=20)
     elif path == "/since":
@@ -66,7 +68,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     return [body]
 
 
-def _held(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+def _stream(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
     """An answer that /say goes on with; /leaves is answered when the client of one is gone."""
 
     def gone() -> None:

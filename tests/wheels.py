@@ -46,8 +46,8 @@ def clean_virtualenv(folder: Path, wheel: Path, requirements: list[str]) -> Path
     install = [str(python), str(pip), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run(install, check=True)
     site = next(venv.glob("lib/python*/site-packages"))
-    for one in closure(requirements):
-        for entry in top_entries(one):
+    for package in closure(requirements):
+        for entry in top_entries(package):
             with suppress(FileExistsError):
                 (site / entry.name).symlink_to(entry)
     return python
@@ -63,20 +63,24 @@ def closure(requirements: list[str]) -> list[Distribution]:
     waiting = [(Requirement(text), "") for text in requirements]
     seen: set[str] = set()
     while waiting:
-        one, extra = waiting.pop()
-        if f"{one} {extra}" in seen or (one.marker and not one.marker.evaluate({"extra": extra})):
+        requirement, extra = waiting.pop()
+        if f"{requirement} {extra}" in seen or (
+            requirement.marker and not requirement.marker.evaluate({"extra": extra})
+        ):
             continue
-        seen.add(f"{one} {extra}")
-        known = found.setdefault(canonical(one.name), distribution(one.name))
+        seen.add(f"{requirement} {extra}")
+        known = found.setdefault(canonical(requirement.name), distribution(requirement.name))
         inner = [Requirement(text) for text in known.requires or ()]
-        waiting += [(each, name) for each in inner for name in ("", *one.extras)]
+        waiting += [(each, name) for each in inner for name in ("", *requirement.extras)]
     return list(found.values())
 
 
-def top_entries(one: Distribution) -> set[Path]:
+def top_entries(package: Distribution) -> set[Path]:
     """The files and folders of site-packages that a distribution has put there."""
-    site = Path(str(one.locate_file("")))
-    return {site / file.parts[0] for file in one.files or () if file.parts[0] not in ("..", "/")}
+    site = Path(str(package.locate_file("")))
+    return {
+        site / file.parts[0] for file in package.files or () if file.parts[0] not in ("..", "/")
+    }
 
 
 @contextmanager

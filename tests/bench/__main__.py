@@ -1,4 +1,4 @@
-"""What a pull costs, by the rows of docs/performance.md, each beside its floor.
+"""The cost of a pull, by the rows of docs/performance.md, each beside its floor.
 
     make bench            (ROWS=1,2 ROUNDS=3 SECONDS=5 CONNECTIONS=16 BASE=<git ref>)
 
@@ -99,7 +99,7 @@ def table(figures: dict[str, rows.Figure]) -> Table:
 
 
 def slower(figures: dict[str, rows.Figure]) -> list[str]:
-    """What costs more than the other commit by more than the rounds of either differ."""
+    """Rows that cost more than at the other commit, by more than the rounds of either differ."""
     found = []
     for number, figure in figures.items():
         now = figure.get("now", {}).get("worker_ms_rounds")

@@ -1,4 +1,4 @@
-"""What one honest client sees beside many that are slow, silent, gone or greedy.
+"""One honest client's answers beside many clients that are slow, silent, gone or greedy.
 
     make bench-clients            (COUNTS=64,256 SECONDS=5)
 
@@ -133,7 +133,7 @@ class Crowd(threading.Thread):
 
 @dataclass(frozen=True)
 class Seen:
-    """What the honest client saw: milliseconds of each answer, and how many it did not get."""
+    """The honest client's answers: milliseconds of each, and the number that did not come."""
 
     livez: list[float]
     pulls: list[float]
@@ -186,7 +186,12 @@ def main() -> None:
                 seen = honest(stack, options.seconds)
                 crowd.end()
                 figures = [middle(seen.livez), max(seen.livez), middle(seen.pulls), max(seen.pulls)]
-                row = [name, str(count), *(f"{one:.0f}" for one in figures), str(seen.unanswered)]
+                row = [
+                    name,
+                    str(count),
+                    *(f"{figure:.0f}" for figure in figures),
+                    str(seen.unanswered),
+                ]
                 table.add_row(*row)
                 rows.append(row)
                 print("  ".join(row), flush=True)

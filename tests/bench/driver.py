@@ -32,7 +32,7 @@ Source = Callable[[], bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """What came of it: seconds of each answer that was wanted, and how many others by status."""
+    """The result: seconds of each wanted answer, and the number of others by status."""
 
     latencies: Sequence[float]
     others: Mapping[str, int]

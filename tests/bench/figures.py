@@ -34,7 +34,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is asked: ``cpu`` is CPU seconds so far by part, ``requests`` are sent in turn.
+    """A service to ask: ``cpu`` is CPU seconds so far by part, ``requests`` are sent in turn.
 
     ``operation`` and ``status`` are what the service must count; None where it counts nothing.
     """
@@ -106,13 +106,13 @@ def summary(rounds: Sequence[Cost]) -> dict[str, object]:
         "per_second": round(middle(rounds, lambda c: c.measured.per_second), 1),
         "p50_ms": round(middle(rounds, lambda c: c.measured.p50_ms), 2),
         "p99_ms": round(middle(rounds, lambda c: c.measured.p99_ms), 2),
-        "answers": sum(one.measured.answers for one in rounds),
-        "refused": sum(one.measured.refused + one.measured.broken for one in rounds),
-        "right": round(min(one.right for one in rounds), 4),
-        "worker_ms_rounds": [round(one.worker, 3) for one in rounds],
+        "answers": sum(round_.measured.answers for round_ in rounds),
+        "refused": sum(round_.measured.refused + round_.measured.broken for round_ in rounds),
+        "right": round(min(round_.right for round_ in rounds), 4),
+        "worker_ms_rounds": [round(round_.worker, 3) for round_ in rounds],
     }
 
 
 def load_average() -> list[float]:
     """Of the machine, now: one, five and fifteen minutes."""
-    return [round(one, 2) for one in os.getloadavg()]
+    return [round(average, 2) for average in os.getloadavg()]

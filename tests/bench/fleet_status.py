@@ -1,4 +1,4 @@
-"""How long ``plexsphere-state fleet status`` takes, the whole command, plain and ``--json``.
+"""The time of ``plexsphere-state fleet status``, the whole command, plain and ``--json``.
 
 And what is in it: reading, comparing; and a batch of audit rows, which keeps what it reads. On an
 embedded Postgres of its own; medians, in milliseconds. CPU is the command's own, not
@@ -88,7 +88,7 @@ class Subject:
 
     def grants(self, part: int) -> list[QueuedRow]:
         """Half a thousand pulls, each of another Node."""
-        chosen = [self.nodes[(part * BATCH + one) % self.size] for one in range(BATCH)]
+        chosen = [self.nodes[(part * BATCH + offset) % self.size] for offset in range(BATCH)]
         now = time.monotonic()
         return [QueuedRow(now, grant(node)) for node in chosen]
 
@@ -108,7 +108,7 @@ class Ran:
 
 def median_run(runs: Sequence[Ran]) -> str:
     """Each median by itself."""
-    wall, cpu = (statistics.median(one) for one in zip(*map(astuple, runs), strict=True))
+    wall, cpu = (statistics.median(column) for column in zip(*map(astuple, runs), strict=True))
     return f"{wall:,.0f} ({cpu:,.0f})"
 
 
@@ -147,7 +147,7 @@ def measured(dsn: str, size: int) -> list[str]:
     command = [SCRIPT, "fleet", "status", "--domain", str(subject.domain), "--dsn", dsn]
     plain = median_run([run(command) for _ in range(RUNS)])
     as_json = median_run([run([*command, "--json"]) for _ in range(RUNS)])
-    return [f"{size:,}", *(f"{one:,.1f}" for one in (written, read, whole)), plain, as_json]
+    return [f"{size:,}", *(f"{figure:,.1f}" for figure in (written, read, whole)), plain, as_json]
 
 
 def fleet_table(sizes: Sequence[int]) -> Table:

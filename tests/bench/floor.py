@@ -91,4 +91,4 @@ def sendall_ms(body: bytes, times: int = 300) -> float:
 def retargeted(requests: Sequence[bytes], before: str, after: str) -> list[bytes]:
     """The same requests for another URL."""
     old, new = before.removeprefix("http://").encode(), after.removeprefix("http://").encode()
-    return [one.replace(b"Host: " + old, b"Host: " + new, 1) for one in requests]
+    return [request.replace(b"Host: " + old, b"Host: " + new, 1) for request in requests]

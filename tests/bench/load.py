@@ -35,7 +35,7 @@ _SCALE = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came back in ``seconds``: times in milliseconds, ``cpu`` is the client's, in seconds.
+    """The answers of ``seconds``: times in milliseconds, ``cpu`` is the client's, in seconds.
 
     ``refused`` answers were no 2xx or 3xx, and ``broken`` requests had no answer.
     """

@@ -36,7 +36,7 @@ def floor(stack: Stack, clients: int, seconds: float) -> Rate:
 
 
 def warm(url: str, requests: Source, wanted: int, clients: int, seconds: float) -> Driven:
-    """What is measured after a second of the same, by as many clients as find every worker."""
+    """The rate after a second of the same load, by as many clients as find every worker."""
     drive(url, requests, wanted, max(clients, 8), WARM_SECONDS)
     return drive(url, requests, wanted, clients, seconds)
 

@@ -39,8 +39,8 @@ def numbers(least: int, most: int) -> Callable[[str], list[int]]:
     """Of an option: integers between, with commas."""
 
     def read(text: str) -> list[int]:
-        found = [int(one) for one in text.split(",")]
-        if not all(least <= one <= most for one in found):
+        found = [int(part) for part in text.split(",")]
+        if not all(least <= number <= most for number in found):
             raise argparse.ArgumentTypeError(f"from {least} to {most}")
         return found
 
@@ -57,7 +57,7 @@ def main() -> None:
     console = Console(width=max(Console().width, 96))
 
     def show(*printed: object) -> None:
-        load = ", ".join(f"{one:.2f}" for one in os.getloadavg())
+        load = ", ".join(f"{average:.2f}" for average in os.getloadavg())
         console.print(*printed, f"load average {load} on {os.cpu_count()} cores\n", sep="\n")
 
     show(rates_table(rates(options.sizes, options.clients, options.seconds[0])))

@@ -1,4 +1,4 @@
-"""How far SpiceDB is behind the ledger.
+"""The lag of SpiceDB behind the ledger.
 
 Rows written one by one under a running relay, a backlog that one drains, and `authz verify` and
 `repair` at that many Nodes.

@@ -46,7 +46,7 @@ class Figure(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is measured, and how; without ``wanted`` rows all are."""
+    """The measurements, and the load of each; without ``wanted`` rows all are made."""
 
     rounds: int
     seconds: int
@@ -124,7 +124,10 @@ def _small(run: Run, sides: dict[str, Served], figures: dict[str, Figure]) -> fl
     )
     with floor_beside(now, {PULL: reply, HEARTBEAT: beat}) as (url, pid):
         found = run.costs(
-            *(of_service(one, side, pulls(one, numbers), PULL) for side, one in sides.items()),
+            *(
+                of_service(service, side, pulls(service, numbers), PULL)
+                for side, service in sides.items()
+            ),
             of_process("floor", url, pid, retargeted(pulls(now, numbers), now.url, url)),
         )
         worker = middle(found["now"], lambda cost: cost.worker)
@@ -136,16 +139,16 @@ def _small(run: Run, sides: dict[str, Served], figures: dict[str, Figure]) -> fl
             )
         if run.wants("5"):
             subjects = [
-                of_service(one, side, held(one, numbers), PULL, "304")
-                for side, one in sides.items()
+                of_service(service, side, conditional_pulls(service, numbers), PULL, "304")
+                for side, service in sides.items()
             ]
-            asked = retargeted(held(now, numbers), now.url, url)
+            asked = retargeted(conditional_pulls(now, numbers), now.url, url)
             found = run.costs(*subjects, of_process("floor", url, pid, asked))
             figures["5"] = compared("conditional pull, 304", "<= 1.7x floor", found, "floor")
         if run.wants("8"):
             subjects = [
-                of_service(one, side, heartbeats(one, numbers), HEARTBEAT)
-                for side, one in sides.items()
+                of_service(service, side, heartbeats(service, numbers), HEARTBEAT)
+                for side, service in sides.items()
             ]
             asked = retargeted(heartbeats(now, numbers), now.url, url)
             found = run.costs(*subjects, of_process("floor", url, pid, asked))
@@ -153,7 +156,8 @@ def _small(run: Run, sides: dict[str, Served], figures: dict[str, Figure]) -> fl
     if run.wants("13"):
         total = figures["1"]["now"]["total_ms"]
         costs = {
-            side: paced(one, SMALL, PACED_PER_SECOND, PACED_SECONDS) for side, one in sides.items()
+            side: paced(service, SMALL, PACED_PER_SECOND, PACED_SECONDS)
+            for side, service in sides.items()
         }
         ratio = costs["now"]["total_ms"] / total
         figures["13"] = {
@@ -166,7 +170,7 @@ def _small(run: Run, sides: dict[str, Served], figures: dict[str, Figure]) -> fl
     return worker
 
 
-def held(served: Served, numbers: Sequence[int]) -> list[bytes]:
+def conditional_pulls(served: Served, numbers: Sequence[int]) -> list[bytes]:
     """Conditional pulls of what each Node has now."""
     return [served.pull(number, If_None_Match=served.etag(number)) for number in numbers]
 
@@ -176,7 +180,8 @@ def _large(
 ) -> None:
     """Rows 3, 6, 6a and 10."""
     subjects = [
-        of_service(one, side, pulls(one, range(LARGE)), PULL) for side, one in sides.items()
+        of_service(service, side, pulls(service, range(LARGE)), PULL)
+        for side, service in sides.items()
     ]
     for subject in subjects:  # once each: verified tokens are remembered
         subject.warm(12, run.connections)
@@ -199,12 +204,12 @@ def _large(
             now = middle(found["now"], lambda cost: cost.measured.per_second)
             figures["6a"]["ratio"] = round(now / before, 3)
     if run.wants("10"):
-        held = {side: {"bytes": one.worker_bytes()} for side, one in sides.items()}
+        memory = {side: {"bytes": service.worker_bytes()} for side, service in sides.items()}
         figures["10"] = {
             "what": "memory of a worker with 10,000 Nodes",
             "must": "< 200 MB",
-            "ratio": round(held["now"]["bytes"] / 200e6, 3),
-            **held,  # type: ignore[typeddict-item]
+            "ratio": round(memory["now"]["bytes"] / 200e6, 3),
+            **memory,  # type: ignore[typeddict-item]
         }
 
 

@@ -172,17 +172,17 @@ def family(pid: int) -> list[int]:
                 continue
             children.setdefault(int(fields[1]), []).append(int(entry.name))
     found = [pid]
-    for one in found:
-        found += children.get(one, [])
+    for pid in found:
+        found += children.get(pid, [])
     return found
 
 
 def cpu_of(pid: int) -> float:
     """Seconds of a process, its descendants, and those of them that have ended."""
     ticks = 0
-    for one in family(pid):
+    for member in family(pid):
         try:
-            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
         ticks += sum(map(int, fields[11:15]))  # utime, stime, and those of children that ended

@@ -1,4 +1,4 @@
-"""How long a sweep of the evaluator takes, in milliseconds, and the plan it has.
+"""The time of a sweep of the evaluator, in milliseconds, and its plan.
 
 On an embedded Postgres of its own, the Nodes in ten Domains, through the evaluator's connection.
 """
@@ -71,7 +71,7 @@ def one_percent(hand: Hand, number: int) -> None:
 
 
 def plan(hand: Hand) -> list[str]:
-    """How each table is read."""
+    """The way in which each table is read."""
     sql = re.sub(r"--[^\n]*", "", statement("evaluator_sweep"))
     with closing(hand.session()) as session, session.cursor() as used:
         used.execute(f"EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF) {sql}", AS_EVERYWHERE)
@@ -115,5 +115,5 @@ def sweep_rows(nodes: int, measured: Mapping[str, Sequence[float]]) -> Table:
     table = Table(f"sweep of {nodes:,} Nodes, ms", "median", "fastest", "slowest")
     for name, taken in measured.items():
         cells = (statistics.median(taken), min(taken), max(taken))
-        table.add_row(name, *(f"{one:.1f}" for one in cells))
+        table.add_row(name, *(f"{cell:.1f}" for cell in cells))
     return table

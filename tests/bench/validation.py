@@ -1,4 +1,4 @@
-"""What it costs to validate a pull: this service's way beside jsonschema's.
+"""The cost of validating a pull: this service's way beside jsonschema's.
 
     make bench-validation      (about a minute; SIZES=64,1000,10000)
 
@@ -56,7 +56,7 @@ def _is_int32(value: object) -> bool:
 def draft4(schema: Any) -> Any:
     """A schema of the file as jsonschema reads it: only `nullable` has to be translated."""
     if isinstance(schema, list):
-        return [draft4(one) for one in schema]
+        return [draft4(part) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
     rules = {key: draft4(value) for key, value in schema.items() if key != "nullable"}
@@ -145,13 +145,21 @@ def main() -> None:
     table = Table(
         "Nodes", "cold, ms", "jsonschema, ms", "times", "warm, ms", "jsonschema, ms", "times"
     )
-    for one in map(cost, map(int, options.sizes.split(","))):
-        figures = (one.ours_cold, one.other_cold, one.other_cold / one.ours_cold)
-        figures += (one.ours_warm, one.other_warm, one.other_warm / one.ours_warm)
-        table.add_row(str(one.nodes), *(f"{figure:,.3g}" for figure in figures))
+    for measured in map(cost, map(int, options.sizes.split(","))):
+        figures = (
+            measured.ours_cold,
+            measured.other_cold,
+            measured.other_cold / measured.ours_cold,
+        )
+        figures += (
+            measured.ours_warm,
+            measured.other_warm,
+            measured.other_warm / measured.ours_warm,
+        )
+        table.add_row(str(measured.nodes), *(f"{figure:,.3g}" for figure in figures))
     console = Console()
     console.print(table)
-    load = ", ".join(f"{one:.2f}" for one in os.getloadavg())
+    load = ", ".join(f"{average:.2f}" for average in os.getloadavg())
     console.print(f"load average {load} on {os.cpu_count()} cores")
 
 

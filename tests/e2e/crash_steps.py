@@ -54,15 +54,15 @@ class Traps:
 
     @contextmanager
     def holding(self, step: Step) -> Iterator[None]:
-        """Whoever reaches ``step`` meanwhile goes on when the block ends."""
+        """A worker that reaches ``step`` meanwhile goes on when the block ends."""
         self._closed(step).touch()
         try:
             yield
         finally:
             self._closed(step).unlink()
 
-    def held(self, step: Step) -> int:
-        """How many have arrived there."""
+    def waiting(self, step: Step) -> int:
+        """The number of workers that wait there."""
         return len(list(self.folder.glob(f"{step.name}.held.*")))
 
     def reached(self, step: Step) -> None:

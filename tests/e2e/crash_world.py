@@ -159,7 +159,7 @@ def drained(service: Service) -> None:
 
 
 def differences(service: Service) -> dict[str, Any]:
-    """What SpiceDB has too much or too little, and how much of it is on its way."""
+    """The differences of SpiceDB from the ledger, and the number of rows on their way."""
     found = json.loads(command(service.stack, "authz", "verify", "--json").output)
     return {name: found[name] for name in ("missing", "surplus", "on_their_way")}
 
@@ -168,13 +168,13 @@ AGREED: Mapping[str, Any] = {"missing": [], "surplus": [], "on_their_way": 0}
 
 
 def waiting(service: Service, object: str) -> int:
-    """How many of an object's rows SpiceDB has not taken."""
+    """The number of an object's outbox rows that SpiceDB has not taken."""
     sql = "SELECT count(*) FROM plexsphere.outbox WHERE object = %s AND drained_at IS NULL"
     return int(service.rows(sql, object)[0][0])
 
 
 def events(service: Service, object: str) -> list[str]:
-    """What the outbox ever said about an object."""
+    """The types of all outbox rows of an object."""
     sql = "SELECT type FROM plexsphere.outbox WHERE object = %s ORDER BY seq"
     return [kind for (kind,) in service.rows(sql, object)]
 

@@ -36,20 +36,20 @@ STEPS: Mapping[tuple[type, str], tuple[Step | None, Step]] = {
 }
 
 
-def _telling(method: Callable[..., Any], before: Step | None, behind: Step) -> Callable[..., Any]:
+def _trapped(method: Callable[..., Any], before: Step | None, behind: Step) -> Callable[..., Any]:
     @functools.wraps(method)
-    def told(*args: Any, **named: Any) -> Any:
+    def trapped(*args: Any, **named: Any) -> Any:
         if before is not None:
             TRAPS.reached(before)
         result = method(*args, **named)
         TRAPS.reached(behind)
         return result
 
-    return told
+    return trapped
 
 
 for (owner, name), (before, behind) in STEPS.items():
-    setattr(owner, name, _telling(getattr(owner, name), before, behind))
+    setattr(owner, name, _trapped(getattr(owner, name), before, behind))
 
 wsgi = import_module("wsgi")  # only now: it wires the service
 # gunicorn's hooks close `wsgi.service`; one service, whatever module asks for it.

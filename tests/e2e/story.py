@@ -166,13 +166,13 @@ class Story:
         while True:
             path = f"/v1/domains/{domain_id}/audit?limit=100{cursor}"
             page = ask(self.stack.url, path, bearer(token)).json
-            for one in page["items"]:
-                sequence.append(one["seq"])
-                if one["relation"] in ASIDE:
+            for item in page["items"]:
+                sequence.append(item["seq"])
+                if item["relation"] in ASIDE:
                     continue
                 names = ("correlation_id", "relation", "outcome", "subject", "object")
-                row = Row(*(one[name] for name in names), one.get("digest"))
-                rows.append((datetime.fromisoformat(one["occurred_at"]), one["seq"], row))
+                row = Row(*(item[name] for name in names), item.get("digest"))
+                rows.append((datetime.fromisoformat(item["occurred_at"]), item["seq"], row))
             if "next_cursor" not in page:
                 assert sequence == sorted(set(sequence))
                 return [row for _, _, row in sorted(rows)]

@@ -44,7 +44,7 @@ def writer(own: Stack) -> Iterator[TupleWriter]:
 def missing_and_surplus(own: Stack) -> tuple[list[Triple], list[Triple]]:
     said = command(own, "authz", "verify", "--json")
     found = json.loads(said.output)
-    both = [[tuple(one.values()) for one in found[word]] for word in ("missing", "surplus")]
+    both = [[tuple(triple.values()) for triple in found[word]] for word in ("missing", "surplus")]
     assert said.exit_code == (1 if any(both) else 0)
     return both[0], both[1]
 
@@ -63,7 +63,7 @@ def test_what_is_missing_and_what_is_too_much_is_named_and_mended(
     unreal = (node_object(uuid4()), "agent", "user:mallory")
     root = (PLATFORM, "manager", "user:mallory")
     planted = sorted([stranger, unreal, root])
-    writer.touch([RelationTuple(*one) for one in planted], in_time())
+    writer.touch([RelationTuple(*triple) for triple in planted], in_time())
     writer.delete([RelationTuple(*own_tuple(node))], in_time())
     assert missing_and_surplus(own) == ([own_tuple(node)], planted)
     said = command(own, "authz", "verify")
@@ -75,10 +75,10 @@ def test_what_is_missing_and_what_is_too_much_is_named_and_mended(
     assert missing_and_surplus(own) == ([], [])
     said = command(own, "audit", "--json", "--relation", "relationship.remove")
     rows = [json.loads(line) for line in said.output.splitlines()]
-    removed = [f"{one[0]}#node-agent@user:mallory" for one in (stranger, unreal)]
+    removed = [f"{triple[0]}#node-agent@user:mallory" for triple in (stranger, unreal)]
     removed.append(f"{PLATFORM}#manage@user:mallory")
     assert {(row["subject"], row["object"]) for row in rows} == {
-        (operator(), one) for one in removed
+        (operator(), role) for role in removed
     }
     # Who had the surplus is refused at once: the gates ask at these.
     assert token_of(own.dsn, "nodes", node)

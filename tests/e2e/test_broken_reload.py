@@ -1,4 +1,4 @@
-"""What does not start never ends what serves: reloads and respawns of a tree that is broken."""
+"""A tree that does not start never ends a service: reloads and respawns of a broken tree."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def workers(served: Served) -> set[int]:
 
 
 def release(served: Served) -> str:
-    """What /readyz says of the release; 503 as nothing is provisioned."""
+    """The status of the release in /readyz, which is 503 as nothing is provisioned."""
     checks = {check["name"]: check for check in ask(served.url, "/readyz").json["checks"]}
     return str(checks["release"]["status"])
 
 
-def said(served: Served, words: str, times: int) -> bool:
+def has_logged(served: Served, words: str, times: int) -> bool:
     return served.log.read_text().count(words) > times
 
 
@@ -93,7 +93,7 @@ def test_a_reload_of_a_broken_tree_keeps_what_serves_and_is_tried_again(
     times = served.log.read_text().count("Not reloaded")
     with Broken(tree, name):
         served.process.send_signal(signal.SIGHUP)
-        assert eventually(lambda: said(served, "Not reloaded", times)), served.log.read_text()
+        assert eventually(lambda: has_logged(served, "Not reloaded", times)), served.log.read_text()
         assert workers(served) == before
         assert ask(served.url, "/livez").status == 200
         assert release(served) == "degraded"
@@ -108,11 +108,13 @@ def test_a_worker_that_dies_while_the_tree_is_broken_is_tried_again(
     times = served.log.read_text().count("exited with code 1")
     with Broken(tree, "a handler"):
         os.kill(first, signal.SIGKILL)
-        assert eventually(lambda: said(served, "exited with code 1", times)), served.log.read_text()
+        assert eventually(lambda: has_logged(served, "exited with code 1", times)), (
+            served.log.read_text()
+        )
         assert ask(served.url, "/livez").status == 200
         assert second in workers(served)
     booted = served.log.read_text().count("Booting worker")
-    assert eventually(lambda: said(served, "Booting worker", booted - 1))
+    assert eventually(lambda: has_logged(served, "Booting worker", booted - 1))
     assert eventually(lambda: len(workers(served)) == 2)
 
 

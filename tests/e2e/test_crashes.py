@@ -70,12 +70,12 @@ def service(alone: Service) -> Iterator[Service]:
 
 
 def died_together(service: Service, writes: list[Write], step: Step) -> list[Reply | None]:
-    """What each client has of its answer when the worker is gone: all of them were at ``step``."""
+    """Each client's answer, or None, when the worker is gone: all of them were at ``step``."""
     *others, last = writes
     with ThreadPoolExecutor(len(others)) as clients:
         with service.traps.holding(step):
             replies = [clients.submit(write.sent.to, service) for write in others]
-            until(lambda: service.traps.held(step) == len(others), "the others to arrive")
+            until(lambda: service.traps.waiting(step) == len(others), "the others to arrive")
             service.traps.lay(step)
             reply = last.sent.to(service)
             until(lambda: service.traps.laid() == [], "a death")

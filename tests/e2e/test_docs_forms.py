@@ -1,4 +1,4 @@
-"""What changes something, sent from the docs page in a real headless Chromium.
+"""Operations that write, sent from the docs page in a real headless Chromium.
 
 One run of ``tests/e2e/browser/forms.mjs``; each test judges a part of what was seen.
 """
@@ -50,7 +50,11 @@ def test_a_read_is_ready_and_a_write_asks_for_a_click_of_its_own(seen: Any) -> N
 
 
 def test_the_node_of_the_token_is_filled_in_wherever_a_node_is_asked_for(seen: Any) -> None:
-    asking = {name for name, one in OPERATIONS.items() if one.path.startswith("/v1/nodes/{id}")}
+    asking = {
+        name
+        for name, operation in OPERATIONS.items()
+        if operation.path.startswith("/v1/nodes/{id}")
+    }
     assert len(asking) > 10
     for name in asking:
         assert seen["every"]["after"][name]["inputs"]["id"]["value"] == seen["node"], name
@@ -82,7 +86,7 @@ def test_an_optional_parameter_declared_where_it_is_used_starts_empty_too(seen: 
 def test_a_body_stands_at_its_example_and_is_sent_as_it_is_or_edited(seen: Any) -> None:
     report = seen["agent"]["report"]
     assert json.loads(report["example"]) == example_body("PutNodeStateReport")
-    assert [report[one]["status"] for one in ("asItStands", "edited")] == [200, 200]
+    assert [report[name]["status"] for name in ("asItStands", "edited")] == [200, 200]
     assert report["asItStands"]["posted"] == report["example"]
     held = report["pulled"]["body"]["reports"]["reports"]
     assert held == [{"key": "disk.root", "value": "edited on the page"}]
@@ -127,7 +131,9 @@ def test_a_write_is_opened_filled_in_and_sent_with_the_keyboard_alone(seen: Any)
 def test_forms_leave_the_policy_and_the_console_alone(seen: Any) -> None:
     journals = seen["journals"].values()
     assert len(journals) == 5
-    assert [one for journal in journals for one in journal["violations"] + journal["errors"]] == []
+    assert [
+        entry for journal in journals for entry in journal["violations"] + journal["errors"]
+    ] == []
     lines = [line["text"] for journal in journals for line in journal["console"]]
     assert len(lines) == 3, "one for each refusal"
-    assert [one for one in lines if not one.startswith(REFUSAL_LINE)] == []
+    assert [text for text in lines if not text.startswith(REFUSAL_LINE)] == []

@@ -31,7 +31,7 @@ REFUSAL_LINE = "Failed to load resource: the server responded with a status of 4
 
 @dataclass(frozen=True)
 class Visit:
-    """What the script saw, and the browser's own log of its network."""
+    """The script's findings, and the browser's own log of its network."""
 
     found: Any
     netlog: Any
@@ -64,7 +64,9 @@ def test_the_policy_of_the_page_allows_its_own_host_and_nothing_inline(stack: St
     headers = ask(stack.url, "/docs").headers
     policy = {
         name: sources
-        for name, *sources in (one.split() for one in headers["content-security-policy"].split(";"))
+        for name, *sources in (
+            directive.split() for directive in headers["content-security-policy"].split(";")
+        )
     }
     assert policy == {
         "default-src": ["'none'"],
@@ -203,7 +205,7 @@ def test_no_request_of_the_page_leaves_the_host(seen: Visit, stack: Stack) -> No
 def test_the_browser_itself_connected_to_the_service_alone(seen: Visit, stack: Stack) -> None:
     """Its log of every socket; connecting a UDP socket for its IPv6 probe sends nothing."""
     names = {number: name for name, number in seen.netlog["constants"]["logEventTypes"].items()}
-    events = [(names[one["type"]], one.get("params", {})) for one in seen.netlog["events"]]
+    events = [(names[event["type"]], event.get("params", {})) for event in seen.netlog["events"]]
     tcp = {params["address"] for name, params in events if name == "TCP_CONNECT_ATTEMPT" and params}
     assert tcp == {urlsplit(stack.url).netloc}
     assert not [name for name, _ in events if name == "UDP_BYTES_SENT"]
@@ -214,7 +216,7 @@ def test_the_console_says_nothing_but_the_status_of_a_refusal(seen: Visit) -> No
     assert seen.journals("errors") == []
     lines = seen.journals("console")
     assert lines, "the refusals leave their lines"
-    assert [one for one in lines if not one["text"].startswith(REFUSAL_LINE)] == []
+    assert [line for line in lines if not line["text"].startswith(REFUSAL_LINE)] == []
 
 
 @X86
@@ -226,5 +228,5 @@ def test_the_page_keeps_its_own_policy(seen: Visit) -> None:
 def test_the_policy_stops_a_script_a_request_elsewhere_and_a_frame(seen: Visit) -> None:
     """So that no violation, above, does not mean no policy."""
     assert seen.found["attack"] == {"inlineRan": False, "elsewhere": "stopped"}
-    stopped = {one.split()[0] for one in seen.found["journals"]["attack"]["violations"]}
+    stopped = {violation.split()[0] for violation in seen.found["journals"]["attack"]["violations"]}
     assert stopped == {"script-src-elem", "connect-src", "frame-src"}

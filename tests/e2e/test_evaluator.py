@@ -65,7 +65,7 @@ def by_hand(evaluator: Part) -> Iterator[None]:
 
 
 def environment(stack: Stack, **changes: str) -> dict[str, str]:
-    bare = {name: one for name, one in os.environ.items() if not name.startswith("PLEXSPHERE_")}
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("PLEXSPHERE_")}
     return {**bare, **stack.env, **changes}
 
 
@@ -135,9 +135,11 @@ def test_once_says_in_one_line_what_it_did(
     assert nothing.stdout == "no Node changed state\n"
     clock.forward(90)
     found = json.loads(sweep_once(stack, "--json").stdout)
-    (one,) = [one for one in found["transitions"] if stack.node_id in one["node_ids"]]
-    assert (one["from"], one["to"]) == ("healthy", "stale")
-    assert found["nodes"] == sum(one["nodes"] for one in found["transitions"])
+    (transition,) = [
+        transition for transition in found["transitions"] if stack.node_id in transition["node_ids"]
+    ]
+    assert (transition["from"], transition["to"]) == ("healthy", "stale")
+    assert found["nodes"] == sum(transition["nodes"] for transition in found["transitions"])
     assert json.loads(sweep_once(stack, "--json").stdout) == {"nodes": 0, "transitions": []}
 
 
@@ -181,7 +183,7 @@ class Further:
 
     @property
     def events(self) -> list[str]:
-        return [str(one["event"]) for one in self.lines()]
+        return [str(line["event"]) for line in self.lines()]
 
     def lines(self) -> list[dict[str, Any]]:
         """Every line; one that is no JSON is a traceback, and fails here."""
@@ -193,12 +195,12 @@ class Further:
 
 @contextmanager
 def further(stack: Stack, log: Path) -> Iterator[Further]:
-    one = Further(stack, log)
+    other = Further(stack, log)
     try:
-        yield one
+        yield other
     finally:
-        one.process.kill()
-        one.process.wait()
+        other.process.kill()
+        other.process.wait()
 
 
 def test_another_takes_over_when_the_elected_one_is_killed(
@@ -233,31 +235,31 @@ def test_another_takes_over_when_the_elected_one_is_frozen(
 def test_a_signal_ends_it_and_is_no_failure(
     stack: Stack, tmp_path: Path, number: signal.Signals
 ) -> None:
-    with further(stack, tmp_path / "log") as one:
-        one.says("evaluator_started")
-        one.process.send_signal(number)
-        assert one.process.wait(PATIENCE) == 0
-        assert one.lines()[-1]["signal"] == number.name
+    with further(stack, tmp_path / "log") as other:
+        other.says("evaluator_started")
+        other.process.send_signal(number)
+        assert other.process.wait(PATIENCE) == 0
+        assert other.lines()[-1]["signal"] == number.name
 
 
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
 def test_it_outlives_a_postgres_that_is_away_and_says_so_once(
     stack: Stack, clock: MovableClock, by_hand: None, tmp_path: Path, how: str
 ) -> None:
-    with further(stack, tmp_path / "log") as one:
-        one.says("evaluator_elected")
+    with further(stack, tmp_path / "log") as other:
+        other.says("evaluator_elected")
         if how == "stopped":
             stack.postgres.stop()
         else:
             stack.postgres.freeze()
-        one.says("evaluator_cannot_sweep")
+        other.says("evaluator_cannot_sweep")
         if how == "stopped":
             stack.postgres.start()
         else:
             stack.postgres.thaw()
-        one.says("evaluator_can_sweep_again")
-        one.says("evaluator_elected", times=2)
-        assert one.events.count("evaluator_cannot_sweep") == 1
+        other.says("evaluator_can_sweep_again")
+        other.says("evaluator_elected", times=2)
+        assert other.events.count("evaluator_cannot_sweep") == 1
         speak(stack, clock)
         eventually(lambda: pulled(stack) == "healthy", "a sweep")
 
@@ -266,14 +268,14 @@ def test_what_moved_is_one_structured_line_and_nothing_is_said_of_the_rest(
     stack: Stack, clock: MovableClock, by_hand: None, tmp_path: Path
 ) -> None:
     speak(stack, clock)
-    with further(stack, tmp_path / "log") as one:
-        one.says("evaluator_elected")
+    with further(stack, tmp_path / "log") as other:
+        other.says("evaluator_elected")
         clock.forward(90)
         speak(stack, clock)
         eventually(lambda: pulled(stack) == "healthy", "healthy")
         clock.forward(90)
         eventually(lambda: pulled(stack) == "stale", "stale")
-        moved = [line for line in one.lines() if line["event"] == "reachability_moved"]
+        moved = [line for line in other.lines() if line["event"] == "reachability_moved"]
     transitions = [each for line in moved for each in line["transitions"]]
     mine = [(t["from"], t["to"]) for t in transitions if stack.node_id in t["node_ids"]]
     assert mine[-1] == ("healthy", "stale")

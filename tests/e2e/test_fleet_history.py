@@ -50,7 +50,7 @@ def pulled(stack: Stack, node: dict[str, Any], **headers: str) -> str:
 
 
 def kept(stack: Stack, node: dict[str, Any], expected: int) -> int:
-    """How many bodies are kept, once as many are as expected (or the time is up)."""
+    """The number of bodies, once it is the expected one (or the time is up)."""
     for _ in range(200):
         found: int = run_sql(stack.dsn, KEPT, (node["node_id"],))[0][0]
         if found >= expected:
@@ -85,7 +85,7 @@ def test_history_says_in_words_what_changed_from_pull_to_pull(keeping: Stack) ->
     assert json.loads(key)["public_key"] in second
     as_json = run("fleet", "history", node["node_id"], "--json", PLEXSPHERE_DSN=keeping.dsn)
     served = json.loads(as_json.stdout)["served"]
-    assert [(one["digest"], one["grants"], one["kept"]) for one in served] == [
+    assert [(body["digest"], body["grants"], body["kept"]) for body in served] == [
         (alone, 6, True),
         (with_peer, 1, True),
         (rotated, 1, True),
@@ -102,8 +102,8 @@ def test_the_newest_as_many_as_the_setting_says_are_kept(keeping: Stack) -> None
         kept(keeping, node, min(3, len(digests)))
     result = run("fleet", "history", node["node_id"], "--json", PLEXSPHERE_DSN=keeping.dsn)
     served = json.loads(result.stdout)["served"]
-    assert [one["digest"] for one in served] == digests
-    assert [one["kept"] for one in served] == [False, False, True, True, True]
+    assert [body["digest"] for body in served] == digests
+    assert [body["kept"] for body in served] == [False, False, True, True, True]
 
 
 def test_what_is_kept_is_what_was_sent_byte_for_byte(keeping: Stack) -> None:

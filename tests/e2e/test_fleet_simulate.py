@@ -82,22 +82,22 @@ def test_agents_present_secret_keys_or_with_jwt_tokens(fleet_stack: Stack) -> No
 
 def test_the_same_fleet_is_adopted_and_not_registered_twice(fleet_stack: Stack) -> None:
     first, second = enrolled(fleet_stack), enrolled(fleet_stack)
-    assert [one.node_id for one in first] == [one.node_id for one in second]
-    domain_ids = {one.domain_id for one in first}
+    assert [agent.node_id for agent in first] == [agent.node_id for agent in second]
+    domain_ids = {agent.domain_id for agent in first}
     assert len(domain_ids) == DOMAINS
     operator = bearer(fleet_stack.identities["PLEXSPHERE_OPERATOR_TOKEN"])
     held = [
-        one["id"]
+        item["id"]
         for domain_id in domain_ids
-        for one in ask(fleet_stack.url, f"/v1/domains/{domain_id}/nodes", operator).json["items"]
+        for item in ask(fleet_stack.url, f"/v1/domains/{domain_id}/nodes", operator).json["items"]
     ]
-    assert sorted(held) == sorted(one.node_id for one in first)
+    assert sorted(held) == sorted(agent.node_id for agent in first)
 
 
 def test_a_picture_that_is_not_the_ledgers_is_named(fleet_stack: Stack) -> None:
     agents = enrolled(fleet_stack, conditional=True, jwt=True)
-    assert {one.pull().status for one in agents} == {200}
-    assert {one.pull().status for one in agents} == {304}
+    assert {agent.pull().status for agent in agents} == {200}
+    assert {agent.pull().status for agent in agents} == {304}
     assert unequal(agents, fleet_stack.dsn) == {}
     assert [agents[0].renew().status, agents[0].report().status] == [200, 200]
     assert agents[0].renews_in() == pytest.approx(0.75 * 86_400, abs=60)
@@ -126,13 +126,13 @@ def test_what_others_write_during_the_proof_is_no_difference(fleet_stack: Stack)
 def test_a_fleet_of_another_name_takes_ranges_that_are_free_and_can_be_removed(
     fleet_stack: Stack,
 ) -> None:
-    mine = {one.domain_id for one in enrolled(fleet_stack)}
+    mine = {agent.domain_id for agent in enrolled(fleet_stack)}
     operator = fleet_stack.identities["PLEXSPHERE_OPERATOR_TOKEN"]
     other = Enrolment(fleet_stack.url, operator, "other")
     first = enrol(other, 3, 2, 2, False, lambda: None)
     again = enrol(other, 3, 2, 2, False, lambda: None)
-    assert [one.node_id for one in first] == [one.node_id for one in again]
-    theirs = {one.domain_id for one in first}
+    assert [agent.node_id for agent in first] == [agent.node_id for agent in again]
+    theirs = {agent.domain_id for agent in first}
     assert len(theirs) == 2
     assert theirs.isdisjoint(mine)
     stays = first[0].domain_id
@@ -142,12 +142,13 @@ def test_a_fleet_of_another_name_takes_ranges_that_are_free_and_can_be_removed(
     left = remove(other, members_of(other, fleet_stack.dsn), 2, lambda: None)
     assert left == [f"DELETE /v1/domains/{stays}: 409 domain_not_empty"]
     # 403 where a worker has verified the key before the Node was removed.
-    assert {one.pull().status for one in first} <= {401, 403}
+    assert {agent.pull().status for agent in first} <= {401, 403}
     assert kept.pull().status == 200
     assert members_of(other, fleet_stack.dsn) == Members([], [stays])
     assert remove(other, Members([kept.node_id], [stays]), 2, lambda: None) == []
     statuses = {
-        ask(fleet_stack.url, f"/v1/domains/{one}", bearer(operator)).status for one in theirs
+        ask(fleet_stack.url, f"/v1/domains/{domain_id}", bearer(operator)).status
+        for domain_id in theirs
     }
     assert statuses == {404}
 

@@ -77,7 +77,7 @@ def test_an_accept_that_rules_json_out_is_406_and_nothing_is_written(stack: Stac
 
 def test_a_stranger_sees_the_same_403_for_a_real_and_an_unreal_node(stack: Stack) -> None:
     stranger = {"Authorization": f"Bearer {stack.token('user:operator')}"}
-    replies = [beat(stack, node_id=one, **stranger) for one in (stack.node_id, UNREAL)]
+    replies = [beat(stack, node_id=node_id, **stranger) for node_id in (stack.node_id, UNREAL)]
     assert [reply.status for reply in replies] == [403, 403]
     assert replies[0].blanked() == replies[1].blanked()
 
@@ -145,4 +145,4 @@ def test_no_heartbeat_waits_for_the_registrations_of_a_domain_that_is_held(stack
         wait_for(lambda: run_sql(stack.dsn, waiting)[0][0] >= writers)
         assert [beat(stack).status for _ in range(8)] == [200] * 8
         holder.rollback()
-    assert {one.result().status for one in sent} <= {201, 503}
+    assert {future.result().status for future in sent} <= {201, 503}

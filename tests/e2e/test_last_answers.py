@@ -1,4 +1,4 @@
-"""How a connection ends that gets its last answer: in order, however much was still to come."""
+"""A connection ends in order behind its last answer, however much was still to come."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_the_commands_that_fill_the_ledger_do(stack: Stack, tmp_path: Path) -> N
     value = {"name": "Readme", "slug": "readme", "mesh_cidr": "10.98.0.0/16"}
     again = operator | JSON | {"Idempotency-Key": "readme"}
     made = ask(stack.url, "/v1/domains", again, method="POST", body=json.dumps(value).encode())
-    block = next(one for one in blocks(README, "sh") if "/v1/domains" in one)
+    block = next(text for text in blocks(README, "sh") if "/v1/domains" in text)
     start = f". .dev/env; PLEXSPHERE_DOMAIN_ID={made.json['id']}\n"
     done = shell(stack, start + block, tmp_path)
     assert done.returncode == 0, done.stderr
@@ -105,7 +105,7 @@ def test_the_commands_that_fill_the_ledger_do(stack: Stack, tmp_path: Path) -> N
 
 
 def test_the_commands_for_production_exist() -> None:
-    block = next(one for one in blocks(README, "sh") if "plexsphere-state serve" in one)
+    block = next(text for text in blocks(README, "sh") if "plexsphere-state serve" in text)
     commands = [line.split("#")[0] for line in block.splitlines()]
     assert len(commands) == 7
     for command in commands:

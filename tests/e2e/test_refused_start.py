@@ -1,4 +1,4 @@
-"""Whatever starts the service, it says everything that is wrong at once, and no trace of a fault.
+"""Every way to start reports all that is wrong at once, without a traceback.
 
 Works on a copy of the tree with one operation renamed and one setting malformed.
 """
@@ -55,7 +55,7 @@ def test_settings_and_contract_are_complained_of_together(tree: Path, how: str) 
     done = started(tree, how, PLEXSPHERE_THREADS="many", PLEXSPHERE_LOG_LEVEL="loud")
     said = done.stdout + done.stderr
     assert done.returncode != 0
-    assert [said.count(one) for one in (*SETTINGS, *CONTRACT)] == [1, 1, 1, 1], said
+    assert [said.count(sentence) for sentence in (*SETTINGS, *CONTRACT)] == [1, 1, 1, 1], said
     assert "Traceback" not in said
 
 
@@ -65,7 +65,7 @@ def test_a_contract_alone_is_complained_of_once_for_all_workers(tree: Path, how:
     done = started(tree, how)
     said = done.stdout + done.stderr
     assert done.returncode != 0
-    assert [said.count(one) for one in CONTRACT] == [1, 1], said
+    assert [said.count(sentence) for sentence in CONTRACT] == [1, 1], said
     assert "Traceback" not in said
 
 

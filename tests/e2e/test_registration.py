@@ -96,7 +96,7 @@ def test_a_rotated_key_is_in_the_next_pull_of_every_peer(stack: Stack) -> None:
     assert ask(stack.url, path, sent, method="PUT", body=body).status == 200
     pull = ask(stack.url, pull_path(second["node_id"]), bearer(second["token"]))
     shown = value(pull, 200)["peers"]
-    assert [one["public_key"] for one in shown] == [json.loads(body)["public_key"]]
+    assert [peer["public_key"] for peer in shown] == [json.loads(body)["public_key"]]
 
 
 def test_who_may_read_the_domain_may_read_its_nodes_reachability(stack: Stack) -> None:
@@ -113,7 +113,7 @@ def test_a_domains_nodes_are_listed_page_by_page(stack: Stack) -> None:
     found: list[str] = []
     page = value(ask(stack.url, path, operator), 200)
     while True:
-        found += [one["id"] for one in page["items"]]
+        found += [item["id"] for item in page["items"]]
         if "next_cursor" not in page:
             break
         page = value(ask(stack.url, f"{path}&cursor={page['next_cursor']}", operator), 200)

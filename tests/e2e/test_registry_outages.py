@@ -74,9 +74,9 @@ def lost_at(
     with ThreadPoolExecutor(len(writes)) as clients:
         with service.traps.holding(step):
             sent = [clients.submit(write.sent.to, service) for write in writes]
-            until(lambda: service.traps.held(step) == len(writes), "all of them to arrive")
+            until(lambda: service.traps.waiting(step) == len(writes), "all of them to arrive")
             lose()
-        replies = [one.result() for one in sent]
+        replies = [future.result() for future in sent]
     assert None not in replies
     return [reply for reply in replies if reply is not None]
 
@@ -103,8 +103,8 @@ def never_told(service: Service, node_id: str) -> None:
     assert differences(service) == {**AGREED, "on_their_way": 1}
 
 
-def heard(service: Service, sent: Sent) -> Reply:
-    """What the same request is answered once the part is back."""
+def later_answer(service: Service, sent: Sent) -> Reply:
+    """The answer to the same request once the part is back."""
     found: list[Reply] = []
 
     def answered() -> bool:
@@ -133,7 +133,7 @@ def test_a_node_whose_tuples_spicedb_could_not_take_stays_and_is_granted_when_it
     never_told(service, node_id)
     token = service.stack.token(f"node:{node_id}")
     if comes_back:
-        found = heard(service, write.sent)
+        found = later_answer(service, write.sent)
         assert (found.status, found.json["node_id"]) == (200, node_id)
         token = found.json["token"]  # the retry ends the tokens that were issued before it
     else:
@@ -152,7 +152,7 @@ def test_a_registration_that_finds_postgres_gone_leaves_nothing(service: Service
     finally:
         postgres.start()
     assert (write.done(), half_done(service)) == (False, [])
-    assert heard(service, write.sent).status == 201
+    assert later_answer(service, write.sent).status == 201
     assert hosts(service, write.domain_id) == [1]
     assert differences(service) == AGREED
 
@@ -169,7 +169,7 @@ def test_a_registration_whose_ledger_went_behind_it_is_found_by_its_retry(
     finally:
         postgres.start()
     assert write.done()
-    assert heard(service, write.sent).status == 200
+    assert later_answer(service, write.sent).status == 200
     assert differences(service) == AGREED
 
 
@@ -198,7 +198,7 @@ def test_registrations_that_meet_a_frozen_spicedb_all_end_and_none_is_lost(
     assert all(refused(reply, "authz_unavailable") for reply in replies)
     assert alive and set(alive) == {200}
     assert hosts(service, home) == list(range(1, CLIENTS + 1))
-    found = [heard(service, write.sent) for write in writes]
+    found = [later_answer(service, write.sent) for write in writes]
     assert {reply.status for reply in found} == {200}
     assert len({reply.json["node_id"] for reply in found}) == CLIENTS
     for reply in found:

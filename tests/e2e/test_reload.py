@@ -35,7 +35,7 @@ class Author:
         self.log = folder / "run.log"
         self.url = url
         self.run = run
-        self._heard = 0
+        self._read = 0
 
     def file(self, path: str) -> Path:
         return self.contract.parents[1] / path
@@ -43,7 +43,7 @@ class Author:
     def save(self, old: str, new: str) -> None:
         text = self.contract.read_text()
         assert old in text
-        self._heard = len(self.log.read_text())
+        self._read = len(self.log.read_text())
         self.contract.write_text(text.replace(old, new, 1))
 
     def save_version(self) -> str:
@@ -55,8 +55,8 @@ class Author:
     def version(self) -> str:
         return str(ask(self.url, "/v1/version").json["contract_version"])
 
-    def said(self, sentence: str) -> bool:
-        return sentence in self.log.read_text()[self._heard :]
+    def has_logged(self, sentence: str) -> bool:
+        return sentence in self.log.read_text()[self._read :]
 
 
 def eventually(happened: Callable[[], bool]) -> bool:
@@ -83,7 +83,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Author]:
         )
     author = Author(folder, f"http://127.0.0.1:{port}", run)
     try:
-        assert eventually(lambda: author.said("Ctrl-C stops everything")), author.log.read_text()
+        assert eventually(lambda: author.has_logged("Ctrl-C stops everything")), (
+            author.log.read_text()
+        )
         yield author
     finally:
         run.send_signal(signal.SIGINT)
@@ -105,16 +107,16 @@ def test_files_that_need_each_other_are_served_together(author: Author) -> None:
         wiring.write("\n\nfrom server.authn.key_sources import SAVED  # noqa\n")
     version = author.save_version()
     assert eventually(lambda: author.version() == version), author.log.read_text()
-    assert not author.said("exited with code"), author.log.read_text()
+    assert not author.has_logged("exited with code"), author.log.read_text()
 
 
 def test_a_broken_contract_is_told_with_its_place_and_the_old_one_goes_on(author: Author) -> None:
     version = author.version()
     author.save("operationId: GetLivez", "operationId: GetLives")
-    assert eventually(lambda: author.said("not reloaded")), author.log.read_text()
-    assert author.said("  api/plexsphere-v1.yaml:")
-    assert author.said("operation GetLives of the contract has no handler")
-    assert author.said("  handlers/__init__.py:")
+    assert eventually(lambda: author.has_logged("not reloaded")), author.log.read_text()
+    assert author.has_logged("  api/plexsphere-v1.yaml:")
+    assert author.has_logged("operation GetLives of the contract has no handler")
+    assert author.has_logged("  handlers/__init__.py:")
     assert author.version() == version
 
     author.save("operationId: GetLives", "operationId: GetLivez")
@@ -132,9 +134,9 @@ def test_a_save_that_breaks_what_was_just_served_does_not_reach_its_workers(
     wait = f"while not ({is_checked} or Path({str(may_start)!r}).exists()):\n    time.sleep(0.05)"
     wsgi.write_text(f"import sys, time\nfrom pathlib import Path\n{wait}\n{sound}")
     version = author.save_version()
-    assert eventually(lambda: author.said("the saved files boot")), author.log.read_text()
+    assert eventually(lambda: author.has_logged("the saved files boot")), author.log.read_text()
     author.save("\ntags:\n", "\ntags: [mesh\n")
-    assert eventually(lambda: author.said("not reloaded")), author.log.read_text()
+    assert eventually(lambda: author.has_logged("not reloaded")), author.log.read_text()
     may_start.touch()
     assert eventually(lambda: author.version() == version), author.log.read_text()
     wsgi.write_text(sound)
@@ -144,13 +146,13 @@ def test_a_save_that_breaks_what_was_just_served_does_not_reach_its_workers(
 
 
 def test_a_worker_that_dies_comes_back_with_what_is_served(author: Author) -> None:
-    """Whatever stands in the tree by then."""
+    """The tree may have changed by then."""
     version = author.version()
     author.save("\ntags:\n", "\ntags: [mesh\n")
-    assert eventually(lambda: author.said("not reloaded")), author.log.read_text()
+    assert eventually(lambda: author.has_logged("not reloaded")), author.log.read_text()
     master = json.loads(author.file(".dev/pids.json").read_text())["gunicorn"]
     assert eventually(lambda: len(descendants(master)) == 1)  # the old worker of a reload is gone
     os.kill(*descendants(master), signal.SIGKILL)
-    assert eventually(lambda: author.said("Booting worker")), author.log.read_text()
+    assert eventually(lambda: author.has_logged("Booting worker")), author.log.read_text()
     assert eventually(lambda: author.version() == version), author.log.read_text()
     author.save("\ntags: [mesh\n", "\ntags:\n")

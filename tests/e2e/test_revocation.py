@@ -107,7 +107,7 @@ def statuses_around(
             after = pullers.wait(time.monotonic())
         finally:
             pullers.stop.set()
-        assert [one.exception() for one in running] == [None] * PULLERS
+        assert [future.exception() for future in running] == [None] * PULLERS
     assert service.spicedb.replayed > replayed, "no older revision was shown"
     return set(before), set(after)
 

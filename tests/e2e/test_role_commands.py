@@ -174,12 +174,14 @@ def test_roles_end_with_what_they_are_on(own: Stack) -> None:
     change_role(own, "grant", "user:x", "node-agent", node_object(node))
     change_role(own, "revoke", node_object(node), "node-agent", node_object(node))
     assert {object for object, _, _ in grants(own)} >= {domain_object(domain), node_object(node)}
-    for table, one in (("nodes", node), ("domains", domain)):
-        run_sql(own.dsn, f"DELETE FROM plexsphere.{table} WHERE id = %s", (str(one),))
-    for one in (domain_object(domain), node_object(node)):
-        write_row(own.dsn, one, purge(one))
+    for table, object_id in (("nodes", node), ("domains", domain)):
+        run_sql(own.dsn, f"DELETE FROM plexsphere.{table} WHERE id = %s", (str(object_id),))
+    for object_ in (domain_object(domain), node_object(node)):
+        write_row(own.dsn, object_, purge(object_))
     assert relay_once(own).exit_code == 0
-    assert not {domain_object(domain), node_object(node)} & {one for one, _, _ in grants(own)}
+    assert not {domain_object(domain), node_object(node)} & {
+        object_ for object_, _, _ in grants(own)
+    }
     assert run_sql(own.dsn, "SELECT object FROM plexsphere.withheld_tuples") == []
 
 
@@ -235,7 +237,7 @@ def test_a_relay_names_another_that_has_the_rows_in_hand(own: Stack) -> None:
         assert "0 rows drained; 1 still waiting, 0 parked" in said.output
         assert f"locked by plexsphere-state relay (pid {pid}) for " in said.output
         found = json.loads(command(own, "relay", "--once", "--json").output)
-        assert [one["pid"] for one in found["locked_by"]] == [pid]
+        assert [holder["pid"] for holder in found["locked_by"]] == [pid]
     write_row(own.dsn, held, purge(held))
     assert relay_once(own).output == "2 rows drained\n"
 

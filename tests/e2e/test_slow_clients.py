@@ -1,4 +1,4 @@
-"""Whatever a client does or leaves undone, others are served: a thread has a whole request."""
+"""No client keeps others from being served: a thread has a whole request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever reads the service's lines may stop reading: clients are served all the same."""
+"""A reader of the service's log may stop reading: clients are served all the same."""
 
 from __future__ import annotations
 

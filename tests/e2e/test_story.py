@@ -30,13 +30,13 @@ def story() -> Iterator[Story]:
 
 
 def others(members: list[Member], member: Member) -> list[dict[str, str]]:
-    """What a Node's peers have to be, from the registrations' own triples."""
-    found = [one for one in members if one.node_id != member.node_id]
-    return [one.triple for one in sorted(found, key=lambda one: one.node_id)]
+    """The expected peers of a Node, from the registrations' own triples."""
+    found = [other for other in members if other.node_id != member.node_id]
+    return [other.triple for other in sorted(found, key=lambda other: other.node_id)]
 
 
 def states(story: Story, members: list[Member]) -> set[str]:
-    return {story.pull(one)["reachability"]["state"] for one in members}
+    return {story.pull(member)["reachability"]["state"] for member in members}
 
 
 @pytest.mark.timeout(300)
@@ -64,18 +64,18 @@ def test_from_an_empty_domain_to_a_mesh_and_back(story: Story) -> None:
     members = [member for member, _ in made]
     by_id = {member.node_id: member.triple for member in members}
     assert sorted(
-        int(ip_address(one.mesh_ip)) - int(ip_address("10.77.0.0")) for one in members
+        int(ip_address(member.mesh_ip)) - int(ip_address("10.77.0.0")) for member in members
     ) == (list(range(1, NODES + 1)))
     for member, reply in made:
         seen = reply.json["peers"]
-        assert all(by_id[one["node_id"]] == one for one in seen)
-        assert member.node_id not in {one["node_id"] for one in seen}
+        assert all(by_id[peer["node_id"]] == peer for peer in seen)
+        assert member.node_id not in {peer["node_id"] for peer in seen}
     assert max(len(reply.json["peers"]) for _, reply in made) == NODES - 1
 
     for member in members:
         assert story.pull(member)["peers"] == others(members, member)
 
-    assert {story.beat(one).status for one in members} == {200}
+    assert {story.beat(member).status for member in members} == {200}
     assert states(story, members[:4]) == {""}
     story.pass_time(1)
     assert states(story, members) == {"healthy"}
@@ -83,11 +83,11 @@ def test_from_an_empty_domain_to_a_mesh_and_back(story: Story) -> None:
     assert states(story, members) == {"stale"}
     story.pass_time(UNREACHABLE - STALE)
     assert states(story, members) == {"unreachable"}
-    assert {story.beat(one).status for one in members[:8]} == {200}
+    assert {story.beat(member).status for member in members[:8]} == {200}
     story.pass_time(1)
     assert states(story, members[:8]) == {"healthy"}
     assert states(story, members[8:]) == {"unreachable"}
-    assert {story.beat(one).status for one in members[8:]} == {200}
+    assert {story.beat(member).status for member in members[8:]} == {200}
     story.pass_time(1)
     assert states(story, members) == {"healthy"}
 
@@ -103,8 +103,8 @@ def test_from_an_empty_domain_to_a_mesh_and_back(story: Story) -> None:
     )
     assert metadata.status == 200, metadata.body
     shown = story.pull(first)["state"]
-    assert [one["key"] for one in shown["reports"]] == ["disk"]
-    assert [one["value"] for one in shown["metadata"]] == ["plant north"]
+    assert [report["key"] for report in shown["reports"]] == ["disk"]
+    assert [entry["value"] for entry in shown["metadata"]] == ["plant north"]
 
     key = base64.b64encode(hashlib.sha256(b"story rotated").digest()).decode()
     rotated = story.own(second, "PUT", "/public-key", "node.rotate_key", {"public_key": key})
@@ -136,7 +136,7 @@ def test_from_an_empty_domain_to_a_mesh_and_back(story: Story) -> None:
 
 
 def audited(story: Story, domain_id: str) -> list[Row]:
-    """What the auditor is shown, once the last rows are readable (a second at most), by time."""
+    """The auditor's rows by time, once the last ones are readable (a second at most)."""
     token = story.stack.token(AUDITOR)
     for _ in range(100):
         rows = story.audited(domain_id, token)

@@ -42,7 +42,7 @@ class Wheel:
 
     @property
     def required(self) -> list[str]:
-        """What it cannot do without: the requirements of no extra."""
+        """The requirements that belong to no extra."""
         found = self.metadata.get_all("Requires-Dist") or []
         return [text for text in found if "extra ==" not in text]
 
@@ -93,7 +93,7 @@ def imports(sources: dict[str, bytes]) -> set[tuple[str, str]]:
                 found |= {(name, alias.name.partition(".")[0]) for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                 found.add((name, node.module.partition(".")[0]))
-    return {one for one in found if one[1] not in sys.stdlib_module_names | ours}
+    return {imported for imported in found if imported[1] not in sys.stdlib_module_names | ours}
 
 
 def import_complaints(sources: dict[str, bytes], metadata: list[str]) -> list[str]:
@@ -102,18 +102,21 @@ def import_complaints(sources: dict[str, bytes], metadata: list[str]) -> list[st
     return [
         f"{name} imports {package}, and nothing requires {' or '.join(sorted(given))}"
         for name, package in sorted(imports(sources))
-        if not (given := {canonical(one) for one in providers.get(package, [package])})
-        & required(metadata, next((EXTRAS[one] for one in EXTRAS if name.startswith(one)), ""))
+        if not (given := {canonical(provider) for provider in providers.get(package, [package])})
+        & required(
+            metadata, next((EXTRAS[extra] for extra in EXTRAS if name.startswith(extra)), "")
+        )
     ]
 
 
 def required(metadata: list[str], extra: str) -> set[str]:
     """The names of what is always required, and by one extra."""
-    found = {one: Requirement(one) for one in metadata}
+    found = {text: Requirement(text) for text in metadata}
     return {
-        canonical(one.name)
-        for text, one in found.items()
-        if "extra ==" not in text or (one.marker and one.marker.evaluate({"extra": extra}))
+        canonical(requirement.name)
+        for text, requirement in found.items()
+        if "extra ==" not in text
+        or (requirement.marker and requirement.marker.evaluate({"extra": extra}))
     }
 
 
@@ -149,8 +152,12 @@ def test_an_import_that_nothing_requires_is_named(wheel: Wheel) -> None:
         "handlers/odd.py imports spicedb_embedded, and nothing requires spicedb-embedded",
         "server/odd.py imports hypothesis, and nothing requires hypothesis",
     ]
-    left = [one for one in requirements if not one.lower().startswith("flask")]
-    assert any("imports flask" in one for one in import_complaints(members(wheel), left))
+    left = [
+        requirement for requirement in requirements if not requirement.lower().startswith("flask")
+    ]
+    assert any(
+        "imports flask" in complaint for complaint in import_complaints(members(wheel), left)
+    )
 
 
 def test_its_virtualenv_has_neither_the_clone_nor_what_only_tests_need(

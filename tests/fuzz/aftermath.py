@@ -1,4 +1,4 @@
-"""What is looked at when the requests are over: reports, output, audit rows."""
+"""The checks when the requests are over: reports, output, audit rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AUDIT_S = 5.0
 
 
 def junit_failures(file: Path) -> list[str]:
-    """What Schemathesis complains about, a line each; our own checks are among it."""
+    """Schemathesis' complaints, a line each; our own checks are among them."""
     every = ElementTree.parse(file).iter("testcase")
     found = [
         (case.get("name"), part.get("message") or part.text or "")

@@ -1,4 +1,4 @@
-"""How planted breaches lie: edited answers, rewritten requests, swapped parts."""
+"""The forms of planted breaches: edited answers, rewritten requests, swapped parts."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def undeclared_method_served(build: Build) -> None:
 
 
 def auth_ignored(build: Build) -> None:
-    """Whoever asks, with or without a credential, is the agent of the Node asked for."""
+    """Every caller, with or without a credential, is the agent of the Addressed Node."""
     build.authenticate = lambda given: Principal(
         PrincipalKind.NODE, flask.request.path.split("/")[3]
     )
@@ -170,7 +170,7 @@ def auth_ignored(build: Build) -> None:
 
 def relation_ignored(build: Build) -> None:
     """Of a Node: a stranger's, and another Node's."""
-    nodes = [f"node:{one}" for one in (*build.ids, *build.scratch.rotating)]
+    nodes = [f"node:{node_id}" for node_id in (*build.ids, *build.scratch.rotating)]
     for caller in ("user:stranger", nodes[0], f"node:{build.scratch.rotating[0]}"):
         build.relations.lax |= {(caller, node) for node in nodes}
 

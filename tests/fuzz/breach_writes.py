@@ -1,4 +1,4 @@
-"""How planted breaches lie about writes, and about pages that go on."""
+"""The forms of planted breaches of writes, and of pages that go on."""
 
 from __future__ import annotations
 

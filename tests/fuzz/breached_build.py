@@ -61,18 +61,18 @@ class Build:
         ids = [EXAMPLE, *(make.node_id(number) for number in range(1, SAMPLE))]
         scratch = [make.node_id(number) for number in range(20, 32)]
         full = [make.node_id(number) for number in (40, 41)]
-        self.ids = [str(one) for one in ids]
+        self.ids = [str(node_id) for node_id in ids]
         self.scratch = _scratch(scratch)
         self.node_registry = FakeNodeRegistry(
             {make.DOMAIN: "10.42.0.0/16", HOME: "10.43.0.0/16", FULL: FULL_RANGE},
             nodes={
-                one: (domain, make.key_bytes(number), f"{network}.{number + 1}")
+                node_id: (domain, make.key_bytes(number), f"{network}.{number + 1}")
                 for domain, network, those in (
                     (make.DOMAIN, "10.42.0", ids),
                     (HOME, "10.43.0", scratch),
                     (FULL, "10.201.0", full),
                 )
-                for number, one in enumerate(those)
+                for number, node_id in enumerate(those)
             },
         )
         documented = Domain(
@@ -82,7 +82,10 @@ class Build:
         others = (make.DOMAIN, HOME, FULL, *SPARE)
         bare = replace(documented, slug=None, mesh_cidr=None)
         self.domain_reader = FakeDomainReader(
-            {DOCUMENTED: documented, **{one: replace(bare, id=one) for one in others}}
+            {
+                DOCUMENTED: documented,
+                **{domain_id: replace(bare, id=domain_id) for domain_id in others},
+            }
         )
         self.domain_registry = FakeDomainRegistry(self.domain_reader, {make.DOMAIN, HOME, FULL})
         self.sink = FakeAuditSink()
@@ -107,7 +110,7 @@ class Build:
             for kind in KINDS
             for key in self.scratch.held[:number]
         }
-        known = {one: row[0] for one, row in self.node_registry.nodes.items()}
+        known = {node_id: row[0] for node_id, row in self.node_registry.nodes.items()}
         self.entries = FakeEntryStore(known, quota=QUOTA, rows=held)
         self.domain_audit, self.mint = FakeDomainAuditReader(), PlainMint()
         self.event_keys = None
@@ -159,12 +162,12 @@ class Build:
         """As the sound application shows it; call before a breach is switched on."""
         application = self.application()
         own = (*self.ids, GHOST, *self.scratch.rotating, *self.scratch.holding)
-        tokens = {one: f"agent-{one}" for one in own}
+        tokens = {node_id: f"agent-{node_id}" for node_id in own}
         digests, etags = {}, {}
-        for one in self.ids:
-            reply = ask(application, pull_path(one), bearer(tokens[one]))
-            digests[one] = snapshot_digest(reply.json)
-            etags[pull_path(one)] = reply.headers["etag"]
+        for node_id in self.ids:
+            reply = ask(application, pull_path(node_id), bearer(tokens[node_id]))
+            digests[node_id] = snapshot_digest(reply.json)
+            etags[pull_path(node_id)] = reply.headers["etag"]
         for path in ("/docs/page.js", "/docs/page.css"):
             etags[path] = ask(application, path).headers["etag"]
         return World(
@@ -174,12 +177,14 @@ class Build:
             domain_ids=[str(DOCUMENTED), str(make.DOMAIN)],
             etags=etags,
             scratch=self.scratch,
-            kept=[str(one) for one in (*self.node_registry.nodes, *self.domain_reader.rows)],
+            kept=[
+                str(node_id) for node_id in (*self.node_registry.nodes, *self.domain_reader.rows)
+            ],
         )
 
 
 def _scratch(ids: list[UUID]) -> Scratch:
-    names = [str(one) for one in ids]
+    names = [str(object_id) for object_id in ids]
     key = base64.b64encode(make.key_bytes(3)).decode()
     return Scratch(
         *(str(HOME), str(FULL)),
@@ -187,7 +192,7 @@ def _scratch(ids: list[UUID]) -> Scratch:
         keys={names[3]: key},
         holding=names[4:8],
         nodes=names[8:],
-        domains=[str(one) for one in SPARE],
+        domains=[str(domain_id) for domain_id in SPARE],
         mark="breaches",
         held=[f"held.{number}" for number in range(QUOTA)],
     )

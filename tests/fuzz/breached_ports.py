@@ -92,8 +92,8 @@ class Ledgers:
 
     def _rows(self, domain_id: UUID) -> tuple[PeerRow, ...]:
         return tuple(
-            PeerRow(one, address, key)
-            for one, (domain, key, address) in sorted(self.node_registry.nodes.items())
+            PeerRow(node_id, address, key)
+            for node_id, (domain, key, address) in sorted(self.node_registry.nodes.items())
             if domain == domain_id
         )
 

@@ -39,7 +39,7 @@ CONFIGURATION = ROOT / "tests" / "fuzz" / "schemathesis.toml"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How much, from which seed, at most how long; `folder` is below .dev/.
+    """The size of a run, its seed and its longest time; `folder` is below .dev/.
 
     `phases` are those of Schemathesis beside the one that follows links.
     """
@@ -70,32 +70,32 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
         judge = Judge(world)
         say(f"{stack.url}, {len(world.node_ids)} Nodes, seed {run.seed}")
         started = time.monotonic()
-        with told("Schemathesis", faults):
+        with collecting("Schemathesis", faults):
             faults += schemathesis(run, stack.url)
         seconds = max(time.monotonic() - started, 0.001)
-        with told("its counts", faults):
+        with collecting("its counts", faults):
             judge.tally.merge(run.folder / "tally.json")
         fuzzed = sum(n for (_, _, source), n in judge.tally.seen.items() if source == FUZZED)
         say(f"{fuzzed} cases in {seconds:.0f} s; now the directed ones")
-        with told("audit rows", faults):
+        with collecting("audit rows", faults):
             faults += missing_audit(stack.dsn, judge.tally)
-        with told("directed cases", faults):
+        with collecting("directed cases", faults):
             faults += send_all(stack, judge)
-        with told("audit rows", faults):
+        with collecting("audit rows", faults):
             faults += missing_audit(stack.dsn, judge.tally)
     finally:
-        with told("the end of the stack", faults):
+        with collecting("the end of the stack", faults):
             stack.stop()
     complaints = list(dict.fromkeys([*judge.tally.complaints(run.phases), *faults]))
     outcome = Outcome(judge.tally, complaints, fuzzed / seconds, judge.directed)
-    with told("the records", complaints):
+    with collecting("the records", complaints):
         record(run.folder, outcome, run.seed)
     return outcome
 
 
 @contextmanager
-def told(what: str, faults: list[str]) -> Iterator[None]:
-    """A fault of the run itself is one more complaint, so that the others are told as well."""
+def collecting(what: str, faults: list[str]) -> Iterator[None]:
+    """A fault of the run itself is one more complaint, so that the others are reported as well."""
     try:
         yield
     except Exception as error:
@@ -139,7 +139,7 @@ def schemathesis(run: Run, url: str) -> list[str]:
             command, env=env, cwd=run.folder, stdout=output, stderr=output, timeout=run.max_seconds
         ).returncode
     found = lost_workers(said.read_text())
-    with told("its JUnit file", found):
+    with collecting("its JUnit file", found):
         found += junit_failures(run.folder / "junit.xml")
     if code and not found:
         found.append(f"Schemathesis ended with {code}: {said}")

@@ -128,8 +128,8 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
         yield from special
     elif status == 200:
         ids = objects[:16] if operation.secured else [first]
-        for one in ids:
-            yield case(object_id=one, headers=_permitted(world, one, operation))
+        for object_id in ids:
+            yield case(object_id=object_id, headers=_permitted(world, object_id, operation))
         yield case(headers={**own, "X-Correlation-Id": "tick.2026-11-23_08-00"})
     elif status == 304:
         tag = world.etags.get(operation.path.replace("{id}", first))
@@ -150,8 +150,8 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
         if name in ("CreateDomain", "RegisterNode"):
             yield case(headers={**own, "Idempotency-Key": "with space"})
         if name == "ListDomainNodes":
-            others = [node_cursor(UUID(one), UUID(int=0)) for one in objects[1:2]]
-            for query in ("?limit=201", *(f"?cursor={one}" for one in ("nonsense", *others))):
+            others = [node_cursor(UUID(object_id), UUID(int=0)) for object_id in objects[1:2]]
+            for query in ("?limit=201", *(f"?cursor={cursor}" for cursor in ("nonsense", *others))):
                 yield case(query=query)
     elif status == 401:
         for headers in ({}, {"Authorization": "Basic eDp5"}, bearer("not.a.token")):
@@ -159,7 +159,7 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
     elif status == 403:
         yield case(headers=bearer(world.stranger))
         if AUTHZ.get(name) in ("node-agent", "node-view"):
-            yield from (case(object_id=one) for one in (NOWHERE, *objects[1:2]))
+            yield from (case(object_id=object_id) for object_id in (NOWHERE, *objects[1:2]))
     elif status == 404:
         yield case(object_id=ghost, headers=_permitted(world, ghost, operation))
         if name in REMOVALS:

@@ -60,7 +60,7 @@ def value_of(expression: str, exchange: Exchange) -> str:
 
 def _request(link: Link, found: Mapping[str, str], world: World) -> Request:
     operation = CONTRACT.operations[link.target]
-    kinds = {one.name: one.kind for one in operation.parameters}
+    kinds = {parameter.name: parameter.kind for parameter in operation.parameters}
     headers = {name: value for name, value in found.items() if kinds.get(name) == "header"}
     addressed = found.get("id", found.get("domain_id", ""))
     body = body_now(link.target)

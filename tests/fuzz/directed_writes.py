@@ -36,12 +36,12 @@ def written(name: str, status: int, world: World, case: Make) -> Iterator[Direct
         return _made(name, status, world, case)
     if status == 204 and name in REMOVALS:
         holding, held = world.scratch.holding, world.scratch.held
-        return _removed(case(object_id=holding[2], key=one) for one in held[:2])
+        return _removed(case(object_id=holding[2], key=key) for key in held[:2])
     if status == 204 and name == REVOKE:
         return (case() for _ in range(2))
     if status == 204:
         of = {"DeleteNode": world.scratch.nodes, "DeleteDomain": world.scratch.domains}
-        return _removed(case(object_id=one) for one in of.get(name, ())[1:3])
+        return _removed(case(object_id=object_id) for object_id in of.get(name, ())[1:3])
     if name == ENROLMENT and status in (403, 404, 409, 422, 429):
         return _enrolments_refused(status, world, case)
     if status == 409:
@@ -77,7 +77,7 @@ def _enrolments_refused(status: int, world: World, case: Make) -> Iterator[Direc
 
 
 def _removed(every: Iterable[Directed]) -> Iterator[Directed]:
-    """What is gone is not found a second time."""
+    """An object that was removed is not found a second time."""
     for case in every:
         yield case
         yield _expecting(case, 404)

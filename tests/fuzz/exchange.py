@@ -46,8 +46,9 @@ class Exchange:
 
     @cached_property
     def operation(self) -> OperationContract | None:
-        """What the path is routed to, and not what the sender meant: None for an unknown path, an
-        undeclared method and what never reached the service.
+        """The operation of the path, which may not be the one that was meant.
+
+        None for an unknown path, an undeclared method, and a request that was never received.
         """
         found = operation_at(self.path, self.method) if self.is_ours else None
         if found is None or self.method not in CONTRACT.methods_of(found.path):
@@ -111,7 +112,7 @@ class Exchange:
             return {}
         asked = unquote(urlsplit(self.path).path).split("/")
         pairs = zip(found.path.split("/"), asked, strict=True)
-        return {one[1:-1]: given for one, given in pairs if one.startswith("{")}
+        return {segment[1:-1]: given for segment, given in pairs if segment.startswith("{")}
 
     @property
     def object_id(self) -> str:
@@ -132,11 +133,14 @@ def operation_at(path: str, method: str = "") -> OperationContract | None:
         if _leads_to(operation.path.split("/"), asked)
     ]
     wanted = "GET" if method == "HEAD" else method
-    return next((one for one in found if one.method == wanted), found[0] if found else None)
+    return next(
+        (operation for operation in found if operation.method == wanted),
+        found[0] if found else None,
+    )
 
 
 def _leads_to(declared: list[str], asked: list[str]) -> bool:
     return len(declared) == len(asked) and all(
-        (one.startswith("{") and other) or one == other
-        for one, other in zip(declared, asked, strict=True)
+        (segment.startswith("{") and other) or segment == other
+        for segment, other in zip(declared, asked, strict=True)
     )

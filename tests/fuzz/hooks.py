@@ -1,4 +1,4 @@
-"""What `SCHEMATHESIS_HOOKS` names: the plug-in in the process of the command line.
+"""The module that `SCHEMATHESIS_HOOKS` names: the plug-in in the process of the command line.
 
 The counts are written when that process ends; `campaign.py` reads them.
 """

@@ -33,7 +33,7 @@ class Judge:
         }
 
     def complaint(self, check: str, exchange: Exchange) -> str | None:
-        """What one check says, kept for the report."""
+        """The complaint of one check, kept for the report."""
         complaint = self.checks[check](exchange, self.world)
         if complaint is not None:
             self.tally.fail(check, complaint, exchange)

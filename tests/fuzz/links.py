@@ -39,7 +39,7 @@ def declared_links(document: Mapping[str, Any]) -> list[Link]:
 
 def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for path, item in document["paths"].items():
-        for method in (one for one in item if one in METHODS):
+        for method in (key for key in item if key in METHODS):
             yield f"{method.upper()} {path}", item[method]
 
 

@@ -1,4 +1,4 @@
-"""What one run has come to."""
+"""The result of one run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.fuzz.tally import Tally
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was seen, what is to complain about, how fast it went, and what was directed."""
+    """The tally, the complaints, the rate and the directed exchanges."""
 
     tally: Tally
     complaints: list[str]

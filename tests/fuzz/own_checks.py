@@ -1,4 +1,4 @@
-"""What Schemathesis does not see. Each check is a name and a function to a complaint, or None.
+"""Checks beside those of Schemathesis. Each is a name and a function to a complaint, or None.
 
 The snapshot's own laws are here; `problem_checks.py` has those of every answer. A complaint names
 what is wrong and never quotes a whole body.
@@ -53,7 +53,7 @@ def peers_are_sorted_and_others(exchange: Exchange, world: World) -> str | None:
         ids = [UUID(peer["node_id"]) for peer in peers]
     except (KeyError, ValueError, TypeError, AttributeError):
         return "a peer without a node_id"
-    if any(one.bytes >= other.bytes for one, other in pairwise(ids)):
+    if any(first.bytes >= other.bytes for first, other in pairwise(ids)):
         return "peers are not strictly ascending by node_id"
     if UUID(int=0) in ids:
         return "the nil UUID among the peers"
@@ -81,7 +81,7 @@ def fingerprint_is_of_the_rules(exchange: Exchange, world: World) -> str | None:
 
 
 def snapshot_is_the_ledgers(exchange: Exchange, world: World) -> str | None:
-    """What the second implementation reads from the same ledger, for this very Node.
+    """The body must be the one that the second implementation reads for the Node.
 
     But for those that the run itself writes to.
     """

@@ -68,11 +68,11 @@ def _examples(exchange: Exchange) -> list[tuple[Any, ...]]:
     if operation is None:
         return [FOREIGN[exchange.status]] if exchange.status in FOREIGN else []
     item: Mapping[str, Any] = CONTRACT.document["paths"][operation.path]
-    method = next(one for one in METHODS if one.upper() == operation.method)
+    method = next(name for name in METHODS if name.upper() == operation.method)
     response = _resolved(item[method]["responses"].get(str(exchange.status), {}))
     examples = response.get("content", {}).get(PROBLEM, {}).get("examples", {})
-    values = [_resolved(one)["value"] for one in examples.values()]
-    return [tuple(one[name] for name in ("type", "title", "detail")) for one in values]
+    values = [_resolved(example)["value"] for example in examples.values()]
+    return [tuple(value[name] for name in ("type", "title", "detail")) for value in values]
 
 
 def _resolved(node: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -138,7 +138,7 @@ def bodyless_answers_have_no_body(exchange: Exchange, world: World) -> str | Non
 
 
 def contract_is_the_file(exchange: Exchange, world: World) -> str | None:
-    """What is served as the contract is the contract, byte for byte."""
+    """The served contract must be the contract, byte for byte."""
     shown = (exchange.name, exchange.status, exchange.method) == ("GetOpenapi", 200, "GET")
     return "not the file" if shown and exchange.body != CONTRACT.raw else None
 

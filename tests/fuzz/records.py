@@ -1,4 +1,4 @@
-"""What a run leaves behind: our part of the JUnit file, the directed requests, the tables as text.
+"""The files of a run: our part of the JUnit file, the directed requests, the tables as text.
 
 Schemathesis writes junit.xml and requests.har of what it sends itself.
 """
@@ -26,7 +26,7 @@ WIDTH = 160
 def record(folder: Path, outcome: Outcome, seed: int) -> None:
     """Beside Schemathesis' files, and into its JUnit file, which is made where there is none."""
     add_contract_suite(folder / "junit.xml", outcome)
-    entries = [entry(one) for one in outcome.directed]
+    entries = [entry(exchange) for exchange in outcome.directed]
     creator = {"name": "make fuzz", "version": CONTRACT.version}
     log = {"version": "1.2", "creator": creator, "entries": entries}
     (folder / "directed.har").write_text(json.dumps({"log": log}, indent=1))
@@ -45,8 +45,8 @@ def add_contract_suite(file: Path, outcome: Outcome) -> None:
     for name, operation in CONTRACT.operations.items():
         for status in operation.responses:
             begins = (f"{name} {status}:", f"{name} {status} ")
-            about = [one for one in left if one.startswith(begins)]
-            left = [one for one in left if one not in about]
+            about = [complaint for complaint in left if complaint.startswith(begins)]
+            left = [complaint for complaint in left if complaint not in about]
             cases.append((f"{name} {status}", "; ".join(about)))
     cases += [(complaint[:120], complaint) for complaint in left]
     failures = str(sum(bool(said) for _, said in cases))
@@ -97,7 +97,7 @@ def entry(exchange: Exchange) -> dict[str, Any]:
 
 def _legal(text: str) -> str:
     """XML has no control characters, and a complaint may quote what was sent."""
-    return "".join(one if one.isprintable() else "?" for one in text)
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _pairs(headers: Mapping[str, str]) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""What a person reads: operation x status x times seen, and the links that were followed."""
+"""The tables for people: operation x status x times seen, and the links that were followed."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def link_table(outcome: Outcome) -> Table:
     for heading in ("link", FUZZED, DIRECTED):
         table.add_column(heading, justify="left" if heading == "link" else "right")
     followed = outcome.tally.links
-    declared = [one.label for one in declared_links(CONTRACT.document)]
-    for link in dict.fromkeys([*declared, *sorted(one for one, _ in followed)]):
+    declared = [link.label for link in declared_links(CONTRACT.document)]
+    for link in dict.fromkeys([*declared, *sorted(label for label, _ in followed)]):
         table.add_row(link, *(str(followed[link, source]) for source in (FUZZED, DIRECTED)))
     return table
 
@@ -40,7 +40,7 @@ def link_table(outcome: Outcome) -> Table:
 def _rows(tally: Tally, name: str) -> list[tuple[str, ...]]:
     operation = CONTRACT.operations.get(name)
     declared = set() if operation is None else set(operation.responses)
-    found = {status for one, status, _ in tally.seen if one == name}
+    found = {status for operation, status, _ in tally.seen if operation == name}
     share = tally.share(name) if REACHED.get(name) else None
     reached = "" if share is None else f"{share:.0%} of {tally.valid[name]}"
     rate = tally.rate(name)

@@ -1,4 +1,4 @@
-"""What the writes may have: Domains and Nodes of their own, so that the sample stays as the digests
+"""Objects of the writes: Domains and Nodes of their own, so that the sample stays as the digests
 of the world say it is."""
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Scratch:
         return {self.home, self.full, *made}
 
     def objects(self, name: str) -> Sequence[str]:
-        """What an operation that writes is directed at."""
+        """The objects at which an operation that writes is directed."""
         if name in IN_HOME:
             return [self.home]
         if name == "RotateNodeKey":

@@ -1,4 +1,4 @@
-"""What a case is to change, made over HTTP just before it is sent: no run is too long for it.
+"""The object that a case changes, made over HTTP just before it is sent: no run is too long for it.
 
 An object that a case was refused on is the next one's; one that may be gone is made anew. So a run
 leaves hardly more behind than its own registrations, which go to a new Domain every ``ROOM`` of
@@ -37,7 +37,7 @@ class Supply:
         self._home, self._room = world.scratch.home, ROOM
 
     def removable(self, name: str, url: str) -> Object | None:
-        """What ``name`` may remove; None where it cannot be made."""
+        """An object that ``name`` may remove; None where it cannot be made."""
         if name not in self._standing:
             made = self._made(name, url)
             if made is None:

@@ -1,4 +1,4 @@
-"""What was seen: operation x status x times, and what that leaves to complain about."""
+"""Counts of answers, operation x status x times, and the complaints that follow from them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ class Tally:
     def rate(self, name: str) -> float | None:
         """Fuzzed cases a second of waiting for answers; None without any."""
         cases = sum(
-            n for (one, _, source), n in self.seen.items() if (one, source) == (name, FUZZED)
+            n
+            for (operation, _, source), n in self.seen.items()
+            if (operation, source) == (name, FUZZED)
         )
         return cases / self.seconds[name] if self.seconds.get(name) else None
 
@@ -125,13 +127,13 @@ class Tally:
         Schemathesis draws by chance which links it follows, and infers some; one of them at least
         has to lead to what a case has made.
         """
-        links = [one.label for one in declared_links(CONTRACT.document)]
+        links = [link.label for link in declared_links(CONTRACT.document)]
         idle = [
-            f"{one}: never followed to a 2xx"
-            for one in links
-            if not any(self.links[one, source] for source in (FUZZED, DIRECTED))
+            f"{label}: never followed to a 2xx"
+            for label in links
+            if not any(self.links[label, source] for source in (FUZZED, DIRECTED))
         ]
-        if not any(MADE in one for one, source in self.links if source == FUZZED):
+        if not any(MADE in label for label, source in self.links if source == FUZZED):
             idle.append(f"{STATEFUL}: no case reached what another had made")
         return idle if links else [f"no link in the contract: no case of {STATEFUL}"]
 
@@ -151,7 +153,7 @@ class Tally:
         )
 
     def merge(self, file: Path) -> None:
-        """What another process counted."""
+        """Add the counts of another process."""
         found = json.loads(file.read_text())
         for name in COUNTED:
             getattr(self, name).update({tuple(row[:-1]): row[-1] for row in found[name]})

@@ -65,7 +65,7 @@ def test_a_part_of_the_run_that_breaks_is_a_complaint_beside_the_others(
 ) -> None:
     parts(**{broken: breaking})
     outcome = campaign(Run(tmp_path, 1, 1))
-    assert any("OSError: the disk is full" in one for one in outcome.complaints)
+    assert any("OSError: the disk is full" in complaint for complaint in outcome.complaints)
     assert NEVER_SEEN in outcome.complaints
     Console(quiet=True).print(status_table(outcome))
 
@@ -73,11 +73,11 @@ def test_a_part_of_the_run_that_breaks_is_a_complaint_beside_the_others(
 def test_every_run_meets_a_ledger_made_anew(
     parts: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(NoStack, "start", lambda stack: told.append("started"))
-    parts(made_anew_next_time=lambda stack: told.append("anew"))
+    steps: list[str] = []
+    monkeypatch.setattr(NoStack, "start", lambda stack: steps.append("started"))
+    parts(made_anew_next_time=lambda stack: steps.append("anew"))
     campaign(Run(tmp_path, 1, 1))
-    assert told == ["anew", "started"]
+    assert steps == ["anew", "started"]
 
 
 def test_counts_that_were_never_written_are_a_complaint(
@@ -85,7 +85,7 @@ def test_counts_that_were_never_written_are_a_complaint(
 ) -> None:
     parts()
     complaints = campaign(Run(tmp_path, 1, 1)).complaints
-    assert any("its counts: FileNotFound" in one for one in complaints)
+    assert any("its counts: FileNotFound" in complaint for complaint in complaints)
 
 
 def test_a_stack_that_does_not_end_is_a_complaint(
@@ -93,7 +93,9 @@ def test_a_stack_that_does_not_end_is_a_complaint(
 ) -> None:
     parts()
     monkeypatch.setattr(NoStack, "stop", breaking)
-    assert any("end of the stack" in one for one in campaign(Run(tmp_path, 1, 1)).complaints)
+    assert any(
+        "end of the stack" in complaint for complaint in campaign(Run(tmp_path, 1, 1)).complaints
+    )
 
 
 def test_a_service_that_does_not_start_and_a_case_without_an_answer_are_named(
@@ -108,10 +110,12 @@ def test_a_service_that_does_not_start_and_a_case_without_an_answer_are_named(
     def deserted(stack: object, node_id: str) -> Iterator[str]:
         yield NoStack.url
 
-    every = [Directed("GetLivez", one, 200, "/livez") for one in ("a", "b", "b")]
+    every = [Directed("GetLivez", kind, 200, "/livez") for kind in ("a", "b", "b")]
     monkeypatch.setattr("tests.fuzz.directed.directed", lambda world: every)
     monkeypatch.setattr(tried, "SERVICES", {"a": unstartable, "b": deserted})
     found = list(send_all(NoStack(), Judge(WORLD)))  # type: ignore[arg-type]
     assert found[0] == "the service a: StackError: no port is free"
     assert len(found) == 3
-    assert all(one.startswith("GetLivez GET b: ConnectionRefusedError") for one in found[1:])
+    assert all(
+        complaint.startswith("GetLivez GET b: ConnectionRefusedError") for complaint in found[1:]
+    )

@@ -25,13 +25,13 @@ def world() -> World:
 
 
 def answering(status: int, *names: str) -> Callable[[Request], Exchange]:
-    """What every operation asks for is there, but for these, which have another status."""
+    """Every operation's object exists, but for these, which have another status."""
 
     def send(request: Request) -> Exchange:
         method, path, headers, _ = request
         found = operation_at(path, method)
         assert found is not None
-        good = min((one for one in found.responses if one in (201, 204)), default=200)
+        good = min((status for status in found.responses if status in (201, 204)), default=200)
         value = json.dumps({"id": MADE, "node_id": MADE, "token": "its own"}).encode()
         media = {**OURS, "content-type": "application/json"}
         sent = {name.lower(): text for name, text in headers.items()}
@@ -44,7 +44,7 @@ def answering(status: int, *names: str) -> Callable[[Request], Exchange]:
 def test_every_link_is_followed_once() -> None:
     tally = Tally()
     assert list(followed(world(), answering(200), tally)) == []
-    links = {(one.label, DIRECTED): 1 for one in declared_links(CONTRACT.document)}
+    links = {(link.label, DIRECTED): 1 for link in declared_links(CONTRACT.document)}
     assert tally.links == links
     assert len(links) >= 9
 
@@ -54,7 +54,7 @@ def test_a_link_that_leads_to_a_refusal_is_named() -> None:
     found = list(followed(world(), answering(404, "RenewNodeToken"), tally))
     assert len(found) == 1
     assert found[0].endswith("Renew -> POST /v1/nodes/{id}/token: leads to a 404")
-    assert not [one for one, _ in tally.links if one.endswith("/token")]
+    assert not [label for label, _ in tally.links if label.endswith("/token")]
 
 
 def test_a_link_from_an_answer_that_lacks_what_it_names_is_named() -> None:
@@ -64,7 +64,7 @@ def test_a_link_from_an_answer_that_lacks_what_it_names_is_named() -> None:
 
     found = list(followed(world(), send, Tally()))
     assert len(found) == len(declared_links(CONTRACT.document))
-    assert all("is not in a 409 of" in one for one in found)
+    assert all("is not in a 409 of" in complaint for complaint in found)
 
 
 def test_a_link_says_where_its_values_are() -> None:
@@ -78,12 +78,12 @@ def test_a_link_says_where_its_values_are() -> None:
 
 
 def test_what_was_registered_is_asked_for_with_the_token_of_its_answer() -> None:
-    one = world()
-    assert one.permitted("GetNodeState", MADE) is None
-    one.learn("RegisterNode", {"node_id": MADE, "token": "its own"})
-    assert one.permitted("GetNodeState", MADE) == "its own"
-    assert one.permitted("GetNodeReachability", MADE) == "its own"
-    assert one.permitted("DeleteNode", MADE) == "operator"
+    sample = world()
+    assert sample.permitted("GetNodeState", MADE) is None
+    sample.learn("RegisterNode", {"node_id": MADE, "token": "its own"})
+    assert sample.permitted("GetNodeState", MADE) == "its own"
+    assert sample.permitted("GetNodeReachability", MADE) == "its own"
+    assert sample.permitted("DeleteNode", MADE) == "operator"
 
 
 def test_what_was_made_is_read_by_the_operator_who_may_do_everything() -> None:
@@ -94,8 +94,8 @@ def test_what_was_made_is_read_by_the_operator_who_may_do_everything() -> None:
 
 
 def test_only_the_latest_tokens_are_remembered() -> None:
-    one = world()
+    sample = world()
     for number in range(2 * REMEMBERED):
-        one.learn("RegisterNode", {"node_id": str(number), "token": "t"})
-    assert len(one.made) == REMEMBERED
-    assert str(2 * REMEMBERED - 1) in one.made
+        sample.learn("RegisterNode", {"node_id": str(number), "token": "t"})
+    assert len(sample.made) == REMEMBERED
+    assert str(2 * REMEMBERED - 1) in sample.made

@@ -49,7 +49,10 @@ def quiet() -> Iterator[None]:
 @pytest.mark.parametrize("operation", sorted({planted.operation for planted in PLANTED}))
 def test_the_sound_build_passes(suite: SmallSuite, operation: str) -> None:
     """In the phases in which a breach of the operation has to be seen."""
-    build, coverage = Build(), any(one.coverage for one in PLANTED if one.operation == operation)
+    build, coverage = (
+        Build(),
+        any(breach.coverage for breach in PLANTED if breach.operation == operation),
+    )
     assert suite.run(build, build.application(), operation, coverage) == {}
     assert build.at_runtime == set()
 
@@ -65,7 +68,7 @@ def test_a_planted_breach_is_caught(suite: SmallSuite, table: list[str], planted
     planted.switch_on(build)
     failures = suite.run(build, build.application(), planted.operation, planted.coverage)
     withheld = sorted(part for part in build.at_runtime if part is not None)
-    others = ", ".join(f"`{one}`" for one in sorted(failures.keys() - {planted.by}))
+    others = ", ".join(f"`{check}`" for check in sorted(failures.keys() - {planted.by}))
     shown = (planted.name, f"`{planted.by}`", others, ", ".join(withheld) or "no")
     table.append(f"| {' | '.join(shown)} |")
     assert planted.by in failures

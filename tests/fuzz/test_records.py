@@ -14,7 +14,11 @@ from tests.fuzz.outcome import Outcome
 from tests.fuzz.records import LONGEST_BODY, record
 from tests.fuzz.tally import Tally
 
-STATUSES = {f"{n} {status}" for n, one in CONTRACT.operations.items() for status in one.responses}
+STATUSES = {
+    f"{n} {status}"
+    for n, operation in CONTRACT.operations.items()
+    for status in operation.responses
+}
 SEEN = "GetLivez 200: declared and never seen"
 CODE = "GetNodeState 503 authz_unavailable: declared and never seen"
 OTHER = "the service faulty: StackError: no port is free"
@@ -32,7 +36,9 @@ def recorded(folder: Path, *complaints: str, directed: tuple[Exchange, ...] = ()
 def failed(folder: Path) -> dict[str | None, str | None]:
     """Message by case, of the whole file."""
     every = ElementTree.parse(folder / "junit.xml").iter("testcase")
-    return {one.get("name"): part.get("message") for one in every for part in one.iter("failure")}
+    return {
+        case.get("name"): part.get("message") for case in every for part in case.iter("failure")
+    }
 
 
 @pytest.mark.parametrize("before", [SCHEMATHESIS, None], ids=["beside its own", "alone"])

@@ -1,4 +1,4 @@
-"""What a tally of answers complains about."""
+"""The complaints of a tally of answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the planted breaches do not show of the laws of writes: when they have nothing to say."""
+"""The checks of writes are silent where nothing is wrong, which planted breaches do not show."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ SAMPLE = str(node_id(1))
 HOME = str(node_id(2))
 HELD = tuple(str(node_id(number)) for number in range(10, 14))
 WORLD = World(
-    tokens={SAMPLE: "agent", **{one: f"agent of {one}" for one in HELD}},
+    tokens={SAMPLE: "agent", **{node_id: f"agent of {node_id}" for node_id in HELD}},
     digests={SAMPLE: ""},
     stranger="stranger",
     operator="operator",
@@ -41,8 +41,12 @@ class Case:
 
 def case_of(name: str, token: str | None = None) -> Case:
     """Aimed at the sample, by who may."""
-    in_path = [one.name for one in CONTRACT.operations[name].parameters if one.kind == "path"]
-    given = {one: "k" if one == "key" else SAMPLE for one in in_path}
+    in_path = [
+        parameter.name
+        for parameter in CONTRACT.operations[name].parameters
+        if parameter.kind == "path"
+    ]
+    given = {name: "k" if name == "key" else SAMPLE for name in in_path}
     return Case(given, bearer(token or str(WORLD.permitted(name, SAMPLE))))
 
 
@@ -120,7 +124,7 @@ def test_registrations_move_to_a_new_domain_before_the_answers_grow_long() -> No
         case = case_of("RegisterNode")
         writing.prepare("RegisterNode", case, True, "")
         homes.append(case.path_parameters["domain_id"])
-    assert [homes.count(one) for one in dict.fromkeys(homes)] == [ROOM, ROOM + 1]
+    assert [homes.count(home) for home in dict.fromkeys(homes)] == [ROOM, ROOM + 1]
     assert homes[0] == HOME
 
 

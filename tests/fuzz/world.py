@@ -1,4 +1,4 @@
-"""What exists on the other side: ids, tokens, tags, and what a pull of each Node has to show."""
+"""The objects of the service: ids, tokens, tags, and the snapshot of each Node."""
 
 from __future__ import annotations
 
@@ -117,7 +117,10 @@ def world_of(stack: Stack) -> World:
     ids = [str(stack.sample.node_id(number)) for number in range(stack.sample.nodes)]
     grant(
         stack,
-        *(RelationTuple(f"node:{one}", "agent", f"node:{one}") for one in (GHOST, documented)),
+        *(
+            RelationTuple(f"node:{node_id}", "agent", f"node:{node_id}")
+            for node_id in (GHOST, documented)
+        ),
         RelationTuple(f"domain:{documented_domain}", "platform", PLATFORM),
         RelationTuple(f"domain:{documented_domain}", "audit_reader", AUDITOR),
         RelationTuple(f"domain:{stack.sample.ipv6_domain_id}", "audit_reader", AUDITOR),
@@ -137,7 +140,7 @@ def world_of(stack: Stack) -> World:
     finally:
         connection.close()
     named = (*digests, GHOST, *scratch.rotating, *scratch.holding)
-    tokens = {one: stack.token(f"node:{one}", ttl=TOKENS_S) for one in named}
+    tokens = {node_id: stack.token(f"node:{node_id}", ttl=TOKENS_S) for node_id in named}
     return World(
         tokens,
         digests,
@@ -145,13 +148,13 @@ def world_of(stack: Stack) -> World:
         [documented_domain, str(stack.sample.domain_id), str(stack.sample.ipv6_domain_id)],
         etags_of(stack, digests, tokens),
         scratch,
-        [one for (one,) in run_sql(stack.dsn, EVERYTHING)],
+        [object_id for (object_id,) in run_sql(stack.dsn, EVERYTHING)],
     )
 
 
 def etags_of(stack: Stack, ids: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, str]:
     """Tags that match, for `If-None-Match`: of a few Nodes and of the page's files."""
-    paths = {pull_path(one): bearer(tokens[one]) for one in list(ids)[:8]}
+    paths = {pull_path(node_id): bearer(tokens[node_id]) for node_id in list(ids)[:8]}
     paths |= {"/docs/page.js": {}, "/docs/page.css": {}}
     replies = {path: ask(stack.url, path, headers) for path, headers in paths.items()}
     return {path: reply.headers["etag"] for path, reply in replies.items()}

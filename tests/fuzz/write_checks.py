@@ -65,7 +65,7 @@ class RemovedStaysGone:
 
 
 class OneKeyMakesOneObject:
-    """What an `Idempotency-Key` has made is what it finds, for as long as that is there."""
+    """An `Idempotency-Key` finds the object that it made, for as long as that object exists."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, str], Any] = {}

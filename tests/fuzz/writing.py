@@ -15,7 +15,7 @@ from tests.fuzz.world import NOWHERE, World
 
 
 class Case(Protocol):
-    """What is read and changed of a case."""
+    """The parts of a case that are read and changed."""
 
     path_parameters: Any
     headers: Any
@@ -76,7 +76,7 @@ class Writing:
         return self._world.permitted(name, there.get("id", there.get("domain_id", "")))
 
     def _mend(self, name: str, case: Case, given: Any) -> None:
-        """What no schema can say: what is free, and what a list has given."""
+        """The values that no schema has: free ranges, and cursors that a list gave."""
         if isinstance(case.body, dict):
             case.body |= FRESH.get(name, dict)()
         if case.headers and "Idempotency-Key" in case.headers:

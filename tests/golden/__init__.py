@@ -29,7 +29,7 @@ class Golden:
         return self.folder / f"{node}.body.json"
 
     def body_files(self) -> set[Path]:
-        """What lies there, wanted or not."""
+        """The files there, wanted or not."""
         return set(self.folder.glob("*.body.json"))
 
 
@@ -44,7 +44,7 @@ def golden(folder: Path) -> Golden:
     domains: dict[str, str] = written["domains"]
     nodes = {row["name"]: row["id"] for row in written["nodes"]}
     tables: Tables = {name: [] for name in TABLES}
-    tables["domains"] = [{"id": one, "name": name} for name, one in domains.items()]
+    tables["domains"] = [{"id": domain_id, "name": name} for name, domain_id in domains.items()]
     tables["nodes"] = [_node(row, domains) for row in written["nodes"]]
     tables["policy_compiled_ruleset"] = [_policy(row, nodes) for row in written.get("policies", [])]
     tables["node_state_entries"] = [

@@ -28,7 +28,7 @@ def bodies(dsn: str) -> dict[str, bytes]:
 
 
 def kept() -> dict[str, bytes]:
-    """What `bodies` has to be."""
+    """The expected value of `bodies`."""
     return {str(path.relative_to(FOLDER)): path.read_bytes() for path in FOLDER.glob("*/*.body.*")}
 
 

@@ -23,7 +23,13 @@ def path_of(name: str) -> str:
 
 
 def query_of(name: str) -> str:
-    """What an operation is never asked without."""
-    required = [one for one in CONTRACT.operations[name].parameters if one.required]
-    given = {one.name: EXAMPLES[name][one.name] for one in required if one.kind == "query"}
+    """The parameters without which an operation is never asked."""
+    required = [
+        parameter for parameter in CONTRACT.operations[name].parameters if parameter.required
+    ]
+    given = {
+        parameter.name: EXAMPLES[name][parameter.name]
+        for parameter in required
+        if parameter.kind == "query"
+    }
     return urlencode({k: v if isinstance(v, str) else json.dumps(v) for k, v in given.items()})

@@ -1,4 +1,4 @@
-"""What every AuditSink that keeps rows promises (``composer.audit.AuditSink``)."""
+"""The promises of every AuditSink that keeps rows (``composer.audit.AuditSink``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every BodyHistory promises (``server.http.body_history.BodyHistory``)."""
+"""The promises of every BodyHistory (``server.http.body_history.BodyHistory``)."""
 
 from __future__ import annotations
 

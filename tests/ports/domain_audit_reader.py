@@ -1,4 +1,4 @@
-"""What every DomainAuditReader promises (``composer.audit.DomainAuditReader``)."""
+"""The promises of every DomainAuditReader (``composer.audit.DomainAuditReader``)."""
 
 from __future__ import annotations
 

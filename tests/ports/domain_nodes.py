@@ -1,4 +1,4 @@
-"""What every DomainNodes promises (``composer.registry.DomainNodes``)."""
+"""The promises of every DomainNodes (``composer.registry.DomainNodes``)."""
 
 from __future__ import annotations
 

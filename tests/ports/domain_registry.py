@@ -1,4 +1,4 @@
-"""What every DomainRegistry promises (``composer.registry.DomainRegistry``)."""
+"""The promises of every DomainRegistry (``composer.registry.DomainRegistry``)."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class DomainRegistrySuite:
     def test_a_created_domain_is_new_and_has_a_version_7_id(
         self, facts: DomainRegistryFacts
     ) -> None:
-        made = [facts.registry.create(one, None, WRITE, in_time()) for one in (NORTH, SOUTH)]
-        assert [one.is_new for one in made] == [True, True]
-        assert [one.domain_id.version for one in made] == [7, 7]
+        made = [facts.registry.create(domain, None, WRITE, in_time()) for domain in (NORTH, SOUTH)]
+        assert [domain.is_new for domain in made] == [True, True]
+        assert [domain.domain_id.version for domain in made] == [7, 7]
         assert facts.slugs() == {"plant-north", "plant-south"}
 
     def test_the_same_key_and_wish_find_the_domain(self, facts: DomainRegistryFacts) -> None:

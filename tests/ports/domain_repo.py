@@ -1,4 +1,4 @@
-"""What every DomainRepo promises (``composer.identity.DomainRepo``)."""
+"""The promises of every DomainRepo (``composer.identity.DomainRepo``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every DropReporter promises (``composer.snapshot_composer.DropReporter``)."""
+"""The promises of every DropReporter (``composer.snapshot_composer.DropReporter``)."""
 
 from __future__ import annotations
 

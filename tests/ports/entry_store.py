@@ -1,4 +1,4 @@
-"""What every EntryStore promises (``composer.entries.EntryStore``)."""
+"""The promises of every EntryStore (``composer.entries.EntryStore``)."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class EntryStoreSuite:
 
     def test_kinds_do_not_share_keys(self, facts: EntryFacts) -> None:
         every = {entry(kind, value=kind) for kind in KINDS}
-        for one in sorted(every, key=lambda one: one.kind):
-            facts.store.put(NODE, one, WRITE, in_time())
+        for entry in sorted(every, key=lambda entry: entry.kind):
+            facts.store.put(NODE, entry, WRITE, in_time())
         assert facts.shown(NODE.id) == every
 
     @pytest.mark.parametrize("kind", KINDS)
@@ -127,7 +127,7 @@ class EntryStoreSuite:
         facts.store.put(NODE, entry(kind, "k0", "2"), WRITE, in_time())
         facts.store.remove(NODE, kind, "k1", WRITE, in_time())
         facts.store.put(NODE, entry(kind, "new"), WRITE, in_time())
-        assert {one.key for one in facts.shown(NODE.id)} == {"k0", "k2", "new"}
+        assert {entry.key for entry in facts.shown(NODE.id)} == {"k0", "k2", "new"}
 
     @pytest.mark.parametrize("kind", PLATFORM_KINDS)
     def test_each_change_of_the_platforms_entries_is_one_event(

@@ -1,4 +1,4 @@
-"""What every EventKeys promises (``composer.event_keys.EventKeys``)."""
+"""The promises of every EventKeys (``composer.event_keys.EventKeys``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every HeartbeatSink promises (``composer.heartbeat.HeartbeatSink``)."""
+"""The promises of every HeartbeatSink (``composer.heartbeat.HeartbeatSink``)."""
 
 from __future__ import annotations
 

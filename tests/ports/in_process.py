@@ -112,7 +112,9 @@ class FakeService:
             for relation in ("node-agent", "node-view")
         }
         first = agent_of(1).subject
-        roles = {(first, one, f"domain:{DOMAIN}") for one in ("domain-view", "domain-edit")}
+        roles = {
+            (first, relation, f"domain:{DOMAIN}") for relation in ("domain-view", "domain-edit")
+        }
         roles |= {(first, "domain-edit", f"node:{node_id(n)}") for n in (1, 2, 3)}
         roles |= {(first, "manage", PLATFORM), (first, "auditor", f"domain:{DOMAIN}")}
         self.relations = FakeRelationChecker(agents | roles)
@@ -220,6 +222,6 @@ class FakeService:
         return self.ask(f"/v1/nodes/{node_id(number)}/state", who, **given)
 
     def asked(self) -> int:
-        """How many times anything further in was asked."""
+        """The number of calls of the ports behind gate 1."""
         calls = (self.relations.calls, self.relations.calls_at_least, self.nodes.calls)
         return sum(map(len, calls)) + len(self.ledger.calls)

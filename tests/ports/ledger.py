@@ -1,4 +1,4 @@
-"""What every Ledger and its views promise: the facts, then the suite."""
+"""The promises of every Ledger and its views: the facts, then the suite."""
 
 from __future__ import annotations
 
@@ -53,9 +53,13 @@ class Contents:
     entries: tuple[EntryRow, ...] = ()
 
     def rows(self) -> set[PeerRow]:
-        """What a PeerSource is to show: each Node with the enabled relay assigned to it."""
+        """The rows that a PeerSource must show: each Node with the enabled relay assigned to it."""
         relay = self.bridge is not None and self.bridge.relay is not None and self.bridge.relay
-        found = {one.peer_node_id: one for one in self.bridge.assignments} if self.bridge else {}
+        found = (
+            {assignment.peer_node_id: assignment for assignment in self.bridge.assignments}
+            if self.bridge
+            else {}
+        )
         return {
             replace(
                 row,
@@ -177,7 +181,9 @@ class LedgerSuite:
         facts.hold(FULL)
         row = self.view(facts).reachability()
         times = [row.last_heartbeat_at, row.changed_at]
-        assert [one.astimezone(UTC).utcoffset() for one in times if one and one.tzinfo] == [
+        assert [
+            moment.astimezone(UTC).utcoffset() for moment in times if moment and moment.tzinfo
+        ] == [
             timedelta(0),
             timedelta(0),
         ]
@@ -195,7 +201,9 @@ class LedgerSuite:
         facts.hold(FULL)
         shown = self.view(facts).bridge()
         assert shown is not None
-        in_order = tuple(sorted(shown.assignments, key=lambda one: one.peer_node_id.bytes))
+        in_order = tuple(
+            sorted(shown.assignments, key=lambda assignment: assignment.peer_node_id.bytes)
+        )
         assert replace(shown, assignments=in_order) == replace(
             bridge_rows(), assignments=(assignment(2), assignment(3, fallback_endpoint="fd00::1"))
         )

@@ -1,4 +1,4 @@
-"""What every NodeCredentials promises (``composer.node_token.NodeCredentials``)."""
+"""The promises of every NodeCredentials (``composer.node_token.NodeCredentials``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every NodeRegistry promises (``composer.registry.NodeRegistry``)."""
+"""The promises of every NodeRegistry (``composer.registry.NodeRegistry``)."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ class NodeRegistrySuite:
 
     def test_nodes_get_the_lowest_free_addresses(self, facts: NodeRegistryFacts) -> None:
         made = [self.add(facts, number) for number in (1, 2, 3)]
-        assert [one.mesh_ip for one in made] == ["10.42.0.1", "10.42.0.2", "10.42.0.3"]
-        assert {one.domain_mesh_cidr for one in made} == {"10.42.0.0/16"}
-        assert {(one.node_id.version, one.is_new) for one in made} == {(7, True)}
-        assert [facts.key_of(one.node_id) for one in made] == [key_bytes(n) for n in (1, 2, 3)]
+        assert [node.mesh_ip for node in made] == ["10.42.0.1", "10.42.0.2", "10.42.0.3"]
+        assert {node.domain_mesh_cidr for node in made} == {"10.42.0.0/16"}
+        assert {(node.node_id.version, node.is_new) for node in made} == {(7, True)}
+        assert [facts.key_of(node.node_id) for node in made] == [key_bytes(n) for n in (1, 2, 3)]
 
     def test_ipv6_has_a_lowest_address_too(self, facts: NodeRegistryFacts) -> None:
         made = [self.add(facts, number, SIX).mesh_ip for number in (1, 2)]

@@ -1,4 +1,4 @@
-"""What every NodeRepo promises (``composer.identity.NodeRepo``)."""
+"""The promises of every NodeRepo (``composer.identity.NodeRepo``)."""
 
 from __future__ import annotations
 

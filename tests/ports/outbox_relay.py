@@ -1,4 +1,4 @@
-"""What every OutboxRelay promises (``composer.registry.OutboxRelay``)."""
+"""The promises of every OutboxRelay (``composer.registry.OutboxRelay``)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class OutboxFacts(Protocol):
 
 
 def touch(*triples: Triple) -> Sequence[TupleUpdate]:
-    return [("touch", *one) for one in triples]
+    return [("touch", *triple) for triple in triples]
 
 
 def purge(resource: str) -> TupleUpdate:
@@ -75,8 +75,8 @@ class OutboxRelaySuite:
         facts.write(OTHER, *touch((OTHER, "agent", OTHER)))
         facts.write(NODE, *touch(AGENT))
         facts.write(NODE, purge(NODE))
-        for one in (OTHER, NODE):
-            facts.relay.deliver(one, in_time())
+        for object_ in (OTHER, NODE):
+            facts.relay.deliver(object_, in_time())
         assert facts.taken() == {(OTHER, "agent", OTHER)}
 
     def test_what_is_about_another_object_need_not_be_taken(self, facts: OutboxFacts) -> None:

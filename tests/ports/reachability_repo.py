@@ -1,4 +1,4 @@
-"""What every ReachabilityRepo promises (``composer.reachability.ReachabilityRepo``)."""
+"""The promises of every ReachabilityRepo (``composer.reachability.ReachabilityRepo``)."""
 
 from __future__ import annotations
 

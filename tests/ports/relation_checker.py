@@ -1,4 +1,4 @@
-"""What every RelationChecker promises (``composer.identity.RelationChecker``)."""
+"""The promises of every RelationChecker (``composer.identity.RelationChecker``)."""
 
 from __future__ import annotations
 

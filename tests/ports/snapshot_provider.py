@@ -1,4 +1,4 @@
-"""What every SnapshotProvider promises (``composer.snapshot_composer.SnapshotProvider``)."""
+"""The promises of every SnapshotProvider (``composer.snapshot_composer.SnapshotProvider``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every TokenMint promises (``composer.node_token.TokenMint``)."""
+"""The promises of every TokenMint (``composer.node_token.TokenMint``)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MintFacts(Protocol):
         ...
 
     def subject(self, text: str) -> str | None:
-        """Whose token the service takes this for now, as ``kind:id``; None for nobody's."""
+        """The subject of a token that is accepted now, as ``kind:id``; None where it is refused."""
         ...
 
     def lose_key(self) -> None:

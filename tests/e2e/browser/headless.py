@@ -80,7 +80,7 @@ def install() -> None:
 
 
 def run_script(name: str, given: dict[str, Any], timeout_s: float) -> Any:
-    """What a script in this folder prints, as JSON; ``given`` is its one argument."""
+    """The output of a script in this folder, as JSON; ``given`` is its one argument."""
     install()
     libraries = {}
     if ctypes.util.find_library("nss3") is None:

@@ -43,7 +43,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What left (``answer``: status, headers, body, audit rows)."""
+    """The answer that left (``answer``: status, headers, body, audit rows)."""
 
     answer: dict[str, Any]
 

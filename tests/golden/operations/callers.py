@@ -1,4 +1,4 @@
-"""Who asks, and what SpiceDB grants each of them (``server/authz/schema.zed``)."""
+"""The callers, and the relations that SpiceDB grants each of them (``server/authz/schema.zed``)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Caller:
         return node_object(node_id(int(self.bearer))) if self.bearer.isdigit() else self.bearer
 
     def triples(self) -> set[Triple]:
-        """What a checker holds."""
+        """The relations of a checker."""
         return {(self.subject, relation, resource) for relation, resource in self.grants}
 
 

@@ -59,14 +59,14 @@ class Recording:
     lines: Mapping[str, Mapping[str, list[str]]]
 
     def expected(self, case: Case) -> Any:
-        """What is kept of a case; None where it is not among them."""
+        """The recorded answer of a case; None where there is none."""
         for label, callers in self.lines.get(line_of(case), {}).items():
             if case.caller.name in callers:
                 return self.outcomes[label]
         return None
 
     def count(self, operation: str) -> int:
-        """How many cases are kept of an operation."""
+        """The number of recorded cases of an operation."""
         return sum(len(callers) for labels in self._of(operation) for callers in labels.values())
 
     def answers_of(self, operation: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""How each operation is asked: well, and badly in every way that has an answer of its own.
+"""The requests to each operation: a good one, and a bad one for each answer of its own.
 
 ``VARIANTS`` has every operation of ``api/plexsphere-v1.yaml``; a test says what is missing.
 """
@@ -100,7 +100,7 @@ class Request:
 
 
 def _usual(request: Request) -> Iterator[Variant]:
-    """What every gated operation can be asked."""
+    """The variants of every gated operation."""
     yield request.well_formed()
     yield request.but("undeclared query", query="surprise=1")
     yield request.but("HTML alone accepted", headers={**_headers(request), "Accept": "text/html"})
@@ -128,7 +128,7 @@ def _headers(request: Request) -> Mapping[str, str]:
 
 
 def _of_node(request: Request) -> Iterator[Variant]:
-    """What an operation on a Node can be asked."""
+    """The variants of an operation on a Node."""
     yield from _usual(request)
     mine = str(node_id(1))
     yield request.at("id: no UUID", request.path.replace(mine, "not-a-uuid"))
@@ -140,7 +140,7 @@ def _of_node(request: Request) -> Iterator[Variant]:
 
 
 def _of_domain(request: Request) -> Iterator[Variant]:
-    """What an operation on a Domain can be asked."""
+    """The variants of an operation on a Domain."""
     yield from _usual(request)
     mine = str(DOMAIN)
     yield request.at("id: no UUID", request.path.replace(mine, "not-a-uuid"))

@@ -1,4 +1,4 @@
-"""What is away, revoked, gone or corrupt while an operation is asked."""
+"""The worlds in which an operation is asked: a part is away, revoked, gone or corrupt."""
 
 from __future__ import annotations
 
