@@ -130,8 +130,8 @@ def command(dsn: str, commands: Sequence[str]) -> None:
     with closing(psycopg2.connect(dsn)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            for command in commands:
-                cursor.execute(command)
+            for text in commands:
+                cursor.execute(text)
 
 
 def places(dsn: str) -> list[tuple[object, ...]]:

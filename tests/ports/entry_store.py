@@ -71,8 +71,8 @@ class EntryStoreSuite:
 
     def test_kinds_do_not_share_keys(self, facts: EntryFacts) -> None:
         every = {entry(kind, value=kind) for kind in KINDS}
-        for entry in sorted(every, key=lambda entry: entry.kind):
-            facts.store.put(NODE, entry, WRITE, in_time())
+        for row in sorted(every, key=lambda row: row.kind):
+            facts.store.put(NODE, row, WRITE, in_time())
         assert facts.shown(NODE.id) == every
 
     @pytest.mark.parametrize("kind", KINDS)

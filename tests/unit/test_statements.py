@@ -42,11 +42,11 @@ def ids(query: Query) -> str:
 
 
 def test_a_block_has_a_name_a_comment_parameters_and_a_text() -> None:
-    statement, columns = parse("one.sql", ONE)
-    assert (statement.name, statement.first, statement.is_fragment) == ("one", "lock", False)
-    assert statement.header == "db/one.py, One.read.\nIndex: ones_pkey."
-    assert statement.parameters == {"id": "uuid", "name": "text", "ratio": "double precision"}
-    assert statement.body.startswith("SELECT\n    -- include: columns\nFROM ones")
+    block, columns = parse("one.sql", ONE)
+    assert (block.name, block.first, block.is_fragment) == ("one", "lock", False)
+    assert block.header == "db/one.py, One.read.\nIndex: ones_pkey."
+    assert block.parameters == {"id": "uuid", "name": "text", "ratio": "double precision"}
+    assert block.body.startswith("SELECT\n    -- include: columns\nFROM ones")
     assert (columns.name, columns.is_fragment, columns.body) == ("columns", True, "o.id,\no.name\n")
 
 
