@@ -30,7 +30,7 @@ from handlers.refusals import Refused
 from handlers.wire import SnapshotBody, SnapshotWire
 from server.contract.document import Contract
 from server.http.response_validation import Outgoing, ResponseValidator
-from tests.fakes import FakeDropReporter
+from tests.fakes import FakeDropReporter, FakeRequestLimits
 
 CALLER = Principal(PrincipalKind.USER, "reader")
 SECONDS = 30.0
@@ -68,6 +68,7 @@ class Puller:
                 "snapshots": SnapshotComposer(ledger, reporter or self.drops),
                 "audit": NoAudit(),
                 "wire": SnapshotWire(),
+                "limits": FakeRequestLimits(),
             }
         )
 
