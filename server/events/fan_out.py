@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from server.events.attendant import Attended
 from server.events.window import Event, Window
+
+# After so many the loop that sends has its turn: they leave before the others are written.
+FIRST = 100
 
 
 class Receiver(Attended, Protocol):
@@ -60,9 +64,11 @@ class FanOut:
             self._window.add(event)
             receivers = self._receivers(event)
         delivered = 0
-        for receiver in receivers:
+        for number, receiver in enumerate(receivers):
             if event.sequence > receiver.position and event.is_for(receiver.node_id):
                 delivered += receiver.send(event.frame)
+            if number == FIRST:
+                time.sleep(0)
         if delivered:
             self._on_delivered(delivered)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,6 +86,8 @@ class Agent:
     picture: Picture = field(default_factory=Picture)
     etag: str = ""
     corrections: int = 0
+    # An agent has one pull under way, whatever asked for it.
+    _pulling: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def heartbeat(self) -> Answered:
         """A heartbeat, with the time of the agent's clock."""
@@ -98,6 +101,10 @@ class Agent:
 
     def pull(self) -> Answered:
         """A pull. A 200 is applied; after any other answer the agent keeps what it has."""
+        with self._pulling:
+            return self._pull()
+
+    def _pull(self) -> Answered:
         condition = {"If-None-Match": self.etag} if self.conditional and self.etag else {}
         answered = send(self.url, "GET", f"{self._path}/state", self.credential, headers=condition)
         if answered.status != 200:

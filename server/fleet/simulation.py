@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from server.fleet.agents import Agent
-from server.fleet.tally import HEARTBEAT, PULL, REPORT, TOKEN, Tally
+from server.fleet.streams import HeldStream, Streams
+from server.fleet.tally import EVENT, HEARTBEAT, PULL, REPORT, STREAM, TOKEN, Tally
 from server.fleet.wire import Answered
 
 HEARTBEAT_SECONDS, PULL_SECONDS = 30.0, 60.0
@@ -77,7 +78,8 @@ class Schedule:
 class Run:
     """The fleet's behaviour: it ticks for ``seconds``, with ``clients`` requests at once at most.
 
-    A herd has no such bound: every agent sends all of ``AT_ONCE``.
+    A herd has no such bound: every agent sends all of ``AT_ONCE``. With ``events`` each agent holds
+    its event stream besides, and pulls at each connect and event.
     """
 
     seconds: float
@@ -85,6 +87,7 @@ class Run:
     jitter: float
     herd: bool
     seed: int
+    events: bool = False
 
     def threads(self, agents: int) -> int:
         """The most requests at once, each with a connection of its own."""
@@ -113,11 +116,13 @@ class Simulation:
                 at_once = self._run.herd and kind in AT_ONCE
                 # Reports begin early, because a run is often shorter than their interval.
                 self._schedule.start(number, kind, 0.0 if at_once else min(interval, PULL_SECONDS))
+        streams = self._streams()
         with ThreadPoolExecutor(self._run.threads(len(self._agents))) as pool:
             if self._run.herd:
                 self._release(pool)
             else:
                 self._started = time.monotonic()
+            streams.start()
             while (now := self._now()) < self._run.seconds and not stopped():
                 self._put_back(now)
                 while (due := self._schedule.pop(now)) is not None:
@@ -126,6 +131,32 @@ class Simulation:
                 next_at = self._schedule.next_at
                 wait = MAX_SLEEP if next_at is None else min(MAX_SLEEP, max(0.0, next_at - now))
                 time.sleep(wait)
+            streams.end()
+
+    def _streams(self) -> Streams:
+        """The streams of all agents; none without ``events``."""
+        ended = threading.Event()
+
+        def stream(number: int) -> HeldStream:
+            return HeldStream(
+                self._agents[number],
+                pull=lambda: self._serve_event(number),
+                on_opened=lambda status, seconds: self._note(STREAM, status, seconds),
+                on_event=lambda seconds: self._note(EVENT, 200, seconds),
+                ended=ended,
+                random=Random(self._run.seed + number),
+            )
+
+        numbers = range(len(self._agents)) if self._run.events else ()
+        return Streams([stream(number) for number in numbers], ended)
+
+    def _serve_event(self, number: int) -> None:
+        begun = self._now()
+        self._tally(PULL, begun, begun, self._agents[number].pull())
+
+    def _note(self, kind: str, status: int, seconds: float) -> None:
+        """What took so long until now."""
+        self.tally.add(kind, self._now() - seconds, 0.0, status, seconds)
 
     def _release(self, pool: ThreadPoolExecutor) -> None:
         """The first ticks, each in a thread. All threads wait at a barrier, and begin together."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 PULL, HEARTBEAT, REPORT, TOKEN = "pull", "heartbeat", "report", "token"
+STREAM, EVENT = "stream", "event"
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
 

@@ -21,7 +21,7 @@ from tests.bodies import JSON, body_now
 from tests.client import ask, bearer, pull_path
 from tests.event_client import EventClient, Frame, held_stream
 from tests.ledger_sql import run_sql
-from tests.role_commands import change_role
+from tests.role_commands import change_role, command
 from tests.stacks import running_stack
 
 REGISTERED = 4
@@ -207,3 +207,19 @@ def test_without_nats_held_streams_stay_and_catch_up_and_pulls_go_on(
         assert (readiness.status, nats[0]["status"]) == (200, "degraded")
         stack.parts["nats"].start()
         assert payload(client.event(ROTATED))["node_id"] == second
+
+
+def test_simulated_agents_hold_their_streams_and_are_right(stack: Stack) -> None:
+    sizes = ("--nodes", "4", "--seconds", "1", "--name", "streams", "--json")
+    result = command(stack, "fleet", "simulate", "--events", *sizes, **stack.identities)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["silent"], found["unequal"]) == ({}, {})
+    assert found["kinds"]["stream"]["statuses"] == {"200": 4}
+    assert found["kinds"]["pull"]["statuses"].keys() == {"200"}
+
+
+def test_the_command_shows_what_a_node_is_sent(stack: Stack) -> None:
+    result = command(stack, "events", "show", stack.node_id, "--after", "1", **stack.identities)
+    assert result.exit_code == 0, result.output
+    assert "resync_required" in result.stdout

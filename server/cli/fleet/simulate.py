@@ -64,6 +64,10 @@ def simulate(
         bool,
         typer.Option("--herd", help="All begin at once, each on a connection, as after an outage."),
     ] = False,
+    events: Annotated[
+        bool,
+        typer.Option("--events", help="Agents hold their event streams, a thread for each."),
+    ] = False,
     clients: Annotated[
         int, typer.Option(min=1, max=512, help="Most requests at once; without effect on a herd.")
     ] = 48,
@@ -99,6 +103,9 @@ def simulate(
     count from the time a request was due. The proof compares what each agent has with the ledger
     itself (--dsn), not with the service.
 
+    With --events each agent also holds its event stream, opens it again as plexd does, and pulls at
+    each connect and each event. "event" then counts from the moment in the envelope.
+
     The fleet stays registered, and the same --name uses it again. With --remove all Nodes of that
     name are deregistered at the end, whichever run registered them, also after Ctrl-C, and so are
     the Domains that --name made, unless other Nodes are in them.
@@ -126,8 +133,8 @@ def simulate(
     from server.fleet.enrolment import Enrolment
     from server.fleet.simulation import Run
 
-    run = Run(seconds=seconds, clients=clients, jitter=jitter, herd=herd, seed=seed)
-    _allow_connections(run.threads(nodes), nodes)
+    run = Run(seconds=seconds, clients=clients, jitter=jitter, herd=herd, seed=seed, events=events)
+    _allow_connections(run.threads(nodes) + nodes * events, nodes)
     enrolment = Enrolment(url, operator, name, jwt)
     try:
         agents = _enrol(enrolment, nodes, domains, clients, conditional)
