@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,6 +25,7 @@ from composer.peers import PeerRow, PeerTable
 from composer.policy import RuleSetRow
 from composer.reachability import ReachabilityRow
 from db import rows
+from db.coalesced_reads import CoalescedReads
 from db.connections import ReadSession, Row, Sessions
 from db.statements import Prepared
 
@@ -105,6 +106,7 @@ class PostgresLedger:
         derived from a table is derived once.
         """
         self._pool = pool
+        self._reads = CoalescedReads(pool)
         self._tables = PeerTables(cached_rows)
         self._prepare = prepare
         self._decoded: Memory[Any] = Memory(DECODED_BYTES)
@@ -198,44 +200,44 @@ class PostgresLedger:
             cached = self._tables.find(domain_id)
             found = None
             if cached is not None:
-                found = self._read(node_id, cached, False, deadline)
+                found = self._read(node_id, cached, deadline)
                 if found.table is not None or found.domain_id != domain_id:
                     return found
             with self._refreshing.of(domain_id, deadline):
                 if self._tables.find(domain_id) is cached:  # nobody was faster
-                    return self._read(node_id, cached, True, deadline)
+                    return self._read_peers(node_id, cached, deadline)
             new = self._tables.find(domain_id)
             if found is not None and new is not None and new.table.revision == found.revision:
                 return replace(found, table=new.table)
         with self._refreshing.of(domain_id, deadline):
-            return self._read(node_id, self._tables.find(domain_id), True, deadline)
+            return self._read_peers(node_id, self._tables.find(domain_id), deadline)
 
-    def _read(
-        self, node_id: UUID, cached: CachedPeers | None, with_peers: bool, deadline: Deadline
+    def _read(self, node_id: UUID, cached: CachedPeers, deadline: Deadline) -> LedgerMoment:
+        """Without a table where ``cached`` is not current."""
+        revision, *own = self._reads.row(node_id, deadline)
+        seen, table = None, None
+        with suppress(ValueError):
+            seen = UUID(revision)
+            table = cached.table if cached.table.revision == seen else None
+        return _moment_of(node_id, own, seen, table)
+
+    def _read_peers(
+        self, node_id: UUID, cached: CachedPeers | None, deadline: Deadline
     ) -> LedgerMoment:
+        """With the peers, unless those that are cached are current."""
         arguments = {
             "node_id": str(node_id),
             "cached_revision": str(cached.table.revision) if cached else None,
-            "with_peers": with_peers,
         }
         found = self._pool.fetch(SNAPSHOT_FOR_NODE, arguments, deadline)
         if not found:
             raise NodeNotFound(f"node_id={node_id}")
-        revision, peers, *own, domain, token, digests, tokens_not_before = found[0]
+        revision, peers, *own = found[0]
         seen, table = None, None
         with suppress(*rows.UNDECODABLE):
             seen = UUID(revision)
-            table = self._table(UUID(domain), seen, peers, cached)
-        return LedgerMoment(
-            node_id=node_id,
-            domain_id=UUID(domain),
-            authz_token=token,
-            secret_key_digests=tuple(map(bytes, digests)),
-            tokens_not_before=tokens_not_before,
-            revision=seen,
-            table=table,
-            own=tuple(own),
-        )
+            table = self._table(UUID(own[4]), seen, peers, cached)
+        return _moment_of(node_id, own, seen, table)
 
     def _table(
         self, domain_id: UUID, revision: UUID, peers: str | None, cached: CachedPeers | None
@@ -248,6 +250,23 @@ class PostgresLedger:
         self._prepare(new.table)
         self._tables.keep(new)
         return new.table
+
+
+def _moment_of(
+    node_id: UUID, own: Sequence[Any], revision: UUID | None, table: PeerTable | None
+) -> LedgerMoment:
+    """``own`` are the values of node_columns."""
+    *row_sets, domain_id, token, digests, tokens_not_before = own
+    return LedgerMoment(
+        node_id=node_id,
+        domain_id=UUID(domain_id),
+        authz_token=token,
+        secret_key_digests=tuple(map(bytes, digests)),
+        tokens_not_before=tokens_not_before,
+        revision=revision,
+        table=table,
+        own=tuple(row_sets),
+    )
 
 
 class DomainLocks:

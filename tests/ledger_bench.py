@@ -101,7 +101,6 @@ def statement(session: Session, subject: Subject, held: str | None) -> tuple[flo
     arguments = {
         "node_id": str(subject.node),
         "cached_revision": held,
-        "with_peers": held is None,
     }
     (row,) = session.execute(SNAPSHOT_FOR_NODE, arguments)
     took = milliseconds(lambda: session.execute(SNAPSHOT_FOR_NODE, arguments), 300 if held else 40)
@@ -111,7 +110,7 @@ def statement(session: Session, subject: Subject, held: str | None) -> tuple[flo
 def indexes(session: Session, subject: Subject) -> list[str]:
     """The indexes of the plan that is used."""
     sql = "EXPLAIN (COSTS OFF) " + SNAPSHOT_FOR_NODE.execute
-    arguments = {"node_id": str(subject.node), "cached_revision": None, "with_peers": True}
+    arguments = {"node_id": str(subject.node), "cached_revision": None}
     plan = "\n".join(row[0] for row in session.run(sql, arguments))
     return sorted(set(re.findall(r"Index(?: Only)? Scan (?:using|on) (\w+)", plan)))
 

@@ -1,58 +1,38 @@
 -- The snapshot of one Node, and the expressions that other statements about snapshots share.
 
+-- name: snapshots_for_nodes
+-- prepare: node_ids uuid[]
+-- db/coalesced_reads.py, CoalescedReads: four row sets of each Node, from one MVCC moment. It calls no
+-- VOLATILE function and takes no row lock: either would mix several moments. It has no ORDER BY: the
+-- composer sorts. A row for each Node that is there. Its columns are the id, the peers_revision of its
+-- Domain and node_columns. Indexes: nodes_pkey, domains_pkey, and those of node_columns.
+SELECT
+    n.id::text,
+    d.peers_revision::text,
+    -- include: node_columns
+FROM unnest(%(node_ids)s) AS w (id)
+JOIN plexsphere.nodes AS n ON n.id = w.id
+JOIN plexsphere.domains AS d ON d.id = n.domain_id;
+
 -- name: snapshot_for_node
--- prepare: node_id uuid, cached_revision uuid, with_peers boolean
--- db/ledger.py, PostgresLedger.view: all five row sets of one Node, from one MVCC moment.
--- It calls no VOLATILE function and takes no row lock: either would mix several moments. It has no
--- ORDER BY: the composer sorts. cached_revision is the peers_revision that the caller already has, or
--- NULL. One row, or no row when the Node is not in the Domain. Its columns:
+-- prepare: node_id uuid, cached_revision uuid
+-- db/ledger.py, PostgresLedger: all five row sets of one Node, from one MVCC moment, as
+-- snapshots_for_nodes. cached_revision is the peers_revision that the caller already has, or NULL. One
+-- row, or no row when there is no such Node. Its columns:
 --   peers_revision  text
 --   peers           NULL when cached_revision is current, else one line for each Node (peer_line)
---   reachability    [state, last_heartbeat_at, changed_at]
---   policies        [[policy_id, revision_id, rule_payload in hex, fingerprint in hex], ...]
---   entries         [[kind, key, value, workload_tag], ...]
---   bridge          NULL without a bridge Resource, else [relay, assignments, providers, rules, tunnels]
--- Times are UTC in every time zone of the session, because the environment's PGTZ overrides what the
--- pool sets, and because the first and the last day of the calendar have no text in another zone.
+--   node_columns
 -- Indexes: nodes_pkey and domains_pkey; nodes_by_domain for the peers; for the relays
--- bridge_resources_node_id_key, bridge_relays_pkey and bridge_relay_assignments_pkey; the primary
--- keys of policies and entries; the bridge_resource_id keys of the aggregates.
+-- bridge_resources_node_id_key, bridge_relays_pkey and bridge_relay_assignments_pkey; those of
+-- node_columns.
 SELECT
     d.peers_revision::text,
     CASE
-        WHEN %(with_peers)s AND d.peers_revision IS DISTINCT FROM %(cached_revision)s THEN (
+        WHEN d.peers_revision IS DISTINCT FROM %(cached_revision)s THEN (
             -- include: peer_lines
         )
     END AS peers,
-    -- include: reachability_as_json
-    AS reachability,
-    (
-        SELECT
-            json_agg(json_build_array(
-                c.policy_id,
-                c.revision_id,
-                encode(c.rule_payload, 'hex'),
-                encode(c.fingerprint, 'hex')
-            ))::text
-        FROM plexsphere.policy_compiled_ruleset AS c
-        WHERE c.node_id = %(node_id)s
-    ) AS policies,
-    (
-        SELECT
-            -- include: entries_as_json
-        FROM plexsphere.node_state_entries AS e
-        WHERE e.node_id = %(node_id)s
-    ) AS entries,
-    (
-        SELECT
-            -- include: bridge_as_json
-        FROM plexsphere.bridge_resources AS b
-        WHERE b.node_id = %(node_id)s
-    ) AS bridge,
-    d.id::text AS domain_id,
-    n.authz_token,
-    n.secret_key_digests,
-    n.tokens_not_before
+    -- include: node_columns
 FROM plexsphere.nodes AS n
 JOIN plexsphere.domains AS d ON d.id = n.domain_id
 WHERE n.id = %(node_id)s;
@@ -91,6 +71,46 @@ SELECT
 FROM plexsphere.nodes AS p
 LEFT JOIN fallbacks AS f ON f.peer_node_id = p.id
 WHERE p.domain_id = d.id
+
+-- fragment: node_columns
+-- Of a Node n in a Domain d:
+--   reachability    [state, last_heartbeat_at, changed_at]
+--   policies        [[policy_id, revision_id, rule_payload in hex, fingerprint in hex], ...]
+--   entries         [[kind, key, value, workload_tag], ...]
+--   bridge          NULL without a bridge Resource, else [relay, assignments, providers, rules, tunnels]
+--   the Domain's id, the ZedToken, the digests of secret keys, since when tokens are valid
+-- Times are UTC in every time zone of the session, because the environment's PGTZ overrides what the
+-- pool sets, and because the first and the last day of the calendar have no text in another zone.
+-- Indexes: the primary keys of policies and entries; the bridge_resource_id keys of the aggregates.
+-- include: reachability_as_json
+AS reachability,
+(
+    SELECT
+        json_agg(json_build_array(
+            c.policy_id,
+            c.revision_id,
+            encode(c.rule_payload, 'hex'),
+            encode(c.fingerprint, 'hex')
+        ))::text
+    FROM plexsphere.policy_compiled_ruleset AS c
+    WHERE c.node_id = n.id
+) AS policies,
+(
+    SELECT
+        -- include: entries_as_json
+    FROM plexsphere.node_state_entries AS e
+    WHERE e.node_id = n.id
+) AS entries,
+(
+    SELECT
+        -- include: bridge_as_json
+    FROM plexsphere.bridge_resources AS b
+    WHERE b.node_id = n.id
+) AS bridge,
+d.id::text AS domain_id,
+n.authz_token,
+n.secret_key_digests,
+n.tokens_not_before
 
 -- fragment: relay_fallbacks
 -- The relay that serves each peer of a Domain when it cannot be reached directly: enabled, on a Node

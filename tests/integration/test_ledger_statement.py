@@ -9,17 +9,18 @@ from uuid import UUID
 import pytest
 
 import db.connections
+from db.coalesced_reads import SNAPSHOTS_FOR_NODES
 from db.connections import ReadSession
 from db.ledger import SNAPSHOT_FOR_NODE, PostgresLedger
 from db.nodes import NODE_BY_ID, PostgresNodeRepo
 from db.pool import Pool, read_pool
-from db.statements import Prepared, statement
+from db.statements import Prepared, queries, statement
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
-READS = [SNAPSHOT_FOR_NODE, NODE_BY_ID]
+READS = [SNAPSHOT_FOR_NODE, SNAPSHOTS_FOR_NODES, NODE_BY_ID]
 NAMES = [read.name for read in READS]
 
 # The query of docs/runbook.md, word for word.
@@ -70,7 +71,8 @@ def body_of(read: Prepared) -> str:
     text = re.sub(r"--[^\n]*", "", statement(read.name))
     body = re.fullmatch(r"(SELECT.*);\s*", text, re.DOTALL)
     assert body is not None and ";" not in body[1]
-    return re.sub(r"%\(\w+\)s", "NULL::uuid", body[1].replace("%(with_peers)s", "true"))
+    types = queries()[read.name].parameters
+    return re.sub(r"%\((\w+)\)s", lambda found: f"NULL::{types[found[1]]}", body[1])
 
 
 @pytest.mark.parametrize("read", READS, ids=NAMES)
@@ -98,7 +100,8 @@ def test_a_snapshot_is_one_round_trip(
     pool: Pool[ReadSession], node: tuple[UUID, UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = PostgresLedger(pool, cached_rows=200_000)
-    ledger.view(*node, in_time())
+    for _ in range(2):  # with the peers, and without
+        ledger.view(*node, in_time())
     sent: list[str] = []
     fetch = db.connections.fetch
 
@@ -109,24 +112,23 @@ def test_a_snapshot_is_one_round_trip(
     monkeypatch.setattr(db.connections, "fetch", counted)
     view = ledger.view(*node, in_time())
     view.peers(), view.reachability(), view.policies(), view.bridge(), view.entries()
-    assert sent == [SNAPSHOT_FOR_NODE.execute]
+    assert sent == [SNAPSHOTS_FOR_NODES.execute]
 
 
-@pytest.mark.parametrize("held", [None, "current"])
+@pytest.mark.parametrize("read", [SNAPSHOT_FOR_NODE, SNAPSHOTS_FOR_NODES], ids=NAMES[:2])
 def test_every_table_is_read_by_index(
-    pool: Pool[ReadSession], node: tuple[UUID, UUID], hand: Hand, held: str | None
+    pool: Pool[ReadSession], node: tuple[UUID, UUID], read: Prepared
 ) -> None:
     node_id, domain = node
-    PostgresLedger(pool, cached_rows=200_000).view(node_id, domain, in_time())
-    arguments = {
-        "node_id": str(node_id),
-        "cached_revision": held and str(hand.revision(domain)),
-        "with_peers": held is None,
-    }
+    ledger = PostgresLedger(pool, cached_rows=200_000)
+    for _ in range(2):
+        ledger.view(node_id, domain, in_time())
+    arguments = {"node_id": str(node_id), "cached_revision": None, "node_ids": [str(node_id)] * 3}
     with pool.session(in_time()) as session:
-        rows = session.run("EXPLAIN (COSTS OFF) " + SNAPSHOT_FOR_NODE.execute, arguments)
+        rows = session.run("EXPLAIN (COSTS OFF) " + read.execute, arguments)
     plan = "\n".join(row[0] for row in rows)
-    assert "nodes_by_domain" in plan
+    assert "nodes_pkey" in plan
+    assert ("nodes_by_domain" in plan) == (read is SNAPSHOT_FOR_NODE)
     assert "Seq Scan" not in plan
 
 
