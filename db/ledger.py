@@ -236,6 +236,8 @@ class PostgresLedger:
         seen, table = None, None
         with suppress(*rows.UNDECODABLE):
             seen = UUID(revision)
+            if peers == "":  # the Node itself is a line of them
+                raise ValueError("no peer rows")
             table = self._table(UUID(own[4]), seen, peers, cached)
         return _moment_of(node_id, own, seen, table)
 
