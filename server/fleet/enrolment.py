@@ -1,20 +1,26 @@
-"""The fleet's Domains and Nodes: registered over HTTP, found again by name, and removed."""
+"""The fleet's Domains and Nodes: enrolled over HTTP, found again by name, and removed."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import secrets
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from composer.deadline import Deadline
-from db.fleet import fleet_connection, fleet_members
+from composer.node_token import SECRET_KEY_BYTES, SecretKey
+from db.credentials import OperatorCredentials
+from db.fleet import FleetMember, fleet_connection, fleet_members
 from server.authn.secret_keys import secret_key_text
+from server.cli.operators import operator as this_operator
 from server.fleet.agents import Agent
 from server.fleet.wire import NO_ANSWER, Answered, send
 
@@ -27,6 +33,10 @@ RANGES = [
 # The range belongs to another Domain; the Domain exists, with another range.
 TAKEN = ("mesh_cidr_overlap", "domain_slug_conflict")
 ATTEMPTS = 5
+# A request that meets a limit is sent again for so long (seconds), as an agent does.
+LIMITED_SECONDS = 300.0
+PROJECT = str(uuid5(NAMESPACE_URL, "https://plexsphere.com/simulated-fleet"))
+TOKEN_SECONDS = 3_600
 # What plexd writes in a secret key; it has no meaning here.
 SECRET_KEY_ENV = "plexd"
 # 404: it was removed before.
@@ -42,11 +52,13 @@ class EnrolmentError(Exception):
 class Enrolment:
     """``name`` tells fleets apart: the same name has the same Domains and Nodes.
 
-    The agents present node secret keys, as plexd does; with ``jwt`` they present tokens.
+    The agents enrol with bootstrap tokens and present node secret keys, as plexd does. With ``jwt``
+    the operator registers the Nodes, and the agents present tokens.
     """
 
     url: str
     operator: str = field(repr=False)
+    dsn: str = field(repr=False)
     name: str = "fleet"
     jwt: bool = False
 
@@ -70,28 +82,51 @@ class Enrolment:
             "belong to other Domains. Remove an earlier fleet (--name, --remove)."
         )
 
-    def agent(self, domain_id: str, domain: int, number: int, conditional: bool) -> Agent:
-        """Registered with a key that depends on its name alone, so that a later run finds it."""
-        name = f"{self.slug(domain)}-{number}"
-        value = {"public_key": base64.b64encode(simulated_key(name)).decode(), "name": name}
-        path = f"/v1/domains/{domain_id}/nodes"
-        found = _granted(path, self.send("POST", path, value, name))
-        node_id = str(found["node_id"])
-        secret = base64.b64decode(found["nsk"])
+    def registered(self, domain_id: str, name: str) -> Mapping[str, Any]:
+        """A new Node with its credentials. Its key depends on its name alone, so that a later run
+        finds it."""
+        public_key = base64.b64encode(simulated_key(name)).decode()
+        if self.jwt:
+            path = f"/v1/domains/{domain_id}/nodes"
+            value = {"public_key": public_key, "name": name}
+            return _granted(path, self.send("POST", path, value, name))
+        path = f"/v1/domains/{domain_id}/bootstrap-tokens"
+        wanted = {"project_id": PROJECT, "ttl_seconds": TOKEN_SECONDS, "resource_handle": name}
+        issued = _granted(path, self.send("POST", path, wanted))
+        value = {
+            "project_id": PROJECT,
+            "resource_handle": name,
+            "bootstrap_token": issued["token"],
+            "nonce": secrets.token_hex(16),
+            "public_key": public_key,
+        }
+        return _granted("/v1/register", self.send("POST", "/v1/register", value))
+
+    def agent(
+        self, domain_id: str, node_id: str, secret: bytes, token: str, conditional: bool
+    ) -> Agent:
+        """The agent of a Node; an empty ``token`` is renewed with its secret key."""
         own = secret_key_text(UUID(node_id), secret, SECRET_KEY_ENV)
-        credential = str(found["token"]) if self.jwt else own
-        return Agent(self.url, node_id, domain_id, credential, conditional)
+        agent = Agent(self.url, node_id, domain_id, token or own, conditional)
+        if self.jwt and not token:
+            _granted(f"/v1/nodes/{node_id}/token", agent.renew())
+        return agent
 
     def send(
         self, method: str, path: str, value: dict[str, Any] | None = None, key: str = ""
     ) -> Answered:
-        """As the operator; sent again while a dependency is away, which is safe with a ``key``."""
+        """As the operator; sent again while a dependency is away, which is safe with a ``key``, and
+        when a limit lets it through."""
         headers = {"Idempotency-Key": key} if key else {}
-        for _ in range(ATTEMPTS):
+        ends, left = time.monotonic() + LIMITED_SECONDS, ATTEMPTS
+        while True:
             answered = send(self.url, method, path, self.operator, value, headers)
-            if answered.status not in (NO_ANSWER, 503):
-                break
-        return answered
+            if answered.status == 429 and time.monotonic() < ends:
+                time.sleep(float(answered.headers.get("retry-after", 1)))
+                continue
+            left -= 1
+            if answered.status not in (NO_ANSWER, 503) or left == 0:
+                return answered
 
 
 def enrol(
@@ -102,16 +137,41 @@ def enrol(
     conditional: bool,
     progress: Callable[[], None],
 ) -> list[Agent]:
-    """``nodes`` agents spread evenly over ``domains`` Domains. Raises EnrolmentError."""
+    """``nodes`` agents spread evenly over ``domains`` Domains.
+
+    A Node of an earlier run gets one more secret key from the ledger, because only its agent can
+    ask for one. Raises EnrolmentError, ComposerError.
+    """
     ids = [enrolment.domain(number) for number in range(domains)]
+    known = {
+        (row.domain_id, row.name): str(row.node_id)
+        for row in _rows(enrolment)
+        if _is_simulated(row)
+    }
+    lock, ledger = threading.Lock(), OperatorCredentials(enrolment.dsn)
+
+    def adopted(node_id: str) -> bytes:
+        key = SecretKey(secrets.token_bytes(SECRET_KEY_BYTES))
+        deadline = Deadline.after(READ_SECONDS, time.monotonic)
+        with lock:
+            ledger.rotate_secret_key(UUID(node_id), key.digest, this_operator(), deadline)
+        return key.secret
 
     def register(number: int) -> Agent:
-        domain = number % domains
-        agent = enrolment.agent(ids[domain], domain, number // domains, conditional)
+        domain_id = ids[number % domains]
+        name = f"{enrolment.slug(number % domains)}-{number // domains}"
+        node_id, token = known.get((domain_id, name), ""), ""
+        if node_id:
+            secret = adopted(node_id)
+        else:
+            found = enrolment.registered(domain_id, name)
+            node_id, token = str(found["node_id"]), str(found.get("token", ""))
+            secret = base64.b64decode(found["nsk"])
+        agent = enrolment.agent(domain_id, node_id, secret, token, conditional)
         progress()
         return agent
 
-    with ThreadPoolExecutor(clients) as pool:
+    with closing(ledger), ThreadPoolExecutor(clients) as pool:
         try:
             return list(pool.map(register, range(nodes)))
         except BaseException:  # also Ctrl-C: registrations that have not begun are cancelled
@@ -140,20 +200,22 @@ class Members:
     domains: Sequence[str]
 
 
-def members_of(enrolment: Enrolment, dsn: str) -> Members:
-    """Everything registered under this name by any run. Raises ComposerError.
+def members_of(enrolment: Enrolment) -> Members:
+    """Everything registered under this name by any run. Raises ComposerError."""
+    rows = _rows(enrolment)
+    nodes = [str(row.node_id) for row in rows if _is_simulated(row)]
+    return Members(nodes, sorted({row.domain_id for row in rows}))
 
-    A Node with another key is not of a simulation, whatever its name.
-    """
+
+def _rows(enrolment: Enrolment) -> list[FleetMember]:
     slugs = [enrolment.slug(number) for number in range(len(RANGES))]
     deadline = Deadline.after(READ_SECONDS, time.monotonic)
-    rows = fleet_members(fleet_connection(dsn), slugs, RANGES, deadline)
-    nodes = [
-        row.node_id
-        for row in rows
-        if row.node_id and row.name and row.public_key == simulated_key(row.name)
-    ]
-    return Members(nodes, sorted({row.domain_id for row in rows}))
+    return fleet_members(fleet_connection(enrolment.dsn), slugs, RANGES, deadline)
+
+
+def _is_simulated(row: FleetMember) -> bool:
+    """A Node with another key is not of a simulation, whatever its name."""
+    return bool(row.node_id and row.name and row.public_key == simulated_key(row.name))
 
 
 def remove(

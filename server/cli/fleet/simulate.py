@@ -58,7 +58,7 @@ def simulate(
         bool, typer.Option("--conditional", help="Pull with If-None-Match.")
     ] = False,
     jwt: Annotated[
-        bool, typer.Option("--jwt", help="Agents present tokens instead of node secret keys.")
+        bool, typer.Option("--jwt", help="The operator registers the Nodes; agents present tokens.")
     ] = False,
     herd: Annotated[
         bool,
@@ -97,7 +97,9 @@ def simulate(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Register a fleet, run its agents as plexd does, and prove that every agent is right.
+    """Enrol a fleet, run its agents as plexd does, and prove that every agent is right.
+
+    Each agent enrols with a bootstrap token of its own and presents its node secret key.
 
     Heartbeats every 30 s, pulls every 60 s, a report every 5 min, tokens renewed in time. Latencies
     count from the time a request was due. The proof compares what each agent has with the ledger
@@ -135,7 +137,7 @@ def simulate(
 
     run = Run(seconds=seconds, clients=clients, jitter=jitter, herd=herd, seed=seed, events=events)
     _allow_connections(run.threads(nodes) + nodes * events, nodes)
-    enrolment = Enrolment(url, operator, name, jwt)
+    enrolment = Enrolment(url, operator, ledger, name, jwt)
     try:
         agents = _enrol(enrolment, nodes, domains, clients, conditional)
         simulation = _simulate(agents, run)
@@ -150,7 +152,7 @@ def simulate(
         raise Failure(stopped) from error
     finally:
         if remove:
-            _remove(enrolment, clients, ledger)
+            _remove(enrolment, clients)
     if proof.silent or proof.unequal:
         raise typer.Exit(ExitCode.DIFFERENT)
 
@@ -180,6 +182,7 @@ def _allow_connections(connections: int, nodes: int) -> None:
 def _enrol(
     enrolment: Enrolment, nodes: int, domains: int, clients: int, conditional: bool
 ) -> list[Agent]:
+    from composer.errors import ComposerError
     from server.fleet.enrolment import EnrolmentError, enrol
 
     with _progress() as progress:
@@ -195,6 +198,8 @@ def _enrol(
             )
         except EnrolmentError as error:
             raise Failure(str(error)) from error
+        except ComposerError as error:
+            raise Failure(f"the ledger could not be read or written: {error}.") from error
 
 
 def _simulate(agents: Sequence[Agent], run: Run) -> Simulation:
@@ -236,10 +241,10 @@ def _prove(agents: Sequence[Agent], clients: int, dsn: str) -> Proof:
         raise Failure(f"the ledger could not be read for the proof: {error}.") from error
 
 
-def _remove(enrolment: Enrolment, clients: int, dsn: str) -> None:
+def _remove(enrolment: Enrolment, clients: int) -> None:
     from server.fleet.enrolment import members_of, remove
 
-    members = members_of(enrolment, dsn)
+    members = members_of(enrolment)
     with _progress() as progress:
         task = progress.add_task("removing", total=len(members.nodes))
         left = remove(enrolment, members, min(clients, 8), lambda: progress.advance(task))
