@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -13,6 +14,7 @@ from composer.errors import (
     BootstrapTokenInvalid,
     ComposerError,
     DomainNotFound,
+    NodeNotFound,
     NonceCollision,
     PoolExhausted,
     ProjectMismatch,
@@ -25,12 +27,13 @@ from composer.identity import Principal
 from composer.registry import RegisteredNode
 from db.audit import write_arguments
 from db.clock import TimeOffset, no_offset
-from db.connections import Sessions, WriteSession
+from db.connections import ReadSession, Sessions, WriteSession
 from db.statements import Prepared
 
 ISSUE_BOOTSTRAP_TOKEN = Prepared("issue_bootstrap_token")
 BOOTSTRAP_TOKEN = Prepared("bootstrap_token")
 ENROL_NODE = Prepared("enrol_node")
+NODE_IDENTITY = Prepared("node_identity")
 # How long a token is kept after its time, so that its nonce and its refusals stay what they are.
 KEPT = timedelta(days=30)
 
@@ -118,3 +121,23 @@ class PostgresBootstrapTokens:
         if error is not None:
             raise error(f"bootstrap_token={token_id}")
         return RegisteredNode(UUID(node_id), mesh_ip, mesh_cidr, is_new=True)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIdentity:
+    """The Domain of a Node and its addresses, in canonical text; None where they are missing."""
+
+    domain_id: UUID
+    mesh_ip: str | None
+    domain_mesh_cidr: str | None
+
+
+def node_identity(
+    sessions: Sessions[ReadSession], node_id: UUID, deadline: Deadline
+) -> NodeIdentity:
+    """Raises NodeNotFound, DatastoreUnavailable."""
+    found = sessions.fetch(NODE_IDENTITY, {"node_id": str(node_id)}, deadline)
+    if not found:
+        raise NodeNotFound(f"node_id={node_id}")
+    domain_id, mesh_ip, mesh_cidr = found[0]
+    return NodeIdentity(UUID(domain_id), mesh_ip, mesh_cidr)

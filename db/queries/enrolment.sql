@@ -82,3 +82,15 @@ CROSS JOIN LATERAL plexsphere.record_write(
     'node:' || r.node,
     %(correlation_id)s
 );
+
+-- name: node_identity
+-- prepare: node_id uuid
+-- db/enrolment.py, node_identity: what an agent keeps of its Node.
+-- Indexes: nodes_pkey, domains_pkey.
+SELECT
+    d.id::text,
+    host(n.mesh_ip),
+    d.mesh_cidr::text
+FROM plexsphere.nodes AS n
+JOIN plexsphere.domains AS d ON d.id = n.domain_id
+WHERE n.id = %(node_id)s;

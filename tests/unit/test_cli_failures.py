@@ -96,6 +96,8 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "revoke",
             "credentials rotate",
             "credentials revoke",
+            "enrol token",
+            "enrol files",
             "authz schema",
             "authz verify",
             "authz repair",

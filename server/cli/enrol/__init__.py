@@ -1,3 +1,3 @@
-"""Enrolment: tokens with which agents register their own Nodes."""
+"""Enrolment: tokens with which agents register their own Nodes, and the files that agents keep."""
 
-SUBCOMMANDS = ("token",)
+SUBCOMMANDS = ("token", "files")
