@@ -26,6 +26,9 @@ from db.statements import Prepared
 
 FLEET_OF_DOMAIN = Prepared("fleet_of_domain")
 FLEET_MEMBERS = Prepared("fleet_members")
+IPV6_NODES_OF = Prepared("ipv6_nodes")
+# Nodes that a hint counts.
+IPV6_NODES = 1_000
 EXPECTED_NODES = Prepared("expected_nodes")
 # A digest is of the bytes of the peers: it needs no revision.
 NO_REVISION = UUID(int=0)
@@ -221,6 +224,34 @@ def fleet_members(
         FleetMember(domain_id, node_id, name, None if key is None else bytes(key))
         for domain_id, node_id, name, key in sessions.fetch(FLEET_MEMBERS, arguments, deadline)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Ipv6Nodes:
+    """Nodes whose pull has a rule or a peer of IPv6, by id: the first of them."""
+
+    node_ids: Sequence[str]
+    are_all: bool
+
+    @property
+    def hint(self) -> str:
+        """A sentence for an operator; empty where there is no such Node."""
+        if not self.node_ids:
+            return ""
+        more = "" if self.are_all else "at least "
+        return (
+            f"{more}{len(self.node_ids):,} Node(s) have a rule or a peer of IPv6, which today's "
+            f"plexd (IPv4 only) does not apply; the first is {self.node_ids[0]}"
+        )
+
+
+def ipv6_nodes(
+    sessions: Sessions[ReadSession], domain_id: UUID | None, deadline: Deadline
+) -> Ipv6Nodes:
+    """Of a Domain, or of all Domains. Raises DatastoreUnavailable."""
+    arguments = {"domain_id": domain_id and str(domain_id), "most": IPV6_NODES + 1}
+    found = [node_id for (node_id,) in sessions.fetch(IPV6_NODES_OF, arguments, deadline)]
+    return Ipv6Nodes(found[:IPV6_NODES], are_all=len(found) <= IPV6_NODES)
 
 
 # Addresses with which a peer is left out of every snapshot.

@@ -198,3 +198,33 @@ SELECT
 FROM plexsphere.nodes AS n
 WHERE n.domain_id = %(domain_id)s
 ORDER BY n.id;
+
+-- name: ipv6_nodes
+-- prepare: domain_id uuid, most integer
+-- db/fleet.py, ipv6_nodes: Nodes of a Domain, or with NULL of all, whose pull has a rule or a peer of
+-- IPv6. A payload is read as bytes, because a corrupt one is no text. It has at most so many rows.
+-- Indexes: nodes_by_domain and the primary key of policies; the whole tables where there is no Domain.
+WITH peers AS (
+    SELECT
+        n.domain_id,
+        count(*) AS nodes
+    FROM plexsphere.nodes AS n
+    WHERE family(n.mesh_ip) = 6
+        AND (%(domain_id)s IS NULL OR n.domain_id = %(domain_id)s)
+    GROUP BY n.domain_id
+)
+SELECT n.id::text
+FROM plexsphere.nodes AS n
+LEFT JOIN peers AS p ON p.domain_id = n.domain_id
+WHERE (%(domain_id)s IS NULL OR n.domain_id = %(domain_id)s)
+    AND (
+        p.nodes > (coalesce(family(n.mesh_ip), 4) = 6)::int
+        OR EXISTS (
+            SELECT
+            FROM plexsphere.policy_compiled_ruleset AS c
+            WHERE c.node_id = n.id
+                AND encode(c.rule_payload, 'escape') ~ '_cidr":"[0-9a-f]*:'
+        )
+    )
+ORDER BY n.id
+LIMIT %(most)s;

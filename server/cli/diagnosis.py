@@ -11,6 +11,7 @@ from composer.errors import AuthzUnavailable, ComposerError
 from composer.reachability import PAUSE_AFTER
 from db.connections import ReadSession, SingleConnection
 from db.events import EventLag
+from db.fleet import ipv6_nodes
 from db.health import Comparison, clock_skew, read_lag, schema_version
 from db.migrate import expected_version
 from db.outbox import OutboxLag
@@ -144,8 +145,18 @@ def lag_checks(settings: Settings) -> Iterator[Check]:
     yield outbox_check(lag.outbox)
     yield evaluator_check(lag.sweep_age)
     yield relationships_check(lag.comparison)
+    yield from agents_check(connection)
     if settings.nats_url:
         yield events_check(lag.events)
+
+
+def agents_check(connection: SingleConnection[ReadSession]) -> Iterator[Check]:
+    """A hint, and never bad; none where the ledger is too large to be examined in time."""
+    try:
+        hint = ipv6_nodes(connection, None, _deadline()).hint
+    except ComposerError:
+        return
+    yield Check("agents", True, hint or "no Node has a rule or a peer of IPv6")
 
 
 def outbox_check(lag: OutboxLag) -> Check:

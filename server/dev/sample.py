@@ -161,12 +161,14 @@ def policy_rows(ids: Sequence[UUID], network: IPv4Network) -> TableRows:
         rule("allow", "udp", "10.0.0.0/8", f"{network}", ports=(51820, 51830)),
         rule("log", "icmp", "0.0.0.0/0", f"{network}"),
     ]
-    last = [rule("allow", "tcp", "2001:db8::/32", "2001:db8:42::/48", ports=(1, 65535))]
-    last.append(rule("deny", "any", "0.0.0.0/0", f"{network}"))
+    last = [rule("deny", "any", "0.0.0.0/0", f"{network}")]
+    # Today's agents refuse a whole rule set with one rule of IPv6, so the first Node has none.
+    six = [rule("allow", "tcp", "2001:db8::/32", "2001:db8:42::/48", ports=(1, 65535)), *last]
     rows = []
     for number, node_id in enumerate(ids):
         if number in TWO_POLICIES:
-            rows += [rule_set(node_id, "web", web), rule_set(node_id, "last", last)]
+            other = ("last", last) if number == ADDRESSED else ("six", six)
+            rows += [rule_set(node_id, "web", web), rule_set(node_id, *other)]
         elif number in ONE_POLICY:
             rows.append(rule_set(node_id, "web", web))
         elif number in EMPTY_POLICY:

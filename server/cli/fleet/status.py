@@ -72,7 +72,7 @@ def status(
     """
     from composer.deadline import Deadline
     from composer.errors import DomainNotFound
-    from db.fleet import PostgresFleet, fleet_connection
+    from db.fleet import PostgresFleet, fleet_connection, ipv6_nodes
     from server.cli.fleet.node_states import fleet_status
 
     addressed, longest = domain_id(domain, "--domain"), seconds(max_age, "--max-age")
@@ -84,16 +84,19 @@ def status(
     try:
         moment = PostgresFleet(connection).of_domain(UUID(addressed), deadline)
         fleet = fleet_status(moment, longest)
+        hint = ipv6_nodes(connection, UUID(addressed), deadline).hint
     except DomainNotFound as error:
         raise Failure(f"the ledger has no Domain {addressed}.") from error
     finally:
         gc.freeze()
         gc.enable()
     if as_json:
-        write_json(fleet.to_json())
+        write_json({**fleet.to_json(), "hint": hint})
     else:
         screen = Screen()
         screen.print_all(render(fleet, limit, screen.width))
+        if hint:
+            screen.print(plain(f"{hint}.", "yellow"))
     if fleet.late:
         raise typer.Exit(ExitCode.DIFFERENT)
 
