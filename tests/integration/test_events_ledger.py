@@ -341,7 +341,7 @@ def disagreement(steps: list[Step], rows: list[LedgerEvent]) -> str | None:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.integers(0, 2**32))
 def test_a_pull_and_the_later_events_give_every_later_pull(
