@@ -75,6 +75,12 @@ def forget_authz_tokens(dsn: str) -> None:
         opened.execute(statement("forget_authz_tokens"))
 
 
+def forget_events(dsn: str) -> None:
+    """For a ledger that was just loaded: nobody holds an earlier pull of it."""
+    with _transaction(dsn, "forgetting events") as opened:
+        opened.execute(statement("forget_events"))
+
+
 @contextmanager
 def _transaction(dsn: str, doing: str) -> Iterator[cursor]:
     with blocking_connection(dsn, doing) as opened, opened, opened.cursor() as used:

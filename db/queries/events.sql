@@ -55,3 +55,8 @@ SELECT
     coalesce(greatest(extract(epoch FROM clock_timestamp() - min(e.created_at)), 0), 0)::float8
 FROM plexsphere.events AS e
 WHERE e.published_at IS NULL;
+
+-- name: forget_events
+-- db/bulk.py, forget_events: every event of a ledger that nobody follows yet.
+-- No index: it deletes the whole table.
+DELETE FROM plexsphere.events;

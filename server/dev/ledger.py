@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from composer.errors import ComposerError
-from db.bulk import copy_rows, fence_tuples, forget_authz_tokens, implied_tuples
+from db.bulk import copy_rows, fence_tuples, forget_authz_tokens, forget_events, implied_tuples
 
 from .postgres import Cluster
 from .process import StackError
@@ -42,6 +42,7 @@ def prepare_ledger(cluster: Cluster, sample: Sample, stamp: Path, step: Step) ->
         migrate(cluster.dsn)
         step("migrations")
         load_sample(cluster.dsn, sample)
+        forget_events(cluster.dsn)
         step(f"sample Domain of {sample.nodes} Nodes")
     except ComposerError as error:
         raise StackError(
