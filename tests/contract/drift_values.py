@@ -31,6 +31,7 @@ JSON_TYPE: Mapping[object, str] = {
     datetime: "string",
     timedelta: "string",
 }
+UUID_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 # What else a type says; a text that had one of these formats would be a value of its type.
 FORMAT: Mapping[object, str] = {
     int: "int32",
@@ -131,8 +132,10 @@ def _type_complaints(
     if hint is int and resolved.get("format") == "int64":  # Python's is as wide as is needed
         return []
     expected = FORMAT.get(hint)
-    if found != "object" and resolved.get("format") != expected:
-        return [f"{where}: format {expected}, not {resolved.get('format')}"]
+    is_uuid = resolved.get("pattern") == UUID_PATTERN
+    declared = "uuid" if is_uuid else resolved.get("format")
+    if found != "object" and declared != expected:
+        return [f"{where}: format {expected}, not {declared}"]
     return []
 
 

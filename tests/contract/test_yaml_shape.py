@@ -133,7 +133,8 @@ def test_a_schema_keeps_the_rules_of_the_file(at: str) -> None:
         assert {"minLength", "maxLength"} <= schema.keys()
         assert schema["pattern"].startswith("^") and schema["pattern"].endswith("$")
         assert "(?" not in schema["pattern"], "not every engine has lookaround"
-    if schema.get("format") in {"uuid", "byte", "uri"}:
+    assert schema.get("format") != "uuid", "generated clients make another type of it"
+    if schema.get("format") in {"byte", "uri"}:
         assert "pattern" in schema, "Draft 4 validators do not check the format enough"
     if schema.get("format") == "date-time":
         assert not {"pattern", "minLength", "maxLength"} & schema.keys()

@@ -84,12 +84,7 @@ class Asker:
 
     def outcome(self, case: Case) -> Outcome:
         """Ask, in a world that is as new."""
-        resettable = self._services[case.world.service]
-        service = resettable.reset()
-        service.relations.grants = case.caller.triples()
-        case.world.arrange(service)
-        case.variant.arrange(service)
-        response = self._ask(service, case)
+        service, response = self._asked(case)
         if not is_gated(case.operation):
             return Outcome({"status": response.status_code})
         rows = [_row(row, case.caller) for row in service.audit.rows]
@@ -100,6 +95,17 @@ class Asker:
             "audit": rows,
         }
         return Outcome(answer)
+
+    def response(self, case: Case) -> TestResponse:
+        """The whole answer, in a world that is as new."""
+        return self._asked(case)[1]
+
+    def _asked(self, case: Case) -> tuple[FakeService, TestResponse]:
+        service = self._services[case.world.service].reset()
+        service.relations.grants = case.caller.triples()
+        case.world.arrange(service)
+        case.variant.arrange(service)
+        return service, self._ask(service, case)
 
     def _ask(self, service: FakeService, case: Case) -> TestResponse:
         variant = case.variant

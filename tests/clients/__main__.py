@@ -1,0 +1,84 @@
+"""python -m tests.clients: the table of operations and clients; exit code 1 where one fails."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from server.dev.stack import Stack
+from tests.clients.answers import DECLARED, Case, live_cases, recorded_cases
+from tests.clients.generators import CLIENTS, Driver, Errors, Failed
+from tests.clients.proxy import serving
+from tests.stacks import made_anew_next_time
+
+FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "clients"
+
+
+def main(names: Sequence[str]) -> int:
+    """``names`` are some of the clients; none means all."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    stack = Stack(FOLDER / "stack", workers=1)
+    made_anew_next_time(stack)
+    stack.start()
+    try:
+        recorded = list(recorded_cases(list(live_cases(stack))))
+        results = {}
+        for name, (driver, programs) in CLIENTS.items():
+            if names and name not in names:
+                continue
+            absent = [program for program in programs if shutil.which(program) is None]
+            if absent:
+                print(f"{name}: not tried, because there is no {absent[0]}")
+                continue
+            # Each client gets objects of its own to write to.
+            results[name] = _driven(name, driver, [*live_cases(stack), *recorded], stack.url)
+    finally:
+        stack.stop()
+    return _print(results)
+
+
+Outcomes = tuple[Sequence[Case], Errors]
+
+
+def _driven(name: str, driver: Driver, cases: Sequence[Case], service: str) -> Outcomes:
+    folder = FOLDER / name
+    folder.mkdir()
+    with serving(cases, service) as url:
+        try:
+            errors = driver(folder, cases, url)
+        except Failed as failure:
+            print(f"{name}: {failure}")
+            errors = ["see above"] * len(cases)
+    return cases, errors
+
+
+def _print(results: dict[str, Outcomes]) -> int:
+    names = list(results)
+    print("| operation | " + " | ".join(names) + " |")
+    print("|---" * (len(names) + 1) + "|")
+    faults: list[str] = []
+    for operation in DECLARED:
+        cells = []
+        for name, (cases, errors) in results.items():
+            failed = defaultdict(list)
+            tried = 0
+            for case, error in zip(cases, errors, strict=True):
+                if case.operation == operation:
+                    tried += 1
+                    if error is not None:
+                        failed[case.title].append(error)
+            number = sum(map(len, failed.values()))
+            cells.append(f"{tried} decoded" if not number else f"{number} of {tried} not decoded")
+            faults += [f"{name}: {operation} {title}: {one[0]}" for title, one in failed.items()]
+        print(f"| {operation} | " + " | ".join(cells) + " |")
+    for fault in faults:
+        print(fault[:400])
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
