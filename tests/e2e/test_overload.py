@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,22 +16,42 @@ from tests.small_gunicorn import Served, answer, small_gunicorn, status
 
 THREADS = 8
 REQUESTS = 4  # what is left for operations on the ledger
-SETTINGS = {"THREADS": str(THREADS), "HEAD_TIMEOUT": "0.5", "ANSWER_DEADLINE": "0.3"}
+# A request waits for a thread for as long as a test takes, or for less time than a silent client.
+PATIENT = {"THREADS": str(THREADS), "HEAD_TIMEOUT": "0.5", "ANSWER_DEADLINE": "60"}
+HASTY = {"THREADS": str(THREADS), "HEAD_TIMEOUT": "1.5", "ANSWER_DEADLINE": "1"}
 WAIT = b"GET /v1/nodes/wait HTTP/1.1\r\nHost: x\r\n%s\r\n"
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with small_gunicorn(tmp_path_factory.mktemp("gunicorn"), SETTINGS) as running:
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with small_gunicorn(tmp_path_factory.mktemp("gunicorn"), PATIENT) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with small_gunicorn(tmp_path_factory.mktemp("gunicorn"), HASTY) as running:
         yield running
 
 
 @pytest.fixture
-def busy(served: Served) -> Iterator[list[socket.socket]]:
+def busy(patient: Served) -> Iterator[list[socket.socket]]:
+    with busy_threads(patient) as clients:
+        yield clients
+
+
+@pytest.fixture
+def busy_and_hasty(hasty: Served) -> Iterator[list[socket.socket]]:
+    with busy_threads(hasty) as clients:
+        yield clients
+
+
+@contextmanager
+def busy_threads(served: Served) -> Iterator[list[socket.socket]]:
     """All threads for operations on the ledger have a request that does not end."""
-    with ExitStack() as held:
+    with ExitStack() as stack:
         ask(served.url, "/stay")
-        clients = [held.enter_context(served.connect()) for _ in range(REQUESTS)]
+        clients = [stack.enter_context(served.connect()) for _ in range(REQUESTS)]
         for client in clients:
             client.sendall(WAIT % b"")
         ask(served.url, f"/waiting/{REQUESTS}")
@@ -50,33 +70,33 @@ def let_time_pass(served: Served) -> None:
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/nowhere"])
 def test_what_is_no_operation_on_the_ledger_is_answered_beside_busy_threads(
-    served: Served, busy: list[socket.socket], path: str
+    patient: Served, busy: list[socket.socket], path: str
 ) -> None:
-    assert ask(served.url, path).status == 200
+    assert ask(patient.url, path).status == 200
 
 
 def test_a_heartbeat_is_answered_beside_busy_threads(
-    served: Served, busy: list[socket.socket]
+    patient: Served, busy: list[socket.socket]
 ) -> None:
-    assert ask(served.url, "/v1/nodes/x/heartbeat", method="POST").status == 200
+    assert ask(patient.url, "/v1/nodes/x/heartbeat", method="POST").status == 200
 
 
 def test_a_request_waits_for_a_thread_and_is_answered(
-    served: Served, busy: list[socket.socket]
+    patient: Served, busy: list[socket.socket]
 ) -> None:
-    with served.connect() as waiting:
+    with patient.connect() as waiting:
         waiting.sendall(WAIT % b"")
-        ask(served.url, "/go")
+        ask(patient.url, "/go")
         assert status(waiting) == 200
 
 
 def test_what_waited_for_too_long_is_503_and_the_connection_goes_on(
-    served: Served, busy: list[socket.socket]
+    hasty: Served, busy_and_hasty: list[socket.socket]
 ) -> None:
-    with served.connect() as late:
+    with hasty.connect() as late:
         late.sendall(WAIT % b"X-Correlation-Id: mine\r\n")
-        let_time_pass(served)
-        ask(served.url, "/go")
+        let_time_pass(hasty)
+        ask(hasty.url, "/go")
         head, _, body = answer(late).partition(b"\r\n\r\n")
         assert_is_overloaded(head, body)
         assert b'"correlation_id":"mine"' in body and head.endswith(b"\r\nX-Correlation-Id: mine")
@@ -98,50 +118,52 @@ def assert_is_overloaded(head: bytes, body: bytes) -> None:
 
 
 def test_who_would_wait_for_too_long_is_told_at_once_and_not_when_to_come_back_together(
-    served: Served, busy: list[socket.socket]
+    hasty: Served, busy_and_hasty: list[socket.socket]
 ) -> None:
     """The four that do not end yet have taught the lane how long a request takes."""
-    let_time_pass(served)
-    ask(served.url, "/go")
-    assert [status(client) for client in busy] == [200] * REQUESTS
-    ask(served.url, "/stay")
+    let_time_pass(hasty)
+    ask(hasty.url, "/go")
+    assert [status(client) for client in busy_and_hasty] == [200] * REQUESTS
+    ask(hasty.url, "/stay")
     with ExitStack() as held:
-        crowd = [held.enter_context(served.connect()) for _ in range(200)]
-        for client in busy:
+        crowd = [held.enter_context(hasty.connect()) for _ in range(200)]
+        for client in busy_and_hasty:
             client.sendall(WAIT % b"")
-        ask(served.url, f"/waiting/{REQUESTS}")
+        ask(hasty.url, f"/waiting/{REQUESTS}")
         for client in crowd:
             client.sendall(WAIT % b"")
         refused = [answer(client) for client in crowd[-20:]]
-        ask(served.url, "/go")
+        ask(hasty.url, "/go")
     assert all(text.startswith(b"HTTP/1.1 503 ") for text in refused)
     waits = {text.partition(b"Retry-After: ")[2].split(b"\r\n")[0] for text in refused}
     assert len(waits) > 1
 
 
-def test_a_refused_head_request_has_no_body(served: Served, busy: list[socket.socket]) -> None:
-    with served.connect() as late:
+def test_a_refused_head_request_has_no_body(
+    hasty: Served, busy_and_hasty: list[socket.socket]
+) -> None:
+    with hasty.connect() as late:
         late.sendall(b"HEAD /v1/nodes/a/state HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        let_time_pass(served)
-        ask(served.url, "/go")
+        let_time_pass(hasty)
+        ask(hasty.url, "/go")
         received = b"".join(iter(lambda: late.recv(65_536), b""))
     assert received.startswith(b"HTTP/1.1 503 ") and received.endswith(b"\r\n\r\n")
 
 
 def test_a_request_whose_client_has_left_is_not_served(
-    served: Served, busy: list[socket.socket]
+    patient: Served, busy: list[socket.socket]
 ) -> None:
-    before = ask(served.url, "/counted").body
+    before = ask(patient.url, "/counted").body
     for _ in range(3):
-        with served.connect() as leaving:
+        with patient.connect() as leaving:
             leaving.sendall(b"GET /v1/nodes/count HTTP/1.1\r\nHost: x\r\n\r\n")
     # one that stays is behind them in the queue: with its answer theirs are decided
-    let_time_pass(served)
-    with served.connect() as staying:
+    let_time_pass(patient)
+    with patient.connect() as staying:
         staying.sendall(b"GET /v1/nodes/x HTTP/1.1\r\nHost: x\r\n\r\n")
-        ask(served.url, "/go")
+        ask(patient.url, "/go")
         assert status(staying) == 200
-    assert ask(served.url, "/counted").body == before
+    assert ask(patient.url, "/counted").body == before
 
 
 def test_one_source_has_so_many_connections_and_no_more(tmp_path: Path) -> None:
