@@ -166,7 +166,7 @@ Payload = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What agents are told."""
+    """An event for agents."""
 
     type: str
     payload: Payload
@@ -182,7 +182,7 @@ TYPE_OF_BLOCK = {
 
 
 def event(row: LedgerEvent) -> Event | None:
-    """What agents are told of a row; None where no pull shows the change.
+    """The event of a row; None where no pull shows the change.
 
     A block that a pull refuses (CorruptLedger) must be pulled: the refusal says more than an event.
     """

@@ -115,8 +115,8 @@ def domain_peers(
     return DomainPeers(
         domain_id,
         revision,
-        tuple([one for one in found if type(one) is Peer]),
-        tuple([one for one in found if type(one) is DroppedPeer]),
+        tuple([peer for peer in found if type(peer) is Peer]),
+        tuple([drop for drop in found if type(drop) is DroppedPeer]),
         tuple(ordered),
         dict(zip(map(id, ordered), found, strict=True)),
     )

@@ -72,7 +72,7 @@ class EncodedPeers:
     joined: JoinedArray | None = None
 
     def cut(self, node_id: UUID) -> tuple[int, int] | None:
-        """What to leave out of the array for a Node; None where the Node is not in it."""
+        """The range to leave out of the array for a Node; None where the Node is not in it."""
         number = bisect_right(self.segments, node_id.int, key=_first_id) - 1
         span = self.segments[number].spans.get(node_id) if number >= 0 else None
         if span is None:

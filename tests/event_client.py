@@ -13,7 +13,7 @@ TIMEOUT_S = 20.0
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands between two blank lines; fields that are not there are empty."""
+    """The text between two blank lines; absent fields are empty."""
 
     id: str = ""
     event: str = ""

@@ -92,7 +92,8 @@ class SpiceDbOutboxRelay:
         readable = self._parse(claim, rows, delivery)
         purged = set(_purged_objects([change.row for change in readable]))
         try:
-            self._send([one for one in readable if one.row.object not in purged], spicedb, delivery)
+            first = [change for change in readable if change.row.object not in purged]
+            self._send(first, spicedb, delivery)
             last = [change for change in readable if change.row.object in purged]
             self._send(self._with_stored(last, spicedb), spicedb, delivery)
         except AuthzUnavailable as error:

@@ -108,7 +108,7 @@ class EventPublisher:
         return self._events.delete_old(KEPT, DELETED_AT_ONCE, _deadline())
 
     def _publish(self, row: LedgerEvent, known: dict[UUID, DomainSigners | None]) -> int:
-        """How many events the row is. The events of a Domain that is gone are for nobody."""
+        """The number of events of the row. The events of a Domain that is gone have no receiver."""
         told = event(row)
         if told is None:
             return 0

@@ -33,7 +33,7 @@ RETRY_MS = (1_000, 5_000)
 
 
 class Bus(Protocol):
-    """What is known of the bus (consumer.py)."""
+    """The state of the bus as the consumer knows it (consumer.py)."""
 
     def is_followed(self, deadline: Deadline) -> bool:
         """Whether this process has the newest events; waits for it at a start."""

@@ -31,7 +31,7 @@ READ, WRITE = 1, 2  # the values of selectors.EVENT_READ and EVENT_WRITE
 
 
 class State(Enum):
-    """What a connection waits for."""
+    """The event that a connection waits for."""
 
     SHAKING_HANDS = auto()  # TLS
     READING = auto()  # the rest of a request, or its first byte
@@ -83,7 +83,7 @@ class Connection:
         return self.sock.fileno()
 
     def receive(self) -> bytes | None:
-        """What the client has sent; empty when it has left, None when there is nothing yet."""
+        """Bytes that the client has sent; empty when it has left, None when there are none yet."""
         try:
             return self.sock.recv(READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):

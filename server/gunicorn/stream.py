@@ -157,7 +157,7 @@ class StreamSender:
             self._after_answer(connection)
 
     def on_event(self, connection: Connection, mask: int) -> None:
-        """What a client sends meanwhile is of no use, but that it leaves is."""
+        """Drop the bytes that a client sends meanwhile; its end is noticed."""
         if mask & READ:
             data = connection.receive()
             connection.rest += len(data or b"")

@@ -1,4 +1,4 @@
-"""What /readyz knows without asking: probes run beside the requests, and answered pulls are proof.
+"""The state that /readyz shows: probes run beside the requests, and answered pulls are proof.
 
 A probe runs in a thread of its own while somebody asks for its result, and not otherwise.
 """

@@ -20,8 +20,8 @@ TURNS = """local requests = {}
 local turn = 0
 function init(arguments)
   local file = assert(io.open(arguments[1], "rb"))
-  for one in file:read("*a"):gmatch("[^%z]+") do
-    requests[#requests + 1] = one
+  for request in file:read("*a"):gmatch("[^%z]+") do
+    requests[#requests + 1] = request
   end
   file:close()
 end

@@ -38,7 +38,7 @@ def blank_spicedb(tmp_path: Path) -> Iterator[SpiceDb]:
 
 @pytest.fixture
 def shell(fresh_database: FreshDatabase, blank_spicedb: SpiceDb) -> dict[str, str]:
-    """What an operator must know of blank servers."""
+    """The settings that an operator must know of blank servers."""
     return {
         "PLEXSPHERE_DSN": fresh_database(),
         "PLEXSPHERE_SPICEDB_ENDPOINT": f"127.0.0.1:{blank_spicedb.port}",

@@ -84,7 +84,7 @@ class TestPostgresBootstrapTokens(BootstrapTokensSuite):
 def at_once(
     jobs: list[Callable[[], RegisteredNode]],
 ) -> tuple[list[RegisteredNode], list[ComposerError]]:
-    """What came back, and what was raised."""
+    """The results, and the exceptions."""
     made: list[RegisteredNode] = []
     raised: list[ComposerError] = []
     with ThreadPoolExecutor(WRITERS) as threads:

@@ -1,4 +1,4 @@
-"""What a role, a database or a shell sets for its sessions changes none of ours."""
+"""The settings of a role, a database or a shell change no session of ours."""
 
 from __future__ import annotations
 

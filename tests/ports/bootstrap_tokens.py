@@ -1,4 +1,4 @@
-"""What every BootstrapTokens promises (``composer.enrolment.BootstrapTokens``)."""
+"""The promises of every BootstrapTokens (``composer.enrolment.BootstrapTokens``)."""
 
 from __future__ import annotations
 
