@@ -1,4 +1,7 @@
-"""Thirty-line stands-in for the ports, for unit tests only; conformance suites keep them honest."""
+"""Small fakes of the ports, for unit tests only; the conformance suites keep them honest.
+
+They stand in one file, because most tests need several, and none has more than a page.
+"""
 
 from __future__ import annotations
 

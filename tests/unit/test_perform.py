@@ -1,4 +1,7 @@
-"""The run of every gated operation: calls of ports, refusals for faults, headers and audit rows."""
+"""The run of every gated operation: calls of ports, refusals for faults, headers and audit rows.
+
+One function does all of it, so its tests share one arrangement and one file.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The requests to each operation: a good one, and a bad one for each answer of its own.
 
-``VARIANTS`` has every operation of ``api/plexsphere-v1.yaml``; a test says what is missing.
+``VARIANTS`` has every operation of ``api/plexsphere-v1.yaml``; a test says what is missing. It is
+one table, as long as the contract is.
 """
 
 from __future__ import annotations
