@@ -46,7 +46,8 @@ class Ledger:
         if deadline.remaining() <= 0:
             raise DatastoreUnavailable("no time left")
         # in another order than they were asked for in
-        return [(one, f"row of {one}") for one in reversed(ids) if one != str(node_id(MISSING))]
+        known = [node for node in reversed(ids) if node != str(node_id(MISSING))]
+        return [(node, f"row of {node}") for node in known]
 
 
 def read_meanwhile(
