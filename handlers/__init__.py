@@ -34,7 +34,7 @@ from handlers.enrolment import (
 from handlers.entries import delete_entry, entry_of, key_of, put_entry
 from handlers.heartbeat import client_now, post_node_heartbeat
 from handlers.node_events import STREAM_HEADERS, get_node_events
-from handlers.node_state import get_node_state
+from handlers.node_state import STALE_HEADER, get_last_node_state, get_node_state
 from handlers.node_token import renew_node_token
 from handlers.nodes import delete_node, new_key, new_node, register_node, rotate_node_key
 from handlers.operation import (
@@ -75,7 +75,8 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             not_provisioned=refusals.NOT_PROVISIONED,
             statuses=(200, 304),
             headers=PRIVATE,
-            sent_headers=("ETag",),
+            sent_headers=("ETag", STALE_HEADER),
+            without_ledger=get_last_node_state,
         ),
         "GetNodeSnapshot": Operation(
             handler=get_node_state,

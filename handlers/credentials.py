@@ -14,10 +14,12 @@ def rotate_node_secret_key(request: Request, node: AddressedNode) -> Answer:
     request.ports.credentials.rotate_secret_key(
         node.id, secret_key.digest, request.write, request.deadline
     )
+    request.ports.last_answers.forget(node.id)
     return Answer(200, {"node_id": str(node.id), "nsk": base64_text(secret_key.secret)})
 
 
 def revoke_node_credentials(request: Request, node: AddressedNode) -> Answer:
     """204 when every secret key of the Node and every token issued so far has ended."""
     request.ports.credentials.revoke(node.id, request.write, request.deadline)
+    request.ports.last_answers.forget(node.id)
     return NO_CONTENT

@@ -64,6 +64,7 @@ def register_node(request: Request, domain: AddressedDomain, parsed: NewNode) ->
 def delete_node(request: Request, node: AddressedNode) -> Answer:
     """204 when the Node, its rows and its relationships are deleted. Its token is then refused."""
     request.ports.node_registry.deregister(node.id, request.write, request.deadline)
+    request.ports.last_answers.forget(node.id)
     request.ports.outbox.deliver(node_object(node.id), request.deadline)
     return NO_CONTENT
 
@@ -71,4 +72,5 @@ def delete_node(request: Request, node: AddressedNode) -> Answer:
 def rotate_node_key(request: Request, node: AddressedNode, parsed: bytes) -> Answer:
     """200 when the Node has that key, also where it had it before. The next pulls show the key."""
     request.ports.node_registry.rotate_key(node.id, parsed, request.write, request.deadline)
+    request.ports.last_answers.forget(node.id)
     return Answer(200, {"node_id": str(node.id), "public_key": base64_text(parsed)})

@@ -17,7 +17,12 @@ from composer.audit import AuditedWrite, AuditRow, AuditSink, DomainAuditReader
 from composer.deadline import Deadline
 from composer.enrolment import BootstrapToken, BootstrapTokens
 from composer.entries import EntryStore
-from composer.errors import ComposerError
+from composer.errors import (
+    ComposerError,
+    CredentialEnded,
+    DatastoreUnavailable,
+    NodeNotFound,
+)
 from composer.event_keys import EventKeys
 from composer.event_streams import EventStreams
 from composer.heartbeat import HeartbeatSink
@@ -32,6 +37,7 @@ from composer.identity import (
     VisibleDomains,
     parse_canonical_uuid,
 )
+from composer.last_answers import LastAnswers
 from composer.limits import Limit, RequestLimits
 from composer.node_token import NodeCredentials, SecretKeySource, TokenMint
 from composer.reachability import ReachabilityRepo
@@ -54,6 +60,9 @@ from handlers.service import ServicePorts
 from handlers.wire import SnapshotWire
 
 GRANTED = "granted"
+GRANTED_STALE = "granted_stale"
+# Of the time of a request; the rest is for an answer without the ledger.
+LEDGER_SHARE = 0.75
 
 _log = logging.getLogger("plexsphere.gates")
 
@@ -85,6 +94,7 @@ class LedgerPorts:
     bootstrap_tokens: BootstrapTokens
     audit: AuditSink
     limits: RequestLimits
+    last_answers: LastAnswers
     mint: TokenMint | None = None
     event_keys: EventKeys | None = None
     events: EventStreams | None = None
@@ -130,6 +140,8 @@ class Request:
         assert code is not None
         self.record(code, resource)
         self.ports.limits.refused(self.principal.subject)
+        if resource == self.principal.subject:
+            self.ports.last_answers.forget(UUID(self.principal.id))
         relation = self.operation.way.relation
         return Refused(
             INSUFFICIENT_RELATION, f"{self.principal.subject} lacks {relation} on {resource}"
@@ -244,6 +256,8 @@ class Operation:
     - ``limit``: how often a subject may ask for it.
     - ``not_provisioned``: the refusal of gate 0, which also asks for a key where the operation
       ``needs_signing_key`` or ``needs_event_key``, and for the bus where it ``needs_event_bus``.
+    - ``without_ledger(request, addressed_id)`` makes the answer while Postgres does not answer, or
+      None where there is none.
     - ``statuses``: those of the handler's own answers.
     - ``headers``: the same in every answer of the handler; ``sent_headers`` are the names of the
       headers that the handler adds.
@@ -260,6 +274,7 @@ class Operation:
     parse: Callable[..., Any] | None = None
     audited_grants: AuditedGrants = AuditedGrants.ALL
     limit: Limit | None = None
+    without_ledger: Callable[[Request, UUID], Answer | None] | None = None
     audit_name_of_repeat: str = ""
     needs_signing_key: bool = False
     needs_event_bus: bool = False
@@ -356,11 +371,15 @@ def perform(
     way = operation.way
     principal = None if way.caller_in_body else known(call.principal)
     arguments = dict(parameters)
+    addressed_id, outcome, ledger_call = None, GRANTED, call
+    if operation.without_ledger is not None and ports.last_answers.is_enabled:
+        share = LEDGER_SHARE * call.deadline.remaining()
+        ledger_call = replace(call, deadline=call.deadline.at_most(share))
     try:
         addressed_id = way.addressed_id(arguments)
         if operation.parse is not None:
             arguments = {"parsed": operation.parse(addressed_id, **arguments)}
-        request = Request(operation, ports, call, principal or arguments["parsed"].caller)
+        request = Request(operation, ports, ledger_call, principal or arguments["parsed"].caller)
         # Whoever has a bootstrap token is limited by source alone: a caller may invent any number.
         subject = request.principal.kind if way.caller_in_body else request.principal.subject
         # Before gate 2, so that a caller who is refused again and again costs no check and no row.
@@ -368,10 +387,29 @@ def perform(
         addressed = way.gates(request, addressed_id)
         ports.limits.granted(subject)
         result = operation.handler(request, addressed, **arguments)
+    except DatastoreUnavailable as error:
+        request, outcome = replace(request, call=call), GRANTED_STALE
+        result = _without_ledger(request, addressed_id, error)
     except ComposerError as error:
+        if isinstance(error, (NodeNotFound, CredentialEnded)) and addressed_id is not None:
+            ports.last_answers.forget(addressed_id)
         raise refusal_for(error) from error
     if operation.audited_grants is AuditedGrants.ALL:
         # The digest says which state the caller has now; the answer to a HEAD has no body.
         digest = result.digest if call.takes_body else None
-        request.record(GRANTED, way.resource(addressed_id), digest=digest)
+        request.record(outcome, way.resource(addressed_id), digest=digest)
     return replace(result, headers={**operation.headers, **result.headers})
+
+
+def _without_ledger(
+    request: Request, addressed_id: UUID | None, error: DatastoreUnavailable
+) -> Answer:
+    """The answer of an operation that has one while Postgres is away; else the refusal."""
+    answer_of = request.operation.without_ledger
+    try:
+        found = answer_of(request, addressed_id) if answer_of and addressed_id else None
+    except ComposerError as other:
+        raise refusal_for(other) from other
+    if found is None:
+        raise refusal_for(error) from error
+    return found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from composer.audit import AuditSink, NoAudit
 from composer.deadline import Deadline
 from composer.identity import Principal
+from composer.last_answers import LastAnswers, NoLastAnswers
 from composer.limits import Limit
 from composer.snapshot_composer import SnapshotComposer
 from db.audit import PostgresAuditSink
@@ -48,6 +49,7 @@ from server.contract.document import Contract
 from server.events.keys import EncryptedEventKeys, EventSigners, parse_kek
 from server.gunicorn.sources import Sources
 from server.http.body_history import BodyHistory
+from server.http.last_answers import FileLastAnswers
 from server.http.rate_limits import ProcessLimits, Rate, request_source
 from server.http.request_audit import RequestAudit
 from server.settings import Settings, metrics_directory
@@ -158,9 +160,13 @@ def connect(
     )
     time_offset = test_clock_offset(settings.test_clock)
     credentials = PostgresNodeCredentials(reads, writes, time_offset)
-    limits = _limits(settings, metrics)
+    limits, last_answers = _limits(settings, metrics), _last_answers(settings, metrics)
     secret_keys = SecretKeyVerifier(
-        credentials, time.monotonic, limits, on_refused=TokenRecorder(metrics).refused
+        credentials,
+        time.monotonic,
+        limits,
+        last_answers.digests_of if isinstance(last_answers, FileLastAnswers) else lambda node: (),
+        on_refused=TokenRecorder(metrics).refused,
     )
     event_keys = EncryptedEventKeys(parse_kek(settings.event_kek)) if settings.event_kek else None
     stored_keys = PostgresEventKeys(reads, writes, event_keys) if event_keys else None
@@ -196,6 +202,7 @@ def connect(
         bootstrap_tokens=PostgresBootstrapTokens(writes, hold_off, time_offset),
         audit=RequestAudit(sink),
         limits=limits,
+        last_answers=last_answers,
         mint=(
             JwtMint(signing_keys, settings.jwt_issuer, settings.jwt_audience)
             if signing_keys
@@ -283,6 +290,15 @@ def _limits(settings: Settings, metrics: Metrics) -> ProcessLimits:
     return ProcessLimits(
         rates, lambda: request_source(sources), lambda limit: metrics.limited.labels(limit).inc()
     )
+
+
+def _last_answers(settings: Settings, metrics: Metrics) -> LastAnswers:
+    shared = metrics_directory()
+    if not settings.stale_read_ttl or not (settings.stale_read_folder or shared):
+        return NoLastAnswers()
+    folder = Path(settings.stale_read_folder or Path(shared or "", "last-answers"))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return FileLastAnswers(folder, settings.stale_read_ttl, settings.stale_read_bytes, metrics)
 
 
 def _kept_keys(settings: Settings) -> Path | None:

@@ -195,6 +195,27 @@ class Settings:
         "URL does not answer",
         "empty: kept for the next workers of the running service only",
     )
+    stale_read_ttl: float = seconds(
+        300.0,
+        0,
+        86_400,
+        "how long the last answer of a Node's pull may be sent again while Postgres does not "
+        "answer; 0: never",
+        "503 `datastore_unavailable`",
+    )
+    stale_read_bytes: int = count(
+        268_435_456,
+        1_048_576,
+        1_099_511_627_776,
+        "bytes",
+        "about what the last answers of a host have together",
+        "the oldest are deleted",
+    )
+    stale_read_folder: str = text(
+        "a folder for the last answers of pulls, which must be the service's alone (mode 0700), so "
+        "that a start during an outage of Postgres still has them",
+        "empty: a folder of the running service, which ends with it",
+    )
     refusals_per_minute: int = count(
         300,
         0,

@@ -31,6 +31,7 @@ from composer.identity import (
     VisibleDomains,
     node_object,
 )
+from composer.last_answers import KeptAnswer, KeptBlock
 from composer.limits import Limit
 from composer.node_token import NO_DIGEST, NodeToken, SecretKey
 from composer.peers import DomainPeers, PeerRow, PeerTable
@@ -302,6 +303,27 @@ class FakeAuditSink:
             raise self.fails
         if not self.away:
             self.rows.append(row)
+
+
+@dataclass
+class FakeLastAnswers:
+    """Keeps answers of any age in memory, where it ``is_enabled``."""
+
+    is_enabled: bool = True
+    kept: dict[UUID, KeptAnswer] = field(default_factory=dict)
+    sent: list[UUID] = field(default_factory=list)
+
+    def keep(self, node: AddressedNode, digest: str, blocks: tuple[KeptBlock, ...]) -> None:
+        self.kept[node.id] = KeptAnswer(node, digest, blocks, 42.5)
+
+    def of_node(self, node_id: UUID) -> KeptAnswer | None:
+        return self.kept.get(node_id)
+
+    def forget(self, node_id: UUID) -> None:
+        self.kept.pop(node_id, None)
+
+    def sent_again(self, node_id: UUID, age: float) -> None:
+        self.sent.append(node_id)
 
 
 @dataclass

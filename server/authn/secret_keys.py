@@ -15,6 +15,7 @@ from uuid import UUID
 from cachetools import TTLCache
 
 from composer.deadline import Deadline
+from composer.errors import DatastoreUnavailable
 from composer.identity import NIL, Credential, Principal, PrincipalKind, is_among
 from composer.node_token import SECRET_KEY_BYTES, NodeCredentials, SecretKey
 from server.authn.tokens import (
@@ -43,6 +44,10 @@ class PresentedKey:
     digest: bytes
 
 
+# The digests of a Node's secret keys when it was last answered; empty where that is not kept.
+KeptDigests = Callable[[UUID], tuple[bytes, ...]]
+
+
 class FailureLimit(Protocol):
     """A limit on the look-ups of secret keys that fail, by the source of the current request."""
 
@@ -66,11 +71,13 @@ class SecretKeyVerifier:
         credentials: NodeCredentials,
         clock: Callable[[], float],
         failures: FailureLimit,
+        kept_digests: KeptDigests,
         on_refused: OnRefused = ignore_reason,
     ) -> None:
         """``clock`` is monotonic seconds."""
         self._credentials = credentials
         self._failures = failures
+        self._kept_digests = kept_digests
         self._on_refused = on_refused
         self._verified: TTLCache[PresentedKey, Principal] = TTLCache(
             REMEMBERED_KEYS, REMEMBERED_S, timer=clock
@@ -90,19 +97,26 @@ class SecretKeyVerifier:
         if not self._failures.may_look_up():
             self._on_refused(LIMITED)
             return None
-        valid = self._credentials.secret_key_digests(presented.node_id, deadline)
+        try:
+            valid = self._credentials.secret_key_digests(presented.node_id, deadline)
+        except DatastoreUnavailable:
+            # Not remembered: the key counts only as long as the Node's last answer is kept.
+            if not is_among(presented.digest, self._kept_digests(presented.node_id)):
+                raise
+            return _principal(presented)
         if not is_among(presented.digest, valid):
             self._on_refused(UNKNOWN)
             self._failures.look_up_failed()
             return None
-        principal = Principal(
-            PrincipalKind.NODE,
-            str(presented.node_id),
-            Credential(secret_key_digest=presented.digest),
-        )
+        principal = _principal(presented)
         with self._lock:
             self._verified[presented] = principal
         return principal
+
+
+def _principal(presented: PresentedKey) -> Principal:
+    credential = Credential(secret_key_digest=presented.digest)
+    return Principal(PrincipalKind.NODE, str(presented.node_id), credential)
 
 
 def parse_secret_key(text: str) -> PresentedKey | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import structlog
 
 from composer.audit import AuditRow, AuditSink
-from handlers.operation import GRANTED
+from handlers.operation import GRANTED, GRANTED_STALE
 from server.http import request_context
 
 _log = structlog.stdlib.get_logger("plexsphere.audit")
@@ -37,7 +37,7 @@ def forward_rows(sink: AuditSink, *, is_served: bool) -> None:
     Where another answer left, a grant is not passed on.
     """
     for row in request_context.audit_rows():
-        if is_served or row.outcome != GRANTED:
+        if is_served or row.outcome not in (GRANTED, GRANTED_STALE):
             try:
                 sink.record(row)
             except Exception:

@@ -64,6 +64,11 @@ class Metrics:
             ("limit",),
             registry=self._registry,
         )
+        self.stale_answers = Counter(
+            "plexsphere_stale_answers",
+            "Pulls that were answered with the last answer while Postgres was away.",
+            registry=self._registry,
+        )
         self.refused_tokens = Counter(
             "plexsphere_refused_tokens",
             "Requests without a Principal, by reason.",

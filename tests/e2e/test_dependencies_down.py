@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from authzed.api.v1 import DeleteRelationshipsRequest, RelationshipFilter
 
 from composer.deadline import Deadline
+from handlers.node_state import STALE_HEADER
 from server.authz.channel import SpiceDbChannel
 from server.authz.endpoint import SpiceDbEndpoint
 from server.dev.parts import Part
@@ -27,7 +29,9 @@ from tests.stacks import running_stack
 
 @pytest.fixture(scope="module")
 def broken() -> Iterator[Stack]:
-    with running_stack("broken", nodes=8, workers=1) as stack:
+    # The last answers have a test of their own below.
+    env = {"PLEXSPHERE_STALE_READ_TTL": "0"}
+    with running_stack("broken", nodes=8, workers=1, env=env) as stack:
         yield stack
 
 
@@ -194,4 +198,36 @@ def test_a_service_started_while_both_are_down_recovers_without_a_restart(broken
     else:
         pytest.fail("the late service did not recover")
     late.stop()
+    until_granted(broken)
+
+
+def test_the_last_answer_is_sent_while_postgres_is_away_and_after_a_restart(
+    broken: Stack, tmp_path: Path
+) -> None:
+    until_granted(broken)
+    settings = {
+        "PLEXSPHERE_STALE_READ_TTL": "300",
+        "PLEXSPHERE_STALE_READ_FOLDER": str(tmp_path / "answers"),
+    }
+    path = pull_path(broken.node_id)
+    kept = broken.extra_gunicorn("keeping", settings)
+    first = ask(kept.url, path, broken.headers)
+    assert (first.status, STALE_HEADER.lower() in first.headers) == (200, False)
+    correlation = {**broken.headers, "X-Correlation-Id": "without-the-ledger"}
+    broken.postgres.stop()
+    try:
+        again = ask(kept.url, path, correlation)
+        kept.stop()
+        restarted = broken.extra_gunicorn("restarted", settings, wait_for="/livez")
+        late = ask(restarted.url, path, broken.headers)
+        for reply in (again, late):
+            assert (reply.status, reply.body) == (200, first.body)
+            assert int(reply.headers[STALE_HEADER.lower()]) < 300
+        broken.spicedb.stop()
+        refused = ask(restarted.url, path, broken.headers)
+        assert (refused.status, refused.code) == (503, "authz_unavailable")
+        restarted.stop()
+    finally:
+        broken.spicedb.start()
+        broken.postgres.start()
     until_granted(broken)

@@ -43,6 +43,7 @@ from tests.fakes import (
     FakeHealthProbe,
     FakeHeartbeatSink,
     FakeKeys,
+    FakeLastAnswers,
     FakeLedger,
     FakeNodeCredentials,
     FakeNodeRepo,
@@ -127,6 +128,7 @@ class FakeService:
         self.audit = FakeAuditSink()
         self.limits = FakeRequestLimits()
         self.keys = FakeKeys()
+        self.last_answers = FakeLastAnswers()
         self.heartbeats = FakeHeartbeatSink({node_id(n) for n in (1, 2, 3)}, datetime.now(UTC))
         self.reachability = FakeReachabilityRepo(
             {node_id(n): ReachabilityRow("healthy", EPOCH, EPOCH) for n in (1, 2, 3)}

@@ -64,6 +64,7 @@ from tests.fakes import (
     FakeDomainRepo,
     FakeEventKeys,
     FakeHeartbeatSink,
+    FakeLastAnswers,
     FakeNodeRepo,
     FakeRelationChecker,
     FakeRequestLimits,
@@ -115,9 +116,8 @@ def sound_ports(**ports: Any) -> LedgerPorts:
 
 def untouchable_ports(**ports: Any) -> LedgerPorts:
     """A call of any port but for ``ports`` raises an AttributeError."""
-    return LedgerPorts(
-        **dict.fromkeys((field.name for field in fields(LedgerPorts)), object()) | ports
-    )
+    untouchable = dict.fromkeys((field.name for field in fields(LedgerPorts)), object())
+    return LedgerPorts(**untouchable | {"last_answers": FakeLastAnswers()} | ports)
 
 
 def run(tested: Operation, ports: LedgerPorts, asked: Call | None = None) -> Answer:

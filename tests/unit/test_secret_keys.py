@@ -48,11 +48,16 @@ class Failures:
 class Arranged:
     def __init__(self) -> None:
         self.failures = Failures()
+        self.kept: dict[UUID, tuple[bytes, ...]] = {}
         self.clock = FakeClock()
         self.credentials = FakeNodeCredentials({NODE: (SECRET.digest,)})
         self.reasons: list[str] = []
         self.keys = SecretKeyVerifier(
-            self.credentials, self.clock, self.failures, self.reasons.append
+            self.credentials,
+            self.clock,
+            self.failures,
+            lambda node: self.kept.get(node, ()),
+            self.reasons.append,
         )
 
     def principal(self, text: str) -> Principal | None:
@@ -179,3 +184,14 @@ def test_beyond_the_limit_of_failures_only_a_verified_key_counts(arranged: Arran
     assert arranged.principal(nsk(node=node_id(2))) is None
     assert arranged.principal(nsk()) is not None
     assert arranged.reasons == ["unknown_secret_key", "limited_secret_key"]
+
+
+def test_while_the_ledger_is_away_a_key_counts_that_the_last_answer_had(arranged: Arranged) -> None:
+    arranged.credentials.fails = DatastoreUnavailable("away")
+    arranged.kept[NODE] = (SECRET.digest,)
+    assert arranged.principal(nsk()) == Principal(PrincipalKind.NODE, str(NODE))
+    with pytest.raises(DatastoreUnavailable):
+        arranged.principal(nsk(secret=bytes(32)))
+    del arranged.kept[NODE]
+    with pytest.raises(DatastoreUnavailable):
+        arranged.principal(nsk())

@@ -51,6 +51,7 @@ PORTS = (
     "audit",
     "limits",
     "keys",
+    "last_answers",
     "health",
     "published",
 )
