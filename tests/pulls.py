@@ -16,6 +16,7 @@ from psycopg2.extensions import connection
 from composer.audit import NoAudit
 from composer.deadline import Deadline
 from composer.identity import Principal, PrincipalKind
+from composer.last_answers import NoLastAnswers
 from composer.snapshot_composer import DropReporter, SnapshotComposer
 from db.connections import ReadSession, Row
 from db.errors import ledger_errors
@@ -69,6 +70,7 @@ class Puller:
                 "audit": NoAudit(),
                 "wire": SnapshotWire(),
                 "limits": FakeRequestLimits(),
+                "last_answers": NoLastAnswers(),
             }
         )
 

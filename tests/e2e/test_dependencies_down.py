@@ -228,6 +228,7 @@ def test_the_last_answer_is_sent_while_postgres_is_away_and_after_a_restart(
         assert (refused.status, refused.code) == (503, "authz_unavailable")
         restarted.stop()
     finally:
-        broken.spicedb.start()
         broken.postgres.start()
+        broken.spicedb.stop()
+        broken.spicedb.start()  # with the tuples of the ledger
     until_granted(broken)
