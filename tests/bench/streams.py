@@ -24,10 +24,11 @@ from rich.console import Console
 from rich.table import Table
 
 from server.dev.process import descendants
+from server.dev.sample import OPERATOR
 from server.dev.stack import Stack
 from tests.bench.registry import numbers
 from tests.bodies import JSON, body_now
-from tests.client import ask, bearer, pull_path
+from tests.client import ask, bearer
 
 FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "bench-streams"
 AT_ONCE = 24  # openings under way
@@ -93,6 +94,18 @@ class Held:
                     if len(self.arrived) == 1:
                         self.issued = moment(data)
 
+    def await_end(self) -> float:
+        """Until a stream ends; the moment (Unix)."""
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            for number, _ in self.poll.poll(1):
+                if self.sockets[number].recv(65_536).endswith(b"0\r\n\r\n"):
+                    ended = time.time()
+                    self.poll.unregister(self.sockets[number])
+                    self.sockets.pop(number).close()
+                    return ended
+        raise AssertionError("no stream ended")
+
     def close(self) -> None:
         for raw in self.sockets.values():
             raw.close()
@@ -128,15 +141,6 @@ def cpu(pids: Sequence[int]) -> float:
     return ticks / TICKS
 
 
-def pulls(stack: Stack, seconds: float) -> float:
-    """Of one client, a second."""
-    until, done = time.monotonic() + seconds, 0
-    while time.monotonic() < until:
-        assert ask(stack.url, pull_path(stack.node_id), stack.headers).status == 200
-        done += 1
-    return done / seconds
-
-
 @dataclass(frozen=True)
 class Row:
     """Of one number of streams. Times in milliseconds, from the commit or from the publish."""
@@ -148,9 +152,15 @@ class Row:
     commit_to_first: tuple[float, float]
     first_100: float
     all: float
+    revoked: float
+
+    @property
+    def milliseconds(self) -> tuple[float, ...]:
+        return (*self.commit_to_first, self.first_100, self.all, self.revoked)
 
 
 def measured(stack: Stack, count: int, seconds: float) -> Row:
+    time.sleep(2)  # a credential that the row before has ended counts from the next second on
     node_ids = [str(stack.sample.node_id(number)) for number in range(1, count + 1)]
     requests = [
         f"GET /v1/nodes/{node_id}/events HTTP/1.1\r\nHost: x\r\n"
@@ -179,6 +189,11 @@ def measured(stack: Stack, count: int, seconds: float) -> Row:
             first.append(1000 * (held.arrived[0] - committed))
             hundredth.append(1000 * (held.arrived[min(count, 100) - 1] - held.issued))
             last.append(1000 * (held.arrived[-1] - held.issued))
+        path = f"/v1/nodes/{node_ids[0]}/credentials"
+        reply = ask(stack.url, path, bearer(stack.token(OPERATOR)), "DELETE")
+        revoked = time.time()
+        assert reply.status == 204, reply.body
+        revoked = 1000 * (held.await_end() - revoked)
         return Row(
             count,
             count / opened,
@@ -187,6 +202,7 @@ def measured(stack: Stack, count: int, seconds: float) -> Row:
             (statistics.median(first), max(first)),
             statistics.median(hundredth),
             statistics.median(last),
+            revoked,
         )
     finally:
         held.close()
@@ -196,7 +212,7 @@ def table_of(rows: Iterator[Row]) -> Table:
     table = Table(title="Event streams, two workers; times in ms, median of five events")
     for column in ("streams", "opened/s", "KiB each", "idle CPU, cores"):
         table.add_column(column, justify="right")
-    for column in ("commit to first", "slowest", "publish to 100th", "publish to last"):
+    for column in ("commit to first", "slowest", "to 100th", "to last", "revoked to end"):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
@@ -204,7 +220,7 @@ def table_of(rows: Iterator[Row]) -> Table:
             f"{row.opened:,.0f}",
             f"{row.memory / 1024:,.1f}",
             f"{row.idle:.3f}",
-            *(f"{value:,.0f}" for value in (*row.commit_to_first, row.first_100, row.all)),
+            *(f"{value:,.0f}" for value in row.milliseconds),
         )
     return table
 
@@ -219,7 +235,7 @@ def main() -> None:
     with Stack(FOLDER, nodes=nodes, workers=2, nats=True, relay=True) as stack:
         time.sleep(5)  # the events of the sample leave
         rows = (measured(stack, count, options.seconds[0]) for count in options.counts)
-        Console(width=120).print(table_of(rows))
+        Console(width=140).print(table_of(rows))
     load = ", ".join(f"{part:.2f}" for part in os.getloadavg())
     print(f"load average {load} on {os.cpu_count()} cores")
 

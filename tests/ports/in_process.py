@@ -182,7 +182,7 @@ class FakeService:
             keys=self.published,
         )
         snapshots = SnapshotComposer(self.ledger, self.drops)
-        ledger = ledger_ports(self, **{"snapshots": snapshots, "audit": RequestAudit()} | ports)
+        ledger = ledger_ports(self, **{"snapshots": snapshots, "audit": RequestAudit(sink)} | ports)
         bound = BoundOperations(
             {**OPERATIONS, **(operations or {})},
             Ports(meta, ledger if provisioned else None),
