@@ -107,7 +107,7 @@ def test_the_commands_that_fill_the_ledger_do(stack: Stack, tmp_path: Path) -> N
 def test_the_commands_for_production_exist() -> None:
     block = next(text for text in blocks(README, "sh") if "plexsphere-state serve" in text)
     commands = [line.split("#")[0] for line in block.splitlines()]
-    assert len(commands) == 7
+    assert len(commands) == 8
     for command in commands:
         script, *words = command.split()
         assert script == "plexsphere-state"
