@@ -23,6 +23,9 @@ _NONE_BELOW: Bound = (float("-inf"), False)
 _NONE_ABOVE: Bound = (float("inf"), False)
 
 
+LOST_WORD = "enum loses"
+
+
 class Width(Enum):
     """The way in which a set of values changed."""
 
@@ -85,7 +88,7 @@ def _enum(old: frozenset[str] | None, new: frozenset[str] | None) -> Iterator[Ch
         if new - old:
             yield Change(Width.WIDER, f"enum gains {_comma_list(new - old)}")
         if old - new:
-            yield Change(Width.NARROWER, f"enum loses {_comma_list(old - new)}")
+            yield Change(Width.NARROWER, f"{LOST_WORD} {_comma_list(old - new)}")
 
 
 def _set_change(name: str, old: frozenset[str], new: frozenset[str]) -> Iterator[Change]:
@@ -208,6 +211,9 @@ class SchemaWalk:
     def add_change(self, change: Change, pointer: str, at: str) -> None:
         """Add a change; its severity depends on the direction of the value."""
         severity, why = severity_of(self.direction, change.width)
+        if self.direction is Direction.ANSWER and change.text.startswith(LOST_WORD):
+            severity = Severity.BREAKING
+            why = "a client waits for a word that no longer comes; an answer with it is now a 500"
         self.add(Finding(severity, pointer, change.text, why), at)
 
     def _alternatives(self, before: Shape, after: Shape, at: str) -> None:

