@@ -109,3 +109,39 @@ def clock_skew(
         before = clock()
         postgres_time = session.run(statement("clock"))[0][0]
         return float(postgres_time) - (before + clock()) / 2
+
+
+def connection_limit(sessions: Sessions[ReadSession], deadline: Deadline) -> int:
+    """The most connections that this role may have. Raises DatastoreUnavailable."""
+    with sessions.session(deadline) as session:
+        limits = session.run(statement("connection_limits"))[0]
+    return min(int(limit) for limit in limits if limit is not None and limit >= 0)
+
+
+def are_transactions_pooled(
+    first: Sessions[ReadSession], second: Sessions[ReadSession], deadline: Deadline
+) -> bool:
+    """Whether two connections that are open at the same time share one process of Postgres.
+
+    Then a pooler gives out a process for a transaction only, and prepared statements are lost.
+    """
+    with first.session(deadline) as session_a, second.session(deadline) as session_b:
+        backends = [session.run(statement("backend"))[0][0] for session in (session_a, session_b)]
+    return len(set(backends)) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateNodes:
+    """``nodes`` Nodes of a Domain with the same ``column``, two of them by id."""
+
+    column: str
+    domain_id: str
+    nodes: int
+    first: str
+    last: str
+
+
+def duplicate_nodes(sessions: Sessions[ReadSession], deadline: Deadline) -> list[DuplicateNodes]:
+    """Some duplicates of addresses and keys. Raises DatastoreUnavailable."""
+    with sessions.session(deadline) as session:
+        return [DuplicateNodes(*row) for row in session.run(statement("duplicate_nodes"))]

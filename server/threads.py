@@ -12,6 +12,8 @@ RESERVED = 3
 # The registry's writers, the outbox and the heartbeats have a pool of one size each.
 WRITERS = 3
 LEAST_THREADS = 8
+# Connections to Postgres that have no thread of a request: scrapes, audit rows, lost access.
+BESIDE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class Threads:
     def needed(self) -> int:
         """Threads that all places together take."""
         return RESERVED + self.read + WRITERS * self.write + self.spicedb
+
+    @property
+    def connections(self) -> int:
+        """The most connections of a process to Postgres."""
+        return self.read + WRITERS * self.write + BESIDE
 
     @property
     def heartbeats(self) -> int:

@@ -47,3 +47,36 @@ WHERE l.relation = %(table)s::regclass
 GROUP BY a.pid, a.application_name, a.xact_start
 ORDER BY a.xact_start
 LIMIT 3;
+
+-- name: connection_limits
+-- db/health.py, connection_limits: how many connections this role may have in this database; -1 is no
+-- limit. Catalogues only.
+SELECT
+    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+    (SELECT r.rolconnlimit FROM pg_roles AS r WHERE r.rolname = current_user),
+    (SELECT d.datconnlimit FROM pg_database AS d WHERE d.datname = current_database());
+
+-- name: backend
+-- db/health.py, backend: the process of Postgres behind this connection. No table is read.
+SELECT pg_backend_pid();
+
+-- name: duplicate_nodes
+-- db/health.py, duplicate_nodes: Nodes of one Domain with one address, or with one key; some of them.
+-- It reads all Nodes. Indexes: nodes_by_address and nodes_by_key, in their order.
+(
+    SELECT 'mesh_ip', n.domain_id::text, count(*), min(n.id::text), max(n.id::text)
+    FROM plexsphere.nodes AS n
+    WHERE n.mesh_ip IS NOT NULL
+    GROUP BY n.domain_id, host(n.mesh_ip)::inet
+    HAVING count(*) > 1
+    LIMIT 3
+)
+UNION ALL
+(
+    SELECT 'public_key', n.domain_id::text, count(*), min(n.id::text), max(n.id::text)
+    FROM plexsphere.nodes AS n
+    WHERE n.public_key IS NOT NULL
+    GROUP BY n.domain_id, sha256(n.public_key)
+    HAVING count(*) > 1
+    LIMIT 3
+);

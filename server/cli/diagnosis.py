@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, ComposerError
@@ -19,6 +18,8 @@ from server.authn.key_sources import key_source
 from server.authn.signing import own_keys
 from server.authz.admin import SpiceDbAdmin, missing_from
 from server.authz.channel import SpiceDbChannel
+from server.cli.capacity import capacity_checks
+from server.cli.check import Check
 from server.cli.failures import innermost
 from server.settings import Settings, SettingsError, read_settings, unknown_variables
 from server.workers.relay import LATE_SECONDS
@@ -27,16 +28,6 @@ CHECK_SECONDS = 3.0
 # Less than the 30 s of leeway in a token's times, and than the 60 s of silence that make a Node
 # stale: a difference of this size is a fault, and has no effect yet.
 MAX_SKEW_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A line of the output; ``mend`` is the remedy, empty when ``ok``."""
-
-    name: str
-    ok: bool
-    detail: str
-    mend: str = ""
 
 
 def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
@@ -63,6 +54,8 @@ def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
     yield from spicedb_checks(settings)
     if ledger[0].ok:
         yield from lag_checks(settings)
+    if ledger[0].ok and ledger[1].ok:
+        yield from capacity_checks(settings)
     yield keys_check(settings)
 
 

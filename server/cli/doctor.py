@@ -12,14 +12,16 @@ from server.cli.options import AsJson
 from server.cli.screen import Screen, plain, write_json
 
 if TYPE_CHECKING:
-    from server.cli.diagnosis import Check
+    from server.cli.check import Check
 
 EXAMPLE = "plexsphere-state doctor"
 
 
 def doctor(as_json: AsJson = False) -> None:
     """Check settings, Postgres, its schema and clock, SpiceDB and its schema, and the JWKS; and
-    that a relay and an evaluator keep up with the ledger.
+    that a relay and an evaluator keep up with the ledger. Then what the service needs: connections
+    that Postgres grants, no pooler in transaction mode, descriptors, and no two Nodes of a Domain
+    with one address or key.
 
     Every line says ok or bad, and a bad line is followed by its remedy. Exit code 1 when a line is
     bad.

@@ -19,6 +19,9 @@ other complaints at once. Postgres, SpiceDB or a JWKS URL that is merely unreach
 |---|---|---|---|---|---|
 """
 TAIL = """
+With these defaults a worker opens at most {connections} connections to Postgres, and an instance
+{workers} times as many; `plexsphere-state doctor` compares your numbers with what Postgres grants.
+
 The command line has further variables in place of options: `PLEXSPHERE_URL`, `PLEXSPHERE_TOKEN`,
 `PLEXSPHERE_TOKEN_B`, `PLEXSPHERE_OPERATOR_TOKEN`, `PLEXSPHERE_NODE_ID` and `PLEXSPHERE_DOMAIN_ID`.
 The `--help` of each command names its own; `make run` writes them to `.dev/env`.
@@ -44,7 +47,12 @@ def settings(markdown: Markdown = False) -> None:
 
 def page() -> str:
     """The text of docs/settings.md."""
-    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in _rows()) + TAIL
+    from server.settings import Settings
+
+    defaults = Settings()
+    connections = defaults.shared_threads.connections
+    tail = TAIL.format(connections=connections, workers=defaults.workers)
+    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in _rows()) + tail
 
 
 def _rows() -> list[tuple[str, ...]]:

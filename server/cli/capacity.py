@@ -1,0 +1,97 @@
+"""The checks of ``doctor`` about what the service needs of Postgres and of this machine."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+
+from composer.deadline import Deadline
+from composer.errors import ComposerError
+from db.connections import ReadSession, SingleConnection
+from db.health import (
+    DuplicateNodes,
+    are_transactions_pooled,
+    connection_limit,
+    duplicate_nodes,
+)
+from server.cli.check import Check
+from server.cli.failures import innermost
+from server.gunicorn.bounds import OTHER_DESCRIPTORS
+from server.settings import Settings
+
+CHECK_SECONDS = 3.0
+# A relay, an evaluator and their successors, and a few commands.
+OTHER_CONNECTIONS = 8
+
+
+def capacity_checks(settings: Settings) -> Iterator[Check]:
+    """Connections, poolers, descriptors, and rows that only SQL by hand can make."""
+    connections = [
+        SingleConnection(
+            settings.dsn,
+            ReadSession,
+            application_name="plexsphere-state doctor",
+            parameters={"statement_timeout": str(round(CHECK_SECONDS * 1000))},
+        )
+        for _ in range(2)
+    ]
+    first, second = connections
+    deadline = Deadline.after(2 * CHECK_SECONDS, time.monotonic)
+    try:
+        yield connections_check(settings, connection_limit(first, deadline))
+        yield pooler_check(are_transactions_pooled(first, second, deadline))
+        yield duplicates_check(duplicate_nodes(first, deadline))
+    except ComposerError as error:
+        yield Check("capacity", False, innermost(error), "run doctor again: Postgres was too slow")
+    finally:
+        for connection in connections:
+            connection.close()
+    yield descriptors_check(settings, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
+def connections_check(settings: Settings, limit: int) -> Check:
+    """Postgres grants what one instance and the processes beside it may open."""
+    per_worker = settings.shared_threads.connections
+    needed = settings.workers * per_worker + OTHER_CONNECTIONS
+    detail = (
+        f"an instance needs {needed} ({settings.workers} x {per_worker} + {OTHER_CONNECTIONS}); "
+        f"Postgres grants this role {limit}"
+    )
+    if needed <= limit:
+        return Check("connections", True, detail)
+    mend = "raise max_connections, or lower PLEXSPHERE_WORKERS or PLEXSPHERE_POOL_SIZE"
+    return Check("connections", False, f"{detail} (`plexsphere-state settings`)", mend)
+
+
+def pooler_check(is_pooled: bool) -> Check:
+    """Each connection has a process of Postgres of its own."""
+    if not is_pooled:
+        return Check("pooler", True, "each connection has a process of Postgres of its own")
+    mend = "connect PLEXSPHERE_DSN directly or set the pooler to session mode; then run doctor"
+    return Check("pooler", False, "a pooler in transaction mode loses prepared statements", mend)
+
+
+def descriptors_check(settings: Settings, limit: int) -> Check:
+    """A worker may open a file for each connection of a client, or at least for half of them."""
+    needed = settings.connections + OTHER_DESCRIPTORS
+    if limit == resource.RLIM_INFINITY or limit >= needed:
+        return Check("descriptors", True, "enough for PLEXSPHERE_CONNECTIONS")
+    detail = f"a process may open {limit} files, and PLEXSPHERE_CONNECTIONS needs {needed}"
+    if limit - OTHER_DESCRIPTORS >= settings.connections / 2:
+        return Check("descriptors", True, detail)
+    mend = "raise LimitNOFILE (`ulimit -Hn`), or lower PLEXSPHERE_CONNECTIONS"
+    return Check("descriptors", False, detail, mend)
+
+
+def duplicates_check(found: list[DuplicateNodes]) -> Check:
+    """No two Nodes of a Domain have the same address or the same key."""
+    if not found:
+        return Check("duplicates", True, "no two Nodes of a Domain share an address or a key")
+    worst = found[0]
+    detail = (
+        f"{worst.nodes} Nodes of Domain {worst.domain_id} have one {worst.column}, "
+        f"{worst.first} and {worst.last} among them"
+    )
+    mend = f"`plexsphere-state snapshot {worst.first} --explain` shows them; correct one row"
+    return Check("duplicates", False, detail, mend)

@@ -1,0 +1,15 @@
+"""A line of ``doctor``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A line of the output; ``mend`` is the remedy, empty when ``ok``."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
