@@ -17,6 +17,7 @@ from authzed.api.v1 import CheckPermissionRequest
 from server.dev.ports import HOST, free_ports
 
 CHECK = "/authzed.api.v1.PermissionsService/CheckPermission"
+STREAMS = ("ReadRelationships", "LookupResources")
 
 
 class ReplayingSpiceDb(grpc.GenericRpcHandler):
@@ -29,8 +30,13 @@ class ReplayingSpiceDb(grpc.GenericRpcHandler):
         self.replayed = 0
 
     def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
-        forward = self._upstream.unary_unary(call.method)
         key = [(k, v) for k, v in call.invocation_metadata if k == "authorization"]
+        if call.method.endswith(STREAMS):
+            streamed = self._upstream.unary_stream(call.method)
+            return grpc.unary_stream_rpc_method_handler(
+                lambda request, context: streamed(request, metadata=key, timeout=10)
+            )
+        forward = self._upstream.unary_unary(call.method)
 
         def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
             old = call.method == CHECK and is_at_its_own_pace(request)
