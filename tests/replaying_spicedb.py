@@ -12,11 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import grpc
-from authzed.api.v1 import CheckPermissionRequest
+from authzed.api.v1 import (
+    CheckBulkPermissionsRequest,
+    CheckBulkPermissionsRequestItem,
+    CheckBulkPermissionsResponse,
+    CheckBulkPermissionsResponseItem,
+    CheckPermissionRequest,
+    CheckPermissionResponse,
+)
 
 from server.dev.ports import HOST, free_ports
 
 CHECK = "/authzed.api.v1.PermissionsService/CheckPermission"
+BULK = "/authzed.api.v1.PermissionsService/CheckBulkPermissions"
 STREAMS = ("ReadRelationships", "LookupResources")
 
 
@@ -25,7 +33,7 @@ class ReplayingSpiceDb(grpc.GenericRpcHandler):
 
     def __init__(self, port: int) -> None:
         self._upstream = grpc.insecure_channel(f"{HOST}:{port}")
-        self._first: dict[bytes, bytes] = {}
+        self._first: dict[bytes, int] = {}
         self._counting = threading.Lock()
         self.replayed = 0
 
@@ -37,25 +45,44 @@ class ReplayingSpiceDb(grpc.GenericRpcHandler):
                 lambda request, context: streamed(request, metadata=key, timeout=10)
             )
         forward = self._upstream.unary_unary(call.method)
+        replay = {CHECK: self._replay_check, BULK: self._replay_bulk}.get(call.method)
 
         def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
-            old = call.method == CHECK and is_at_its_own_pace(request)
-            if old and request in self._first:
-                with self._counting:
-                    self.replayed += 1
-                return self._first[request]
             try:
                 found: bytes = forward(request, metadata=key, timeout=10)
             except grpc.RpcError as error:
                 context.abort(error.code(), error.details())
                 raise
-            return self._first.setdefault(request, found) if old else found
+            return found if replay is None else replay(request, found)
 
         return grpc.unary_unary_rpc_method_handler(answer)
 
+    def _replay_check(self, request: bytes, found: bytes) -> bytes:
+        asked = CheckPermissionRequest.FromString(request)
+        if not asked.consistency.minimize_latency:
+            return found
+        item = CheckBulkPermissionsRequestItem(
+            resource=asked.resource, permission=asked.permission, subject=asked.subject
+        )
+        answer = CheckPermissionResponse.FromString(found)
+        answer.permissionship = self._oldest(item, answer.permissionship)
+        return bytes(answer.SerializeToString())
 
-def is_at_its_own_pace(request: bytes) -> bool:
-    return bool(CheckPermissionRequest.FromString(request).consistency.minimize_latency)
+    def _replay_bulk(self, request: bytes, found: bytes) -> bytes:
+        if not CheckBulkPermissionsRequest.FromString(request).consistency.minimize_latency:
+            return found
+        answer = CheckBulkPermissionsResponse.FromString(found)
+        for pair in answer.pairs:
+            oldest = self._oldest(pair.request, pair.item.permissionship)
+            pair.item.CopyFrom(CheckBulkPermissionsResponseItem(permissionship=oldest))
+        return bytes(answer.SerializeToString())
+
+    def _oldest(self, item: CheckBulkPermissionsRequestItem, permissionship: int) -> int:
+        """The first decision of the same question."""
+        question = item.SerializeToString(deterministic=True)
+        with self._counting:
+            self.replayed += question in self._first
+            return self._first.setdefault(question, permissionship)
 
 
 @contextmanager

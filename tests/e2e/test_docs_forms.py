@@ -73,6 +73,7 @@ def test_no_optional_parameter_is_sent_unless_somebody_fills_it_in(seen: Any) ->
         ("ListDomains", "limit"),
         ("ListDomainNodes", "limit"),
         ("ListDomainAudit", "limit"),
+        ("ListNodes", "limit"),
     }
 
 

@@ -48,6 +48,6 @@ def test_it_is_alive_and_says_that_it_is_not_ready(unprovisioned: str) -> None:
 
 
 def test_unknown_routes_and_methods_come_first(unprovisioned: str) -> None:
-    assert ask(unprovisioned, "/v1/nodes").status == 404
+    assert ask(unprovisioned, "/v1/unknown").status == 404
     reply = ask(unprovisioned, pull_path("x"), method="POST")
     assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD")
