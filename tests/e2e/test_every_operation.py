@@ -36,7 +36,8 @@ STRANGER = "user:stranger"
 @pytest.fixture(scope="module")
 def url(stack: Stack) -> Iterator[str]:
     """One worker, whose one queue of audit rows is written in order: a later row that is there
-    says that no earlier one is still to come."""
+    says that no earlier one is still to come. It has NATS, for the event streams."""
+    stack.start_nats()
     part = stack.extra_gunicorn("one-worker", {"PLEXSPHERE_WORKERS": "1"}, "/readyz")
     yield part.url
     part.stop()
