@@ -116,7 +116,7 @@ def test_doctor_finds_everything_well(run: Run, stack: Stack) -> None:
     names = [check["name"] for check in found["checks"]]
     assert names == [
         *("settings", "postgres", "ledger schema", "clock"),
-        *("spicedb", "spicedb schema", "outbox", "evaluator", "relationships"),
+        *("spicedb", "spicedb schema", "outbox", "evaluator", "relationships", "agents"),
         *("connections", "pooler", "duplicates", "descriptors", "jwks"),
     ]
 
