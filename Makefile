@@ -39,7 +39,7 @@ run: ## embedded Postgres and SpiceDB, a sample Domain, the real gunicorn (PORT=
 
 test: ## every test but tests/fuzz, on its own stack under .dev/test/ (ARGS='-k name' passes options to pytest)
 	$(INSTALL) test
-	@unset PYTHONDONTWRITEBYTECODE; exec $(VENV)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@unset PYTHONDONTWRITEBYTECODE; exec $(VENV)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: ## unit and contract tests: no Postgres, no SpiceDB, within a minute (ARGS as for make test)
 	$(INSTALL) test

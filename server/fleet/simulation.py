@@ -155,7 +155,7 @@ class Simulation:
         self._tally(PULL, begun, begun, self._agents[number].pull())
 
     def _note(self, kind: str, status: int, seconds: float) -> None:
-        """The time until now belongs to this step."""
+        """Count an answer of this moment, which took ``seconds``."""
         self.tally.add(kind, self._now() - seconds, 0.0, status, seconds)
 
     def _release(self, pool: ThreadPoolExecutor) -> None:
