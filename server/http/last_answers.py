@@ -121,7 +121,7 @@ class FileLastAnswers:
             "domain": str(node.domain_id),
             "token": node.authz_token,
             "digest": digest,
-            "secret_keys": [one.hex() for one in node.secret_key_digests],
+            "secret_keys": [key.hex() for key in node.secret_key_digests],
             "not_before": node.tokens_not_before and node.tokens_not_before.isoformat(),
             "blocks": parts,
         }

@@ -78,7 +78,9 @@ def _print(results: dict[str, Outcomes]) -> int:
             if (name, operation) in UNREAD:
                 failed.pop("live", None)
                 failed.pop("200", None)
-            faults += [f"{name}: {operation} {title}: {one[0]}" for title, one in failed.items()]
+            faults += [
+                f"{name}: {operation} {title}: {errors[0]}" for title, errors in failed.items()
+            ]
         print(f"| {operation} | " + " | ".join(cells) + " |")
     for fault in faults:
         print(fault[:400])

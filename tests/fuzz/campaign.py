@@ -34,6 +34,9 @@ SHORT_CASES, SHORT_SECONDS = 8, 120.0
 SHORT_PHASES = ("examples", "fuzzing")
 # How long a stopped part may take to be noticed: a probe's result stands for a second.
 PATIENCE_S = 15.0
+# A few callers send all cases.
+LIMITS = ("ENROLMENTS_PER_MINUTE", "REFUSALS_PER_MINUTE", "KEY_ROTATION_INTERVAL")
+UNLIMITED = {f"PLEXSPHERE_{name}": "0" for name in LIMITS}
 CONFIGURATION = ROOT / "tests" / "fuzz" / "schemathesis.toml"
 
 
@@ -60,8 +63,7 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
     run.folder.mkdir(parents=True, exist_ok=True)
     faults: list[str] = []
     # A run enrols as fast as it can.
-    env = {"PLEXSPHERE_ENROLMENTS_PER_MINUTE": "0"}
-    stack = Stack(run.folder / "stack", nodes=run.nodes, workers=2, nats=True, env=env)
+    stack = Stack(run.folder / "stack", nodes=run.nodes, workers=2, nats=True, env=UNLIMITED)
     made_anew_next_time(stack)  # a seed meets the same ledger, and no run grows the next one's
     stack.start()
     try:

@@ -18,7 +18,7 @@ from server.contract.document import OperationContract
 from tests.bodies import JSON, body_now, moment
 from tests.client import bearer
 from tests.contract.tables import AUTHZ
-from tests.fuzz.directed_writes import ENROLMENT, Directed, enrolment, written
+from tests.fuzz.directed_writes import ENROLMENT, RATE_LIMITED, Directed, enrolment, written
 from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.scratch import KEYS, PUTS, REMOVALS, WRITES
 from tests.fuzz.world import GHOST, GHOST_DOMAIN, NOWHERE, World
@@ -27,6 +27,7 @@ LARGE = b"x" * 100_000
 # Where a case is sent; campaign.py starts each.
 LIVE, UNPROVISIONED, FAULTY = "live", "unprovisioned", "faulty"
 NO_POSTGRES, NO_SPICEDB, NO_NATS = "without postgres", "without spicedb", "without nats"
+NO_KEYS = "without keys"
 CORRUPT = "corrupt rule set"
 OVERLOADED = "overloaded"
 
@@ -133,8 +134,10 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
         yield case(headers={**own, "X-Correlation-Id": "tick.2026-11-23_08-00"})
     elif status == 304:
         tag = world.etags.get(operation.path.replace("{id}", first))
-        for held in (tag, "*", f'"other", {tag}', tag.removeprefix("W/")) if tag else ():
-            yield case(headers={**own, "If-None-Match": held})
+        for tags in (tag, f'"other", {tag}', tag.removeprefix("W/")) if tag else ():
+            yield case(headers={**own, "If-None-Match": tags})
+        if tag or name == "GetNodeSnapshot":
+            yield case(headers={**own, "If-None-Match": "*"})
     elif status == 400:
         if "{" in operation.path:
             for object_id in (first.upper(), "nonsense", "00000000-0000-0000-0000-000000000000"):
@@ -173,6 +176,8 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
     elif status == 415:
         yield case(headers={**own, "Content-Type": "text/plain"})
         yield case(headers={**own, "Content-Encoding": "br"})
+    elif status == 429:
+        yield case(RATE_LIMITED, headers=bearer(world.stranger))
     elif status == 500:
         yield case(FAULTY)
         if name == "GetNodeState":
@@ -187,6 +192,8 @@ def of_status(operation: OperationContract, status: int, world: World) -> Iterat
         yield case(NO_SPICEDB)
         if "event_stream_unavailable" in operation.responses[503].problem_codes:
             yield case(NO_NATS)
+        if "keys_unavailable" in operation.responses[503].problem_codes:
+            yield case(NO_KEYS, headers=bearer(world.foreign))
         if "overloaded" in operation.responses[503].problem_codes:
             yield case(OVERLOADED)
         if name == "RegisterNode":

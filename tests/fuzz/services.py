@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
+from server.dev.ports import HOST
 from server.dev.stack import Stack
-from tests.client import ask
+from tests.client import ask, bearer, pull_path
 from tests.fuzz import directed as cases
 from tests.fuzz.directed_writes import RATE_LIMITED
+from tests.fuzz.world import STRANGER
 from tests.ledger_sql import run_sql
 from tests.small_gunicorn import small_gunicorn
 from tests.stacks import another_build
@@ -36,9 +38,21 @@ def unprovisioned(stack: Stack, node_id: str) -> Iterator[str]:
 
 @contextmanager
 def rate_limited(stack: Stack, node_id: str) -> Iterator[str]:
-    """With the lowest rates that there are."""
-    settings = {"PLEXSPHERE_ENROLMENTS_PER_MINUTE": "1", **ONE_WORKER}
-    part = stack.extra_gunicorn("rate-limited", settings)
+    """With the lowest rates that there are, of which the stranger has had its one refusal."""
+    rates = ("PLEXSPHERE_ENROLMENTS_PER_MINUTE", "PLEXSPHERE_REFUSALS_PER_MINUTE")
+    part = stack.extra_gunicorn("rate-limited", {**dict.fromkeys(rates, "1"), **ONE_WORKER})
+    try:
+        ask(part.url, pull_path(node_id), bearer(stack.token(STRANGER)))
+        yield part.url
+    finally:
+        part.stop()
+
+
+@contextmanager
+def without_keys(stack: Stack, node_id: str) -> Iterator[str]:
+    """With a key set that cannot be had."""
+    settings = {"PLEXSPHERE_JWKS": f"http://{HOST}:1/jwks.json", **ONE_WORKER}
+    part = stack.extra_gunicorn("without-keys", settings)
     try:
         yield part.url
     finally:
@@ -102,6 +116,7 @@ SERVICES: Mapping[str, Callable[[Stack, str], AbstractContextManager[str]]] = {
     cases.LIVE: live,
     cases.UNPROVISIONED: unprovisioned,
     RATE_LIMITED: rate_limited,
+    cases.NO_KEYS: without_keys,
     cases.FAULTY: faulty,
     cases.CORRUPT: corrupt,
     cases.NO_POSTGRES: partial(without, "postgres"),

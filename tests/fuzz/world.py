@@ -26,6 +26,7 @@ from tests.fuzz.scratch import KEYS, Scratch, scratch_of
 from tests.ledger_sql import run_sql
 from tests.oracle import expected_value
 from tests.oracle_rows import NoBodyError
+from tests.tokens import ed25519_key, token
 
 # Its agent has the relation and the ledger has no such Node: the one way to a 404.
 GHOST = "0190ffff-0000-7000-8000-00000000dead"
@@ -59,6 +60,7 @@ class World:
     etags: Mapping[str, str] = field(default_factory=dict)
     scratch: Scratch = field(default_factory=Scratch)
     kept: Sequence[str] = ()
+    foreign: str = ""
     made: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -149,6 +151,7 @@ def world_of(stack: Stack) -> World:
         etags_of(stack, digests, tokens),
         scratch,
         [object_id for (object_id,) in run_sql(stack.dsn, EVERYTHING)],
+        foreign=token(ed25519_key("elsewhere")),
     )
 
 

@@ -1,4 +1,4 @@
-"""What doctor says about connections, poolers, descriptors and rows made by hand."""
+"""The lines of doctor about connections, poolers, descriptors and rows made by hand."""
 
 from __future__ import annotations
 
