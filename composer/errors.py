@@ -127,6 +127,10 @@ class DatastoreUnavailable(ComposerError):
     """Postgres is unreachable, or did not answer within the Deadline."""
 
 
+class DatastoreBusy(DatastoreUnavailable):
+    """Postgres answered that it cannot do the work now: a lock, its memory, its disk."""
+
+
 class SigningUnavailable(ComposerError):
     """The key that signs node-agent tokens cannot be read."""
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import psycopg2
 
-from composer.errors import ComposerError, DatastoreUnavailable
+from composer.errors import ComposerError, DatastoreBusy, DatastoreUnavailable
 
 # Classes and codes after which the same statement may succeed later: connection exceptions,
 # insufficient resources (too many connections, disk full), operator intervention (shutdown,
@@ -19,6 +19,9 @@ from composer.errors import ComposerError, DatastoreUnavailable
 # session ended by the server, a write on a standby (after a failover the primary is elsewhere).
 _UNAVAILABLE_CLASSES = ("08", "53", "57")
 _UNAVAILABLE_CODES = frozenset(("40001", "40P01", "55P03", "25006", "25P03", "25P04"))
+# Of these: Postgres is there, and cannot do the work now (serialization, deadlock, disk full, out
+# of memory, a lock that is not granted in time).
+_BUSY_CODES = frozenset(("40001", "40P01", "53100", "53200", "55P03"))
 
 
 # Of several in one text the first in this order is the cause.
@@ -73,7 +76,9 @@ def translated(doing: str, cause: Exception) -> ComposerError:
     message = f"{doing}: {type(cause).__name__}" + (f" sqlstate={state}" if state else "")
     if reason := connection_refusal(cause):
         message += f": {reason}"
-    return DatastoreUnavailable(message) if is_unavailable(cause) else ComposerError(message)
+    if not is_unavailable(cause):
+        return ComposerError(message)
+    return DatastoreBusy(message) if state in _BUSY_CODES else DatastoreUnavailable(message)
 
 
 def connection_refusal(cause: BaseException) -> str | None:

@@ -20,6 +20,7 @@ from composer.entries import EntryStore
 from composer.errors import (
     ComposerError,
     CredentialEnded,
+    DatastoreBusy,
     DatastoreUnavailable,
     NodeNotFound,
 )
@@ -387,6 +388,8 @@ def perform(
         addressed = way.gates(request, addressed_id)
         ports.limits.granted(subject)
         result = operation.handler(request, addressed, **arguments)
+    except DatastoreBusy as error:
+        raise refusal_for(error) from error
     except DatastoreUnavailable as error:
         request, outcome = replace(request, call=call), GRANTED_STALE
         result = _without_ledger(request, addressed_id, error)

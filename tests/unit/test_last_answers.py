@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from composer.errors import AuthzUnavailable, DatastoreUnavailable, NodeNotFound
+from composer.errors import (
+    AuthzUnavailable,
+    DatastoreBusy,
+    DatastoreUnavailable,
+    NodeNotFound,
+)
 from composer.identity import AddressedNode
 from composer.last_answers import KeptBlock
 from server.http.last_answers import SHARED_BYTES, FileLastAnswers
@@ -60,6 +65,13 @@ def test_a_ledger_that_goes_after_gate_3_is_answered_for_too() -> None:
     service.pull()
     service.ledger.fails = AWAY
     assert service.pull().headers[STALE] == "42"
+
+
+def test_a_ledger_that_answers_and_cannot_do_the_work_is_a_503() -> None:
+    service = FakeService()
+    service.pull()
+    service.ledger.fails = DatastoreBusy("out of memory")
+    assert service.pull().status_code == 503
 
 
 def test_a_node_without_a_kept_answer_is_refused() -> None:

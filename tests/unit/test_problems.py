@@ -241,7 +241,7 @@ def test_every_error_of_the_composer_has_been_thought_of() -> None:
                if isinstance(value, type) and issubclass(value, ComposerError)}  # fmt: skip
     assert defined == {
         "ComposerError", "ZeroNodeId", "ZeroDomainId", "CorruptLedger", "NodeNotFound",
-        "DomainNotFound", "ClockSkew", "DatastoreUnavailable", "AuthzUnavailable",
+        "DomainNotFound", "ClockSkew", "DatastoreBusy", "DatastoreUnavailable", "AuthzUnavailable",
         "SigningUnavailable", "InvalidReachabilityPolicy", "DomainSlugConflict", "RateLimited",
         "KeysUnavailable", "EventKeyInTransition",
         "MeshCidrOverlap", "DomainNotEmpty", "IdempotencyKeyConflict", "PublicKeyInUse",
