@@ -1,0 +1,72 @@
+"""The files of deploy/ name settings, commands and files that exist."""
+
+from __future__ import annotations
+
+import re
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from server.cli import COMMANDS
+from server.gunicorn.bounds import OTHER_DESCRIPTORS
+from server.settings import Settings, declared_settings
+from server.workers.loop import LAST_TURN_SECONDS
+
+ROOT = Path(__file__).resolve().parents[2]
+UNITS = sorted((ROOT / "deploy/systemd").glob("*.service"))
+EXAMPLES = ("systemd", "postgres", "nginx", "caddy", "container")
+SETTING = re.compile(r"PLEXSPHERE_[A-Z_]*[A-Z]")
+COMMAND = re.compile(r"(?:/bin/|`|^)plexsphere-state ([a-z]+)", re.MULTILINE)
+GRACEFUL = re.compile(r"^graceful_timeout = (\d+)$", re.MULTILINE)
+
+
+def texts() -> dict[str, str]:
+    """The examples, and the page that explains them."""
+    found = [path for name in EXAMPLES for path in (ROOT / "deploy" / name).glob("*")]
+    found.append(ROOT / "docs/operations.md")
+    return {path.name: path.read_text() for path in found if path.exists()}
+
+
+def unit(path: Path) -> dict[str, str]:
+    """The [Service] section; of a key that stands twice, the last value."""
+    parser = ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(path)
+    return dict(parser["Service"])
+
+
+def test_every_setting_that_is_named_exists() -> None:
+    named = {(name, setting) for name, text in texts().items() for setting in SETTING.findall(text)}
+    assert named
+    assert {(n, s) for n, s in named if s not in declared_settings()} == set()
+
+
+def test_every_command_that_is_named_exists() -> None:
+    named = {(name, word) for name, text in texts().items() for word in COMMAND.findall(text)}
+    assert {command for _, command in named} >= {"serve", "relay", "evaluator"}
+    assert {(n, c) for n, c in named if c not in COMMANDS} == set()
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_a_unit_runs_a_command_of_ours_without_rights(path: Path) -> None:
+    service = unit(path)
+    program, command = service["ExecStart"].split()
+    assert program.endswith("/bin/plexsphere-state")
+    assert command in ("serve", "relay", "evaluator")
+    assert service["User"] != "root"
+    assert service["NoNewPrivileges"] == "yes"
+    assert service["CapabilityBoundingSet"] == ""
+    assert service["ProtectSystem"] == "strict"
+    assert service["Restart"] == "always"
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_systemd_waits_for_longer_than_a_process_needs_to_stop(path: Path) -> None:
+    (graceful,) = GRACEFUL.findall((ROOT / "server/gunicorn/conf.py").read_text())
+    assert float(unit(path)["TimeoutStopSec"]) > max(float(graceful), LAST_TURN_SECONDS)
+
+
+def test_the_service_may_open_a_file_for_each_connection_of_the_default() -> None:
+    service = unit(ROOT / "deploy/systemd/plexsphere-state.service")
+    assert int(service["LimitNOFILE"]) >= Settings().connections + OTHER_DESCRIPTORS
