@@ -20,7 +20,9 @@ from composer.errors import BootstrapTokenInvalid
 from composer.identity import Credential, Principal, PrincipalKind, is_among
 from composer.registry import RegisteredNode
 
-LIFETIME = timedelta(seconds=300), timedelta(seconds=86_400)
+# Of a token: the bounds of `ttl_seconds` in the contract.
+SHORTEST_LIFETIME = timedelta(minutes=5)
+LONGEST_LIFETIME = timedelta(days=1)
 # The kind of the tokens that this service issues.
 NODE_KIND = "node"
 _ENV = "plexsphere"

@@ -110,6 +110,8 @@ def enrol_node(request: Request, token: BootstrapToken, parsed: WantedNode) -> A
         secret_key_digest=secret_key.digest,
     )
     node = ports.bootstrap_tokens.enrol(token.id, enrolment, request.write, deadline)
+    # The Node exists and the token is spent, so a 503 here would cost the agent its secret key. The
+    # relay writes the relationships; until then a request of the Node is refused.
     try:
         ports.outbox.deliver(node_object(node.node_id), deadline)
     except ComposerError as error:

@@ -40,7 +40,10 @@ def get_node_events(request: Request, node: AddressedNode) -> Answer:
 
 
 def _decide(request: Request, node_id: UUID, deadline: Deadline) -> Decision:
-    """Gates 2 and 3 once more. Only a refusal of gate 2 leaves an audit row."""
+    """Gates 2 and 3 once more. Only a refusal of gate 2 leaves an audit row.
+
+    No error becomes a refusal: the answer has begun, so that the stream can only go on or end.
+    """
     again = replace(request, call=replace(request.call, deadline=deadline))
     try:
         request.operation.way.gates(again, node_id)

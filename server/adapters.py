@@ -125,8 +125,8 @@ def connect(
         statement_timeout=settings.statement_timeout,
         lock_timeout=settings.lock_timeout,
     )
-    # One connection; a scrape that finds it in use has no gauges. So many scrapes take neither the
-    # connections of pulls, nor threads while Postgres does not answer.
+    # One connection; a scrape that finds it in use has no gauges. So scrapes, however many, take
+    # no connections of pulls, and no threads while Postgres does not answer.
     scrapes = read_pool(
         settings.dsn,
         size=1,
@@ -245,7 +245,7 @@ def connect(
 def _event_service(
     settings: Settings, contract: Contract, metrics: Metrics, signers: EventSigners
 ) -> EventService:
-    # nats-py takes a quarter of a second to import, and is needed by who has a bus alone
+    # Imported here, because nats-py takes 0.25 s to import and only an event bus needs it.
     from server.events.nats import NatsConnection
     from server.events.service import event_service
 

@@ -1,4 +1,6 @@
-"""The environment, read once into one frozen value. No other module reads it.
+"""The environment, read once into one frozen value.
+
+No other module reads it, except server/dev, which runs the embedded stack.
 
 Each setting is declared once, with its default, unit, bounds and meaning; docs/settings.md is made
 from the declarations. Every bad setting is reported together with all the others, by name, with
@@ -39,13 +41,20 @@ from server.threads import LEAST_THREADS, RESERVED, Threads, shared_out
 
 PREFIX = "PLEXSPHERE_"
 # Variables of the command line and of `make run`, which are no settings of the service.
-COMMAND_VARIABLES = tuple(
-    PREFIX + name
-    for name in (
-        *("URL", "TOKEN", "TOKEN_B", "OPERATOR_TOKEN", "AUDITOR_TOKEN"),
-        *("NODE_ID", "BRIDGE_NODE_ID", "IPV6_NODE_ID", "DOMAIN_ID"),
-    )
-)
+COMMAND_VARIABLES = {
+    PREFIX + name: meaning
+    for name, meaning in {
+        "URL": "the service",
+        "TOKEN": "the token of the agent of `PLEXSPHERE_NODE_ID`",
+        "TOKEN_B": "the token for the second service of `diff`; `make run` writes none",
+        "OPERATOR_TOKEN": "the token of a caller that manages the platform",
+        "AUDITOR_TOKEN": "the token of a caller that reads the audit of `PLEXSPHERE_DOMAIN_ID`",
+        "NODE_ID": "a Node of the sample",
+        "BRIDGE_NODE_ID": "a Node of the sample that hosts a bridge",
+        "IPV6_NODE_ID": "a Node of the sample with an IPv6 address",
+        "DOMAIN_ID": "the Domain of these Nodes",
+    }.items()
+}
 METRICS_FOLDER = "plexsphere-metrics-"  # part of the name of a folder that the service makes
 _REFUSED_503 = "503 `datastore_unavailable`"
 
@@ -129,7 +138,12 @@ class Settings:
         "the stream begins with `resync_required`, and its agent pulls",
     )
     nats_replicas: int = count(
-        1, 1, 5, "servers", "servers that store each event, where the stream is made", ""
+        1,
+        1,
+        5,
+        "servers",
+        "servers that store each event, where the stream is made",
+        "a cluster with fewer servers refuses to make the stream",
     )
     pull_deadline: float = seconds(
         3.0,
@@ -315,9 +329,14 @@ class Settings:
     )
     commit: str = text("the commit that `/v1/version` names", "empty: `unknown`")
     commit_date: str = text("the time of that commit", "empty: `unknown`")
-    log_format: str = choice("json", ("json", "console"), "the form of a log line", "")
+    log_format: str = choice(
+        "json", ("json", "console"), "the form of a log line", "console: for people"
+    )
     log_level: str = choice(
-        "info", ("debug", "info", "warning", "error"), "the lowest level that is logged", ""
+        "info",
+        ("debug", "info", "warning", "error"),
+        "the lowest level that is logged",
+        "lower levels are not written",
     )
     log_queue: int = count(
         10_000,
@@ -336,7 +355,9 @@ class Settings:
         "outcome; `request_refused` of one operation, status, code and path",
         "further ones are counted in one line with `repeated`; counters count all",
     )
-    bind: str = address("127.0.0.1:8080", "where the service listens", "")
+    bind: str = address(
+        "127.0.0.1:8080", "where the service listens", "an address in use: no start"
+    )
     workers: int = count(
         2, 1, 1024, "processes", "worker processes", "further requests wait for a free thread"
     )
@@ -409,7 +430,11 @@ class Settings:
     )
     # A longer interval would make a takeover look like a pause (composer/reachability.py).
     evaluator_interval: float = seconds(
-        5.0, 0.1, 6, "the time between two sweeps of `plexsphere-state evaluator`", ""
+        5.0,
+        0.1,
+        6,
+        "the time between two sweeps of `plexsphere-state evaluator`",
+        "a Node becomes stale or unreachable up to that much later",
     )
     test_clock: str = clock_file(
         "for tests only: a file with the seconds by which the service's time is ahead",

@@ -2,7 +2,7 @@
 
 The first private JWK of the setting signs, and the service trusts all of them. A setting that holds
 anything but keys that may sign is refused as a whole: a service that started with fewer keys would
-refuse tokens that it has given out.
+refuse tokens that it signed before.
 """
 
 from __future__ import annotations

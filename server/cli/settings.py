@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -22,9 +23,12 @@ TAIL = """
 With these defaults a worker opens at most {connections} connections to Postgres, and an instance
 {workers} times as many; `plexsphere-state doctor` compares your numbers with what Postgres grants.
 
-The command line has further variables in place of options: `PLEXSPHERE_URL`, `PLEXSPHERE_TOKEN`,
-`PLEXSPHERE_TOKEN_B`, `PLEXSPHERE_OPERATOR_TOKEN`, `PLEXSPHERE_NODE_ID` and `PLEXSPHERE_DOMAIN_ID`.
-The `--help` of each command names its own; `make run` writes them to `.dev/env`.
+People and the command line have further variables, which are no settings of the service. `make run`
+writes them to `.dev/env`; some take the place of options, and the `--help` of each command names
+its own.
+
+| variable | what it is |
+|---|---|
 """
 Markdown = Annotated[
     bool, typer.Option("--markdown", help="The page docs/settings.md instead of a table.")
@@ -47,12 +51,17 @@ def settings(markdown: Markdown = False) -> None:
 
 def page() -> str:
     """The text of docs/settings.md."""
-    from server.settings import Settings
+    from server.settings import COMMAND_VARIABLES, Settings
 
     defaults = Settings()
     connections = defaults.shared_threads.connections
     tail = TAIL.format(connections=connections, workers=defaults.workers)
-    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in _rows()) + tail
+    variables = [(f"`{name}`", meaning) for name, meaning in COMMAND_VARIABLES.items()]
+    return HEAD + _markdown(_rows()) + tail + _markdown(variables)
+
+
+def _markdown(rows: Iterable[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _rows() -> list[tuple[str, ...]]:

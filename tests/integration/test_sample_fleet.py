@@ -6,6 +6,7 @@ import ipaddress
 
 from server.dev.sample import LARGEST_ENTRIES, MANY_RULES
 from server.dev.stack import Stack
+from server.settings import COMMAND_VARIABLES
 from tests.client import ask, bearer, pull_path
 
 
@@ -37,3 +38,4 @@ def test_a_second_domain_is_on_ipv6(stack: Stack) -> None:
     assert len(peers) == len(stack.sample.ipv6_ids) - 2  # itself, and the unspecified address
     assert {ipaddress.ip_address(peer["mesh_ip"]).version for peer in peers} == {6}
     assert stack.identities["PLEXSPHERE_IPV6_NODE_ID"] == str(first)
+    assert set(stack.identities) <= set(COMMAND_VARIABLES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -67,7 +68,9 @@ def _project(text: str) -> str:
 
 
 def _lifetime(text: str) -> int:
+    from composer.enrolment import LONGEST_LIFETIME, SHORTEST_LIFETIME
+
     found = seconds(text, "--ttl")
-    if not 300 <= found <= 86_400:
+    if not SHORTEST_LIFETIME <= timedelta(seconds=found) <= LONGEST_LIFETIME:
         raise Failure(f"--ttl must be from 5m to 24h, and is {text}.", ExitCode.USAGE)
     return found
