@@ -689,7 +689,7 @@ END;
 $_$;
 
 CREATE FUNCTION plexsphere.make_audit_days(first_day date, days integer) RETURNS boolean
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET lock_timeout TO '100ms'
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
