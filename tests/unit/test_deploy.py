@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.cli import COMMANDS
+from server.events.streams import KEEP_ALIVE_SECONDS
 from server.gunicorn.bounds import OTHER_DESCRIPTORS
 from server.settings import Settings, declared_settings
 from server.workers.loop import LAST_TURN_SECONDS
@@ -70,3 +71,26 @@ def test_systemd_waits_for_longer_than_a_process_needs_to_stop(path: Path) -> No
 def test_the_service_may_open_a_file_for_each_connection_of_the_default() -> None:
     service = unit(ROOT / "deploy/systemd/plexsphere-state.service")
     assert int(service["LimitNOFILE"]) >= Settings().connections + OTHER_DESCRIPTORS
+
+
+def test_the_proxies_send_event_streams_on_at_once_and_wait_for_longer_than_a_keep_alive() -> None:
+    nginx = (ROOT / "deploy/nginx/plexsphere-state.conf").read_text()
+    caddy = (ROOT / "deploy/caddy/Caddyfile").read_text()
+    events_of_nginx = nginx.partition("/events$ {")[2].partition("}")[0]
+    events_of_caddy = caddy.partition("handle @events {")[2].partition("\n\t}")[0]
+    assert "proxy_buffering off;" in events_of_nginx
+    assert "flush_interval -1" in events_of_caddy
+    for text, word in ((events_of_nginx, "proxy_read_timeout"), (events_of_caddy, "read_timeout")):
+        (seconds,) = re.findall(rf"{word} (\d+)s", text)
+        assert float(seconds) > 2 * KEEP_ALIVE_SECONDS
+
+
+def test_the_container_runs_without_root_and_asks_livez() -> None:
+    text = (ROOT / "deploy/container/Containerfile").read_text()
+    users = re.findall(r"^USER (\S+)$", text, re.MULTILINE)
+    assert users
+    assert users[-1].partition(":")[0] not in ("0", "root")
+    assert "--require-hashes" in text
+    assert "/livez" in text.partition("HEALTHCHECK")[2]
+    images = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    assert not [name for name in images if "/" in name], "a base image by its name, no registry"
