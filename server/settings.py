@@ -325,7 +325,7 @@ class Settings:
         "bytes",
         "the size from which a snapshot is logged; agents cut a body off at 10 MiB",
         "the body is sent, logged as `snapshot_large` and counted in "
-        "`plexsphere_large_bodies_total`",
+        "`plexsphere_large_snapshots_total`",
     )
     commit: str = text("the commit that `/v1/version` names", "empty: `unknown`")
     commit_date: str = text("the time of that commit", "empty: `unknown`")

@@ -8,17 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from db.health import Lag
+from db.outbox import OutboxLag
 from server.cli import COMMANDS
 from server.events.streams import KEEP_ALIVE_SECONDS
 from server.gunicorn.bounds import OTHER_DESCRIPTORS
 from server.settings import Settings, declared_settings
+from server.telemetry.metrics import Exposition, Metrics
 from server.workers.loop import LAST_TURN_SECONDS
+from tests.ports.deadlines import in_time
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = sorted((ROOT / "deploy/systemd").glob("*.service"))
 EXAMPLES = ("systemd", "postgres", "nginx", "caddy", "container")
 SETTING = re.compile(r"PLEXSPHERE_[A-Z_]*[A-Z]")
 COMMAND = re.compile(r"(?:/bin/|`|^)plexsphere-state ([a-z]+)", re.MULTILINE)
+METRIC = re.compile(r"`(plexsphere_[a-z_]+[a-z])`")
 GRACEFUL = re.compile(r"^graceful_timeout = (\d+)$", re.MULTILINE)
 
 
@@ -94,3 +99,18 @@ def test_the_container_runs_without_root_and_asks_livez() -> None:
     assert "/livez" in text.partition("HEALTHCHECK")[2]
     images = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
     assert not [name for name in images if "/" in name], "a base image by its name, no registry"
+
+
+@pytest.mark.parametrize("page", ["operations", "runbook", "settings"])
+def test_every_metric_that_a_page_names_exists(page: str) -> None:
+    lines = [line for line in exposition().splitlines() if line.startswith("# TYPE ")]
+    exist = {line.split()[2] for line in lines}
+    named = set(METRIC.findall((ROOT / f"docs/{page}.md").read_text()))
+    assert named
+    assert named - exist == set()
+
+
+def exposition() -> str:
+    """Every instrument, and the gauges of a ledger."""
+    lag = Lag(OutboxLag(0, 0.0, 0), None)
+    return Exposition(Metrics(), lambda deadline: lag).exposition(in_time())[0].decode()
