@@ -232,6 +232,6 @@ def _of_peer(change: PeerChange) -> Event | None:
     return Event(PEER_ADDED, after)
 
 
-def pull_required(of: Event) -> Event:
+def pull_required(replaced: Event) -> Event:
     """The same event without its content."""
-    return Event(of.type, PullRequired())
+    return Event(replaced.type, PullRequired())

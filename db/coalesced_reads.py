@@ -25,7 +25,7 @@ _MOST = 32
 TROUBLE = 1.0
 
 
-class _Waiting:
+class _Waiter:
     """A Node that waits for a statement. Its turn comes when it is read, or must lead."""
 
     __slots__ = ("_turn", "deadline", "is_due", "must_read_alone", "node_id", "outcome")
@@ -64,7 +64,7 @@ class CoalescedReads:
         self._lock = threading.Lock()
         self._is_reading = False
         self._began = 0.0
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_Waiter] = deque()
 
     def row(self, node_id: UUID, deadline: Deadline) -> Row:
         """The row of snapshots_for_nodes. Raises NodeNotFound, DatastoreUnavailable."""
@@ -75,33 +75,33 @@ class CoalescedReads:
                 self._began = self._clock()
             else:
                 self._refuse_in_trouble()
-                mine = _Waiting(node_id, deadline)
-                self._waiting.append(mine)
+                waiter = _Waiter(node_id, deadline)
+                self._waiting.append(waiter)
         if alone:
             try:
                 return self._read_alone(node_id, deadline)
             finally:
                 self._let_next_lead()
-        self._wait(mine)
-        if mine.outcome is None and not mine.must_read_alone:
-            self._lead(mine)
-        if mine.must_read_alone:
+        self._wait(waiter)
+        if waiter.outcome is None and not waiter.must_read_alone:
+            self._lead(waiter)
+        if waiter.must_read_alone:
             return self._read_alone(node_id, deadline)
-        if isinstance(mine.outcome, ComposerError):
-            raise mine.outcome
-        assert mine.outcome is not None
-        return mine.outcome
+        if isinstance(waiter.outcome, ComposerError):
+            raise waiter.outcome
+        assert waiter.outcome is not None
+        return waiter.outcome
 
     def _refuse_in_trouble(self) -> None:
         if self._clock() - self._began > TROUBLE:
             raise DatastoreUnavailable("the statement under way does not come back")
 
-    def _wait(self, mine: _Waiting) -> None:
-        while not mine.wait(min(TROUBLE, mine.deadline.remaining())):
-            if mine.deadline.remaining() <= 0:
-                if self._leave(mine):
+    def _wait(self, waiter: _Waiter) -> None:
+        while not waiter.wait(min(TROUBLE, waiter.deadline.remaining())):
+            if waiter.deadline.remaining() <= 0:
+                if self._leave(waiter):
                     raise DatastoreUnavailable("no snapshot in time")
-            elif self._clock() - self._began > TROUBLE and self._leave(mine):
+            elif self._clock() - self._began > TROUBLE and self._leave(waiter):
                 self._refuse_in_trouble()
                 raise DatastoreUnavailable("statements took too long")
 
@@ -124,28 +124,28 @@ class CoalescedReads:
             else:
                 self._is_reading = False
 
-    def _leave(self, mine: _Waiting) -> bool:
+    def _leave(self, waiter: _Waiter) -> bool:
         """Whether its turn has not come; the Node no longer waits."""
         with self._lock:
-            if mine.is_due:
+            if waiter.is_due:
                 return False
             with suppress(ValueError):  # it is in the statement under way
-                self._waiting.remove(mine)
+                self._waiting.remove(waiter)
             return True
 
-    def _lead(self, mine: _Waiting) -> None:
+    def _lead(self, waiter: _Waiter) -> None:
         """Read every Node that waits now, this one first."""
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))]
-        assert batch[0] is mine
+        assert batch[0] is waiter
         try:
-            rows = self._read([waiting.node_id for waiting in batch], mine.deadline)
+            rows = self._read([waiting.node_id for waiting in batch], waiter.deadline)
             for waiting in batch:
                 node_id = waiting.node_id
                 waiting.outcome = rows.get(str(node_id)) or NodeNotFound(f"node_id={node_id}")
         except ComposerError as error:
             # The others may have more time than the one that led.
-            is_late = mine.deadline.remaining() <= 0
+            is_late = waiter.deadline.remaining() <= 0
             for waiting in batch[: 1 if is_late else len(batch)]:
                 waiting.outcome = error
         finally:

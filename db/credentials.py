@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from composer.audit import AuditedWrite
+from composer.credentials import NO_DIGEST
 from composer.deadline import Deadline
 from composer.errors import NodeNotFound
-from composer.node_token import NO_DIGEST
 from db.audit import write_arguments
 from db.clock import TimeOffset, no_offset
 from db.connections import ReadSession, Sessions, SingleConnection, WriteSession
@@ -22,7 +22,7 @@ REVOKE_CREDENTIALS = Prepared("revoke_credentials")
 
 
 class PostgresNodeCredentials:
-    """Implements composer.node_token.NodeCredentials."""
+    """Implements composer.credentials.NodeCredentials."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class PostgresNodeCredentials:
         self._time_offset = time_offset
 
     def secret_key_digests(self, node_id: UUID, deadline: Deadline) -> tuple[bytes, ...]:
-        """See composer.node_token.NodeCredentials."""
+        """See composer.credentials.NodeCredentials."""
         arguments = {"node_id": str(node_id), "no_digest": NO_DIGEST}
         ((digests,),) = self._reads.fetch(SECRET_KEY_DIGESTS, arguments, deadline)
         return tuple(map(bytes, digests))
@@ -43,12 +43,12 @@ class PostgresNodeCredentials:
     def rotate_secret_key(
         self, node_id: UUID, digest: bytes, write: AuditedWrite, deadline: Deadline
     ) -> None:
-        """See composer.node_token.NodeCredentials."""
+        """See composer.credentials.NodeCredentials."""
         arguments = {"digest": digest, **write_arguments(write)}
         self._write(ROTATE_SECRET_KEY, node_id, arguments, deadline)
 
     def revoke(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
-        """See composer.node_token.NodeCredentials."""
+        """See composer.credentials.NodeCredentials."""
         arguments = {"time_offset": self._time_offset(), **write_arguments(write)}
         self._write(REVOKE_CREDENTIALS, node_id, arguments, deadline)
 

@@ -17,11 +17,11 @@ from db.statements import Prepared, statement
 
 READINESS = Prepared("readiness")
 # So many, because a single Node may be leaving just now.
-CANARIES = 3
+RECENT_NODES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class LastComparison:
     """The last comparison of SpiceDB with the ledger.
 
     ``age`` in seconds, None where there was none; ``differences`` are the tuples that differed, and
@@ -40,7 +40,7 @@ class Lag:
 
     outbox: OutboxLag
     sweep_age: float | None
-    comparison: Comparison = Comparison(None, 0, 0)
+    comparison: LastComparison = LastComparison(None, 0, 0)
     events: EventLag = field(default_factory=lambda: EventLag(0, 0.0))
 
 
@@ -80,7 +80,7 @@ def read_readiness(sessions: Sessions[ReadSession], deadline: Deadline) -> Readi
     with sessions.session(deadline) as session:
         try:
             for _ in range(2):
-                version, nodes = session.execute(READINESS, {"nodes": CANARIES})[0]
+                version, nodes = session.execute(READINESS, {"nodes": RECENT_NODES})[0]
         except psycopg2.Error as cause:
             if is_missing_table(cause):
                 return Readiness(0, ())
@@ -93,7 +93,7 @@ def read_lag(sessions: Sessions[ReadSession], deadline: Deadline) -> Lag:
     with sessions.session(deadline) as session:
         outbox = OutboxLag(*session.run(statement("outbox_lag"))[0])
         found = session.run(statement("evaluator_age"))
-        comparison = Comparison(*session.run(statement("comparison_last"))[0])
+        comparison = LastComparison(*session.run(statement("comparison_last"))[0])
         events = EventLag(*session.run(statement("events_lag"))[0])
     return Lag(outbox, found[0][0] if found else None, comparison, events)
 

@@ -158,7 +158,7 @@ class PostgresLedger:
 
     def peers(self, domain_id: UUID, deadline: Deadline) -> PeerTable:
         """See ``Ledger``. One request of a Domain reads and decodes them, and the others wait."""
-        with self._refreshing.of(domain_id, deadline):
+        with self._refreshing.locked(domain_id, deadline):
             cached = self._tables.find(domain_id)
             arguments = {
                 "domain_id": str(domain_id),
@@ -203,13 +203,13 @@ class PostgresLedger:
                 found = self._read(node_id, cached, deadline)
                 if found.table is not None or found.domain_id != domain_id:
                     return found
-            with self._refreshing.of(domain_id, deadline):
+            with self._refreshing.locked(domain_id, deadline):
                 if self._tables.find(domain_id) is cached:  # nobody was faster
                     return self._read_peers(node_id, cached, deadline)
             new = self._tables.find(domain_id)
             if found is not None and new is not None and new.table.revision == found.revision:
                 return replace(found, table=new.table)
-        with self._refreshing.of(domain_id, deadline):
+        with self._refreshing.locked(domain_id, deadline):
             return self._read_peers(node_id, self._tables.find(domain_id), deadline)
 
     def _read(self, node_id: UUID, cached: CachedPeers, deadline: Deadline) -> LedgerMoment:
@@ -279,7 +279,7 @@ class DomainLocks:
         self._lock = threading.Lock()
 
     @contextmanager
-    def of(self, domain_id: UUID, deadline: Deadline) -> Iterator[None]:
+    def locked(self, domain_id: UUID, deadline: Deadline) -> Iterator[None]:
         """Raises DatastoreUnavailable where the lock is not free in time."""
         with self._lock:
             lock, waiting = self._locks.get(domain_id, (threading.Lock(), 0))

@@ -39,7 +39,7 @@ class CurrentDigests:
         self._bridges = EffectiveConfigBuilder()
         self._digests: dict[tuple[str, Hashable], bytes] = {}
 
-    def of(self, node_id: UUID, sources: NodeSources) -> str:
+    def digest(self, node_id: UUID, sources: NodeSources) -> str:
         """The digest of a pull now. Raises the errors of that composition."""
         if node_id == NIL:
             raise ZeroNodeId("digest of the nil Node")

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from composer.audit import AuditedWrite, AuditRow, AuditSink, DomainAuditReader
+from composer.credentials import NodeCredentials, SecretKeySource
 from composer.deadline import Deadline
 from composer.enrolment import BootstrapToken, BootstrapTokens
 from composer.entries import EntryStore
@@ -40,7 +41,7 @@ from composer.identity import (
 )
 from composer.last_answers import LastAnswers
 from composer.limits import Limit, RequestLimits
-from composer.node_token import NodeCredentials, SecretKeySource, TokenMint
+from composer.node_token import TokenMint
 from composer.reachability import ReachabilityRepo
 from composer.registry import DomainNodes, DomainReader, DomainRegistry, NodeRegistry, OutboxRelay
 from composer.snapshot_composer import SnapshotProvider

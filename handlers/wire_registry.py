@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from composer.credentials import SecretKey
 from composer.durations import format_duration
 from composer.enrolment import IssuedToken
 from composer.event_keys import EventKey
-from composer.node_token import NodeToken, SecretKey
+from composer.node_token import NodeToken
 from composer.reachability import ReachabilityPolicy
 from composer.registry import Domain, DomainPage, NodeSummary, RegisteredNode
 from handlers.peers import EncodedPeers

@@ -55,8 +55,8 @@ from server.http.request_audit import RequestAudit
 from server.settings import Settings, metrics_directory
 from server.telemetry.metrics import Metrics, ReadGauges
 from server.telemetry.probes import (
-    Canaries,
     Probe,
+    RecentNodes,
     bus_probe,
     keys_probe,
     ledger_probe,
@@ -136,7 +136,7 @@ def connect(
     )
     channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout)
     relations = SpiceDbChecker(channel, ConcurrencyLimit(limit=threads.spicedb))
-    pulls, canaries = AnsweredPulls(), Canaries()
+    pulls, recent = AnsweredPulls(), RecentNodes()
     history = _body_queue(settings, metrics)
     sink = _audit_sink(settings, metrics, history)
     other_keys = (
@@ -226,8 +226,8 @@ def connect(
         audit=sink or NoAudit(),
         history=history,
         probes={
-            "postgres": _watched("postgres", ledger_probe(reads, canaries), pulls),
-            "spicedb": _watched("spicedb", spicedb_probe(SpiceDbAdmin(channel), canaries), pulls),
+            "postgres": _watched("postgres", ledger_probe(reads, recent), pulls),
+            "spicedb": _watched("spicedb", spicedb_probe(SpiceDbAdmin(channel), recent), pulls),
             "jwks": keys_probe(
                 other_keys or trusted_keys,
                 signing_keys,

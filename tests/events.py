@@ -10,7 +10,7 @@ from uuid import UUID
 from handlers.wire import json_bytes
 from server.contract.document import Contract
 from server.events.frames import EventFrames, frame
-from server.events.window import Event
+from server.events.window import BusEvent
 from tests.factories import DOMAIN, key_bytes, node_id
 
 SIGNATURE = base64.b64encode(bytes(64)).decode()
@@ -53,7 +53,7 @@ def envelope(
     return json_bytes({name: part for name, part in value.items() if part is not None})
 
 
-def event(sequence: int, **changes: Any) -> Event:
+def event(sequence: int, **changes: Any) -> BusEvent:
     """An event of the Domain; its frame tells its sequence."""
     given: dict[str, Any] = {
         "sequence": sequence,
@@ -63,7 +63,7 @@ def event(sequence: int, **changes: Any) -> Event:
         "published": NOW,
         "frame": frame(sequence, "peer_added", envelope(id=str(sequence))),
     }
-    return Event(**(given | changes))
+    return BusEvent(**(given | changes))
 
 
 def read_frames(text: bytes) -> list[tuple[int, str, dict[str, Any]]]:

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from composer.audit import AuditedWrite
 from composer.bridge import BridgeRows, RelayRow
+from composer.credentials import SecretKey
 from composer.deadline import Deadline
 from composer.entries import EntryRow
 from composer.identity import AddressedNode, Principal, PrincipalKind
-from composer.node_token import SecretKey
 from composer.peers import DomainPeers, PeerRow, Peers, domain_peers
 from composer.policy import RuleSetRow
 from composer.registry import NewNode, Registration

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from composer.audit import AuditedWrite, AuditQuery, AuditRecord, AuditRow
 from composer.bridge import BridgeRows
+from composer.credentials import NO_DIGEST, SecretKey
 from composer.deadline import Deadline
 from composer.entries import REPORT, EntryRow, entry_not_found, quota_exceeded
 from composer.errors import (
@@ -33,7 +34,7 @@ from composer.identity import (
 )
 from composer.last_answers import KeptAnswer, KeptBlock
 from composer.limits import Limit
-from composer.node_token import NO_DIGEST, NodeToken, SecretKey
+from composer.node_token import NodeToken
 from composer.peers import DomainPeers, PeerRow, PeerTable
 from composer.policy import RuleSetRow
 from composer.reachability import ReachabilityRow

@@ -37,7 +37,7 @@ class DocumentError(Exception):
     """The document cannot be read; the message does not quote its content."""
 
 
-class Document(Protocol):
+class KeyDocument(Protocol):
     """Bytes that may change. ``read`` raises DocumentError and OSError only."""
 
     def read(self) -> bytes | None:
@@ -100,7 +100,7 @@ class RefreshingKeys:
 
     def __init__(
         self,
-        document: Document,
+        document: KeyDocument,
         *,
         refresh_interval: float,
         min_interval: float,

@@ -14,10 +14,10 @@ from uuid import UUID
 
 from cachetools import TTLCache
 
+from composer.credentials import SECRET_KEY_BYTES, NodeCredentials, SecretKey
 from composer.deadline import Deadline
 from composer.errors import DatastoreUnavailable
 from composer.identity import NIL, Credential, Principal, PrincipalKind, is_among
-from composer.node_token import SECRET_KEY_BYTES, NodeCredentials, SecretKey
 from server.authn.tokens import (
     OnRefused,
     TokenRefused,
@@ -157,8 +157,8 @@ class Authenticator:
 
 
 class RandomSecretKeys:
-    """Implements composer.node_token.SecretKeySource."""
+    """Implements composer.credentials.SecretKeySource."""
 
     def new(self) -> SecretKey:
-        """See composer.node_token.SecretKeySource."""
+        """See composer.credentials.SecretKeySource."""
         return SecretKey(secrets.token_bytes(SECRET_KEY_BYTES))

@@ -29,10 +29,10 @@ from composer.errors import SigningUnavailable
 from composer.identity import node_object
 from composer.node_token import NodeToken
 from server.authn.key_sources import (
-    Document,
     DocumentError,
     FileDocument,
     FixedDocument,
+    KeyDocument,
     RefreshingKeys,
 )
 from server.authn.keys import (
@@ -150,7 +150,7 @@ class OwnKeys:
 
     def __init__(
         self,
-        document: Document,
+        document: KeyDocument,
         *,
         on_warning: OnWarning = ignore_warning,
         clock: Callable[[], float] = time.monotonic,
@@ -288,7 +288,7 @@ def own_keys(
     return OwnKeys(signing_document(setting), on_warning=on_warning, clock=clock)
 
 
-def signing_document(setting: str) -> Document:
+def signing_document(setting: str) -> KeyDocument:
     """The bytes of the setting: JSON itself, or a file."""
     if setting.startswith("{"):
         return FixedDocument(setting.encode())

@@ -52,7 +52,7 @@ def ask_alone(
     return bool(answer.permissionship == YES)
 
 
-class _Waiting:
+class _Waiter:
     """A question that waits for a call. Its turn comes when it is answered, or must lead."""
 
     __slots__ = ("_turn", "deadline", "is_due", "must_ask_alone", "outcome", "question")
@@ -89,7 +89,7 @@ class CoalescedChecks:
         self._concurrency = concurrency
         self._lock = threading.Lock()
         self._is_calling = False
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_Waiter] = deque()
 
     def ask(self, question: Question, deadline: Deadline) -> bool:
         """With minimal latency. Raises Undecided and AuthzUnavailable."""
@@ -98,30 +98,30 @@ class CoalescedChecks:
             if not alone:
                 if self._concurrency.in_trouble():
                     raise AuthzUnavailable("SpiceDB is in trouble and a call is under way")
-                mine = _Waiting(question, deadline)
-                self._waiting.append(mine)
+                waiter = _Waiter(question, deadline)
+                self._waiting.append(waiter)
             self._is_calling = True
         if alone:
             try:
                 return self._ask_alone(question, deadline)
             finally:
                 self._let_next_lead()
-        self._wait(mine)
-        if mine.outcome is None and not mine.must_ask_alone:
-            self._lead(mine)
-        if mine.must_ask_alone:
+        self._wait(waiter)
+        if waiter.outcome is None and not waiter.must_ask_alone:
+            self._lead(waiter)
+        if waiter.must_ask_alone:
             return self._ask_alone(question, deadline)
-        if isinstance(mine.outcome, Exception):
-            raise mine.outcome
-        assert mine.outcome is not None
-        return mine.outcome
+        if isinstance(waiter.outcome, Exception):
+            raise waiter.outcome
+        assert waiter.outcome is not None
+        return waiter.outcome
 
-    def _wait(self, mine: _Waiting) -> None:
+    def _wait(self, waiter: _Waiter) -> None:
         """Many questions are no trouble; without a recent success SpiceDB may have stopped."""
         seconds = self._concurrency.wait_s
-        while not mine.wait(min(seconds, mine.deadline.remaining())):
-            is_late = mine.deadline.remaining() <= 0 or self._concurrency.stands_still()
-            if is_late and self._leave(mine):
+        while not waiter.wait(min(seconds, waiter.deadline.remaining())):
+            is_late = waiter.deadline.remaining() <= 0 or self._concurrency.stands_still()
+            if is_late and self._leave(waiter):
                 raise AuthzUnavailable("earlier checks took too long")
 
     def _ask_alone(self, question: Question, deadline: Deadline) -> bool:
@@ -136,29 +136,29 @@ class CoalescedChecks:
             else:
                 self._is_calling = False
 
-    def _leave(self, mine: _Waiting) -> bool:
+    def _leave(self, waiter: _Waiter) -> bool:
         """Whether its turn has not come; the question no longer waits."""
         with self._lock:
-            if mine.is_due:
+            if waiter.is_due:
                 return False
             with suppress(ValueError):  # it is in the call under way
-                self._waiting.remove(mine)
+                self._waiting.remove(waiter)
             return True
 
-    def _lead(self, mine: _Waiting) -> None:
+    def _lead(self, waiter: _Waiter) -> None:
         """Ask every question that waits now, this one first."""
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))]
-        assert batch[0] is mine
+        assert batch[0] is waiter
         try:
             if self._concurrency.in_trouble():
                 self._refuse(batch)
             elif len(batch) == 1:
-                mine.outcome = self._ask_alone(mine.question, mine.deadline)
+                waiter.outcome = self._ask_alone(waiter.question, waiter.deadline)
             else:
                 self._ask_together(batch)
         except (Undecided, AuthzUnavailable) as error:
-            mine.outcome = error
+            waiter.outcome = error
         finally:
             self._let_next_lead()
             for waiting in batch:
@@ -166,12 +166,12 @@ class CoalescedChecks:
                     waiting.must_ask_alone = True
                 waiting.wake()
 
-    def _refuse(self, batch: list[_Waiting]) -> None:
+    def _refuse(self, batch: list[_Waiter]) -> None:
         """The call before failed: to wait for another one holds as many threads again."""
         for waiting in batch:
             waiting.outcome = AuthzUnavailable("SpiceDB is in trouble")
 
-    def _ask_together(self, batch: list[_Waiting]) -> None:
+    def _ask_together(self, batch: list[_Waiter]) -> None:
         """Questions without an outcome are asked again, alone."""
         items = [_item(waiting.question) for waiting in batch]
         request = CheckBulkPermissionsRequest(

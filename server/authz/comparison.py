@@ -102,7 +102,7 @@ class TupleComparison:
         return {
             stored
             for object in sorted(objects)
-            for stored in _as_ledger_tuples(self._reader.of(object, deadline))
+            for stored in _as_ledger_tuples(self._reader.of_resource(object, deadline))
         }
 
     def _read_deadline(self) -> Deadline:

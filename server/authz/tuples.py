@@ -106,7 +106,7 @@ class TupleWriter:
 
     def tuples_of(self, resource: str, deadline: Deadline) -> list[RelationTuple]:
         """Every tuple of ``resource``, to delete them."""
-        return list(self._reader.of(resource, deadline))
+        return list(self._reader.of_resource(resource, deadline))
 
     def last_change(self, object: str, deadline: Deadline) -> int | None:
         """The number of the last change of ``object`` that SpiceDB has."""
@@ -139,7 +139,7 @@ class TupleReader:
         for kind in OUR_DEFINITIONS:
             yield from self._read(RelationshipFilter(resource_type=kind), deadline)
 
-    def of(self, resource: str, deadline: Deadline) -> Iterator[RelationTuple]:
+    def of_resource(self, resource: str, deadline: Deadline) -> Iterator[RelationTuple]:
         """The tuples of one resource."""
         yield from self._read(_tuples_of(resource), deadline)
 

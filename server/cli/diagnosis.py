@@ -11,7 +11,7 @@ from composer.reachability import PAUSE_AFTER
 from db.connections import ReadSession, SingleConnection
 from db.events import EventLag
 from db.fleet import ipv6_nodes
-from db.health import Comparison, clock_skew, read_lag, schema_version
+from db.health import LastComparison, clock_skew, read_lag, schema_version
 from db.migrate import expected_version
 from db.outbox import OutboxLag
 from server.authn.key_sources import key_source
@@ -172,7 +172,7 @@ def events_check(lag: EventLag) -> Check:
     return Check("events", True, f"{lag.waiting} waiting" if lag.waiting else "all in the stream")
 
 
-def relationships_check(comparison: Comparison) -> Check:
+def relationships_check(comparison: LastComparison) -> Check:
     """The last comparison of SpiceDB with the ledger found no difference."""
     if comparison.age is None:
         return Check("relationships", True, "no relay has compared SpiceDB with the ledger yet")

@@ -33,11 +33,11 @@ def diff(
     Each Node is a peer of the other; that does not count as a difference. Exit code 1 when they
     differ, 0 when they are the same.
     """
-    from server.cli.service import Service, pull
+    from server.cli.service import ServiceAccess, pull
 
     a, b = node_id(node_a, "NODE_A"), node_id(node_b, "NODE_B")
-    snapshot_a = pull(Service(url, token), a).snapshot
-    snapshot_b = pull(Service(url, token_b or token), b).snapshot
+    snapshot_a = pull(ServiceAccess(url, token), a).snapshot
+    snapshot_b = pull(ServiceAccess(url, token_b or token), b).snapshot
     found = differences(snapshot_a, snapshot_b, ignored_peers=(a, b))
     if not as_json:
         screen = Screen()

@@ -27,7 +27,7 @@ _STYLES = {ADDED: "green", REMOVED: "red", CHANGED: "yellow", MOVED: "cyan"}
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ItemChange:
     """An item of a block; ``before`` is None when it was added, ``after`` when removed."""
 
     kind: str
@@ -49,13 +49,13 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SnapshotDifference:
     """``blocks`` has the changes of every block, none for an equal block, in wire order.
 
     ``timestamps`` are those of reachability that moved: name, before, after.
     """
 
-    blocks: Mapping[str, tuple[Change, ...]]
+    blocks: Mapping[str, tuple[ItemChange, ...]]
     timestamps: tuple[tuple[str, str, str], ...]
 
     @property
@@ -78,10 +78,12 @@ class Difference:
         }
 
 
-def differences(before: Snapshot, after: Snapshot, ignored_peers: Iterable[str] = ()) -> Difference:
+def differences(
+    before: Snapshot, after: Snapshot, ignored_peers: Iterable[str] = ()
+) -> SnapshotDifference:
     """Compares two bodies. Peers whose node_id is in ``ignored_peers`` are not compared."""
     ignored = frozenset(ignored_peers)
-    blocks: dict[str, tuple[Change, ...]] = {}
+    blocks: dict[str, tuple[ItemChange, ...]] = {}
     for name in dict.fromkeys((*BLOCKS, *before, *after)):
         old, new = items(name, before), items(name, after)
         if name == "peers":
@@ -91,38 +93,40 @@ def differences(before: Snapshot, after: Snapshot, ignored_peers: Iterable[str] 
             changes += _rule_changes(rules(before), rules(after))
         if not changes and not ignored and _content(name, before) != _content(name, after):
             # Every item is equal, so only the order of an array can differ.
-            changes = [Change(MOVED, f"{name}: the same items in another order", {}, {})]
+            changes = [ItemChange(MOVED, f"{name}: the same items in another order", {}, {})]
         blocks[name] = tuple(changes)
-    return Difference(blocks, tuple(_moved_timestamps(before, after)))
+    return SnapshotDifference(blocks, tuple(_moved_timestamps(before, after)))
 
 
-def _changes(before: Mapping[str, Record], after: Mapping[str, Record]) -> list[Change]:
+def _changes(before: Mapping[str, Record], after: Mapping[str, Record]) -> list[ItemChange]:
     """Of items that have a key, in the order in which they first appear."""
-    changes: list[Change] = []
+    changes: list[ItemChange] = []
     for key in dict.fromkeys((*before, *after)):
         old, new = before.get(key), after.get(key)
         if old is None:
-            changes.append(Change(ADDED, key, None, new))
+            changes.append(ItemChange(ADDED, key, None, new))
         elif new is None:
-            changes.append(Change(REMOVED, key, old, None))
+            changes.append(ItemChange(REMOVED, key, old, None))
         elif old != new:
-            changes.append(Change(CHANGED, key, old, new))
+            changes.append(ItemChange(CHANGED, key, old, new))
     return changes
 
 
-def _rule_changes(before: list[str], after: list[str]) -> list[Change]:
+def _rule_changes(before: list[str], after: list[str]) -> list[ItemChange]:
     """Rules have no key: they are compared by their text, and their order matters."""
     removed, added = _edits(before, after)
-    changes: list[Change] = []
+    changes: list[ItemChange] = []
     for position, rule in removed:
         moved_to = next((place for place, other in added if other == rule), None)
         if moved_to is None:
-            changes.append(Change(REMOVED, f"rule {position}", {"rule": rule}, None))
+            changes.append(ItemChange(REMOVED, f"rule {position}", {"rule": rule}, None))
             continue
         added.remove((moved_to, rule))
         places = {"position": position, "rule": rule}, {"position": moved_to, "rule": rule}
-        changes.append(Change(MOVED, f"rule {position}", *places))
-    changes += [Change(ADDED, f"rule {position}", None, {"rule": rule}) for position, rule in added]
+        changes.append(ItemChange(MOVED, f"rule {position}", *places))
+    changes += [
+        ItemChange(ADDED, f"rule {position}", None, {"rule": rule}) for position, rule in added
+    ]
     return changes
 
 
@@ -180,7 +184,7 @@ TWO_NODES = Wording(
 )
 
 
-def write_difference(difference: Difference, wording: Wording, as_json: bool) -> None:
+def write_difference(difference: SnapshotDifference, wording: Wording, as_json: bool) -> None:
     """To stdout; ends the command with exit code 1 where the snapshots differ."""
     if as_json:
         write_json(difference.to_json())
@@ -190,7 +194,7 @@ def write_difference(difference: Difference, wording: Wording, as_json: bool) ->
         raise typer.Exit(ExitCode.DIFFERENT)
 
 
-def render(difference: Difference, wording: Wording) -> Iterator[Text | Table]:
+def render(difference: SnapshotDifference, wording: Wording) -> Iterator[Text | Table]:
     """A table for each block that differs, then the names of the equal blocks."""
     changed = {name: changes for name, changes in difference.blocks.items() if changes}
     if not changed:
@@ -214,7 +218,7 @@ def render(difference: Difference, wording: Wording) -> Iterator[Text | Table]:
         )
 
 
-def _counts(changes: tuple[Change, ...], wording: Wording) -> str:
+def _counts(changes: tuple[ItemChange, ...], wording: Wording) -> str:
     numbers = Counter(change.kind for change in changes)
     return ", ".join(
         f"{numbers[kind]:,} {words.lstrip('+-~> ')}"
@@ -223,7 +227,7 @@ def _counts(changes: tuple[Change, ...], wording: Wording) -> str:
     )
 
 
-def _row(change: Change, wording: Wording) -> tuple[object, ...]:
+def _row(change: ItemChange, wording: Wording) -> tuple[object, ...]:
     fields = change.fields()
     style = _STYLES[change.kind]
     return (

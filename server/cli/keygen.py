@@ -25,7 +25,7 @@ class Algorithm(StrEnum):
     RS256 = "RS256"
 
 
-class Step(StrEnum):
+class KeyFileStep(StrEnum):
     """A step of the rotation."""
 
     NEW = "new"
@@ -37,12 +37,12 @@ class Step(StrEnum):
 def keygen(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file with the key or keys.")],
     step: Annotated[
-        Step,
+        KeyFileStep,
         typer.Option(
             help="new: make the file, with a key; add: add a key, which is trusted and does not "
             "sign yet; promote: the newest key signs; retire: remove the keys that do not sign.",
         ),
-    ] = Step.NEW,
+    ] = KeyFileStep.NEW,
     algorithm: Annotated[Algorithm, typer.Option(help="Algorithm of a new key.")] = Algorithm.EDDSA,
     jwks: Annotated[
         Path | None,
@@ -58,19 +58,19 @@ def keygen(
     """
     from server.authn.signing import new_key, read_key_file, write_jwks_file, write_key_file
 
-    if step is Step.NEW and file.exists():
+    if step is KeyFileStep.NEW and file.exists():
         raise Failure(f"{file} exists: --step add adds a key to it.", ExitCode.USAGE)
     try:
-        keys = [] if step is Step.NEW else read_key_file(file)
+        keys = [] if step is KeyFileStep.NEW else read_key_file(file)
     except ValueError as error:
         raise Failure(f"{file} holds no signing keys: {error}.", ExitCode.USAGE) from error
-    if step in (Step.NEW, Step.ADD):
+    if step in (KeyFileStep.NEW, KeyFileStep.ADD):
         keys = [*keys, new_key(algorithm)]
-    elif step is Step.PROMOTE:
+    elif step is KeyFileStep.PROMOTE:
         keys = [keys[-1], *keys[:-1]]
     else:
         keys = keys[:1]
-    owner = None if step is Step.NEW else os.stat(file)
+    owner = None if step is KeyFileStep.NEW else os.stat(file)
     write_key_file(file, keys, owner)
     if jwks is not None:
         write_jwks_file(jwks, file)

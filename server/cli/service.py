@@ -40,7 +40,7 @@ _NOT_A_PULL = "this is not the answer of a pull: check PLEXSPHERE_URL"
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServiceAccess:
     """The URL and the caller's token; an empty ``token`` is not sent. ``timeout`` in seconds."""
 
     url: str
@@ -59,7 +59,9 @@ class Pulled:
     seconds: float
 
 
-def pull(service: Service, node_id: str, clock: Callable[[], float] = time.monotonic) -> Pulled:
+def pull(
+    service: ServiceAccess, node_id: str, clock: Callable[[], float] = time.monotonic
+) -> Pulled:
     """One snapshot: a person or a service reads it, every other caller pulls it as an agent.
 
     Raises Failure for every other answer than a whole snapshot.
@@ -88,7 +90,7 @@ def pull(service: Service, node_id: str, clock: Callable[[], float] = time.monot
     )
 
 
-def post(service: Service, path: str, value: Mapping[str, object]) -> dict[str, Any]:
+def post(service: ServiceAccess, path: str, value: Mapping[str, object]) -> dict[str, Any]:
     """The JSON object of a 201. Raises Failure for every other answer."""
     answer, shown_url = _send(service, "POST", path, value), without_credentials(service.url)
     if answer.status_code != requests.codes.created:
@@ -113,7 +115,7 @@ def _write_sentence(status: int, problem: Mapping[str, Any] | None, token: str) 
     return told
 
 
-def frames(service: Service, node_id: str, after: str) -> Iterator[Mapping[str, str]]:
+def frames(service: ServiceAccess, node_id: str, after: str) -> Iterator[Mapping[str, str]]:
     """The frames of a Node's event stream by the names of their fields, until the stream ends.
 
     ``after`` is a position, or empty for from now. Raises Failure.
@@ -139,7 +141,7 @@ def frames(service: Service, node_id: str, after: str) -> Iterator[Mapping[str, 
 
 
 def _send(
-    service: Service, method: str, path: str, value: Mapping[str, object] | None = None
+    service: ServiceAccess, method: str, path: str, value: Mapping[str, object] | None = None
 ) -> requests.Response:
     headers = {"Accept": "application/json"}
     with _answer(service, method, path, headers, json=value) as answer:
@@ -148,7 +150,7 @@ def _send(
 
 @contextmanager
 def _answer(
-    service: Service, method: str, path: str, headers: Mapping[str, str], **options: Any
+    service: ServiceAccess, method: str, path: str, headers: Mapping[str, str], **options: Any
 ) -> Iterator[requests.Response]:
     host, shown_url = _host(service.url), without_credentials(service.url)
     with requests.Session() as session:

@@ -58,7 +58,7 @@ def snapshot(
     With --explain the service is not asked: the command shows for every Node of the Domain why it
     is a peer or not, and for every block the rows of the ledger that it comes from.
     """
-    from server.cli.service import Service, pull
+    from server.cli.service import ServiceAccess, pull
 
     addressed = node_id(node)
     if (raw, diff is not None, explain).count(True) > 1 or (raw and as_json):
@@ -69,7 +69,7 @@ def snapshot(
         show_explanation(usable_dsn(dsn), addressed, as_json)
         return
     earlier = None if diff is None else read_snapshot(diff)
-    pulled = pull(Service(url, token), addressed)
+    pulled = pull(ServiceAccess(url, token), addressed)
     if earlier is not None:
         write_difference(differences(earlier, pulled.snapshot), OVER_TIME, as_json)
     elif raw:

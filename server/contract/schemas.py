@@ -51,7 +51,7 @@ class Direction(Enum):
     ANSWER = "writeOnly"
 
 
-class Fault(NamedTuple):
+class ValueFault(NamedTuple):
     """The place where a value breaks a schema: two JSON pointers, and never the value.
 
     ``absent_or_undeclared`` is the name of a member that is required and absent, or undeclared.
@@ -81,7 +81,7 @@ class Validator:
         """Whether the value keeps every rule."""
         return self._compiled.is_valid(value)
 
-    def fault(self, value: object) -> Fault | None:
+    def fault(self, value: object) -> ValueFault | None:
         """The first rule that the value breaks, or None."""
         if self._compiled.is_valid(value):
             return None
@@ -91,7 +91,7 @@ class Validator:
         """Raises ValueError for a value that breaks a rule; the message quotes the value."""
         self._compiled.validate(value)
 
-    def faults(self, value: object) -> list[Fault]:
+    def faults(self, value: object) -> list[ValueFault]:
         """Every rule that the value breaks, in the library's order."""
         return [_fault(error) for error in self._compiled.iter_errors(value)]
 
@@ -385,10 +385,12 @@ def _is_pattern(pattern: str) -> bool:
     return True
 
 
-def _fault(error: jsonschema_rs.ValidationError) -> Fault:
+def _fault(error: jsonschema_rs.ValidationError) -> ValueFault:
     member = None
     if error.kind.name == "required":
         member = error.kind.property
     elif error.kind.name == "additionalProperties":
         member = error.kind.unexpected[0]
-    return Fault(format_pointer(error.instance_path), format_pointer(error.schema_path), member)
+    return ValueFault(
+        format_pointer(error.instance_path), format_pointer(error.schema_path), member
+    )

@@ -29,7 +29,7 @@ from composer.deadline import Deadline
 from server.events.fan_out import FanOut
 from server.events.frames import EventFrames, UnsendableEvent, frame
 from server.events.nats import STREAM, NatsConnection, ensured_stream
-from server.events.window import Event
+from server.events.window import BusEvent
 
 DOMAIN_HEADER = "Plexsphere-Domain"
 HEARTBEAT_SECONDS = 1.0
@@ -214,7 +214,7 @@ class Consumer:
         else:
             self._fan_out.take(event)
 
-    def _event(self, message: Msg, sequence: int) -> Event:
+    def _event(self, message: Msg, sequence: int) -> BusEvent:
         value = self._frames.checked(message.data)
         domain_id = _domain(message)
         if domain_id is None:
@@ -224,7 +224,7 @@ class Consumer:
         if message.subject.rpartition(".")[2] != scope_id:
             raise UnsendableEvent("the scope is not that of its subject")
         is_peer = event_type.startswith("peer_")
-        return Event(
+        return BusEvent(
             sequence=sequence,
             domain_id=domain_id,
             node_id=UUID(scope_id) if kind == "node" else None,

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from server.events.attendant import Attended
-from server.events.window import Event, Window
+from server.events.schedule import ScheduledStream
+from server.events.window import BusEvent, Window
 
 # After so many the loop that sends has its turn: they leave before the others are written.
 FIRST = 100
 
 
-class Receiver(Attended, Protocol):
+class Receiver(ScheduledStream, Protocol):
     """A stream that is held."""
 
     node_id: UUID
@@ -55,7 +55,7 @@ class FanOut:
         for receiver in receivers:
             receiver.end()
 
-    def take(self, event: Event) -> None:
+    def take(self, event: BusEvent) -> None:
         """Send the next event of the bus; one that agents would refuse for its age is skipped."""
         if self._window.is_old(event):
             self.skip(event.sequence, event.domain_id)
@@ -94,7 +94,7 @@ class FanOut:
         with self._lock:
             return self._window.covers(position, domain_id)
 
-    def missed(self, position: int, node_id: UUID, domain_id: UUID) -> Sequence[Event]:
+    def missed(self, position: int, node_id: UUID, domain_id: UUID) -> Sequence[BusEvent]:
         """The events of a Node after a position, in order."""
         with self._lock:
             missed = self._window.after(position, domain_id)
@@ -106,7 +106,7 @@ class FanOut:
             events = self._window.after(0, domain_id)
         return next((event.sequence for event in events if event.peer_id == node_id), 0)
 
-    def join(self, receiver: Receiver) -> Sequence[Event]:
+    def join(self, receiver: Receiver) -> Sequence[BusEvent]:
         """From here on the receiver gets events; those that it has missed."""
         with self._lock:
             self._by_domain.setdefault(receiver.domain_id, {})[receiver] = None
@@ -131,7 +131,7 @@ class FanOut:
         with self._lock:
             return self._all()
 
-    def _receivers(self, event: Event) -> Iterable[Receiver]:
+    def _receivers(self, event: BusEvent) -> Iterable[Receiver]:
         if event.node_id is not None:
             return tuple(self._by_node.get(event.node_id, ()))
         return tuple(self._by_domain.get(event.domain_id, ()))

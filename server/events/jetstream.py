@@ -19,7 +19,7 @@ WRONG_LAST_SEQUENCE = (10070, 10071)
 ANSWER_SECONDS = 2.0  # for one acknowledgement
 
 
-class EventStream:
+class StreamWriter:
     """Appends to the stream, one message after another. For one thread.
 
     Each message names the sequence that it expects before it. So a publisher that was frozen, and

@@ -132,7 +132,7 @@ class EventSigners:
         self._source = source
         self._decrypted: dict[tuple[UUID, str], EventSigner] = {}
 
-    def of(self, domain_id: UUID, deadline: Deadline) -> DomainSigners:
+    def of_domain(self, domain_id: UUID, deadline: Deadline) -> DomainSigners:
         """The keys of a Domain, which gets one where it has none.
 
         Raises DomainNotFound, SigningUnavailable, DatastoreUnavailable.

@@ -32,11 +32,11 @@ class OpeningEvents:
     def resync_required(self, domain_id: UUID, node_id: UUID, deadline: Deadline) -> bytes:
         """See SignedEvents."""
         event = Event(RESYNC_REQUIRED, ResyncRequired(EVENTS_LOST))
-        return self._signed(node_id, event, self._signers.of(domain_id, deadline).current)
+        return self._signed(node_id, event, self._signers.of_domain(domain_id, deadline).current)
 
     def key_transition(self, domain_id: UUID, node_id: UUID, deadline: Deadline) -> bytes | None:
         """See SignedEvents. Signed with the previous key, which is all that the agent may know."""
-        signers = self._signers.of(domain_id, deadline)
+        signers = self._signers.of_domain(domain_id, deadline)
         previous, expires = signers.previous, signers.transition_expires
         if previous is None or expires is None or expires <= self._now():
             return None

@@ -20,7 +20,7 @@ from db.connections import ReadSession, S, SingleConnection, WriteSession
 from db.event_keys import PostgresEventKeys
 from db.events import PostgresEvents
 from server.events.envelope import Sent, signed_envelope
-from server.events.jetstream import EventStream
+from server.events.jetstream import StreamWriter
 from server.events.keys import DomainSigners, EncryptedEventKeys, EventSigners, parse_kek
 from server.events.nats import NatsConnection, OnTrouble
 from server.settings import Settings
@@ -54,7 +54,7 @@ class EventPublisher:
         self,
         events: PostgresEvents,
         signers: EventSigners,
-        stream: EventStream,
+        stream: StreamWriter,
         on_unsigned: OnUnsigned,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
@@ -114,7 +114,7 @@ class EventPublisher:
             return 0
         if row.domain_id not in known:
             try:
-                known[row.domain_id] = self._signers.of(row.domain_id, _deadline())
+                known[row.domain_id] = self._signers.of_domain(row.domain_id, _deadline())
             except DomainNotFound:
                 known[row.domain_id] = None
         signers = known[row.domain_id]
@@ -164,7 +164,7 @@ def event_publisher(
             closing(_keys_connection(settings.dsn, WriteSession)) as writes,
         ):
             signers = EventSigners(PostgresEventKeys(reads, writes, source), source)
-            stream = EventStream(nats, settings.nats_replicas)
+            stream = StreamWriter(nats, settings.nats_replicas)
             yield EventPublisher(events, signers, stream, on_unsigned)
 
 

@@ -9,13 +9,13 @@ from uuid import UUID
 from composer.event_streams import EventStreams
 from db.access import ReducedAccess
 from server.contract.document import Contract
-from server.events.attendant import Attendant
 from server.events.consumer import Consumer
 from server.events.fan_out import FanOut
 from server.events.frames import EventFrames
 from server.events.keys import EventSigners
 from server.events.nats import NatsConnection
 from server.events.opening import OpeningEvents
+from server.events.schedule import StreamSchedule
 from server.events.streams import NodeEventStreams
 from server.events.window import Window
 from server.telemetry.metrics import Metrics
@@ -59,7 +59,7 @@ def event_service(
     media = contract.operations["GetNodeEvents"].responses[200].media["text/event-stream"]
     frames = EventFrames(media.events)
     fan_out = FanOut(Window(window_seconds), recorder.delivered)
-    attendant = Attendant()
+    schedule = StreamSchedule()
     consumer = Consumer(
         connection,
         fan_out,
@@ -74,15 +74,15 @@ def event_service(
         consumer,
         OpeningEvents(signers),
         frames,
-        attendant,
+        schedule,
         recorder,
         window_seconds=window_seconds,
     )
 
     def reduced(node_id: UUID) -> None:
-        attendant.ask_at_once(fan_out.of_node(node_id))
+        schedule.ask_at_once(fan_out.of_node(node_id))
 
     def gap() -> None:
-        attendant.ask_soon(fan_out.all())
+        schedule.ask_soon(fan_out.all())
 
     return EventService(streams, connection, consumer, ReducedAccess(dsn, reduced, gap))

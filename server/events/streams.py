@@ -14,9 +14,9 @@ from uuid import UUID
 from composer.deadline import Deadline
 from composer.errors import EventStreamUnavailable
 from composer.event_streams import Decision, Hold, Outlet, Subscriber
-from server.events.attendant import Attendant
 from server.events.fan_out import FanOut
 from server.events.frames import KEEP_ALIVE, EventFrames, end_of_opening, frame
+from server.events.schedule import StreamSchedule
 
 KEEP_ALIVE_SECONDS = 25.0
 # The gates are passed again this long after the last yes, and sooner the first time, so that the
@@ -59,7 +59,7 @@ class SignedEvents(Protocol):
 class StreamRecorder(Protocol):
     """Counts streams and events."""
 
-    def held(self, change: int) -> None: ...
+    def streams_changed(self, change: int) -> None: ...
 
     def cut(self) -> None: ...
 
@@ -75,7 +75,7 @@ class NodeEventStreams:
         bus: Bus,
         signed: SignedEvents,
         frames: EventFrames,
-        attendant: Attendant,
+        schedule: StreamSchedule,
         recorder: StreamRecorder,
         *,
         window_seconds: float,
@@ -87,7 +87,7 @@ class NodeEventStreams:
         self._bus = bus
         self._signed = signed
         self._frames = frames
-        self._attendant = attendant
+        self._schedule = schedule
         self._recorder = recorder
         self._window_seconds = window_seconds
         self._clock = clock
@@ -95,7 +95,7 @@ class NodeEventStreams:
 
     def subscribe(
         self, subscriber: Subscriber, after: int | None, deadline: Deadline
-    ) -> HeldStream:
+    ) -> NodeEventStream:
         """See composer.event_streams.EventStreams."""
         if not self._bus.is_followed(deadline):
             raise EventStreamUnavailable("the events of the bus are not followed")
@@ -105,12 +105,12 @@ class NodeEventStreams:
             ends_at = now + subscriber.expires_at.timestamp() - self._wall_clock()
         position, must_pull = self._position(subscriber, after, deadline)
         opening = self._opening(subscriber, position, must_pull, deadline)
-        return HeldStream(
+        return NodeEventStream(
             subscriber,
             position,
             opening,
             fan_out=self._fan_out,
-            attendant=self._attendant,
+            schedule=self._schedule,
             recorder=self._recorder,
             now=now,
             ends_at=ends_at,
@@ -152,19 +152,19 @@ class NodeEventStreams:
         return b"".join(frame(position, *event) for event in checked)
 
 
-class HeldStream:
+class NodeEventStream:
     """One stream: an EventStream of the composer, and a Receiver of the fan-out.
 
-    Its moments are monotonic seconds; the attendant calls ``look`` when the next one has come.
+    Its moments are monotonic seconds; the schedule calls ``look`` when the next one has come.
     """
 
     __slots__ = (
-        "_attendant",
         "_fan_out",
         "_keep_alive_at",
         "_opening",
         "_outlet",
         "_recorder",
+        "_schedule",
         "_subscriber",
         "_yes_at",
         "ask_at",
@@ -182,7 +182,7 @@ class HeldStream:
         opening: bytes,
         *,
         fan_out: FanOut,
-        attendant: Attendant,
+        schedule: StreamSchedule,
         recorder: StreamRecorder,
         now: float,
         ends_at: float,
@@ -196,7 +196,7 @@ class HeldStream:
         self._subscriber = subscriber
         self._opening = opening
         self._fan_out = fan_out
-        self._attendant = attendant
+        self._schedule = schedule
         self._recorder = recorder
         self._yes_at = now
         self._keep_alive_at = now + KEEP_ALIVE_SECONDS
@@ -207,12 +207,12 @@ class HeldStream:
         opening, self._opening = self._opening, b""
         if hold is not None:
             self._outlet = hold(self._gone)
-            self._recorder.held(1)
+            self._recorder.streams_changed(1)
         missed = self._fan_out.join(self)
         if hold is None:
             self._fan_out.leave(self)
         else:
-            self._attendant.attend(self)
+            self._schedule.add(self)
         end = end_of_opening(self.position, randint(*RETRY_MS))
         return b"".join((opening, *(event.frame for event in missed), end))
 
@@ -233,9 +233,9 @@ class HeldStream:
             self._recorder.cut()
         self._outlet = None
         self._fan_out.leave(self)
-        self._recorder.held(-1)
+        self._recorder.streams_changed(-1)
 
-    # the attendant
+    # the schedule
 
     @property
     def is_over(self) -> bool:

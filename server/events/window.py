@@ -17,7 +17,7 @@ WINDOW_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class BusEvent:
     """An event of a Domain, as it is sent.
 
     - ``node_id``: the only Node that gets it; None where the whole Domain does.
@@ -53,8 +53,8 @@ class Window:
         self._max_bytes = max_bytes
         self._clock = clock
         self._bytes = 0
-        self._events: deque[Event] = deque()
-        self._by_domain: dict[UUID, deque[Event]] = {}
+        self._events: deque[BusEvent] = deque()
+        self._by_domain: dict[UUID, deque[BusEvent]] = {}
         self._skipped: dict[UUID, int] = {}  # the last event of a Domain that is not here
 
     def restart(self, floor: int) -> None:
@@ -65,11 +65,11 @@ class Window:
         self._bytes = 0
         self.floor = self.last = floor
 
-    def is_old(self, event: Event) -> bool:
+    def is_old(self, event: BusEvent) -> bool:
         """Whether an agent may refuse the event for its age."""
         return event.published < self._clock() - self._seconds
 
-    def add(self, event: Event) -> None:
+    def add(self, event: BusEvent) -> None:
         """The next event of the bus."""
         self.last = event.sequence
         self._events.append(event)
@@ -99,9 +99,9 @@ class Window:
         floor = max(self.floor, self._skipped.get(domain_id, 0))
         return floor <= position <= self.last
 
-    def after(self, position: int, domain_id: UUID) -> Sequence[Event]:
+    def after(self, position: int, domain_id: UUID) -> Sequence[BusEvent]:
         """The events of a Domain after a position, in order."""
-        missed: list[Event] = []
+        missed: list[BusEvent] = []
         for event in reversed(self._by_domain.get(domain_id, ())):
             if event.sequence <= position:
                 break

@@ -15,8 +15,8 @@ from ipaddress import IPv4Network
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from composer.credentials import SECRET_KEY_BYTES, SecretKey
 from composer.deadline import Deadline
-from composer.node_token import SECRET_KEY_BYTES, SecretKey
 from db.credentials import OperatorCredentials
 from db.fleet import FleetMember, fleet_connection, fleet_members
 from server.authn.secret_keys import secret_key_text
@@ -49,7 +49,7 @@ class EnrolmentError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolment:
+class FleetEnrolment:
     """``name`` tells fleets apart: the same name has the same Domains and Nodes.
 
     The agents enrol with bootstrap tokens and present node secret keys, as plexd does. With ``jwt``
@@ -130,7 +130,7 @@ class Enrolment:
 
 
 def enrol(
-    enrolment: Enrolment,
+    enrolment: FleetEnrolment,
     nodes: int,
     domains: int,
     clients: int,
@@ -200,14 +200,14 @@ class Members:
     domains: Sequence[str]
 
 
-def members_of(enrolment: Enrolment) -> Members:
+def members_of(enrolment: FleetEnrolment) -> Members:
     """Everything registered under this name by any run. Raises ComposerError."""
     rows = _rows(enrolment)
     nodes = [str(row.node_id) for row in rows if _is_simulated(row)]
     return Members(nodes, sorted({row.domain_id for row in rows}))
 
 
-def _rows(enrolment: Enrolment) -> list[FleetMember]:
+def _rows(enrolment: FleetEnrolment) -> list[FleetMember]:
     slugs = [enrolment.slug(number) for number in range(len(RANGES))]
     deadline = Deadline.after(READ_SECONDS, time.monotonic)
     return fleet_members(fleet_connection(enrolment.dsn), slugs, RANGES, deadline)
@@ -219,7 +219,7 @@ def _is_simulated(row: FleetMember) -> bool:
 
 
 def remove(
-    enrolment: Enrolment, members: Members, clients: int, progress: Callable[[], None]
+    enrolment: FleetEnrolment, members: Members, clients: int, progress: Callable[[], None]
 ) -> list[str]:
     """Removes all; a sentence for each Node or Domain left. A Domain with other Nodes stays."""
 
@@ -234,6 +234,6 @@ def remove(
     return [sentence for sentence in (*nodes, *domains) if sentence is not None]
 
 
-def _delete(enrolment: Enrolment, path: str) -> str | None:
+def _delete(enrolment: FleetEnrolment, path: str) -> str | None:
     answered = enrolment.send("DELETE", path)
     return None if answered.status in REMOVED else f"DELETE {path}: {answered.refusal}"

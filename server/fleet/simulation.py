@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from server.fleet.agents import Agent
-from server.fleet.streams import HeldStream, Streams
+from server.fleet.streams import AgentStream, Streams
 from server.fleet.tally import EVENT, HEARTBEAT, PULL, REPORT, STREAM, TOKEN, Tally
 from server.fleet.wire import Answered
 
@@ -137,8 +137,8 @@ class Simulation:
         """The streams of all agents; none without ``events``."""
         ended = threading.Event()
 
-        def stream(number: int) -> HeldStream:
-            return HeldStream(
+        def stream(number: int) -> AgentStream:
+            return AgentStream(
                 self._agents[number],
                 pull=lambda: self._serve_event(number),
                 on_opened=lambda status, seconds: self._note(STREAM, status, seconds),

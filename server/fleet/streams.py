@@ -31,7 +31,7 @@ OnEvent = Callable[[float], None]
 
 
 @dataclass
-class HeldStream:
+class AgentStream:
     """One agent's. ``pull`` is called at each connect and after each event."""
 
     agent: Agent
@@ -120,7 +120,7 @@ def _issued(data: bytes) -> float:
 class Streams:
     """All streams of a simulation."""
 
-    def __init__(self, streams: Sequence[HeldStream], ended: threading.Event) -> None:
+    def __init__(self, streams: Sequence[AgentStream], ended: threading.Event) -> None:
         self._streams = streams
         self._ended = ended
         self._threads: list[threading.Thread] = []

@@ -163,7 +163,7 @@ class Connection:
     def end_stream(self) -> None:
         """Let the owner of the stream know that nothing more can be written."""
         if self.stream is not None:
-            self.stream.gone()
+            self.stream.connection_ended()
             self.stream = None
 
     def end_stream_at(self, moment: float) -> None:

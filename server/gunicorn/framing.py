@@ -28,7 +28,7 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 _HEX = re.compile(rb"[0-9A-Fa-f]+")
 
 
-class Odd(Exception):
+class UnusableBody(Exception):
     """The body cannot be framed with certainty, or no operation takes as much."""
 
 
@@ -57,7 +57,7 @@ class Incoming:
         request = self.request
         try:
             end = self._end_of_body()
-        except Odd:
+        except UnusableBody:
             request.force_close()
             end = len(self.buffer)
         if end is None:
@@ -112,7 +112,7 @@ class Incoming:
             return self._chunks.end(self.buffer)
         length: int = self.request.body.reader.length
         if length > BODY_MAX_BYTES:
-            raise Odd
+            raise UnusableBody
         return length if len(self.buffer) >= length else None
 
 
@@ -125,24 +125,24 @@ class Chunks:
         self._in_trailers = False
 
     def end(self, buffer: bytearray) -> int | None:
-        """None while bytes are missing. Raises Odd."""
+        """None while bytes are missing. Raises UnusableBody."""
         while not self._in_trailers:
             line = buffer.find(b"\r\n", self._at)
             if line < 0:
                 if len(buffer) - self._at > CHUNK_LINE_MAX_BYTES:
-                    raise Odd
+                    raise UnusableBody
                 return self._more(buffer)
             size = self._chunk_size(bytes(buffer[self._at : line]))
             if size == 0:
                 self._at, self._in_trailers = line + 2, True
                 break
             if self._size + size > BODY_MAX_BYTES:
-                raise Odd
+                raise UnusableBody
             after = line + 2 + size
             if len(buffer) < after + 2:
                 return self._more(buffer)
             if buffer[after : after + 2] != b"\r\n":
-                raise Odd
+                raise UnusableBody
             self._size += size
             self._at = after + 2
         # the last chunk's line ends with CRLF, and so does an empty set of trailers
@@ -151,12 +151,12 @@ class Chunks:
 
     def _more(self, buffer: bytearray) -> None:
         if len(buffer) > CHUNKED_MAX_BYTES:
-            raise Odd
+            raise UnusableBody
 
     def _chunk_size(self, line: bytes) -> int:
         digits = line.partition(b";")[0].rstrip(b" \t")
         if not _HEX.fullmatch(digits):
-            raise Odd
+            raise UnusableBody
         return int(digits, 16)
 
 

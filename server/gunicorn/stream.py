@@ -84,8 +84,8 @@ class Stream:
             data += b"0\r\n\r\n"
         return data, is_last
 
-    def gone(self) -> None:
-        """The connection is over; the owner hears it once."""
+    def connection_ended(self) -> None:
+        """Nothing more can be written; the owner is called once."""
         with self._lock:
             was_gone, self._is_gone = self._is_gone, True
             self._is_closed = True

@@ -34,7 +34,7 @@ class _NoSession(SessionInterface):
         return self._session
 
 
-class Answer(flask.Response):
+class ServiceResponse(flask.Response):
     """A response whose header fields are already what is sent, where it has a whole body."""
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
@@ -46,7 +46,7 @@ class Answer(flask.Response):
         return parts  # type: ignore[return-value]
 
 
-class StreamAnswer(Answer):
+class StreamResponse(ServiceResponse):
     """An answer that a stream goes on with."""
 
     stream: EventStream
@@ -63,12 +63,12 @@ def begun(stream: EventStream, environ: dict[str, Any]) -> Iterable[bytes]:
     return [stream.begin(environ.get(HOLD))]
 
 
-def response_of(reply: Reply) -> Answer:
+def response_of(reply: Reply) -> ServiceResponse:
     """A reply as Flask takes it."""
     headers = [field for field in reply.headers if field[0] != LENGTH]
-    kind = Answer if reply.stream is None else StreamAnswer
+    kind = ServiceResponse if reply.stream is None else StreamResponse
     response = kind(reply.body, status=reply.status, headers=headers)
-    if isinstance(response, StreamAnswer) and reply.stream is not None:
+    if isinstance(response, StreamResponse) and reply.stream is not None:
         response.stream = reply.stream
     if not reply.media_type:
         del response.headers["Content-Type"]
@@ -79,7 +79,7 @@ class Application(flask.Flask):
     """The Flask that Connexion's API is registered in."""
 
     session_interface = _NoSession()
-    response_class = Answer
+    response_class = ServiceResponse
     # Answers a request without Flask, where it can: None where Flask must.
     without_flask: Callable[[dict[str, Any]], Reply | None] = staticmethod(lambda environ: None)
 

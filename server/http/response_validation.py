@@ -18,7 +18,7 @@ from handlers.peers import JoinedArray
 from handlers.wire import Block, SnapshotBody
 from server.authn.strict import json_value
 from server.contract.document import Contract, HeaderContract, MediaContract, ResponseContract
-from server.contract.schemas import Fault, Validator
+from server.contract.schemas import Validator, ValueFault
 
 CORRELATION, ALLOW = "X-Correlation-Id", "Allow"
 NOT_DECLARED = 405
@@ -252,7 +252,7 @@ def _status_breach(outgoing: Outgoing) -> Breach | None:
     return None
 
 
-def _from_fault(part: str, fault: Fault | None) -> Breach | None:
+def _from_fault(part: str, fault: ValueFault | None) -> Breach | None:
     return None if fault is None else Breach(part, fault.pointer, fault.rule)
 
 

@@ -85,18 +85,18 @@ def release_probe() -> Probe:
     return probe
 
 
-class Canaries:
+class RecentNodes:
     """Nodes that the ledger had lately: what SpiceDB says of them, it says of all Nodes."""
 
     nodes: tuple[UUID, ...] = ()
 
 
-def ledger_probe(pool: Sessions[ReadSession], canaries: Canaries) -> Probe:
+def ledger_probe(pool: Sessions[ReadSession], recent: RecentNodes) -> Probe:
     """Postgres answers as it must for a pull, and has the schema of this release."""
 
     def probe(deadline: Deadline) -> None:
         found = read_readiness(pool, deadline)
-        canaries.nodes = found.nodes
+        recent.nodes = found.nodes
         if found.version < expected_version():
             raise Down("the schema is older than this release; run plexsphere-state migrate")
         if found.version > expected_version():
@@ -105,11 +105,11 @@ def ledger_probe(pool: Sessions[ReadSession], canaries: Canaries) -> Probe:
     return probe
 
 
-def spicedb_probe(admin: SpiceDbAdmin, canaries: Canaries) -> Probe:
+def spicedb_probe(admin: SpiceDbAdmin, recent: RecentNodes) -> Probe:
     """SpiceDB decides by our schema, and has the ledger's tuples."""
 
     def probe(deadline: Deadline) -> None:
-        if not admin.knows_any(canaries.nodes, deadline):
+        if not admin.knows_any(recent.nodes, deadline):
             raise Down("it knows none of the Nodes; run plexsphere-state authz repair")
 
     return probe

@@ -82,7 +82,7 @@ class EventRecorder:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def held(self, change: int) -> None:
+    def streams_changed(self, change: int) -> None:
         """A stream began (1) or ended (-1)."""
         self._metrics.streams.inc(change)
 

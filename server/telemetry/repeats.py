@@ -20,7 +20,7 @@ Kind = tuple[str, ...]
 
 
 @dataclass(slots=True)
-class Window:
+class RepeatWindow:
     """The lines of one kind in a minute."""
 
     began: float
@@ -36,7 +36,7 @@ class Repeats:
         """``most`` lines of a kind are written in a minute; ``clock`` is monotonic seconds."""
         self._most = most
         self._clock = clock
-        self._windows: OrderedDict[Kind, Window] = OrderedDict()
+        self._windows: OrderedDict[Kind, RepeatWindow] = OrderedDict()
 
     def forget(self) -> None:
         """Drop all counts: another process writes them."""
@@ -50,7 +50,7 @@ class Repeats:
         kind = (str(event["event"]), *(str(event.get(name)) for name in fields))
         window = self._windows.get(kind)
         if window is None:
-            window = self._windows[kind] = Window(self._clock())
+            window = self._windows[kind] = RepeatWindow(self._clock())
         if window.written < self._most:
             window.written += 1
             return True

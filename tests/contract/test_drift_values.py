@@ -16,9 +16,10 @@ import handlers
 from composer import policy, reachability
 from composer import snapshot as values
 from composer.audit import AuditRecord
+from composer.credentials import SecretKey
 from composer.enrolment import IssuedToken
 from composer.event_keys import EventKey
-from composer.node_token import NodeToken, SecretKey
+from composer.node_token import NodeToken
 from composer.peers import Peer
 from composer.reachability import ReachabilityPolicy
 from composer.registry import ChildCounts, Domain, DomainPage, NodeSummary, RegisteredNode

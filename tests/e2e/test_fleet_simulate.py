@@ -15,7 +15,14 @@ import pytest
 
 from server.dev.stack import Stack
 from server.fleet.agents import Agent
-from server.fleet.enrolment import Enrolment, EnrolmentError, Members, enrol, members_of, remove
+from server.fleet.enrolment import (
+    EnrolmentError,
+    FleetEnrolment,
+    Members,
+    enrol,
+    members_of,
+    remove,
+)
 from server.fleet.proof import Proof, prove, unequal
 from tests.bodies import JSON, body_now
 from tests.client import ask, bearer
@@ -57,7 +64,7 @@ def simulated(stack: Stack, *words: str) -> dict[str, Any]:
 
 
 def enrolled(stack: Stack, conditional: bool = False, jwt: bool = False) -> list[Agent]:
-    enrolment = Enrolment(
+    enrolment = FleetEnrolment(
         stack.url, stack.identities["PLEXSPHERE_OPERATOR_TOKEN"], stack.dsn, jwt=jwt
     )
     return enrol(enrolment, NODES, DOMAINS, 4, conditional, lambda: None)
@@ -131,7 +138,7 @@ def test_a_fleet_of_another_name_takes_ranges_that_are_free_and_can_be_removed(
 ) -> None:
     mine = {agent.domain_id for agent in enrolled(fleet_stack)}
     operator = fleet_stack.identities["PLEXSPHERE_OPERATOR_TOKEN"]
-    other = Enrolment(fleet_stack.url, operator, fleet_stack.dsn, "other")
+    other = FleetEnrolment(fleet_stack.url, operator, fleet_stack.dsn, "other")
     first = enrol(other, 3, 2, 2, False, lambda: None)
     again = enrol(other, 3, 2, 2, False, lambda: None)
     assert [agent.node_id for agent in first] == [agent.node_id for agent in again]
@@ -158,7 +165,7 @@ def test_a_fleet_of_another_name_takes_ranges_that_are_free_and_can_be_removed(
 
 def test_a_run_removes_all_of_its_name_when_it_is_told_to(fleet_stack: Stack) -> None:
     operator = fleet_stack.identities["PLEXSPHERE_OPERATOR_TOKEN"]
-    brief = Enrolment(fleet_stack.url, operator, fleet_stack.dsn, "brief")
+    brief = FleetEnrolment(fleet_stack.url, operator, fleet_stack.dsn, "brief")
     for _ in range(2):
         enrol(brief, 5, 2, 4, False, lambda: None)
         result = simulate(
@@ -171,7 +178,7 @@ def test_a_run_removes_all_of_its_name_when_it_is_told_to(fleet_stack: Stack) ->
 
 def test_a_fleet_is_removed_even_where_its_registration_is_stopped(fleet_stack: Stack) -> None:
     operator = fleet_stack.identities["PLEXSPHERE_OPERATOR_TOKEN"]
-    stopped = Enrolment(fleet_stack.url, operator, fleet_stack.dsn, "stopped")
+    stopped = FleetEnrolment(fleet_stack.url, operator, fleet_stack.dsn, "stopped")
     words = ("--nodes", "20000", "--name", stopped.name, "--remove")
     with subprocess.Popen(
         [sys.executable, "-c", CODE, "fleet", "simulate", *words],
@@ -190,7 +197,7 @@ def test_a_fleet_is_removed_even_where_its_registration_is_stopped(fleet_stack: 
 
 
 def test_a_refused_registration_ends_in_one_sentence(fleet_stack: Stack) -> None:
-    enrolment = Enrolment(
+    enrolment = FleetEnrolment(
         fleet_stack.url, fleet_stack.token("user:stranger"), fleet_stack.dsn, "others"
     )
     with pytest.raises(EnrolmentError, match="403 insufficient_relation"):

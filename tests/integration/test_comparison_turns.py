@@ -11,7 +11,7 @@ import pytest
 
 from composer.identity import domain_object, node_object
 from db.connections import ReadSession
-from db.health import Comparison, read_lag
+from db.health import LastComparison, read_lag
 from db.pool import read_pool
 from db.tuples import TupleLedger
 from server.authz.comparison import TupleComparison
@@ -54,7 +54,7 @@ def pool(drained: Following) -> Iterator[Pool[ReadSession]]:
         yield made
 
 
-def last(pool: Pool[ReadSession]) -> Comparison:
+def last(pool: Pool[ReadSession]) -> LastComparison:
     return read_lag(pool, soon()).comparison
 
 
@@ -73,7 +73,7 @@ def test_what_differs_is_mended_and_counted(
     drained: Following, turn: Turn, pool: Pool[ReadSession]
 ) -> None:
     """A tuple that nobody granted, and three that SpiceDB lacks."""
-    assert last(pool) == Comparison(None, 0, 0)
+    assert last(pool) == LastComparison(None, 0, 0)
     domain, node = sound_domain(drained)
     stray = (domain_object(domain), "editor", "user:stray")
     drained.spicedb.writer.touch([RelationTuple(*stray)], soon())

@@ -106,7 +106,7 @@ def compare(opened: connection, pool: Pool[ReadSession], puller: Puller, met: Co
             puller.drops.drops.clear()
             answer = puller.pull(str(node.id))
             try:
-                found = digests.of(node.id, node)
+                found = digests.digest(node.id, node)
             except ComposerError:
                 found = ""
             if answer.inside.startswith("Breach"):

@@ -258,7 +258,7 @@ class OneKey:
 
 
 KEYS = OneKey()
-SIGNERS: DomainSigners = EventSigners(KEYS, OneKey.source).of(DOMAIN, in_time())
+SIGNERS: DomainSigners = EventSigners(KEYS, OneKey.source).of_domain(DOMAIN, in_time())
 
 
 def as_agent_sees(row: LedgerEvent, node: str) -> Verified | None:

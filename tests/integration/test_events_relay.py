@@ -22,7 +22,7 @@ from composer.errors import EventKeyInTransition, EventStreamUnavailable
 from db.connections import ReadSession, SingleConnection, WriteSession
 from db.event_keys import PostgresEventKeys
 from db.events import PostgresEvents
-from server.events.jetstream import EventStream
+from server.events.jetstream import StreamWriter
 from server.events.keys import EncryptedEventKeys
 from server.events.nats import STREAM, NatsConnection
 from server.events.publisher import DiscardedEvents, EventPublisher, event_publisher
@@ -192,7 +192,7 @@ def test_a_replaced_publisher_cannot_append_behind_its_successor(
 ) -> None:
     add_nodes(hand, 1, 2)
     with connected(nats.endpoint) as connection:
-        frozen = EventStream(connection, 1)
+        frozen = StreamWriter(connection, 1)
         frozen.open()
         with publisher(settings) as made:
             publish_all(made)

@@ -48,7 +48,7 @@ def reads(ledger_dsn: str) -> Iterator[Pool[ReadSession]]:
     made.close()
 
 
-class HeardByPostgres:
+class PostgresHeartbeatFacts:
     def __init__(self, hand: Hand, gates: Gates, pool: Pool[WriteSession]) -> None:
         self.sink = PostgresHeartbeats(pool)
         self._hand = hand
@@ -87,11 +87,11 @@ class HeardByPostgres:
 
 class TestPostgresHeartbeats(HeartbeatSinkSuite):
     @pytest.fixture
-    def facts(self, hand: Hand, gates: Gates, writes: Pool[WriteSession]) -> HeardByPostgres:
-        return HeardByPostgres(hand, gates, writes)
+    def facts(self, hand: Hand, gates: Gates, writes: Pool[WriteSession]) -> PostgresHeartbeatFacts:
+        return PostgresHeartbeatFacts(hand, gates, writes)
 
 
-class VerdictsInPostgres:
+class PostgresVerdictFacts:
     def __init__(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> None:
         self.repo = PostgresReachabilityRepo(pool)
         self._hand = hand
@@ -129,8 +129,8 @@ class VerdictsInPostgres:
 
 class TestPostgresReachabilityRepo(ReachabilityRepoSuite):
     @pytest.fixture
-    def facts(self, hand: Hand, gates: Gates, reads: Pool[ReadSession]) -> VerdictsInPostgres:
-        return VerdictsInPostgres(hand, gates, reads)
+    def facts(self, hand: Hand, gates: Gates, reads: Pool[ReadSession]) -> PostgresVerdictFacts:
+        return PostgresVerdictFacts(hand, gates, reads)
 
 
 def everything_of(home: Home, index: int) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The promises of every NodeCredentials (``composer.node_token.NodeCredentials``)."""
+"""The promises of every NodeCredentials (``composer.credentials.NodeCredentials``)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from composer.credentials import NO_DIGEST, NodeCredentials
 from composer.errors import DatastoreUnavailable, NodeNotFound
-from composer.node_token import NO_DIGEST, NodeCredentials
 from tests.factories import WRITE, node_id
 from tests.ports.deadlines import expired, in_time
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from composer.credentials import SecretKey
 from composer.errors import (
     DatastoreUnavailable,
     DomainNotFound,
@@ -16,7 +17,6 @@ from composer.errors import (
     PublicKeyInUse,
     PublicKeyRegistered,
 )
-from composer.node_token import SecretKey
 from composer.registry import NewNode, NodeRegistry, RegisteredNode
 from tests.factories import DOMAIN, WRITE, key_bytes, node_id, registration
 from tests.ports.deadlines import expired, in_time

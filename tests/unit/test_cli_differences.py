@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.cli.differences import Change, Difference, differences
+from server.cli.differences import ItemChange, SnapshotDifference, differences
 from server.cli.snapshot_body import parse_snapshot, rule_line
 from server.contract.document import Contract
 
@@ -28,14 +28,14 @@ def plain_node() -> Body:
     return copy.deepcopy(EXAMPLES["SnapshotOfAPlainNode"]["value"])
 
 
-def after(edit: Callable[[Body], object]) -> Difference:
+def after(edit: Callable[[Body], object]) -> SnapshotDifference:
     """The difference an edit of the bridge Node makes."""
     edited = bridge_node()
     edit(edited)
     return differences(bridge_node(), edited)
 
 
-def only(found: Difference, block: str) -> list[tuple[str, str]]:
+def only(found: SnapshotDifference, block: str) -> list[tuple[str, str]]:
     """Kind and item of each change; every change must be in ``block``."""
     assert [name for name, changes in found.blocks.items() if changes] == [block]
     return [(change.kind, change.item) for change in found.blocks[block]]
@@ -227,5 +227,7 @@ def test_a_body_that_is_no_snapshot_is_refused_with_the_reason(body: bytes, reas
 
 
 def test_a_change_of_kind_moved_shows_both_places() -> None:
-    change = Change("moved", "rule 1", {"position": 1, "rule": "r"}, {"position": 2, "rule": "r"})
+    change = ItemChange(
+        "moved", "rule 1", {"position": 1, "rule": "r"}, {"position": 2, "rule": "r"}
+    )
     assert change.fields() == ("position", "rule")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from db.events import EventLag
-from db.health import Comparison
+from db.health import LastComparison
 from db.outbox import OutboxLag
 from server.cli.diagnosis import (
     MAX_SKEW_SECONDS,
@@ -146,8 +146,12 @@ def test_a_late_or_missing_sweep_is_bad(swept: float | None, ok: bool, said: str
 
 @pytest.mark.parametrize(
     ("comparison", "ok"),
-    [(Comparison(None, 0, 0), True), (Comparison(9, 0, 3), True), (Comparison(9, 1, 4), False)],
+    [
+        (LastComparison(None, 0, 0), True),
+        (LastComparison(9, 0, 3), True),
+        (LastComparison(9, 1, 4), False),
+    ],
 )
-def test_a_difference_from_the_ledger_is_bad(comparison: Comparison, ok: bool) -> None:
+def test_a_difference_from_the_ledger_is_bad(comparison: LastComparison, ok: bool) -> None:
     check = relationships_check(comparison)
     assert (check.ok, "authz verify" in check.mend) == (ok, not ok)

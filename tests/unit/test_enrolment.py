@@ -9,11 +9,11 @@ from uuid import UUID
 
 import pytest
 
+from composer.credentials import SecretKey
 from composer.enrolment import bootstrap_token_text, parse_bootstrap_token
 from composer.errors import AuthzUnavailable, DatastoreUnavailable, RateLimited
 from composer.identity import PLATFORM, PrincipalKind
 from composer.limits import Limit
-from composer.node_token import SecretKey
 from tests.bodies import JSON, body_now
 from tests.factories import CORRELATION, DOMAIN, agent_of
 from tests.ports.in_process import FakeService

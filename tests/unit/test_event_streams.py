@@ -12,10 +12,10 @@ import pytest
 from composer.deadline import Deadline
 from composer.errors import EventStreamUnavailable
 from composer.event_streams import Decision, Subscriber
-from server.events.attendant import Attendant
 from server.events.fan_out import FanOut
 from server.events.frames import KEEP_ALIVE
-from server.events.streams import MISSED_BYTES, HeldStream, NodeEventStreams
+from server.events.schedule import StreamSchedule
+from server.events.streams import MISSED_BYTES, NodeEventStream, NodeEventStreams
 from server.events.window import Window
 from tests.events import NOW, OTHER_DOMAIN, declared_frames, envelope, event, last_id, read_frames
 from tests.factories import DOMAIN, node_id
@@ -79,7 +79,7 @@ class FakeRecorder:
     resyncs: int = 0
     delivered: list[int] = field(default_factory=list)
 
-    def held(self, change: int) -> None:
+    def streams_changed(self, change: int) -> None:
         self.streams += change
 
     def cut(self) -> None:
@@ -99,13 +99,13 @@ class World:
         self.fan_out.restart(5)
         for number in range(6, 11):
             self.fan_out.take(event(number))
-        self.attendant = Attendant(self.clock, threads=False)
+        self.schedule = StreamSchedule(self.clock, threads=False)
         self.streams = NodeEventStreams(
             self.fan_out,
             self.bus,
             self.signed,
             FRAMES,
-            self.attendant,
+            self.schedule,
             self.recorder,
             window_seconds=WINDOW,
             clock=self.clock,
@@ -125,7 +125,7 @@ class World:
         node: UUID | None = None,
         domain_id: UUID = DOMAIN,
         expires_at: datetime | None = None,
-    ) -> HeldStream:
+    ) -> NodeEventStream:
         subscriber = Subscriber(node or node_id(number), domain_id, self.ask_again, expires_at)
         return self.streams.subscribe(subscriber, after, Deadline.after(1, self.clock))
 
@@ -145,9 +145,9 @@ class World:
         until = self.clock.now + seconds
         while self.clock.now < until:
             self.clock.now = min(self.clock.now + 1, until)
-            self.attendant.turn()
-            while self.attendant.has_question:
-                self.attendant.answer()
+            self.schedule.turn()
+            while self.schedule.has_question:
+                self.schedule.answer()
 
 
 @pytest.fixture
@@ -368,17 +368,17 @@ def test_it_ends_with_its_token(world: World) -> None:
 def test_a_node_that_lost_something_is_asked_about_at_once_and_no_other(world: World) -> None:
     revoked, other = world.hold(number=1), world.hold(number=2)
     world.decisions = [Decision.NO]
-    world.attendant.ask_at_once(world.fan_out.of_node(node_id(1)))
-    world.attendant.answer()
+    world.schedule.ask_at_once(world.fan_out.of_node(node_id(1)))
+    world.schedule.answer()
     assert (revoked.is_closed, other.is_closed, world.asked) == (True, False, 1)
 
 
 def test_it_comes_before_questions_that_are_not_urgent(world: World) -> None:
     waiting, revoked = world.hold(number=2), world.hold(number=1)
     world.decisions = [Decision.NO]
-    world.attendant.ask_soon(world.fan_out.of_node(node_id(2)))
-    world.attendant.ask_at_once(world.fan_out.of_node(node_id(1)))
-    world.attendant.answer()
+    world.schedule.ask_soon(world.fan_out.of_node(node_id(2)))
+    world.schedule.ask_at_once(world.fan_out.of_node(node_id(1)))
+    world.schedule.answer()
     assert (waiting.is_closed, revoked.is_closed) == (False, True)
 
 

@@ -8,7 +8,7 @@ import structlog
 from composer.deadline import Deadline
 from composer.errors import ComposerError, DatastoreUnavailable
 from db.events import EventLag
-from db.health import Comparison, Lag
+from db.health import Lag, LastComparison
 from db.outbox import OutboxLag
 from server.telemetry.metrics import READ_SECONDS, Exposition, Metrics
 from tests.fakes import FakeClock
@@ -38,7 +38,7 @@ def test_what_waits_and_when_somebody_swept_is_shown_beside_the_counters(
         Exposition(
             Metrics(),
             lambda deadline: Lag(
-                OutboxLag(3, 61.5, 2), swept, Comparison(7.5, 1, 4), EventLag(5, 8.5)
+                OutboxLag(3, 61.5, 2), swept, LastComparison(7.5, 1, 4), EventLag(5, 8.5)
             ),
         )
     )

@@ -14,7 +14,7 @@ from tests.ports.heartbeat_sink import NODE, HeartbeatSinkSuite
 from tests.ports.reachability_repo import ReachabilityRepoSuite
 
 
-class HeardInADict:
+class FakeHeartbeatFacts:
     def __init__(self) -> None:
         self.sink = FakeHeartbeatSink({NODE})
 
@@ -41,11 +41,11 @@ class HeardInADict:
 
 class TestFakeHeartbeatSink(HeartbeatSinkSuite):
     @pytest.fixture
-    def facts(self) -> HeardInADict:
-        return HeardInADict()
+    def facts(self) -> FakeHeartbeatFacts:
+        return FakeHeartbeatFacts()
 
 
-class VerdictsInADict:
+class FakeVerdictFacts:
     def __init__(self) -> None:
         self.repo = FakeReachabilityRepo()
 
@@ -61,5 +61,5 @@ class VerdictsInADict:
 
 class TestFakeReachabilityRepo(ReachabilityRepoSuite):
     @pytest.fixture
-    def facts(self) -> VerdictsInADict:
-        return VerdictsInADict()
+    def facts(self) -> FakeVerdictFacts:
+        return FakeVerdictFacts()

@@ -7,9 +7,10 @@ import json
 
 import pytest
 
+from composer.credentials import SecretKey
 from composer.errors import AuthzUnavailable
 from composer.identity import node_object
-from composer.node_token import NodeToken, SecretKey
+from composer.node_token import NodeToken
 from composer.registry import RegisteredNode
 from handlers.peers import EncodedPeers
 from handlers.wire_registry import registration_body

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from composer.credentials import SecretKey
 from composer.memory import ENTRY_BYTES
-from composer.node_token import NodeToken, SecretKey
+from composer.node_token import NodeToken
 from composer.registry import RegisteredNode
 from handlers.peers import JoinedArray
 from handlers.wire import Block, SnapshotBody, SnapshotWire, json_bytes

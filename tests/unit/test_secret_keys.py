@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
+from composer.credentials import SecretKey
 from composer.errors import CredentialEnded, DatastoreUnavailable
 from composer.identity import AddressedNode, Credential, Principal, PrincipalKind
-from composer.node_token import SecretKey
 from server.authn.secret_keys import (
     REMEMBERED_S,
     Authenticator,

@@ -18,7 +18,7 @@ SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CredentialChange:
     """The Node, and by when its change must be done."""
 
     node_id: UUID
@@ -26,13 +26,13 @@ class Change:
 
 
 @contextmanager
-def changing(node: str) -> Iterator[Change]:
+def changing(node: str) -> Iterator[CredentialChange]:
     """Raises Failure where there is no such Node."""
     from composer.deadline import Deadline
     from composer.errors import NodeNotFound
 
     try:
-        yield Change(UUID(node), Deadline.after(SECONDS, time.monotonic))
+        yield CredentialChange(UUID(node), Deadline.after(SECONDS, time.monotonic))
     except NodeNotFound as error:
         sentence = f"the ledger has no Node {node}; nothing was changed."
         raise Failure(sentence, ExitCode.USAGE) from error

@@ -21,7 +21,7 @@ def rotate(node: Node, dsn: Dsn = "", as_json: AsJson = False) -> None:
     ledger has only its digest. The audit has a row. To end every older credential of a Node whose
     agent has lost them, revoke first.
     """
-    from composer.node_token import SECRET_KEY_BYTES, SecretKey
+    from composer.credentials import SECRET_KEY_BYTES, SecretKey
     from db.credentials import OperatorCredentials
 
     addressed = node_id(node)

@@ -75,9 +75,9 @@ def _identity(addressed: str, raw_key: bytes) -> Mapping[str, str]:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
     from composer.audit import AuditedWrite
+    from composer.credentials import SecretKey
     from composer.deadline import Deadline
     from composer.errors import NodeNotFound, PublicKeyInUse
-    from composer.node_token import SecretKey
     from db.connections import ReadSession, SingleConnection, WriteSession
     from db.credentials import PostgresNodeCredentials
     from db.enrolment import node_identity

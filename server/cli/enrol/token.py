@@ -44,7 +44,7 @@ def token(
     The caller (--operator) must have domain-edit in the Domain, also when the token is used: a
     token ends with the role of its issuer.
     """
-    from server.cli.service import Service, post
+    from server.cli.service import ServiceAccess, post
 
     body: dict[str, object] = {
         "project_id": _project(project),
@@ -52,7 +52,7 @@ def token(
         **({"resource_handle": handle} if handle else {}),
     }
     path = f"/v1/domains/{domain_id(domain, '--domain')}/bootstrap-tokens"
-    issued = post(Service(url, operator), path, body)
+    issued = post(ServiceAccess(url, operator), path, body)
     if as_json:
         write_json(issued)
     else:

@@ -33,9 +33,9 @@ def show(
     Without --follow: what happened after the position, and the position of the stream now. With
     --json: the signed envelopes, exactly as they were sent.
     """
-    from server.cli.service import Service, frames
+    from server.cli.service import ServiceAccess, frames
 
-    for frame in frames(Service(url, token), node_id(node), after):
+    for frame in frames(ServiceAccess(url, token), node_id(node), after):
         if "data" in frame:
             typer.echo(frame["data"] if as_json else _line(frame))
         elif "retry" in frame and not as_json:

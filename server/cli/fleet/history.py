@@ -20,7 +20,7 @@ from server.cli.screen import Screen, line, plain, table, write_json
 
 if TYPE_CHECKING:
     from db.history import GrantedDigest, KeptBody
-    from server.cli.differences import Difference
+    from server.cli.differences import SnapshotDifference
 
 EXAMPLE = "plexsphere-state fleet history $PLEXSPHERE_NODE_ID --last"
 READ_SECONDS = 30.0
@@ -28,12 +28,12 @@ SHORT = 12  # characters of a digest in a sentence
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class HistoryStep:
     """The difference between two kept bodies, each by its digest."""
 
     before: str
     after: str
-    difference: Difference
+    difference: SnapshotDifference
 
     def to_json(self) -> dict[str, Any]:
         """For scripts."""
@@ -117,10 +117,12 @@ def _body(text: str, bodies: Mapping[str, KeptBody]) -> KeptBody:
     return found[0]
 
 
-def _step(before: KeptBody, after: KeptBody) -> Step:
+def _step(before: KeptBody, after: KeptBody) -> HistoryStep:
     from server.cli.differences import differences
 
-    return Step(before.digest, after.digest, differences(_snapshot(before), _snapshot(after)))
+    return HistoryStep(
+        before.digest, after.digest, differences(_snapshot(before), _snapshot(after))
+    )
 
 
 def _snapshot(body: KeptBody) -> dict[str, Any]:
@@ -134,7 +136,7 @@ def _snapshot(body: KeptBody) -> dict[str, Any]:
         raise Failure(f"the kept body of {body.digest} {error}.") from error
 
 
-def _show_step(step: Step, addressed: str, as_json: bool) -> None:
+def _show_step(step: HistoryStep, addressed: str, as_json: bool) -> None:
     if as_json:
         write_json({"node_id": addressed, **step.to_json()})
     else:
@@ -147,7 +149,7 @@ def _show(
     addressed: str,
     served: Sequence[GrantedDigest],
     bodies: Mapping[str, KeptBody],
-    steps: Sequence[Step],
+    steps: Sequence[HistoryStep],
 ) -> None:
     screen = Screen()
     screen.print(line("Node", f"{addressed}  {counted(len(served), 'digest')}"))

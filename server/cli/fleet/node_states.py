@@ -125,7 +125,7 @@ def _state(
 ) -> tuple[str, str | None]:
     """The state, and the digest of a pull now: None where a pull of the Node is answered 500."""
     try:
-        current = digests.of(node.id, node)
+        current = digests.digest(node.id, node)
         if pull is None:
             return NEVER, current
         same = pull.digest == current or digests.is_desired(pull.digest, node.id, node)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
     from server.fleet.agents import Agent
-    from server.fleet.enrolment import Enrolment
+    from server.fleet.enrolment import FleetEnrolment
     from server.fleet.proof import Proof
     from server.fleet.simulation import Run, Simulation
     from server.fleet.tally import Tally
@@ -132,12 +132,12 @@ def simulate(
     if plot is not None:
         check_plot(plot)
     ledger = usable_dsn(dsn)
-    from server.fleet.enrolment import Enrolment
+    from server.fleet.enrolment import FleetEnrolment
     from server.fleet.simulation import Run
 
     run = Run(seconds=seconds, clients=clients, jitter=jitter, herd=herd, seed=seed, events=events)
     _allow_connections(run.threads(nodes) + nodes * events, nodes)
-    enrolment = Enrolment(url, operator, ledger, name, jwt)
+    enrolment = FleetEnrolment(url, operator, ledger, name, jwt)
     try:
         agents = _enrol(enrolment, nodes, domains, clients, conditional)
         simulation = _simulate(agents, run)
@@ -180,7 +180,7 @@ def _allow_connections(connections: int, nodes: int) -> None:
 
 
 def _enrol(
-    enrolment: Enrolment, nodes: int, domains: int, clients: int, conditional: bool
+    enrolment: FleetEnrolment, nodes: int, domains: int, clients: int, conditional: bool
 ) -> list[Agent]:
     from composer.errors import ComposerError
     from server.fleet.enrolment import EnrolmentError, enrol
@@ -241,7 +241,7 @@ def _prove(agents: Sequence[Agent], clients: int, dsn: str) -> Proof:
         raise Failure(f"the ledger could not be read for the proof: {error}.") from error
 
 
-def _remove(enrolment: Enrolment, clients: int) -> None:
+def _remove(enrolment: FleetEnrolment, clients: int) -> None:
     from server.fleet.enrolment import members_of, remove
 
     members = members_of(enrolment)

@@ -23,11 +23,11 @@ AT_ONCE, IN_TIME = 0, 1
 _log = structlog.stdlib.get_logger("plexsphere.streams")
 
 
-class Attended(Protocol):
+class ScheduledStream(Protocol):
     """A stream, as it is looked after. All moments are monotonic seconds."""
 
     ask_at: float
-    ticket: int  # of its next moment; the attendant's own
+    ticket: int  # of its next moment; the schedule's own
 
     @property
     def is_over(self) -> bool:
@@ -43,7 +43,7 @@ class Attended(Protocol):
         ...
 
 
-class Attendant:
+class StreamSchedule:
     """Its threads start with the first stream and end with the process.
 
     Without ``threads`` a test takes the turns and answers the questions.
@@ -53,26 +53,26 @@ class Attendant:
         self, clock: Callable[[], float] = time.monotonic, *, threads: bool = True
     ) -> None:
         self._clock = clock
-        self._new: deque[Attended] = deque()
+        self._new: deque[ScheduledStream] = deque()
         self._woken = threading.Event()
-        self._moments: list[tuple[float, int, Attended]] = []
-        self._questions: PriorityQueue[tuple[int, int, Attended]] = PriorityQueue()
+        self._moments: list[tuple[float, int, ScheduledStream]] = []
+        self._questions: PriorityQueue[tuple[int, int, ScheduledStream]] = PriorityQueue()
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._is_started = not threads
 
-    def attend(self, stream: Attended) -> None:
+    def add(self, stream: ScheduledStream) -> None:
         """Look after a stream from now on."""
         self._new.append(stream)
         self._woken.set()
         self._start()
 
-    def ask_at_once(self, streams: Iterable[Attended]) -> None:
+    def ask_at_once(self, streams: Iterable[ScheduledStream]) -> None:
         """Ask about these before all others."""
         for stream in streams:
             self._questions.put((AT_ONCE, next(self._numbers), stream))
 
-    def ask_soon(self, streams: Iterable[Attended]) -> None:
+    def ask_soon(self, streams: Iterable[ScheduledStream]) -> None:
         """Ask about these behind those that are asked about already."""
         for stream in streams:
             self._questions.put((IN_TIME, next(self._numbers), stream))
@@ -102,7 +102,7 @@ class Attendant:
         self._new.append(stream)
         self._woken.set()
 
-    def _look(self, stream: Attended, now: float) -> None:
+    def _look(self, stream: ScheduledStream, now: float) -> None:
         if stream.is_over:
             return
         if now >= stream.ask_at:
@@ -116,11 +116,11 @@ class Attendant:
             if self._is_started:
                 return
             self._is_started = True
-        threading.Thread(target=self._attend, name="streams", daemon=True).start()
+        threading.Thread(target=self._run_turns, name="streams", daemon=True).start()
         for number in range(ASKING_THREADS):
             threading.Thread(target=self._ask, name=f"streams-{number}", daemon=True).start()
 
-    def _attend(self) -> None:
+    def _run_turns(self) -> None:
         while True:
             try:
                 seconds = self.turn()
