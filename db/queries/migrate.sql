@@ -11,15 +11,24 @@ SELECT pg_advisory_lock(%(lock)s);
 SELECT current_setting('server_encoding');
 
 -- name: migrations_begin
--- db/migrate.py, migrate: the table of migrations, made under the advisory lock. It may run again.
-CREATE SCHEMA IF NOT EXISTS plexsphere;
-CREATE TABLE IF NOT EXISTS plexsphere.schema_migrations (
-    version integer PRIMARY KEY,
-    name text NOT NULL,
-    -- SHA-256 of the file, in hex: an applied file never changes.
-    checksum text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+-- db/migrate.py, migrate: the table of migrations, made under the advisory lock. It may run again, and
+-- then needs no right: IF NOT EXISTS would need the right to create before it looks.
+DO $$
+BEGIN
+    IF to_regnamespace('plexsphere') IS NULL THEN
+        CREATE SCHEMA plexsphere;
+    END IF;
+    IF to_regclass('plexsphere.schema_migrations') IS NULL THEN
+        CREATE TABLE plexsphere.schema_migrations (
+            version integer PRIMARY KEY,
+            name text NOT NULL,
+            -- SHA-256 of the file, in hex: an applied file never changes.
+            checksum text NOT NULL,
+            applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+        );
+    END IF;
+END;
+$$;
 
 -- name: migrations_applied
 -- db/migrate.py, migrate. The table has a few rows: no index matters.

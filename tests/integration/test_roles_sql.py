@@ -92,6 +92,11 @@ def test_the_service_reads_and_writes_everything_that_migrations_made(service: c
     assert service.fetchall() == []
 
 
+def test_migrating_with_nothing_to_do_needs_no_right(service: cursor) -> None:
+    dsn = service.connection.info.dsn_parameters
+    assert migrate(make_dsn(**dsn, password="secret")) == []
+
+
 def test_the_service_has_the_days_of_the_audit_made_by_the_owner(service: cursor) -> None:
     service.execute("SELECT plexsphere.make_audit_days('2031-05-01', 2)")
     assert service.fetchone() == (True,)
