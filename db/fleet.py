@@ -56,7 +56,7 @@ class RuleSets:
         self._lines = dict(line.split(" ", 1) for line in lines)
         self._known: dict[str, RuleSetRow] = {}
 
-    def of(self, text: str | None) -> tuple[RuleSetRow, ...]:
+    def rows(self, text: str | None) -> tuple[RuleSetRow, ...]:
         """``text`` has one line for each rule set: its number, or the rule set itself."""
         return tuple(map(self._rule_set, text.split("\n"))) if text else ()
 
@@ -136,7 +136,7 @@ class FleetNode:
 
     def policies(self) -> tuple[RuleSetRow, ...]:
         """PolicySource."""
-        return self._decoded("policies", self.rule_sets.of, self.row.policies)
+        return self._decoded("policies", self.rule_sets.rows, self.row.policies)
 
     def entries(self) -> tuple[EntryRow, ...]:
         """EntriesSource."""

@@ -51,8 +51,8 @@ class PostgresRoles:
     def change(self, wanted: RoleChange, deadline: Deadline, *, keep_last: bool = False) -> bool:
         """Grant or revoke the role; whether the ledger changed.
 
-        The outbox and the audit get a row in either case, so that a repetition mends a SpiceDB that
-        lost the role. Nothing is written when it raises: NodeNotFound or DomainNotFound when
+        The outbox and the audit get a row in either case, so that a repetition repairs a SpiceDB
+        that lost the role. Nothing is written when it raises: NodeNotFound or DomainNotFound when
         ``object`` does not exist, and with ``keep_last`` LastOfItsRole when nobody else has the
         role on it.
         """

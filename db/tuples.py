@@ -50,7 +50,7 @@ class TupleLedger:
         """The objects whose last changes are not yet sent."""
         return {row[0] for row in self._run("objects_waiting", {})}
 
-    def mend(
+    def repair(
         self, differing: Sequence[LedgerTuple], relationships: Sequence[str], operator: str
     ) -> None:
         """Compare each tuple with the ledger again, and write its repair to the outbox.
@@ -81,7 +81,7 @@ class TupleLedger:
         return bool(self._run("comparison_begin", {"interval": interval}))
 
     def end_comparison(self, tuples: int, differences: int, mended: int) -> None:
-        """The numbers of tuples: implied by the ledger, different, and mended."""
+        """The numbers of tuples: implied by the ledger, different, and repaired."""
         self._run(
             "comparison_end", {"tuples": tuples, "differences": differences, "mended": mended}
         )

@@ -1,4 +1,7 @@
-"""The operations of the service. ``OPERATIONS`` is their index, by operationId."""
+"""The operations of the service. ``OPERATIONS`` is their index, by operationId.
+
+The file grows with the contract: the facts of every operation stand in one place.
+"""
 
 from __future__ import annotations
 

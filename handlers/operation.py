@@ -2,6 +2,9 @@
 
 The order of the gates is a security rule: an unauthorized caller must not learn which objects
 exist, and a refusal must not cost another round trip (docs/design.md, Gates).
+
+Only this module turns a composer error into the refusal of a request. It is longer than most,
+because an operation, its gates and their order are read together.
 """
 
 from __future__ import annotations
@@ -366,10 +369,7 @@ def answer(
 def perform(
     operation: Operation, ports: LedgerPorts, call: Call, parameters: Mapping[str, Any]
 ) -> Answer:
-    """Run gates 1 to 3, the handler and the audit row.
-
-    Only this function, ``answer`` and ``gate_1`` turn a composer error into a refusal.
-    """
+    """Run gates 1 to 3, the handler and the audit row. Raises Refused, and no composer error."""
     way = operation.way
     principal = None if way.caller_in_body else known(call.principal)
     arguments = dict(parameters)

@@ -1,6 +1,7 @@
 """The environment, read once into one frozen value.
 
-No other module reads it, except server/dev, which runs the embedded stack.
+No other module reads it, except server/dev, which runs the embedded stack. The file is long,
+because it has every setting of the service.
 
 Each setting is declared once, with its default, unit, bounds and meaning; docs/settings.md is made
 from the declarations. Every bad setting is reported together with all the others, by name, with
@@ -194,7 +195,7 @@ class Settings:
         300.0,
         0,
         86_400,
-        "how often a relay compares SpiceDB with the ledger and mends what differs; 0: never",
+        "how often a relay compares SpiceDB with the ledger and repairs what differs; 0: never",
         "a relationship that differs stays until `plexsphere-state authz repair`",
     )
     jwks_max_age: float = seconds(

@@ -29,7 +29,7 @@ WHERE o.drained_at IS NULL
     AND o.parked_at IS NULL;
 
 -- name: mend_tuples
--- db/tuples.py, TupleLedger.mend: each tuple that differs is compared with the ledger again under the
+-- db/tuples.py, TupleLedger.repair: each tuple that differs is compared with the ledger again under the
 -- locks of all writers, and is then sent to SpiceDB as every other change is, with an audit row. One
 -- message, so one transaction. The locks are taken in the order of role_change.
 -- Indexes: the primary keys; implied_tuples is read whole.

@@ -79,7 +79,7 @@ class TupleComparison:
                 relationship(differing.object, differing.relation, differing.subject)
                 for differing in batch
             ]
-            self._ledger.mend(batch, relationships, operator)
+            self._ledger.repair(batch, relationships, operator)
             deadline = Deadline.after(DRAIN_SECONDS, self._clock)
             while self._relay.drain(DRAIN_BATCH, deadline):
                 pass

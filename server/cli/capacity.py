@@ -60,16 +60,16 @@ def connections_check(settings: Settings, limit: int) -> Check:
     )
     if needed <= limit:
         return Check("connections", True, detail)
-    mend = "raise max_connections, or lower PLEXSPHERE_WORKERS or PLEXSPHERE_POOL_SIZE"
-    return Check("connections", False, f"{detail} (`plexsphere-state settings`)", mend)
+    remedy = "raise max_connections, or lower PLEXSPHERE_WORKERS or PLEXSPHERE_POOL_SIZE"
+    return Check("connections", False, f"{detail} (`plexsphere-state settings`)", remedy)
 
 
 def pooler_check(is_pooled: bool) -> Check:
     """Each connection has a process of Postgres of its own."""
     if not is_pooled:
         return Check("pooler", True, "each connection has a process of Postgres of its own")
-    mend = "connect PLEXSPHERE_DSN directly or set the pooler to session mode; then run doctor"
-    return Check("pooler", False, "a pooler in transaction mode loses prepared statements", mend)
+    remedy = "connect PLEXSPHERE_DSN directly or set the pooler to session mode; then run doctor"
+    return Check("pooler", False, "a pooler in transaction mode loses prepared statements", remedy)
 
 
 def descriptors_check(settings: Settings, limit: int) -> Check:
@@ -80,8 +80,8 @@ def descriptors_check(settings: Settings, limit: int) -> Check:
     detail = f"a process may open {limit} files, and PLEXSPHERE_CONNECTIONS needs {needed}"
     if limit - OTHER_DESCRIPTORS >= settings.connections / 2:
         return Check("descriptors", True, detail)
-    mend = "raise LimitNOFILE (`ulimit -Hn`), or lower PLEXSPHERE_CONNECTIONS"
-    return Check("descriptors", False, detail, mend)
+    remedy = "raise LimitNOFILE (`ulimit -Hn`), or lower PLEXSPHERE_CONNECTIONS"
+    return Check("descriptors", False, detail, remedy)
 
 
 def duplicates_check(found: list[DuplicateNodes]) -> Check:
@@ -93,5 +93,5 @@ def duplicates_check(found: list[DuplicateNodes]) -> Check:
         f"{worst.nodes} Nodes of Domain {worst.domain_id} have one {worst.column}, "
         f"{worst.first} and {worst.last} among them"
     )
-    mend = f"`plexsphere-state snapshot {worst.first} --explain` shows them; correct one row"
-    return Check("duplicates", False, detail, mend)
+    remedy = f"`plexsphere-state snapshot {worst.first} --explain` shows them; correct one row"
+    return Check("duplicates", False, detail, remedy)

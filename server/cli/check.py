@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A line of the output; ``mend`` is the remedy, empty when ``ok``."""
+    """A line of the output; ``remedy`` is empty when ``ok``."""
 
     name: str
     ok: bool
     detail: str
-    mend: str = ""
+    remedy: str = ""

@@ -76,8 +76,8 @@ def ledger_checks(settings: Settings) -> Iterator[Check]:
     try:
         found = schema_version(connection, _deadline())
     except ComposerError as error:
-        mend = "check PLEXSPHERE_DSN, that Postgres runs there, and that it admits this role"
-        yield Check("postgres", False, innermost(error), mend)
+        remedy = "check PLEXSPHERE_DSN, that Postgres runs there, and that it admits this role"
+        yield Check("postgres", False, innermost(error), remedy)
         return
     yield Check("postgres", True, "answers")
     yield schema_check(found, expected_version())
@@ -118,8 +118,8 @@ def spicedb_checks(settings: Settings) -> Iterator[Check]:
     try:
         text = admin.read_schema(_deadline())
     except AuthzUnavailable as error:
-        mend = "check PLEXSPHERE_SPICEDB_ENDPOINT, _TOKEN and _CA, and that SpiceDB runs there"
-        yield Check("spicedb", False, str(error), mend)
+        remedy = "check PLEXSPHERE_SPICEDB_ENDPOINT, _TOKEN and _CA, and that SpiceDB runs there"
+        yield Check("spicedb", False, str(error), remedy)
         return
     else:
         yield Check("spicedb", True, "answers")
@@ -156,8 +156,8 @@ def outbox_check(lag: OutboxLag) -> Check:
     """Rows wait for milliseconds where a relay runs, and none is parked."""
     detail = f"{lag.waiting} waiting, the oldest for {lag.seconds:.1f} s; {lag.parked} parked"
     if lag.parked:
-        mend = "run `plexsphere-state authz repair`, and look for outbox_row_parked in the log"
-        return Check("outbox", False, detail, mend)
+        remedy = "run `plexsphere-state authz repair`, and look for outbox_row_parked in the log"
+        return Check("outbox", False, detail, remedy)
     if lag.seconds > LATE_SECONDS:
         return Check("outbox", False, detail, "start `plexsphere-state relay`")
     return Check("outbox", True, detail if lag.waiting else "SpiceDB has every row")
@@ -167,8 +167,8 @@ def events_check(lag: EventLag) -> Check:
     """Events wait for milliseconds where a relay runs and NATS answers it."""
     if lag.seconds > LATE_SECONDS:
         detail = f"{lag.waiting} waiting, the oldest for {lag.seconds:.1f} s"
-        mend = "start `plexsphere-state relay`, or look for relay_cannot_publish in its log"
-        return Check("events", False, detail, mend)
+        remedy = "start `plexsphere-state relay`, or look for relay_cannot_publish in its log"
+        return Check("events", False, detail, remedy)
     return Check("events", True, f"{lag.waiting} waiting" if lag.waiting else "all in the stream")
 
 
@@ -178,32 +178,34 @@ def relationships_check(comparison: LastComparison) -> Check:
         return Check("relationships", True, "no relay has compared SpiceDB with the ledger yet")
     detail = (
         f"compared {comparison.age:.0f} s ago: {comparison.differences} differed; "
-        f"{comparison.mended} mended so far"
+        f"{comparison.mended} repaired so far"
     )
     if comparison.differences:
-        mend = "look for authz_differs in the relay's log, and run `plexsphere-state authz verify`"
-        return Check("relationships", False, detail, mend)
+        remedy = (
+            "look for authz_differs in the relay's log, and run `plexsphere-state authz verify`"
+        )
+        return Check("relationships", False, detail, remedy)
     return Check("relationships", True, detail)
 
 
 def evaluator_check(swept: float | None) -> Check:
     """The last sweep was ``swept`` seconds ago: less than a pause (None: never)."""
-    mend = "start `plexsphere-state evaluator`: until then no Node changes state"
+    remedy = "start `plexsphere-state evaluator`: until then no Node changes state"
     if swept is None:
-        return Check("evaluator", False, "no evaluator has ever swept", mend)
+        return Check("evaluator", False, "no evaluator has ever swept", remedy)
     detail = f"swept {swept:.1f} s ago"
     if swept > PAUSE_AFTER.total_seconds():
-        return Check("evaluator", False, detail, mend)
+        return Check("evaluator", False, detail, remedy)
     return Check("evaluator", True, detail)
 
 
 def _spicedb_schema(text: str | None, admin: SpiceDbAdmin) -> Check:
-    mend = "run `plexsphere-state authz schema`"
+    remedy = "run `plexsphere-state authz schema`"
     if text is None:
-        return Check("spicedb schema", False, "it has none", mend)
+        return Check("spicedb schema", False, "it has none", remedy)
     missing = missing_from(text)
     if missing:
-        return Check("spicedb schema", False, f"lacks {'; '.join(missing)}", mend)
+        return Check("spicedb schema", False, f"lacks {'; '.join(missing)}", remedy)
     try:
         admin.ping(_deadline())
     except AuthzUnavailable as error:
@@ -216,8 +218,8 @@ def keys_check(settings: Settings) -> Check:
     source = key_source(settings.jwks) if settings.jwks else own_keys(settings.signing_key)
     assert source is not None, "the settings require one of them"
     usable, detail = source.describe()
-    mend = "" if usable else "put a JWKS with an EdDSA, ES256 or RS256 key at PLEXSPHERE_JWKS"
-    return Check("jwks", usable, detail, mend)
+    remedy = "" if usable else "put a JWKS with an EdDSA, ES256 or RS256 key at PLEXSPHERE_JWKS"
+    return Check("jwks", usable, detail, remedy)
 
 
 def _deadline() -> Deadline:

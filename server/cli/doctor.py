@@ -44,5 +44,5 @@ def doctor(as_json: AsJson = False) -> None:
 def _show(check: Check, screen: Screen) -> None:
     result = plain("ok " if check.ok else "bad", "green" if check.ok else "bold red")
     screen.print(result.append_text(plain(f"  {check.name:<14}  {check.detail}", "default")))
-    if check.mend:
-        screen.print(plain(f"{'':<21}to mend it: {check.mend}", "yellow"))
+    if check.remedy:
+        screen.print(plain(f"{'':<21}remedy: {check.remedy}", "yellow"))

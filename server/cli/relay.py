@@ -38,7 +38,7 @@ def relay(
     Neither waits for the other; without PLEXSPHERE_NATS_URL no event is published. A request writes
     its own rows of the outbox before it answers; the relay writes the rows of a request that was
     killed, or that SpiceDB did not answer. At intervals one of the relays compares SpiceDB with the
-    ledger, and mends what differs. Any number may run. It logs to stdout.
+    ledger, and repairs what differs. Any number may run. It logs to stdout.
 
     With --once it drains the outbox only. Exit code 1 means that rows still wait, with the reason,
     or are parked, because SpiceDB calls them invalid.
@@ -148,8 +148,8 @@ def reasons(
     """
     lines = [f"  locked by {holder}, which waits for SpiceDB" for holder in lock_holders]
     for object, reason in list(deferred.items())[:SHOWN]:
-        mend = f"waits for SpiceDB's schema ({reason}): run `plexsphere-state authz schema`"
-        lines.append(f"  {object} {mend}")
+        remedy = f"waits for SpiceDB's schema ({reason}): run `plexsphere-state authz schema`"
+        lines.append(f"  {object} {remedy}")
     if len(deferred) > SHOWN:
         lines.append(f"  and {len(deferred) - SHOWN:,} more objects")
     if lag.waiting and not lines:

@@ -1,7 +1,8 @@
 """The loop that owns all connections of a worker, and waits for clients in place of threads.
 
 A thread is given a whole request and writes its answer without waiting. Everything that a client
-can be slow at happens here: the handshake, the head, the body, taking the answer, closing.
+can be slow at happens here: the handshake, the head, the body, taking the answer, closing. The file
+is long, because each step of a connection is followed by the next one here.
 """
 
 from __future__ import annotations

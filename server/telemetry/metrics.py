@@ -206,12 +206,12 @@ def gauges(lag: Lag) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily(
         "plexsphere_authz_differences",
-        "Relationships that differed at the last comparison, before they were mended.",
+        "Relationships that differed at the last comparison, before they were repaired.",
         comparison.differences,
     )
     yield GaugeMetricFamily(
         "plexsphere_authz_mended",
-        "Relationships that all comparisons have mended.",
+        "Relationships that all comparisons have repaired.",
         comparison.mended,
     )
     yield GaugeMetricFamily(

@@ -12,7 +12,7 @@ from server.authz.comparison import Difference
 from server.workers.loop import Turn, TurnLoop
 
 POLL_SECONDS = 5.0
-# The audit rows of what the relay mends name it.
+# The audit rows of what the relay repairs name it.
 MENDER = "service:relay"
 
 _log = structlog.stdlib.get_logger("plexsphere")
@@ -36,7 +36,7 @@ def comparison_loop(ledger: TupleLedger, comparison: Comparison, interval: float
 
 
 def comparison_turn(ledger: TupleLedger, comparison: Comparison, interval: float) -> Turn:
-    """A turn compares where no relay has done so within the interval, and mends what differs."""
+    """A turn compares where no relay has done so within the interval, and repairs what differs."""
 
     def turn() -> float:
         if ledger.begin_comparison(timedelta(seconds=interval)):

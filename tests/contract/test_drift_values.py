@@ -8,12 +8,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import handlers
-from composer import policy, reachability
+from composer import events, policy, reachability
 from composer import snapshot as values
 from composer.audit import AuditRecord
 from composer.credentials import SecretKey
@@ -153,7 +153,9 @@ SENT = serialised(handlers, "composer")
 
 def test_every_value_that_a_handler_sends_is_held_against_a_schema() -> None:
     assert len(SENT) > 15
-    assert unheld_complaints(SENT, VALUES) == []
+    # EventFrames checks the payload of an event against the schema of its type.
+    payloads = {value for value in get_args(events.Payload) if value.__module__ == events.__name__}
+    assert unheld_complaints(SENT - payloads, VALUES) == []
 
 
 @pytest.mark.parametrize("value", [RegisteredNode, NodeSummary, NodeToken, SecretKey, Domain, Peer])

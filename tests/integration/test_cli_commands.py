@@ -139,7 +139,7 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(
     bad = [check for check in json.loads(result.stdout)["checks"] if not check["ok"]]
     assert result.returncode == 1
     assert [check["name"] for check in bad] == [name]
-    assert bad[0]["mend"]
+    assert bad[0]["remedy"]
 
 
 def test_malformed_settings_refuse_to_serve_all_at_once(stack: Stack) -> None:

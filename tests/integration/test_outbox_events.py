@@ -75,7 +75,7 @@ def everything_happens(made: Registries, dsn: str) -> None:
                 names = (object, relation, "user:ann")
                 grants.change(RoleChange(*names, granted, OPERATOR, "what"), in_time())
         mallory = LedgerTuple(node_object(node.id), "agent", "user:mallory")
-        ledger.mend([mallory], ["what"], OPERATOR)
+        ledger.repair([mallory], ["what"], OPERATOR)
     made.nodes.deregister(node.id, WRITE, in_time())
     made.domains.delete(node.domain_id, WRITE, in_time())
 

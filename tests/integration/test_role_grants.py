@@ -165,7 +165,7 @@ def test_a_repair_is_on_record_a_row_for_each_relationship(hand: Hand) -> None:
     names = [node_object(node), node_object(gone), domain_object(domain), "node:odd", PLATFORM]
     tuples = [LedgerTuple(name, "agent", name) for name in names]
     with closing(TupleLedger(hand.dsn)) as ledger:
-        ledger.mend(tuples, [f"{name}, said" for name in names], OPERATOR)
+        ledger.repair(tuples, [f"{name}, said" for name in names], OPERATOR)
     homes = [domain, domain, domain, None, None]
     words = ["relationship.restore", *["relationship.remove"] * 4]
     said = [

@@ -36,5 +36,5 @@ def test_a_process_must_be_allowed_a_file_for_half_of_its_clients(limit: int, ok
 def test_duplicate_rows_are_named_with_the_command_that_shows_them() -> None:
     check = duplicates_check([DuplicateNodes("mesh_ip", "d", 2, "a", "b")])
     assert "2 Nodes of Domain d have one mesh_ip, a and b" in check.detail
-    assert "plexsphere-state snapshot a --explain" in check.mend
+    assert "plexsphere-state snapshot a --explain" in check.remedy
     assert duplicates_check([]).ok

@@ -32,16 +32,16 @@ NOWHERE = "127.0.0.1:1"
 
 
 @pytest.mark.parametrize(
-    ("found", "ok", "mend"),
+    ("found", "ok", "remedy"),
     [
         (4, True, ""),
         (0, False, "run `plexsphere-state migrate`"),
         (5, False, "run the release that migrated it"),
     ],
 )
-def test_the_schema_version_must_be_that_of_this_release(found: int, ok: bool, mend: str) -> None:
+def test_the_schema_version_must_be_that_of_this_release(found: int, ok: bool, remedy: str) -> None:
     check = schema_check(found, expected=4)
-    assert (check.ok, check.mend) == (ok, mend)
+    assert (check.ok, check.remedy) == (ok, remedy)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_schema_version_must_be_that_of_this_release(found: int, ok: bool, m
 def test_clocks_may_differ_a_little(ahead: float, ok: bool, said: str) -> None:
     check = clock_check(ahead)
     assert (check.ok, said in check.detail) == (ok, True)
-    assert bool(check.mend) is not ok
+    assert bool(check.remedy) is not ok
 
 
 def test_every_bad_setting_is_a_line() -> None:
@@ -71,7 +71,7 @@ def test_every_bad_setting_is_a_line() -> None:
 
 def test_without_a_dsn_doctor_names_the_setting() -> None:
     (check,) = all_checks(Settings)
-    assert not check.ok and "501" in check.detail and "PLEXSPHERE_DSN" in check.mend
+    assert not check.ok and "501" in check.detail and "PLEXSPHERE_DSN" in check.remedy
 
 
 def test_an_unreachable_postgres_is_one_bad_line() -> None:
@@ -83,21 +83,21 @@ def test_an_unreachable_postgres_is_one_bad_line() -> None:
 def test_an_unreachable_spicedb_is_one_bad_line() -> None:
     away = Settings(spicedb_endpoint=NOWHERE, spicedb_token="key", spicedb_insecure=True)
     (check,) = spicedb_checks(away)
-    assert not check.ok and "PLEXSPHERE_SPICEDB_ENDPOINT" in check.mend
+    assert not check.ok and "PLEXSPHERE_SPICEDB_ENDPOINT" in check.remedy
 
 
 def test_a_jwks_without_a_usable_key_is_bad(tmp_path: Path) -> None:
     good = write_jwks(tmp_path / "jwks.json", ed25519_key())
     assert keys_check(Settings(jwks=str(good))).ok
     missing = keys_check(Settings(jwks=str(tmp_path / "none")))
-    assert not missing.ok and "PLEXSPHERE_JWKS" in missing.mend
+    assert not missing.ok and "PLEXSPHERE_JWKS" in missing.remedy
 
 
 def test_doctor_exits_with_1_when_anything_is_bad() -> None:
     for_people, for_scripts = run("doctor"), run("doctor", "--json")
     assert (for_people.exit_code, for_scripts.exit_code) == (1, 1)
     assert for_people.stdout.startswith("bad  settings")
-    assert "to mend it: set PLEXSPHERE_DSN" in for_people.stdout
+    assert "remedy: set PLEXSPHERE_DSN" in for_people.stdout
     assert json.loads(for_scripts.stdout)["ok"] is False
 
 
@@ -111,7 +111,7 @@ def test_the_receipt_of_a_service_without_ports() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lag", "mend"),
+    ("lag", "remedy"),
     [
         (OutboxLag(0, 0.0, 0), ""),
         (OutboxLag(3, 0.2, 0), ""),
@@ -119,15 +119,15 @@ def test_the_receipt_of_a_service_without_ports() -> None:
         (OutboxLag(0, 0.0, 1), "authz repair"),
     ],
 )
-def test_late_or_parked_rows_of_the_outbox_are_bad(lag: OutboxLag, mend: str) -> None:
+def test_late_or_parked_rows_of_the_outbox_are_bad(lag: OutboxLag, remedy: str) -> None:
     check = outbox_check(lag)
-    assert (check.ok, mend in check.mend) == (not mend, True)
+    assert (check.ok, remedy in check.remedy) == (not remedy, True)
 
 
 def test_late_events_are_bad() -> None:
     assert events_check(EventLag(0, 0.0)).ok and events_check(EventLag(3, 0.2)).ok
     late = events_check(EventLag(3, 60.0))
-    assert not late.ok and "start `plexsphere-state relay`" in late.mend
+    assert not late.ok and "start `plexsphere-state relay`" in late.remedy
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_late_events_are_bad() -> None:
 def test_a_late_or_missing_sweep_is_bad(swept: float | None, ok: bool, said: str) -> None:
     check = evaluator_check(swept)
     assert (check.ok, said in check.detail) == (ok, True)
-    assert ("plexsphere-state evaluator" in check.mend) is not ok
+    assert ("plexsphere-state evaluator" in check.remedy) is not ok
 
 
 @pytest.mark.parametrize(
@@ -154,4 +154,4 @@ def test_a_late_or_missing_sweep_is_bad(swept: float | None, ok: bool, said: str
 )
 def test_a_difference_from_the_ledger_is_bad(comparison: LastComparison, ok: bool) -> None:
     check = relationships_check(comparison)
-    assert (check.ok, "authz verify" in check.mend) == (ok, not ok)
+    assert (check.ok, "authz verify" in check.remedy) == (ok, not ok)

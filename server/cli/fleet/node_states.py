@@ -135,8 +135,8 @@ def _state(
 
 
 def _worst_first(node: NodeStatus) -> tuple[bool, int, int, str]:
-    """Corrupt Nodes first, because no pull mends them; then by the time without the desired state,
-    then by the time since the last grant."""
+    """Corrupt Nodes first, because no pull repairs them; then by the time without the desired
+    state, then by the time since the last grant."""
     behind = -1 if node.behind_seconds is None else node.behind_seconds
     return (node.state != CORRUPT, -behind, -(node.silent_seconds or 0), node.node_id)
 
