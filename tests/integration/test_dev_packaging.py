@@ -10,8 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted(path.name for path in ROOT.glob("requirements*.lock"))
 
 
-def test_there_is_a_lock_for_serving_developing_testing_and_node() -> None:
+def test_there_is_a_lock_for_each_set_of_packages() -> None:
     assert LOCKS == [
+        "requirements-clients.lock",
         "requirements-dev.lock",
         "requirements-node.lock",
         "requirements-test.lock",

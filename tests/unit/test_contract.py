@@ -35,7 +35,7 @@ def test_operations_are_found_by_their_published_names() -> None:
 
 def test_the_statuses_of_the_pull_are_those_of_the_gate_table() -> None:
     statuses = sorted(CONTRACT.operations["GetNodeState"].responses)
-    assert statuses == [200, 304, 400, 401, 403, 404, 406, 413, 500, 501, 503]
+    assert statuses == [200, 304, 400, 401, 403, 404, 406, 413, 429, 500, 501, 503]
 
 
 def test_what_an_operation_produces_leaves_problems_out() -> None:
