@@ -137,6 +137,8 @@ def test_the_version_names_the_contract_it_answers_by() -> None:
         "name": "plexsphere-state",
         "version": "0.1.0",
         "contract_version": CONTRACT.version,
+        "commit": "unknown",
+        "date": "unknown",
     }
 
 

@@ -49,10 +49,16 @@ def test_keys_that_should_be_there_and_are_not_are_a_500_and_not_an_empty_set() 
     assert (answer.status_code, b"gone" in answer.data) == (500, False)
 
 
-def test_minting_and_renewal_are_wired_only_with_a_signing_key() -> None:
-    live = Settings(dsn="postgresql://reader@127.0.0.1:1/x", jwt_issuer="i", jwt_audience="a")
+def test_minting_and_renewal_are_wired_only_with_a_signing_key(tmp_path: Path) -> None:
+    live = Settings(
+        dsn="postgresql://reader@127.0.0.1:1/x",
+        jwks=str(tmp_path / "jwks.json"),
+        jwt_issuer="i",
+        jwt_audience="a",
+    )
     with_key = Settings(
         dsn=live.dsn,
+        jwks=live.jwks,
         jwt_issuer="i",
         jwt_audience="a",
         signing_key=json.dumps(KEYS[0].private_jwk),

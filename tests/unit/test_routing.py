@@ -37,7 +37,7 @@ def code(answer: Any) -> str | None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/nowhere", "/static", "/static/x", "/v1", "/v1/", "/v1/nodes", "/v1/nodes//state",
+    ["/", "/nowhere", "/static", "/static/x", "/v1", "/v1/", "/v1/node", "/v1/nodes//state",
      "/v1//health", "/livez/", "/LIVEZ", "/v1/nodes/a/b/state", "/v1/nodes/a/state/", "/ui",
      "/swagger.json", "/openapi.json", "/openapi.yaml", "/v1/ui/", "/favicon.ico", "/.", "/é",
      "/\n", "/v1/health//", STATE + "//", "/v1/nodes/\x00/state\x00", "/" + "x" * 10_000],
@@ -71,7 +71,7 @@ def test_a_405_comes_before_the_501(unprovisioned: FakeService) -> None:
 
 
 def test_a_404_comes_before_the_501(unprovisioned: FakeService) -> None:
-    assert unprovisioned.ask("/v1/nodes").status_code == 404
+    assert unprovisioned.ask("/v1/node").status_code == 404
 
 
 FORMS: dict[str, dict[str, Any]] = {
