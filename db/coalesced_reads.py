@@ -25,7 +25,7 @@ _MOST = 32
 TROUBLE = 1.0
 
 
-class _Waiter:
+class _WaitingNode:
     """A Node that waits for a statement. Its turn comes when it is read, or must lead."""
 
     __slots__ = ("_turn", "deadline", "is_due", "must_read_alone", "node_id", "outcome")
@@ -64,7 +64,7 @@ class CoalescedReads:
         self._lock = threading.Lock()
         self._is_reading = False
         self._began = 0.0
-        self._waiting: deque[_Waiter] = deque()
+        self._waiting: deque[_WaitingNode] = deque()
 
     def row(self, node_id: UUID, deadline: Deadline) -> Row:
         """The row of snapshots_for_nodes. Raises NodeNotFound, DatastoreUnavailable."""
@@ -75,7 +75,7 @@ class CoalescedReads:
                 self._began = self._clock()
             else:
                 self._refuse_in_trouble()
-                waiter = _Waiter(node_id, deadline)
+                waiter = _WaitingNode(node_id, deadline)
                 self._waiting.append(waiter)
         if alone:
             try:
@@ -96,7 +96,7 @@ class CoalescedReads:
         if self._clock() - self._began > TROUBLE:
             raise DatastoreUnavailable("the statement under way does not come back")
 
-    def _wait(self, waiter: _Waiter) -> None:
+    def _wait(self, waiter: _WaitingNode) -> None:
         while not waiter.wait(min(TROUBLE, waiter.deadline.remaining())):
             if waiter.deadline.remaining() <= 0:
                 if self._leave(waiter):
@@ -124,7 +124,7 @@ class CoalescedReads:
             else:
                 self._is_reading = False
 
-    def _leave(self, waiter: _Waiter) -> bool:
+    def _leave(self, waiter: _WaitingNode) -> bool:
         """Whether its turn has not come; the Node no longer waits."""
         with self._lock:
             if waiter.is_due:
@@ -133,7 +133,7 @@ class CoalescedReads:
                 self._waiting.remove(waiter)
             return True
 
-    def _lead(self, waiter: _Waiter) -> None:
+    def _lead(self, waiter: _WaitingNode) -> None:
         """Read every Node that waits now, this one first."""
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))]

@@ -52,7 +52,7 @@ def ask_alone(
     return bool(answer.permissionship == YES)
 
 
-class _Waiter:
+class _WaitingQuestion:
     """A question that waits for a call. Its turn comes when it is answered, or must lead."""
 
     __slots__ = ("_turn", "deadline", "is_due", "must_ask_alone", "outcome", "question")
@@ -89,7 +89,7 @@ class CoalescedChecks:
         self._concurrency = concurrency
         self._lock = threading.Lock()
         self._is_calling = False
-        self._waiting: deque[_Waiter] = deque()
+        self._waiting: deque[_WaitingQuestion] = deque()
 
     def ask(self, question: Question, deadline: Deadline) -> bool:
         """With minimal latency. Raises Undecided and AuthzUnavailable."""
@@ -98,7 +98,7 @@ class CoalescedChecks:
             if not alone:
                 if self._concurrency.in_trouble():
                     raise AuthzUnavailable("SpiceDB is in trouble and a call is under way")
-                waiter = _Waiter(question, deadline)
+                waiter = _WaitingQuestion(question, deadline)
                 self._waiting.append(waiter)
             self._is_calling = True
         if alone:
@@ -116,7 +116,7 @@ class CoalescedChecks:
         assert waiter.outcome is not None
         return waiter.outcome
 
-    def _wait(self, waiter: _Waiter) -> None:
+    def _wait(self, waiter: _WaitingQuestion) -> None:
         """Many questions are no trouble; without a recent success SpiceDB may have stopped."""
         seconds = self._concurrency.wait_s
         while not waiter.wait(min(seconds, waiter.deadline.remaining())):
@@ -136,7 +136,7 @@ class CoalescedChecks:
             else:
                 self._is_calling = False
 
-    def _leave(self, waiter: _Waiter) -> bool:
+    def _leave(self, waiter: _WaitingQuestion) -> bool:
         """Whether its turn has not come; the question no longer waits."""
         with self._lock:
             if waiter.is_due:
@@ -145,7 +145,7 @@ class CoalescedChecks:
                 self._waiting.remove(waiter)
             return True
 
-    def _lead(self, waiter: _Waiter) -> None:
+    def _lead(self, waiter: _WaitingQuestion) -> None:
         """Ask every question that waits now, this one first."""
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))]
@@ -166,12 +166,12 @@ class CoalescedChecks:
                     waiting.must_ask_alone = True
                 waiting.wake()
 
-    def _refuse(self, batch: list[_Waiter]) -> None:
+    def _refuse(self, batch: list[_WaitingQuestion]) -> None:
         """The call before failed: to wait for another one holds as many threads again."""
         for waiting in batch:
             waiting.outcome = AuthzUnavailable("SpiceDB is in trouble")
 
-    def _ask_together(self, batch: list[_Waiter]) -> None:
+    def _ask_together(self, batch: list[_WaitingQuestion]) -> None:
         """Questions without an outcome are asked again, alone."""
         items = [_item(waiting.question) for waiting in batch]
         request = CheckBulkPermissionsRequest(

@@ -87,7 +87,7 @@ def run_dev(
             steps.ready(stack)
             reloader = Reloader(trees, stack.env, lambda: stack.gunicorn.pid, say)
             watch(stack, reloader.poll)
-    except Stopped as reason:
+    except StopRequested as reason:
         say(f"\nstopped ({reason}): nothing is left running.")
         return 0
     except (StackError, PartEnded) as reason:
@@ -163,7 +163,7 @@ POLL_SECONDS = 0.2
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Stopped(BaseException):
+class StopRequested(BaseException):
     """A signal, or the closed output. Not an Exception: no ``except Exception`` may swallow it."""
 
 
@@ -173,7 +173,7 @@ class PartEnded(Exception):
 
 @contextmanager
 def stopping_on_signals() -> Iterator[None]:
-    """The first Ctrl-C, TERM or HUP raises Stopped; later signals are ignored while parts stop.
+    """The first Ctrl-C, TERM or HUP raises StopRequested; while parts stop, later ones are ignored.
 
     Under make, the end of make is a TERM too, so that a killed make leaves no process.
     """
@@ -181,7 +181,7 @@ def stopping_on_signals() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         for other in STOPS:
             signal.signal(other, signal.SIG_IGN)
-        raise Stopped(signal.Signals(number).name)
+        raise StopRequested(signal.Signals(number).name)
 
     if "MAKELEVEL" in os.environ:
         die_with_parent(signal.SIGTERM)
@@ -193,13 +193,13 @@ def stopping_on_signals() -> Iterator[None]:
 
 
 def watch(stack: Stack, each_time: Callable[[], None] = lambda: None) -> NoReturn:
-    """Raises PartEnded, or Stopped, also where the reader of our output has ended."""
+    """Raises PartEnded, or StopRequested, also where the reader of our output has ended."""
     output = select.poll()
     # No event is registered: poll always reports a hang-up and an error.
     output.register(sys.stdout.fileno(), 0)
     while True:
         if output.poll(POLL_SECONDS * 1000):
-            raise Stopped("closed output")
+            raise StopRequested("closed output")
         each_time()
         for part in stack.parts.values():
             if part.process is not None and part.process.exit_code is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from composer import events, policy, reachability
 from composer import snapshot as values
 from composer.audit import AuditRecord
 from composer.credentials import SecretKey
-from composer.enrolment import IssuedToken
+from composer.enrolment import LONGEST_LIFETIME, SHORTEST_LIFETIME, IssuedToken
 from composer.event_keys import EventKey
 from composer.node_token import NodeToken
 from composer.peers import Peer
@@ -184,6 +185,12 @@ def _of(found: type | Composed) -> tuple[type, ...]:
 @pytest.mark.parametrize("name", [*VALUES, *EVENTS])
 def test_a_schema_and_its_value_agree(name: str) -> None:
     assert value_complaints(SCHEMAS, {**VALUES, **EVENTS}, name) == []
+
+
+def test_the_bounds_of_a_bootstrap_tokens_time_are_those_of_its_schema() -> None:
+    seconds = SCHEMAS["BootstrapTokenRequest"]["properties"]["ttl_seconds"]
+    assert timedelta(seconds=seconds["minimum"]) == SHORTEST_LIFETIME
+    assert timedelta(seconds=seconds["maximum"]) == LONGEST_LIFETIME
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``authz verify`` finds what was planted in SpiceDB, ``authz repair`` mends it, both ways."""
+"""``authz verify`` finds what was planted in SpiceDB, ``authz repair`` corrects it, both ways."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def test_what_is_missing_and_what_is_too_much_is_named_and_mended(
     assert said.exit_code == 1
     assert f"missing  node:{node}#agent@node:{node}" in said.output
     assert f"surplus  {PLATFORM}#manager@user:mallory" in said.output
-    mended = command(own, "authz", "repair")
-    assert (mended.exit_code, "repaired: 4 relationships; left: 0" in mended.output) == (0, True)
+    repair = command(own, "authz", "repair")
+    assert (repair.exit_code, "repaired: 4 relationships; left: 0" in repair.output) == (0, True)
     assert missing_and_surplus(own) == ([], [])
     said = command(own, "audit", "--json", "--relation", "relationship.remove")
     rows = [json.loads(line) for line in said.output.splitlines()]
@@ -83,7 +83,7 @@ def test_what_is_missing_and_what_is_too_much_is_named_and_mended(
     # Who had the surplus is refused at once: the gates ask at these.
     assert token_of(own.dsn, "nodes", node)
     assert token_of(own.dsn, "domains", own.sample.domain_id)
-    assert "mended" not in command(own, "authz", "repair").output
+    assert "repaired" not in command(own, "authz", "repair").output
 
 
 def test_what_waits_in_the_outbox_is_no_difference_and_is_not_undone(own: Stack) -> None:

@@ -1,4 +1,4 @@
-"""The relay compares SpiceDB with the ledger at intervals, and mends what differs."""
+"""The relay compares SpiceDB with the ledger at intervals, and repairs what differs."""
 
 from __future__ import annotations
 
