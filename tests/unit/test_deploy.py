@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from configparser import ConfigParser
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from db.health import Lag
 from db.outbox import OutboxLag
+from handlers import OPERATIONS
 from server.cli import COMMANDS
 from server.events.streams import KEEP_ALIVE_SECONDS
 from server.gunicorn.bounds import OTHER_DESCRIPTORS
@@ -20,10 +23,12 @@ from tests.ports.deadlines import in_time
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = sorted((ROOT / "deploy/systemd").glob("*.service"))
-EXAMPLES = ("systemd", "postgres", "nginx", "caddy", "container")
+EXAMPLES = ("systemd", "postgres", "nginx", "caddy", "container", "prometheus")
 SETTING = re.compile(r"PLEXSPHERE_[A-Z_]*[A-Z]")
 COMMAND = re.compile(r"(?:/bin/|`|^)plexsphere-state ([a-z]+)", re.MULTILINE)
 METRIC = re.compile(r"`(plexsphere_[a-z_]+[a-z])`")
+SERIES = re.compile(r"\b(?:plexsphere_[a-z_]+[a-z]|up(?=\{))")
+OPERATION = re.compile(r'operation!?="(\w+)"')
 GRACEFUL = re.compile(r"^graceful_timeout = (\d+)$", re.MULTILINE)
 
 
@@ -103,11 +108,49 @@ def test_the_container_runs_without_root_and_asks_livez() -> None:
 
 @pytest.mark.parametrize("page", ["operations", "runbook", "settings"])
 def test_every_metric_that_a_page_names_exists(page: str) -> None:
-    lines = [line for line in exposition().splitlines() if line.startswith("# TYPE ")]
-    exist = {line.split()[2] for line in lines}
     named = set(METRIC.findall((ROOT / f"docs/{page}.md").read_text()))
     assert named
-    assert named - exist == set()
+    assert named - metrics() == set()
+
+
+def test_every_alert_names_metrics_that_exist_and_a_heading_of_the_runbook() -> None:
+    runbook = (ROOT / "docs/runbook.md").read_text()
+    headings = set(re.findall(r"^## (.+)$", runbook, re.MULTILINE))
+    rules = alert_rules()
+    assert len({rule["alert"] for rule in rules}) == len(rules) > 10
+    for rule in rules:
+        assert rule["for"]
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        assert rule["annotations"]["summary"]
+        assert rule["annotations"]["runbook"] in headings, rule["alert"]
+        assert SERIES.findall(rule["expr"]), rule["alert"]
+    assert metrics_of_alerts() - metrics() - {"up"} == set()
+    operations = {name for rule in rules for name in OPERATION.findall(rule["expr"])}
+    assert operations
+    assert operations - OPERATIONS.keys() == set()
+
+
+def test_every_metric_of_the_table_of_alerts_has_a_rule() -> None:
+    table = (ROOT / "docs/operations.md").read_text().partition("\n## Alerts\n")[2]
+    named = set(METRIC.findall(table))
+    assert named
+    assert named - metrics_of_alerts() == set()
+
+
+def alert_rules() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def metrics_of_alerts() -> set[str]:
+    series = {name for rule in alert_rules() for name in SERIES.findall(rule["expr"])}
+    return {name.removesuffix("_bucket") for name in series}
+
+
+def metrics() -> set[str]:
+    """Every metric that ``/metrics`` prints."""
+    lines = [line for line in exposition().splitlines() if line.startswith("# TYPE ")]
+    return {line.split()[2] for line in lines}
 
 
 def exposition() -> str:
