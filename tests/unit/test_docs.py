@@ -20,6 +20,7 @@ ROOMS = "api|composer|db|deploy|docs|handlers|server|tests"
 # A path: a folder of ours, and what follows it up to the end of the word.
 NAMED = re.compile(rf"(?<![\w./-])(?:{ROOMS})/[\w./*<>{{}}-]*[\w/*>}}]")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+TEST = re.compile(r"\b(tests/[\w/]+\.py)::(test_\w+)")
 CITED = re.compile(r"docs/design\.md, ([A-Z][\w' -]*?)(?=[).,;:`\"]|$)", re.MULTILINE)
 # Documents that no clone holds, and bare numbers of decisions.
 ELSEWHERE = re.compile(
@@ -99,6 +100,33 @@ def test_every_link_into_the_repository_leads_somewhere(page: str) -> None:
 def test_a_broken_link_is_named() -> None:
     text = "[a](design.md#gates) [b](design.md#no-such) [c](nowhere.md) [d](https://x.example/)"
     assert list(broken_links("docs/glossary.md", text)) == ["design.md#no-such", "nowhere.md"]
+
+
+@pytest.mark.parametrize("page", pages())
+def test_every_test_that_a_page_names_exists(page: str) -> None:
+    assert missing_tests((ROOT / page).read_text()) == []
+
+
+def test_a_test_that_is_gone_is_named() -> None:
+    sound = "tests/unit/test_docs.py::test_there_are_pages"
+    gone = ["tests/unit/test_docs.py::test_there_are", "tests/unit/test_no.py::test_a"]
+    assert missing_tests(" ".join([sound, *gone])) == gone
+
+
+def missing_tests(text: str) -> list[str]:
+    named = sorted(set(TEST.findall(text)))
+    return [f"{path}::{name}" for path, name in named if not has_test(ROOT / path, name)]
+
+
+def has_test(path: Path, name: str) -> bool:
+    return path.exists() and f"def {name}(" in path.read_text()
+
+
+def test_every_threat_names_a_test_or_is_open() -> None:
+    text = (ROOT / "docs/threat-model.md").read_text()
+    threats = re.findall(r"^\| (?!threat |---)(.+) \|$", text, re.MULTILINE)
+    assert len(threats) > 40
+    assert [row for row in threats if not TEST.search(row) and "**open**: " not in row] == []
 
 
 def test_every_citation_of_the_design_names_a_heading_or_a_decision() -> None:
