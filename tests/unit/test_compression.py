@@ -57,12 +57,12 @@ PEERS = 300
 DOMAIN_PEERS = domain_of(*map(peer_row, range(1, PEERS + 1)))
 
 
-@pytest.mark.parametrize("number", [*range(1, PEERS + 1), PEERS + 1])
-def test_the_gzip_body_of_each_node_is_its_plain_body(number: int) -> None:
+def test_the_gzip_body_of_each_node_is_its_plain_body() -> None:
     """The last Node is not among the peers at all."""
-    body = SnapshotWire().encode(snapshot(number, peers=Peers(DOMAIN_PEERS, node_id(number))))
-    assert inflated(body.to_gzip()) == body.to_bytes()
-    assert body.size == len(body.to_bytes()) >= GZIP_LEAST_BYTES
+    for number in range(1, PEERS + 2):
+        body = SnapshotWire().encode(snapshot(number, peers=Peers(DOMAIN_PEERS, node_id(number))))
+        assert inflated(body.to_gzip()) == body.to_bytes(), number
+        assert body.size == len(body.to_bytes()) >= GZIP_LEAST_BYTES
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])
