@@ -36,6 +36,11 @@ def service() -> FakeService:
     return FakeService()
 
 
+@pytest.fixture(scope="module")
+def unprovisioned() -> FakeService:
+    return FakeService(provisioned=False)
+
+
 def asked(service: FakeService, name: str, query: str, who: int | None = 1, **given: Any) -> Any:
     method = CONTRACT.operations[name].method
     query = f"{query_of(name)}&{query}".removeprefix("&")
@@ -56,8 +61,11 @@ def test_the_file_says_why_beside_each_lax_operation() -> None:
         assert lines[at - 1].startswith("      # No x-strict-query: "), name
 
 
-@pytest.mark.parametrize("name", STRICT)
-@pytest.mark.parametrize("query", UNDECLARED)
+# Each operation with one of them, and each of them with one operation.
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [*((name, UNDECLARED[0]) for name in STRICT), *(("GetVersion", q) for q in UNDECLARED[1:])],
+)
 def test_an_undeclared_parameter_is_a_400_that_does_not_repeat_it(
     service: FakeService, name: str, query: str
 ) -> None:
@@ -70,8 +78,10 @@ def test_an_undeclared_parameter_is_a_400_that_does_not_repeat_it(
     assert b"hunter2" not in answer.data
 
 
-@pytest.mark.parametrize("name", sorted(LAX))
-@pytest.mark.parametrize("query", UNDECLARED)
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [*((name, UNDECLARED[0]) for name in sorted(LAX)), *(("GetJwks", q) for q in UNDECLARED[1:])],
+)
 def test_a_lax_operation_passes_it_over(service: FakeService, name: str, query: str) -> None:
     assert asked(service, name, query).status_code == 200
 
@@ -85,9 +95,11 @@ SECURED = [name for name in STRICT if CONTRACT.operations[name].secured]
 
 
 @pytest.mark.parametrize("name", SECURED)
-def test_a_501_and_a_401_come_first(name: str) -> None:
-    assert asked(FakeService(provisioned=False), name, "x=1").status_code == 501
-    assert asked(FakeService(), name, "x=1", who=None).status_code == 401
+def test_a_501_and_a_401_come_first(
+    service: FakeService, unprovisioned: FakeService, name: str
+) -> None:
+    assert asked(unprovisioned, name, "x=1").status_code == 501
+    assert asked(service, name, "x=1", who=None).status_code == 401
 
 
 @pytest.mark.parametrize("name", SECURED)
