@@ -1,5 +1,7 @@
 """The fuzz suite by hand: ``make fuzz``, ``make fuzz CASES=100000 SEED=7``.
 
+With --url it fuzzes a deployed service, as the caller of --token, and writes .dev/fuzz/deployed/.
+
 JUnit, HAR, the tables and Schemathesis' own output are below .dev/fuzz/. Exit status 1 with any
 complaint.
 """
@@ -9,26 +11,38 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 from rich.console import Console
 
 from server.dev.process import StackError
 from tests.fuzz.campaign import SHORT_CASES, Run, campaign
+from tests.fuzz.deployed import Target, fuzz, is_url
 from tests.fuzz.records import WIDTH
 from tests.fuzz.report import link_table, status_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--cases", type=int, default=200, help="at most, for each operation")
     parser.add_argument("--seed", type=int, help="of an earlier run, to repeat its requests")
     parser.add_argument("--short", action="store_true", help="as few cases as make test runs")
-    given = parser.parse_args()
+    parser.add_argument("--url", help="of a deployed service; it gets writes as well")
+    parser.add_argument("--token", help="of the caller, for --url")
+    given = parser.parse_args(arguments)
+    if (given.url is None) != (given.token is None):
+        parser.error("--url and --token go together (make fuzz URL=... TOKEN=...)")
+    if given.url is not None and not is_url(given.url):
+        parser.error(f"--url must be http:// or https:// and a host, not {given.url!r}")
     seed = random.SystemRandom().randrange(2**31) if given.seed is None else given.seed
+    if given.url is not None:
+        folder = ROOT / ".dev" / "fuzz" / "deployed"
+        return report(Target(folder, given.url.rstrip("/"), given.token, given.cases, seed))
     run = Run(ROOT / ".dev" / "fuzz", given.cases, seed)
     if given.short:
         run = replace(run, cases=SHORT_CASES)
@@ -43,6 +57,21 @@ def main() -> int:
         console.print(f"FAILED {complaint}", highlight=False, markup=False)
     console.print(f"seed {seed}: make fuzz CASES={run.cases} SEED={seed}; files: {run.folder}")
     return 1 if outcome.complaints else 0
+
+
+def report(target: Target) -> int:
+    """The run against a deployed service, and its complaints line by line."""
+    try:
+        complaints = fuzz(target)
+    except (OSError, ElementTree.ParseError) as error:
+        complaints = [f"the run: {type(error).__name__}: {error}; seed {target.seed}"]
+    except KeyboardInterrupt:
+        complaints = [f"stopped by hand; seed {target.seed}"]
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    for complaint in complaints:
+        print(f"FAILED {complaint}")
+    print(f"{target.url}: {len(complaints)} complaints; seed {target.seed}; files: {target.folder}")
+    return 1 if complaints else 0
 
 
 if __name__ == "__main__":

@@ -37,6 +37,15 @@ PATIENCE_S = 15.0
 # A few callers send all cases; and no answer of before stands in for a Postgres that is away.
 OFF = ("ENROLMENTS_PER_MINUTE", "REFUSALS_PER_MINUTE", "KEY_ROTATION_INTERVAL", "STALE_READ_TTL")
 SETTINGS = {f"PLEXSPHERE_{name}": "0" for name in OFF}
+# Of an earlier run in the same folder.
+REPORTS = (
+    "tally.json",
+    "junit.xml",
+    "requests.har",
+    "directed.har",
+    "schemathesis.txt",
+    "tables.txt",
+)
 CONFIGURATION = ROOT / "tests" / "fuzz" / "schemathesis.toml"
 
 
@@ -61,6 +70,8 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
     Call from the main thread.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
+    for name in REPORTS:
+        (run.folder / name).unlink(missing_ok=True)
     faults: list[str] = []
     # A run enrols as fast as it can.
     stack = Stack(run.folder / "stack", nodes=run.nodes, workers=2, nats=True, env=SETTINGS)
@@ -132,8 +143,6 @@ def schemathesis(run: Run, url: str) -> list[str]:
         "FUZZ_FOLDER": str(run.folder),
         "PYTHONPATH": str(ROOT),
     }
-    for name in ("tally.json", "junit.xml"):
-        (run.folder / name).unlink(missing_ok=True)
     said = run.folder / "schemathesis.txt"
     with said.open("wb") as output:
         # its own bound on time would stretch a short run to it as well

@@ -101,7 +101,7 @@ def plug_in(current: Callable[[], Judge]) -> None:
         def set(self, case: schemathesis.Case, data: str, context: object) -> None:
             case.headers["Authorization"] = f"Bearer {data}"
 
-    latest, writing = _Latest(), _Writing()
+    latest, writing = plug_in_checks(current), _Writing()
     spoilt: set[str] = set()  # cases that have nothing left to write to
 
     @schemathesis.hook
@@ -131,15 +131,6 @@ def plug_in(current: Callable[[], Judge]) -> None:
         if case.meta is not None:
             tally.phases[exchange.name, case.meta.phase.name.value] += 1
 
-    @schemathesis.hook
-    def filter_failure(
-        context: HookContext, failure: Any, case: Any, response: schemathesis.Response
-    ) -> bool:
-        """An id with a slash is another path, and a header that is no HTTP is refused before us:
-        no operation answers, so that none's declarations hold. `status_is_declared` still looks.
-        """
-        return latest.of(response).is_ours
-
     @schemathesis.check
     def links_are_counted(
         ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
@@ -152,8 +143,24 @@ def plug_in(current: Callable[[], Judge]) -> None:
         if latest.of(response).succeeded:
             current().tally.links[step.transition.id, FUZZED] += 1
 
+
+def plug_in_checks(current: Callable[[], Judge]) -> _Latest:
+    """Register the judge's own checks alone; returns the exchange that they look at."""
+    latest = _Latest()
+
+    @schemathesis.hook
+    def filter_failure(
+        context: HookContext, failure: Any, case: Any, response: schemathesis.Response
+    ) -> bool:
+        """An id with a slash is another path, and a header that is no HTTP is refused before us:
+        no operation answers, so that none's declarations hold. `status_is_declared` still looks.
+        """
+        return latest.of(response).is_ours
+
     for name in current().checks:
         schemathesis.check(_adapted(name, current, latest))
+
+    return latest
 
 
 def _adapted(name: str, current: Callable[[], Judge], latest: _Latest) -> Callable[..., None]:

@@ -23,7 +23,14 @@ def test_the_variables_of_a_target_reach_its_command(target: str) -> None:
     command = dry_run(target, *(f"{name}={value}" for name, value in given.items()))
     for name, value in given.items():
         assert f"--{name.lower()} {value}" in command
-    assert not re.search(r"--(sizes|seconds|connections|clients|seed)\b", dry_run(target))
+    assert not re.search(r"--(sizes|seconds|connections|clients|seed|url|token)\b", dry_run(target))
+
+
+def test_a_deployed_service_is_fuzzed_without_the_tests_of_the_clone() -> None:
+    deployed = dry_run("fuzz", "URL=https://state.example", "TOKEN=secret")
+    assert "pytest" in dry_run("fuzz")
+    assert "pytest" not in deployed
+    assert "--url https://state.example --token secret" in deployed
 
 
 def dry_run(*arguments: str) -> str:
