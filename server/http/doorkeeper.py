@@ -15,7 +15,6 @@ from flask import Response
 from werkzeug.http import parse_options_header
 
 from composer.audit import AuditSink
-from handlers.node_state import STALE_HEADER
 from handlers.refusals import INTERNAL, Refused
 from handlers.wire import json_bytes
 from server.contract.document import Contract
@@ -96,9 +95,7 @@ class Doorkeeper:
     def _count(self, reply: Reply) -> None:
         operation = request_context.operation_id() or "none"
         if operation == PULL:
-            # An answer without the ledger is no proof that the ledger answers.
-            is_stale = any(name == STALE_HEADER for name, _ in reply.headers)
-            self._pulls.note(HTTPStatus.SERVICE_UNAVAILABLE if is_stale else reply.status)
+            self._pulls.note(reply.status)
             # Before the rows: a row wakes the thread that writes both.
             if self._history is not None and _has_served_body(reply):
                 keep_body(self._history, reply.body)

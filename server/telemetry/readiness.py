@@ -24,7 +24,8 @@ PROOF_SECONDS = 3.0
 
 
 class AnsweredPulls:
-    """Whether the pulls of this process are answered; ``clock`` is monotonic seconds."""
+    """Whether the pulls of this process are answered, also with last answers while Postgres is
+    away; ``clock`` is monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -217,6 +217,8 @@ def test_the_last_answer_is_sent_while_postgres_is_away_and_after_a_restart(
     broken.postgres.stop()
     try:
         again = ask(kept.url, path, correlation)
+        readiness = ask(kept.url, "/readyz")
+        assert (readiness.status, readiness.json["status"]) == (200, "degraded")
         kept.stop()
         restarted = broken.extra_gunicorn("restarted", settings, wait_for="/livez")
         late = ask(restarted.url, path, broken.headers)
