@@ -79,10 +79,14 @@ class Process:
         return self._popen.poll()
 
     def signal_family(self, number: signal.Signals) -> None:
-        """To the process and its descendants: Postgres gives each child a group of its own."""
-        for pid in [self.pid, *descendants(self.pid)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+        """To the process and its descendants, also those that it makes meanwhile: Postgres gives
+        each child a group of its own."""
+        signalled: set[int] = set()
+        while family := {self.pid, *descendants(self.pid)} - signalled:
+            for pid in sorted(family):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            signalled |= family
 
     def end(self, number: signal.Signals, seconds: float) -> None:
         """Sends `number` to the leader, waits, then kills it and the rest of its group.

@@ -101,6 +101,10 @@ class Stack:
             self._add(parts.nats_part(self.places, self._nats_port)).start()
         return self.parts["nats"]
 
+    def stop_nats(self) -> None:
+        """NATS ends, and `env` no longer has its settings."""
+        self.parts.pop("nats").stop()
+
     @property
     def url(self) -> str:
         return self.gunicorn.url

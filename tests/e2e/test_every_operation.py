@@ -41,6 +41,7 @@ def url(stack: Stack) -> Iterator[str]:
     part = stack.extra_gunicorn("one-worker", {"PLEXSPHERE_WORKERS": "1"}, "/readyz")
     yield part.url
     part.stop()
+    stack.stop_nats()
 
 
 def marked(headers: dict[str, str], mark: str) -> dict[str, str]:
