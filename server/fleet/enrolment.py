@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from ipaddress import IPv4Network
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -33,6 +34,8 @@ RANGES = [
 # The range belongs to another Domain; the Domain exists, with another range.
 TAKEN = ("mesh_cidr_overlap", "domain_slug_conflict")
 ATTEMPTS = 5
+# Seconds between attempts to delete: SpiceDB gets the relationships of a new Node a moment later.
+PAUSES = (0.5, 1.0, 2.0)
 # A request that meets a limit is sent again for so long (seconds), as an agent does.
 LIMITED_SECONDS = 300.0
 PROJECT = str(uuid5(NAMESPACE_URL, "https://plexsphere.com/simulated-fleet"))
@@ -235,5 +238,10 @@ def remove(
 
 
 def _delete(enrolment: FleetEnrolment, path: str) -> str | None:
-    answered = enrolment.send("DELETE", path)
+    """Deletes an object; a sentence where it stays."""
+    for pause in (*PAUSES, 0.0):
+        answered = enrolment.send("DELETE", path)
+        if answered.status != HTTPStatus.FORBIDDEN:
+            break
+        time.sleep(pause)
     return None if answered.status in REMOVED else f"DELETE {path}: {answered.refusal}"
