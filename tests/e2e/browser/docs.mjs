@@ -129,7 +129,8 @@ async function keyboardOnly(page, { token }) {
   const closed = (await page.locator(".dialog-ux").count()) === 0;
   await tabTo("opblock-summary-control");
   await press("Enter");
-  await page.waitForSelector(`${PULL} .execute`);
+  // The fields come after the button, once the page has resolved the references of the operation.
+  await page.waitForSelector(`${PULL} .parameters input`);
   await tabTo("execute");
   // Until the answer is there the button is out of order and cannot hold the focus.
   const answer = await execute(page, PULL, () => page.keyboard.press("Enter"));
