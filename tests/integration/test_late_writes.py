@@ -37,7 +37,7 @@ def delivered_late(both: Following, object: str, marker: str) -> Iterator[Delayi
     """A request delivers the rows about ``object``, and gives up: the write is in the network."""
     proxy = DelayingProxy(HOST, both.spicedb.port, marker.encode())
     endpoint = SpiceDbEndpoint(f"{HOST}:{proxy.port}", KEY, insecure=True)
-    with closing(proxy), closing(SpiceDbChannel(endpoint, timeout=0.5)) as channel:
+    with closing(proxy), closing(SpiceDbChannel(endpoint, timeout=2.0)) as channel:
         request = SpiceDbOutboxRelay(both.outbox, TupleWriter(channel), lambda row, because: None)
         with pytest.raises(AuthzUnavailable):
             request.deliver(object, soon())
