@@ -144,24 +144,15 @@ class Rotated:
             assert time.monotonic() < until
 
 
-@pytest.fixture(scope="module")
-def started(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rotated]:
-    file = tmp_path_factory.mktemp("keys") / "signing-key.json"
+@pytest.fixture
+def rotated(stack: Stack, tmp_path: Path) -> Iterator[Rotated]:
+    file = tmp_path / "signing-key.json"
     write_key_file(file, [new_key("EdDSA")], None)
     part = stack.extra_gunicorn(
         "rotated", {"PLEXSPHERE_SIGNING_KEY": str(file), "PLEXSPHERE_WORKERS": "2"}, "/readyz"
     )
     yield Rotated(stack, part.url, file)
     part.stop()
-
-
-@pytest.fixture
-def rotated(started: Rotated) -> Rotated:
-    """Every worker has one key, and no earlier test has seen it."""
-    key = new_key("EdDSA")
-    started.put(key)
-    started.await_all(lambda: started.published() == [key["kid"]])
-    return started
 
 
 def test_a_rotation_refuses_nobody_until_the_old_key_is_taken_out(rotated: Rotated) -> None:
