@@ -214,7 +214,7 @@ class PostgresLedger:
 
     def _read(self, node_id: UUID, cached: CachedPeers, deadline: Deadline) -> LedgerMoment:
         """Without a table where ``cached`` is not current."""
-        revision, *own = self._reads.row(node_id, deadline)
+        revision, *own = self._reads.ask(node_id, deadline)
         seen, table = None, None
         with suppress(ValueError):
             seen = UUID(revision)

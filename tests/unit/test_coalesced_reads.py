@@ -56,18 +56,18 @@ def read_meanwhile(
     """Node 1 is being read while the others are asked for, from 2 on."""
     reads = reads or CoalescedReads(ledger)  # type: ignore[arg-type]
     with ThreadPoolExecutor(len(deadlines) + 1) as threads:
-        asked = [threads.submit(reads.row, node_id(1), soon())]
+        asked = [threads.submit(reads.ask, node_id(1), soon())]
         assert ledger.began.wait(10)
         for number, deadline in enumerate(deadlines, 2):
-            asked.append(threads.submit(reads.row, node_id(number), deadline))
+            asked.append(threads.submit(reads.ask, node_id(number), deadline))
             waits(reads, node_id(number), asked[-1])
         ledger.release.set()
-    assert not reads._is_reading
+    assert not reads._is_calling
     return asked
 
 
 def waits(reads: CoalescedReads, node: UUID, asked: Future[Row]) -> None:
-    while node not in {waiting.node_id for waiting in [*reads._waiting]} and not asked.done():
+    while node not in {waiting.question for waiting in [*reads._waiting]} and not asked.done():
         threading.Event().wait(0.001)
 
 
@@ -94,9 +94,9 @@ def test_without_concurrency_each_is_a_statement_of_its_own() -> None:
     ledger = Ledger()
     ledger.release.set()
     reads = CoalescedReads(ledger)  # type: ignore[arg-type]
-    assert [reads.row(node_id(number), soon())[0] for number in (1, 2)] == [row_of(1), row_of(2)]
+    assert [reads.ask(node_id(number), soon())[0] for number in (1, 2)] == [row_of(1), row_of(2)]
     with pytest.raises(NodeNotFound):
-        reads.row(node_id(MISSING), soon())
+        reads.ask(node_id(MISSING), soon())
     assert list(map(len, ledger.asked)) == [1, 1, 1]
 
 
@@ -138,14 +138,14 @@ def test_nobody_waits_for_a_statement_that_does_not_come_back() -> None:
     ledger, clock = Ledger(), FakeClock()
     reads = CoalescedReads(ledger, clock)  # type: ignore[arg-type]
     with ThreadPoolExecutor(1) as threads:
-        first = threads.submit(reads.row, node_id(1), soon())
+        first = threads.submit(reads.ask, node_id(1), soon())
         assert ledger.began.wait(10)
         clock.now += TROUBLE + 0.1
         with pytest.raises(DatastoreUnavailable, match="does not come back"):
-            reads.row(node_id(2), soon())
+            reads.ask(node_id(2), soon())
         ledger.release.set()
         assert first.result() == (row_of(1),)
-    assert reads.row(node_id(2), soon()) == (row_of(2),)
+    assert reads.ask(node_id(2), soon()) == (row_of(2),)
 
 
 def test_a_crowd_gets_its_own_rows() -> None:
