@@ -27,6 +27,7 @@ from server.dev.process import descendants
 from server.dev.sample import OPERATOR
 from server.dev.stack import Stack
 from tests.bench.registry import numbers
+from tests.bench.served import cpu_of
 from tests.bodies import JSON, body_now
 from tests.client import ask, bearer
 
@@ -34,7 +35,6 @@ FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "bench-streams"
 AT_ONCE = 24  # openings under way
 EVENTS = 5
 PATIENCE_S = 60.0
-TICKS = os.sysconf("SC_CLK_TCK")
 ISSUED = re.compile(rb'"issued_at":"([^"]+)Z"')
 
 
@@ -132,15 +132,6 @@ def resident(pids: Sequence[int]) -> int:
     return total
 
 
-def cpu(pids: Sequence[int]) -> float:
-    """Seconds of CPU so far."""
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / TICKS
-
-
 @dataclass(frozen=True)
 class Row:
     """Of one number of streams. Times in milliseconds, from the commit or from the publish."""
@@ -174,9 +165,9 @@ def measured(stack: Stack, count: int, seconds: float) -> Row:
         opened = held.open(requests)
         time.sleep(2)
         memory = (resident(pids) - before) / count
-        used = cpu(pids)
+        used = sum(map(cpu_of, pids))
         time.sleep(seconds)
-        idle = (cpu(pids) - used) / seconds
+        idle = (sum(map(cpu_of, pids)) - used) / seconds
         first, hundredth, last = [], [], []
         rotating = str(stack.sample.node_id(count + 1))
         for _ in range(EVENTS):

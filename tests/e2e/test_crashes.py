@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -39,6 +38,7 @@ from tests.e2e.crash_world import (
     waiting,
 )
 from tests.stacks import another_build, running_stack
+from tests.waiting import until
 
 CLIENTS = 16
 # Eight writes stand at a step at once, each with a connection or a call to SpiceDB.
@@ -47,7 +47,6 @@ ROOM = {
     "PLEXSPHERE_WRITE_POOL_SIZE": "8",
     "PLEXSPHERE_SPICEDB_CALLS": "16",
 }
-PATIENCE_S = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +79,6 @@ def died_together(service: Service, writes: list[Write], step: Step) -> list[Rep
             reply = last.sent.to(service)
             until(lambda: service.traps.laid() == [], "a death")
         return [*(future.result() for future in replies), reply]
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.01)
 
 
 def whole_or_nothing(service: Service, write: Write, done: bool) -> None:

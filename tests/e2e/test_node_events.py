@@ -6,8 +6,7 @@ import base64
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from uuid import UUID
 
@@ -23,6 +22,7 @@ from tests.event_client import EventClient, Frame, held_stream
 from tests.ledger_sql import run_sql
 from tests.role_commands import change_role, command
 from tests.stacks import running_stack
+from tests.waiting import until
 
 REGISTERED = 4
 ROTATED = "peer_key_rotated"
@@ -45,8 +45,7 @@ class Fleet:
 
     def register(self) -> str:
         path = f"/v1/domains/{self.domain_id}/nodes"
-        headers = {**JSON, **bearer(self.stack.token(OPERATOR))}
-        reply = ask(self.stack.url, path, headers, "POST", body_now("RegisterNode"))
+        reply = scratch.post(self.stack, path, "RegisterNode")
         assert reply.status == 201, reply.body
         node_id = str(reply.json["node_id"])
         key = secret_key_text(UUID(node_id), base64.b64decode(reply.json["nsk"]), "plexd")
@@ -90,14 +89,6 @@ def outcomes(stack: Stack, node_id: str) -> list[str]:
 
 def rotations(frames: list[Frame]) -> list[Frame]:
     return [frame for frame in frames if frame.event == ROTATED]
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    for _ in range(400):
-        if is_so():
-            return
-        time.sleep(0.05)
-    pytest.fail(what)
 
 
 def test_stream_and_pull_show_the_same_peers_byte_for_byte(fleet: Fleet) -> None:

@@ -178,6 +178,7 @@ def test_one_source_has_so_many_connections_and_no_more(tmp_path: Path) -> None:
                     clients.append(client)
             if len(clients) == 10:
                 break
+        assert len(clients) == 10
         with served.connect() as refused:
             assert refused.recv(1) == b""
         clients[0].sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

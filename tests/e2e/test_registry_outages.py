@@ -8,7 +8,6 @@ development ledger does not wait for its disk, so it would forget what it has ac
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -37,9 +36,9 @@ from tests.e2e.crash_world import (
 )
 from tests.ports.deadlines import in_time
 from tests.stacks import another_build, running_stack
+from tests.waiting import until
 
 CLIENTS = 16
-PATIENCE_S = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +60,6 @@ def service(alone: Service) -> Service:
     until(lambda: scratch.post(alone.stack, domains, "CreateDomain").status == 201, "Domains")
     drained(alone)
     return alone
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.05)
 
 
 def lost_at(

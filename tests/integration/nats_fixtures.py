@@ -77,10 +77,8 @@ async def _without_stream(client: Client) -> None:
 
 
 @contextmanager
-def connected(
-    endpoint: NatsEndpoint, troubles: list[str] | None = None
-) -> Iterator[NatsConnection]:
-    connection = NatsConnection(endpoint, "test", (troubles or []).append)
+def connected(endpoint: NatsEndpoint) -> Iterator[NatsConnection]:
+    connection = NatsConnection(endpoint, "test", lambda trouble: None)
     try:
         yield connection
     finally:

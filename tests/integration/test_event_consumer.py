@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -19,6 +19,7 @@ from server.events.window import Window
 from tests.events import declared_frames, envelope, peer_payload
 from tests.factories import DOMAIN, node_id
 from tests.integration.nats_fixtures import OwnNats, connected
+from tests.waiting import until
 
 pytest_plugins = "tests.integration.nats_fixtures"
 
@@ -103,13 +104,6 @@ class World:
             consumer.start()
             until(lambda: consumer.is_current, "the bus is not followed")
             yield fan_out, consumer
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 @pytest.fixture

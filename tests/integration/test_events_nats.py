@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from nats.aio.client import Client
 
 from composer.errors import EventStreamUnavailable
@@ -22,6 +17,7 @@ from server.dev.process import Command, Process, wait_until
 from server.events.endpoint import NatsEndpoint
 from server.events.nats import STREAM, ensured_stream
 from tests.integration.nats_fixtures import OwnNats, connected
+from tests.keys_of_tls import certificate_for_loopback
 
 pytest_plugins = "tests.integration.nats_fixtures"
 
@@ -80,41 +76,10 @@ def test_wrong_credentials_are_refused_until_the_file_is_right(
         assert connection.call(stored, SECONDS) == 1
 
 
-def written_certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed certificate of loopback, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nats")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, key_file = folder / "cert.pem", folder / "key.pem"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return certificate, key_file
-
-
 @pytest.fixture
 def with_tls(tmp_path: Path) -> Iterator[NatsEndpoint]:
     """A server that demands TLS."""
-    certificate, key = written_certificate(tmp_path)
+    certificate, key = certificate_for_loopback(tmp_path)
     port = free_ports(1)[0]
     configuration = tmp_path / "tls.conf"
     configuration.write_text(
@@ -132,9 +97,11 @@ def with_tls(tmp_path: Path) -> Iterator[NatsEndpoint]:
             log=log,
         )
     )
-    wait_until(lambda: "Server is ready" in log.read_text(), process, SECONDS, "ready")
-    yield NatsEndpoint((f"tls://{HOST}:{port}",), ca=certificate)
-    process.kill()
+    try:
+        wait_until(lambda: "Server is ready" in log.read_text(), process, SECONDS, "ready")
+        yield NatsEndpoint((f"tls://{HOST}:{port}",), ca=certificate)
+    finally:
+        process.kill()
 
 
 def test_tls_with_a_known_certificate(with_tls: NatsEndpoint) -> None:

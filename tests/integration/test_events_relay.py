@@ -116,9 +116,9 @@ def types(reader: NatsConnection) -> list[tuple[str, str]]:
     return [(event["type"], event["payload"].get("node_id", "")) for event in data]
 
 
-def trusted(hand: Hand, domain: UUID = DOMAIN) -> dict[str, bytes]:
+def trusted(hand: Hand) -> dict[str, bytes]:
     sql = "SELECT key_id, public_key FROM plexsphere.event_keys WHERE domain_id = %s"
-    return {key_id: bytes(key) for key_id, key in hand.run(sql, domain)}
+    return {key_id: bytes(key) for key_id, key in hand.run(sql, DOMAIN)}
 
 
 def verified(hand: Hand, data: bytes) -> Verified:
@@ -323,28 +323,45 @@ def relay_environment(settings: Settings) -> dict[str, str]:
     }
 
 
+@contextmanager
+def relay_process(settings: Settings) -> Iterator[subprocess.Popen[str]]:
+    """The command, killed in the end."""
+    command = [sys.executable, "-m", "server.cli", "relay"]
+    with subprocess.Popen(
+        command, env=relay_environment(settings), stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    """The next line of its log; fails once the process has ended."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, "the relay has ended"
+    return line
+
+
 def test_kill_9_of_the_relay_loses_nothing_and_repeats_nothing(
     hand: Hand, settings: Settings, reader: NatsConnection
 ) -> None:
     numbers = range(1, 61)
-    command = [sys.executable, "-m", "server.cli", "relay"]
-    environment = relay_environment(settings)
-    first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    assert first.stdout is not None
-    for number in numbers:
-        add_nodes(hand, number)
-        if number == 30:
-            # It is at work now, whatever it has published so far.
-            while "events_published" not in first.stdout.readline():
-                pass
-            first.kill()
-            first.wait()
-    second = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    assert second.stdout is not None
-    while hand.run("SELECT seq FROM plexsphere.events WHERE published_at IS NULL LIMIT 1"):
-        second.stdout.readline()
-    second.send_signal(signal.SIGTERM)
-    assert second.wait(20) == 0
+    with relay_process(settings) as first:
+        for number in numbers:
+            add_nodes(hand, number)
+            if number == 30:
+                # It is at work now, whatever it has published so far.
+                while "events_published" not in line_of(first):
+                    pass
+                first.kill()
+                first.wait()
+    with relay_process(settings) as second:
+        while hand.run("SELECT seq FROM plexsphere.events WHERE published_at IS NULL LIMIT 1"):
+            line_of(second)
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(20) == 0
     assert [node for _, node in types(reader)] == [str(node_id(number)) for number in numbers]
 
 

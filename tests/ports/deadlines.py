@@ -7,9 +7,9 @@ import time
 from composer.deadline import Deadline
 
 
-def in_time() -> Deadline:
+def in_time(seconds: float = 10.0) -> Deadline:
     """Plenty of time."""
-    return Deadline.after(10.0, time.monotonic)
+    return Deadline.after(seconds, time.monotonic)
 
 
 def expired() -> Deadline:

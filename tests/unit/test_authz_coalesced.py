@@ -23,6 +23,7 @@ from composer.errors import AuthzUnavailable
 from server.authz.channel import Undecided
 from server.authz.coalesced import CoalescedChecks, Question
 from server.authz.concurrency import ConcurrencyLimit
+from tests.ports.deadlines import in_time
 from tests.scripted_spicedb import AWAY, NO, YES
 
 ALLOWED = {1, 3, 5}
@@ -30,10 +31,6 @@ ALLOWED = {1, 3, 5}
 
 def question(number: int) -> Question:
     return f"user:{number}", "node_agent", f"node:{number}"
-
-
-def soon(seconds: float = 10.0) -> Deadline:
-    return Deadline.after(seconds, time.monotonic)
 
 
 class Store:
@@ -72,7 +69,7 @@ def ask_meanwhile(store: Store, *deadlines: Deadline) -> list[Future[bool]]:
     """Question 1 is under way while the others are asked, from 2 on."""
     checks = CoalescedChecks(store, ConcurrencyLimit(4, wait_s=10.0))  # type: ignore[arg-type]
     with ThreadPoolExecutor(len(deadlines) + 1) as threads:
-        asked = [threads.submit(checks.ask, question(1), soon())]
+        asked = [threads.submit(checks.ask, question(1), in_time())]
         assert store.began.wait(10)
         for number, deadline in enumerate(deadlines, 2):
             asked.append(threads.submit(checks.ask, question(number), deadline))
@@ -93,13 +90,13 @@ def test_a_question_without_company_is_a_call_of_its_own() -> None:
     store = Store()
     store.release.set()
     checks = CoalescedChecks(store, ConcurrencyLimit(4))  # type: ignore[arg-type]
-    assert [checks.ask(question(number), soon()) for number in (1, 2)] == [True, False]
+    assert [checks.ask(question(number), in_time()) for number in (1, 2)] == [True, False]
     assert store.calls == [["1"], ["2"]]
 
 
 def test_questions_that_come_during_a_call_are_the_next_call() -> None:
     store = Store()
-    asked = ask_meanwhile(store, *[soon()] * 5)
+    asked = ask_meanwhile(store, *[in_time()] * 5)
     assert outcomes(asked) == [number in ALLOWED for number in range(1, 7)]
     assert store.calls == [["1"], ["2", "3", "4", "5", "6"]]
 
@@ -112,13 +109,13 @@ def test_an_item_with_an_error_is_that_question_s_alone() -> None:
         return CheckBulkPermissionsResponse(pairs=[broken, *map(store.pair, others)])
 
     store = Store(bulk)
-    _, second, third = outcomes(ask_meanwhile(store, soon(), soon()))
+    _, second, third = outcomes(ask_meanwhile(store, in_time(), in_time()))
     assert isinstance(second, Undecided) and third is True
 
 
 def test_an_item_that_is_missing_is_asked_again() -> None:
     store = Store(lambda request: CheckBulkPermissionsResponse())
-    asked = ask_meanwhile(store, soon(), soon())
+    asked = ask_meanwhile(store, in_time(), in_time())
     assert outcomes(asked) == [True, False, True]
     assert sorted(map(len, store.calls)) == [1, 1, 1, 2]
 
@@ -127,7 +124,7 @@ def test_a_call_that_is_refused_for_one_question_is_repeated_for_each() -> None:
     def bulk(request: Any) -> Any:
         raise Undecided(grpc.StatusCode.INVALID_ARGUMENT, "one of them")
 
-    assert outcomes(ask_meanwhile(Store(bulk), soon(), soon())) == [True, False, True]
+    assert outcomes(ask_meanwhile(Store(bulk), in_time(), in_time())) == [True, False, True]
 
 
 def test_a_store_that_is_away_is_away_for_all_of_a_call() -> None:
@@ -135,14 +132,14 @@ def test_a_store_that_is_away_is_away_for_all_of_a_call() -> None:
         raise AWAY
 
     store = Store(bulk)
-    asked = outcomes(ask_meanwhile(store, soon(), soon(), soon()))
+    asked = outcomes(ask_meanwhile(store, in_time(), in_time(), in_time()))
     assert asked == [True, AWAY, AWAY, AWAY]
     assert len(store.calls) == 2
 
 
 def test_a_question_without_time_takes_no_other_s() -> None:
     store = Store()
-    asked = ask_meanwhile(store, soon(0), soon())
+    asked = ask_meanwhile(store, in_time(0), in_time())
     assert isinstance(asked[1].exception(), AuthzUnavailable)
     assert asked[2].result() is True
 
@@ -150,16 +147,16 @@ def test_a_question_without_time_takes_no_other_s() -> None:
 def test_a_question_that_comes_in_trouble_is_refused_at_once_where_a_call_is_under_way() -> None:
     store, limit = Store(), ConcurrencyLimit(4, wait_s=10.0, trouble_s=10.0)
     checks = CoalescedChecks(store, limit)  # type: ignore[arg-type]
-    with pytest.raises(AuthzUnavailable), limit.permit(soon()):
+    with pytest.raises(AuthzUnavailable), limit.permit(in_time()):
         raise AuthzUnavailable("planted")
     with ThreadPoolExecutor(1) as threads:
-        first = threads.submit(checks.ask, question(1), soon())
+        first = threads.submit(checks.ask, question(1), in_time())
         assert store.began.wait(10)
         with pytest.raises(AuthzUnavailable, match="in trouble"):
-            checks.ask(question(3), soon())
+            checks.ask(question(3), in_time())
         store.release.set()
         assert first.result() is True
-    assert checks.ask(question(3), soon()) is True
+    assert checks.ask(question(3), in_time()) is True
 
 
 def test_questions_wait_for_a_call_that_fails_and_hold_no_other() -> None:
@@ -167,9 +164,9 @@ def test_questions_wait_for_a_call_that_fails_and_hold_no_other() -> None:
     limit = ConcurrencyLimit(4, wait_s=10.0, trouble_s=10.0)
     checks = CoalescedChecks(store, limit)  # type: ignore[arg-type]
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(checks.ask, question(1), soon(0.05))
+        first = threads.submit(checks.ask, question(1), in_time(0.05))
         assert store.began.wait(10)
-        second = threads.submit(checks.ask, question(3), soon())
+        second = threads.submit(checks.ask, question(3), in_time())
         while not checks._waiting:
             threading.Event().wait(0.001)
         limit._failed_at = time.monotonic()
@@ -185,6 +182,6 @@ def test_questions_wait_for_a_call_that_fails_and_hold_no_other() -> None:
 @pytest.mark.parametrize("many", [100])
 def test_a_crowd_gets_its_own_answers(many: int) -> None:
     store = Store()
-    asked = ask_meanwhile(store, *[soon()] * many)
+    asked = ask_meanwhile(store, *[in_time()] * many)
     assert outcomes(asked) == [number in ALLOWED for number in range(1, many + 2)]
     assert len(store.calls) < many / 10

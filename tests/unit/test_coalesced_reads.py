@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -18,12 +17,9 @@ from db.connections import Row
 from db.statements import Prepared
 from tests.factories import node_id
 from tests.fakes import FakeClock
+from tests.ports.deadlines import in_time
 
 MISSING = 4
-
-
-def soon(seconds: float = 10.0) -> Deadline:
-    return Deadline.after(seconds, time.monotonic)
 
 
 class Ledger:
@@ -50,13 +46,11 @@ class Ledger:
         return [(node, f"row of {node}") for node in known]
 
 
-def read_meanwhile(
-    ledger: Ledger, *deadlines: Deadline, reads: CoalescedReads | None = None
-) -> list[Future[Row]]:
+def read_meanwhile(ledger: Ledger, *deadlines: Deadline) -> list[Future[Row]]:
     """Node 1 is being read while the others are asked for, from 2 on."""
-    reads = reads or CoalescedReads(ledger)  # type: ignore[arg-type]
+    reads = CoalescedReads(ledger)  # type: ignore[arg-type]
     with ThreadPoolExecutor(len(deadlines) + 1) as threads:
-        asked = [threads.submit(reads.ask, node_id(1), soon())]
+        asked = [threads.submit(reads.ask, node_id(1), in_time())]
         assert ledger.began.wait(10)
         for number, deadline in enumerate(deadlines, 2):
             asked.append(threads.submit(reads.ask, node_id(number), deadline))
@@ -81,7 +75,7 @@ def row_of(number: int) -> str:
 
 def test_nodes_that_are_asked_for_during_a_statement_are_the_next_one() -> None:
     ledger = Ledger()
-    asked = outcomes(read_meanwhile(ledger, *[soon()] * 5))
+    asked = outcomes(read_meanwhile(ledger, *[in_time()] * 5))
     assert isinstance(asked.pop(MISSING - 1), NodeNotFound)
     assert asked == [row_of(number) for number in (1, 2, 3, 5, 6)]
     assert ledger.asked == [
@@ -94,9 +88,9 @@ def test_without_concurrency_each_is_a_statement_of_its_own() -> None:
     ledger = Ledger()
     ledger.release.set()
     reads = CoalescedReads(ledger)  # type: ignore[arg-type]
-    assert [reads.ask(node_id(number), soon())[0] for number in (1, 2)] == [row_of(1), row_of(2)]
+    assert [reads.ask(node_id(number), in_time())[0] for number in (1, 2)] == [row_of(1), row_of(2)]
     with pytest.raises(NodeNotFound):
-        reads.ask(node_id(MISSING), soon())
+        reads.ask(node_id(MISSING), in_time())
     assert list(map(len, ledger.asked)) == [1, 1, 1]
 
 
@@ -104,13 +98,13 @@ def test_without_concurrency_each_is_a_statement_of_its_own() -> None:
 def test_a_statement_that_fails_fails_for_all_of_it(error: ComposerError) -> None:
     ledger = Ledger()
     ledger.error = error
-    assert outcomes(read_meanwhile(ledger, soon(), soon())) == [row_of(1), error, error]
+    assert outcomes(read_meanwhile(ledger, in_time(), in_time())) == [row_of(1), error, error]
     assert len(ledger.asked) == 2
 
 
 def test_a_node_without_time_takes_no_other_s() -> None:
     ledger = Ledger()
-    asked = read_meanwhile(ledger, soon(0), soon())
+    asked = read_meanwhile(ledger, in_time(0), in_time())
     assert isinstance(asked[1].exception(), DatastoreUnavailable)
     assert asked[2].result() == (row_of(3),)
 
@@ -129,7 +123,7 @@ def test_where_the_leader_has_no_time_left_the_others_are_read_again() -> None:
         return rows
 
     ledger.fetch = fetch  # type: ignore[method-assign]
-    asked = outcomes(read_meanwhile(ledger, late, soon()))
+    asked = outcomes(read_meanwhile(ledger, late, in_time()))
     assert isinstance(asked[1], DatastoreUnavailable)
     assert (asked[0], asked[2]) == (row_of(1), row_of(3))
 
@@ -138,19 +132,19 @@ def test_nobody_waits_for_a_statement_that_does_not_come_back() -> None:
     ledger, clock = Ledger(), FakeClock()
     reads = CoalescedReads(ledger, clock)  # type: ignore[arg-type]
     with ThreadPoolExecutor(1) as threads:
-        first = threads.submit(reads.ask, node_id(1), soon())
+        first = threads.submit(reads.ask, node_id(1), in_time())
         assert ledger.began.wait(10)
         clock.now += TROUBLE + 0.1
         with pytest.raises(DatastoreUnavailable, match="does not come back"):
-            reads.ask(node_id(2), soon())
+            reads.ask(node_id(2), in_time())
         ledger.release.set()
         assert first.result() == (row_of(1),)
-    assert reads.ask(node_id(2), soon()) == (row_of(2),)
+    assert reads.ask(node_id(2), in_time()) == (row_of(2),)
 
 
 def test_a_crowd_gets_its_own_rows() -> None:
     ledger = Ledger()
-    asked = outcomes(read_meanwhile(ledger, *[soon()] * 100))
+    asked = outcomes(read_meanwhile(ledger, *[in_time()] * 100))
     asked.pop(MISSING - 1)
     assert asked == [row_of(number) for number in range(1, 102) if number != MISSING]
     assert len(ledger.asked) < 10

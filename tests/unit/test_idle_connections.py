@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from composer.deadline import Deadline
 from db.errors import DeadlineExceeded
 from db.idle_connections import MAX_AGE, IdleConnections
 from tests.fakes import FakeClock
+from tests.ports.deadlines import in_time
+from tests.waiting import until
 
 SIZE = 3
-
-
-def soon(seconds: float = 10.0) -> Deadline:
-    return Deadline.after(seconds, time.monotonic)
 
 
 class Opened:
@@ -60,22 +55,15 @@ def idle(postgres: Postgres) -> IdleConnections:
     return IdleConnections(postgres.connect, SIZE, FakeClock())
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = soon()
-    while not condition():
-        assert deadline.remaining() > 0
-        time.sleep(0.001)
-
-
 def test_who_gives_up_leaves_the_connection_to_the_next(
     postgres: Postgres, idle: IdleConnections
 ) -> None:
     with pytest.raises(DeadlineExceeded):
-        idle.take(soon(0.01))
+        idle.take(in_time(0.01))
     assert len(postgres.threads) == 1
     assert threading.current_thread() not in postgres.threads
     postgres.may_answer.set()
-    assert idle.take(soon()).connection is postgres.opened[0]
+    assert idle.take(in_time()).connection is postgres.opened[0]
 
 
 def test_one_is_opened_before_it_is_needed_and_never_more_than_there_may_be(
@@ -83,11 +71,11 @@ def test_one_is_opened_before_it_is_needed_and_never_more_than_there_may_be(
 ) -> None:
     postgres.may_answer.set()
     for number in range(1, SIZE + 1):
-        idle.take(soon())
+        idle.take(in_time())
         wanted = min(number + 1, SIZE)
-        until(lambda wanted=wanted: len(postgres.opened) == wanted)  # type: ignore[misc]
+        until(lambda wanted=wanted: len(postgres.opened) == wanted, "connections")  # type: ignore[misc]
     with pytest.raises(DeadlineExceeded):
-        idle.take(soon(0.01))
+        idle.take(in_time(0.01))
     assert len(postgres.opened) == SIZE
 
 
@@ -95,10 +83,10 @@ def test_a_connection_that_comes_back_ends_a_wait(
     postgres: Postgres, idle: IdleConnections
 ) -> None:
     postgres.may_answer.set()
-    taken = [idle.take(soon()) for _ in range(SIZE)]
+    taken = [idle.take(in_time()) for _ in range(SIZE)]
     with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(idle.take, soon())
-        until(lambda: idle._waiting == 1)
+        waiting = threads.submit(idle.take, in_time())
+        until(lambda: idle._waiting == 1, "a waiter")
         idle.give(taken[0])
         assert waiting.result() is taken[0]
 
@@ -108,35 +96,35 @@ def test_each_who_waits_gets_the_error_of_an_attempt_and_later_ones_do_not(
 ) -> None:
     postgres.error = OSError("refused")
     with ThreadPoolExecutor(2) as threads:
-        waiting = [threads.submit(idle.take, soon()) for _ in range(2)]
-        until(lambda: idle._waiting == 2)
+        waiting = [threads.submit(idle.take, in_time()) for _ in range(2)]
+        until(lambda: idle._waiting == 2, "two waiters")
         postgres.may_answer.set()
         assert [type(future.exception()) for future in waiting] == [OSError, OSError]
     postgres.error = None
-    assert idle.take(soon()).connection is postgres.opened[0]
+    assert idle.take(in_time()).connection is postgres.opened[0]
 
 
 def test_a_connection_that_ended_makes_room_for_another(
     postgres: Postgres, idle: IdleConnections
 ) -> None:
     postgres.may_answer.set()
-    taken = [idle.take(soon()) for _ in range(SIZE)]
+    taken = [idle.take(in_time()) for _ in range(SIZE)]
     idle.drop(taken[0])
     assert postgres.opened[0].is_closed
-    assert idle.take(soon()).connection is postgres.opened[SIZE]
+    assert idle.take(in_time()).connection is postgres.opened[SIZE]
 
 
 def test_what_is_too_old_or_of_a_closed_pool_is_not_kept(postgres: Postgres) -> None:
     postgres.may_answer.set()
     clock = FakeClock()
     idle = IdleConnections(postgres.connect, 1, clock)
-    old = idle.take(soon())
+    old = idle.take(in_time())
     clock.now += MAX_AGE
     idle.give(old)
-    of_before = idle.take(soon())
+    of_before = idle.take(in_time())
     idle.close()
     idle.give(of_before)
-    kept = idle.take(soon())
+    kept = idle.take(in_time())
     idle.give(kept)
     idle.close()
     assert [opened.is_closed for opened in postgres.opened] == [True, True, True]

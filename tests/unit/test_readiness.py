@@ -19,10 +19,7 @@ from server.telemetry.readiness import (
     unless_answered,
 )
 from tests.fakes import FakeClock
-
-
-def soon(seconds: float = 10.0) -> Deadline:
-    return Deadline.after(seconds, time.monotonic)
+from tests.ports.deadlines import in_time
 
 
 def raising(error: Exception) -> Probe:
@@ -50,7 +47,7 @@ def test_many_askers_wait_for_one_probe_and_have_its_result() -> None:
 
     def ask() -> None:
         with pytest.raises(Down) as raised:
-            probe(soon())
+            probe(in_time())
         found.append(str(raised.value))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -71,12 +68,12 @@ def test_a_probe_that_hangs_keeps_nobody_beyond_the_deadline_and_its_old_result_
             is_over.wait(10)
 
     watched = BackgroundProbe("hanging", probe, clock)
-    watched(soon())
+    watched(in_time())
     clock.now += FRESH_SECONDS - 0.1
-    watched(soon(0))
+    watched(in_time(0))
     clock.now += 0.2
     with pytest.raises(Down, match="does not answer"):
-        watched(soon(0))
+        watched(in_time(0))
     is_over.set()
 
 
@@ -86,11 +83,11 @@ def test_a_probe_that_nobody_asks_for_ends_and_begins_again(
     monkeypatch.setattr(readiness, "ASKED_SECONDS", -1.0)
     turns: list[str] = []
     watched = BackgroundProbe("ending", lambda deadline: turns.append("turn"))
-    watched(soon())
+    watched(in_time())
     until = time.monotonic() + 10
     while watched._pid and time.monotonic() < until:
         time.sleep(0.001)
-    watched(soon())
+    watched(in_time())
     assert len(turns) == 2
 
 
@@ -100,13 +97,13 @@ def test_what_refuses_a_probe_and_serves_pulls_is_degraded(fault: Exception) -> 
     pulls = AnsweredPulls(clock)
     probe = unless_answered(raising(fault), pulls)
     with pytest.raises(type(fault)):
-        probe(soon())
+        probe(in_time())
     pulls.note(304)
     with pytest.raises(Degraded, match="pulls are answered"):
-        probe(soon())
+        probe(in_time())
     clock.now += PROOF_SECONDS
     with pytest.raises(type(fault)):
-        probe(soon())
+        probe(in_time())
 
 
 def test_a_pull_that_is_refused_ends_the_proof_and_one_that_is_forbidden_is_none() -> None:
@@ -121,4 +118,4 @@ def test_a_pull_that_is_refused_ends_the_proof_and_one_that_is_forbidden_is_none
 
 
 def test_a_probe_that_answers_is_ok_whatever_the_pulls_do() -> None:
-    unless_answered(fine, AnsweredPulls(FakeClock()))(soon())
+    unless_answered(fine, AnsweredPulls(FakeClock()))(in_time())

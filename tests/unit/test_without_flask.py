@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from server.contract.document import Contract
+from server.http.reply import Reply
 from server.http.without_flask import has_query
 from tests.bodies import example_body
 from tests.factories import DOMAIN, node_id
@@ -41,6 +42,21 @@ def services() -> tuple[FakeService, FakeService]:
     return short, long
 
 
+def short_answers() -> list[str]:
+    """Records the path of each request that the first service answers without Flask, from now."""
+    app = services()[0].app
+    original, answered = app.without_flask, list[str]()
+
+    def recorded(environ: dict[str, Any]) -> Reply | None:
+        reply = original(environ)
+        if reply is not None:
+            answered.append(environ["PATH_INFO"])
+        return reply
+
+    app.without_flask = recorded
+    return answered
+
+
 def both_ways(path: str, who: int | str | None, method: str, **form: Any) -> list[Any]:
     """The answer of each service."""
     found = []
@@ -66,6 +82,16 @@ def test_every_operation_has_the_same_answers(form: str) -> None:
             assert found[0][0] == found[1][0]
             continue
         assert_same(found)
+
+
+def test_a_plain_request_of_each_operation_without_a_query_does_not_enter_flask() -> None:
+    """Else the other tests compare Flask with itself."""
+    answered = short_answers()
+    paths = {path_of(name) for name in WITHOUT_QUERY if DECLARED[name].method == "GET"}
+    for path in sorted(paths):
+        services()[0].ask(path, 1)
+    assert len(paths) > 10
+    assert set(answered) == paths
 
 
 def test_a_pull_that_has_it_all_is_the_same_304() -> None:
