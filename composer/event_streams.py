@@ -15,9 +15,6 @@ from uuid import UUID
 
 from composer.deadline import Deadline
 
-# As many digits as a signed 64-bit number has; the bus counts no further.
-POSITION_DIGITS = 19
-
 
 class Decision(Enum):
     """Whether a caller may still hold its stream; ``UNDECIDED`` where a dependency is away."""

@@ -142,7 +142,8 @@ def broken_invariant(row: PeerRow) -> str | None:
 
 def valid_peer(row: PeerRow) -> Peer | None:
     """The peer of a row; None where the row breaks an invariant."""
-    return _peer(row) if broken_invariant(row) is None else None
+    found = _made(row)
+    return found if isinstance(found, Peer) else None
 
 
 @lru_cache(maxsize=131_072)  # most addresses of a Domain stay from one revision to the next

@@ -20,7 +20,8 @@ def get_node_state(request: Request, node: AddressedNode) -> Answer:
     snapshots, wire = request.ports.snapshots, request.ports.wire
     snapshot = snapshots.snapshot_for_node(node.id, node.domain_id, request.deadline, node.moment)
     body = wire.encode(snapshot)
-    request.ports.last_answers.keep(node, body.digest, kept_blocks(body))
+    if request.operation.has_last_answers(request.ports):
+        request.ports.last_answers.keep(node, body.digest, kept_blocks(body))
     return _answer(request, body)
 
 

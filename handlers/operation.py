@@ -290,6 +290,10 @@ class Operation:
     body_refusals: BodyRefusals | None = None
     parameter_refusals: Mapping[str, RefusalKind] = field(default_factory=dict)
 
+    def has_last_answers(self, ports: LedgerPorts) -> bool:
+        """Whether answers are kept, for the time when Postgres does not answer."""
+        return self.without_ledger is not None and ports.last_answers.is_enabled
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOperation:
@@ -374,7 +378,7 @@ def perform(
     principal = None if way.caller_in_body else known(call.principal)
     arguments = dict(parameters)
     addressed_id, outcome, ledger_call = None, GRANTED, call
-    if operation.without_ledger is not None and ports.last_answers.is_enabled:
+    if operation.has_last_answers(ports):
         share = LEDGER_SHARE * call.deadline.remaining()
         ledger_call = replace(call, deadline=call.deadline.at_most(share))
     try:

@@ -16,13 +16,12 @@ from werkzeug.http import parse_options_header
 
 from composer.audit import AuditSink
 from handlers.refusals import INTERNAL, Refused
-from handlers.wire import json_bytes
 from server.contract.document import Contract
 from server.http import request_context
 from server.http.application import response_of
 from server.http.body_history import BodyHistory, keep_body
 from server.http.problems import problem_answer
-from server.http.reply import Reply, reply_of_refusal
+from server.http.reply import Reply, reply_of, reply_of_refusal
 from server.http.request_audit import forward_rows
 from server.http.response_validation import Breach, Outgoing, ResponseValidator
 from server.telemetry.metrics import Metrics
@@ -138,15 +137,9 @@ def fallback_problem(error: Exception) -> Reply:
         correlation_id = request_context.correlation_id()
     with suppress(Exception):
         _log.error("answer_not_checked", correlation_id=correlation_id, exc_info=error)
-    answer = problem_answer(INTERNAL, "/", correlation_id)
-    body = json_bytes(answer.body)
-    headers = [
-        *answer.headers.items(),
-        ("Content-Type", str(answer.media_type)),
-        ("Content-Length", str(len(body))),
-        (request_context.CORRELATION_HEADER, correlation_id),
-    ]
-    return Reply(answer.status, headers, body)
+    reply = reply_of(problem_answer(INTERNAL, "/", correlation_id))
+    reply.headers.append((request_context.CORRELATION_HEADER, correlation_id))
+    return reply
 
 
 def _outgoing(operation: str | None, reply: Reply) -> Outgoing:

@@ -30,7 +30,7 @@ from server.telemetry.metrics import Metrics
 # A block from this size on is shared by the Nodes of a Domain.
 SHARED_BYTES = 4_096
 REMEMBERED = 65_536
-SHARED_KEPT = 8  # Domains whose block is known by its object, without its checksum
+SHARED_KEPT = 32  # blocks of Domains that are known by their object, without their checksum
 MODE = 0o600
 
 _log = structlog.stdlib.get_logger("plexsphere.last_answers")
@@ -60,9 +60,9 @@ class FileLastAnswers:
         self._max_bytes = max_bytes
         self._metrics = metrics
         self._clock = clock
-        # What this process has written, so that an answer that is the same costs one call.
-        self._written: LRUCache[UUID, tuple[object, ...]] = LRUCache(REMEMBERED)
-        self._shared: LRUCache[UUID, tuple[bytes, str]] = LRUCache(SHARED_KEPT)
+        # What this process has written, and its checksum: an answer that is the same costs little.
+        self._written: LRUCache[UUID, tuple[tuple[object, ...], bytes]] = LRUCache(REMEMBERED)
+        self._shared: LRUCache[tuple[UUID, str], tuple[bytes, str]] = LRUCache(SHARED_KEPT)
         self._since_sweep = 0
         self._lock = threading.Lock()
 
@@ -105,10 +105,8 @@ class FileLastAnswers:
 
     def _keep(self, node: AddressedNode, digest: str, blocks: tuple[KeptBlock, ...]) -> None:
         content = (digest, node.domain_id, node.secret_key_digests, node.tokens_not_before)
-        with self._lock:
-            is_same = self._written.get(node.id) == content
         path = self._folder / str(node.id)
-        if is_same:
+        if self._is_written(node.id, content, path):
             with suppress(FileNotFoundError):
                 self._touch(path)
                 for block in blocks:
@@ -125,16 +123,27 @@ class FileLastAnswers:
             "not_before": node.tokens_not_before and node.tokens_not_before.isoformat(),
             "blocks": parts,
         }
-        self._write(str(node.id), json.dumps(head).encode())
+        checksum = self._write(str(node.id), json.dumps(head).encode())
         with self._lock:
-            self._written[node.id] = content
+            self._written[node.id] = content, checksum
+
+    def _is_written(self, node_id: UUID, content: tuple[object, ...], path: Path) -> bool:
+        """Whether the file is the one that this process wrote of the same answer, and no other
+        worker has written another since."""
+        with self._lock:
+            written, checksum = self._written.get(node_id, (None, b""))
+        if written != content:
+            return False
+        with suppress(OSError), path.open("rb") as file:
+            return file.read(len(checksum)) == checksum
+        return False
 
     def _part(self, domain_id: UUID, block: KeptBlock) -> dict[str, Any]:
         part: dict[str, Any] = {"name": block.name, "cut": block.cut}
         if len(block.source) < SHARED_BYTES:
             return {**part, "source": block.source.decode()}
         with self._lock:
-            source, name = self._shared.get(domain_id, (b"", ""))
+            source, name = self._shared.get((domain_id, block.name), (b"", ""))
         if source is not block.source:
             name = f"shared-{sha256(block.source).hexdigest()}"
         try:
@@ -142,7 +151,7 @@ class FileLastAnswers:
         except FileNotFoundError:
             self._write(name, block.source)
         with self._lock:
-            self._shared[domain_id] = block.source, name
+            self._shared[domain_id, block.name] = block.source, name
         return {**part, "shared": name}
 
     def _parsed(self, content: bytes, node_id: UUID, age: float) -> KeptAnswer:
@@ -171,11 +180,13 @@ class FileLastAnswers:
         now = self._clock()
         os.utime(path, (now, now))
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, content: bytes) -> bytes:
+        """Replace a file; its checksum, with which it begins."""
+        checksum = sha256(content).hexdigest().encode()
         descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=self._folder)  # mode 0600
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(sha256(content).hexdigest().encode() + b"\n" + content)
+                file.write(checksum + b"\n" + content)
             self._touch(Path(temporary))
             os.replace(temporary, self._folder / name)
         except BaseException:
@@ -185,6 +196,7 @@ class FileLastAnswers:
         if self._since_sweep > self._max_bytes // 16:
             self._since_sweep = 0
             self._sweep()
+        return checksum
 
     def _read(self, name: str) -> tuple[bytes, float]:
         """The content and the time of a file. Raises Unusable, OSError."""

@@ -198,21 +198,30 @@ class ResponseValidator:
 
         Only where it is what its parts are joined to: valid parts make a valid array.
         """
-        known = self._valid_arrays.get(joined)
-        if known is not None and known[0] is block.source and known[1] is validator:
+        if self._is_valid_array(joined, block.source, validator):
             return None
         with self._validating[hash(joined) % VALIDATING]:
-            if joined.joined() != block.source:
-                return self._block_breach(replace(block, joined=None), validator, by_element=True)
-            for text in joined.texts:
-                if self._valid.get((validator, text)):
-                    continue
-                fault = validator.fault(decoded(b"[" + text + b"]"))
-                if fault is not None:
-                    return Breach("body", f"/{block.name}{fault.pointer}", fault.rule)
-                self._remember((validator, text))
-            self._valid_arrays[joined] = block.source, validator
-        return None
+            if self._is_valid_array(joined, block.source, validator):
+                return None
+            if joined.joined() == block.source and all(
+                self._is_valid_part(text, validator) for text in joined.texts
+            ):
+                self._valid_arrays[joined] = block.source, validator
+                return None
+        # As a whole, for the place of the fault; not under the lock, of which it needs another.
+        return self._block_breach(replace(block, joined=None), validator, by_element=True)
+
+    def _is_valid_array(self, joined: JoinedArray, source: bytes, validator: Validator) -> bool:
+        known = self._valid_arrays.get(joined)
+        return known is not None and known[0] is source and known[1] is validator
+
+    def _is_valid_part(self, text: bytes, validator: Validator) -> bool:
+        key = (validator, text)
+        if not self._valid.get(key):
+            if validator.fault(decoded(b"[" + text + b"]")) is not None:
+                return False
+            self._remember(key)
+        return True
 
     def _remember(self, key: tuple[Validator, bytes]) -> None:
         self._valid.put(key, True, len(key[1]))

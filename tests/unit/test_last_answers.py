@@ -74,6 +74,13 @@ def test_a_ledger_that_answers_and_cannot_do_the_work_is_a_503() -> None:
     assert service.pull().status_code == 503
 
 
+def test_the_answer_to_a_reader_is_not_kept_for_the_agent() -> None:
+    service = FakeService()
+    assert service.ask(f"/v1/nodes/{node_id(1)}/snapshot", 1).status_code == 200
+    service.nodes.fails = AWAY
+    assert service.pull().status_code == 503
+
+
 def test_a_node_without_a_kept_answer_is_refused() -> None:
     assert in_an_outage().pull(2, who=2).status_code == 503
 
@@ -173,6 +180,16 @@ def test_the_peers_of_a_domain_are_kept_once(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         kept.keep(node(number), "ab", BLOCKS)
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_an_answer_that_comes_back_replaces_what_another_worker_kept_meanwhile(
+    tmp_path: Path,
+) -> None:
+    first, second = answers(tmp_path), answers(tmp_path)
+    for worker, digest in ((first, "ab"), (second, "cd"), (first, "ab")):
+        worker.keep(NODE, digest, BLOCKS)
+    kept = second.of_node(NODE.id)
+    assert kept is not None and kept.digest == "ab"
 
 
 def test_what_was_forgotten_is_kept_again(tmp_path: Path) -> None:
