@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from server.settings import (
-    METRICS_FOLDER,
-    SettingsError,
-    metrics_directory,
-    read_settings,
-    unknown_variables,
-)
+from server.flags import COMPLAINED, set_flag
+from server.settings import SettingsError, read_settings, unknown_variables
 
 if TYPE_CHECKING:
     from server.contract.document import Contract
@@ -92,33 +85,3 @@ def _contract() -> tuple[Contract | None, list[str]]:
     except Exception as error:  # a handler that does not import
         return None, [error_place(error)]
     return check_contract(packaged_contract(), OPERATIONS)
-
-
-# Flags are files that all processes of an instance share, in the folder of their metrics.
-COMPLAINED = "not-started"
-NOT_RELOADED = "not-reloaded"
-
-
-def set_flag(name: str) -> bool:
-    """Set a flag; False where it was set. Without gunicorn this does nothing and returns True."""
-    folder = metrics_directory() or ""
-    if METRICS_FOLDER not in folder:
-        return True
-    try:
-        os.close(os.open(f"{folder}/{name}", os.O_CREAT | os.O_EXCL))
-    except OSError:
-        return False
-    return True
-
-
-def clear_flag(name: str) -> None:
-    """Clear a flag, if it is set."""
-    folder = metrics_directory() or ""
-    if METRICS_FOLDER in folder:
-        Path(folder, name).unlink(missing_ok=True)
-
-
-def is_flag_set(name: str) -> bool:
-    """Whether a flag is set."""
-    folder = metrics_directory() or ""
-    return METRICS_FOLDER in folder and Path(folder, name).exists()

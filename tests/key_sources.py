@@ -2,7 +2,8 @@
 
 import threading
 
-from server.authn.key_sources import DocumentError, RefreshingKeys
+from server.authn.key_documents import DocumentError
+from server.authn.key_sources import RefreshingKeys
 from tests.fakes import FakeClock
 from tests.tokens import SigningKey, ed25519_key, jwks
 

@@ -28,13 +28,13 @@ from jwt.exceptions import PyJWTError
 from composer.errors import SigningUnavailable
 from composer.identity import node_object
 from composer.node_token import NodeToken
-from server.authn.key_sources import (
+from server.authn.key_documents import (
     DocumentError,
     FileDocument,
     FixedDocument,
     KeyDocument,
-    RefreshingKeys,
 )
+from server.authn.key_sources import RefreshingKeys
 from server.authn.keys import (
     NO_KEYS,
     KeySet,

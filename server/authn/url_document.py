@@ -14,7 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from server.authn.key_sources import MAX_BYTES, DocumentError
+from server.authn.key_documents import MAX_BYTES, DocumentError
 
 
 class SocketDeadline(HTTPAdapter):

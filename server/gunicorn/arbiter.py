@@ -12,8 +12,8 @@ import time
 
 from gunicorn.arbiter import Arbiter
 
+from server.flags import NOT_RELOADED, clear_flag, set_flag
 from server.gunicorn.boot import Boot
-from server.start import NOT_RELOADED, clear_flag, set_flag
 
 # How long new workers may take to start; a busy machine imports slowly.
 START_SECONDS = 60.0

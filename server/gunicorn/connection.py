@@ -11,12 +11,10 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from server.gunicorn.framing import Incoming
-
-if TYPE_CHECKING:
-    from server.gunicorn.stream import Stream
+from server.gunicorn.stream import Stream
 
 # What one read takes; a TLS record is smaller.
 READ_BYTES = 65_536

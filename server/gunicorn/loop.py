@@ -27,7 +27,7 @@ from server.gunicorn.connection import READ, Connection, State
 from server.gunicorn.framing import Incoming
 from server.gunicorn.listeners import Listeners
 from server.gunicorn.sources import Sources, address_of
-from server.gunicorn.stream import StreamSender
+from server.gunicorn.stream_sender import StreamSender
 
 # Deadlines are kept this exactly (s).
 SWEEP_SECONDS = 0.25

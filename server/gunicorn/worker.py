@@ -19,6 +19,7 @@ from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
+from server.flags import COMPLAINED, clear_flag
 from server.gunicorn.boot import Boot, BootState
 from server.gunicorn.bounds import Bounds, with_descriptors
 from server.gunicorn.connection import Connection
@@ -28,7 +29,6 @@ from server.gunicorn.lanes import Lane, Lanes
 from server.gunicorn.loop import Loop
 from server.gunicorn.stream import Stream
 from server.settings import read_settings
-from server.start import COMPLAINED, clear_flag
 
 # A client that has left is looked for only where its request had to wait (s): one that merely says
 # that it sends nothing more, with the request itself, gets its answer.
@@ -238,7 +238,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def _hold(self, connection: Connection, response: Any, on_gone: Callable[[], None]) -> Stream:
         """The stream that the answer under way goes on with; nothing else follows it."""
         response.force_close()
-        connection.stream = Stream(connection, on_gone, self.loop.stream_changed)
+        connection.stream = Stream(
+            on_gone,
+            changed=partial(self.loop.stream_changed, connection),
+            unsent=lambda: connection.unsent,
+        )
         return connection.stream
 
     def _answer_fault(self, connection: Connection, error: BaseException) -> None:

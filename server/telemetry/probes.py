@@ -18,8 +18,8 @@ from db.migrate import expected_version
 from handlers.service import HealthCheck
 from server.authn.keys import KeySource
 from server.authz.admin import SpiceDbAdmin
+from server.flags import NOT_RELOADED, is_flag_set
 from server.receipt import WiringReceipt
-from server.start import NOT_RELOADED, is_flag_set
 
 PROBE_SECONDS = 1.0
 ANSWERS = "answers"

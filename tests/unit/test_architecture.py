@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,33 @@ def import_complaints(root: Path) -> list[str]:
     return complaints
 
 
+def circle_complaints(root: Path) -> list[str]:
+    """A circle of modules that import each other, be it in a function or for their types only."""
+    files = {path: tree for path, _, tree in modules(root)}
+    graph = {path: set(_imported_files(tree, files)) - {path} for path, tree in files.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [" is imported by ".join(error.args[1])]
+    return []
+
+
+def _imported_files(tree: ast.Module, files: dict[str, ast.Module]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            members = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if _file_of(name, files) else str(node.module) for name in members]
+        yield from filter(None, (_file_of(name, files) for name in names))
+
+
+def _file_of(name: str, files: dict[str, ast.Module]) -> str | None:
+    path = name.replace(".", "/")
+    return next((file for file in (f"{path}.py", f"{path}/__init__.py") if file in files), None)
+
+
 def purity_complaints(root: Path) -> list[str]:
     return [
         f"{path}:{node.lineno} calls {_name(node.func)}"
@@ -156,6 +184,7 @@ def _name(node: ast.expr) -> str:
 
 CHECKS = [
     import_complaints,
+    circle_complaints,
     purity_complaints,
     environment_complaints,
     sql_complaints,
@@ -243,3 +272,11 @@ def test_what_breaks_no_rule_is_not_named(tmp_path: Path, check) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text("" if room == "wsgi.py" else SOUND)
     assert check(tmp_path) == []
+
+
+def test_a_circle_of_modules_is_named(tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db/x.py").write_text("def f():\n    from db import y")
+    (tmp_path / "db/y.py").write_text("import db.x")
+    (tmp_path / "wsgi.py").touch()
+    assert "db/y.py is imported by db/x.py" in circle_complaints(tmp_path)[0]

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from composer.errors import SigningUnavailable
-from server.authn.key_sources import FixedDocument
+from server.authn.key_documents import FixedDocument
 from server.authn.signing import JoinedKeys, JwtMint, OwnKeys, signing_document
 from tests.fakes import FakeClock, FakeTokenMint
 from tests.ports.token_mint import NODE, TokenMintSuite

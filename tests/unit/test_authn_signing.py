@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from composer.errors import KeysUnavailable, SigningUnavailable
-from server.authn.key_sources import DocumentError, FixedDocument, RefreshingKeys
+from server.authn.key_documents import DocumentError, FixedDocument
+from server.authn.key_sources import RefreshingKeys
 from server.authn.keys import NO_KEYS, KeySet, ignore_warning, parse_key_set
 from server.authn.signing import (
     JoinedKeys,
