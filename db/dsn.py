@@ -7,13 +7,16 @@ the search path of its sessions. Our sessions set them all, at the start of each
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
+from itertools import zip_longest
 
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
 # A host that acknowledges nothing for this long is gone (milliseconds): when the DSN names several
 # hosts the next one is tried, which connect_timeout alone does not do in asynchronous mode.
-NETWORK = {"tcp_user_timeout": "1000"}
+# Without an empty hostaddr the environment or a service file could lead the DSN elsewhere.
+NETWORK = {"tcp_user_timeout": "1000", "hostaddr": ""}
 # Of every session. PGTZ in the environment would override TimeZone, so no statement relies on it.
 PINNED = {
     "default_transaction_isolation": "read committed",
@@ -65,6 +68,28 @@ def dsn_fault(text: str) -> str | None:
         if parts.get(name, allowed[0]) not in allowed:
             return f"has an unknown {name}; it must be one of {', '.join(allowed)}"
     return None
+
+
+def is_unverified(text: str) -> bool:
+    """Whether a sound DSN may send its password, and take rows, over a wire that proves nothing.
+
+    Every host on loopback or on a Unix socket is safe. For others the DSN itself must say
+    ``sslmode=verify-full``: PGSSLMODE does not count, because a service file may override it.
+    """
+    parts = parse_dsn(text)
+    if parts.get("sslmode") == "verify-full":
+        return False
+    hosts, addresses = parts.get("host", "").split(","), parts.get("hostaddr", "").split(",")
+    reached = [address or host for host, address in zip_longest(hosts, addresses, fillvalue="")]
+    return not all(map(is_on_this_machine, reached))
+
+
+def is_on_this_machine(host: str) -> bool:
+    """Whether a host is loopback or the path of a Unix socket; by name only ``localhost`` is."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.startswith(("/", "@"))
 
 
 def session_dsn(dsn: str, parameters: Mapping[str, str], **defaults: str) -> str:

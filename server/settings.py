@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from db.dsn import dsn_fault
+from db.dsn import dsn_fault, is_unverified
 from server.authn.key_sources import check_jwks_setting
 from server.authn.signing import check_signing_setting
 from server.authz.endpoint import SpiceDbEndpoint, check_endpoint
@@ -68,6 +68,11 @@ class Settings:
         "the ledger: Postgres, as a libpq URI or key=value string with a host",
         "empty: every operation on the ledger answers 501",
         is_secret=True,
+    )
+    unverified_postgres: str = text(
+        "why Postgres may be used outside loopback without `sslmode=verify-full` in its DSN, in "
+        "words that `doctor` shows",
+        "empty: such a DSN is refused",
     )
     spicedb_endpoint: str = text("SpiceDB, as host:port", "required with a DSN")
     spicedb_token: str = text(
@@ -573,6 +578,8 @@ def read_settings(
             for name, (setting, default) in declared.items()
         }
     )
+    if settings.dsn and (fault := _dsn_fault(settings.dsn, settings.unverified_postgres)):
+        reader.complain(PREFIX + "DSN", fault)
     if (settings.dsn or tokenless) and not ledger_only:
         _check_stores(reader, settings)
     if settings.dsn and not ledger_only and not tokenless:
@@ -594,12 +601,25 @@ def read_settings(
     return settings
 
 
+def dsn_complaint(dsn: str) -> str | None:
+    """The fault of the DSN of a command, as a sentence that follows its name."""
+    return _dsn_fault(dsn, _Reader(os.environ).text(PREFIX + "UNVERIFIED_POSTGRES"))
+
+
+def _dsn_fault(dsn: str, why_unverified: str) -> str | None:
+    fault = dsn_fault(dsn)
+    if fault is None and not why_unverified and is_unverified(dsn):
+        return (
+            "leads outside loopback and must say sslmode=verify-full itself (and sslrootcert=FILE "
+            f"for a CA of your own); {PREFIX}UNVERIFIED_POSTGRES takes a reason why not"
+        )
+    return fault
+
+
 def _check_stores(reader: _Reader, settings: Settings) -> None:
     """The ledger and the relationships."""
     expected = "a libpq URI or key=value string with a host"
     reader.require(PREFIX + "DSN", expected)
-    if fault := dsn_fault(settings.dsn):
-        reader.complain(PREFIX + "DSN", fault)
     reader.require(PREFIX + "SPICEDB_ENDPOINT", "host:port")
     reader.require(PREFIX + "SPICEDB_TOKEN", "SpiceDB's preshared key")
     for complaint in check_endpoint(settings.spicedb):

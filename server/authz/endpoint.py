@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
+
+from db.dsn import is_on_this_machine
 
 # A gRPC metadata value: any other text would make every call fail in the client.
 _PRESHARED_KEY = re.compile(r"[\x21-\x7e]{1,4096}", re.ASCII)
@@ -27,11 +28,7 @@ class SpiceDbEndpoint:
     @property
     def is_loopback(self) -> bool:
         """Whether calls stay on this machine; by name only ``localhost`` counts."""
-        host = self.address.rpartition(":")[0].strip("[]")
-        try:
-            return ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
+        return is_on_this_machine(self.address.rpartition(":")[0].strip("[]"))
 
 
 def check_endpoint(endpoint: SpiceDbEndpoint) -> list[str]:

@@ -9,6 +9,7 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, ComposerError
 from composer.reachability import PAUSE_AFTER
 from db.connections import ReadSession, SingleConnection
+from db.dsn import is_unverified
 from db.events import EventLag
 from db.fleet import ipv6_nodes
 from db.health import LastComparison, clock_skew, read_lag, schema_version
@@ -47,6 +48,9 @@ def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
         )
         return
     yield Check("settings", True, "complete and well-formed")
+    if is_unverified(settings.dsn):
+        reason = settings.unverified_postgres
+        yield Check("settings", True, f"Postgres is used without verified TLS: {reason}")
     for sentence in unknown_variables():
         yield Check("settings", False, sentence, "see `plexsphere-state settings`, and unset it")
     ledger = list(ledger_checks(settings))
@@ -79,7 +83,10 @@ def ledger_checks(settings: Settings) -> Iterator[Check]:
         remedy = "check PLEXSPHERE_DSN, that Postgres runs there, and that it admits this role"
         yield Check("postgres", False, innermost(error), remedy)
         return
-    yield Check("postgres", True, "answers")
+    reason = settings.unverified_postgres if is_unverified(settings.dsn) else ""
+    yield Check(
+        "postgres", True, f"answers, without verified TLS: {reason}" if reason else "answers"
+    )
     yield schema_check(found, expected_version())
     try:
         skew = clock_skew(connection, _deadline(), time.time)

@@ -7,7 +7,7 @@ import typer
 from server.cli.failures import ExitCode, Failure
 from server.cli.options import Dsn, usable_dsn
 
-EXAMPLE = "plexsphere-state migrate --dsn postgresql://plexsphere@db/plexsphere"
+EXAMPLE = "plexsphere-state migrate --dsn postgresql://plexsphere@localhost/plexsphere"
 
 
 def migrate(dsn: Dsn = "") -> None:

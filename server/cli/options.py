@@ -81,15 +81,15 @@ def _id(text: str, name: str, kind: str) -> str:
 
 
 def usable_dsn(text: str) -> str:
-    """``text``, when it is a DSN."""
-    from db.dsn import dsn_fault
+    """``text``, when it is a DSN over which a password may go."""
+    from server.settings import dsn_complaint
 
     if not text:
         raise Failure(
             "PLEXSPHERE_DSN is not set: export it (`. .dev/env` beside `make run`) or give --dsn.",
             ExitCode.USAGE,
         )
-    if fault := dsn_fault(text):
+    if fault := dsn_complaint(text):
         raise Failure(f"PLEXSPHERE_DSN {fault}.", ExitCode.USAGE)
     return text
 

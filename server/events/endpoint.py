@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from db.dsn import is_on_this_machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,9 @@ def parse_urls(text: str) -> tuple[str, ...]:
             raise ValueError("not nats://host:port or tls://host:port")
         if parts.username is not None or parts.path or parts.query or parts.fragment:
             raise ValueError("more than a host and a port")
-        if parts.scheme == "nats" and not _is_loopback(parts.hostname):
+        if parts.scheme == "nats" and not is_on_this_machine(parts.hostname):
             raise ValueError("no TLS outside loopback")
         schemes.add(parts.scheme)
     if len(schemes) > 1:
         raise ValueError("with and without TLS")
     return urls
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

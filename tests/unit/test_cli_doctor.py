@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,12 @@ def test_every_bad_setting_is_a_line() -> None:
 def test_without_a_dsn_doctor_names_the_setting() -> None:
     (check,) = all_checks(Settings)
     assert not check.ok and "501" in check.detail and "PLEXSPHERE_DSN" in check.remedy
+
+
+def test_the_reason_for_unverified_postgres_is_shown() -> None:
+    settings = Settings(dsn="postgresql://x@db.invalid/x", unverified_postgres="WireGuard")
+    _, check = islice(all_checks(lambda: settings), 2)
+    assert check.ok and check.detail.endswith("without verified TLS: WireGuard")
 
 
 def test_an_unreachable_postgres_is_one_bad_line() -> None:

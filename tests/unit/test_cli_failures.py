@@ -21,10 +21,14 @@ from tests.command_runs import NODE, failed, run
     [("migrate",), ("audit",), ("snapshot", NODE, "--explain")],
     ids=lambda command: command[0],
 )
-def test_a_missing_malformed_or_unreachable_dsn_is_a_failure(command: tuple[str, ...]) -> None:
+def test_a_missing_malformed_unverified_or_unreachable_dsn_is_a_failure(
+    command: tuple[str, ...],
+) -> None:
     assert "PLEXSPHERE_DSN is not set" in failed(run(*command), ExitCode.USAGE)
     malformed = failed(run(*command, PLEXSPHERE_DSN="secret"), ExitCode.USAGE)
     assert "PLEXSPHERE_DSN is malformed" in malformed and "secret" not in malformed
+    elsewhere = run(*command, PLEXSPHERE_DSN="postgresql://ada:secret@db.invalid/x")
+    assert "sslmode=verify-full" in failed(elsewhere, ExitCode.USAGE)
     away = "postgresql://ada:secret@127.0.0.1:1/x"
     refused = failed(run(*command, PLEXSPHERE_DSN=away), ExitCode.REFUSED)
     assert "Connection refused" in refused and "secret" not in refused

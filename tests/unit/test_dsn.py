@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from psycopg2.extensions import parse_dsn
 
-from db.dsn import dsn_fault
+from db.dsn import dsn_fault, is_unverified, session_dsn
 
 ENCODE = "percent-encode the user and the password"
 
@@ -39,3 +40,32 @@ def test_a_sound_dsn_has_no_fault(dsn: str) -> None:
 def test_a_fault_is_named_without_a_word_of_the_dsn(dsn: str, said: str) -> None:
     fault = dsn_fault(dsn) or ""
     assert said in fault and "hunt" not in fault
+
+
+@pytest.mark.parametrize(
+    ("dsn", "unverified"),
+    [
+        ("postgresql://ann:secret@db.example/x", True),
+        ("postgresql://ann:secret@db.example/x?sslmode=verify-ca", True),
+        ("postgresql://ann:secret@db.example/x?sslmode=verify-full", False),
+        ("postgresql://ann@127.0.0.1/x", False),
+        ("postgresql://ann@[::1]/x", False),
+        ("host=localhost user=ann", False),
+        ("host=localhost.evil.example user=ann", True),
+        ("host=/var/run/postgresql user=ann", False),
+        ("host=@plexsphere user=ann", False),
+        ("postgresql://ann@127.0.0.1:5432,db.example:5432/x", True),
+        ("host=localhost,db.example hostaddr=127.0.0.1,127.0.0.2", False),
+        ("host=localhost hostaddr=10.0.0.5", True),
+        ("host=localhost,localhost hostaddr=127.0.0.1,10.0.0.5", True),
+    ],
+)
+def test_every_host_is_verified_or_on_this_machine(
+    dsn: str, unverified: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    assert is_unverified(dsn) is unverified
+
+
+def test_the_environment_cannot_lead_a_session_elsewhere() -> None:
+    assert parse_dsn(session_dsn("host=localhost", {}))["hostaddr"] == ""

@@ -119,12 +119,26 @@ def test_a_provisioned_service_says_what_it_lacks(sound: dict[str, str], name: s
 
 
 def test_what_works_on_the_ledger_alone_needs_nothing_else() -> None:
-    read = read_settings({P + "DSN": "postgresql://db/plexsphere"}, ledger_only=True)
-    assert (read.dsn, read.evaluator_interval) == ("postgresql://db/plexsphere", 5.0)
+    read = read_settings({P + "DSN": "postgresql://localhost/plexsphere"}, ledger_only=True)
+    assert (read.dsn, read.evaluator_interval) == ("postgresql://localhost/plexsphere", 5.0)
+
+
+@pytest.mark.parametrize("ledger_only", [False, True])
+def test_postgres_elsewhere_is_verified_or_a_reason_is_given(
+    sound: dict[str, str], ledger_only: bool
+) -> None:
+    sound[P + "DSN"] = "postgresql://reader:hunter2@db.example/plexsphere"
+    with pytest.raises(SettingsError, match="must say sslmode=verify-full") as refused:
+        read_settings(sound, ledger_only=ledger_only)
+    assert "hunter2" not in str(refused.value)
+    sound[P + "UNVERIFIED_POSTGRES"] = "WireGuard between the hosts"
+    assert read_settings(sound, ledger_only=ledger_only).provisioned
 
 
 def test_everything_that_is_missing_is_said_at_once() -> None:
-    assert named({P + "DSN": "postgresql://db/plexsphere"}) == [P + name for name in REQUIRED]
+    assert named({P + "DSN": "postgresql://localhost/plexsphere"}) == [
+        P + name for name in REQUIRED
+    ]
 
 
 BAD = {
