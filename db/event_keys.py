@@ -10,7 +10,7 @@ from composer.deadline import Deadline
 from composer.errors import DomainNotFound, EventKeyInTransition
 from composer.event_keys import EventKey, EventKeySource, RotatedEventKey, StoredEventKey
 from db.connections import ReadSession, Sessions, WriteSession
-from db.statements import Prepared
+from db.statements import Prepared, statement
 
 CURRENT_EVENT_KEY = Prepared("current_event_key")
 ENSURE_EVENT_KEY = Prepared("ensure_event_key")
@@ -83,3 +83,9 @@ class PostgresEventKeys:
         }
         ((key_id, public_key),) = self._writes.fetch(ENSURE_EVENT_KEY, arguments, deadline)
         return key_id, public_key
+
+
+def has_event_keys(sessions: Sessions[ReadSession], deadline: Deadline) -> bool:
+    """Whether any Domain has one. Raises DatastoreUnavailable."""
+    with sessions.session(deadline) as session:
+        return bool(session.run(statement("any_event_key"))[0][0])

@@ -11,6 +11,10 @@ FROM plexsphere.event_keys AS k
 WHERE k.domain_id = %(domain_id)s
     AND k.transition_expires IS NULL;
 
+-- name: any_event_key
+-- db/event_keys.py, has_event_keys. No index: it reads one row.
+SELECT EXISTS (SELECT FROM plexsphere.event_keys);
+
 -- name: ensure_event_key
 -- prepare: domain_id uuid, key_id text, public_key bytea, private_key bytea
 -- db/event_keys.py, PostgresEventKeys.current, for a Domain without a key.

@@ -51,11 +51,20 @@ _ABOUT_THE_REQUEST = frozenset(
     }
 )
 
+# OpenSSL's words for the two faults of TLS that a setting corrects.
+_FAULTS_OF_TLS = {
+    "WRONG_VERSION_NUMBER": "no TLS there; PLEXSPHERE_SPICEDB_INSECURE=1 allows that on loopback",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not signed by PLEXSPHERE_SPICEDB_CA",
+}
+
 
 def error_of(status: grpc.StatusCode, details: str) -> Exception:
     """The error for a status that is not OK: Undecided or AuthzUnavailable."""
     if status in _ABOUT_THE_REQUEST:
         return Undecided(status, details)
+    for sign, meaning in _FAULTS_OF_TLS.items():
+        if sign in details:
+            return AuthzUnavailable(f"SpiceDB: {meaning}")
     return AuthzUnavailable(f"SpiceDB: {status.name}: {details}")
 
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import shlex
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from server.settings import Settings
+
 EXAMPLE = "plexsphere-state init --manager user:ann --folder /etc/plexsphere-state"
 KEY, JWKS, ENV = "signing-key.json", "jwks.json", "plexsphere-state.env"
+SECONDS = 10.0
+WITHOUT_NATS = """\
+# For event streams: the servers of one NATS cluster, and a file with `user:password`.
+#PLEXSPHERE_NATS_URL=nats://nats.example:4222
+#PLEXSPHERE_NATS_CREDENTIALS=/etc/plexsphere-state/nats-credentials
+"""
 
 
 def init(
@@ -30,7 +40,8 @@ def init(
 
     Needs PLEXSPHERE_DSN and PLEXSPHERE_SPICEDB_*. It migrates the ledger, writes SpiceDB's schema,
     makes a signing key with its public JWKS, gives the first manager the role, and writes a file
-    with the environment of the service. Files that exist stay as they are.
+    with the environment of the service, with a new PLEXSPHERE_EVENT_KEK in it. Files that exist
+    stay as they are.
 
     The steps are also commands of their own: migrate, authz schema, keygen, grant.
     """
@@ -47,7 +58,11 @@ def init(
     typer.echo(_ensure_key(key, folder / JWKS))
     change_role(manager, "manage", "platform", granted=True, as_json=False)
     env = folder / ENV
-    typer.echo(_ensure_environment(env, key, issuer, audience))
+    if env.exists():
+        typer.echo(f"kept {env}")
+    else:
+        own = {"SIGNING_KEY": str(key), "JWT_ISSUER": issuer, "JWT_AUDIENCE": audience}
+        typer.echo(_write_environment(env, own, settings))
     typer.echo(
         f"\nNext: set -a; . {shlex.quote(str(env))}; set +a\n"
         "Then run `plexsphere-state serve`, `plexsphere-state relay` and "
@@ -66,18 +81,39 @@ def _ensure_key(key: Path, jwks: Path) -> str:
     return f"{'made' if is_new else 'kept'} the signing key {key}; its public keys are in {jwks}"
 
 
-def _ensure_environment(env: Path, key: Path, issuer: str, audience: str) -> str:
+def _write_environment(env: Path, own: dict[str, str], settings: Settings) -> str:
     from server.authn.signing import replace_file
-    from server.settings import set_variables
+    from server.events.keys import new_kek
+    from server.settings import PREFIX, set_variables
 
-    if env.exists():
-        return f"kept {env}"
-    values = {
-        **set_variables(),
-        "PLEXSPHERE_SIGNING_KEY": str(key),
-        "PLEXSPHERE_JWT_ISSUER": issuer,
-        "PLEXSPHERE_JWT_AUDIENCE": audience,
-    }
+    values = {**set_variables(), **{PREFIX + name: value for name, value in own.items()}}
+    notes = [f"wrote {env}, which only its owner can read"]
+    if settings.event_kek:
+        notes.append("PLEXSPHERE_EVENT_KEK is that of this shell")
+    elif _has_event_keys(settings.dsn):
+        notes.append(
+            "left PLEXSPHERE_EVENT_KEK out, because the ledger has event keys: put the value of "
+            f"the other instances into {env}"
+        )
+    else:
+        values[f"{PREFIX}EVENT_KEK"] = new_kek()
+        notes.append(
+            "made PLEXSPHERE_EVENT_KEK: keep a copy of it elsewhere, because a lost value cannot "
+            "be replaced"
+        )
     lines = [f"{name}={shlex.quote(value)}\n" for name, value in values.items()]
+    if not settings.nats_url:
+        lines.append(WITHOUT_NATS)
+        notes.append(f"event streams need NATS with JetStream: two lines at the end of {env}")
     replace_file(env, "".join(lines))
-    return f"wrote {env}, which only its owner can read"
+    return "\n".join(notes)
+
+
+def _has_event_keys(dsn: str) -> bool:
+    from composer.deadline import Deadline
+    from db.connections import ReadSession, SingleConnection
+    from db.event_keys import has_event_keys
+
+    name = "plexsphere-state init"
+    connection = SingleConnection(dsn, ReadSession, application_name=name, keep=False)
+    return has_event_keys(connection, Deadline.after(SECONDS, time.monotonic))

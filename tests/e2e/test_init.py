@@ -17,6 +17,7 @@ import requests
 
 from server.dev.ports import free_ports
 from server.dev.process import Command, Process, wait_until
+from server.events.keys import parse_kek
 from tests.command_runs import failed, run
 from tests.factories import key_bytes
 from tests.integration.spicedb_parts import KEY, SpiceDb, soon, spicedb_in
@@ -49,8 +50,8 @@ def shell(fresh_database: FreshDatabase, blank_spicedb: SpiceDb) -> dict[str, st
 
 def environment(file: Path) -> dict[str, str]:
     """As `set -a; . file` reads it."""
-    words = [shlex.split(line)[0].split("=", 1) for line in file.read_text().splitlines()]
-    return dict(words)
+    lines = [shlex.split(line, comments=True) for line in file.read_text().splitlines()]
+    return dict(words[0].split("=", 1) for words in lines if words)
 
 
 def test_blank_servers_become_a_service_that_answers_the_first_pull(
@@ -64,6 +65,8 @@ def test_blank_servers_become_a_service_that_answers_the_first_pull(
     private = [folder / "plexsphere-state.env", folder / "signing-key.json"]
     assert [file.stat().st_mode & 0o777 for file in private] == [0o600, 0o600]
     assert "PLEXSPHERE_JWKS" not in settings
+    parse_kek(settings["PLEXSPHERE_EVENT_KEK"])
+    assert "#PLEXSPHERE_NATS_URL=nats://" in (folder / "plexsphere-state.env").read_text()
     contents = [file.read_bytes() for file in sorted(folder.iterdir())]
 
     again = run("init", "--manager", "user:ann", "--folder", str(folder), **shell)
@@ -95,6 +98,11 @@ def test_blank_servers_become_a_service_that_answers_the_first_pull(
         assert bad == ["evaluator"]  # none runs
     finally:
         service.end(signal.SIGTERM, 15)
+
+    # The Node's registration made an event key, which another key could not decrypt.
+    other = run("init", "--manager", "user:ann", "--folder", str(tmp_path / "other"), **shell)
+    assert "left PLEXSPHERE_EVENT_KEK out" in other.stdout
+    assert "PLEXSPHERE_EVENT_KEK" not in environment(tmp_path / "other/plexsphere-state.env")
 
 
 def is_ready(url: str) -> bool:
