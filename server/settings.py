@@ -358,7 +358,8 @@ class Settings:
         1_000_000,
         "lines a minute",
         "how many equal lines are written: `peer_dropped` of one addressed Node, peer row and "
-        "outcome; `request_refused` of one operation, status, code and path",
+        "outcome; `request_refused` of one operation, status, code and path; `request_malformed` "
+        "of one status and cause",
         "further ones are counted in one line with `repeated`; counters count all",
     )
     bind: str = address(

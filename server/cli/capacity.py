@@ -77,7 +77,10 @@ def descriptors_check(settings: Settings, limit: int) -> Check:
     needed = settings.connections + OTHER_DESCRIPTORS
     if limit == resource.RLIM_INFINITY or limit >= needed:
         return Check("descriptors", True, "enough for PLEXSPHERE_CONNECTIONS")
-    detail = f"a process may open {limit} files, and PLEXSPHERE_CONNECTIONS needs {needed}"
+    detail = (
+        f"a process may open {limit} files, so that a worker takes"
+        f" {max(limit - OTHER_DESCRIPTORS, 0)} connections, not {settings.connections}"
+    )
     if limit - OTHER_DESCRIPTORS >= settings.connections / 2:
         return Check("descriptors", True, detail)
     remedy = "raise LimitNOFILE (`ulimit -Hn`), or lower PLEXSPHERE_CONNECTIONS"

@@ -11,7 +11,12 @@ import re
 from typing import Any
 
 from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, NoMoreData
+from gunicorn.http.errors import (
+    InvalidHeader,
+    LimitRequestHeaders,
+    NoMoreData,
+    UnsupportedTransferCoding,
+)
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 
@@ -82,8 +87,15 @@ class Incoming:
         del buffer[: end + 4]
         self._searched = 0
         if isinstance(self.request.body.reader, ChunkedReader):
+            self._refuse_codings()
             self._chunks = Chunks()
         return True
+
+    def _refuse_codings(self) -> None:
+        """gunicorn lets compressed chunks pass, and nothing behind it inflates them."""
+        for name, value in self.request.headers:
+            if name == "TRANSFER-ENCODING" and value.lower() != "chunked":
+                raise UnsupportedTransferCoding(value)
 
     def _refuse_early(self) -> None:
         """Raise for a head that can only be refused, however it goes on."""

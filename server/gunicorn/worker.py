@@ -17,6 +17,13 @@ import structlog
 from gunicorn import sock as gunicorn_sockets
 from gunicorn import util
 from gunicorn.http import wsgi
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
 from gunicorn.workers.gthread import ThreadWorker
 
 from server.flags import COMPLAINED, clear_flag
@@ -37,6 +44,15 @@ WAITED_SECONDS = 0.1
 RETRY_SECONDS = 5.0
 # Its exit status: gunicorn's own two (3 and 4) end the master.
 NOT_STARTED = 1
+
+# Status and reason of what is no HTTP request; any other fault of it is 400.
+_NO_REQUEST = {
+    TimeoutError: (408, "Request Timeout"),
+    LimitRequestLine: (414, "URI Too Long"),
+    ExpectationFailed: (417, "Expectation Failed"),
+    LimitRequestHeaders: (431, "Request Header Fields Too Large"),
+    UnsupportedTransferCoding: (501, "Not Implemented"),
+}
 
 _log = structlog.stdlib.get_logger("plexsphere.worker")
 
@@ -152,17 +168,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             connection.discard()
 
     def _refuse(self, connection: Connection, error: Exception) -> None:
-        """gunicorn's own answer to what is no request."""
         connection.may_go_on = False
         connection.begin_answer()
         try:
-            if isinstance(error, TimeoutError):
-                util.write_error(connection, 408, "Request Timeout", "")
-            else:
-                self.handle_error(None, connection, connection.client, error)
+            self.handle_error(None, connection, connection.client, error)
             connection.flush()
         except OSError:
             connection.discard()
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """gunicorn's page for what is no HTTP request, and nothing in it that the client sent."""
+        if not isinstance(exc, ParseException | TimeoutError):
+            super().handle_error(req, client, addr, exc)
+            return
+        status, reason = _NO_REQUEST.get(type(exc), (400, "Bad Request"))
+        _log.warning("request_malformed", status=status, cause=type(exc).__name__)
+        util.write_error(client, status, reason, "")
 
     def _say_what_was_refused(self) -> None:
         """One line a second for each lane, however many there were."""

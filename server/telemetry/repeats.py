@@ -10,6 +10,7 @@ from typing import Any
 # Event -> the fields that two lines of one kind have in common.
 LIMITED: Mapping[str, tuple[str, ...]] = {
     "peer_dropped": ("addressed_node_id", "peer_node_id", "outcome"),
+    "request_malformed": ("status", "cause"),
     "request_refused": ("operation", "status", "code", "path"),
 }
 WINDOW_SECONDS = 60.0

@@ -142,14 +142,19 @@ def test_broken_http_is_the_servers_own_4xx(stack: Stack, request_bytes: bytes) 
 
 @pytest.mark.parametrize(
     ("header", "status"),
-    [("Expect: nonsense", 417), ("Transfer-Encoding: nonsense", 501), ("X y: z", 400)],
+    [
+        ("Expect: nonsense", b"417 Expectation Failed"),
+        ("Transfer-Encoding: gzip, chunked", b"501 Not Implemented"),
+        ("X y: z", b"400 Bad Request"),
+    ],
 )
 def test_what_the_server_does_not_know_is_its_own_refusal(
-    stack: Stack, header: str, status: int
+    stack: Stack, header: str, status: bytes
 ) -> None:
     answer = send_raw(stack.url, f"GET /livez HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n".encode())
-    assert answer.split(b" ", 2)[1] == str(status).encode()
+    assert answer.startswith(b"HTTP/1.1 " + status + b"\r\n")
     assert b"x-correlation-id" not in answer.lower()
+    assert header.split()[1].strip(",").encode() not in answer
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from gunicorn.config import Config
-from gunicorn.http.errors import ParseException
+from gunicorn.http.errors import ParseException, UnsupportedTransferCoding
 from gunicorn.http.parser import RequestParser
 
 from server.contract.document import Contract
@@ -49,6 +49,7 @@ REFUSED = {
     "a head without an end": POST + b"X-A: b\r\n" * 20_000,
     "an unknown expectation": POST + b"Expect: more\r\n\r\n",
 }
+COMPRESSED = [b"gzip, chunked", b"deflate,chunked", b"identity, chunked"]
 ODD = {
     "no number": b"zz\r\nhello\r\n0\r\n\r\n",
     "a signed number": b"+5\r\nhello\r\n0\r\n\r\n",
@@ -101,6 +102,13 @@ def test_what_gunicorn_refuses_is_refused_as_soon_as_that_is_certain(
         for at in range(0, len(data), step):
             incoming.buffer += data[at : at + step]
             assert incoming.whole() is None
+
+
+@pytest.mark.parametrize("coding", COMPRESSED)
+def test_a_coding_that_nobody_decodes_is_refused(incoming: Incoming, coding: bytes) -> None:
+    incoming.buffer += POST + b"Transfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n"
+    with pytest.raises(UnsupportedTransferCoding):
+        incoming.whole()
 
 
 @pytest.mark.parametrize("chunks", ODD.values(), ids=ODD)
