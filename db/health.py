@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -36,12 +37,14 @@ class LastComparison:
 @dataclass(frozen=True, slots=True)
 class Lag:
     """SpiceDB's lag, how old the last sweep is in seconds (None when there was none), the last
-    comparison, and the lag of the stream of events."""
+    comparison, and the lag of the stream of events. ``clock_skew`` is that of this machine: seconds
+    by which Postgres' clock is ahead of it."""
 
     outbox: OutboxLag
     sweep_age: float | None
     comparison: LastComparison = LastComparison(None, 0, 0)
     events: EventLag = field(default_factory=lambda: EventLag(0, 0.0))
+    clock_skew: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,8 @@ def read_lag(sessions: Sessions[ReadSession], deadline: Deadline) -> Lag:
         found = session.run(statement("evaluator_age"))
         comparison = LastComparison(*session.run(statement("comparison_last"))[0])
         events = EventLag(*session.run(statement("events_lag"))[0])
-    return Lag(outbox, found[0][0] if found else None, comparison, events)
+        skew = _clock_skew(session, time.time)
+    return Lag(outbox, found[0][0] if found else None, comparison, events, skew)
 
 
 def clock_skew(
@@ -106,9 +110,13 @@ def clock_skew(
     Raises DatastoreUnavailable.
     """
     with sessions.session(deadline) as session:
-        before = clock()
-        postgres_time = session.run(statement("clock"))[0][0]
-        return float(postgres_time) - (before + clock()) / 2
+        return _clock_skew(session, clock)
+
+
+def _clock_skew(session: ReadSession, clock: Callable[[], float]) -> float:
+    before = clock()
+    postgres_time = session.run(statement("clock"))[0][0]
+    return float(postgres_time) - (before + clock()) / 2
 
 
 def connection_limit(sessions: Sessions[ReadSession], deadline: Deadline) -> int:

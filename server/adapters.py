@@ -24,7 +24,7 @@ from db.domains import PostgresDomainReader, PostgresDomainRegistry, PostgresDom
 from db.enrolment import PostgresBootstrapTokens
 from db.entries import PostgresEntries
 from db.event_keys import PostgresEventKeys
-from db.health import read_lag
+from db.health import clock_skew, read_lag
 from db.heartbeats import PostgresHeartbeats
 from db.history import BodyQueue
 from db.ledger import PostgresLedger
@@ -58,6 +58,7 @@ from server.telemetry.probes import (
     Probe,
     RecentNodes,
     bus_probe,
+    clock_probe,
     keys_probe,
     ledger_probe,
     spicedb_probe,
@@ -228,6 +229,14 @@ def connect(
         probes={
             "postgres": _watched("postgres", ledger_probe(reads, recent), pulls),
             "spicedb": _watched("spicedb", spicedb_probe(SpiceDbAdmin(channel), recent), pulls),
+            "clock": BackgroundProbe(
+                "clock",
+                clock_probe(
+                    lambda deadline: clock_skew(reads, deadline, time.time),
+                    settings.jwt_leeway,
+                    pulls.are_unauthorized,
+                ),
+            ),
             "jwks": keys_probe(
                 other_keys or trusted_keys,
                 signing_keys,

@@ -95,7 +95,7 @@ def ledger_checks(settings: Settings) -> Iterator[Check]:
             "clock", False, innermost(error), "Postgres stopped answering: run doctor again"
         )
         return
-    yield clock_check(skew)
+    yield clock_check(skew, settings.jwt_leeway)
 
 
 def schema_check(found: int, expected: int) -> Check:
@@ -109,12 +109,17 @@ def schema_check(found: int, expected: int) -> Check:
     return Check("ledger schema", True, f"at version {found}")
 
 
-def clock_check(skew: float) -> Check:
-    """The clocks of Postgres and this machine agree; Postgres is ``skew`` seconds ahead."""
+def clock_check(skew: float, leeway: float) -> Check:
+    """The clocks of Postgres and this machine agree; Postgres is ``skew`` seconds ahead.
+
+    ``leeway`` is that of the times of a token.
+    """
     direction = "ahead of" if skew > 0 else "behind"
     detail = f"Postgres is {abs(skew):.3f} s {direction} this machine"
     if abs(skew) <= MAX_SKEW_SECONDS:
         return Check("clock", True, detail)
+    if abs(skew) > leeway:
+        detail += f", more than PLEXSPHERE_JWT_LEEWAY ({leeway:g} s): tokens are refused (401)"
     return Check("clock", False, detail, "have both follow a time server (NTP)")
 
 

@@ -224,6 +224,11 @@ def gauges(lag: Lag) -> Iterator[Metric]:
         "How long the oldest of them waits; 0 where none does.",
         lag.events.seconds,
     )
+    yield GaugeMetricFamily(
+        "plexsphere_clock_skew_seconds",
+        "How far Postgres' clock is ahead of that of this instance; negative where it is behind.",
+        lag.clock_skew,
+    )
 
 
 class _Families(Collector):

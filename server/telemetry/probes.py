@@ -85,6 +85,32 @@ def release_probe() -> Probe:
     return probe
 
 
+# A probe may take a second, and measures a clock to half of that.
+LEAST_LEEWAY = 1.0
+
+
+def clock_probe(
+    skew: Callable[[Deadline], float], leeway: float, are_unauthorized: Callable[[], bool]
+) -> Probe:
+    """The clocks of Postgres and this machine agree, to the ``leeway`` of a token's times.
+
+    Down where pulls are refused as unauthorized; a wrong clock of Postgres itself refuses none. No
+    fault while Postgres does not answer, which is that of another probe.
+    """
+
+    def probe(deadline: Deadline) -> None:
+        try:
+            ahead = skew(deadline)
+        except ComposerError:
+            return
+        if abs(ahead) > max(leeway, LEAST_LEEWAY):
+            if are_unauthorized():
+                raise Down("this machine's clock is not that of Postgres, and pulls are 401")
+            raise Degraded("this machine's clock is not that of Postgres: tokens may be refused")
+
+    return probe
+
+
 class RecentNodes:
     """Nodes that the ledger had lately: what SpiceDB says of them, it says of all Nodes."""
 

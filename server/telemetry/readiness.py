@@ -30,11 +30,16 @@ class AnsweredPulls:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._answered_at: float | None = None
+        # Kept until a pull is answered: nobody pulls from an instance that is taken out for it.
+        self._is_unauthorized = False
 
     def note(self, status: int) -> None:
         """A pull gets this answer."""
         if status in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED):
             self._answered_at = self._clock()
+            self._is_unauthorized = False
+        elif status == HTTPStatus.UNAUTHORIZED:
+            self._is_unauthorized = True
         elif status == HTTPStatus.SERVICE_UNAVAILABLE:
             self._answered_at = None
 
@@ -43,6 +48,10 @@ class AnsweredPulls:
         """Whether the last seconds have an answered pull, and none that was refused since."""
         answered_at = self._answered_at
         return answered_at is not None and self._clock() - answered_at < PROOF_SECONDS
+
+    def are_unauthorized(self) -> bool:
+        """Whether a pull was 401, none was answered since, and none in the last seconds."""
+        return self._is_unauthorized and not self.are_recent
 
 
 def unless_answered(probe: Probe, pulls: AnsweredPulls) -> Probe:

@@ -38,14 +38,14 @@ def test_what_waits_and_when_somebody_swept_is_shown_beside_the_counters(
         Exposition(
             Metrics(),
             lambda deadline: Lag(
-                OutboxLag(3, 61.5, 2), swept, LastComparison(7.5, 1, 4), EventLag(5, 8.5)
+                OutboxLag(3, 61.5, 2), swept, LastComparison(7.5, 1, 4), EventLag(5, 8.5), -31.0
             ),
         )
     )
     assert COUNTER in text
     found = samples(text)
     assert {name: found.get(f"plexsphere_{name}") for name in NAMES} == dict(
-        zip(NAMES, (3, 61.5, 2, shown, 7.5, 1, 4, 5, 8.5), strict=True)
+        zip(NAMES, (3, 61.5, 2, shown, 7.5, 1, 4, 5, 8.5, -31.0), strict=True)
     )
     for name in NAMES:
         assert text.count(f"# TYPE plexsphere_{name} gauge\n") == 1
@@ -61,6 +61,7 @@ NAMES = (
     "authz_mended",
     "events_waiting",
     "events_oldest_age_seconds",
+    "clock_skew_seconds",
 )
 
 

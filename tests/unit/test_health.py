@@ -8,7 +8,7 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, DatastoreUnavailable
 from handlers.service import HealthCheck
 from server.receipt import LOAD_BEARING, WiringReceipt
-from server.telemetry.probes import Degraded, DependencyProbes, Down, Probe
+from server.telemetry.probes import Degraded, DependencyProbes, Down, Probe, clock_probe
 from tests.fakes import FakeClock
 
 WIRED = {"SnapshotProvider": "A", "RelationChecker": "B", "NodeRepo": "C", "AuditSink": "D"}
@@ -43,6 +43,29 @@ def fine(deadline: Deadline) -> None:
 )
 def test_a_probe_becomes_a_check(probe: Probe, status: str, detail: str) -> None:
     assert checks(postgres=probe) == [HealthCheck("postgres", status, detail)]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "leeway", "unauthorized", "status"),
+    [
+        (30.0, 30.0, True, "ok"),
+        (-30.1, 30.0, False, "degraded"),
+        (30.1, 30.0, True, "down"),
+        (0.9, 0.0, True, "ok"),
+        (None, 30.0, True, "ok"),
+    ],
+    ids=["within", "off", "off and refused", "within the measure", "not known"],
+)
+def test_a_clock_is_down_only_where_it_is_off_and_pulls_are_refused(
+    ahead: float | None, leeway: float, unauthorized: bool, status: str
+) -> None:
+    def skew(deadline: Deadline) -> float:
+        if ahead is None:
+            raise DatastoreUnavailable("away")
+        return ahead
+
+    (check,) = checks(clock=clock_probe(skew, leeway, lambda: unauthorized))
+    assert check.status == status
 
 
 def test_every_dependency_is_asked_although_one_is_down() -> None:

@@ -117,5 +117,18 @@ def test_a_pull_that_is_refused_ends_the_proof_and_one_that_is_forbidden_is_none
     assert not pulls.are_recent
 
 
+def test_pulls_are_unauthorized_from_a_401_to_the_next_answer() -> None:
+    clock = FakeClock()
+    pulls = AnsweredPulls(clock)
+    assert not pulls.are_unauthorized()
+    pulls.note(200)
+    pulls.note(401)
+    assert not pulls.are_unauthorized()
+    clock.now += PROOF_SECONDS
+    assert pulls.are_unauthorized()
+    pulls.note(304)
+    assert not pulls.are_unauthorized()
+
+
 def test_a_probe_that_answers_is_ok_whatever_the_pulls_do() -> None:
     unless_answered(fine, AnsweredPulls(FakeClock()))(in_time())
