@@ -72,14 +72,25 @@ def error_of(status: grpc.StatusCode, details: str) -> Exception:
 class _Connection:
     """A channel and its stubs, valid in the process that made it.
 
-    ``silent_since`` is the beginning of the first call since the last answer that timed out.
+    ``silent_since`` is the beginning of the first call that timed out after the last answer, or the
+    moment of that answer (``answered_at``) where the call had begun before it.
     """
 
     pid: int
     channel: grpc.Channel
     permissions: PermissionsServiceStub
     schema: SchemaServiceStub
+    answered_at: float
     silent_since: float | None = None
+
+    def answered(self, now: float) -> None:
+        self.answered_at, self.silent_since = now, None
+
+    def timed_out(self, began: float) -> float:
+        """``silent_since``, after a call that began then."""
+        if self.silent_since is None:
+            self.silent_since = max(began, self.answered_at)
+        return self.silent_since
 
 
 class SpiceDbChannel:
@@ -119,7 +130,9 @@ class SpiceDbChannel:
             raise AuthzUnavailable("no time left to ask SpiceDB")
         with self._answering() as connection:
             call = getattr(connection.permissions, method)
-            yield from call(request, timeout=timeout, metadata=self._metadata)
+            for answer in call(request, timeout=timeout, metadata=self._metadata):
+                connection.answered(self._clock())
+                yield answer
 
     def close(self) -> None:
         """Close the connection; a later call opens a new one."""
@@ -153,16 +166,14 @@ class SpiceDbChannel:
         except Exception as error:
             # A channel that was closed during the call, or a missing file: no decision either.
             raise AuthzUnavailable(f"no call to SpiceDB: {type(error).__name__}") from error
-        connection.silent_since = None
+        connection.answered(self._clock())
 
     def _note(self, connection: _Connection, is_silent: bool, began: float) -> None:
         """Close a connection that was silent for too long; the next call opens another one."""
+        now = self._clock()
         if not is_silent:
-            connection.silent_since = None
-            return
-        if connection.silent_since is None:
-            connection.silent_since = began
-        if self._clock() - connection.silent_since >= _SILENT_S:
+            connection.answered(now)
+        elif now - connection.timed_out(began) >= _SILENT_S:
             with self._lock:
                 is_ours = self._connection is connection
                 if is_ours:
@@ -184,6 +195,7 @@ class SpiceDbChannel:
                     channel,
                     PermissionsServiceStub(channel),
                     SchemaServiceStub(channel),
+                    self._clock(),
                 )
             return connection
 

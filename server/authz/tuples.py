@@ -90,16 +90,21 @@ class TupleWriter:
         deadline: Deadline,
         fences: Sequence[Fence] = (),
     ) -> str | None:
-        """All in as few calls as SpiceDB allows; each tuple may occur only once."""
+        """All in as few calls as SpiceDB allows; each tuple may occur only once.
+
+        At most ``MAX_UPDATES / 2`` fences.
+        """
         updates = [_update(relation, RelationshipUpdate.OPERATION_TOUCH) for relation in touched]
         updates += [_update(relation, RelationshipUpdate.OPERATION_DELETE) for relation in deleted]
-        # In the last call, so that the number tells that all is written.
         updates += [update for fence in fences for update in _fence_updates(fence)]
         conditions = [_last_change_is(fence) for fence in fences]
         token: str | None = None
-        for start in range(0, len(updates), MAX_UPDATES):
+        # The first call takes the remainder and every other is full. So all numbers change in the
+        # last call: they tell that all is written, and no condition fails because of an own call.
+        first = len(updates) % MAX_UPDATES or MAX_UPDATES
+        for end in range(first, len(updates) + 1, MAX_UPDATES):
             request = WriteRelationshipsRequest(
-                updates=updates[start : start + MAX_UPDATES], optional_preconditions=conditions
+                updates=updates[max(0, end - MAX_UPDATES) : end], optional_preconditions=conditions
             )
             token = str(self._call("WriteRelationships", request, deadline).written_at.token)
         return token

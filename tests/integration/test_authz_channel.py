@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from authzed.api.v1 import CheckPermissionRequest, LookupResourcesRequest
+from authzed.api.v1 import CheckPermissionRequest, LookupResourcesRequest, ReadSchemaRequest
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
@@ -26,12 +27,28 @@ ANN = Principal(PrincipalKind.USER, "ann")
 
 
 class Answering(grpc.GenericRpcHandler):
-    """Ends every call with ``status``; None is silence."""
+    """Ends every call with ``status``; None is silence. A stream gets two rows before.
+
+    A call of SchemaService times out once ``late`` is set.
+    """
 
     status: grpc.StatusCode | None = grpc.StatusCode.OK
     garbage = b""
 
+    def __init__(self) -> None:
+        self.called, self.late = threading.Event(), threading.Event()
+
     def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        def time_out(request: bytes, context: grpc.ServicerContext) -> bytes:
+            self.called.set()
+            self.late.wait(10)
+            context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "late")
+            return b""
+
+        def stream(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+            yield from (b"", b"")
+            answer(request, context)
+
         def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
             if self.status is None:
                 while context.is_active():
@@ -40,6 +57,10 @@ class Answering(grpc.GenericRpcHandler):
                 context.abort(self.status, "because")
             return self.garbage
 
+        if call.method.endswith("/ReadSchema"):
+            return grpc.unary_unary_rpc_method_handler(time_out)
+        if call.method.endswith("/LookupResources"):
+            return grpc.unary_stream_rpc_method_handler(stream)
         return grpc.unary_unary_rpc_method_handler(answer)
 
 
@@ -164,6 +185,36 @@ def test_an_answer_between_two_calls_that_time_out_keeps_the_connection(
         except (AuthzUnavailable, Undecided):
             clock.now += 0.8
         first = first or channel._connection
+    assert channel._connection is first
+    channel.close()
+
+
+def test_a_call_that_times_out_keeps_a_connection_that_answered_meanwhile(
+    answering: tuple[Answering, str],
+) -> None:
+    clock = FakeClock()
+    channel = channel_to(answering[1], timeout=10, clock=clock)
+    with ThreadPoolExecutor(1) as other:
+        slow = other.submit(channel.schema, "ReadSchema", ReadSchemaRequest(), soon())
+        assert answering[0].called.wait(10)
+        first = channel._connection
+        clock.now += 0.95
+        channel.permissions("CheckPermission", CheckPermissionRequest(), soon())
+        answering[0].late.set()
+        with pytest.raises(AuthzUnavailable, match="late"):
+            slow.result()
+    assert channel._connection is first
+    channel.close()
+
+
+def test_each_row_of_a_stream_is_an_answer(answering: tuple[Answering, str]) -> None:
+    clock = FakeClock()
+    channel = channel_to(answering[1], clock=clock)
+    answering[0].status = grpc.StatusCode.DEADLINE_EXCEEDED
+    with pytest.raises(AuthzUnavailable):
+        for _ in channel.stream("LookupResources", LookupResourcesRequest(), soon()):
+            first = channel._connection
+            clock.now += 0.6
     assert channel._connection is first
     channel.close()
 

@@ -15,7 +15,7 @@ from composer.identity import Principal, PrincipalKind, RelationChecker, node_ob
 from server.authz.admin import missing_from, schema_text
 from server.authz.checker import SpiceDbChecker
 from server.authz.concurrency import ConcurrencyLimit
-from server.authz.tuples import MAX_UPDATES, RelationTuple
+from server.authz.tuples import MAX_UPDATES, Fence, RelationTuple
 from tests.integration.spicedb_parts import (
     KEY,
     PERMITS,
@@ -198,14 +198,17 @@ def test_a_wrong_preshared_key_decides_nothing(spicedb: SpiceDb, key: str) -> No
 
 
 def test_more_tuples_than_one_call_takes_are_written_and_deleted(spicedb: SpiceDb) -> None:
+    """Both updates of a fence are in one call: the condition of a later call would fail."""
     node = node_object(uuid4())
     tuples = [RelationTuple(node, "agent", f"user:u{number}") for number in range(MAX_UPDATES + 1)]
-    last = Principal(PrincipalKind.USER, f"u{MAX_UPDATES}")
-    written = spicedb.writer.touch(tuples, soon())
+    doomed = tuples[: MAX_UPDATES - 1]
+    last = Principal(PrincipalKind.USER, f"u{len(doomed) - 1}")
+    written = spicedb.writer.write(tuples, (), soon(), [Fence(node, None)])
     assert written is not None
     checker = spicedb.checker()
     assert checker.check_at_least(last, "node-agent", node, written, soon()) is True
-    deleted = spicedb.writer.delete(tuples, soon())
+    deleted = spicedb.writer.write((), doomed, soon(), [Fence(node, 1)])
     assert deleted is not None
     assert checker.check_at_least(last, "node-agent", node, deleted, soon()) is False
+    assert spicedb.writer.last_change(node, soon()) == 2
     assert spicedb.writer.touch([], soon()) is None
