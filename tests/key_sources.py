@@ -1,6 +1,7 @@
 """A key set that is refreshed from a document which a test replaces, holds up or takes away."""
 
 import threading
+from pathlib import Path
 
 from server.authn.key_documents import DocumentError
 from server.authn.key_sources import RefreshingKeys
@@ -43,7 +44,9 @@ class FakeDocument:
 class Source:
     """RefreshingKeys over a FakeDocument, refreshed every 300 s and for kids once in 10 s."""
 
-    def __init__(self, *keys: SigningKey, in_background: bool = False) -> None:
+    def __init__(
+        self, *keys: SigningKey, in_background: bool = False, kept_in: Path | None = None
+    ) -> None:
         self.clock = FakeClock()
         self.document = FakeDocument(*keys)
         self.warnings: list[str] = []
@@ -54,6 +57,7 @@ class Source:
             in_background=in_background,
             clock=self.clock,
             on_warning=self.warnings.append,
+            kept_in=kept_in,
         )
 
     def kids(self) -> set[str]:

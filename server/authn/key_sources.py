@@ -68,6 +68,7 @@ class RefreshingKeys:
         self._kept_in = kept_in
         self._failures = 0
         self._keys: KeySet = NO_KEYS
+        self._confirmed = b""  # the bytes of the last set that the document had
         self._loaded_at: float | None = None
         self._due_at: float | None = None  # None: never tried
         self._refreshed_for_kid_at: float | None = None
@@ -148,7 +149,8 @@ class RefreshingKeys:
             if raw is not None:
                 fresh = self._parse(raw, warnings.append)
                 self._document.accept()
-                self._keep(raw, warnings)
+                self._confirmed = raw
+            self._keep(warnings)
         except (DocumentError, ValueError) as error:
             fault = str(error)
         except Exception as error:  # a missing file, or an unexpected error of a library
@@ -173,10 +175,11 @@ class RefreshingKeys:
         done.set()
         self._warn(tuple(warnings), now)
 
-    def _keep(self, raw: bytes, warnings: list[str]) -> None:
+    def _keep(self, warnings: list[str]) -> None:
+        """The time of the file is that of the last confirmation: the age of the set after a start."""
         if self._kept_in is not None:
             try:
-                keep(self._kept_in, raw)
+                keep(self._kept_in, self._confirmed)
             except OSError as error:
                 warnings.append(f"the key set cannot be kept: {type(error).__name__}")
 

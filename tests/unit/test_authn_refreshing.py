@@ -2,7 +2,10 @@
 
 import os
 import threading
+from pathlib import Path
 
+from server.authn.kept_keys import kept
+from server.authn.key_sources import MAX_BYTES
 from server.authn.keys import NO_KEYS
 from tests.key_sources import NEW, OLD, Source, wait_for
 from tests.tokens import jwks
@@ -34,6 +37,17 @@ def test_an_unchanged_set_stays_the_same_object() -> None:
     source.clock.now += 300
     assert source.keys.current() is before
     assert source.document.reads == 2
+
+
+def test_a_kept_set_is_as_old_as_its_last_confirmation(tmp_path: Path) -> None:
+    kept_in = tmp_path / "jwks.json"
+    source = Source(OLD, kept_in=kept_in)
+    source.kids()
+    os.utime(kept_in, (0, 0))
+    source.clock.now += 300
+    source.kids()
+    content, age = kept(kept_in, MAX_BYTES)
+    assert (content, age < 3600) == (jwks(OLD), True)
 
 
 def test_a_new_kid_is_found_at_once_after_a_rotation() -> None:
