@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from server.cli.failures import ExitCode, Failure
+
 if TYPE_CHECKING:
     from server.settings import Settings
 
@@ -51,6 +53,13 @@ def init(
     from server.settings import read_settings
 
     settings = read_settings(tokenless=True)
+    if settings.signing_key.startswith("{"):
+        sentence = (
+            "PLEXSPHERE_SIGNING_KEY is the key itself: write it to a file, for its owner alone, "
+            "and set the variable to that file."
+        )
+        raise Failure(sentence, ExitCode.USAGE)
+    folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     key = Path(settings.signing_key or folder / KEY).absolute()
     migrate(settings.dsn)

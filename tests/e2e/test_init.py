@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from server.authn.signing import new_key
 from server.dev.ports import free_ports
 from server.dev.process import Command, Process, wait_until
 from server.events.keys import parse_kek
@@ -58,7 +59,8 @@ def test_blank_servers_become_a_service_that_answers_the_first_pull(
     shell: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "etc"
-    first = run("init", "--manager", "user:ann", "--folder", str(folder), **shell)
+    relative = os.path.relpath(folder)
+    first = run("init", "--manager", "user:ann", "--folder", relative, **shell)
     assert first.exit_code == 0, first.output
     assert "SpiceDB has the schema of this release\n" in first.stdout
     settings = environment(folder / "plexsphere-state.env")
@@ -68,6 +70,9 @@ def test_blank_servers_become_a_service_that_answers_the_first_pull(
     parse_kek(settings["PLEXSPHERE_EVENT_KEK"])
     assert "#PLEXSPHERE_NATS_URL=nats://" in (folder / "plexsphere-state.env").read_text()
     contents = [file.read_bytes() for file in sorted(folder.iterdir())]
+
+    # A shell looks a name without a slash up in PATH.
+    assert f"set -a; . {folder}/plexsphere-state.env; set +a" in first.stdout
 
     again = run("init", "--manager", "user:ann", "--folder", str(folder), **shell)
     assert again.exit_code == 0, again.output
@@ -103,6 +108,14 @@ def test_blank_servers_become_a_service_that_answers_the_first_pull(
     other = run("init", "--manager", "user:ann", "--folder", str(tmp_path / "other"), **shell)
     assert "left PLEXSPHERE_EVENT_KEK out" in other.stdout
     assert "PLEXSPHERE_EVENT_KEK" not in environment(tmp_path / "other/plexsphere-state.env")
+
+
+def test_a_key_in_the_variable_itself_is_refused_and_not_shown(shell: dict[str, str]) -> None:
+    key = json.dumps(new_key("EdDSA"))
+    refused = run("init", "--manager", "user:ann", PLEXSPHERE_SIGNING_KEY=key, **shell)
+    sentence = failed(refused, 2)
+    assert "PLEXSPHERE_SIGNING_KEY is the key itself" in sentence
+    assert json.loads(key)["d"] not in refused.output
 
 
 def is_ready(url: str) -> bool:
