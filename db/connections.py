@@ -35,6 +35,12 @@ Row = tuple[Any, ...]
 
 # Seconds, within the deadline of the session; a command says within 3 s that Postgres is away.
 CONNECT_TIMEOUT = 2.0
+# Of the short writes of a command.
+COMMAND_PARAMETERS = {
+    "jit": "off",
+    "lock_timeout": "2000",  # milliseconds
+    "statement_timeout": "5000",  # milliseconds
+}
 
 
 class Session:
@@ -148,6 +154,19 @@ class SingleConnection(Generic[S]):
         self._prepared = set()
         if opened is not None:
             opened.close()
+
+
+@contextmanager
+def command_connections(
+    dsn: str, application_name: str
+) -> Iterator[tuple[SingleConnection[ReadSession], SingleConnection[WriteSession]]]:
+    """One to read and one to write, for a command with one thread."""
+    reads = SingleConnection(dsn, ReadSession, application_name=application_name)
+    writes = SingleConnection(
+        dsn, WriteSession, application_name=application_name, parameters=COMMAND_PARAMETERS
+    )
+    with closing(reads), closing(writes):
+        yield reads, writes
 
 
 @contextmanager

@@ -12,8 +12,7 @@ from composer.deadline import Deadline
 from composer.errors import NodeNotFound
 from db.audit import write_arguments
 from db.clock import TimeOffset, no_offset
-from db.connections import ReadSession, Sessions, SingleConnection, WriteSession
-from db.roles import PARAMETERS
+from db.connections import ReadSession, Sessions, WriteSession
 from db.statements import Prepared
 
 SECRET_KEY_DIGESTS = Prepared("secret_key_digests")
@@ -61,44 +60,4 @@ class PostgresNodeCredentials:
     ) -> None:
         arguments = {"node_id": str(node_id), **arguments}
         if not self._writes.fetch(statement, arguments, deadline):
-            raise NodeNotFound(f"node_id={node_id}")
-
-
-class OperatorCredentials:
-    """The same for a command, for one thread: the audit row is in the transaction of the write.
-
-    Every method raises NodeNotFound, DatastoreUnavailable.
-    """
-
-    def __init__(self, dsn: str) -> None:
-        self._connection = SingleConnection(
-            dsn,
-            WriteSession,
-            application_name="plexsphere-state credentials",
-            parameters=PARAMETERS,
-        )
-
-    def rotate_secret_key(
-        self, node_id: UUID, digest: bytes, operator: str, deadline: Deadline
-    ) -> None:
-        """Add a key, as NodeCredentials does."""
-        self._change(node_id, digest, operator, deadline)
-
-    def revoke(self, node_id: UUID, operator: str, deadline: Deadline) -> None:
-        """End every credential, as NodeCredentials does."""
-        self._change(node_id, None, operator, deadline)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def _change(
-        self, node_id: UUID, digest: bytes | None, operator: str, deadline: Deadline
-    ) -> None:
-        arguments = {
-            "node_id": str(node_id),
-            "digest": digest,
-            "operator": operator,
-        }
-        if not self._connection.run("operator_credentials", arguments, deadline):
             raise NodeNotFound(f"node_id={node_id}")

@@ -8,14 +8,8 @@ from datetime import datetime
 from composer.deadline import Deadline
 from composer.errors import ComposerError, DomainNotFound, NodeNotFound
 from composer.identity import PLATFORM
-from db.connections import SingleConnection, WriteSession
+from db.connections import COMMAND_PARAMETERS, SingleConnection, WriteSession
 from db.locks import AUDIT_WRITERS, PLATFORM_WRITERS
-
-PARAMETERS = {
-    "jit": "off",
-    "lock_timeout": "2000",  # milliseconds
-    "statement_timeout": "5000",  # milliseconds
-}
 
 
 class LastOfItsRole(ComposerError):
@@ -45,7 +39,7 @@ class PostgresRoles:
             dsn,
             WriteSession,
             application_name="plexsphere-state roles",
-            parameters=PARAMETERS,
+            parameters=COMMAND_PARAMETERS,
         )
 
     def change(self, wanted: RoleChange, deadline: Deadline, *, keep_last: bool = False) -> bool:

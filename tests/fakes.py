@@ -558,7 +558,8 @@ class FakeNodeCredentials:
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
         if node_id not in self.digests:
             raise NodeNotFound(f"node_id={node_id}")
-        self.digests[node_id] = (digest, *self.digests[node_id][:1])
+        if digest not in self.digests[node_id][:1]:
+            self.digests[node_id] = (digest, *self.digests[node_id][:1])
         record_write(self.audit, write, node_object(node_id))
 
     def revoke(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:

@@ -17,12 +17,16 @@ SELECT (
 -- name: rotate_secret_key
 -- prepare: node_id uuid, digest bytea
 -- prepare: audit_relation text, audit_subject text, correlation_id text
--- db/credentials.py, PostgresNodeCredentials.rotate_secret_key. The newest key stands first.
--- Indexes: nodes_pkey; of the function (migration 0012) departed_pkey. No index and no trigger covers
--- the column (migration 0003).
+-- db/credentials.py, PostgresNodeCredentials.rotate_secret_key. The newest key stands first. A write
+-- that is sent again, because its answer was lost, changes nothing.
+-- Indexes: nodes_pkey; of the function (migration 0012) departed_pkey. No index covers the column;
+-- its trigger (migration 0016) tells the streams.
 WITH changed AS (
     UPDATE plexsphere.nodes AS n
-    SET secret_key_digests = ARRAY[%(digest)s::bytea] || n.secret_key_digests[1:1]
+    SET secret_key_digests = CASE
+        WHEN n.secret_key_digests[1] = %(digest)s THEN n.secret_key_digests
+        ELSE ARRAY[%(digest)s::bytea] || n.secret_key_digests[1:1]
+    END
     WHERE n.id = %(node_id)s
     RETURNING n.id
 )
@@ -37,8 +41,8 @@ CROSS JOIN LATERAL
 -- prepare: audit_relation text, audit_subject text, correlation_id text
 -- db/credentials.py, PostgresNodeCredentials.revoke. The full second above the moment, because
 -- tokens tell seconds; time_offset is zero in production.
--- Indexes: nodes_pkey; of the function (migration 0012) departed_pkey. No index and no trigger covers
--- the columns (migration 0003).
+-- Indexes: nodes_pkey; of the function (migration 0012) departed_pkey. No index covers the columns;
+-- their trigger (migration 0016) tells the streams.
 WITH changed AS (
     UPDATE plexsphere.nodes AS n
     SET secret_key_digests = '{}',
@@ -52,36 +56,6 @@ FROM changed AS c
 CROSS JOIN LATERAL
 -- include: node_recorded
 ;
-
--- name: operator_credentials
--- db/credentials.py, OperatorCredentials: the next secret key, or with a NULL digest the end of every
--- credential, and the row of the audit. In production no moment is moved, so it needs no time_offset.
--- Indexes: nodes_pkey; of the function (migration 0012) departed_pkey.
-WITH changed AS (
-    UPDATE plexsphere.nodes AS n
-    SET secret_key_digests = CASE
-            WHEN %(digest)s::bytea IS NULL THEN '{}'
-            ELSE ARRAY[%(digest)s::bytea] || n.secret_key_digests[1:1]
-        END,
-        tokens_not_before = CASE
-            WHEN %(digest)s::bytea IS NULL
-                THEN date_trunc('second', statement_timestamp()) + interval '1 second'
-            ELSE n.tokens_not_before
-        END
-    WHERE n.id = %(node_id)s
-    RETURNING n.id
-)
-SELECT c.id
-FROM changed AS c
-CROSS JOIN LATERAL plexsphere.record_write(
-    CASE
-        WHEN %(digest)s::bytea IS NULL THEN 'node.revoke_credentials'
-        ELSE 'node.rotate_secret_key'
-    END,
-    %(operator)s,
-    'node:' || c.id,
-    ''
-);
 
 -- fragment: node_recorded
 -- The audit row of a write of the Node that changed.

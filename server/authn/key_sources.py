@@ -176,7 +176,7 @@ class RefreshingKeys:
         self._warn(tuple(warnings), now)
 
     def _keep(self, warnings: list[str]) -> None:
-        """The time of the file is that of the last confirmation: the age of the set after a start."""
+        """The time of the file, which is the age of the set after a start, is that of now."""
         if self._kept_in is not None:
             try:
                 keep(self._kept_in, self._confirmed)

@@ -7,6 +7,8 @@ import pwd
 import socket
 from pathlib import Path
 
+from composer.audit import AuditedWrite
+
 # The uid that logged in, kept by the kernel through su and sudo; NOBODY where no user logged in.
 LOGIN = Path("/proc/self/loginuid")
 NOBODY = 2**32 - 1
@@ -18,6 +20,11 @@ def operator(login: Path = LOGIN) -> str:
     It is not proven: a person with the ledger's password can use any account of any machine.
     """
     return f"operator:{_account(_login_uid(login))}@{socket.gethostname()}"
+
+
+def operator_write(relation: str) -> AuditedWrite:
+    """The audit row of a write by this command."""
+    return AuditedWrite(relation, relation, operator(), correlation_id="")
 
 
 def _login_uid(login: Path) -> int:

@@ -9,19 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from ipaddress import IPv4Network
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from composer.credentials import SECRET_KEY_BYTES, SecretKey
 from composer.deadline import Deadline
-from db.credentials import OperatorCredentials
+from db.connections import command_connections
+from db.credentials import PostgresNodeCredentials
 from db.fleet import FleetMember, fleet_connection, fleet_members
-from server.authn.secret_keys import secret_key_text
-from server.cli.operators import operator as this_operator
+from server.authn.secret_keys import RandomSecretKeys, secret_key_text
+from server.cli.operators import operator_write
 from server.fleet.agents import Agent
 from server.fleet.wire import NO_ANSWER, Answered, send
 
@@ -151,30 +150,35 @@ def enrol(
         for row in _rows(enrolment)
         if _is_simulated(row)
     }
-    lock, ledger = threading.Lock(), OperatorCredentials(enrolment.dsn)
+    lock, write = threading.Lock(), operator_write("node.rotate_secret_key")
 
-    def adopted(node_id: str) -> bytes:
-        key = SecretKey(secrets.token_bytes(SECRET_KEY_BYTES))
-        deadline = Deadline.after(READ_SECONDS, time.monotonic)
-        with lock:
-            ledger.rotate_secret_key(UUID(node_id), key.digest, this_operator(), deadline)
-        return key.secret
+    with (
+        command_connections(enrolment.dsn, "plexsphere-state fleet") as connections,
+        ThreadPoolExecutor(clients) as pool,
+    ):
+        credentials = PostgresNodeCredentials(*connections)
 
-    def register(number: int) -> Agent:
-        domain_id = ids[number % domains]
-        name = f"{enrolment.slug(number % domains)}-{number // domains}"
-        node_id, token = known.get((domain_id, name), ""), ""
-        if node_id:
-            secret = adopted(node_id)
-        else:
-            found = enrolment.registered(domain_id, name)
-            node_id, token = str(found["node_id"]), str(found.get("token", ""))
-            secret = base64.b64decode(found["nsk"])
-        agent = enrolment.agent(domain_id, node_id, secret, token, conditional)
-        progress()
-        return agent
+        def adopted(node_id: str) -> bytes:
+            key = RandomSecretKeys().new()
+            deadline = Deadline.after(READ_SECONDS, time.monotonic)
+            with lock:
+                credentials.rotate_secret_key(UUID(node_id), key.digest, write, deadline)
+            return key.secret
 
-    with closing(ledger), ThreadPoolExecutor(clients) as pool:
+        def register(number: int) -> Agent:
+            domain_id = ids[number % domains]
+            name = f"{enrolment.slug(number % domains)}-{number // domains}"
+            node_id, token = known.get((domain_id, name), ""), ""
+            if node_id:
+                secret = adopted(node_id)
+            else:
+                found = enrolment.registered(domain_id, name)
+                node_id, token = str(found["node_id"]), str(found.get("token", ""))
+                secret = base64.b64decode(found["nsk"])
+            agent = enrolment.agent(domain_id, node_id, secret, token, conditional)
+            progress()
+            return agent
+
         try:
             return list(pool.map(register, range(nodes)))
         except BaseException:  # also Ctrl-C: registrations that have not begun are cancelled

@@ -61,6 +61,10 @@ class NodeCredentialsSuite:
         rotate(facts, THIRD)
         assert digests(facts) == (THIRD, SECOND)
 
+    def test_a_rotation_that_is_sent_again_changes_nothing(self, facts: CredentialFacts) -> None:
+        rotate(facts, FIRST, SECOND, SECOND)
+        assert digests(facts) == (SECOND, FIRST)
+
     def test_a_rotation_ends_no_token(self, facts: CredentialFacts) -> None:
         rotate(facts, FIRST, SECOND)
         assert facts.tokens_not_before(NODE) is None

@@ -1,38 +1,30 @@
-"""A change of a Node's credentials by a command: its time, and its errors as sentences."""
+"""A change of a Node's credentials by a command: its ledger, and its errors as sentences."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from server.cli.failures import ExitCode, Failure
+from server.cli.options import usable_dsn
 
 if TYPE_CHECKING:
-    from composer.deadline import Deadline
+    from db.credentials import PostgresNodeCredentials
 
 SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class CredentialChange:
-    """The Node, and by when its change must be done."""
-
-    node_id: UUID
-    deadline: Deadline
-
-
 @contextmanager
-def changing(node: str) -> Iterator[CredentialChange]:
-    """Raises Failure where there is no such Node."""
-    from composer.deadline import Deadline
+def node_credentials(node: str, dsn: str) -> Iterator[PostgresNodeCredentials]:
+    """For a change of ``node``. Raises Failure where there is no such Node."""
     from composer.errors import NodeNotFound
+    from db.connections import command_connections
+    from db.credentials import PostgresNodeCredentials
 
     try:
-        yield CredentialChange(UUID(node), Deadline.after(SECONDS, time.monotonic))
+        with command_connections(usable_dsn(dsn), "plexsphere-state credentials") as connections:
+            yield PostgresNodeCredentials(*connections)
     except NodeNotFound as error:
         sentence = f"the ledger has no Node {node}; nothing was changed."
         raise Failure(sentence, ExitCode.USAGE) from error

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import time
+from uuid import UUID
 
-from server.cli.credentials.ledger import changing
-from server.cli.operators import operator
-from server.cli.options import AsJson, Dsn, Node, node_id, usable_dsn
+from server.cli.credentials.ledger import SECONDS, node_credentials
+from server.cli.operators import operator_write
+from server.cli.options import AsJson, Dsn, Node, node_id
 from server.cli.screen import Screen, plain, write_json
 
 EXAMPLE = "plexsphere-state credentials revoke $PLEXSPHERE_NODE_ID"
@@ -18,14 +19,12 @@ def revoke(node: Node, dsn: Dsn = "", as_json: AsJson = False) -> None:
     A request that begins after this command ended is refused with 401. The Node stays registered;
     `plexsphere-state credentials rotate` gives it a key again. The audit has a row.
     """
-    from db.credentials import OperatorCredentials
+    from composer.deadline import Deadline
 
     addressed = node_id(node)
-    with (
-        closing(OperatorCredentials(usable_dsn(dsn))) as credentials,
-        changing(addressed) as change,
-    ):
-        credentials.revoke(change.node_id, operator(), change.deadline)
+    with node_credentials(addressed, dsn) as credentials:
+        deadline = Deadline.after(SECONDS, time.monotonic)
+        credentials.revoke(UUID(addressed), operator_write("node.revoke_credentials"), deadline)
     if as_json:
         write_json({"node_id": addressed, "revoked": True})
     else:

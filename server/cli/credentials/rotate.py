@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
+import time
 from base64 import b64encode
-from contextlib import closing
+from uuid import UUID
 
-from server.cli.credentials.ledger import changing
-from server.cli.operators import operator
-from server.cli.options import AsJson, Dsn, Node, node_id, usable_dsn
+from server.cli.credentials.ledger import SECONDS, node_credentials
+from server.cli.operators import operator_write
+from server.cli.options import AsJson, Dsn, Node, node_id
 from server.cli.screen import write_json
 
 EXAMPLE = "plexsphere-state credentials rotate $PLEXSPHERE_NODE_ID > node_secret_key"
@@ -21,16 +21,17 @@ def rotate(node: Node, dsn: Dsn = "", as_json: AsJson = False) -> None:
     ledger has only its digest. The audit has a row. To end every older credential of a Node whose
     agent has lost them, revoke first.
     """
-    from composer.credentials import SECRET_KEY_BYTES, SecretKey
-    from db.credentials import OperatorCredentials
+    from composer.deadline import Deadline
+    from server.authn.secret_keys import RandomSecretKeys
 
-    addressed = node_id(node)
-    key = SecretKey(secrets.token_bytes(SECRET_KEY_BYTES))
-    with (
-        closing(OperatorCredentials(usable_dsn(dsn))) as credentials,
-        changing(addressed) as change,
-    ):
-        credentials.rotate_secret_key(change.node_id, key.digest, operator(), change.deadline)
+    addressed, key = node_id(node), RandomSecretKeys().new()
+    with node_credentials(addressed, dsn) as credentials:
+        credentials.rotate_secret_key(
+            UUID(addressed),
+            key.digest,
+            operator_write("node.rotate_secret_key"),
+            Deadline.after(SECONDS, time.monotonic),
+        )
     text = b64encode(key.secret).decode()
     if as_json:
         write_json({"node_id": addressed, "nsk": text})

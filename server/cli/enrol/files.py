@@ -10,7 +10,6 @@ import time
 from base64 import b64decode, b64encode
 from binascii import Error as NoBase64
 from collections.abc import Mapping
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -74,34 +73,25 @@ def _identity(addressed: str, raw_key: bytes) -> Mapping[str, str]:
     """The texts of the files, after the ledger has the keys. Raises Failure."""
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-    from composer.audit import AuditedWrite
-    from composer.credentials import SecretKey
     from composer.deadline import Deadline
     from composer.errors import NodeNotFound, PublicKeyInUse
-    from db.connections import ReadSession, SingleConnection, WriteSession
+    from db.connections import command_connections
     from db.credentials import PostgresNodeCredentials
     from db.enrolment import node_identity
     from db.event_keys import PostgresEventKeys
     from db.nodes import PostgresNodeRegistry
-    from server.cli.operators import operator
+    from server.authn.secret_keys import RandomSecretKeys
+    from server.cli.operators import operator_write
     from server.events.keys import EncryptedEventKeys, parse_kek
     from server.settings import read_settings
 
     settings = read_settings(ledger_only=True)
     if not settings.event_kek:
         raise Failure("PLEXSPHERE_EVENT_KEK is not set.", ExitCode.USAGE)
-    name, uuid = "plexsphere-state enrol files", UUID(addressed)
+    uuid, secret = UUID(addressed), RandomSecretKeys().new()
     public_key = X25519PrivateKey.from_private_bytes(raw_key).public_key().public_bytes_raw()
-    secret = SecretKey(secrets.token_bytes(KEY_BYTES))
-    with (
-        closing(SingleConnection(settings.dsn, ReadSession, application_name=name)) as reads,
-        closing(SingleConnection(settings.dsn, WriteSession, application_name=name)) as writes,
-    ):
+    with command_connections(settings.dsn, "plexsphere-state enrol files") as (reads, writes):
         deadline = Deadline.after(SECONDS, time.monotonic)
-
-        def audited(relation: str) -> AuditedWrite:
-            return AuditedWrite(relation, relation, operator(), "")
-
         try:
             node = node_identity(reads, uuid, deadline)
             if node.mesh_ip is None or node.domain_mesh_cidr is None:
@@ -109,10 +99,10 @@ def _identity(addressed: str, raw_key: bytes) -> Mapping[str, str]:
             source = EncryptedEventKeys(parse_kek(settings.event_kek))
             event_key = PostgresEventKeys(reads, writes, source).current(node.domain_id, deadline)
             PostgresNodeRegistry(writes, hold_off=timedelta(0)).rotate_key(
-                uuid, public_key, audited("node.rotate_key"), deadline
+                uuid, public_key, operator_write("node.rotate_key"), deadline
             )
             PostgresNodeCredentials(reads, writes).rotate_secret_key(
-                uuid, secret.digest, audited("node.rotate_secret_key"), deadline
+                uuid, secret.digest, operator_write("node.rotate_secret_key"), deadline
             )
         except NodeNotFound as error:
             sentence = f"the ledger has no Node {addressed}; nothing was changed."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
-from contextlib import closing
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
@@ -45,7 +44,7 @@ def rotate_key(domain: Domain, transition: Transition = DAY, as_json: AsJson = F
     """
     from composer.deadline import Deadline
     from composer.errors import DomainNotFound, EventKeyInTransition
-    from db.connections import ReadSession, SingleConnection, WriteSession
+    from db.connections import command_connections
     from db.event_keys import PostgresEventKeys
     from server.events.keys import EncryptedEventKeys, parse_kek
     from server.settings import read_settings
@@ -54,11 +53,7 @@ def rotate_key(domain: Domain, transition: Transition = DAY, as_json: AsJson = F
     settings = read_settings(ledger_only=True)
     if not settings.event_kek:
         raise Failure("PLEXSPHERE_EVENT_KEK is not set.", ExitCode.USAGE)
-    name = "plexsphere-state events rotate-key"
-    with (
-        closing(SingleConnection(settings.dsn, ReadSession, application_name=name)) as reads,
-        closing(SingleConnection(settings.dsn, WriteSession, application_name=name)) as writes,
-    ):
+    with command_connections(settings.dsn, "plexsphere-state events rotate-key") as (reads, writes):
         keys = PostgresEventKeys(reads, writes, EncryptedEventKeys(parse_kek(settings.event_kek)))
         try:
             rotated = keys.rotate(
