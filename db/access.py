@@ -1,7 +1,8 @@
-"""Hears which Nodes lost a relationship or a credential, as soon as it is committed."""
+"""Nodes that lost a relationship or a credential, known as soon as it is committed."""
 
 from __future__ import annotations
 
+import logging
 import select
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from uuid import UUID
 
 import psycopg2
 
+from composer.identity import parse_canonical_uuid
 from db.dsn import session_dsn
 from db.statements import statement
 
@@ -17,6 +19,8 @@ from db.statements import statement
 KEEPALIVES = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
 RETRY_SECONDS = 1.0
 CONNECT_SECONDS = "3"
+
+_log = logging.getLogger("plexsphere.access")
 
 
 class ReducedAccess:
@@ -57,5 +61,9 @@ class ReducedAccess:
     def _pass_on(self, connection: Any) -> None:
         connection.poll()
         for notification in connection.notifies:
-            self._on_reduced(UUID(notification.payload))
+            node_id = parse_canonical_uuid(notification.payload)
+            if node_id is not None:
+                self._on_reduced(node_id)
+            else:  # any role of the database may notify
+                _log.warning("access_notification_ignored")
         connection.notifies.clear()
