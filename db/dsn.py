@@ -129,3 +129,10 @@ def _is_port(text: str) -> bool:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10
+
+
+def without_password(dsn: str) -> tuple[str, str]:
+    """The DSN without its password, and the password; empty where it has none."""
+    parts = parse_dsn(dsn)
+    password = parts.pop("password", "")
+    return make_dsn(**parts), password

@@ -514,6 +514,11 @@ def set_variables() -> dict[str, str]:
     return {name: text for name in declared_settings() if (text := reader.text(name))}
 
 
+def environment_with(**variables: str) -> dict[str, str]:
+    """The environment of a program that a command starts: that of this process, and these."""
+    return {**os.environ, **variables}
+
+
 def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
     """A sentence for each variable that has our prefix and that nothing of this release reads.
 

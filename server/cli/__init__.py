@@ -32,6 +32,8 @@ COMMANDS = (
     "audit",
     "authz",
     "outbox",
+    "backup",
+    "restore",
     "events",
     "fleet",
 )
