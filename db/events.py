@@ -74,12 +74,13 @@ class PostgresEvents:
         if seqs:
             self._run("events_published", deadline, seqs=seqs)
 
-    def delete_old(
-        self, age: timedelta, limit: int, deadline: Deadline, *, unpublished_too: bool = False
-    ) -> int:
-        """Delete rows older than ``age``; how many."""
-        arguments = {"age": age, "limit": limit, "unpublished_too": unpublished_too}
-        return len(self._run("events_delete_old", deadline, **arguments))
+    def delete_published(self, age: timedelta, limit: int, deadline: Deadline) -> int:
+        """Delete rows that were published longer ago than ``age``; how many."""
+        return len(self._run("events_delete_published", deadline, age=age, limit=limit))
+
+    def delete_unpublished(self, age: timedelta, limit: int, deadline: Deadline) -> int:
+        """Delete rows that were written longer ago than ``age`` and wait; how many."""
+        return len(self._run("events_delete_unpublished", deadline, age=age, limit=limit))
 
     def lag(self, deadline: Deadline) -> EventLag:
         """As of now."""

@@ -1832,6 +1832,8 @@ CREATE INDEX domains_by_range ON plexsphere.domains USING gist (mesh_cidr inet_o
 
 CREATE UNIQUE INDEX event_keys_current ON plexsphere.event_keys USING btree (domain_id) WHERE (transition_expires IS NULL);
 
+CREATE INDEX events_published ON plexsphere.events USING btree (published_at) WHERE (published_at IS NOT NULL);
+
 CREATE INDEX events_unpublished ON plexsphere.events USING btree (seq) WHERE (published_at IS NULL);
 
 CREATE INDEX idempotency_keys_by_object ON plexsphere.idempotency_keys USING btree (object_id);

@@ -29,21 +29,35 @@ SET published_at = clock_timestamp()
 WHERE e.seq = ANY (%(seqs)s::bigint[])
 RETURNING e.seq;
 
--- name: events_delete_old
--- db/events.py, PostgresEvents.delete_old: a batch of rows that nobody needs any more. Without a
--- stream nobody follows events, so unpublished rows go too.
--- Index: events_pkey.
+-- name: events_delete_published
+-- db/events.py, PostgresEvents.delete_published: a batch of rows that were published long ago.
+-- Indexes: events_published, events_pkey.
 WITH old AS (
     SELECT e.seq
     FROM plexsphere.events AS e
-    WHERE e.created_at < statement_timestamp() - %(age)s::interval
-        AND (e.published_at IS NOT NULL OR %(unpublished_too)s)
-    ORDER BY e.seq
+    WHERE e.published_at < statement_timestamp() - %(age)s::interval
+    ORDER BY e.published_at
     LIMIT %(limit)s
 )
 DELETE FROM plexsphere.events AS e
 USING old
 WHERE e.seq = old.seq
+RETURNING e.seq;
+
+-- name: events_delete_unpublished
+-- db/events.py, PostgresEvents.delete_unpublished: those of the oldest rows that nobody will publish.
+-- Indexes: events_unpublished, events_pkey.
+WITH oldest AS (
+    SELECT e.seq, e.created_at
+    FROM plexsphere.events AS e
+    WHERE e.published_at IS NULL
+    ORDER BY e.seq
+    LIMIT %(limit)s
+)
+DELETE FROM plexsphere.events AS e
+USING oldest
+WHERE e.seq = oldest.seq
+    AND oldest.created_at < statement_timestamp() - %(age)s::interval
 RETURNING e.seq;
 
 -- name: events_lag

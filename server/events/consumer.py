@@ -126,8 +126,7 @@ class Consumer:
         return "ended"
 
     async def _follow(self, client: Client) -> None:
-        jetstream = await ensured_stream(client, self._replicas)
-        info = await jetstream.stream_info(STREAM)
+        jetstream, info = await ensured_stream(client, self._replicas)
         inbox = client.new_inbox()
         messages = await client.subscribe(inbox)
         try:

@@ -16,8 +16,8 @@ from composer.events import Event, pull_required
 from handlers.wire_events import payload_text
 from handlers.wire_values import instant
 
-# An agent's scanner ends the stream at a line of 64 KiB, and "data: " is a part of the line.
-MAX_BYTES = 64 * 1024 - 1 - len("data: ")
+# An agent's scanner ends the stream at a line of 64 KiB. The line has a name and an end.
+MAX_BYTES = 64 * 1024 - 1 - len("data: \n")
 # In JSON these characters stand in strings only, so every place is escaped.
 _ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
 

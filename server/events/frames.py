@@ -7,10 +7,9 @@ from typing import Any
 
 from server.authn.strict import json_object
 from server.contract.schemas import Validator
+from server.events.envelope import MAX_BYTES
 
 MAX_DEPTH = 64  # deeper than any declared schema
-# The longest line that agents read has 64 KiB with its name and its end.
-DATA_BYTES = 65_536 - len("data: \n") - 1
 KEEP_ALIVE = b":keep-alive\n\n"
 
 
@@ -27,7 +26,7 @@ class EventFrames:
 
     def checked(self, envelope: bytes) -> dict[str, Any]:
         """The value of an envelope. Raises UnsendableEvent."""
-        if len(envelope) > DATA_BYTES:
+        if len(envelope) > MAX_BYTES:
             raise UnsendableEvent(f"{len(envelope)} bytes are more than a line may have")
         if b"\n" in envelope or b"\r" in envelope:
             raise UnsendableEvent("more than one line")

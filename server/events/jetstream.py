@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import Header
-from nats.js.errors import APIError
 
-from composer.errors import EventStreamUnavailable
 from server.events.nats import STREAM, NatsConnection, ensured_stream
 
 PREFIX = "plexsphere.events."
 DOMAIN_HEADER = "Plexsphere-Domain"
-# The stream has another last message than its only writer knows of.
-WRONG_LAST_SEQUENCE = (10070, 10071)
 ANSWER_SECONDS = 2.0  # for one acknowledgement
 
 
@@ -39,15 +34,10 @@ class StreamWriter:
         Raises EventStreamUnavailable.
         """
         self._jetstream = None
-
-        async def opened(client: Client) -> tuple[JetStreamContext, int]:
-            jetstream = await ensured_stream(client, self._replicas)
-            return jetstream, (await jetstream.stream_info(STREAM)).state.last_seq
-
-        try:
-            self._jetstream, self._last = self._connection.call(opened, ANSWER_SECONDS)
-        except APIError as error:
-            raise EventStreamUnavailable(f"the stream: {error.description}") from error
+        self._jetstream, info = self._connection.call(
+            lambda client: ensured_stream(client, self._replicas), ANSWER_SECONDS
+        )
+        self._last = info.state.last_seq
 
     def append(self, scope: str, event_id: UUID, domain_id: UUID, envelope: bytes) -> None:
         """Store an event unless it is there; returns when JetStream has it.
@@ -63,14 +53,11 @@ class StreamWriter:
             Header.EXPECTED_LAST_SEQUENCE: str(self._last),
             DOMAIN_HEADER: str(domain_id),
         }
-        try:
-            stored = self._connection.call(
-                lambda client: jetstream.publish(
-                    subject, envelope, timeout=ANSWER_SECONDS, stream=STREAM, headers=headers
-                ),
-                ANSWER_SECONDS,
-            )
-        except APIError as error:
-            raise EventStreamUnavailable(f"the stream: {error.description}") from error
+        stored = self._connection.call(
+            lambda client: jetstream.publish(
+                subject, envelope, timeout=ANSWER_SECONDS, stream=STREAM, headers=headers
+            ),
+            ANSWER_SECONDS,
+        )
         if not stored.duplicate:
             self._last = stored.seq

@@ -83,6 +83,11 @@ class EventSigner:
     key_id: str
     private_key: Ed25519PrivateKey
 
+    @property
+    def public_key(self) -> bytes:
+        """32 raw bytes."""
+        return self.private_key.public_key().public_bytes_raw()
+
     def sign(self, data: bytes) -> bytes:
         """See server.events.envelope.Signer."""
         return self.private_key.sign(data)

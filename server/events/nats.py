@@ -23,8 +23,8 @@ import nats.errors
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
+from nats.js.errors import APIError, NotFoundError
 
 from composer.errors import EventStreamUnavailable
 from server.events.endpoint import NatsEndpoint
@@ -77,8 +77,8 @@ class NatsConnection:
     def call(self, make: Callable[[Client], Coroutine[Any, Any, T]], seconds: float) -> T:
         """The result of a coroutine on the client's loop.
 
-        Raises EventStreamUnavailable where NATS is away or does not answer in time. What JetStream
-        itself refuses is raised as nats.js.errors.APIError.
+        Raises EventStreamUnavailable where NATS is away, does not answer in time, or refuses: a
+        cluster without a leader refuses until it has one.
         """
         self.start()
         future = asyncio.run_coroutine_threadsafe(self._with_client(make), self._loop)
@@ -86,9 +86,8 @@ class NatsConnection:
             return future.result(seconds)
         except (nats.errors.Error, OSError, CallTimeout, CancelledError) as error:
             future.cancel()
-            if isinstance(error, nats.js.errors.APIError):
-                raise
-            raise EventStreamUnavailable(f"NATS: {type(error).__name__}") from error
+            reason = error.description if isinstance(error, APIError) else type(error).__name__
+            raise EventStreamUnavailable(f"NATS: {reason}") from error
 
     def spawn(self, coroutine: Coroutine[Any, Any, object]) -> None:
         """Run a coroutine on the client's loop until it ends or the connection is closed."""
@@ -239,13 +238,13 @@ def seed_key(seed: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(raw[2:34])
 
 
-async def ensured_stream(client: Client, replicas: int = 1) -> JetStreamContext:
+async def ensured_stream(client: Client, replicas: int = 1) -> tuple[JetStreamContext, StreamInfo]:
     """JetStream, with the stream of events; one that exists is left as it is."""
     jetstream = client.jetstream()
     try:
-        await jetstream.stream_info(STREAM)
+        info = await jetstream.stream_info(STREAM)
     except NotFoundError:
-        await jetstream.add_stream(
+        info = await jetstream.add_stream(
             StreamConfig(
                 name=STREAM,
                 subjects=[SUBJECTS],
@@ -261,4 +260,4 @@ async def ensured_stream(client: Client, replicas: int = 1) -> JetStreamContext:
                 num_replicas=replicas,
             )
         )
-    return jetstream
+    return jetstream, info

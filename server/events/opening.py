@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -14,8 +14,8 @@ from composer.events import (
     ResyncRequired,
     SigningKeyRotated,
 )
-from server.events.envelope import Sent, Signer, signed_envelope
-from server.events.keys import EventSigners
+from server.events.envelope import Sent, signed_envelope
+from server.events.keys import EventSigner, EventSigners
 
 EVENTS_LOST = "events_lost"  # a reason of ResyncRequired
 
@@ -29,25 +29,28 @@ class OpeningEvents:
         self._signers = signers
         self._now = now
 
-    def resync_required(self, domain_id: UUID, node_id: UUID, deadline: Deadline) -> bytes:
-        """See SignedEvents."""
-        event = Event(RESYNC_REQUIRED, ResyncRequired(EVENTS_LOST))
-        return self._signed(node_id, event, self._signers.of_domain(domain_id, deadline).current)
+    def opening(
+        self, domain_id: UUID, node_id: UUID, must_pull: bool, deadline: Deadline
+    ) -> Sequence[bytes]:
+        """See SignedEvents.
 
-    def key_transition(self, domain_id: UUID, node_id: UUID, deadline: Deadline) -> bytes | None:
-        """See SignedEvents. Signed with the previous key, which is all that the agent may know."""
-        signers = self._signers.of_domain(domain_id, deadline)
+        ``signing_key_rotated`` comes first, signed with the previous key: the agent may know no
+        other.
+        """
+        signers, now = self._signers.of_domain(domain_id, deadline), self._now()
+        events: list[tuple[Event, EventSigner]] = []
         previous, expires = signers.previous, signers.transition_expires
-        if previous is None or expires is None or expires <= self._now():
-            return None
-        current = signers.current
-        rotated = SigningKeyRotated(
-            key_id=current.key_id,
-            public_key=current.private_key.public_key().public_bytes_raw(),
-            previous_key_id=previous.key_id,
-            transition_expires=expires,
-        )
-        return self._signed(node_id, Event(SIGNING_KEY_ROTATED, rotated), previous)
-
-    def _signed(self, node_id: UUID, event: Event, signer: Signer) -> bytes:
-        return signed_envelope(Sent(uuid4(), f"node:{node_id}", event), signer, self._now())
+        if previous is not None and expires is not None and expires > now:
+            rotated = SigningKeyRotated(
+                key_id=signers.current.key_id,
+                public_key=signers.current.public_key,
+                previous_key_id=previous.key_id,
+                transition_expires=expires,
+            )
+            events.append((Event(SIGNING_KEY_ROTATED, rotated), previous))
+        if must_pull:
+            events.append((Event(RESYNC_REQUIRED, ResyncRequired(EVENTS_LOST)), signers.current))
+        return [
+            signed_envelope(Sent(uuid4(), f"node:{node_id}", event), signer, now)
+            for event, signer in events
+        ]

@@ -103,9 +103,9 @@ class EventPublisher:
             self._events.published(done, _deadline())
         return Published(sent, len(done), more=len(rows) == limit)
 
-    def delete_old(self) -> int:
-        """Delete published rows that nobody needs any more; how many."""
-        return self._events.delete_old(KEPT, DELETED_AT_ONCE, _deadline())
+    def delete_old(self, limit: int = DELETED_AT_ONCE) -> bool:
+        """Delete published rows that nobody needs any more; whether there may be others."""
+        return self._events.delete_published(KEPT, limit, _deadline()) == limit
 
     def _publish(self, row: LedgerEvent, known: dict[UUID, DomainSigners | None]) -> int:
         """The number of events of the row. The events of a Domain that is gone have no receiver."""
@@ -135,13 +135,11 @@ class DiscardedEvents:
     def __init__(self, events: PostgresEvents) -> None:
         self._events = events
 
-    def publish(self) -> Published:
-        """Nothing."""
-        return Published(0, 0, more=False)
-
-    def delete_old(self) -> int:
-        """Delete old rows; how many."""
-        return self._events.delete_old(KEPT, DELETED_AT_ONCE, _deadline(), unpublished_too=True)
+    def delete_old(self, limit: int = DELETED_AT_ONCE) -> bool:
+        """Delete old rows; whether there may be others."""
+        published = self._events.delete_published(KEPT, limit, _deadline())
+        unpublished = self._events.delete_unpublished(KEPT, limit, _deadline())
+        return limit in (published, unpublished)
 
 
 def _deadline() -> Deadline:

@@ -6,7 +6,7 @@ A held stream has no thread. One thread looks after all of them, and few ask the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import randint, uniform
 from typing import Protocol
 from uuid import UUID
@@ -47,12 +47,14 @@ class Bus(Protocol):
 class SignedEvents(Protocol):
     """Events that are made for one stream, signed with the key of its Domain."""
 
-    def resync_required(self, domain_id: UUID, node_id: UUID, deadline: Deadline) -> bytes:
-        """The envelope of the event after which an agent pulls. Raises DatastoreUnavailable."""
-        ...
+    def opening(
+        self, domain_id: UUID, node_id: UUID, must_pull: bool, deadline: Deadline
+    ) -> Sequence[bytes]:
+        """The envelopes with which a stream begins. Raises DatastoreUnavailable.
 
-    def key_transition(self, domain_id: UUID, node_id: UUID, deadline: Deadline) -> bytes | None:
-        """``signing_key_rotated`` while the last rotation of the Domain's key is in transition."""
+        ``signing_key_rotated`` while the last rotation of the Domain's key is in transition, and
+        ``resync_required`` where the agent must pull.
+        """
         ...
 
 
@@ -142,12 +144,11 @@ class NodeEventStreams:
     def _opening(
         self, subscriber: Subscriber, position: int, must_pull: bool, deadline: Deadline
     ) -> bytes:
-        node_id, domain_id = subscriber.node_id, subscriber.domain_id
-        transition = self._signed.key_transition(domain_id, node_id, deadline)
-        envelopes = [] if transition is None else [transition]
         if must_pull:
-            envelopes.append(self._signed.resync_required(domain_id, node_id, deadline))
             self._recorder.resynced()
+        envelopes = self._signed.opening(
+            subscriber.domain_id, subscriber.node_id, must_pull, deadline
+        )
         checked = [(self._frames.checked(envelope)["type"], envelope) for envelope in envelopes]
         return b"".join(frame(position, *event) for event in checked)
 
@@ -225,11 +226,13 @@ class NodeEventStream:
 
     def end(self) -> None:
         """See Receiver."""
-        if self._outlet is not None:
-            self._outlet.close()
+        outlet = self._outlet  # taken once: the client may leave meanwhile
+        if outlet is not None:
+            outlet.close()
 
     def _gone(self) -> None:
-        if self._outlet is not None and self._outlet.is_overrun:
+        outlet = self._outlet
+        if outlet is not None and outlet.is_overrun:
             self._recorder.cut()
         self._outlet = None
         self._fan_out.leave(self)

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -47,7 +47,7 @@ class AgentStream:
         """Open the stream again and again, until the simulation ends."""
         wait = FIRST_WAIT
         while not self.ended.is_set():
-            status = self._hold()
+            status = self.attempt()
             if status in FOR_GOOD:
                 return
             if status == NOT_SERVED:
@@ -64,7 +64,8 @@ class AgentStream:
             if self._socket is not None:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _hold(self) -> int:
+    def attempt(self) -> int:
+        """Open the stream once and read it to its end; the status, or NO_ANSWER where it breaks."""
         target, started = urlsplit(self.agent.url), time.monotonic()
         https = target.scheme == "https"
         kind = http.client.HTTPSConnection if https else http.client.HTTPConnection
@@ -75,20 +76,25 @@ class AgentStream:
             self._socket = connection.sock
             self._socket.settimeout(IDLE_SECONDS)
             response = connection.getresponse()
-            if response.status != NOT_SERVED:
-                self.on_opened(response.status, time.monotonic() - started)
-            if response.status == 200:
-                self.pull()
-                for data in self._events(response):
-                    self.on_event(time.time() - _issued(data))
-                    self.pull()
-            return response.status
         except (OSError, http.client.HTTPException):
+            connection.close()
             if not self.ended.is_set():
                 self.on_opened(NO_ANSWER, time.monotonic() - started)
             return NO_ANSWER
-        finally:
-            connection.close()
+        with closing(connection):
+            if response.status != NOT_SERVED:
+                self.on_opened(response.status, time.monotonic() - started)
+            return self._read(response) if response.status == 200 else response.status
+
+    def _read(self, response: http.client.HTTPResponse) -> int:
+        try:
+            self.pull()
+            for data in self._events(response):
+                self.on_event(time.time() - _issued(data))
+                self.pull()
+        except (OSError, http.client.HTTPException):
+            return NO_ANSWER
+        return 200
 
     @property
     def _headers(self) -> dict[str, str]:

@@ -16,7 +16,6 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from random import uniform
 from typing import Any
 
 import structlog
@@ -31,8 +30,6 @@ from server.gunicorn.stream_sender import StreamSender
 
 # Deadlines are kept this exactly (s).
 SWEEP_SECONDS = 0.25
-# How many a stopping worker ends, where their number allows it.
-STREAMS_A_SECOND = 500
 
 _log = structlog.stdlib.get_logger("plexsphere.connections")
 
@@ -153,17 +150,11 @@ class Loop:
         """Let nobody in any more; idle connections stay until then, for a request on its way."""
         self.is_stopping = True
         self.accept_connections(False)
-        streams = []
         for connection in self.connections:
             if connection.state is State.READING:
                 connection.deadline = min(connection.deadline, idle_until)
-            elif connection.stream is not None:
-                streams.append(connection)
-        # Their clients come back at once, and must not all be at the gates together.
-        seconds = min(self._bounds.stopping_streams_seconds, len(streams) / STREAMS_A_SECOND)
-        now = time.monotonic()
-        for connection in streams:
-            connection.end_stream_at(now + uniform(0.0, seconds))
+        streams = [each for each in self.connections if each.stream is not None]
+        self._streams.stop(streams, self._bounds.stopping_streams_seconds)
 
     def close(self) -> None:
         """Close everything."""

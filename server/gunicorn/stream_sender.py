@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import inf
+from random import uniform
 
 from server.gunicorn.connection import READ, Connection, State
 
 # A client of a stream that sends more than this is closed.
 HELD_REST_BYTES = 65_536
+# How many a stopping worker ends, where their number allows it.
+STREAMS_A_SECOND = 500
 
 
 class StreamSender:
@@ -32,9 +36,21 @@ class StreamSender:
         self._owe = owe
         self._after_answer = after_answer
         self._close = close
+        self._is_stopping = False
+
+    def stop(self, held: Sequence[Connection], longest: float) -> None:
+        """End the streams within ``longest`` seconds: their clients come back at once, and must not
+        all be at the gates together. One that begins later ends after its beginning."""
+        self._is_stopping = True
+        seconds = min(longest, len(held) / STREAMS_A_SECOND)
+        now = time.monotonic()
+        for connection in held:
+            connection.end_stream_at(now + uniform(0.0, seconds))
 
     def begin(self, connection: Connection) -> None:
         """The head and the first bytes are written; the rest comes from the owner of the stream."""
+        if self._is_stopping and connection.stream is not None and connection.stream_ends_at == inf:
+            connection.stream.close()
         connection.state = State.HELD
         connection.may_go_on = False
         connection.deadline = connection.stream_ends_at

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from server.events.publisher import Published
+from server.events.publisher import DiscardedEvents, Published
 from server.workers.loop import Turn, TurnLoop
 
 # As the relay's: an empty turn costs one index scan.
@@ -21,18 +21,25 @@ DELETE_EVERY = 60.0  # seconds between two looks for old rows
 _log = structlog.stdlib.get_logger("plexsphere")
 
 
-class Publisher(Protocol):
+class Retention(Protocol):
+    """Deletes rows that nobody needs any more."""
+
+    def delete_old(self) -> bool:
+        """Delete a batch; whether there may be others."""
+        ...
+
+
+class Publisher(Retention, Protocol):
     """The way from the ledger to the stream (server/events/publisher.py)."""
 
     def publish(self) -> Published | None: ...
 
-    def delete_old(self) -> int: ...
 
-
-def events_loop(publisher: Publisher, clock: Callable[[], float]) -> TurnLoop:
+def events_loop(events: Publisher | DiscardedEvents, clock: Callable[[], float]) -> TurnLoop:
     """The loop of a thread of the relay's process."""
+    is_discarded = isinstance(events, DiscardedEvents)
     return TurnLoop(
-        publish_turn(publisher, clock),
+        discard_turn(events) if is_discarded else publish_turn(events, clock),
         failing="relay_cannot_publish",
         recovered="relay_publishes_again",
         first_backoff=FIRST_BACKOFF,
@@ -55,8 +62,14 @@ def publish_turn(publisher: Publisher, clock: Callable[[], float]) -> Turn:
         if batch.rows:
             _log.info("events_published", events=batch.events, rows=batch.rows)
         if clock() - deleted_at >= DELETE_EVERY:
+            if publisher.delete_old():
+                return 0.0
             deleted_at = clock()
-            publisher.delete_old()
         return 0.0 if batch.more else POLL_SECONDS
 
     return turn
+
+
+def discard_turn(events: Retention) -> Turn:
+    """A turn deletes a batch: there is no stream to publish to."""
+    return lambda: 0.0 if events.delete_old() else DELETE_EVERY

@@ -71,7 +71,8 @@ class TurnLoop:
 
     def _fail(self, error: ComposerError) -> float:
         if not self._is_failing:
-            dependency = _DEPENDENCIES.get(type(error), "postgres")
+            names = (name for kind, name in _DEPENDENCIES.items() if isinstance(error, kind))
+            dependency = next(names, "postgres")
             # The driver's message names hosts and roles, never a password.
             cause = " ".join(str(error.__cause__ or "").split())
             _log.warning(self._failing, dependency=dependency, error=str(error), cause=cause)

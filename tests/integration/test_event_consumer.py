@@ -71,7 +71,7 @@ class World:
 
     def publish(self, *numbers: int, data: bytes | None = None) -> None:
         async def publish(client: Client) -> None:
-            jetstream = await ensured_stream(client)
+            jetstream, _ = await ensured_stream(client)
             for number in numbers:
                 await jetstream.publish(
                     SUBJECT,

@@ -26,7 +26,7 @@ SECONDS = 10.0
 
 async def stored(client: Client) -> int:
     """Store a message; how many there are then."""
-    jetstream = await ensured_stream(client)
+    jetstream, _ = await ensured_stream(client)
     await jetstream.publish("plexsphere.events.domain.x", b"event", timeout=5)
     return (await jetstream.stream_info(STREAM)).state.messages
 
@@ -39,6 +39,16 @@ def test_a_stream_outlives_its_server_and_the_connection_comes_back(nats: OwnNat
             connection.call(stored, 0.5)
         nats.part.start()
         assert connection.call(stored, SECONDS) == 2
+
+
+def test_what_jetstream_refuses_is_the_same_as_nats_away(nats: OwnNats) -> None:
+    """Such as a cluster without a leader, or a stream that somebody has deleted."""
+
+    async def no_stream(client: Client) -> None:
+        await client.jetstream().stream_info("no_such_stream")
+
+    with connected(nats.endpoint) as connection, pytest.raises(EventStreamUnavailable):
+        connection.call(no_stream, SECONDS)
 
 
 def test_a_process_starts_before_its_server(nats: OwnNats) -> None:

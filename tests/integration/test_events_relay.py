@@ -21,7 +21,6 @@ from nats.aio.client import Client
 from composer.errors import EventKeyInTransition, EventStreamUnavailable
 from db.connections import ReadSession, SingleConnection, WriteSession
 from db.event_keys import PostgresEventKeys
-from db.events import PostgresEvents
 from server.events.jetstream import StreamWriter
 from server.events.keys import EncryptedEventKeys
 from server.events.nats import STREAM, NatsConnection
@@ -365,17 +364,45 @@ def test_kill_9_of_the_relay_loses_nothing_and_repeats_nothing(
     assert [node for _, node in types(reader)] == [str(node_id(number)) for number in numbers]
 
 
+AGED = (
+    "UPDATE plexsphere.events SET created_at = created_at - interval '2 hours',"
+    " published_at = published_at - interval '2 hours' WHERE seq <= %s"
+)
+
+
+def rows(hand: Hand) -> list[tuple[int, bool]]:
+    """(seq, whether it is published) of every row."""
+    return hand.run("SELECT seq, published_at IS NOT NULL FROM plexsphere.events ORDER BY seq")
+
+
+def test_published_rows_are_deleted_an_hour_later_in_batches(
+    hand: Hand, settings: Settings
+) -> None:
+    with publisher(settings) as made:
+        add_nodes(hand, 1, 2, 3, 4)
+        publish_all(made)
+        add_nodes(hand, 5)
+        before = rows(hand)
+        hand.run(AGED, before[2][0])
+        assert [made.delete_old(limit=2), made.delete_old(limit=2)] == [True, False]
+        assert rows(hand) == before[3:]
+        hand.run(AGED, before[-1][0])
+        made.delete_old()
+        assert rows(hand) == before[4:]  # it waits, however old it is
+
+
 def test_without_a_stream_old_events_are_deleted(hand: Hand, settings: Settings) -> None:
-    add_nodes(hand, 1, 2)
-    hand.run(
-        "UPDATE plexsphere.events SET created_at = now() - interval '2 hours' WHERE seq % 2 = 0"
-    )
+    with publisher(settings) as made:
+        add_nodes(hand, 1)
+        publish_all(made)
+    add_nodes(hand, 2, 3)
+    before = rows(hand)
+    hand.run(AGED, before[1][0])
     none = replace(settings, nats_url=())
     with event_publisher(none, lambda *found: None, print) as made:
         assert isinstance(made, DiscardedEvents)
-        assert made.delete_old() == 1
-    with closing(PostgresEvents(hand.dsn)) as events:
-        assert events.lag(in_time()).waiting == 1
+        assert not made.delete_old()
+    assert rows(hand) == before[2:]
 
 
 def test_the_command_shows_the_lag(hand: Hand) -> None:

@@ -19,6 +19,7 @@ from server.gunicorn.connection import Connection, State
 from server.gunicorn.framing import Incoming
 from server.gunicorn.listeners import ACCEPT_PAUSE_SECONDS
 from server.gunicorn.loop import Loop
+from server.gunicorn.stream import Stream
 from server.settings import Settings
 
 CLIENT = ("127.0.0.1", 4000)
@@ -131,3 +132,21 @@ def test_a_thread_that_hangs_is_said_with_its_request_and_its_place() -> None:
     (line,) = logs
     assert (line["event"], line["path"]) == ("thread_hung", "/v1/nodes/a/state")
     assert any(__file__ in place for place in line["where"])
+
+
+def test_a_stream_that_was_opened_while_the_worker_stops_ends_after_its_beginning() -> None:
+    loop = loop_of(Settings().bounds)
+    loop.stop(idle_until=0.0)
+    ours, client = socket.socketpair()
+    with ours, client:
+        connection = Connection(ours, CLIENT, CLIENT, Incoming(Config(), CLIENT))
+        connection.state = State.ANSWERING
+        connection.stream = Stream(connection, lambda: None, loop.stream_changed)
+        connection.may_go_on = True
+        connection.sendall(b"begun")
+        loop.connections.add(connection)
+        loop.finished(connection)
+        loop.turn()
+        assert connection.state is State.LINGERING
+        assert client.recv(64) == b"begun"
+    loop.close()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from server.events.frames import DATA_BYTES, UnsendableEvent, frame
+from composer.entries import DATA, EntryRow, reports
+from composer.events import NODE_STATE_UPDATED, Event
+from server.events.envelope import MAX_BYTES, Sent, signed_envelope
+from server.events.frames import UnsendableEvent, frame
+from server.events.keys import EventSigner
 from tests.events import declared_frames, envelope, peer_payload
 from tests.factories import DOMAIN, node_id
 
@@ -67,7 +73,7 @@ def test_every_type_of_event_is_declared(event_type: str, payload: dict[str, Any
         (envelope().replace(b",", b",\n"), "more than one line"),
         (envelope(surprise=1), "/additionalProperties"),
         (envelope(payload={**peer_payload(1), "psk": "secret"}), "/additionalProperties"),
-        (envelope(id="x" * DATA_BYTES), "a line may have"),
+        (envelope(id="x" * MAX_BYTES), "a line may have"),
     ],
 )
 def test_what_breaks_the_contract_is_not_sent(raw: bytes, because: str) -> None:
@@ -75,10 +81,27 @@ def test_what_breaks_the_contract_is_not_sent(raw: bytes, because: str) -> None:
         FRAMES.checked(raw)
 
 
+def signed(value_bytes: int) -> bytes:
+    """The envelope of entries whose values have so many bytes together."""
+    whole, rest = divmod(value_bytes, 4_096)
+    sizes = [4_096] * whole + [rest]
+    rows = [EntryRow(DATA, f"k{number:02}", "v" * size) for number, size in enumerate(sizes)]
+    sent = Sent(node_id(7), NODE_SCOPE, Event(NODE_STATE_UPDATED, reports(rows)))
+    signer = EventSigner("9f86d081884c7d65", Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    return signed_envelope(sent, signer, datetime(2026, 11, 23, 8, tzinfo=UTC))
+
+
+def test_what_is_signed_fits_into_a_frame_or_says_pull() -> None:
+    spare = 64_000 + MAX_BYTES - len(signed(64_000))
+    assert len(signed(spare)) == MAX_BYTES
+    assert FRAMES.checked(signed(spare))["payload"]["data"]
+    assert FRAMES.checked(signed(spare + 1))["payload"] == {"pull_required": True}
+
+
 def test_the_longest_line_has_less_than_64_kib() -> None:
     entry = {"key": "k", "value": "v" * 4_096}
     payload = {"metadata": [entry] * 15, "data": []}
-    spare = DATA_BYTES - len(envelope("node_state_updated", NODE_SCOPE, payload))
+    spare = MAX_BYTES - len(envelope("node_state_updated", NODE_SCOPE, payload))
     payload["data"] = [{**entry, "value": "v" * (spare - len('{"key":"k","value":""}'))}]
     longest = envelope("node_state_updated", NODE_SCOPE, payload)
     lines = frame(2**63, FRAMES.checked(longest)["type"], longest).split(b"\n")

@@ -63,13 +63,13 @@ class FakeBus:
 class FakeSigned:
     """Envelopes of the two events that are made for a stream."""
 
-    transition: bytes | None = None
+    transition: list[bytes] = field(default_factory=list)
 
-    def resync_required(self, domain_id: UUID, node_id: UUID, deadline: Deadline) -> bytes:
-        return envelope("resync_required", f"node:{node_id}", {})
-
-    def key_transition(self, domain_id: UUID, node_id: UUID, deadline: Deadline) -> bytes | None:
-        return self.transition
+    def opening(
+        self, domain_id: UUID, node_id: UUID, must_pull: bool, deadline: Deadline
+    ) -> list[bytes]:
+        resync = envelope("resync_required", f"node:{node_id}", {})
+        return [*self.transition, *([resync] if must_pull else [])]
 
 
 @dataclass
@@ -225,7 +225,7 @@ def test_a_transition_of_the_key_is_told_at_every_opening(world: World) -> None:
         "previous_key_id": "1",
         "transition_expires": "2026-11-24T08:00:00Z",
     }
-    world.signed.transition = envelope("signing_key_rotated", f"domain:{DOMAIN}", payload)
+    world.signed.transition = [envelope("signing_key_rotated", f"domain:{DOMAIN}", payload)]
     client = world.hold(after=8)
     told = [(at, kind) for at, kind, _ in read_frames(client.sent)]
     assert told == [(8, "signing_key_rotated"), (9, "peer_added"), (10, "peer_added")]
@@ -308,6 +308,30 @@ def test_a_client_that_was_cut_is_counted_once(world: World) -> None:
         world.fan_out.take(event(number))
     client.gone()
     assert (world.recorder.cuts, world.recorder.delivered) == (1, [])
+
+
+class VanishingStream(NodeEventStream):
+    """Its client is gone as soon as somebody has looked for it."""
+
+    __slots__ = ("client",)
+
+    @property
+    def _outlet(self) -> FakeOutlet | None:
+        client, self.client = self.client, None
+        return client
+
+    @_outlet.setter
+    def _outlet(self, client: FakeOutlet | None) -> None:
+        self.client = client
+
+
+def test_a_client_may_leave_while_its_stream_ends(world: World) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("server.events.streams.NodeEventStream", VanishingStream)
+        stream, client = world.open(), FakeOutlet()
+    stream.begin(lambda gone: client)
+    stream.end()
+    assert client.is_closed
 
 
 # How long a stream may go on

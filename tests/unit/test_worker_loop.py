@@ -59,6 +59,7 @@ def test_an_outage_is_logged_once_and_so_is_its_end() -> None:
         (AWAY, "postgres"),
         (ComposerError("sweep: sqlstate=42P01"), "postgres"),
         (AuthzUnavailable("SpiceDB: UNAVAILABLE"), "spicedb"),
+        (type("AuthzBusy", (AuthzUnavailable,), {})("SpiceDB: too many calls"), "spicedb"),
     ],
 )
 def test_a_failure_names_the_dependency_and_the_cause_of_its_driver(
