@@ -141,7 +141,7 @@ def test_a_stream_that_was_opened_while_the_worker_stops_ends_after_its_beginnin
     with ours, client:
         connection = Connection(ours, CLIENT, CLIENT, Incoming(Config(), CLIENT))
         connection.state = State.ANSWERING
-        connection.stream = Stream(connection, lambda: None, loop.stream_changed)
+        connection.stream = Stream(lambda: None, changed=lambda: None, unsent=lambda: 0)
         connection.may_go_on = True
         connection.sendall(b"begun")
         loop.connections.add(connection)
