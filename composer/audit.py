@@ -70,7 +70,7 @@ class AuditQuery:
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """A stored audit row. ``seq`` rises in the order of commits, with gaps."""
+    """A stored audit row. ``seq`` is its place among them, with gaps."""
 
     seq: int
     occurred_at: datetime
@@ -90,7 +90,7 @@ class DomainAuditReader(Protocol):
     ) -> Sequence[AuditRecord]:
         """Up to ``limit`` rows with a ``seq`` above ``after``, ascending; refusals are included.
 
-        A caller that continues from the last ``seq`` sees every row once, because no row is ever
-        committed with a lower ``seq``. An unknown Domain has no rows. Raises DatastoreUnavailable.
+        A caller that continues from the last ``seq`` sees every row once, because a page ends
+        before the rows of writes that are still in progress. An unknown Domain has no rows. Raises DatastoreUnavailable.
         """
         ...

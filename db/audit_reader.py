@@ -37,7 +37,9 @@ class PostgresDomainAuditReader:
             "since": query.since and query.since.isoformat(),
             "until": query.until and query.until.isoformat(),
         }
-        return [AuditRecord(*row) for row in self._pool.fetch(DOMAIN_AUDIT, arguments, deadline)]
+        with self._pool.session(deadline) as session:
+            found = session.execute(DOMAIN_AUDIT, {**arguments, "settled": _settled(session)})
+        return [AuditRecord(*row) for row in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """A row as it was written. ``seq`` grows in commit order and is the cursor; gaps are legal."""
+    """A row as it was written. ``seq`` is its place and the cursor; gaps are legal."""
 
     seq: int
     occurred_at: datetime
@@ -133,4 +135,11 @@ class AuditReader:
         self, name: str, arguments: dict[str, object], deadline: Deadline
     ) -> list[AuditEntry]:
         with self._pool.session(deadline) as session:
-            return [AuditEntry(*row) for row in session.run(statement(name), arguments)]
+            found = session.run(statement(name), {**arguments, "settled": _settled(session)})
+        return [AuditEntry(*row) for row in found]
+
+
+def _settled(session: ReadSession) -> int:
+    """The ``seq`` up to which no row can be added any more."""
+    settled: int = session.run(statement("audit_settled"))[0][0]
+    return settled

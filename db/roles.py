@@ -9,7 +9,7 @@ from composer.deadline import Deadline
 from composer.errors import ComposerError, DomainNotFound, NodeNotFound
 from composer.identity import PLATFORM
 from db.connections import COMMAND_PARAMETERS, SingleConnection, WriteSession
-from db.locks import AUDIT_WRITERS, PLATFORM_WRITERS
+from db.locks import PLATFORM_WRITERS
 
 
 class LastOfItsRole(ComposerError):
@@ -53,7 +53,6 @@ class PostgresRoles:
         arguments = {
             **_arguments(wanted.object),
             "platform_lock": PLATFORM_WRITERS,
-            "audit_lock": AUDIT_WRITERS,
             "relation": wanted.relation,
             "subject": wanted.subject,
             "granted": wanted.granted,

@@ -30,6 +30,21 @@ BEGIN
 END;
 $$;
 
+CREATE FUNCTION plexsphere.announce_audit_rows() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    newest constant bigint :=
+        coalesce(pg_catalog.pg_sequence_last_value('plexsphere.audit_rows_seq'), 0);
+BEGIN
+    PERFORM pg_catalog.pg_advisory_xact_lock_shared(
+        x'61750000'::int | (newest >> 32)::int,
+        newest::bit(32)::int
+    );
+    RETURN NULL;
+END;
+$$;
+
 CREATE FUNCTION plexsphere.announce_changes() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -897,7 +912,6 @@ DECLARE
     kind constant text := split_part(object, ':', 1);
     object_id constant uuid := split_part(object, ':', 2);
 BEGIN
-    PERFORM pg_advisory_xact_lock(x'6175646974726F77'::bigint);
     INSERT INTO plexsphere.audit_rows
         (domain_id, relation, outcome, subject, object, correlation_id)
     VALUES (
@@ -1859,6 +1873,8 @@ ALTER INDEX plexsphere.audit_rows_by_domain ATTACH PARTITION plexsphere.audit_ro
 ALTER INDEX plexsphere.audit_rows_by_object ATTACH PARTITION plexsphere.audit_rows_default_object_seq_idx;
 
 ALTER INDEX plexsphere.audit_rows_pkey ATTACH PARTITION plexsphere.audit_rows_default_pkey;
+
+CREATE TRIGGER audit_rows_announced BEFORE INSERT ON plexsphere.audit_rows FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.announce_audit_rows();
 
 CREATE TRIGGER bridge_ingress_rules_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.bridge_ingress_rules FOR EACH ROW EXECUTE FUNCTION plexsphere.note_row_of_bridge();
 

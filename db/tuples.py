@@ -10,7 +10,7 @@ from datetime import timedelta
 from composer.deadline import Deadline
 from db.audit import id_in
 from db.connections import Row, SingleConnection, WriteSession
-from db.locks import AUDIT_WRITERS, PLATFORM_WRITERS
+from db.locks import PLATFORM_WRITERS
 
 # A large ledger is read whole, and a repair waits for other writers.
 STATEMENT_SECONDS = 30.0
@@ -61,7 +61,6 @@ class TupleLedger:
             "mend_tuples",
             {
                 "platform_lock": PLATFORM_WRITERS,
-                "audit_lock": AUDIT_WRITERS,
                 "objects": [tuple.object for tuple in differing],
                 "relations": [tuple.relation for tuple in differing],
                 "subjects": [tuple.subject for tuple in differing],

@@ -14,10 +14,9 @@ SELECT plexsphere.make_audit_days(%(first)s::date, %(days)s);
 
 -- name: audit_insert
 -- db/audit.py, AuditBatchWriter.write: a batch of rows in the order in which they were recorded. Two
--- statements in one transaction. The writers take turns by an advisory lock until they commit, so
--- that seq grows in the order of commits and a reader that asks for what came after a seq misses
--- nothing. The lock is a statement of its own, so that the next one sees all that the writer before
--- it has written.
+-- statements in one transaction. The writers of batches take turns by an advisory lock until they
+-- commit, because each computes the node_pulls of its Nodes from those of the batch before. The lock
+-- is a statement of its own, so that the next one sees all that the writer before it has written.
 -- Indexes: audit_writers_pkey, nodes_pkey, domains_pkey, departed_pkey, node_pulls_pkey.
 SELECT pg_advisory_xact_lock(%(lock)s);
 -- A batch that is sent twice is written once: the writer may not know whether the first was written.
@@ -115,6 +114,26 @@ ORDER BY c.node_id
 ON CONFLICT (node_id) DO UPDATE
 SET digest = EXCLUDED.digest, granted_at = EXCLUDED.granted_at, since = EXCLUDED.since;
 
+-- name: audit_settled
+-- db/audit_reader.py, _settled, before each query of rows, in a transaction of its own: the seq up to
+-- which no transaction can add a row any more. It is the newest one, or the lowest that a transaction
+-- in progress has announced (migration 0022). A standby has no locks: ask the primary.
+-- No table is read.
+WITH newest AS (
+    SELECT coalesce(pg_sequence_last_value('plexsphere.audit_rows_seq'), 0) AS seq
+),
+announced AS (
+    SELECT (l.classid::bigint & 65535) << 32 | l.objid::bigint AS seq
+    FROM pg_locks AS l
+    WHERE l.locktype = 'advisory'
+        AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+        AND l.objsubid = 2
+        AND l.classid::bigint >> 16 = x'6175'::int
+)
+-- The newest seq is read first: a transaction that has a lower one has announced itself by then.
+SELECT coalesce((SELECT min(a.seq) FROM announced AS a WHERE a.seq <= n.seq), n.seq)
+FROM newest AS n;
+
 -- fragment: audit_entries
 SELECT
     a.seq,
@@ -150,6 +169,7 @@ AND (%(age)s IS NULL OR a.occurred_at >= now() - %(age)s::interval)
 -- include: audit_entries
 WHERE
     -- include: audit_reader_filter
+    AND a.seq <= %(settled)s
 ORDER BY a.seq DESC
 LIMIT %(limit)s;
 
@@ -160,6 +180,7 @@ LIMIT %(limit)s;
 WHERE
     -- include: audit_reader_filter
     AND a.seq > %(after)s
+    AND a.seq <= %(settled)s
 ORDER BY a.seq
 LIMIT %(limit)s;
 
@@ -230,8 +251,8 @@ SELECT
     );
 
 -- name: domain_audit
--- prepare: domain_id uuid, after bigint, limit integer, relation text, outcome text, subject text
--- prepare: object text, correlation_id text, since timestamptz, until timestamptz
+-- prepare: domain_id uuid, after bigint, settled bigint, limit integer, relation text, outcome text
+-- prepare: subject text, object text, correlation_id text, since timestamptz, until timestamptz
 -- db/audit_reader.py, PostgresDomainAuditReader.page: a page of the rows of a Domain. A row whose
 -- time is outside Python's calendar was written by hand and is left out.
 -- Index: audit_rows_by_domain of every day, merged; with since or until of those days only.
@@ -247,6 +268,7 @@ SELECT
 FROM plexsphere.audit_rows AS a
 WHERE a.domain_id = %(domain_id)s
     AND a.seq > %(after)s
+    AND a.seq <= %(settled)s
     AND
     -- include: audit_filter
     AND a.occurred_at >= coalesce(%(since)s, '0001-01-02 00:00:00+00')

@@ -146,8 +146,8 @@ written AS (
     WHERE (e.value, e.workload_tag) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.workload_tag)
     RETURNING e.node_id
 ),
--- The rows are written before the lock of record_write is taken, because other writers lock rows
--- before they wait for it.
+-- The rows are written before the audit row, because readers of the audit see no row after that one
+-- until the transaction ends.
 result AS MATERIALIZED (
     SELECT
         EXISTS (SELECT FROM node) AS node_exists,

@@ -3,8 +3,7 @@
 -- name: role_change
 -- db/roles.py, PostgresRoles.change: a role granted or revoked, its row of the outbox and its row of the
 -- audit, in one message and so in one transaction. Every writer of the outbox locks the row of its
--- Domain first, or for the platform an advisory lock, and then the lock of the audit's writers
--- (audit_insert), so that both seqs grow in the order of commits.
+-- Domain first, or for the platform an advisory lock, so that seq grows in the order of commits.
 -- Indexes: domains_pkey, nodes_pkey, role_grants_pkey, withheld_tuples_pkey.
 SELECT pg_advisory_xact_lock(%(platform_lock)s) WHERE %(kind)s = 'platform';
 SELECT
@@ -14,7 +13,6 @@ WHERE d.id = CASE %(kind)s
         WHEN 'node' THEN (SELECT n.domain_id FROM plexsphere.nodes AS n WHERE n.id = %(id)s::uuid)
     END
 FOR NO KEY UPDATE;
-SELECT pg_advisory_xact_lock(%(audit_lock)s);
 -- The object is looked up under the locks: a Node may have been deleted meanwhile.
 WITH place AS MATERIALIZED (
     SELECT NULL::uuid AS domain_id

@@ -40,7 +40,6 @@ WHERE d.id = ANY (%(domains)s::uuid[])
     OR d.id IN (SELECT n.domain_id FROM plexsphere.nodes AS n WHERE n.id = ANY (%(nodes)s::uuid[]))
 ORDER BY d.id
 FOR NO KEY UPDATE;
-SELECT pg_advisory_xact_lock(%(audit_lock)s);
 WITH differing AS (
     SELECT t.*
     FROM unnest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from contextlib import closing
 
 import pytest
 
@@ -14,10 +14,10 @@ from composer.errors import DatastoreUnavailable
 from db.audit_reader import AuditFilter, AuditReader
 from db.pool import read_pool
 from tests.integration.ledger_audit import Watched, emptied, row
+from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 
-if TYPE_CHECKING:
-    pass
+OBJECT = "node:00000000-0000-0000-0000-000000000001"
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
@@ -48,8 +48,24 @@ def test_the_newest_rows_come_first(watched: Watched, reader: AuditReader) -> No
     assert [entry.correlation_id for entry in found] == ["c-9", "c-8", "c-7"]
 
 
+def test_no_row_is_read_before_one_that_a_write_in_progress_may_add_below_it(
+    dsn: str, reader: AuditReader
+) -> None:
+    with closing(Hand(dsn)) as hand, closing(hand.session()) as slow:
+        write = f"SELECT plexsphere.record_write('x', 'user:ann', '{OBJECT}', %s)"
+        (settled,) = hand.run("SELECT last_value FROM plexsphere.audit_rows_seq")[0]
+        with slow.cursor() as first:
+            first.execute(write, ("first",))
+            hand.run(write, "second")
+            seen = reader.newest(9, in_time()), reader.after(settled, 9, in_time())
+            slow.commit()
+        assert seen == ([], [])
+        found = [entry.correlation_id for entry in reader.after(settled, 9, in_time())]
+    assert found == ["first", "second"]
+
+
 def test_a_follower_sees_every_row_once_in_order(watched: Watched, reader: AuditReader) -> None:
-    """Several writers at once: whatever is committed later has a later sequence."""
+    """Of several writers at once, of batches and of single rows."""
     others = [Watched(watched.dsn) for _ in range(3)]
     writers = [watched, *others]
 
@@ -60,10 +76,21 @@ def test_a_follower_sees_every_row_once_in_order(watched: Watched, reader: Audit
                 writers[index].sink.flush(10.0)
         writers[index].sink.flush(10.0)
 
+    def write_single(index: int) -> None:
+        # The pause lets another writer commit between the seq of a row and its own commit.
+        sql = (
+            f"WITH made AS MATERIALIZED (SELECT plexsphere.record_write('x', 'y', '{OBJECT}', %s))"
+            " SELECT pg_sleep(0.001) FROM made"
+        )
+        with closing(Hand(watched.dsn)) as hand:
+            for number in range(100):
+                hand.run(sql, f"{index}-{number}")
+
     seen: list[str] = []
     cursor = 0
-    with ThreadPoolExecutor(4) as threads:
+    with ThreadPoolExecutor(8) as threads:
         running = [threads.submit(write, index) for index in range(4)]
+        running += [threads.submit(write_single, index) for index in range(4, 8)]
         while True:
             over = all(future.done() for future in running)
             for entry in reader.after(cursor, 100, in_time()):
@@ -73,7 +100,7 @@ def test_a_follower_sees_every_row_once_in_order(watched: Watched, reader: Audit
                 break
     for other in others:
         other.sink.close(5.0)
-    assert len(seen) == len(set(seen)) == 1600
+    assert len(seen) == len(set(seen)) == 2000
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,11 @@ class PostgresTrailFacts:
     def put(self, domain: UUID | None, *rows: AuditRecord) -> None:
         for row in rows:
             self._hand.insert("audit_rows", domain_id=domain, **asdict(row))
+            self._hand.run(
+                "SELECT setval(s, greatest(nextval(s), %s)) FROM (VALUES (%s)) AS v (s)",
+                row.seq,
+                "plexsphere.audit_rows_seq",
+            )
 
     def go_away(self) -> None:
         self._gates.shut()

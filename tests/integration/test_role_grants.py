@@ -12,7 +12,6 @@ import pytest
 
 from composer.errors import ComposerError, DomainNotFound, NodeNotFound
 from composer.identity import PLATFORM, domain_object, node_object
-from db.locks import AUDIT_WRITERS
 from db.roles import LastOfItsRole, PostgresRoles, RoleChange
 from db.tuples import LedgerTuple, TupleLedger
 from tests.integration.ledger_rows import Hand
@@ -126,25 +125,6 @@ def test_of_all_who_are_revoked_at_once_one_stays(hand: Hand, grants: PostgresRo
     with ThreadPoolExecutor(len(everybody)) as threads:
         revoked = list(threads.map(revoke, everybody))
     assert (sum(revoked), len(managers(hand))) == (len(everybody) - 1, 1)
-
-
-def test_a_change_waits_for_its_turn_among_the_writers_of_audit_rows(
-    hand: Hand, grants: PostgresRoles
-) -> None:
-    """Else a reader that goes on behind the last seq it saw would miss its row."""
-    change = role(domain_object(hand.domain()), "viewer")
-    waiting = (
-        "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database"
-        " WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted"
-    )
-    with closing(hand.session()) as writer, writer.cursor() as turn:
-        turn.execute("SELECT pg_advisory_xact_lock(%s)", (AUDIT_WRITERS,))
-        with ThreadPoolExecutor(1) as thread:
-            changing = thread.submit(grants.change, change, in_time())
-            while not (seen := hand.run(waiting)[0][0]) and not changing.done():
-                pass
-            writer.rollback()
-            assert (seen, changing.result()) == (1, True)
 
 
 def test_a_nodes_own_agent_is_among_its_roles_until_it_is_withheld(
