@@ -91,6 +91,7 @@ class DomainAuditReader(Protocol):
         """Up to ``limit`` rows with a ``seq`` above ``after``, ascending; refusals are included.
 
         A caller that continues from the last ``seq`` sees every row once, because a page ends
-        before the rows of writes that are still in progress. An unknown Domain has no rows. Raises DatastoreUnavailable.
+        before the rows of writes that are still in progress. An unknown Domain has no rows.
+        Raises DatastoreUnavailable.
         """
         ...

@@ -54,6 +54,13 @@ class NodeCredentials(Protocol):
         """
         ...
 
+    def record_token(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
+        """Store the audit row of a token that the Node gets, and nothing else.
+
+        Raises NodeNotFound, DatastoreUnavailable.
+        """
+        ...
+
     def revoke(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         """End every secret key of the Node, and every token issued so far.
 

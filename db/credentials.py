@@ -17,6 +17,7 @@ from db.statements import Prepared
 
 SECRET_KEY_DIGESTS = Prepared("secret_key_digests")
 ROTATE_SECRET_KEY = Prepared("rotate_secret_key")
+RECORD_TOKEN = Prepared("record_token")
 REVOKE_CREDENTIALS = Prepared("revoke_credentials")
 
 
@@ -45,6 +46,10 @@ class PostgresNodeCredentials:
         """See composer.credentials.NodeCredentials."""
         arguments = {"digest": digest, **write_arguments(write)}
         self._write(ROTATE_SECRET_KEY, node_id, arguments, deadline)
+
+    def record_token(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
+        """See composer.credentials.NodeCredentials."""
+        self._write(RECORD_TOKEN, node_id, write_arguments(write), deadline)
 
     def revoke(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         """See composer.credentials.NodeCredentials."""

@@ -52,9 +52,14 @@ class PostgresEventKeys:
             keys.setdefault(UUID(domain_id), []).append(key)
         return keys
 
-    def rotate(self, domain_id: UUID, transition: timedelta, deadline: Deadline) -> RotatedEventKey:
-        """Give a Domain its next key. Raises DomainNotFound, EventKeyInTransition, also where a
-        rotation before it is not over; DatastoreUnavailable."""
+    def rotate(
+        self, domain_id: UUID, transition: timedelta, operator: str, deadline: Deadline
+    ) -> RotatedEventKey:
+        """Give a Domain its next key; the audit row says that ``operator`` did it.
+
+        Raises DomainNotFound, EventKeyInTransition, also where a rotation before it is not over;
+        DatastoreUnavailable.
+        """
         self.current(domain_id, deadline)
         new = self._source.new(domain_id)
         arguments = {
@@ -63,6 +68,7 @@ class PostgresEventKeys:
             "public_key": new.public_key,
             "private_key": new.encrypted_private_key,
             "transition": transition,
+            "operator": operator,
         }
         ((outcome, previous_id, expires),) = self._writes.fetch(
             ROTATE_EVENT_KEY, arguments, deadline

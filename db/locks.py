@@ -11,7 +11,7 @@ from dataclasses import dataclass
 MIGRATIONS = 0x706C657873706865  # "plexsphe"
 EVALUATOR = 0x6576616C75617465  # "evaluate"
 EVENTS = 0x6576656E74736F75  # "eventsou"
-# The writers of batches of audit rows take turns. So do those of bodies: rows must not wait for them.
+# The writers of batches of audit rows take turns. So do those of bodies, apart from them.
 AUDIT_WRITERS = 0x6175646974726F77  # "auditrow"
 BODY_WRITERS = 0x6E6F6465626F6479  # "nodebody"
 # Writers of the platform's roles: the platform has no row that they could lock.

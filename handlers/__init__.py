@@ -127,6 +127,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             handler=renew_node_token,
             way=AS_THE_NODE,
             audit_name="node.token",
+            audited_grants=AuditedGrants.WRITES,
             not_provisioned=refusals.TOKEN_SIGNING_NOT_PROVISIONED,
             needs_signing_key=True,
             headers=NOT_STORED,

@@ -12,6 +12,7 @@ from handlers.wire_values import instant
 def renew_node_token(request: Request, node: AddressedNode) -> Answer:
     """A new token of the Node. The old token stays valid until it expires."""
     token = mint_of(request).mint(node.id, node.tokens_not_before)
+    request.ports.credentials.record_token(node.id, request.write, request.deadline)
     return Answer(200, token_value(token))
 
 

@@ -562,6 +562,12 @@ class FakeNodeCredentials:
             self.digests[node_id] = (digest, *self.digests[node_id][:1])
         record_write(self.audit, write, node_object(node_id))
 
+    def record_token(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
+        _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
+        if node_id not in self.digests:
+            raise NodeNotFound(f"node_id={node_id}")
+        record_write(self.audit, write, node_object(node_id))
+
     def revoke(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         _in_time(deadline, DatastoreUnavailable("no time left"), self.fails)
         if node_id not in self.digests:

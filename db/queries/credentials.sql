@@ -36,6 +36,16 @@ CROSS JOIN LATERAL
 -- include: node_recorded
 ;
 
+-- name: record_token
+-- prepare: node_id uuid, audit_relation text, audit_subject text, correlation_id text
+-- db/credentials.py, PostgresNodeCredentials.record_token.
+-- Indexes: nodes_pkey; of the function (migration 0012) departed_pkey.
+SELECT c.id
+FROM plexsphere.nodes AS c
+CROSS JOIN LATERAL
+-- include: node_recorded
+WHERE c.id = %(node_id)s;
+
 -- name: revoke_credentials
 -- prepare: node_id uuid, time_offset interval
 -- prepare: audit_relation text, audit_subject text, correlation_id text

@@ -46,8 +46,10 @@ ORDER BY k.domain_id, k.signs_after;
 
 -- name: rotate_event_key
 -- prepare: domain_id uuid, key_id text, public_key bytea, private_key bytea, transition interval
--- db/event_keys.py, PostgresEventKeys.rotate.
--- Indexes, used by the function (migration 0017): domains_pkey, event_keys_pkey.
+-- prepare: operator text
+-- db/event_keys.py, PostgresEventKeys.rotate, with the row of the audit.
+-- Indexes, used by the functions (migrations 0017 and 0012): domains_pkey, event_keys_pkey,
+-- departed_pkey.
 SELECT
     r.outcome,
     r.previous_id,
@@ -58,4 +60,10 @@ FROM plexsphere.rotate_event_key(
     %(public_key)s,
     %(private_key)s,
     %(transition)s
-) AS r;
+) AS r
+CROSS JOIN LATERAL plexsphere.record_write(
+    CASE WHEN r.outcome = 'rotated' THEN 'domain.rotate_event_key' END,
+    %(operator)s,
+    'domain:' || %(domain_id)s,
+    ''
+);

@@ -111,10 +111,11 @@ def test_a_nodes_writes_and_those_that_change_nothing_have_a_row_each(ledger: Le
             ledger.put(node, kind)
         ledger.remove(node, kind)
     ledger.credentials.rotate_secret_key(node.id, b"1" * 32, WRITE, in_time())
+    ledger.credentials.record_token(node.id, WRITE, in_time())
     ledger.credentials.revoke(node.id, WRITE, in_time())
     for _ in range(2):
         ledger.registries.nodes.deregister(node.id, WRITE, in_time())
-    names = [WRITE.relation, AGAIN, *[WRITE.relation] * 12]
+    names = [WRITE.relation, AGAIN, *[WRITE.relation] * 13]
     assert ledger.rows() == [(name, node_object(node.id), str(home)) for name in names]
 
 

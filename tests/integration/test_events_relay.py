@@ -254,9 +254,11 @@ def test_a_rotation_is_signed_by_the_key_before_and_later_events_by_the_new_one(
         keys = PostgresEventKeys(reads, writes, source)
         before = keys.current(DOMAIN, in_time())
         add_nodes(hand, 1)  # its event is published after the rotation
-        rotated = keys.rotate(DOMAIN, timedelta(hours=1), in_time())
+        rotated = keys.rotate(DOMAIN, timedelta(hours=1), "user:ada", in_time())
         with pytest.raises(EventKeyInTransition):
-            keys.rotate(DOMAIN, timedelta(hours=1), in_time())
+            keys.rotate(DOMAIN, timedelta(hours=1), "user:ada", in_time())
+    rows = hand.run("SELECT relation, subject, object FROM plexsphere.audit_rows")
+    assert rows == [("domain.rotate_event_key", "user:ada", f"domain:{DOMAIN}")]
     add_nodes(hand, 2)
     with publisher(settings) as made:
         publish_all(made)

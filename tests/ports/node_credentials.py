@@ -79,9 +79,16 @@ class NodeCredentialsSuite:
         rotate(facts, THIRD)
         assert digests(facts) == (THIRD,)
 
-    def test_a_node_that_does_not_exist_gets_no_key(self, facts: CredentialFacts) -> None:
+    def test_a_token_on_record_changes_no_key(self, facts: CredentialFacts) -> None:
+        rotate(facts, FIRST)
+        facts.credentials.record_token(NODE, WRITE, in_time())
+        assert (digests(facts), facts.tokens_not_before(NODE)) == ((FIRST,), None)
+
+    def test_a_node_that_does_not_exist_gets_no_credential(self, facts: CredentialFacts) -> None:
         with pytest.raises(NodeNotFound):
             facts.credentials.rotate_secret_key(NO_NODE, FIRST, WRITE, in_time())
+        with pytest.raises(NodeNotFound):
+            facts.credentials.record_token(NO_NODE, WRITE, in_time())
         with pytest.raises(NodeNotFound):
             facts.credentials.revoke(NO_NODE, WRITE, in_time())
 

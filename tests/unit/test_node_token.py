@@ -10,7 +10,7 @@ from handlers import OPERATIONS
 from handlers.operation import perform
 from handlers.wire_values import instant
 from tests.factories import EPOCH, addressed, agent_of, call, node_id
-from tests.fakes import FakeNodeRepo, FakeRelationChecker, FakeTokenMint
+from tests.fakes import FakeNodeCredentials, FakeNodeRepo, FakeRelationChecker, FakeTokenMint
 from tests.ports.in_process import FakeService
 from tests.ports.wired import fake_ports
 
@@ -22,6 +22,7 @@ def test_an_agent_gets_a_token_of_its_node_and_the_moment_it_expires() -> None:
     ports = fake_ports(
         relations=FakeRelationChecker({(f"node:{NODE}", "node-agent", f"node:{NODE}")}),
         nodes=FakeNodeRepo({NODE: addressed(1)}),
+        credentials=FakeNodeCredentials({NODE: ()}),
         mint=mint,
     )
     answer = perform(OPERATIONS["RenewNodeToken"], ports, call(agent_of(1)), {"id": str(NODE)})

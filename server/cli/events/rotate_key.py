@@ -11,6 +11,7 @@ from uuid import UUID
 import typer
 
 from server.cli.failures import ExitCode, Failure
+from server.cli.operators import operator
 from server.cli.options import AsJson, domain_id
 from server.cli.screen import write_json
 
@@ -59,6 +60,7 @@ def rotate_key(domain: Domain, transition: Transition = DAY, as_json: AsJson = F
             rotated = keys.rotate(
                 UUID(addressed),
                 timedelta(seconds=transition),
+                operator(),
                 Deadline.after(SECONDS, time.monotonic),
             )
         except DomainNotFound as error:
