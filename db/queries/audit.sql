@@ -117,7 +117,7 @@ SET digest = EXCLUDED.digest, granted_at = EXCLUDED.granted_at, since = EXCLUDED
 -- name: audit_settled
 -- db/audit_reader.py, _settled, before each query of rows, in a transaction of its own: the seq up to
 -- which no transaction can add a row any more. It is the newest one, or the lowest that a transaction
--- in progress has announced (migration 0022). A standby has no locks: ask the primary.
+-- in progress has announced (migration 0023). A standby has no locks: ask the primary.
 -- No table is read.
 WITH newest AS (
     SELECT coalesce(pg_sequence_last_value('plexsphere.audit_rows_seq'), 0) AS seq
