@@ -61,12 +61,12 @@ def implied_tuples(dsn: str) -> list[tuple[str, str, str]]:
         return [(row[0], row[1], row[2]) for row in opened.fetchall()]
 
 
-def fence_tuples(dsn: str) -> list[tuple[str, str, str]]:
-    """The numbers of all last changes, for a SpiceDB that starts empty: a write that is delivered
-    late must be refused there too."""
+def last_changes(dsn: str) -> list[tuple[str, int]]:
+    """Every object with the number of its last change, for a SpiceDB that starts empty: a write
+    that is delivered late must be refused there too."""
     with _transaction(dsn, "reading the numbers of last changes") as opened:
-        opened.execute(statement("fence_tuples"))
-        return [(row[0], row[1], row[2]) for row in opened.fetchall()]
+        opened.execute(statement("last_changes"))
+        return [(row[0], row[1]) for row in opened.fetchall()]
 
 
 def forget_authz_tokens(dsn: str) -> None:

@@ -40,10 +40,10 @@ class PostgresEntries:
             "quota": self._report_quota if is_report else self._entry_quota,
         }
         statement = REPORT_PUT if is_report else ENTRY_PUT
-        accepted_at, node_exists, fits = self._pool.fetch(statement, arguments, deadline)[0]
+        accepted_at, node_exists, is_granted = self._pool.fetch(statement, arguments, deadline)[0]
         if not node_exists:
             raise NodeNotFound(f"node_id={node.id}")
-        if not fits:
+        if not is_granted:
             raise quota_exceeded(entry.kind, f"node_id={node.id} kind={entry.kind}")
         return accepted_at.astimezone(UTC)  # type: ignore[no-any-return]
 
@@ -53,10 +53,10 @@ class PostgresEntries:
         """See composer.entries.EntryStore."""
         statement = REPORT_REMOVE if kind == REPORT else ENTRY_REMOVE
         found = self._pool.fetch(statement, _arguments(node, kind, key, write), deadline)
-        node_exists, is_removed = found[0]
+        node_exists, is_granted = found[0]
         if not node_exists:
             raise NodeNotFound(f"node_id={node.id}")
-        if not is_removed:
+        if not is_granted:
             raise entry_not_found(kind, f"node_id={node.id} kind={kind}")
 
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from composer.bridge import BridgeRows
 from composer.deadline import Deadline
 from composer.entries import EntryRow
-from composer.errors import CorruptLedger, DomainNotFound
+from composer.errors import DomainNotFound
 from composer.peers import PeerTable
 from composer.policy import RuleSetRow
 from composer.reachability import ReachabilityRow
@@ -147,12 +147,7 @@ class FleetNode:
         return self._decoded("bridge", rows.bridge_rows, self.row.bridge)
 
     def _decoded(self, row_set: str, decode: Callable[..., T], *columns: str | None) -> T:
-        try:
-            return decode(*columns)
-        except rows.UNDECODABLE as cause:
-            # Not chained: the cause quotes what it could not decode.
-            reason = type(cause).__name__
-            raise CorruptLedger(f"node_id={self.id} row_set={row_set} reason={reason}") from None
+        return rows.decoded(f"node_id={self.id} row_set={row_set}", decode, *columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +185,9 @@ class PostgresFleet:
         if not found:
             raise DomainNotFound(f"domain_id={domain_id}")
         members = [(row.peer, row) for row in found if row.peer is not None]
-        try:
-            peers = rows.peer_rows("\n".join(line for line, _ in members), {}) if members else {}
-        except rows.UNDECODABLE as cause:
-            reason = type(cause).__name__
-            raise CorruptLedger(f"domain_id={domain_id} row_set=peers reason={reason}") from None
+        text = "\n".join(line for line, _ in members)
+        place = f"domain_id={domain_id} row_set=peers"
+        peers = rows.decoded(place, rows.peer_rows, text, {}) if members else {}
         table = PeerTable(domain_id, NO_REVISION, tuple(peers.values()))
         lines = [line for row in found if row.rule_sets for line in row.rule_sets.split("\n")]
         rule_sets = RuleSets(lines)

@@ -85,7 +85,7 @@ class LedgerMoment:
     authz_token: str | None
     secret_key_digests: tuple[bytes, ...]
     tokens_not_before: datetime | None
-    revision: UUID | None
+    revision: UUID
     table: PeerTable | None
     own: Row
 
@@ -138,22 +138,13 @@ class PostgresLedger:
         if moment.table is None:
             raise CorruptLedger(f"node_id={node_id} row_set=peers reason=ValueError")
         reachability, policies, entries, bridge = moment.own
-
-        def decoded(row_set: str, decode: Callable[..., T], *arguments: object) -> T:
-            try:
-                return decode(*arguments)
-            except rows.UNDECODABLE as cause:
-                # Not chained: the cause quotes what it could not decode.
-                raise CorruptLedger(
-                    f"node_id={node_id} row_set={row_set} reason={type(cause).__name__}"
-                ) from None
-
+        place = f"node_id={node_id} row_set="
         return PostgresLedgerView(
             moment.table,
-            decoded("reachability", rows.reachability_row, reachability),
-            decoded("policies", self._once, rows.rule_set_rows, policies),
-            decoded("bridge", self._once, rows.bridge_rows, bridge),
-            decoded("entries", self._once, rows.entry_rows, entries),
+            rows.decoded(f"{place}reachability", rows.reachability_row, reachability),
+            rows.decoded(f"{place}policies", self._once, rows.rule_set_rows, policies),
+            rows.decoded(f"{place}bridge", self._once, rows.bridge_rows, bridge),
+            rows.decoded(f"{place}entries", self._once, rows.entry_rows, entries),
         )
 
     def peers(self, domain_id: UUID, deadline: Deadline) -> PeerTable:
@@ -168,15 +159,8 @@ class PostgresLedger:
             if not found:
                 raise DomainNotFound(f"domain_id={domain_id}")
             revision, peers = found[0]
-            try:
-                table = self._table(domain_id, UUID(revision), peers, cached)
-            except rows.UNDECODABLE as cause:  # not chained, as in view_of
-                reason = type(cause).__name__
-                raise CorruptLedger(
-                    f"domain_id={domain_id} row_set=peers reason={reason}"
-                ) from None
-        assert table is not None  # read, or the cached one
-        return table
+            place = f"domain_id={domain_id} row_set=peers"
+            return rows.decoded(place, self._table, domain_id, UUID(revision), peers, cached)
 
     def _once(self, decode: Callable[[str | None], T], text: str | None) -> T:
         """The same object for the same text: a Node's own rows seldom change between its pulls."""
@@ -215,10 +199,8 @@ class PostgresLedger:
     def _read(self, node_id: UUID, cached: CachedPeers, deadline: Deadline) -> LedgerMoment:
         """Without a table where ``cached`` is not current."""
         revision, *own = self._reads.ask(node_id, deadline)
-        seen, table = None, None
-        with suppress(ValueError):
-            seen = UUID(revision)
-            table = cached.table if cached.table.revision == seen else None
+        seen = UUID(revision)
+        table = cached.table if cached.table.revision == seen else None
         return _moment_of(node_id, own, seen, table)
 
     def _read_peers(
@@ -233,20 +215,19 @@ class PostgresLedger:
         if not found:
             raise NodeNotFound(f"node_id={node_id}")
         revision, peers, *own = found[0]
-        seen, table = None, None
+        seen, table = UUID(revision), None
         with suppress(*rows.UNDECODABLE):
-            seen = UUID(revision)
-            if peers == "":  # the Node itself is a line of them
-                raise ValueError("no peer rows")
             table = self._table(UUID(own[4]), seen, peers, cached)
         return _moment_of(node_id, own, seen, table)
 
     def _table(
         self, domain_id: UUID, revision: UUID, peers: str | None, cached: CachedPeers | None
-    ) -> PeerTable | None:
-        """The peers at a revision that the statement saw; None where they were not read."""
+    ) -> PeerTable:
+        """The peers at a revision that the statement saw; ``peers`` is None where those that are
+        cached are current."""
         if peers is None:
-            return cached.table if cached and cached.table.revision == revision else None
+            assert cached is not None and cached.table.revision == revision
+            return cached.table
         lines = rows.peer_rows(peers, cached.lines if cached else {}) if peers else {}
         new = CachedPeers(PeerTable(domain_id, revision, tuple(lines.values())), lines)
         self._prepare(new.table)
@@ -255,7 +236,7 @@ class PostgresLedger:
 
 
 def _moment_of(
-    node_id: UUID, own: Sequence[Any], revision: UUID | None, table: PeerTable | None
+    node_id: UUID, own: Sequence[Any], revision: UUID, table: PeerTable | None
 ) -> LedgerMoment:
     """``own`` are the values of node_columns."""
     *row_sets, domain_id, token, digests, tokens_not_before = own

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from composer.deadline import Deadline
-from composer.errors import CorruptLedger, NodeNotFound
+from composer.errors import NodeNotFound
 from composer.reachability import (
     DEFAULT_POLICY,
     PAUSE_AFTER,
@@ -38,10 +38,8 @@ class PostgresReachabilityRepo:
         found = self._pool.fetch(REACHABILITY_OF_NODE, {"node_id": str(node_id)}, deadline)
         if not found:
             raise NodeNotFound(f"node_id={node_id}")
-        try:
-            return rows.reachability_row(found[0][0])
-        except rows.UNDECODABLE as cause:
-            raise CorruptLedger(f"node_id={node_id} rows=reachability") from cause
+        place = f"node_id={node_id} row_set=reachability"
+        return rows.decoded(place, rows.reachability_row, found[0][0])
 
 
 class PostgresSweeps:

@@ -1,26 +1,38 @@
 """From the columns of ``snapshot_for_node`` to the composer's rows, with unchanged content.
 
 Each function raises ValueError or another error of ``UNDECODABLE`` for what it cannot decode;
-the ledger turns that into CorruptLedger, naming the Node and the row set and never the content.
+``decoded`` turns that into CorruptLedger.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from composer.bridge import BridgeRows, RelayRow
 from composer.entries import EntryRow
+from composer.errors import CorruptLedger
 from composer.peers import PeerRow
 from composer.policy import RuleSetRow
 from composer.reachability import ReachabilityRow
 from composer.snapshot import IngressRule, RelayAssignment, SiteToSiteTunnel, UserAccessProvider
 
 UNDECODABLE = (ValueError, TypeError, IndexError, OverflowError, RecursionError)
+
+T = TypeVar("T")
+
+
+def decoded(place: str, decode: Callable[..., T], *columns: object) -> T:
+    """The rows of columns. ``place`` names the object and the row set for CorruptLedger."""
+    try:
+        return decode(*columns)
+    except UNDECODABLE as cause:
+        # Not chained: the cause quotes what it could not decode.
+        raise CorruptLedger(f"{place} reason={type(cause).__name__}") from None
 
 
 def peer_rows(text: str, known: Mapping[str, PeerRow]) -> dict[str, PeerRow]:

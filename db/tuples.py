@@ -79,11 +79,9 @@ class TupleLedger:
         """Whether a comparison is due; no other process then begins one."""
         return bool(self._run("comparison_begin", {"interval": interval}))
 
-    def end_comparison(self, tuples: int, differences: int, mended: int) -> None:
-        """The numbers of tuples: implied by the ledger, different, and repaired."""
-        self._run(
-            "comparison_end", {"tuples": tuples, "differences": differences, "mended": mended}
-        )
+    def end_comparison(self, tuples: int, differences: int) -> None:
+        """The numbers of tuples: implied by the ledger; different, which are repaired."""
+        self._run("comparison_end", {"tuples": tuples, "differences": differences})
 
     def close(self) -> None:
         """Close the connection."""

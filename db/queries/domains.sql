@@ -13,17 +13,7 @@ WHERE d.id = %(domain_id)s;
 -- db/domains.py, PostgresDomainReader.read.
 -- Indexes: domains_pkey, nodes_by_domain.
 SELECT
-    d.name,
-    d.slug,
-    d.description,
-    d.region,
-    d.mesh_cidr::text,
-    d.created_at,
-    coalesce(d.updated_at, d.created_at),
-    (SELECT count(*) FROM plexsphere.nodes AS n WHERE n.domain_id = d.id),
-    d.heartbeat_interval,
-    d.stale_after,
-    d.unreachable_after
+    -- include: domain_columns
 FROM plexsphere.domains AS d
 WHERE d.id = %(domain_id)s;
 
@@ -34,17 +24,7 @@ WHERE d.id = %(domain_id)s;
 -- Indexes: domains_pkey, nodes_by_domain.
 SELECT
     d.id::text,
-    d.name,
-    d.slug,
-    d.description,
-    d.region,
-    d.mesh_cidr::text,
-    d.created_at,
-    coalesce(d.updated_at, d.created_at),
-    (SELECT count(*) FROM plexsphere.nodes AS n WHERE n.domain_id = d.id),
-    d.heartbeat_interval,
-    d.stale_after,
-    d.unreachable_after
+    -- include: domain_columns
 FROM plexsphere.domains AS d
 WHERE d.id > %(after)s
     AND (%(visible)s IS NULL OR d.id = ANY (%(visible)s))
@@ -138,3 +118,17 @@ CROSS JOIN LATERAL plexsphere.record_write(
     'domain:' || %(domain_id)s,
     %(correlation_id)s
 );
+
+-- fragment: domain_columns
+-- Of a Domain d, as _domain of db/domains.py reads them.
+d.name,
+d.slug,
+d.description,
+d.region,
+d.mesh_cidr::text,
+d.created_at,
+coalesce(d.updated_at, d.created_at),
+(SELECT count(*) FROM plexsphere.nodes AS n WHERE n.domain_id = d.id),
+d.heartbeat_interval,
+d.stale_after,
+d.unreachable_after

@@ -19,7 +19,7 @@ WITH
 SELECT
     statement_timestamp(),
     r.node_exists,
-    r.fits
+    r.is_granted
 FROM result AS r
 CROSS JOIN LATERAL
 -- include: entry_recorded
@@ -36,7 +36,7 @@ WITH
 -- include: removed_entry
 SELECT
     r.node_exists,
-    r.is_removed
+    r.is_granted
 FROM result AS r
 CROSS JOIN LATERAL
 -- include: entry_recorded
@@ -82,7 +82,7 @@ event AS (
 SELECT
     statement_timestamp(),
     r.node_exists,
-    r.fits
+    r.is_granted
 FROM result AS r
 CROSS JOIN LATERAL
 -- include: entry_recorded
@@ -111,7 +111,7 @@ event AS (
 )
 SELECT
     r.node_exists,
-    r.is_removed
+    r.is_granted
 FROM result AS r
 CROSS JOIN LATERAL
 -- include: entry_recorded
@@ -151,15 +151,14 @@ written AS (
 result AS MATERIALIZED (
     SELECT
         EXISTS (SELECT FROM node) AS node_exists,
-        x.fits,
-        EXISTS (SELECT FROM node) AND x.fits AND (SELECT count(*) FROM written) >= 0 AS is_granted
+        x.fits AND (SELECT count(*) FROM written) >= 0 AS is_granted
     FROM existing AS x
 )
 
 -- fragment: entry_recorded
 -- The audit row of a write that the answer grants.
 plexsphere.record_write(
-    CASE WHEN r.is_granted THEN %(audit_relation)s END,
+    CASE WHEN r.node_exists AND r.is_granted THEN %(audit_relation)s END,
     %(audit_subject)s,
     'node:' || %(node_id)s,
     %(correlation_id)s
@@ -184,6 +183,5 @@ removed AS (
 result AS MATERIALIZED (
     SELECT
         EXISTS (SELECT FROM node) AS node_exists,
-        EXISTS (SELECT FROM removed) AS is_removed,
         EXISTS (SELECT FROM removed) AS is_granted
 )

@@ -10,14 +10,12 @@ SELECT
 FROM plexsphere.implied_tuples AS i
 ORDER BY 1, 2, 3;
 
--- name: fence_tuples
--- db/bulk.py, fence_tuples: the numbers of the last changes, as server/authz/tuples.py (fence_tuple)
--- spells them.
+-- name: last_changes
+-- db/bulk.py, last_changes.
 -- No index: it reads fences whole, and runs seldom.
 SELECT
-    'fence:' || replace(f.object, ':', '/'),
-    'last_change',
-    'fence:' || f.number
+    f.object,
+    f.number
 FROM plexsphere.fences AS f;
 
 -- name: objects_waiting
@@ -131,7 +129,7 @@ SET ended_at = clock_timestamp(),
     seconds = extract(epoch FROM clock_timestamp() - c.begun_at),
     tuples = %(tuples)s,
     differences = %(differences)s,
-    mended = c.mended + %(mended)s
+    mended = c.mended + %(differences)s
 WHERE c.is_only;
 
 -- name: comparison_last

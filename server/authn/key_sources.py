@@ -6,10 +6,10 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from db.dsn import is_on_this_machine
 from server.authn.kept_keys import NotKept, keep, kept
 from server.authn.key_documents import (
     MAX_BYTES,
@@ -305,13 +305,6 @@ def _check_url(value: str) -> str | None:
         return f"{_EXPECTED}: not a URL"
     if not host or parts.scheme not in ("https", "http"):
         return f"{_EXPECTED}: not an http(s) URL with a host"
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_on_this_machine(host):
         return f"{_EXPECTED}: plain http would leave this machine"
     return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

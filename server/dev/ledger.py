@@ -4,12 +4,14 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import astuple
 from importlib.resources import files
 from itertools import chain
 from pathlib import Path
 
 from composer.errors import ComposerError
-from db.bulk import copy_rows, fence_tuples, forget_authz_tokens, forget_events, implied_tuples
+from db.bulk import copy_rows, forget_authz_tokens, forget_events, implied_tuples, last_changes
+from server.authz.tuples import fence_tuple
 
 from .postgres import Cluster
 from .process import StackError
@@ -68,7 +70,8 @@ def tuples_for_spicedb(dsn: str) -> list[tuple[str, str, str]]:
     """The tuples for an empty SpiceDB. Tokens of an earlier SpiceDB are deleted from the ledger."""
     try:
         forget_authz_tokens(dsn)
-        return implied_tuples(dsn) + fence_tuples(dsn)
+        fences = [astuple(fence_tuple(*change)) for change in last_changes(dsn)]
+        return [*implied_tuples(dsn), *fences]
     except ComposerError as error:
         raise StackError(f"the ledger could not be read: {_with_cause(error)}") from error
 

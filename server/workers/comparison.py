@@ -44,8 +44,7 @@ def comparison_turn(ledger: TupleLedger, comparison: Comparison, interval: float
             if found.all:
                 _log.error("authz_differs", missing=len(found.missing), surplus=len(found.surplus))
                 comparison.repair(found, MENDER)
-            count = len(found.all)
-            ledger.end_comparison(found.tuples, count, count)
+            ledger.end_comparison(found.tuples, len(found.all))
         return POLL_SECONDS
 
     return turn

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import astuple
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -12,7 +11,7 @@ import pytest
 
 from composer.errors import AuthzUnavailable
 from composer.identity import domain_object, node_object
-from db.bulk import fence_tuples
+from db.bulk import last_changes
 from server.authz.channel import SpiceDbChannel
 from server.authz.endpoint import SpiceDbEndpoint
 from server.authz.outbox_relay import SpiceDbOutboxRelay
@@ -91,7 +90,7 @@ def test_a_write_that_came_in_before_its_retry_stops_no_retry(drained: Following
     drained.write(domain, *touch(second), *delete(first))
     assert drained.drain() == 2
     assert drained.taken() == {second}
-    assert fence_tuples(drained.dsn) == [astuple(fence_tuple(domain, 2))]
+    assert last_changes(drained.dsn) == [(domain, 2)]
 
 
 def test_a_spicedb_that_is_filled_anew_refuses_a_late_write_too(drained: Following) -> None:
@@ -102,7 +101,7 @@ def test_a_spicedb_that_is_filled_anew_refuses_a_late_write_too(drained: Followi
         drained.write(domain, *delete(role))
         assert drained.drain() == 2
         writer = drained.spicedb.writer
-        numbers = [RelationTuple(*stored) for stored in fence_tuples(drained.dsn)]
+        numbers = [fence_tuple(*change) for change in last_changes(drained.dsn)]
         writer.delete([*numbers, RelationTuple(*role)], soon())
         writer.touch(numbers, soon())
         network.deliver()
