@@ -5,7 +5,7 @@ from __future__ import annotations
 from composer.identity import AddressedNode
 from handlers.answers import NO_CONTENT, Answer
 from handlers.operation import Request
-from handlers.wire_values import base64_text
+from handlers.wire_registry import secret_key_value
 
 
 def rotate_node_secret_key(request: Request, node: AddressedNode) -> Answer:
@@ -15,7 +15,7 @@ def rotate_node_secret_key(request: Request, node: AddressedNode) -> Answer:
         node.id, secret_key.digest, request.write, request.deadline
     )
     request.ports.last_answers.forget(node.id)
-    return Answer(200, {"node_id": str(node.id), "nsk": base64_text(secret_key.secret)})
+    return Answer(200, secret_key_value(node.id, secret_key))
 
 
 def revoke_node_credentials(request: Request, node: AddressedNode) -> Answer:

@@ -61,7 +61,7 @@ def list_domain_audit(request: Request, domain: AddressedDomain, parsed: AuditPa
     rows = request.ports.domain_audit.page(
         domain.id, parsed.query, parsed.after, parsed.limit + 1, request.deadline
     )
-    return Answer(200, _page(rows, parsed.limit))
+    return Answer(200, audit_page_value(rows, parsed.limit))
 
 
 def cursor_of(seq: int) -> str:
@@ -92,7 +92,8 @@ def _moment(text: str | None) -> datetime | None:
         return moment.replace(tzinfo=UTC)
 
 
-def _page(rows: Sequence[AuditRecord], limit: int) -> Json:
+def audit_page_value(rows: Sequence[AuditRecord], limit: int) -> Json:
+    """An AuditPage of ``limit`` rows; a row more says that another page follows."""
     items = rows[:limit]
     value: Json = {"items": [_row_value(row) for row in items]}
     if len(rows) > limit:

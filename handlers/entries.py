@@ -10,7 +10,7 @@ from composer.entries import EntryRow
 from composer.identity import AddressedNode
 from handlers.answers import NO_CONTENT, Answer
 from handlers.operation import Request
-from handlers.wire_values import instant
+from handlers.wire_values import accepted_entry_value
 
 
 def entry_of(kind: str) -> Callable[..., EntryRow]:
@@ -34,7 +34,7 @@ def key_of(kind: str) -> Callable[..., tuple[str, str]]:
 def put_entry(request: Request, node: AddressedNode, parsed: EntryRow) -> Answer:
     """Store an entry, or replace it."""
     accepted_at = request.ports.entries.put(node, parsed, request.write, request.deadline)
-    return Answer(200, {"accepted_at": instant(accepted_at), "key": parsed.key})
+    return Answer(200, accepted_entry_value(accepted_at, parsed.key))
 
 
 def delete_entry(request: Request, node: AddressedNode, parsed: tuple[str, str]) -> Answer:

@@ -12,7 +12,7 @@ from composer.identity import node_object
 from handlers.answers import Answer
 from handlers.operation import Request
 from handlers.refusals import MALFORMED_HEARTBEAT_REQUEST, Refused
-from handlers.wire_values import instant
+from handlers.wire_values import heartbeat_value
 
 
 def client_now(node_id: UUID, body: Mapping[str, Any]) -> datetime:
@@ -38,12 +38,7 @@ def post_node_heartbeat(request: Request, node_id: UUID, parsed: datetime) -> An
         if not request.has_relation_at(resource, token):
             raise request.insufficient(resource)
         result = _heartbeat(request, node_id, parsed, token)
-    value = {
-        "accepted_at": instant(result.accepted_at),
-        "reconcile": False,  # until the service can detect a divergence
-        "rotate_keys": False,  # until the service can ask for a key rotation
-    }
-    return Answer(200, value)
+    return Answer(200, heartbeat_value(result.accepted_at))
 
 
 def _heartbeat(

@@ -13,8 +13,7 @@ from handlers.answers import NO_CONTENT, Answer
 from handlers.node_token import mint_of
 from handlers.operation import Request
 from handlers.refusals import DATASTORE_UNAVAILABLE, PUBLIC_KEY_INVALID, Refused
-from handlers.wire_registry import registration_body
-from handlers.wire_values import base64_text
+from handlers.wire_registry import node_key_value, registration_body
 
 
 def new_node(domain_id: UUID, body: Mapping[str, Any]) -> NewNode:
@@ -73,4 +72,4 @@ def rotate_node_key(request: Request, node: AddressedNode, parsed: bytes) -> Ans
     """200 when the Node has that key, also where it had it before. The next pulls show the key."""
     request.ports.node_registry.rotate_key(node.id, parsed, request.write, request.deadline)
     request.ports.last_answers.forget(node.id)
-    return Answer(200, {"node_id": str(node.id), "public_key": base64_text(parsed)})
+    return Answer(200, node_key_value(node.id, parsed))

@@ -22,6 +22,8 @@ PAGE_HEADERS: Mapping[str, str] = {
     ),
     "Referrer-Policy": "no-referrer",
 }
+# The commit and its time where the release does not name them.
+UNKNOWN = "unknown"
 KEYS_HEADERS: Mapping[str, str] = {"Cache-Control": "public, max-age=300"}
 
 

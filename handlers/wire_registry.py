@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from uuid import UUID
 
 from composer.credentials import SecretKey
 from composer.durations import format_duration
@@ -71,6 +72,16 @@ def registration_body(
         **({} if event_key is None else _event_key_texts(event_key)),
     }
     return SnapshotBody((*_blocks(before), peers_block(peers, node.node_id), *_blocks(after)))
+
+
+def secret_key_value(node_id: UUID, secret_key: SecretKey) -> Json:
+    """A NodeSecretKey."""
+    return {"node_id": str(node_id), "nsk": base64_text(secret_key.secret)}
+
+
+def node_key_value(node_id: UUID, public_key: bytes) -> Json:
+    """A NodeKey."""
+    return {"node_id": str(node_id), "public_key": base64_text(public_key)}
 
 
 def issued_token_value(issued: IssuedToken, text: str) -> Json:

@@ -183,3 +183,17 @@ def _entry_value(entry: StateEntry) -> Json:
     if entry.workload_tag is not None:
         value["workload_tag"] = entry.workload_tag
     return value
+
+
+def accepted_entry_value(accepted_at: datetime, key: str) -> Json:
+    """A StateEntryAccepted."""
+    return {"accepted_at": instant(accepted_at), "key": key}
+
+
+def heartbeat_value(accepted_at: datetime) -> Json:
+    """A NodeHeartbeatResponse."""
+    return {
+        "accepted_at": instant(accepted_at),
+        "reconcile": False,  # until the service can detect a divergence
+        "rotate_keys": False,  # until the service can ask for a key rotation
+    }

@@ -13,7 +13,7 @@ import flask
 
 from handlers import OPERATIONS
 from handlers.operation import Ports
-from handlers.service import NoPublishedKeys, ServicePorts
+from handlers.service import UNKNOWN, NoPublishedKeys, ServicePorts
 from server.adapters import Adapters, connect
 from server.authn.signing import own_keys
 from server.contract.document import Contract
@@ -28,7 +28,6 @@ from server.telemetry.recorders import warning_logger
 
 DISTRIBUTION = "plexsphere-state"
 
-UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 import handlers as handlers_room
+from server.authoring.answers import sample_faults
 from server.authoring.operations import (
     Operations,
     answer_faults,
@@ -78,6 +79,7 @@ def _faults(
     faults += signature_faults(contract, operations)
     faults += problem_faults(contract, operations)
     faults += answer_faults(contract, operations)
+    faults += sample_faults(contract, operations)
     faults += unserved_faults(contract)
     return contract, faults
 

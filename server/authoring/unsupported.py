@@ -20,7 +20,7 @@ Document = Mapping[str, Any]
 Part = tuple[Path, Mapping[str, Any]]
 _ROOT_URL = re.compile(r"((\S*:)?//[^/?#]*)?/?")
 # The service finds the schema of a body by this part of its Content-Type, in lower case.
-_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+", re.ASCII)
+MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+", re.ASCII)
 _JSON = ("/json", "+json")
 
 
@@ -67,7 +67,7 @@ def _security(document: Document) -> Iterator[ContractFault]:
 def _media_types(document: Document) -> Iterator[ContractFault]:
     for path, holder in [*_bodies(document), *_responses(document)]:
         for media in holder.get("content", ()):
-            if not _MEDIA_TYPE.fullmatch(media):
+            if not MEDIA_TYPE.fullmatch(media):
                 sentence = f"{media}: a media type must be in lower case and without parameters"
                 yield ContractFault((*path, "content", media), sentence, is_key=True)
 

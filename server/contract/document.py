@@ -22,7 +22,14 @@ from server.contract.errors import (
     read_status,
 )
 from server.contract.parameters import ParameterContract, parameter_contract, text_type
-from server.contract.schemas import Direction, SchemaCompiler, Validator, follow
+from server.contract.pointers import (
+    Path,
+    deepest_path,
+    format_pointer,
+    parse_pointer,
+    resolve_pointer,
+)
+from server.contract.schemas import Direction, SchemaCompiler, Validator, ValueFault, follow
 from server.contract.unserved import UNSERVED, UnservedRequest, unserved_requests
 from server.contract.yaml_file import YamlFault, duplicate_keys, read_yaml
 
@@ -41,6 +48,11 @@ class HeaderContract:
     required: bool
     schema_type: str
     validator: Validator
+
+    def fault(self, text: str) -> ValueFault | None:
+        """The first rule that a text of the header breaks, or None."""
+        is_number = self.schema_type == "integer" and text.isascii() and text.isdigit()
+        return self.validator.fault(int(text) if is_number else text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,19 @@ class Contract:
             for method in declared
             for name in ((method, "HEAD") if method == "GET" else (method,))
         )
+
+    def path_of_rule(self, rule: str, schema: Path) -> Path:
+        """Where a rule that an answer breaks is written; ``schema`` is the path of its schema.
+
+        A rule that only the translation has leads to the ``format`` or the schema that it is of.
+        """
+        holder, number, *inner = parse_pointer(f"#{rule}")
+        if holder == "definitions":
+            schema = parse_pointer(self._schemas.references()[int(number)])
+        path = deepest_path(self.document, (*schema, *inner))
+        part = resolve_pointer(self.document, f"#{format_pointer(path)}")
+        is_schema = isinstance(part, dict) and "format" in part
+        return (*path, "format") if is_schema else path
 
     def _operations(self) -> Iterator[OperationContract]:
         names: set[str] = set()

@@ -46,6 +46,18 @@ def canonical_path(document: Any, path: Path) -> Path:
     return place
 
 
+def deepest_path(document: Any, path: Path) -> Path:
+    """As ``canonical_path``, of the innermost part on the path that the document has."""
+    found, place = _end_of_chain(document, document, ())
+    for key in path:
+        if isinstance(found, list) and str(key).isdecimal() and int(key) < len(found):
+            key = int(key)
+        elif not isinstance(found, dict) or key not in found:
+            break
+        found, place = _end_of_chain(document, found[key], (*place, key))
+    return place
+
+
 def _end_of_chain(document: Any, found: Any, place: Path) -> tuple[Any, Path]:
     for _ in range(LONGEST_CHAIN):
         if not isinstance(found, dict) or "$ref" not in found:

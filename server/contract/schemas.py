@@ -134,6 +134,10 @@ class SchemaCompiler:
         """Whether a value of the direction must not have a member of this schema."""
         return self._translations[direction].is_forbidden(schema)
 
+    def references(self) -> list[str]:
+        """The reference behind each number in ``definitions`` of the answers' schemas."""
+        return [*self._translations[Direction.ANSWER].names]
+
     def check(self, schema: Schema) -> None:
         """Translate a schema that may have no user, for its faults alone."""
         self._translations[Direction.ANSWER].rules(schema, set())
@@ -181,7 +185,7 @@ class _Translation:
         self._direction = direction
         self._formats = SENT if direction is Direction.ANSWER else RECEIVED
         self._report = report
-        self._names: dict[str, str] = {}
+        self.names: dict[str, str] = {}
         self._rules: dict[str, Any] = {}
         self._references: dict[str, set[str]] = {}
         self.with_default: list[Schema] = []
@@ -208,7 +212,7 @@ class _Translation:
                 return self.rules(target, references, forbidden, is_part=is_part)
             references.add(schema["$ref"])
             self._define(schema["$ref"], target)
-            return {"$ref": f"#/definitions/{self._names[schema['$ref']]}"}
+            return {"$ref": f"#/definitions/{self.names[schema['$ref']]}"}
         for error in (*_pattern_faults(schema), *_enum_faults(schema), *_format_faults(schema)):
             self._report(error)
         if "default" in schema:
@@ -260,7 +264,7 @@ class _Translation:
             reference = waiting.pop()
             reached.add(reference)
             waiting |= self._references[reference] - reached
-        return {self._names[reference]: self._rules[reference] for reference in sorted(reached)}
+        return {self.names[reference]: self._rules[reference] for reference in sorted(reached)}
 
     def faulty_part(self, schema: Any) -> object:
         """The innermost part of a schema that the library does not compile; None if there is none.
@@ -288,7 +292,7 @@ class _Translation:
     def _define(self, reference: str, target: Mapping[str, Any]) -> None:
         if reference in self._rules:
             return
-        self._names.setdefault(reference, str(len(self._names)))
+        self.names.setdefault(reference, str(len(self.names)))
         self._rules[reference] = {}  # a schema may refer to itself
         references: set[str] = set()
         try:

@@ -231,8 +231,7 @@ def _header_value_breach(header: HeaderContract, values: Sequence[str]) -> Breac
     if header.required and not values:
         return Breach("header", header.name, "/required")
     for value in values:
-        is_number = header.schema_type == "integer" and value.isascii() and value.isdigit()
-        fault = header.validator.fault(int(value) if is_number else value)
+        fault = header.fault(value)
         if fault is not None:
             return _from_fault(f"header {header.name}", fault)
     return None
