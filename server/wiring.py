@@ -29,7 +29,6 @@ from server.telemetry.recorders import warning_logger
 DISTRIBUTION = "plexsphere-state"
 
 
-
 @dataclass(frozen=True, slots=True)
 class Service:
     """A wired service. ``start`` is called once, in the process that serves. ``close`` writes what

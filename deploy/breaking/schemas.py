@@ -213,7 +213,7 @@ class SchemaWalk:
         severity, why = severity_of(self.direction, change.width)
         if self.direction is Direction.ANSWER and change.text.startswith(LOST_WORD):
             severity = Severity.BREAKING
-            why = "a client waits for a word that no longer comes; an answer with it is now a 500"
+            why = "a client waits for it in vain; a service that still sends it does not start"
         self.add(Finding(severity, pointer, change.text, why), at)
 
     def _alternatives(self, before: Shape, after: Shape, at: str) -> None:
