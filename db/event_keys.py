@@ -16,6 +16,8 @@ CURRENT_EVENT_KEY = Prepared("current_event_key")
 ENSURE_EVENT_KEY = Prepared("ensure_event_key")
 EVENT_KEYS_OF_DOMAINS = Prepared("event_keys_of_domains")
 ROTATE_EVENT_KEY = Prepared("rotate_event_key")
+DOMAINS_WITH_EVENT_KEYS = Prepared("domains_with_event_keys")
+REPLACE_ENCRYPTED_KEY = Prepared("replace_encrypted_key")
 
 
 class PostgresEventKeys:
@@ -51,6 +53,27 @@ class PostgresEventKeys:
             key = StoredEventKey(key_id, bytes(public_key), bytes(private_key), after, expires)
             keys.setdefault(UUID(domain_id), []).append(key)
         return keys
+
+    def domains(self, after: UUID, limit: int, deadline: Deadline) -> list[UUID]:
+        """The next Domains with keys, in the order of ids. Raises DatastoreUnavailable."""
+        arguments = {"after": str(after), "limit": limit}
+        found = self._reads.fetch(DOMAINS_WITH_EVENT_KEYS, arguments, deadline)
+        return [UUID(domain_id) for (domain_id,) in found]
+
+    def replace_encrypted(
+        self, domain_id: UUID, key: StoredEventKey, encrypted: bytes, deadline: Deadline
+    ) -> bool:
+        """Store the private half of a key encrypted anew; whether it was as ``key`` says.
+
+        Raises DatastoreUnavailable.
+        """
+        arguments = {
+            "domain_id": str(domain_id),
+            "key_id": key.id,
+            "before": key.encrypted_private_key,
+            "after": encrypted,
+        }
+        return bool(self._writes.fetch(REPLACE_ENCRYPTED_KEY, arguments, deadline))
 
     def rotate(
         self, domain_id: UUID, transition: timedelta, operator: str, deadline: Deadline

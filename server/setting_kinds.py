@@ -9,7 +9,7 @@ from ipaddress import IPv6Address, ip_network
 from typing import Any
 
 from server.events.endpoint import parse_urls
-from server.events.keys import parse_kek
+from server.events.keys import parse_keks
 from server.gunicorn.sources import Network
 from server.test_clock import is_readable
 
@@ -137,15 +137,18 @@ def clock_file(meaning: str, at_limit: str) -> Any:
     return _declare("", Setting(parse, expected, "", "a file", meaning, at_limit))
 
 
-def secret_key(meaning: str, at_limit: str) -> Any:
-    """32 random bytes."""
+def secret_keys(meaning: str, at_limit: str) -> Any:
+    """32 random bytes, once or twice."""
 
     def parse(text: str) -> str:
-        parse_kek(text)
+        parse_keks(text)
         return text
 
-    expected = "32 bytes in base64; `plexsphere-state events kek` makes one"
-    setting = Setting(parse, expected, "", "base64 of 32 bytes", meaning, at_limit)
+    expected = (
+        "32 bytes in base64, or two of them with a comma between; `plexsphere-state events kek` "
+        "makes one"
+    )
+    setting = Setting(parse, expected, "", "base64 of 32 bytes, one or two", meaning, at_limit)
     return _declare("", setting, is_secret=True)
 
 

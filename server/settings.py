@@ -34,7 +34,7 @@ from server.setting_kinds import (
     nats_urls,
     networks,
     seconds,
-    secret_key,
+    secret_keys,
     switch,
     text,
 )
@@ -118,8 +118,9 @@ class Settings:
         "empty: the operations that give out tokens answer 501; never shown",
         is_secret=True,
     )
-    event_kek: str = secret_key(
-        "the key that encrypts the private halves of the Domains' event keys in the ledger",
+    event_kek: str = secret_keys(
+        "the key that encrypts the private halves of the Domains' event keys in the ledger; a "
+        "second one decrypts only",
         "empty: what needs an event key answers 501; never shown",
     )
     nats_url: tuple[str, ...] = nats_urls(

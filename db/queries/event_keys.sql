@@ -67,3 +67,24 @@ CROSS JOIN LATERAL plexsphere.record_write(
     'domain:' || %(domain_id)s,
     ''
 );
+
+-- name: domains_with_event_keys
+-- prepare: after uuid, limit int
+-- db/event_keys.py, PostgresEventKeys.domains: a page of the Domains that have keys.
+-- Index: event_keys_pkey.
+SELECT DISTINCT k.domain_id::text COLLATE "C"
+FROM plexsphere.event_keys AS k
+WHERE k.domain_id > %(after)s
+ORDER BY 1
+LIMIT %(limit)s;
+
+-- name: replace_encrypted_key
+-- prepare: domain_id uuid, key_id text, before bytea, after bytea
+-- db/event_keys.py, PostgresEventKeys.replace_encrypted: unless somebody has replaced it meanwhile.
+-- Index: event_keys_pkey.
+UPDATE plexsphere.event_keys AS k
+SET encrypted_private_key = %(after)s
+WHERE k.domain_id = %(domain_id)s
+    AND k.key_id = %(key_id)s
+    AND k.encrypted_private_key = %(before)s
+RETURNING k.key_id;

@@ -3,7 +3,7 @@
 A command is a module with a function of the same name, and ``EXAMPLE``; a hyphen is an underscore
 there. A group of commands is a package: ``SUBCOMMANDS`` are the names of modules in it. A package
 that has a function of its own name too runs it where no subcommand is given; its docstring is then
-the help of the group.
+the help of the group. ``WITHOUT_NAME`` is the subcommand that need not be named.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _make(module: ModuleType, name: str) -> Made:
         app.command(help=paragraphs(function), epilog=_epilog(module))(function)
     else:
         app = typer.Typer(
-            cls=group_class(TyperGroup, LazyCommands(module.__name__, names)),
+            cls=group_class(_group_base(module), LazyCommands(module.__name__, names)),
             help=paragraphs(function or module),
             epilog=_epilog(module) if function else None,
             no_args_is_help=function is None,
@@ -75,6 +75,19 @@ def _make(module: ModuleType, name: str) -> Made:
     made = typer.main.get_command(app)
     assert isinstance(made, TyperCommand | TyperGroup)
     return made
+
+
+def _group_base(module: ModuleType) -> type[TyperGroup]:
+    default = getattr(module, "WITHOUT_NAME", None)
+    if default is None:
+        return TyperGroup
+
+    class DefaultGroup(TyperGroup):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            is_named = not args or args[0] in ctx.help_option_names or args[0] in self.commands
+            return super().parse_args(ctx, args if is_named else [default, *args])
+
+    return DefaultGroup
 
 
 def _epilog(module: ModuleType) -> str:

@@ -10,6 +10,7 @@ import base64
 import binascii
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -34,7 +35,15 @@ def new_kek() -> str:
     return base64.b64encode(os.urandom(KEK_BYTES)).decode()
 
 
-def parse_kek(text: str) -> bytes:
+def parse_keks(text: str) -> tuple[bytes, ...]:
+    """One KEK, or two with a comma between. Raises ValueError."""
+    keks = tuple(_parse_kek(part) for part in text.split(","))
+    if len(keks) > 2:
+        raise ValueError("more than two")
+    return keks
+
+
+def _parse_kek(text: str) -> bytes:
     """The 32 bytes of canonical base64. Raises ValueError."""
     try:
         kek = base64.b64decode(text, validate=True)
@@ -46,34 +55,50 @@ def parse_kek(text: str) -> bytes:
 
 
 class EncryptedEventKeys:
-    """Implements composer.event_keys.EventKeySource."""
+    """Implements composer.event_keys.EventKeySource.
 
-    def __init__(self, kek: bytes) -> None:
-        self._cipher = AESGCM(kek)
+    The first KEK encrypts. What any of them has encrypted decrypts.
+    """
+
+    def __init__(self, *keks: bytes) -> None:
+        self._ciphers = tuple(map(AESGCM, keks))
 
     def new(self, domain_id: UUID) -> NewEventKey:
         """See composer.event_keys.EventKeySource."""
         private_key = Ed25519PrivateKey.generate()
         public_key = private_key.public_key().public_bytes_raw()
-        nonce = os.urandom(NONCE_BYTES)
-        encrypted = self._cipher.encrypt(
-            nonce, private_key.private_bytes_raw(), domain_id.bytes + public_key
-        )
-        return NewEventKey(key_id(public_key), public_key, nonce + encrypted)
+        encrypted = self._encrypted(domain_id, public_key, private_key.private_bytes_raw())
+        return NewEventKey(key_id(public_key), public_key, encrypted)
 
     def signer(self, domain_id: UUID, key: StoredEventKey) -> EventSigner:
         """The key, decrypted. Raises SigningUnavailable: encrypted under another
         PLEXSPHERE_EVENT_KEK, or for another Domain."""
-        encrypted = key.encrypted_private_key
-        try:
-            private_key = self._cipher.decrypt(
-                encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], domain_id.bytes + key.public_key
-            )
-        except (InvalidTag, ValueError) as error:
-            raise SigningUnavailable(
-                f"the event key {key.id} of domain_id={domain_id} does not decrypt"
-            ) from error
+        _, private_key = self._decrypted(domain_id, key)
         return EventSigner(key.id, Ed25519PrivateKey.from_private_bytes(private_key))
+
+    def re_encrypted(self, domain_id: UUID, key: StoredEventKey) -> bytes | None:
+        """The private half under the first KEK; None where it is so already.
+
+        Raises SigningUnavailable.
+        """
+        number, private_key = self._decrypted(domain_id, key)
+        return None if number == 0 else self._encrypted(domain_id, key.public_key, private_key)
+
+    def _encrypted(self, domain_id: UUID, public_key: bytes, private_key: bytes) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = self._ciphers[0].encrypt(nonce, private_key, domain_id.bytes + public_key)
+        return nonce + sealed
+
+    def _decrypted(self, domain_id: UUID, key: StoredEventKey) -> tuple[int, bytes]:
+        """The number of the KEK, and the private half."""
+        encrypted = key.encrypted_private_key
+        nonce, sealed = encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:]
+        for number, cipher in enumerate(self._ciphers):
+            with suppress(InvalidTag, ValueError):
+                return number, cipher.decrypt(nonce, sealed, domain_id.bytes + key.public_key)
+        raise SigningUnavailable(
+            f"the event key {key.id} of domain_id={domain_id} does not decrypt"
+        )
 
 
 @dataclass(frozen=True, slots=True)

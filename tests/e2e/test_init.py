@@ -18,7 +18,7 @@ import requests
 from server.authn.signing import new_key
 from server.dev.ports import free_ports
 from server.dev.process import Command, Process, wait_until
-from server.events.keys import parse_kek
+from server.events.keys import parse_keks
 from tests.command_runs import failed, run
 from tests.factories import key_bytes
 from tests.integration.spicedb_parts import KEY, SpiceDb, soon, spicedb_in
@@ -67,7 +67,7 @@ def test_blank_servers_become_a_service_that_answers_the_first_pull(
     private = [folder / "plexsphere-state.env", folder / "signing-key.json"]
     assert [file.stat().st_mode & 0o777 for file in private] == [0o600, 0o600]
     assert "PLEXSPHERE_JWKS" not in settings
-    parse_kek(settings["PLEXSPHERE_EVENT_KEK"])
+    parse_keks(settings["PLEXSPHERE_EVENT_KEK"])
     assert "#PLEXSPHERE_NATS_URL=nats://" in (folder / "plexsphere-state.env").read_text()
     contents = [file.read_bytes() for file in sorted(folder.iterdir())]
 

@@ -26,12 +26,12 @@ from server.events.keys import EncryptedEventKeys
 from server.events.nats import STREAM, NatsConnection
 from server.events.publisher import DiscardedEvents, EventPublisher, event_publisher
 from server.settings import Settings
-from tests.command_runs import run
 from tests.envelope_verifier import Verified, verify
 from tests.factories import DOMAIN, key_bytes, node_id
 from tests.integration.ledger_rows import Hand
 from tests.integration.nats_fixtures import OwnNats, connected
 from tests.ports.deadlines import in_time
+from tests.waiting import until
 
 pytest_plugins = ("tests.integration.ledger_fixtures", "tests.integration.nats_fixtures")
 
@@ -182,6 +182,8 @@ def test_one_publisher_is_elected_and_another_takes_over(hand: Hand, settings: S
         with publisher(settings) as first:
             assert first.publish() is not None
             assert second.publish() is None
+        # Postgres notices by itself that the session is over.
+        until(lambda: second.publish() is not None, "nobody is elected")
         add_nodes(hand, 1)
         assert publish_all(second) == 1
 
@@ -257,8 +259,6 @@ def test_a_rotation_is_signed_by_the_key_before_and_later_events_by_the_new_one(
         rotated = keys.rotate(DOMAIN, timedelta(hours=1), "user:ada", in_time())
         with pytest.raises(EventKeyInTransition):
             keys.rotate(DOMAIN, timedelta(hours=1), "user:ada", in_time())
-    rows = hand.run("SELECT relation, subject, object FROM plexsphere.audit_rows")
-    assert rows == [("domain.rotate_event_key", "user:ada", f"domain:{DOMAIN}")]
     add_nodes(hand, 2)
     with publisher(settings) as made:
         publish_all(made)
@@ -405,26 +405,3 @@ def test_without_a_stream_old_events_are_deleted(hand: Hand, settings: Settings)
         assert isinstance(made, DiscardedEvents)
         assert not made.delete_old()
     assert rows(hand) == before[2:]
-
-
-def test_the_command_shows_the_lag(hand: Hand) -> None:
-    assert "0 events waiting" in run("events", "lag", "--dsn", hand.dsn).output
-    add_nodes(hand, 1)
-    assert "1 event waiting" in run("events", "lag", "--dsn", hand.dsn).output
-    hand.run("UPDATE plexsphere.events SET created_at = now() - interval '1 minute'")
-    late = run("events", "lag", "--dsn", hand.dsn, "--json")
-    assert (late.exit_code, json.loads(late.output)["waiting"]) == (1, 1)
-
-
-def test_the_command_rotates_a_key_once(hand: Hand, settings: Settings) -> None:
-    variables = {
-        "PLEXSPHERE_DSN": settings.dsn,
-        "PLEXSPHERE_EVENT_KEK": settings.event_kek,
-        "PLEXSPHERE_DOMAIN_ID": str(DOMAIN),
-    }
-    done = run("events", "rotate-key", "--json", **variables)
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.output)["key_id"] in trusted(hand)
-    assert "the last rotation is not over" in run("events", "rotate-key", **variables).output
-    unknown = run("events", "rotate-key", str(node_id(9)), **variables)
-    assert "the ledger has no Domain" in unknown.output

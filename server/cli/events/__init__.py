@@ -1,3 +1,7 @@
-"""Events: what a Node is sent, how far behind the stream is, and the keys that sign."""
+"""Events: what a Node is sent, how far behind the stream is, and the keys that sign.
 
-SUBCOMMANDS = ("show", "lag", "rotate-key", "kek")
+"events NODE --follow" is "events show NODE --follow".
+"""
+
+SUBCOMMANDS = ("show", "lag", "rotate-key", "kek", "re-encrypt")
+WITHOUT_NAME = "show"

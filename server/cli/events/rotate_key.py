@@ -10,13 +10,13 @@ from uuid import UUID
 
 import typer
 
+from server.cli.events.ledger import SECONDS, event_keys
 from server.cli.failures import ExitCode, Failure
 from server.cli.operators import operator
 from server.cli.options import AsJson, domain_id
 from server.cli.screen import write_json
 
 EXAMPLE = "plexsphere-state events rotate-key $PLEXSPHERE_DOMAIN_ID"
-SECONDS = 5.0
 DAY = 86_400
 
 Domain = Annotated[
@@ -41,21 +41,13 @@ def rotate_key(domain: Domain, transition: Transition = DAY, as_json: AsJson = F
     """Make the next event key of a Domain, which signs from now on.
 
     The event signing_key_rotated, signed by the key before, tells the agents. During a transition
-    there is no second rotation, because agents know one previous key only.
+    there is no second rotation, because agents know one previous key only. The audit has a row.
     """
     from composer.deadline import Deadline
     from composer.errors import DomainNotFound, EventKeyInTransition
-    from db.connections import command_connections
-    from db.event_keys import PostgresEventKeys
-    from server.events.keys import EncryptedEventKeys, parse_kek
-    from server.settings import read_settings
 
     addressed = domain_id(domain)
-    settings = read_settings(ledger_only=True)
-    if not settings.event_kek:
-        raise Failure("PLEXSPHERE_EVENT_KEK is not set.", ExitCode.USAGE)
-    with command_connections(settings.dsn, "plexsphere-state events rotate-key") as (reads, writes):
-        keys = PostgresEventKeys(reads, writes, EncryptedEventKeys(parse_kek(settings.event_kek)))
+    with event_keys("plexsphere-state events rotate-key") as (keys, _):
         try:
             rotated = keys.rotate(
                 UUID(addressed),
