@@ -12,7 +12,7 @@ from server.cli.options import DEFAULT_URL, AsJson, Node, Token, Url, node_id
 
 EXAMPLE = (
     "plexsphere-state events $PLEXSPHERE_NODE_ID --follow\n\n"
-    "plexsphere-state events $PLEXSPHERE_NODE_ID --after 1796054080832"
+    "plexsphere-state events show $PLEXSPHERE_NODE_ID --after 1796054080832"
 )
 
 
