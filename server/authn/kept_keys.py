@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import time
 from pathlib import Path
 
@@ -13,18 +12,6 @@ MODE = 0o600
 
 class NotKept(Exception):
     """The file cannot be used; the message says why, without its content."""
-
-
-def keep(path: Path, content: bytes) -> None:
-    """Replace the file in one step. Raises OSError."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def kept(path: Path, max_bytes: int) -> tuple[bytes, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from db.dsn import is_on_this_machine
-from server.authn.kept_keys import NotKept, keep, kept
+from server.authn.kept_keys import NotKept, kept
 from server.authn.key_documents import (
     MAX_BYTES,
     DocumentError,
@@ -18,6 +18,7 @@ from server.authn.key_documents import (
     KeyDocument,
 )
 from server.authn.keys import NO_KEYS, KeySet, OnWarning, ignore_warning, parse_key_set
+from server.replaced_files import replace_file
 
 # How long a request waits for a refresh in another thread: the first load, or a new kid. With a
 # longer wait, many unknown kids would occupy every thread while the URL does not answer.
@@ -179,7 +180,7 @@ class RefreshingKeys:
         """The time of the file, which is the age of the set after a start, is that of now."""
         if self._kept_in is not None:
             try:
-                keep(self._kept_in, self._confirmed)
+                replace_file(self._kept_in, self._confirmed)
             except OSError as error:
                 warnings.append(f"the key set cannot be kept: {type(error).__name__}")
 

@@ -47,6 +47,7 @@ from server.authn.keys import (
     parse_key_set,
 )
 from server.authn.strict import json_object
+from server.replaced_files import replace_file
 
 # 24 h: long enough for an agent to renew its token through an outage of a night, short enough that
 # a token from a lost disk is worthless the day after. Revocation does not wait for it (gate 2).
@@ -362,31 +363,11 @@ def write_key_file(file: Path, keys: list[dict[str, Any]], like: os.stat_result 
     that a service which reads a key in use can go on reading it.
     """
     value: object = keys[0] if len(keys) == 1 else {"keys": keys}
-    replace_file(file, json.dumps(value, indent=1), like=like)
+    replace_file(file, json.dumps(value, indent=1).encode(), like=like)
 
 
 def write_jwks_file(file: Path, key_file: Path) -> None:
     """Replace ``file`` atomically by the public halves of a key file; everybody may read it."""
     keys = parse_signing_keys(key_file.read_bytes())
     public = {"keys": [dict(key.public_jwk) for key in keys.members]}
-    replace_file(file, json.dumps(public, indent=1), mode=0o644)
-
-
-def replace_file(
-    file: Path, text: str, *, mode: int = 0o600, like: os.stat_result | None = None
-) -> None:
-    """Write a file atomically, with ``mode`` or with owner, group and mode of ``like``."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as opened:
-            if like is not None:
-                os.fchown(descriptor, like.st_uid, like.st_gid)
-            os.fchmod(descriptor, mode if like is None else like.st_mode & 0o777)
-            opened.write(text)
-            opened.flush()
-            os.fsync(descriptor)
-        temporary.replace(file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    replace_file(file, json.dumps(public, indent=1).encode(), mode=0o644)

@@ -91,8 +91,8 @@ def _ensure_key(key: Path, jwks: Path) -> str:
 
 
 def _write_environment(env: Path, own: dict[str, str], settings: Settings) -> str:
-    from server.authn.signing import replace_file
     from server.events.keys import new_kek
+    from server.replaced_files import replace_file
     from server.settings import PREFIX, set_variables
 
     values = {**set_variables(), **{PREFIX + name: value for name, value in own.items()}}
@@ -114,7 +114,7 @@ def _write_environment(env: Path, own: dict[str, str], settings: Settings) -> st
     if not settings.nats_url:
         lines.append(WITHOUT_NATS)
         notes.append(f"event streams need NATS with JetStream: two lines at the end of {env}")
-    replace_file(env, "".join(lines))
+    replace_file(env, "".join(lines).encode())
     return "\n".join(notes)
 
 

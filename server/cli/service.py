@@ -36,6 +36,8 @@ OPERATOR_TOKEN = "PLEXSPHERE_OPERATOR_TOKEN"
 # The longest time without a byte of a stream, as an agent's: a keep-alive comes every 25 s.
 IDLE_SECONDS = 90.0
 _INTERNAL = "the service's log has the cause under the correlation id"
+_WRITE_HINTS = {"insufficient_relation": "`plexsphere-state grant` gives it a role"}
+_NOT_WRITTEN = "check the options and PLEXSPHERE_URL"
 _NOT_A_PULL = "this is not the answer of a pull: check PLEXSPHERE_URL"
 
 
@@ -94,25 +96,13 @@ def post(service: ServiceAccess, path: str, value: Mapping[str, object]) -> dict
     """The JSON object of a 201. Raises Failure for every other answer."""
     answer, shown_url = _send(service, "POST", path, value), without_credentials(service.url)
     if answer.status_code != requests.codes.created:
-        sentence = _write_sentence(answer.status_code, _problem(answer), service.token)
+        sentence = refusal_sentence(
+            answer.status_code, _problem(answer), service.token, _WRITE_HINTS, _NOT_WRITTEN
+        )
+        sentence = sentence.replace("PLEXSPHERE_TOKEN", OPERATOR_TOKEN)
         raise Failure(f"{shown_url} answered {sentence}")
     made: dict[str, Any] = answer.json()
     return made
-
-
-def _write_sentence(status: int, problem: Mapping[str, Any] | None, token: str) -> str:
-    """A refusal of a write, and what the operator can do."""
-    if problem is None:
-        return f"{status} {_phrase(status)}: check PLEXSPHERE_URL."
-    told = f"{status} {problem.get('code', _phrase(status))}: {problem.get('detail', '')}"
-    told += f" (correlation_id {problem.get('correlation_id', '-')})"
-    if status == HTTPStatus.UNAUTHORIZED:
-        hint = token_hint(token, time.time()).replace("PLEXSPHERE_TOKEN", OPERATOR_TOKEN)
-        return f"{told}; {hint}."
-    if status == HTTPStatus.FORBIDDEN:
-        subject, _ = _subject_and_expiry(token)
-        return f"{told}; the token is of {subject}; `plexsphere-state grant` gives a role."
-    return told
 
 
 def frames(service: ServiceAccess, node_id: str, after: str) -> Iterator[Mapping[str, str]]:
@@ -249,14 +239,20 @@ def _problem(answer: requests.Response) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def refusal_sentence(status: int, problem: Mapping[str, Any] | None, token: str) -> str:
-    """An answer that is not a 200, and what the operator can do; ``problem`` is its body."""
+def refusal_sentence(
+    status: int,
+    problem: Mapping[str, Any] | None,
+    token: str,
+    hints: Mapping[str, str] = _HINTS,
+    otherwise: str = _NOT_A_PULL,
+) -> str:
+    """A refusal, and what the operator can do: ``hints`` by code. ``problem`` is its body."""
     if problem is None:
-        return f"{status} {_phrase(status)}: {_NOT_A_PULL}."
+        return f"{status} {_phrase(status)}: {otherwise}."
     code = problem.get("code")
     answer = f"{status} {code or _phrase(status)}: {problem.get('detail', '')}"
     answer += f" (correlation_id {problem.get('correlation_id', '-')})"
-    hint = _HINTS.get(str(code), _INTERNAL if status >= 500 else _NOT_A_PULL)
+    hint = hints.get(str(code), _INTERNAL if status >= 500 else otherwise)
     if status == HTTPStatus.UNAUTHORIZED:
         hint = token_hint(token, time.time())
     elif status == HTTPStatus.FORBIDDEN:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from cachetools import LRUCache
 
 from composer.identity import AddressedNode
 from composer.last_answers import KeptAnswer, KeptBlock
+from server.replaced_files import replace_file
 from server.telemetry.metrics import Metrics
 
 # A block from this size on is shared by the Nodes of a Domain.
@@ -183,15 +183,10 @@ class FileLastAnswers:
     def _write(self, name: str, content: bytes) -> bytes:
         """Replace a file; its checksum, with which it begins."""
         checksum = sha256(content).hexdigest().encode()
-        descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=self._folder)  # mode 0600
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(checksum + b"\n" + content)
-            self._touch(Path(temporary))
-            os.replace(temporary, self._folder / name)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        file = self._folder / name
+        replace_file(file, checksum + b"\n" + content, is_synced=False)
+        with suppress(FileNotFoundError):  # forgotten meanwhile
+            self._touch(file)
         self._since_sweep += len(content)
         if self._since_sweep > self._max_bytes // 16:
             self._since_sweep = 0

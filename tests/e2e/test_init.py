@@ -110,7 +110,10 @@ def test_blank_servers_become_a_service_that_answers_the_first_pull(
     assert "PLEXSPHERE_EVENT_KEK" not in environment(tmp_path / "other/plexsphere-state.env")
 
 
-def test_a_key_in_the_variable_itself_is_refused_and_not_shown(shell: dict[str, str]) -> None:
+def test_a_key_in_the_variable_itself_is_refused_and_not_shown(
+    shell: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     key = json.dumps(new_key("EdDSA"))
     refused = run("init", "--manager", "user:ann", PLEXSPHERE_SIGNING_KEY=key, **shell)
     sentence = failed(refused, 2)

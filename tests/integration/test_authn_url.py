@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from server.authn.kept_keys import keep
 from server.authn.key_sources import DocumentError, url_keys
 from server.authn.keys import NO_KEYS
 from server.authn.url_document import UrlDocument
+from server.replaced_files import replace_file
 from tests.tokens import ed25519_key, jwks, token, verifier
 
 KEY = ed25519_key()
@@ -195,7 +195,7 @@ def test_a_kept_set_that_others_could_write_or_that_is_torn_is_not_used(
     tmp_path: Path, fault: str
 ) -> None:
     kept_in, lines = tmp_path / "jwks.json", list[str]()
-    keep(kept_in, jwks(KEY)[:-9] if fault == "torn" else jwks(KEY))
+    replace_file(kept_in, jwks(KEY)[:-9] if fault == "torn" else jwks(KEY))
     if fault == "readable by others":
         kept_in.chmod(0o644)
     elif fault == "a link":

@@ -20,6 +20,7 @@ import typer
 from server.cli.failures import ExitCode, Failure
 from server.cli.options import AsJson, node_id
 from server.cli.screen import Screen, plain, write_json
+from server.replaced_files import replace_file
 
 EXAMPLE = "plexsphere-state enrol files --node $PLEXSPHERE_NODE_ID --out identity"
 SECONDS = 10.0
@@ -141,21 +142,10 @@ def prepare_folder(folder: Path) -> None:
 
 
 def write_files(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write each file whole, with mode 0600, under a name of its own before it takes its place."""
-    written = []
+    """Write each file whole, for its owner alone. Raises Failure."""
     try:
         for name in FILES:
-            new = folder / f".{name}.{secrets.token_hex(8)}"
-            written.append((new, folder / name))
-            with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-                file.write(texts[name])
-                file.flush()
-                os.fsync(file.fileno())
-        for new, final in written:
-            new.replace(final)
+            replace_file(folder / name, texts[name].encode())
     except OSError as error:
         sentence = f"--out {folder}: {error.strerror}; the same command again makes other keys."
         raise Failure(sentence) from error
-    finally:
-        for new, _ in written:
-            new.unlink(missing_ok=True)
