@@ -46,7 +46,7 @@ from server.authz.concurrency import ConcurrencyLimit
 from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.tuples import TupleWriter
 from server.contract.document import Contract
-from server.events.keys import EncryptedEventKeys, EventSigners, parse_keks
+from server.events.keys import EncryptedEventKeys, EventSigners
 from server.gunicorn.sources import Sources
 from server.http.body_history import BodyHistory
 from server.http.last_answers import FileLastAnswers
@@ -169,7 +169,7 @@ def connect(
         last_answers.digests_of if isinstance(last_answers, FileLastAnswers) else lambda node: (),
         on_refused=TokenRecorder(metrics).refused,
     )
-    event_keys = EncryptedEventKeys(*parse_keks(settings.event_kek)) if settings.event_kek else None
+    event_keys = EncryptedEventKeys(*settings.event_kek) if settings.event_kek else None
     stored_keys = PostgresEventKeys(reads, writes, event_keys) if event_keys else None
     events = None
     if settings.nats_url and event_keys is not None and stored_keys is not None:

@@ -139,17 +139,12 @@ def clock_file(meaning: str, at_limit: str) -> Any:
 
 def secret_keys(meaning: str, at_limit: str) -> Any:
     """32 random bytes, once or twice."""
-
-    def parse(text: str) -> str:
-        parse_keks(text)
-        return text
-
     expected = (
         "32 bytes in base64, or two of them with a comma between; `plexsphere-state events kek` "
         "makes one"
     )
-    setting = Setting(parse, expected, "", "base64 of 32 bytes, one or two", meaning, at_limit)
-    return _declare("", setting, is_secret=True)
+    setting = Setting(parse_keks, expected, "", "base64 of 32 bytes, one or two", meaning, at_limit)
+    return _declare((), setting, is_secret=True)
 
 
 def _declare(default: Any, setting: Setting, *, is_secret: bool = False) -> Any:

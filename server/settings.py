@@ -118,7 +118,7 @@ class Settings:
         "empty: the operations that give out tokens answer 501; never shown",
         is_secret=True,
     )
-    event_kek: str = secret_keys(
+    event_kek: tuple[bytes, ...] = secret_keys(
         "the key that encrypts the private halves of the Domains' event keys in the ledger; a "
         "second one decrypts only",
         "empty: what needs an event key answers 501; never shown",

@@ -21,7 +21,7 @@ from db.event_keys import PostgresEventKeys
 from db.events import PostgresEvents
 from server.events.envelope import Sent, signed_envelope
 from server.events.jetstream import StreamWriter
-from server.events.keys import DomainSigners, EncryptedEventKeys, EventSigners, parse_keks
+from server.events.keys import DomainSigners, EncryptedEventKeys, EventSigners
 from server.events.nats import NatsConnection, OnTrouble
 from server.settings import Settings
 
@@ -155,7 +155,7 @@ def event_publisher(
         if not settings.nats_url:
             yield DiscardedEvents(events)
             return
-        source = EncryptedEventKeys(*parse_keks(settings.event_kek))
+        source = EncryptedEventKeys(*settings.event_kek)
         with (
             closing(NatsConnection(settings.nats, "plexsphere-state relay", on_trouble)) as nats,
             closing(_keys_connection(settings.dsn, ReadSession)) as reads,

@@ -54,7 +54,7 @@ def hand(emptied: Hand) -> Hand:
 def settings(hand: Hand, nats: OwnNats) -> Settings:
     return Settings(
         dsn=hand.dsn,
-        event_kek=b64encode(KEK).decode(),
+        event_kek=(KEK,),
         nats_url=nats.endpoint.urls,
         nats_credentials=str(nats.endpoint.credentials),
     )
@@ -314,7 +314,7 @@ def relay_environment(settings: Settings) -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "PLEXSPHERE_DSN": settings.dsn,
-        "PLEXSPHERE_EVENT_KEK": settings.event_kek,
+        "PLEXSPHERE_EVENT_KEK": b64encode(settings.event_kek[0]).decode(),
         "PLEXSPHERE_NATS_URL": settings.nats_url[0],
         "PLEXSPHERE_NATS_CREDENTIALS": settings.nats_credentials,
         # No SpiceDB is there: events do not wait for it.

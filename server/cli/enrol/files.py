@@ -83,7 +83,7 @@ def _identity(addressed: str, raw_key: bytes) -> Mapping[str, str]:
     from db.nodes import PostgresNodeRegistry
     from server.authn.secret_keys import RandomSecretKeys
     from server.cli.operators import operator_write
-    from server.events.keys import EncryptedEventKeys, parse_keks
+    from server.events.keys import EncryptedEventKeys
     from server.settings import read_settings
 
     settings = read_settings(ledger_only=True)
@@ -97,7 +97,7 @@ def _identity(addressed: str, raw_key: bytes) -> Mapping[str, str]:
             node = node_identity(reads, uuid, deadline)
             if node.mesh_ip is None or node.domain_mesh_cidr is None:
                 raise Failure(f"node:{addressed} or its Domain has no address.", ExitCode.USAGE)
-            source = EncryptedEventKeys(*parse_keks(settings.event_kek))
+            source = EncryptedEventKeys(*settings.event_kek)
             event_key = PostgresEventKeys(reads, writes, source).current(node.domain_id, deadline)
             PostgresNodeRegistry(writes, hold_off=timedelta(0)).rotate_key(
                 uuid, public_key, operator_write("node.rotate_key"), deadline

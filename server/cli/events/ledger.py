@@ -20,12 +20,12 @@ def event_keys(application_name: str) -> Iterator[tuple[PostgresEventKeys, Encry
     """The keys by the settings, and what encrypts them. Raises Failure without a KEK."""
     from db.connections import command_connections
     from db.event_keys import PostgresEventKeys
-    from server.events.keys import EncryptedEventKeys, parse_keks
+    from server.events.keys import EncryptedEventKeys
     from server.settings import read_settings
 
     settings = read_settings(ledger_only=True)
     if not settings.event_kek:
         raise Failure("PLEXSPHERE_EVENT_KEK is not set.", ExitCode.USAGE)
-    source = EncryptedEventKeys(*parse_keks(settings.event_kek))
+    source = EncryptedEventKeys(*settings.event_kek)
     with command_connections(settings.dsn, application_name) as (reads, writes):
         yield PostgresEventKeys(reads, writes, source), source
