@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg2
@@ -42,9 +42,9 @@ class Lag:
 
     outbox: OutboxLag
     sweep_age: float | None
-    comparison: LastComparison = LastComparison(None, 0, 0)
-    events: EventLag = field(default_factory=lambda: EventLag(0, 0.0))
-    clock_skew: float = 0.0
+    comparison: LastComparison
+    events: EventLag
+    clock_skew: float
 
 
 @dataclass(frozen=True, slots=True)

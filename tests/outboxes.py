@@ -6,8 +6,19 @@ import json
 from uuid import UUID, uuid4
 
 from composer.identity import domain_object, node_object
+from db.events import EventLag
+from db.health import Lag, LastComparison
+from db.outbox import OutboxLag
 from tests.fakes import Triple, TupleUpdate
 from tests.ledger_sql import run_sql
+
+NO_LAG = Lag(
+    OutboxLag(0, 0.0, 0),
+    sweep_age=None,
+    comparison=LastComparison(None, 0, 0),
+    events=EventLag(0, 0.0),
+    clock_skew=0.0,
+)
 
 
 def touch(*triples: Triple) -> list[TupleUpdate]:

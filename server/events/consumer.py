@@ -28,10 +28,9 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamInfo
 from composer.deadline import Deadline
 from server.events.fan_out import FanOut
 from server.events.frames import EventFrames, UnsendableEvent, frame
-from server.events.nats import STREAM, NatsConnection, ensured_stream
+from server.events.nats import DOMAIN_HEADER, STREAM, NatsConnection, ensured_stream
 from server.events.window import BusEvent
 
-DOMAIN_HEADER = "Plexsphere-Domain"
 HEARTBEAT_SECONDS = 1.0
 # A server that says nothing for so long is gone.
 SILENT_SECONDS = 3.5

@@ -7,10 +7,8 @@ from uuid import UUID
 from nats.js import JetStreamContext
 from nats.js.api import Header
 
-from server.events.nats import STREAM, NatsConnection, ensured_stream
+from server.events.nats import DOMAIN_HEADER, STREAM, SUBJECT_PREFIX, NatsConnection, ensured_stream
 
-PREFIX = "plexsphere.events."
-DOMAIN_HEADER = "Plexsphere-Domain"
 ANSWER_SECONDS = 2.0  # for one acknowledgement
 
 
@@ -47,7 +45,7 @@ class StreamWriter:
         """
         jetstream = self._jetstream
         assert jetstream is not None
-        subject = PREFIX + scope.replace(":", ".")
+        subject = SUBJECT_PREFIX + scope.replace(":", ".")
         headers = {
             Header.MSG_ID: str(event_id),
             Header.EXPECTED_LAST_SEQUENCE: str(self._last),

@@ -30,7 +30,8 @@ from composer.errors import EventStreamUnavailable
 from server.events.endpoint import NatsEndpoint
 
 STREAM = "plexsphere_events"
-SUBJECTS = "plexsphere.events.>"
+SUBJECT_PREFIX = "plexsphere.events."  # before the scope
+DOMAIN_HEADER = "Plexsphere-Domain"
 # Agents refuse an event after 5 min, so nobody reads older messages.
 MAX_AGE_SECONDS = 600.0
 # Within this time JetStream stores a message with the same Nats-Msg-Id once.
@@ -247,7 +248,7 @@ async def ensured_stream(client: Client, replicas: int = 1) -> tuple[JetStreamCo
         info = await jetstream.add_stream(
             StreamConfig(
                 name=STREAM,
-                subjects=[SUBJECTS],
+                subjects=[f"{SUBJECT_PREFIX}>"],
                 retention=RetentionPolicy.LIMITS,
                 storage=StorageType.FILE,
                 discard=DiscardPolicy.OLD,

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 import yaml
 
-from db.health import Lag
-from db.outbox import OutboxLag
 from handlers import OPERATIONS
 from server.cli import COMMANDS
 from server.events.streams import KEEP_ALIVE_SECONDS
@@ -19,6 +17,7 @@ from server.gunicorn.bounds import OTHER_DESCRIPTORS
 from server.settings import Settings, declared_settings
 from server.telemetry.metrics import Exposition, Metrics
 from server.workers.loop import LAST_TURN_SECONDS
+from tests.outboxes import NO_LAG
 from tests.ports.deadlines import in_time
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,5 +154,4 @@ def metrics() -> set[str]:
 
 def exposition() -> str:
     """Every instrument, and the gauges of a ledger."""
-    lag = Lag(OutboxLag(0, 0.0, 0), None)
-    return Exposition(Metrics(), lambda deadline: lag).exposition(in_time())[0].decode()
+    return Exposition(Metrics(), lambda deadline: NO_LAG).exposition(in_time())[0].decode()

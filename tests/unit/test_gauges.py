@@ -12,6 +12,7 @@ from db.health import Lag, LastComparison
 from db.outbox import OutboxLag
 from server.telemetry.metrics import READ_SECONDS, Exposition, Metrics
 from tests.fakes import FakeClock
+from tests.outboxes import NO_LAG
 
 COUNTER = "plexsphere_large_snapshots_total 0.0"
 
@@ -95,7 +96,7 @@ def test_the_ledger_has_a_second_and_no_more_than_the_request(budget: float, sha
 
     def read(deadline: Deadline) -> Lag:
         given.append(deadline.remaining())
-        return Lag(OutboxLag(0, 0.0, 0), None)
+        return NO_LAG
 
     scraped(Exposition(Metrics(), read), budget)
     assert given == [share]
