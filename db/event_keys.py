@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from db.statements import Prepared, statement
 
 CURRENT_EVENT_KEY = Prepared("current_event_key")
 ENSURE_EVENT_KEY = Prepared("ensure_event_key")
-EVENT_KEYS_OF_DOMAIN = Prepared("event_keys_of_domain")
+EVENT_KEYS_OF_DOMAINS = Prepared("event_keys_of_domains")
 ROTATE_EVENT_KEY = Prepared("rotate_event_key")
 DOMAINS_WITH_EVENT_KEYS = Prepared("domains_with_event_keys")
 REPLACE_ENCRYPTED_KEY = Prepared("replace_encrypted_key")
@@ -40,13 +41,18 @@ class PostgresEventKeys:
             raise DomainNotFound(f"domain_id={domain_id}")
         return EventKey(key_id, bytes(public_key))
 
-    def stored(self, domain_id: UUID, deadline: Deadline) -> list[StoredEventKey]:
-        """The keys of a Domain, in the order in which they sign. Raises DatastoreUnavailable."""
-        found = self._reads.fetch(EVENT_KEYS_OF_DOMAIN, {"domain_id": str(domain_id)}, deadline)
-        return [
-            StoredEventKey(key_id, bytes(public_key), bytes(private_key), after, expires)
-            for key_id, public_key, private_key, after, expires in found
-        ]
+    def stored(
+        self, domain_ids: Collection[UUID], deadline: Deadline
+    ) -> dict[UUID, list[StoredEventKey]]:
+        """The keys of Domains, in the order in which they sign. Raises DatastoreUnavailable."""
+        arguments = {"domain_ids": [str(domain_id) for domain_id in domain_ids]}
+        keys: dict[UUID, list[StoredEventKey]] = {}
+        for domain_id, key_id, public_key, private_key, after, expires in self._reads.fetch(
+            EVENT_KEYS_OF_DOMAINS, arguments, deadline
+        ):
+            key = StoredEventKey(key_id, bytes(public_key), bytes(private_key), after, expires)
+            keys.setdefault(UUID(domain_id), []).append(key)
+        return keys
 
     def domains(self, after: UUID, limit: int, deadline: Deadline) -> list[UUID]:
         """The next Domains with keys, in the order of ids. Raises DatastoreUnavailable."""

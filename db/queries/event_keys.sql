@@ -29,19 +29,20 @@ FROM plexsphere.ensure_event_key(
     %(private_key)s
 ) AS k;
 
--- name: event_keys_of_domain
--- prepare: domain_id uuid
+-- name: event_keys_of_domains
+-- prepare: domain_ids uuid[]
 -- db/event_keys.py, PostgresEventKeys.stored: the current keys and those in transition.
 -- Index: event_keys_pkey.
 SELECT
+    k.domain_id::text,
     k.key_id,
     k.public_key,
     k.encrypted_private_key,
     k.signs_after,
     k.transition_expires
 FROM plexsphere.event_keys AS k
-WHERE k.domain_id = %(domain_id)s
-ORDER BY k.signs_after;
+WHERE k.domain_id = ANY (%(domain_ids)s)
+ORDER BY k.domain_id, k.signs_after;
 
 -- name: rotate_event_key
 -- prepare: domain_id uuid, key_id text, public_key bytea, private_key bytea, transition interval

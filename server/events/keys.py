@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -120,7 +121,9 @@ class EventSigner:
 class StoredEventKeys(EventKeys, Protocol):
     """EventKeys with their private halves (db/event_keys.py)."""
 
-    def stored(self, domain_id: UUID, deadline: Deadline) -> list[StoredEventKey]: ...
+    def stored(
+        self, domain_ids: Collection[UUID], deadline: Deadline
+    ) -> dict[UUID, list[StoredEventKey]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +167,11 @@ class EventSigners:
 
         Raises DomainNotFound, SigningUnavailable, DatastoreUnavailable.
         """
-        keys = self._store.stored(domain_id, deadline)
-        if not keys:
+        keys = self._store.stored([domain_id], deadline).get(domain_id)
+        if keys is None:
             self._store.current(domain_id, deadline)
-            keys = self._store.stored(domain_id, deadline)
-        if not keys:
+            keys = self._store.stored([domain_id], deadline).get(domain_id)
+        if keys is None:
             raise DomainNotFound(f"domain_id={domain_id}")
         return DomainSigners(
             tuple((key.signs_after, self._signer(domain_id, key)) for key in keys),

@@ -276,8 +276,8 @@ class OneKey:
     def current(self, domain_id: UUID, deadline: Deadline) -> Any:
         return self.key
 
-    def stored(self, domain_id: UUID, deadline: Deadline) -> list[StoredEventKey]:
-        return [self._stored]
+    def stored(self, domain_ids: Any, deadline: Deadline) -> Any:
+        return {DOMAIN: [self._stored]}
 
 
 KEYS = OneKey()
