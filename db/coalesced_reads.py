@@ -13,6 +13,7 @@ from composer.errors import ComposerError, DatastoreUnavailable, NodeNotFound
 from db.coalescing import Coalesced
 from db.connections import ReadSession, Row, Sessions
 from db.statements import Prepared
+from db.timing import POSTGRES, Timed, untimed
 
 SNAPSHOTS_FOR_NODES = Prepared("snapshots_for_nodes")
 # A statement that is under way for longer does not come back (seconds): nobody waits for it.
@@ -25,11 +26,15 @@ class CoalescedReads(Coalesced[UUID, Row]):
 
     errors = (ComposerError,)
     patience = TROUBLE
+    stage = POSTGRES
 
     def __init__(
-        self, sessions: Sessions[ReadSession], clock: Callable[[], float] = time.monotonic
+        self,
+        sessions: Sessions[ReadSession],
+        clock: Callable[[], float] = time.monotonic,
+        timed: Timed = untimed,
     ) -> None:
-        super().__init__()
+        super().__init__(timed)
         self._sessions = sessions
         self._clock = clock
         self._began = 0.0

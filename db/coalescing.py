@@ -4,6 +4,7 @@ checks of SpiceDB (server/authz/coalesced.py)."""
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from contextlib import suppress
 from typing import ClassVar, Generic, TypeVar
 
 from composer.deadline import Deadline
+from db.timing import Timed, untimed
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -51,13 +53,16 @@ class Coalesced(ABC, Generic[Q, A]):
     wait for the call under way.
 
     ``errors`` are those of a call; ``patience`` is how many seconds a question waits before it
-    looks whether the calls still succeed.
+    looks whether the calls still succeed. ``timed`` is told of the wait for another's call, as of
+    the ``stage`` of the calls.
     """
 
     errors: ClassVar[tuple[type[Exception], ...]]
     patience: float
+    stage: ClassVar[str]
 
-    def __init__(self) -> None:
+    def __init__(self, timed: Timed = untimed) -> None:
+        self._timed = timed
         self._lock = threading.Lock()
         self._is_calling = False
         self._waiting: deque[_Waiting[Q, A]] = deque()
@@ -116,10 +121,14 @@ class Coalesced(ABC, Generic[Q, A]):
         return waiter.outcome
 
     def _wait(self, waiter: _Waiting[Q, A]) -> None:
-        while not waiter.wait(min(self.patience, waiter.deadline.remaining())):
-            is_late = waiter.deadline.remaining() <= 0 or self._stands_still()
-            if is_late and self._leave(waiter):
-                raise self._late_error()
+        began = time.monotonic()
+        try:
+            while not waiter.wait(min(self.patience, waiter.deadline.remaining())):
+                is_late = waiter.deadline.remaining() <= 0 or self._stands_still()
+                if is_late and self._leave(waiter):
+                    raise self._late_error()
+        finally:
+            self._timed(self.stage, began, time.monotonic())
 
     def _let_next_lead(self) -> None:
         with self._lock:

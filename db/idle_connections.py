@@ -30,6 +30,7 @@ class PooledConnection:
     generation: int
     prepared: set[str] = field(default_factory=set)
     used_at: float | None = None
+    taken_at: float = 0.0
 
     @property
     def last_at(self) -> float:
@@ -70,6 +71,12 @@ class IdleConnections:
             if not self._waiting:
                 self._errors.clear()
             raise error or DeadlineExceeded("no connection in time")
+
+    @property
+    def used(self) -> int:
+        """The number that callers have now."""
+        with self._changed:
+            return self._existing - self._opening - len(self._idle)
 
     def give(self, pooled: PooledConnection) -> None:
         """Keep a connection for the next caller, unless it is too old."""

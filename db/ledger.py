@@ -28,6 +28,7 @@ from db import rows
 from db.coalesced_reads import CoalescedReads
 from db.connections import ReadSession, Row, Sessions
 from db.statements import Prepared
+from db.timing import Timed, untimed
 
 SNAPSHOT_FOR_NODE = Prepared("snapshot_for_node")
 DOMAIN_PEERS = Prepared("domain_peers")
@@ -99,6 +100,7 @@ class PostgresLedger:
         *,
         cached_rows: int,
         prepare: Callable[[PeerTable], object] = lambda table: None,
+        timed: Timed = untimed,
     ) -> None:
         """``cached_rows`` is the most peer rows that this process keeps, all Domains together.
 
@@ -106,13 +108,18 @@ class PostgresLedger:
         derived from a table is derived once.
         """
         self._pool = pool
-        self._reads = CoalescedReads(pool)
+        self._reads = CoalescedReads(pool, timed=timed)
         self._tables = PeerTables(cached_rows)
         self._prepare = prepare
         self._decoded: Memory[Any] = Memory(DECODED_BYTES)
         # Where a Node was last. A wrong answer costs a second statement and nothing else.
         self._domains: Memory[UUID] = Memory(KNOWN_DOMAINS_BYTES)
         self._refreshing = DomainLocks()
+
+    @property
+    def cached_rows(self) -> int:
+        """The number of peer rows that this process keeps."""
+        return self._tables.rows
 
     def addressed(self, node_id: UUID, deadline: Deadline) -> LedgerMoment | None:
         """The Node and all that its snapshot needs in one statement; None where its Domain's peers
@@ -298,7 +305,7 @@ class PeerTables:
 
     def __init__(self, max_rows: int) -> None:
         self._max_rows = max_rows
-        self._rows = 0
+        self.rows = 0
         self._cached: OrderedDict[UUID, CachedPeers] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -316,7 +323,7 @@ class PeerTables:
         with self._lock:
             old = self._cached.pop(domain_id, None)
             self._cached[domain_id] = new
-            self._rows += len(new.table.rows) - (len(old.table.rows) if old else 0)
-            while self._rows > self._max_rows and len(self._cached) > 1:
+            self.rows += len(new.table.rows) - (len(old.table.rows) if old else 0)
+            while self.rows > self._max_rows and len(self._cached) > 1:
                 _, dropped = self._cached.popitem(last=False)
-                self._rows -= len(dropped.table.rows)
+                self.rows -= len(dropped.table.rows)

@@ -42,6 +42,7 @@ from db.errors import (
 )
 from db.idle_connections import IdleConnections, PooledConnection
 from db.statements import Prepared, statement
+from db.timing import POOL_WAIT, POSTGRES, Timed, untimed
 
 IDLE_BEFORE_PING = 1.0  # seconds
 PING_TIMEOUT = 1.0  # seconds, within the request's own deadline
@@ -67,6 +68,7 @@ def read_pool(
     pool_wait: float = 1.0,
     application_name: str = "plexsphere-state",
     clock: Callable[[], float] = time.monotonic,
+    timed: Timed = untimed,
 ) -> Pool[ReadSession]:
     """Sessions that cannot write; times in seconds."""
     return Pool(
@@ -77,6 +79,7 @@ def read_pool(
         pool_wait=pool_wait,
         application_name=application_name,
         clock=clock,
+        timed=timed,
     )
 
 
@@ -89,6 +92,7 @@ def write_pool(
     parameters: Mapping[str, str] | None = None,
     application_name: str = "plexsphere-state write",
     clock: Callable[[], float] = time.monotonic,
+    timed: Timed = untimed,
 ) -> Pool[WriteSession]:
     """Sessions that may write; times in seconds.
 
@@ -103,6 +107,7 @@ def write_pool(
         parameters={"lock_timeout": str(round(lock_timeout * 1000)), **(parameters or {})},
         application_name=application_name,
         clock=clock,
+        timed=timed,
     )
 
 
@@ -120,10 +125,12 @@ class Pool(Generic[S]):
         pool_wait: float = 1.0,
         parameters: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        timed: Timed = untimed,
     ) -> None:
         """``access`` is the type of its sessions; times are in seconds.
 
-        ``statement_timeout`` is Postgres' own, behind the deadline of the request.
+        ``statement_timeout`` is Postgres' own, behind the deadline of the request. ``timed`` is
+        told of the wait for a connection, and of its use.
         """
         settings = {
             **access.parameters,
@@ -133,16 +140,17 @@ class Pool(Generic[S]):
         }
         self._dsn = session_dsn(dsn, settings, application_name=application_name)
         self._access = access
-        self._size = size
+        self.size = size
         self._wait = pool_wait
         self._clock = clock
+        self._timed = timed
         self._forking = threading.Lock()
         self._start()
 
     def _start(self) -> None:
         self._distrusted = self._doubted = -math.inf
-        self._slots = ConnectionSlots(self._size, self._wait, self._clock)
-        self._idle = IdleConnections(self._connect, self._size, self._clock)
+        self._slots = ConnectionSlots(self.size, self._wait, self._clock)
+        self._idle = IdleConnections(self._connect, self.size, self._clock)
         self._pid = os.getpid()
 
     def _connect(self) -> connection:
@@ -191,6 +199,11 @@ class Pool(Generic[S]):
                 raise
             self._end_use(pooled)
 
+    @property
+    def used(self) -> int:
+        """The number of connections that are in use."""
+        return self._idle.used
+
     def close(self) -> None:
         """Close the idle connections; those in use are closed when they come back."""
         self._idle.close()
@@ -202,21 +215,29 @@ class Pool(Generic[S]):
         """A slot and a connection in it. Without an error both end with ``_end_use``."""
         if os.getpid() != self._pid:
             self._start_after_fork()
-        self._slots.take(deadline)
+        began = self._clock()
         try:
-            return self._ready_connection(deadline, trusting)
-        except BaseException as error:
-            self._slots.release(error)
-            raise
+            self._slots.take(deadline)
+            try:
+                pooled = self._ready_connection(deadline, trusting)
+            except BaseException as error:
+                self._slots.release(error)
+                raise
+            pooled.taken_at = self._clock()
+            return pooled
+        finally:
+            self._timed(POOL_WAIT, began, self._clock())
 
     def _end_use(self, pooled: PooledConnection, error: BaseException | None = None) -> None:
+        now = self._clock()
+        self._timed(POSTGRES, pooled.taken_at, now)
         if error is None:
-            pooled.used_at = self._clock()
+            pooled.used_at = now
             self._idle.give(pooled)
         else:
             if isinstance(error, DeadlineExceeded):
                 # A slow server, or a dead network: idle connections must answer a ping first.
-                self._doubted = self._clock()
+                self._doubted = now
             self._drop(pooled, is_connection_lost(error))
         self._slots.release(error)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -52,8 +52,9 @@ from server.http.body_history import BodyHistory
 from server.http.last_answers import FileLastAnswers
 from server.http.rate_limits import ProcessLimits, Rate, request_source
 from server.http.request_audit import RequestAudit
+from server.http.request_context import timed
 from server.settings import Settings, metrics_directory
-from server.telemetry.metrics import Metrics, ReadGauges
+from server.telemetry.metrics import Level, Metrics, ReadGauges
 from server.telemetry.probes import (
     Probe,
     RecentNodes,
@@ -117,7 +118,12 @@ def connect(
     ``start`` begins to follow the event bus, where there is one.
     """
     threads = settings.shared_threads
-    reads = read_pool(settings.dsn, size=threads.read, statement_timeout=settings.statement_timeout)
+    reads = read_pool(
+        settings.dsn,
+        size=threads.read,
+        statement_timeout=settings.statement_timeout,
+        timed=timed,
+    )
     # Two pools, so that heartbeats do not wait for writers of a whole Domain.
     writes, heartbeats = _write_pool(settings), _write_pool(settings)
     outbox_pool = PostgresOutbox(
@@ -135,8 +141,8 @@ def connect(
         pool_wait=0.1,
         application_name="plexsphere-state metrics",
     )
-    channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout)
-    relations = SpiceDbChecker(channel, ConcurrencyLimit(limit=threads.spicedb))
+    channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout, timed=timed)
+    relations = SpiceDbChecker(channel, ConcurrencyLimit(limit=threads.spicedb), timed=timed)
     pulls, recent = AnsweredPulls(), RecentNodes()
     history = _body_queue(settings, metrics)
     sink = _audit_sink(settings, metrics, history)
@@ -179,6 +185,7 @@ def connect(
     snapshot_ledger = PostgresLedger(
         reads,
         cached_rows=settings.cached_peers,
+        timed=timed,
         prepare=lambda table: snapshot_wire.domain(snapshots.filtered(table)),
     )
     snapshots = SnapshotComposer(snapshot_ledger, PeerDropRecorder(metrics))
@@ -212,6 +219,15 @@ def connect(
         event_keys=stored_keys,
         events=None if events is None else events.streams,
     )
+
+    def levels() -> Iterator[Level]:
+        pools = {"read": reads, "write": writes, "heartbeat": heartbeats, "metrics": scrapes}
+        for name, pool in pools.items():
+            yield metrics.pool_connections, (name,), pool.size
+            yield metrics.pool_connections_used, (name,), pool.used
+        yield metrics.cached_peers, (), snapshot_ledger.cached_rows
+
+    metrics.levels.append(levels)
 
     def close() -> None:
         if sink is not None:
@@ -279,6 +295,7 @@ def _write_pool(settings: Settings) -> Pool[WriteSession]:
         size=settings.shared_threads.write,
         statement_timeout=settings.statement_timeout,
         lock_timeout=settings.lock_timeout,
+        timed=timed,
     )
 
 

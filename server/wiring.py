@@ -22,7 +22,7 @@ from server.http.docs_page import docs_page
 from server.http.operations import BoundOperations
 from server.receipt import WiringReceipt, wiring_receipt
 from server.settings import Settings
-from server.telemetry.metrics import Exposition, Metrics
+from server.telemetry.metrics import Exposition, Metrics, ReadLanes
 from server.telemetry.probes import DependencyProbes, release_probe, wiring_probe
 from server.telemetry.recorders import warning_logger
 
@@ -34,7 +34,8 @@ class Service:
     """A wired service. ``start`` is called once, in the process that serves. ``close`` writes what
     is queued and closes all connections.
 
-    ``count_overloaded`` is told the lane of each request that the worker answers in its place.
+    ``count_overloaded`` is told the lane of each request that the worker answers in its place;
+    ``watch`` is given what reads the worker's lanes.
     """
 
     app: flask.Flask
@@ -42,6 +43,7 @@ class Service:
     start: Callable[[], None]
     close: Callable[[], None]
     count_overloaded: Callable[[str], None]
+    watch: Callable[[ReadLanes], None]
 
 
 def wire(settings: Settings, contract: Contract | None = None) -> Service:
@@ -88,10 +90,20 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
         answer_deadline_s=settings.answer_deadline,
         pulls=adapters.pulls,
     )
+
+    def start() -> None:
+        adapters.start()
+        metrics.answered.start()
+
+    def close() -> None:
+        metrics.answered.close()
+        adapters.close()
+
     return Service(
         app,
         receipt,
-        adapters.start,
-        adapters.close,
+        start,
+        close,
         lambda lane: metrics.overloaded.labels(lane).inc(),
+        lambda lanes: metrics.levels.append(lambda: metrics.of_lanes(lanes())),
     )

@@ -16,6 +16,7 @@ from authzed.api.v1.schema_service_pb2_grpc import SchemaServiceStub
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
+from db.timing import SPICEDB, Timed, untimed
 from server.authz.endpoint import SpiceDbEndpoint
 
 # Without these options a client waits 5 s and more after an outage of 20 s.
@@ -96,7 +97,8 @@ class _Connection:
 class SpiceDbChannel:
     """Calls to SpiceDB. Thread-safe; opens nothing before the first call.
 
-    ``timeout`` is the most one call may take, in seconds. ``clock`` is monotonic seconds.
+    ``timeout`` is the most one call may take, in seconds. ``clock`` is monotonic seconds. ``timed``
+    is told of each call.
     """
 
     def __init__(
@@ -104,10 +106,12 @@ class SpiceDbChannel:
         endpoint: SpiceDbEndpoint,
         timeout: float,
         clock: Callable[[], float] = time.monotonic,
+        timed: Timed = untimed,
     ) -> None:
         self._endpoint = endpoint
         self._timeout = timeout
         self._clock = clock
+        self._timed = timed
         self._metadata = (("authorization", f"Bearer {endpoint.preshared_key}"),)
         self._lock = threading.Lock()
         self._connection: _Connection | None = None
@@ -166,6 +170,8 @@ class SpiceDbChannel:
         except Exception as error:
             # A channel that was closed during the call, or a missing file: no decision either.
             raise AuthzUnavailable(f"no call to SpiceDB: {type(error).__name__}") from error
+        finally:
+            self._timed(SPICEDB, began, self._clock())
         connection.answered(self._clock())
 
     def _note(self, connection: _Connection, is_silent: bool, began: float) -> None:

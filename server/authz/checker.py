@@ -18,6 +18,7 @@ from authzed.api.v1.permission_service_pb2 import LOOKUP_PERMISSIONSHIP_HAS_PERM
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from composer.identity import Principal, parse_canonical_uuid
+from db.timing import Timed, untimed
 from server.authz.channel import SpiceDbChannel, Undecided
 from server.authz.coalesced import CoalescedChecks, Question, ask_alone
 from server.authz.concurrency import ConcurrencyLimit
@@ -34,7 +35,7 @@ class SpiceDbChecker:
 
     ``confirm_every_s``: how long a confirmed denial is used without another confirmation.
     ``cache_size``: the number of questions that each of the two caches keeps. ``clock`` is
-    monotonic seconds.
+    monotonic seconds; ``timed`` is told of each wait for the call of another request.
     """
 
     def __init__(
@@ -45,10 +46,11 @@ class SpiceDbChecker:
         confirm_every_s: float = 1.0,
         cache_size: int = 16_384,
         clock: Callable[[], float] = time.monotonic,
+        timed: Timed = untimed,
     ) -> None:
         self._channel = channel
         self._concurrency = concurrency
-        self._coalesced = CoalescedChecks(channel, concurrency)
+        self._coalesced = CoalescedChecks(channel, concurrency, timed)
         self._denials = _ConfirmedDenials(confirm_every_s, cache_size, clock)
         self._allowed_at = _AllowedTokens(cache_size)
 

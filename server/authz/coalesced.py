@@ -21,6 +21,7 @@ from authzed.api.v1 import (
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from db.coalescing import Coalesced
+from db.timing import SPICEDB, Timed, untimed
 from server.authz.channel import SpiceDbChannel, Undecided, error_of
 from server.authz.concurrency import ConcurrencyLimit
 from server.authz.tuples import object_reference
@@ -57,9 +58,12 @@ class CoalescedChecks(Coalesced[Question, bool]):
     """
 
     errors = (Undecided, AuthzUnavailable)
+    stage = SPICEDB
 
-    def __init__(self, channel: SpiceDbChannel, concurrency: ConcurrencyLimit) -> None:
-        super().__init__()
+    def __init__(
+        self, channel: SpiceDbChannel, concurrency: ConcurrencyLimit, timed: Timed = untimed
+    ) -> None:
+        super().__init__(timed)
         self._channel = channel
         self._concurrency = concurrency
         self.patience = concurrency.wait_s

@@ -28,6 +28,7 @@ COMMANDS = (
     "diff",
     "receipt",
     "doctor",
+    "top",
     "settings",
     "audit",
     "authz",

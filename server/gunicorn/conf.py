@@ -101,6 +101,7 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
     wsgi = sys.modules.get("wsgi")
     if wsgi is not None:  # a test's application has none
         worker.count_overloaded = wsgi.service.count_overloaded
+        wsgi.service.watch(lambda: worker.lanes)
         wsgi.service.start()
         if worker.age == 1:
             wsgi.service.receipt.log()

@@ -40,7 +40,7 @@ class Lane:
         self.may_refuse = may_refuse
         self.refused = 0  # requests since the last look at it
         self._newest_first = newest_first
-        self._threads = threads
+        self.threads = threads
         self._serve = serve
         self._seconds = 0.0  # mean that a thread has had a request
         self._crowd: deque[Connection] = deque()
@@ -51,19 +51,28 @@ class Lane:
 
     def start(self) -> None:
         """Start the threads. They end with the process: one that hangs must not keep it."""
-        for number in range(self._threads):
+        for number in range(self.threads):
             threading.Thread(target=self._run, name=f"{self.name}-{number}", daemon=True).start()
+
+    @property
+    def busy(self) -> int:
+        """Threads that have a request."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Requests without a thread."""
+        return len(self._crowd) + len(self._others)
 
     @property
     def load(self) -> float:
         """Requests for each thread, those that a thread has included."""
-        return (len(self._crowd) + len(self._others) + len(self._running)) / self._threads
+        return (self.waiting + self.busy) / self.threads
 
     @property
     def wait_seconds(self) -> float:
         """The seconds that the next request is likely to wait for a thread."""
-        waiting = len(self._crowd) + len(self._others)
-        return waiting * self._seconds / self._threads
+        return self.waiting * self._seconds / self.threads
 
     def put(self, connection: Connection) -> None:
         """Queue a connection's request."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -69,11 +69,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._boot = BootState()
+        self._lanes: Lanes | None = None
 
     @property
     def boot(self) -> Boot:
         """The progress of its start; for the master."""
         return self._boot.get()
+
+    @property
+    def lanes(self) -> Iterable[Lane]:
+        """None before it serves."""
+        return () if self._lanes is None else self._lanes.all
 
     def init_process(self) -> None:
         """Start and serve. A later worker that does not start is tried again, by its master."""
@@ -119,8 +125,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.loop = Loop(self.cfg, bounds, self.sockets, tls, self._hand_over, self._refuse)
         self._answer_overloaded = answer_overloaded
         self._answer_seconds = settings.answer_deadline
-        self._lanes = Lanes(settings.shared_threads, self._serve)
-        self._lanes.start()
+        self._lanes = lanes = Lanes(settings.shared_threads, self._serve)
+        lanes.start()
         self.loop.accept_connections(True)
         self._boot.set(Boot.SERVING)
         notified = 0.0
@@ -147,6 +153,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _hand_over(self, connection: Connection) -> None:
         """To a thread; or 503 at once, where its client would give up before a thread is free."""
+        assert self._lanes is not None
         own = self._lanes.own_lane(connection.request)
         lane = self._lanes.with_room(own)
         connection.may_be_refused = own.may_refuse
@@ -187,7 +194,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _say_what_was_refused(self) -> None:
         """One line a second for each lane, however many there were."""
-        for lane in self._lanes.all:
+        for lane in self.lanes:
             refused, lane.refused = lane.refused, 0
             if refused:
                 seconds = round(lane.wait_seconds, 1)

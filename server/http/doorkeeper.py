@@ -5,6 +5,7 @@ An answer that breaks the contract is withheld, and a 500 leaves in its place.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
@@ -24,6 +25,7 @@ from server.http.problems import problem_answer
 from server.http.reply import Reply, reply_of, reply_of_refusal
 from server.http.request_audit import forward_rows
 from server.http.response_validation import Breach, Outgoing, ResponseValidator
+from server.telemetry.answered import VALIDATION
 from server.telemetry.metrics import Metrics
 from server.telemetry.readiness import AnsweredPulls
 
@@ -66,10 +68,12 @@ class Doorkeeper:
 
     def check(self, reply: Reply) -> Reply:
         """The same reply with its correlation id, or a 500 in its place. Never raises."""
+        began = time.monotonic()
         try:
             reply = self._checked(reply)
         except Exception as error:  # an answer that could not be checked does not leave
             reply = fallback_problem(error)
+        request_context.timed(VALIDATION, began, time.monotonic())
         try:
             self._count(reply)
         except Exception:  # a checked answer leaves, even if it could not be counted
@@ -99,7 +103,7 @@ class Doorkeeper:
             if self._history is not None and _has_served_body(reply):
                 keep_body(self._history, reply.body)
         forward_rows(self._audit, is_served=not reply.is_problem)
-        self._metrics.count(operation, reply.status, request_context.elapsed())
+        self._metrics.answered.append(request_context.answered(reply.status))
 
     def _warn_of_size(self, size: int) -> None:
         """An agent reads at most 10 MiB of an inflated body, and cannot parse a part."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from server.http.requests import (
     check_request,
     python_name,
 )
+from server.telemetry.answered import AUTHENTICATION, OPERATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,21 @@ class BoundOperations:
         header = request_context.header("Authorization")
         headers = [] if header is None else [header]
         deadline = request_context.deadline()
-        principal = gate_1(self.operations[name], self.authenticate, headers, deadline)
+        began = time.monotonic()
+        try:
+            principal = gate_1(self.operations[name], self.authenticate, headers, deadline)
+        finally:
+            request_context.timed(AUTHENTICATION, began, time.monotonic())
         request_context.set_principal(principal)
 
     def answer(self, name: str, parameters: Mapping[str, Any]) -> Answer:
         """The answer to the current request, whose gates 0 and 1 are passed."""
         call = request_context.current_call()
-        return answer(self.operations[name], self.ports, call, parameters)
+        began = time.monotonic()
+        try:
+            return answer(self.operations[name], self.ports, call, parameters)
+        finally:
+            request_context.timed(OPERATION, began, time.monotonic())
 
     def answer_of_path(self, declared: OperationContract, path: Mapping[str, str]) -> Answer:
         """The answer to the current request of an operation whose parameters are in its path."""

@@ -25,6 +25,7 @@ from composer.identity import Principal
 from handlers.answers import Call
 from handlers.wire import SnapshotBody
 from server.gunicorn.environ import RECEIVED
+from server.telemetry.answered import QUEUE, Answered, Stage
 
 CORRELATION_HEADER = "X-Correlation-Id"
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -44,6 +45,7 @@ class _Facts:
     body: dict[str, Any] | None = None
     snapshot: tuple[SnapshotBody | None, bytes | None] = (None, None)
     audit: list[AuditRow] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
 
 
 _current: ContextVar[_Facts | None] = ContextVar("facts", default=None)
@@ -132,12 +134,31 @@ def start(deadline_s: float, answer_deadline_s: float = math.inf) -> None:
     budget = min(deadline_s, received + answer_deadline_s - now)
     facts.deadline = Deadline.after(budget, time.monotonic)
     facts.received = received
+    facts.stages.append((QUEUE, received, now))
 
 
-def elapsed() -> float:
-    """Seconds since the request was received."""
-    received = _facts().received
-    return 0.0 if received is None else time.monotonic() - received
+def timed(stage: str, began: float, ended: float) -> None:
+    """Note a stage of the request; nothing outside of one. See db.timing.Timed."""
+    facts = _current.get()
+    if facts is not None:
+        facts.stages.append((stage, began, ended))
+
+
+def answered(status: int) -> Answered:
+    """The request as it is counted, now that its answer leaves."""
+    facts = _facts()
+    now = time.monotonic()
+    return Answered(
+        facts.operation or "none",
+        status,
+        now if facts.received is None else facts.received,
+        now,
+        facts.stages,
+        facts.environ["REQUEST_METHOD"],
+        facts.environ["PATH_INFO"],
+        correlation_id(),
+        facts.principal,
+    )
 
 
 def deadline() -> Deadline:

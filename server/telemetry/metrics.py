@@ -9,10 +9,13 @@ contains the work that they have not done, so every instance of the service show
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter as TallyOf
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -22,6 +25,7 @@ from composer.deadline import Deadline
 from composer.errors import ComposerError
 from db.health import Lag
 from server.settings import metrics_directory
+from server.telemetry.answered import Answered, AnsweredRequests, BulkHistogram
 
 # Prometheus waits ten seconds for a scrape by default; the counters are shown in any case.
 READ_SECONDS = 1.0
@@ -29,6 +33,28 @@ READ_SECONDS = 1.0
 _log = structlog.stdlib.get_logger("plexsphere.metrics")
 
 ReadGauges = Callable[[Deadline], Lag]
+# A gauge, the values of its labels, and what it is now.
+Level = tuple[Gauge, tuple[str, ...], float]
+
+
+class LaneLevels(Protocol):
+    """A lane of the worker."""
+
+    name: str
+    threads: int
+
+    @property
+    def busy(self) -> int:
+        """Threads that have a request."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Requests without a thread."""
+        ...
+
+
+ReadLanes = Callable[[], Iterable[LaneLevels]]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
@@ -38,18 +64,68 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._answers: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self.answered = AnsweredRequests(self._add_up)
+        self.levels: list[Callable[[], Iterable[Level]]] = []
+        self.access: list[Callable[[Sequence[Answered]], None]] = []
         self.requests = Counter(
             "plexsphere_http_requests",
             "Requests answered, by operation and status.",
             ("operation", "status"),
             registry=self._registry,
         )
-        self.seconds = Histogram(
+        self.seconds = BulkHistogram(
             "plexsphere_http_request_seconds",
             "Time from the request's last byte to its answer.",
             ("operation",),
             buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.stages = BulkHistogram(
+            "plexsphere_http_stage_seconds",
+            "The part of that time that a request spent in a stage, by operation and stage.",
+            ("operation", "stage"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.threads = Gauge(
+            "plexsphere_threads",
+            "Threads that answer requests, by lane.",
+            ("lane",),
+            multiprocess_mode="livesum",
+            registry=self._registry,
+        )
+        self.threads_busy = Gauge(
+            "plexsphere_threads_busy",
+            "Threads that have a request now, by lane.",
+            ("lane",),
+            multiprocess_mode="livesum",
+            registry=self._registry,
+        )
+        self.requests_waiting = Gauge(
+            "plexsphere_requests_waiting",
+            "Requests that wait for a thread now, by lane.",
+            ("lane",),
+            multiprocess_mode="livesum",
+            registry=self._registry,
+        )
+        self.pool_connections = Gauge(
+            "plexsphere_pool_connections",
+            "Connections to Postgres that a pool may have, by pool.",
+            ("pool",),
+            multiprocess_mode="livesum",
+            registry=self._registry,
+        )
+        self.pool_connections_used = Gauge(
+            "plexsphere_pool_connections_used",
+            "Connections to Postgres that requests use now, by pool.",
+            ("pool",),
+            multiprocess_mode="livesum",
+            registry=self._registry,
+        )
+        self.cached_peers = Gauge(
+            "plexsphere_cached_peers",
+            "Peer rows that processes keep, all Domains together.",
+            multiprocess_mode="livesum",
             registry=self._registry,
         )
         self.overloaded = Counter(
@@ -133,17 +209,37 @@ class Metrics:
             registry=self._registry,
         )
 
-    def count(self, operation: str, status: int, seconds: float) -> None:
-        """An answer, and the time from the last byte of its request."""
-        found = self._answers.get((operation, status))
-        if found is None:  # to look instruments up by their labels costs more than to count
-            found = self.requests.labels(operation, status), self.seconds.labels(operation)
-            self._answers[operation, status] = found
-        found[0].inc()
-        found[1].observe(seconds)
+    def _add_up(self, answered: Sequence[Answered]) -> None:
+        """Count what was answered, and set the gauges to what they are now."""
+        seconds: defaultdict[str, list[float]] = defaultdict(list)
+        stages: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        for request in answered:
+            seconds[request.operation].append(request.seconds)
+            for stage, spent in request.seconds_by_stage().items():
+                stages[request.operation, stage].append(spent)
+        statuses = TallyOf((request.operation, request.status) for request in answered)
+        for (operation, status), number in statuses.items():
+            self.requests.labels(operation, status).inc(number)
+        for operation, values in seconds.items():
+            self.seconds.labels(operation).observe_all(values)
+        for labels, values in stages.items():
+            self.stages.labels(*labels).observe_all(values)
+        for read in self.levels:
+            for gauge, labels, level in read():
+                (gauge.labels(*labels) if labels else gauge).set(level)
+        for take in self.access:
+            take(answered)
+
+    def of_lanes(self, lanes: Iterable[LaneLevels]) -> Iterator[Level]:
+        """The levels of a worker's lanes."""
+        for lane in lanes:
+            yield self.threads, (lane.name,), lane.threads
+            yield self.threads_busy, (lane.name,), lane.busy
+            yield self.requests_waiting, (lane.name,), lane.waiting
 
     def exposition(self) -> bytes:
         """All of them, in Prometheus' text format."""
+        self.answered.settle()
         registry = self._registry
         directory = metrics_directory()
         if directory is not None:

@@ -129,6 +129,19 @@ def test_every_alert_names_metrics_that_exist_and_a_heading_of_the_runbook() -> 
     assert operations - OPERATIONS.keys() == set()
 
 
+def test_every_alert_has_a_test_that_fires_it_by_metrics_that_exist() -> None:
+    """`make deploy-lint` runs them with promtool."""
+    tests = yaml.safe_load((ROOT / "deploy/prometheus/rules_test.yml").read_text())["tests"]
+    assert [test["name"] for test in tests] == [rule["alert"] for rule in alert_rules()]
+    for test in tests:
+        quiet, firing = test["promql_expr_test"]
+        assert (quiet["exp_samples"], firing["exp_samples"]) == ([], [{"value": 1}])
+        assert f'alertname="{test["name"]}", alertstate="firing"' in firing["expr"]
+        assert quiet["expr"] == firing["expr"]
+    given = {SERIES.findall(row["series"])[0] for test in tests for row in test["input_series"]}
+    assert {name.removesuffix("_bucket") for name in given} - metrics() == {"up"}
+
+
 def test_every_metric_of_the_table_of_alerts_has_a_rule() -> None:
     table = (ROOT / "docs/operations.md").read_text().partition("\n## Alerts\n")[2]
     named = set(METRIC.findall(table))

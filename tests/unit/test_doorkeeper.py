@@ -233,7 +233,7 @@ FAULTS = {
     "server.http.request_context.snapshot_of": 500,
     "server.http.doorkeeper.ResponseValidator.breach": 500,
     "server.http.doorkeeper.forward_rows": 200,
-    "server.http.request_context.elapsed": 200,
+    "server.http.request_context.answered": 200,
 }
 
 

@@ -1,0 +1,135 @@
+"""``plexsphere-state top``: what the service does now, from two scrapes of /metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from server.cli.failures import ExitCode, Failure
+from server.cli.options import DEFAULT_URL, Url
+from server.cli.screen import Screen, line, plain
+
+if TYPE_CHECKING:
+    from server.cli.scrape import Change
+
+EXAMPLE = "plexsphere-state top\n\nplexsphere-state top --once"
+SECONDS = 2.0
+# A stage is a column, in the order of a request.
+_STAGES = {
+    "queue": "queue",
+    "authentication": "auth",
+    "spicedb": "spice",
+    "pool_wait": "pool",
+    "postgres": "pg",
+    "handler": "handl",
+    "validation": "valid",
+}
+# All columns fit into 80 characters.
+_WIDTHS = (17, 6, 4, 6, 6, 6, 5, 6, 5, 6, 6, 6)
+_HEADER = ("operation", "per s", "bad", "p50", "p99", *_STAGES.values())
+
+
+def top(
+    url: Url = DEFAULT_URL,
+    every: Annotated[
+        float, typer.Option("--every", min=0.5, max=60, help="Seconds between two looks.")
+    ] = SECONDS,
+    once: Annotated[bool, typer.Option("--once", help="Look once, print, end.")] = False,
+) -> None:
+    """Show rates, latencies, and the stage in which requests spend their time, until Ctrl-C.
+
+    Each row is an operation: requests a second, the share of 500 and above, then milliseconds: the
+    0.5 and 0.99 quantiles of its latency, and the mean of each stage. pool is the wait for a
+    connection to pg, Postgres; handl is the handler. Below are threads and requests that wait for
+    one, connections in use, and what waits in the ledger.
+
+    URL is that of one instance, or of the port of PLEXSPHERE_METRICS_BIND. It needs no token.
+    """
+    from rich.console import Group
+    from rich.live import Live
+
+    from server.cli.scrape import Change, scrape
+
+    before = scrape(url)
+    if once:
+        time.sleep(every)
+        screen = Screen()
+        screen.print_all(render(Change(before, scrape(url))))
+        return
+    try:
+        with Live(screen=True, auto_refresh=False) as live:
+            while True:
+                time.sleep(every)
+                try:
+                    shown = Group(*render(Change(before, before := scrape(url))))
+                except Failure as failure:  # a restart, perhaps
+                    live.update(plain(failure.sentence, "bold red"), refresh=True)
+                else:
+                    live.update(shown, refresh=True)
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.OK) from None
+
+
+def render(change: Change) -> Iterator[Text]:
+    """Lines of at most 80 characters, except for a service with unusual lanes."""
+    yield line("requests", f"{change.rate('plexsphere_http_requests_total'):,.1f} a second")
+    yield plain(_columns(_HEADER), "bold")
+    for operation in change.operations():
+        bad = change.share_of_bad(operation)
+        yield plain(_row(change, operation, bad), "bold red" if bad else "default")
+    yield line("threads ", _shares(change, "threads_busy", "threads", "lane"))
+    yield line("waiting ", _levels(change, "requests_waiting", "lane"))
+    yield line("postgres", _shares(change, "pool_connections_used", "pool_connections", "pool"))
+    yield line("ledger  ", _ledger(change))
+
+
+def _row(change: Change, operation: str, bad: float) -> str:
+    name = "plexsphere_http_request_seconds"
+    stages = change.means("plexsphere_http_stage_seconds", "stage", operation=operation)
+    rate = change.rate("plexsphere_http_requests_total", operation=operation)
+    quantiles = (change.quantile(share, name, operation=operation) for share in (0.5, 0.99))
+    means = (stages.get(stage) for stage in _STAGES)
+    return _columns((operation, f"{rate:,.1f}", f"{bad:.0%}", *map(_ms, (*quantiles, *means))))
+
+
+def _columns(cells: Sequence[str]) -> str:
+    first, *others = zip(cells, _WIDTHS, strict=True)
+    padded = (text.rjust(width) for text, width in others)
+    return "".join((first[0][: first[1]].ljust(first[1]), *padded))
+
+
+def _ms(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    if seconds >= 10:
+        return f"{seconds:.0f}s"
+    milliseconds = 1000 * seconds
+    return f"{milliseconds:.1f}" if milliseconds < 100 else f"{milliseconds:.0f}"
+
+
+def _shares(change: Change, used: str, all_of: str, label: str) -> str:
+    most = change.levels(f"plexsphere_{all_of}", label)
+    found = change.levels(f"plexsphere_{used}", label)
+    return "  ".join(f"{name} {found.get(name, 0):g}/{number:g}" for name, number in most.items())
+
+
+def _levels(change: Change, name: str, label: str) -> str:
+    found = change.levels(f"plexsphere_{name}", label)
+    return "  ".join(f"{key} {value:g}" for key, value in found.items())
+
+
+def _ledger(change: Change) -> str:
+    shown = {
+        "outbox": "plexsphere_outbox_rows_waiting",
+        "events": "plexsphere_events_waiting",
+        "swept s ago": "plexsphere_evaluator_last_sweep_age_seconds",
+        "streams": "plexsphere_event_streams_held",
+        "cached peers": "plexsphere_cached_peers",
+    }
+    if change.level(shown["outbox"]) is None:
+        return "Postgres does not answer"
+    return "  ".join(f"{title} {change.level(name) or 0:.4g}" for title, name in shown.items())
