@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import sys
 from typing import Annotated
@@ -60,6 +62,8 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """The console script."""
+    # The collections at the end of the process would pass over every module, to free nothing.
+    atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # An ASCII locale cannot encode some keys: they are escaped, and the command goes on.

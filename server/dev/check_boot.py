@@ -1,5 +1,7 @@
 """`python -m server.dev.check_boot`: whether this tree boots; a complaint a line on stdout."""
 
+import atexit
+import gc
 import sys
 
 from server.start import error_place, start_complaints
@@ -7,6 +9,7 @@ from server.start import error_place, start_complaints
 
 def main() -> int:
     """0 when the contract and the code fit and the application can be built."""
+    atexit.register(gc.freeze)  # as the console script
     complaints = start_complaints()
     if complaints:
         return _print(complaints)

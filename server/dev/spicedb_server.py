@@ -10,6 +10,7 @@ that no client finds a SpiceDB without tuples, which would refuse what it should
 
 import argparse
 import ctypes
+import gc
 import hmac
 import re
 import signal
@@ -192,6 +193,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: server.stop(0.2))
     signal.signal(signal.SIGINT, lambda *_: server.stop(0.2))
     server.wait_for_termination()
+    gc.freeze()  # no collection at the end of the process passes over its modules
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ OURS = ("api", "composer", "db", "handlers", "server", "wsgi")
 # Two thirds of what a worker imports, imported before any is forked: each comes up in half the time
 # and shares the pages. Nothing of them runs by that; ours, a worker imports anew.
 _preloaded = (authzed.api.v1, connexion, jsonschema_rs)
+# No collection passes over them again, not even those at the end of each process.
+gc.freeze()
 
 bind = _settings.bind
 workers = _settings.workers

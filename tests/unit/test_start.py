@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from server.settings import COMMAND_VARIABLES, declared_settings, unknown_variables
@@ -41,3 +43,8 @@ def test_the_log_names_an_unknown_variable_and_never_its_value(
     log_unknown_variables()
     (line,) = [line for line in caplog.records if line.message == "setting_unknown"]
     assert "PLEXSPHERE_SIGNINGKEY" in line.reason and "secret" not in str(line.__dict__)
+
+
+def test_a_start_does_not_import_a_library_that_only_connexion_would_use() -> None:
+    assert "connexion" in sys.modules
+    assert not any(name.startswith("aiohttp.") for name in sys.modules)
