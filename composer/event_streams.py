@@ -46,6 +46,11 @@ class Outlet(Protocol):
         """Whether it was closed because the client did not read."""
         ...
 
+    @property
+    def unread(self) -> int:
+        """Bytes that the client has not taken yet."""
+        ...
+
     def write(self, data: bytes) -> bool:
         """Queue bytes. False where the answer is closed, or closes because too much is unread."""
         ...

@@ -28,6 +28,7 @@ class Client:
     sent: bytes = b""
     is_closed: bool = False
     is_overrun: bool = False
+    unread: int = 0
     gone: Callable[[], None] = lambda: None
 
     def write(self, data: bytes) -> bool:

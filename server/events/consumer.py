@@ -29,6 +29,7 @@ from composer.deadline import Deadline
 from server.events.fan_out import FanOut
 from server.events.frames import EventFrames, UnsendableEvent, frame
 from server.events.nats import DOMAIN_HEADER, STREAM, NatsConnection, ensured_stream
+from server.events.stream_list import SUBJECT, answers
 from server.events.window import BusEvent
 
 HEARTBEAT_SECONDS = 1.0
@@ -50,8 +51,8 @@ class BusLost(Exception):
 class Consumer:
     """Implements server.events.streams.Bus, on the thread of the connection.
 
-    ``on_unsendable`` is called for each event that does not leave. ``on_behind`` gets the number of
-    events that are waiting.
+    ``on_unsendable`` is called for each event that does not leave. ``on_progress`` gets the
+    position of the last event that was taken, and the number of those that wait.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Consumer:
         replicas: int,
         window_seconds: float,
         on_unsendable: Callable[[], None],
-        on_behind: Callable[[int], None],
+        on_progress: Callable[[int, int], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``replicas`` of the stream, where there is none yet. ``clock`` is Unix seconds."""
@@ -73,11 +74,12 @@ class Consumer:
         self._replicas = replicas
         self._window_seconds = window_seconds
         self._on_unsendable = on_unsendable
-        self._on_behind = on_behind
+        self._on_progress = on_progress
         self._clock = clock
         self._created: datetime | None = None  # the stream that the positions belong to
         self._is_current = threading.Event()
         self._start_until = 0.0
+        self._waiting = 0  # events that are still to come
 
     def start(self) -> None:
         """Begin to follow, once, and after the fork."""
@@ -128,11 +130,20 @@ class Consumer:
         jetstream, info = await ensured_stream(client, self._replicas)
         inbox = client.new_inbox()
         messages = await client.subscribe(inbox)
+        questions = await client.subscribe(SUBJECT, cb=self._list_streams)
         try:
             await self._consume(jetstream, info, inbox, messages)
         finally:
-            with suppress(Error, OSError):
-                await messages.unsubscribe()
+            for subscription in (messages, questions):
+                with suppress(Error, OSError):
+                    await subscription.unsubscribe()
+
+    async def _list_streams(self, question: Msg) -> None:
+        """Answer a question (stream_list.py)."""
+        with suppress(ValueError, Error, OSError):
+            streams = self._fan_out.of_domain(UUID(question.data.decode()))
+            for answer in answers(streams, self._waiting):
+                await question.respond(answer)
 
     async def _consume(
         self, jetstream: JetStreamContext, info: StreamInfo, inbox: str, messages: Subscription
@@ -192,7 +203,8 @@ class Consumer:
             raise BusLost(f"message {found} in place of {expected}")
 
     def _follows(self, waiting: int) -> None:
-        self._on_behind(waiting)
+        self._waiting = waiting
+        self._on_progress(self._fan_out.last, waiting)
         if not waiting and not self._is_current.is_set():
             self._is_current.set()
             _log.info("event_bus_followed", position=self._fan_out.last)

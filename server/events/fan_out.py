@@ -9,16 +9,16 @@ from typing import Protocol
 from uuid import UUID
 
 from server.events.schedule import ScheduledStream
+from server.events.stream_list import ListedStream
 from server.events.window import BusEvent, Window
 
 # After so many the loop that sends has its turn: they leave before the others are written.
 FIRST = 100
 
 
-class Receiver(ScheduledStream, Protocol):
+class Receiver(ScheduledStream, ListedStream, Protocol):
     """A stream that is held."""
 
-    node_id: UUID
     domain_id: UUID
     position: int  # events up to here are known to the client
 
@@ -125,6 +125,11 @@ class FanOut:
         """The streams of a Node."""
         with self._lock:
             return tuple(self._by_node.get(node_id, ()))
+
+    def of_domain(self, domain_id: UUID) -> Sequence[Receiver]:
+        """The streams of a Domain."""
+        with self._lock:
+            return tuple(self._by_domain.get(domain_id, ()))
 
     def all(self) -> Iterable[Receiver]:
         """Every stream."""

@@ -67,7 +67,7 @@ def event_service(
         replicas=replicas,
         window_seconds=window_seconds,
         on_unsendable=recorder.unsendable,
-        on_behind=recorder.behind,
+        on_progress=recorder.progress,
     )
     streams = NodeEventStreams(
         fan_out,

@@ -169,6 +169,7 @@ class NodeEventStream:
         "_subscriber",
         "_yes_at",
         "ask_at",
+        "began_at",
         "domain_id",
         "ends_at",
         "node_id",
@@ -192,6 +193,7 @@ class NodeEventStream:
         self.domain_id = subscriber.domain_id
         self.position = position
         self.ask_at = now + uniform(ASK_SECONDS / 2, ASK_SECONDS)
+        self.began_at = now
         self.ends_at = ends_at
         self.ticket = 0
         self._subscriber = subscriber
@@ -223,6 +225,12 @@ class NodeEventStream:
         """See Receiver."""
         outlet = self._outlet
         return outlet is not None and outlet.write(frame)
+
+    @property
+    def unread(self) -> int:
+        """See ListedStream."""
+        outlet = self._outlet
+        return 0 if outlet is None else outlet.unread
 
     def end(self) -> None:
         """See Receiver."""

@@ -45,12 +45,17 @@ class Stream:
         """Whether nothing more is taken."""
         return self._is_closed
 
+    @property
+    def unread(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return self._bytes + self._unsent()
+
     def write(self, data: bytes) -> bool:
         """Queue bytes; never waits. False where the stream is closed, or closes by being full."""
         with self._lock:
             if self._is_closed:
                 return False
-            if self._bytes + self._unsent() + len(data) > STREAM_MAX_BYTES:
+            if self.unread + len(data) > STREAM_MAX_BYTES:
                 self._is_closed = self.is_overrun = True
             elif data:
                 self._pieces.append(data)

@@ -202,6 +202,12 @@ class Metrics:
             "Events written to event streams, by stream.",
             registry=self._registry,
         )
+        self.events_position = Gauge(
+            "plexsphere_events_position",
+            "The newest event of the bus that a process has taken: its rate is that of publishing.",
+            multiprocess_mode="livemax",
+            registry=self._registry,
+        )
         self.events_behind = Gauge(
             "plexsphere_events_behind",
             "Events of the bus that the slowest process has not taken yet.",

@@ -98,9 +98,10 @@ class EventRecorder:
         """An event was written to so many streams."""
         self._metrics.delivered.inc(streams)
 
-    def behind(self, events: int) -> None:
-        """So many events of the bus are still to come."""
-        self._metrics.events_behind.set(events)
+    def progress(self, position: int, behind: int) -> None:
+        """An event was taken from the bus, and so many are still to come."""
+        self._metrics.events_position.set(position)
+        self._metrics.events_behind.set(behind)
 
     def unsendable(self) -> None:
         """An event of the bus breaks the contract."""

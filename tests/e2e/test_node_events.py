@@ -214,3 +214,13 @@ def test_the_command_shows_what_a_node_is_sent(stack: Stack) -> None:
     result = command(stack, "events", "show", stack.node_id, "--after", "1", **stack.identities)
     assert result.exit_code == 0, result.output
     assert "resync_required" in result.stdout
+
+
+def test_the_fleets_status_shows_who_has_a_stream(stack: Stack, fleet: Fleet) -> None:
+    first, second = fleet.register(), fleet.register()
+    with fleet.hold(first) as client:
+        client.opening()
+        asked = ("fleet", "status", "--domain", fleet.domain_id, "--json")
+        found = json.loads(command(stack, *asked).stdout)
+    assert [stream["node_id"] for stream in found["streams"]["streams"]] == [first]
+    assert {node["node_id"] for node in found["nodes"]} == {first, second}

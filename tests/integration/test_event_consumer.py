@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,9 @@ from composer.deadline import Deadline
 from server.events.consumer import Consumer
 from server.events.fan_out import FanOut
 from server.events.nats import STREAM, NatsConnection, ensured_stream
+from server.events.stream_list import STREAMS_IN_AN_ANSWER, StreamList, answers, list_streams
 from server.events.window import Window
-from tests.events import declared_frames, envelope, peer_payload
+from tests.events import OTHER_DOMAIN, declared_frames, envelope, peer_payload
 from tests.factories import DOMAIN, node_id
 from tests.integration.nats_fixtures import OwnNats, connected
 from tests.waiting import until
@@ -38,6 +40,8 @@ class Collected:
     ask_at: float = 0.0
     ticket: int = 0
     is_over: bool = False
+    began_at: float = 0.0
+    unread: int = 0
     frames: list[bytes] = field(default_factory=list)
     ends: int = 0
 
@@ -99,7 +103,7 @@ class World:
                 replicas=1,
                 window_seconds=WINDOW,
                 on_unsendable=lambda: self.unsendable.append(True),
-                on_behind=lambda events: None,
+                on_progress=lambda position, behind: None,
             )
             consumer.start()
             until(lambda: consumer.is_current, "the bus is not followed")
@@ -160,3 +164,24 @@ def test_an_event_that_breaks_the_contract_ends_its_domains_streams(world: World
         until(lambda: stream.ends == 1, "the stream goes on")
         assert (stream.frames, world.unsendable) == ([], [True])
         assert not fan_out.covers(known, DOMAIN) and fan_out.covers(fan_out.last, DOMAIN)
+
+
+def test_every_process_lists_its_streams_of_a_domain(world: World) -> None:
+    with world.following() as (first, _), world.following() as (second, _):
+        for fan_out, number in ((first, 1), (second, 2), (second, 3)):
+            fan_out.join(Collected(node_id=node_id(number), unread=number))
+        second.join(Collected(domain_id=OTHER_DOMAIN))
+        found = list_streams(world.connection, DOMAIN)
+    assert [process.behind for process in found.processes] == [0]  # both are this process
+    listed = {(stream.node_id, stream.unread_bytes) for stream in found.streams}
+    assert listed == {(str(node_id(number)), number) for number in (1, 2, 3)}
+
+
+def test_without_a_process_the_list_is_empty(world: World) -> None:
+    assert list_streams(world.connection, DOMAIN) == StreamList((), ())
+
+
+def test_many_streams_are_listed_in_more_than_one_answer() -> None:
+    streams = [Collected(node_id=node_id(1))] * (STREAMS_IN_AN_ANSWER + 1)
+    sizes = [len(json.loads(answer)["streams"]) for answer in answers(streams, 0)]
+    assert sizes == [STREAMS_IN_AN_ANSWER, 1]

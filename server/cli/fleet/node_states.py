@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from composer.errors import ComposerError
 from db.fleet import FleetMoment, FleetNode, LastPull
 from handlers.current_digests import CurrentDigests
+
+if TYPE_CHECKING:
+    from server.events.stream_list import StreamList
 
 CURRENT, BEHIND, NEVER, CORRUPT = "current", "behind", "never", "corrupt"
 STATES = (CURRENT, BEHIND, NEVER, CORRUPT)
@@ -52,6 +55,7 @@ class FleetStatus:
     at: datetime
     max_age: float
     nodes: tuple[NodeStatus, ...]
+    streams: StreamList | None = None  # None without an event bus, or while it is away
 
     @property
     def late(self) -> int:
@@ -86,16 +90,19 @@ class FleetStatus:
             "max_age_seconds": self.max_age,
             "summary": summary,
             "gap": self.gap,
+            "streams": None if self.streams is None else asdict(self.streams),
             "nodes": [_json(node, self.max_age) for node in self.nodes],
         }
 
 
-def fleet_status(moment: FleetMoment, max_age: float) -> FleetStatus:
+def fleet_status(
+    moment: FleetMoment, max_age: float, streams: StreamList | None = None
+) -> FleetStatus:
     """Every Node at this moment; ``max_age`` in seconds."""
     digests = CurrentDigests(moment.peer_table)
     nodes = [_status(node, digests, moment.at) for node in moment.nodes]
     return FleetStatus(
-        str(moment.domain_id), moment.at, max_age, tuple(sorted(nodes, key=_worst_first))
+        str(moment.domain_id), moment.at, max_age, tuple(sorted(nodes, key=_worst_first)), streams
     )
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from server.cli.failures import ExitCode, Failure
+from server.cli.fleet.streams import stream_cells, stream_lines
 from server.cli.formats import counted, duration, utc
 from server.cli.options import AsJson, Dsn, domain_id, seconds, usable_dsn
 from server.cli.screen import Screen, columns_that_fit, line, plain, table, write_json
@@ -31,7 +32,10 @@ _MARKS = {
     "corrupt": ("×", "red"),
 }
 # A terminal shows as many as have room, and the first five on any, which fit into 80 characters.
-_COLUMNS = ("node", "state", "without", "granted", "heartbeat", "name", "runs", "current", "since")
+_COLUMNS = (
+    *("node", "state", "without", "granted", "heartbeat"),
+    *("stream", "name", "runs", "current", "since"),
+)
 _ALWAYS = 5
 
 
@@ -69,11 +73,16 @@ def status(
     what the Node runs.
 
     Grants come from the audit: with PLEXSPHERE_AUDIT=0 the service records none.
+
+    Where PLEXSPHERE_NATS_URL is set, "stream" is the age of the Node's event stream, with the bytes
+    that its agent has not taken yet. The processes of the service are asked, not the ledger.
     """
     from composer.deadline import Deadline
     from composer.errors import DomainNotFound
     from db.fleet import PostgresFleet, fleet_connection, ipv6_nodes
     from server.cli.fleet.node_states import fleet_status
+    from server.cli.fleet.streams import streams_of
+    from server.settings import read_settings
 
     addressed, longest = domain_id(domain, "--domain"), seconds(max_age, "--max-age")
     connection = fleet_connection(usable_dsn(dsn))
@@ -83,7 +92,8 @@ def status(
     gc.disable()
     try:
         moment = PostgresFleet(connection).of_domain(UUID(addressed), deadline)
-        fleet = fleet_status(moment, longest)
+        streams, no_streams = streams_of(read_settings(ledger_only=True), UUID(addressed))
+        fleet = fleet_status(moment, longest, streams)
         hint = ipv6_nodes(connection, UUID(addressed), deadline).hint
     except DomainNotFound as error:
         raise Failure(f"the ledger has no Domain {addressed}.") from error
@@ -95,8 +105,9 @@ def status(
     else:
         screen = Screen()
         screen.print_all(render(fleet, limit, screen.width))
-        if hint:
-            screen.print(plain(f"{hint}.", "yellow"))
+        for sentence in (no_streams, hint and f"{hint}."):
+            if sentence:
+                screen.print(plain(sentence, "yellow"))
     if fleet.late:
         raise typer.Exit(ExitCode.DIFFERENT)
 
@@ -111,10 +122,13 @@ def render(fleet: FleetStatus, limit: int, width: int) -> Iterator[Text | Table]
         return
     yield _bar(fleet)
     yield _counts(fleet)
+    if fleet.streams is not None:
+        yield from stream_lines(fleet.streams, len(fleet.nodes))
     if fleet.gap:
         yield plain(f"{fleet.gap} See PLEXSPHERE_AUDIT of the service.", "yellow")
     nodes = fleet.nodes[:limit] if limit else fleet.nodes
-    rows = [_row(node, fleet.max_age) for node in nodes]
+    cells = stream_cells(fleet.streams)
+    rows = [_row(node, fleet.max_age, cells.get(node.node_id, "-")) for node in nodes]
     shown = columns_that_fit(_COLUMNS, rows, width, at_least=_ALWAYS)
     yield table("", _COLUMNS[:shown], [row[:shown] for row in rows])
     if len(nodes) < len(fleet.nodes):
@@ -143,7 +157,7 @@ def _counts(fleet: FleetStatus) -> Text:
     return Text("  ").join((*parts, Text(late, style="bold red" if fleet.late else "dim")))
 
 
-def _row(node: NodeStatus, max_age: float) -> tuple[object, ...]:
+def _row(node: NodeStatus, max_age: float, stream: str) -> tuple[object, ...]:
     style = "bold red" if node.is_late(max_age) else _MARKS[node.state][1]
     return (
         node.node_id,
@@ -151,6 +165,7 @@ def _row(node: NodeStatus, max_age: float) -> tuple[object, ...]:
         "-" if node.behind_seconds is None else f"≤ {duration(node.behind_seconds)}",
         _age(node.silent_seconds),
         _age(node.heartbeat_seconds),
+        stream,
         node.name,
         _digest(node.digest),
         _digest(node.current_digest),
