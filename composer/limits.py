@@ -12,22 +12,31 @@ class Limit(StrEnum):
     REFUSALS = "refusals"
     SECRET_KEYS = "secret_keys"
     KEY_ROTATIONS = "key_rotations"
+    SECRET_KEY_ROTATIONS = "secret_key_rotations"
     REGISTRATIONS = "registrations"
     BOOTSTRAP_TOKENS = "bootstrap_tokens"
     ENROLMENTS = "enrolments"
 
 
 class RequestLimits(Protocol):
-    """The limits of a process, by the subject and the source of the current request.
+    """The limits of a host, by the subject and the source of the current request.
 
     The addressed object is never a part of the key: a limit must not show whether it exists.
     """
 
-    def admit(self, subject: str, limit: Limit | None = None) -> None:
+    def admit(
+        self,
+        subject: str,
+        permission: str,
+        limit: Limit | None = None,
+        content: bytes | None = None,
+    ) -> None:
         """Let a request of ``subject`` begin, and count it for ``limit``.
 
         Raises RateLimited where ``limit`` is reached, or where the subject was refused too often by
-        gate 2 and was not granted anything lately.
+        gate 2 and was not granted ``permission`` lately, which is a relation on an object. So it is
+        limited in what it does not have, and in nothing that it has. A request with the ``content``
+        of the last one that counted does not count: it is that request, sent again.
         """
         ...
 
@@ -35,6 +44,6 @@ class RequestLimits(Protocol):
         """Gate 2 has refused the subject."""
         ...
 
-    def granted(self, subject: str) -> None:
-        """The subject has passed the gates."""
+    def granted(self, subject: str, permission: str) -> None:
+        """The subject has passed the gates, and so has the ``permission``."""
         ...

@@ -258,7 +258,8 @@ class Operation:
     - ``way``: gates 1a to 3.
     - ``audit_name``: the relation in audit rows. ``audit_name_of_repeat`` is for a write that an
       earlier request has already made.
-    - ``limit``: how often a subject may ask for it.
+    - ``limit``: how often a subject may ask for it. A request with the ``repeat_by(parsed)`` of the
+      one before does not count.
     - ``not_provisioned``: the refusal of gate 0, which also asks for a key where the operation
       ``needs_signing_key`` or ``needs_event_key``, and for the bus where it ``needs_event_bus``.
     - ``without_ledger(request, addressed_id)`` makes the answer while Postgres does not answer, or
@@ -279,6 +280,7 @@ class Operation:
     parse: Callable[..., Any] | None = None
     audited_grants: AuditedGrants = AuditedGrants.ALL
     limit: Limit | None = None
+    repeat_by: Callable[[Any], bytes] | None = None
     without_ledger: Callable[[Request, UUID], Answer | None] | None = None
     audit_name_of_repeat: str = ""
     needs_signing_key: bool = False
@@ -389,9 +391,11 @@ def perform(
         # Whoever has a bootstrap token is limited by source alone: a caller may invent any number.
         subject = request.principal.kind if way.caller_in_body else request.principal.subject
         # Before gate 2, so that a caller who is refused again and again costs no check and no row.
-        ports.limits.admit(subject, operation.limit)
+        permission = f"{way.relation} on {way.resource(addressed_id)}"
+        content = operation.repeat_by(arguments["parsed"]) if operation.repeat_by else None
+        ports.limits.admit(subject, permission, operation.limit, content)
         addressed = way.gates(request, addressed_id)
-        ports.limits.granted(subject)
+        ports.limits.granted(subject, permission)
         result = operation.handler(request, addressed, **arguments)
     except DatastoreBusy as error:
         raise refusal_for(error) from error

@@ -50,7 +50,8 @@ from server.events.keys import EncryptedEventKeys, EventSigners
 from server.gunicorn.sources import Sources
 from server.http.body_history import BodyHistory
 from server.http.last_answers import FileLastAnswers
-from server.http.rate_limits import ProcessLimits, Rate, request_source
+from server.http.moments import MomentTable
+from server.http.rate_limits import HostLimits, Rate, request_source
 from server.http.request_audit import RequestAudit
 from server.http.request_context import timed
 from server.settings import Settings, metrics_directory
@@ -82,8 +83,6 @@ if TYPE_CHECKING:
 TOKEN_MAX_BYTES = 4_096
 # Shorter than gunicorn's graceful_timeout. Rows that are not written by then are counted as lost.
 AUDIT_FLUSH_SECONDS = 5.0
-# An agent may repeat a rotation whose answer was lost; then PLEXSPHERE_KEY_ROTATION_INTERVAL holds.
-ROTATIONS_AT_ONCE = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,22 +298,26 @@ def _write_pool(settings: Settings) -> Pool[WriteSession]:
     )
 
 
-def _limits(settings: Settings, metrics: Metrics) -> ProcessLimits:
+def _limits(settings: Settings, metrics: Metrics) -> HostLimits:
     sources = Sources(0, settings.trusted_proxies)
     minute = 60.0
+    interval = settings.key_rotation_interval
+    rotations = Rate(1 if interval else 0, interval)
     rates = {
         Limit.REFUSALS: Rate(settings.refusals_per_minute, minute),
         Limit.SECRET_KEYS: Rate(settings.secret_key_failures_per_minute, minute),
         Limit.REGISTRATIONS: Rate(settings.registrations_per_minute, minute),
         Limit.BOOTSTRAP_TOKENS: Rate(settings.registrations_per_minute, minute),
         Limit.ENROLMENTS: Rate(settings.enrolments_per_minute, minute),
-        Limit.KEY_ROTATIONS: Rate(
-            ROTATIONS_AT_ONCE if settings.key_rotation_interval else 0,
-            ROTATIONS_AT_ONCE * settings.key_rotation_interval,
-        ),
+        Limit.KEY_ROTATIONS: rotations,
+        Limit.SECRET_KEY_ROTATIONS: rotations,
     }
-    return ProcessLimits(
-        rates, lambda: request_source(sources), lambda limit: metrics.limited.labels(limit).inc()
+    shared = metrics_directory()
+    return HostLimits(
+        rates,
+        MomentTable(Path(shared, "limits") if shared else None),
+        lambda: request_source(sources),
+        lambda limit: metrics.limited.labels(limit).inc(),
     )
 
 

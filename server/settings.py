@@ -242,15 +242,15 @@ class Settings:
         0,
         1_000_000,
         "requests",
-        "refusals by gate 2 of one subject from one source, for each process; 0: no limit",
-        "429 `rate_limited`, unless the subject passed gate 2 in the last 5 minutes",
+        "refusals by gate 2 of one subject from one source, for each host; 0: no limit",
+        "429 `rate_limited`, but for what gate 2 granted the subject in the last 5 minutes",
     )
     registrations_per_minute: int = count(
         12_000,
         0,
         1_000_000,
         "requests",
-        "registrations of one subject from one source, for each process; 0: no limit",
+        "registrations of one subject from one source, for each host; 0: no limit",
         "429 `rate_limited`",
     )
     enrolments_per_minute: int = count(
@@ -258,7 +258,7 @@ class Settings:
         0,
         1_000_000,
         "requests",
-        "enrolments with a bootstrap token from one source, for each process; 0: no limit",
+        "enrolments with a bootstrap token from one source, for each host; 0: no limit",
         "429 `rate_limited`",
     )
     secret_key_failures_per_minute: int = count(
@@ -266,15 +266,16 @@ class Settings:
         0,
         1_000_000,
         "requests",
-        "node secret keys from one source that are not valid, for each process; 0: no limit",
+        "node secret keys from one source that are not valid, for each host; 0: no limit",
         "401 `unauthorized` for each key that the process has not verified before",
     )
     key_rotation_interval: float = seconds(
         10.0,
         0,
         86_400,
-        "the time between two rotations of keys by one subject, after the first five; 0: none",
-        "429 `rate_limited`",
+        "the least time between two rotations of a public key, and between two of a secret key, by one "
+        "subject from one source, for each host; 0: none",
+        "429 `rate_limited`, but for a rotation to the same public key again",
     )
     # The longest unreachable_after there is: by then no peer expects the old Node any more.
     address_hold_off: float = seconds(

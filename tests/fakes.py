@@ -336,23 +336,29 @@ class FakeKeys:
 
 @dataclass
 class FakeRequestLimits:
-    """Limits nobody, or everybody by ``fails``; ``calls`` are (subject, limit) in order."""
+    """Limits nobody, or everybody by ``fails``; ``calls`` are those of ``admit`` in order."""
 
     fails: Exception | None = None
-    calls: list[tuple[str, Limit | None]] = field(default_factory=list)
+    calls: list[tuple[str, str, Limit | None, bytes | None]] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
-    grants: list[str] = field(default_factory=list)
+    grants: list[tuple[str, str]] = field(default_factory=list)
 
-    def admit(self, subject: str, limit: Limit | None = None) -> None:
-        self.calls.append((subject, limit))
+    def admit(
+        self,
+        subject: str,
+        permission: str,
+        limit: Limit | None = None,
+        content: bytes | None = None,
+    ) -> None:
+        self.calls.append((subject, permission, limit, content))
         if self.fails is not None:
             raise self.fails
 
     def refused(self, subject: str) -> None:
         self.refusals.append(subject)
 
-    def granted(self, subject: str) -> None:
-        self.grants.append(subject)
+    def granted(self, subject: str, permission: str) -> None:
+        self.grants.append((subject, permission))
 
 
 def record_write(

@@ -28,8 +28,10 @@ def running_stack(name: str, **options: Any) -> Iterator[Stack]:
     """A started Stack in the first folder of that name that no other test run holds.
 
     With ``test_clock=True`` time passes as the test says: ``stack.test_clock.forward(90)``. No
-    evaluator runs but with ``evaluator=True``, and no relay but with ``relay=True``.
+    evaluator runs but with ``evaluator=True``, and no relay but with ``relay=True``. Keys are
+    rotated as often as a test likes.
     """
+    options["env"] = {"PLEXSPHERE_KEY_ROTATION_INTERVAL": "0", **options.get("env", {})}
     for number in count(1):
         folder = FOLDER / (name if number == 1 else f"{name}-{number}")
         stack = Stack(folder, **options)

@@ -1,4 +1,5 @@
-"""The limits of one process, in memory, by the subject and the source of a request."""
+"""The limits of a host, in memory that its workers share, by the subject and the source of a
+request."""
 
 from __future__ import annotations
 
@@ -13,12 +14,13 @@ from composer.errors import RateLimited
 from composer.limits import Limit
 from server.gunicorn.sources import Sources
 from server.http import request_context
+from server.http.moments import NO_MARK, MomentTable, mark_of
 
-# A key that was not used for a day begins anew. With more keys the oldest ones do.
-KEYS = 65_536
-KEY_SECONDS = 86_400
-# A subject that passed gate 2 is not limited for its refusals for this long (seconds).
+# For at least this long (seconds) a subject is not limited in a permission that it was granted.
 GRANT_SECONDS = 300
+# A process writes the same grant again after this time, and not at every request.
+GRANT_WRITTEN_SECONDS = 60
+GRANTS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,63 +34,86 @@ class Rate:
 class TokenBuckets:
     """A bucket for each key, stored as the moment at which it is full again. Thread-safe."""
 
-    def __init__(self, rate: Rate, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, name: str, rate: Rate, table: MomentTable, clock: Callable[[], float]
+    ) -> None:
+        self._name = name
         self._rate = rate
+        self._table = table
         self._clock = clock
-        self._full_at: TTLCache[str, float] = TTLCache(KEYS, KEY_SECONDS, timer=clock)
-        self._lock = threading.Lock()
 
-    def wait(self, key: str, take: int = 1) -> float:
+    def wait(self, key: str, take: int = 1, content: bytes | None = None) -> float:
         """Take a token; the seconds until there is one, and then none is taken. ``take=0`` only
-        looks."""
+        looks. The ``content`` of the request that took the last token needs none."""
         if not self._rate.number:
             return 0.0
         each = self._rate.seconds / self._rate.number
-        with self._lock:
+        key = f"{self._name} {key}"
+        mark = NO_MARK if content is None else mark_of(content)
+        with self._table.locked():
             now = self._clock()
-            full_at = max(now, self._full_at.get(key, now))
+            stored, last_mark = self._table.read(key)
+            if content is not None and mark == last_mark:
+                return 0.0
+            full_at = max(now, stored)
             wait = full_at + each - now - self._rate.seconds
             # Rounding must not refuse the last token of a bucket.
             if wait > each * 1e-6:
                 return wait
             if take:
-                self._full_at[key] = full_at + each * take
+                self._table.write(key, full_at + each * take, mark)
             return 0.0
 
 
-class ProcessLimits:
+class HostLimits:
     """Implements composer.limits.RequestLimits, and the limit on failed secret keys."""
 
     def __init__(
         self,
         rates: Mapping[Limit, Rate],
+        table: MomentTable,
         source: Callable[[], str],
         on_limited: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``source`` is that of the current request; ``on_limited`` gets the name of the limit;
-        ``clock`` is monotonic seconds."""
-        self._buckets = {limit: TokenBuckets(rate, clock) for limit, rate in rates.items()}
+        ``clock`` is monotonic seconds, the same in all processes."""
+        self._buckets = {
+            limit: TokenBuckets(limit, rate, table, clock) for limit, rate in rates.items()
+        }
+        self._table = table
         self._source = source
         self._on_limited = on_limited
-        self._granted: TTLCache[str, bool] = TTLCache(KEYS, GRANT_SECONDS, timer=clock)
+        self._clock = clock
+        self._grants: TTLCache[str, bool] = TTLCache(GRANTS, GRANT_WRITTEN_SECONDS, timer=clock)
         self._lock = threading.Lock()
 
-    def admit(self, subject: str, limit: Limit | None = None) -> None:
+    def admit(
+        self,
+        subject: str,
+        permission: str,
+        limit: Limit | None = None,
+        content: bytes | None = None,
+    ) -> None:
         """See composer.limits.RequestLimits."""
-        if not self._was_granted(subject):
+        if not self._was_granted(_grant(subject, permission)):
             self._require(Limit.REFUSALS, subject, take=0)
         if limit is not None:
-            self._require(limit, subject, take=1)
+            self._require(limit, subject, content=content)
 
     def refused(self, subject: str) -> None:
         """See composer.limits.RequestLimits."""
         self._buckets[Limit.REFUSALS].wait(self._key(subject))
 
-    def granted(self, subject: str) -> None:
+    def granted(self, subject: str, permission: str) -> None:
         """See composer.limits.RequestLimits."""
+        grant = _grant(subject, permission)
         with self._lock:
-            self._granted[subject] = True
+            if grant in self._grants:
+                return
+            self._grants[grant] = True
+        with self._table.locked():
+            self._table.write(grant, self._clock() + GRANT_SECONDS + GRANT_WRITTEN_SECONDS)
 
     def may_look_up(self) -> bool:
         """Whether a secret key of this source may be looked up: not after too many failures."""
@@ -101,18 +126,27 @@ class ProcessLimits:
         """The source has sent a secret key that is not valid."""
         self._buckets[Limit.SECRET_KEYS].wait(self._source())
 
-    def _was_granted(self, subject: str) -> bool:
+    def _was_granted(self, grant: str) -> bool:
         with self._lock:
-            return subject in self._granted
+            if grant in self._grants:
+                return True
+        with self._table.locked():
+            return self._table.read(grant)[0] > self._clock()
 
-    def _require(self, limit: Limit, subject: str, take: int) -> None:
-        wait = self._buckets[limit].wait(self._key(subject), take)
+    def _require(
+        self, limit: Limit, subject: str, take: int = 1, content: bytes | None = None
+    ) -> None:
+        wait = self._buckets[limit].wait(self._key(subject), take, content)
         if wait:
             self._on_limited(limit)
             raise RateLimited(f"{subject} has reached the limit of {limit}", wait)
 
     def _key(self, subject: str) -> str:
         return f"{subject} {self._source()}"
+
+
+def _grant(subject: str, permission: str) -> str:
+    return f"grant {subject} {permission}"
 
 
 def request_source(sources: Sources) -> str:

@@ -5,6 +5,7 @@ One function does all of it, so its tests share one arrangement and one file.
 
 from __future__ import annotations
 
+import base64
 import logging
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -56,6 +57,7 @@ from tests.factories import (
     addressed,
     agent_of,
     call,
+    key_bytes,
     node_id,
     snapshot,
 )
@@ -208,7 +210,12 @@ def test_a_stranger_costs_nothing_but_the_question_of_the_relation(name: str) ->
         relations=FakeRelationChecker(), audit=audit, limits=FakeRequestLimits()
     )
     with pytest.raises(Refused) as caught:
-        perform(replace(GATED[name], parse=None), ports, call(agent_of(2)), address_of(name))
+        perform(
+            replace(GATED[name], parse=None, repeat_by=None),
+            ports,
+            call(agent_of(2)),
+            address_of(name),
+        )
     assert caught.value.kind is INSUFFICIENT_RELATION
     assert [kept.outcome for kept in audit.rows] == ["insufficient_relation"]
 
@@ -394,8 +401,25 @@ def test_a_request_tells_the_limits_of_its_operation_and_its_outcome() -> None:
     run(rotation, sound_ports(limits=limits))
     refusal(rotation, sound_ports(limits=limits), call(agent_of(2)))
     first, second = agent_of(1).subject, agent_of(2).subject
-    assert limits.calls == [(first, Limit.KEY_ROTATIONS), (second, Limit.KEY_ROTATIONS)]
-    assert (limits.grants, limits.refusals) == ([first], [second])
+    permission = f"node-agent on {RESOURCE}"
+    assert limits.calls == [
+        (subject, permission, Limit.KEY_ROTATIONS, None) for subject in (first, second)
+    ]
+    assert (limits.grants, limits.refusals) == ([(first, permission)], [second])
+
+
+def test_a_rotation_to_the_same_key_is_the_same_request() -> None:
+    limits = FakeRequestLimits(fails=RateLimited("too often", 6.2))
+    key = key_bytes(7)
+    body = {"public_key": base64.b64encode(key).decode()}
+    with pytest.raises(Refused):
+        perform(
+            GATED["RotateNodeKey"],
+            sound_ports(limits=limits),
+            call(agent_of(1)),
+            {**address_of("RotateNodeKey"), "body": body},
+        )
+    assert limits.calls[0][2:] == (Limit.KEY_ROTATIONS, key)
 
 
 # Credentials of the Node that its row does not cover.
@@ -422,7 +446,7 @@ def test_a_credential_that_the_row_does_not_cover_is_the_401_of_gate_1_without_a
         heartbeats=heartbeats,
         audit=audit,
     )
-    tested = replace(GATED[name], parse=lambda *_, **__: heartbeats.now)
+    tested = replace(GATED[name], parse=lambda *_, **__: heartbeats.now, repeat_by=None)
     refused = refusal(tested, ports, call(replace(agent_of(1), credential=credential)))
     assert (refused.kind, audit.rows, heartbeats.accepted) == (UNAUTHORIZED, [], {})
 

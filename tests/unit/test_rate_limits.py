@@ -1,9 +1,13 @@
-"""The limits of a process: buckets by subject and source."""
+"""The limits of a host: buckets by subject and source, in a table that its processes share."""
 
 from __future__ import annotations
 
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +15,12 @@ from composer.errors import RateLimited
 from composer.limits import Limit
 from server.gunicorn.sources import Sources
 from server.http import request_context
-from server.http.rate_limits import GRANT_SECONDS, ProcessLimits, Rate, request_source
+from server.http.moments import PLACES, MomentTable
+from server.http.rate_limits import GRANT_SECONDS, HostLimits, Rate, request_source
 from tests.fakes import FakeClock
 
 STRANGER, OTHER = "user:stranger", "user:other"
+WANTED, OWN = "node-agent on node:1", "node-agent on node:2"
 RATES = {
     Limit.REFUSALS: Rate(3, 60.0),
     Limit.SECRET_KEYS: Rate(2, 60.0),
@@ -30,16 +36,20 @@ class Arranged:
     counted: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.limits = ProcessLimits(RATES, lambda: self.source, self.counted.append, self.clock)
+        self.limits = self.worker(MomentTable())
+
+    def worker(self, table: MomentTable) -> HostLimits:
+        source = lambda: self.source  # noqa: E731
+        return HostLimits(RATES, table, source, self.counted.append, self.clock)
 
     def refuse(self, subject: str, times: int) -> None:
         for _ in range(times):
-            self.limits.admit(subject)
+            self.limits.admit(subject, WANTED)
             self.limits.refused(subject)
 
-    def wait(self, subject: str, limit: Limit | None = None) -> float:
+    def wait(self, subject: str, limit: Limit | None = None, content: bytes | None = None) -> float:
         with pytest.raises(RateLimited) as limited:
-            self.limits.admit(subject, limit)
+            self.limits.admit(subject, WANTED, limit, content)
         return limited.value.retry_after
 
 
@@ -61,33 +71,48 @@ def test_a_subject_that_is_refused_again_and_again_waits(arranged: Arranged) -> 
 
 def test_another_subject_and_another_source_do_not_wait(arranged: Arranged) -> None:
     arranged.refuse(STRANGER, 3)
-    arranged.limits.admit(OTHER)
+    arranged.limits.admit(OTHER, WANTED)
     arranged.source = "192.0.2.2"
-    arranged.limits.admit(STRANGER)
+    arranged.limits.admit(STRANGER, WANTED)
 
 
-def test_a_subject_that_was_granted_lately_is_not_limited_for_its_refusals(
+def test_a_subject_is_limited_in_what_it_does_not_have_and_in_nothing_that_it_has(
     arranged: Arranged,
 ) -> None:
-    arranged.limits.granted(STRANGER)
+    arranged.limits.granted(STRANGER, OWN)
+    arranged.refuse(STRANGER, 3)
+    assert arranged.wait(STRANGER) > 0
+    arranged.limits.admit(STRANGER, OWN)
+
+
+def test_a_permission_that_was_granted_lately_is_not_limited(arranged: Arranged) -> None:
+    arranged.limits.granted(STRANGER, WANTED)
     arranged.refuse(STRANGER, 9)
     arranged.clock.now += GRANT_SECONDS - 1
     arranged.refuse(STRANGER, 3)
-    arranged.clock.now += 1
+    arranged.clock.now += GRANT_SECONDS
+    arranged.refuse(STRANGER, 3)
     assert arranged.wait(STRANGER) > 0
 
 
-def test_an_operations_own_limit_holds_for_a_granted_subject_too(arranged: Arranged) -> None:
-    arranged.limits.granted(STRANGER)
-    arranged.limits.admit(STRANGER, Limit.KEY_ROTATIONS)
-    assert arranged.wait(STRANGER, Limit.KEY_ROTATIONS) == pytest.approx(10)
+def test_between_two_rotations_of_a_key_there_is_always_the_interval(arranged: Arranged) -> None:
+    arranged.limits.granted(STRANGER, WANTED)
+    arranged.limits.admit(STRANGER, WANTED, Limit.KEY_ROTATIONS, b"first")
+    assert arranged.wait(STRANGER, Limit.KEY_ROTATIONS, b"second") == pytest.approx(10)
     arranged.clock.now += 10
-    arranged.limits.admit(STRANGER, Limit.KEY_ROTATIONS)
+    arranged.limits.admit(STRANGER, WANTED, Limit.KEY_ROTATIONS, b"second")
+    assert arranged.wait(STRANGER, Limit.KEY_ROTATIONS, b"first") == pytest.approx(10)
+
+
+def test_a_request_that_is_sent_again_does_not_wait(arranged: Arranged) -> None:
+    for _ in range(3):
+        arranged.limits.admit(STRANGER, WANTED, Limit.KEY_ROTATIONS, b"first")
+    assert arranged.wait(STRANGER, Limit.KEY_ROTATIONS, b"second") == pytest.approx(10)
 
 
 def test_a_limit_of_zero_is_none(arranged: Arranged) -> None:
     for _ in range(99):
-        arranged.limits.admit(STRANGER, Limit.REGISTRATIONS)
+        arranged.limits.admit(STRANGER, WANTED, Limit.REGISTRATIONS)
 
 
 def test_failed_secret_keys_are_limited_by_source(arranged: Arranged) -> None:
@@ -97,6 +122,60 @@ def test_failed_secret_keys_are_limited_by_source(arranged: Arranged) -> None:
     assert not arranged.limits.may_look_up()
     arranged.source = "192.0.2.2"
     assert arranged.limits.may_look_up()
+
+
+def test_the_workers_of_a_host_count_together(arranged: Arranged, tmp_path: Path) -> None:
+    arranged.limits = arranged.worker(MomentTable(tmp_path / "limits"))
+    arranged.refuse(STRANGER, 3)
+    arranged.limits.granted(STRANGER, OWN)
+    arranged.limits = arranged.worker(MomentTable(tmp_path / "limits"))
+    assert arranged.wait(STRANGER) > 0
+    arranged.limits.admit(STRANGER, OWN)
+
+
+def test_of_threads_and_processes_at_once_none_is_uncounted(tmp_path: Path) -> None:
+    def count(times: int) -> None:
+        table = MomentTable(tmp_path / "limits")
+        for _ in range(times):
+            with table.locked():
+                table.write("key", table.read("key")[0] + 1)
+
+    child = os.fork()
+    if child == 0:
+        count(500)
+        os._exit(0)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(count, [500, 500]))
+    os.waitpid(child, 0)
+    assert MomentTable(tmp_path / "limits").read("key")[0] == 1_500
+
+
+def test_a_process_that_is_stopped_with_the_lock_stops_no_other(tmp_path: Path) -> None:
+    table = MomentTable(tmp_path / "limits")
+    pipe, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with MomentTable(tmp_path / "limits").locked():
+            os.write(told, b".")
+            signal.pause()
+    os.read(pipe, 1)
+    try:
+        with table.locked():
+            table.write("key", 1.0)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert table.read("key")[0] == 1.0
+
+
+def test_a_full_table_forgets_the_earliest_moments() -> None:
+    table = MomentTable(sets=16)
+    keys = 2 * 16 * PLACES
+    for number in range(keys):
+        table.write(f"key {number}", float(number + 1))
+    kept = [number for number in range(keys) if table.read(f"key {number}")[0]]
+    assert len(kept) <= 16 * PLACES and kept[-1] == keys - 1
+    assert sum(kept) / len(kept) > 0.7 * keys
 
 
 @pytest.mark.parametrize(
