@@ -273,8 +273,8 @@ class Settings:
         10.0,
         0,
         86_400,
-        "the least time between two rotations of a public key, and between two of a secret key, by one "
-        "subject from one source, for each host; 0: none",
+        "the least time between two rotations of a public key, and between two of a secret key, by "
+        "one subject from one source, for each host; 0: none",
         "429 `rate_limited`, but for a rotation to the same public key again",
     )
     # The longest unreachable_after there is: by then no peer expects the old Node any more.

@@ -223,7 +223,8 @@ def main() -> None:
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     nodes = max(options.counts) + 64
-    with Stack(FOLDER, nodes=nodes, workers=2, nats=True, relay=True) as stack:
+    env = {"PLEXSPHERE_KEY_ROTATION_INTERVAL": "0"}
+    with Stack(FOLDER, nodes=nodes, workers=2, env=env, nats=True, relay=True) as stack:
         time.sleep(5)  # the events of the sample leave
         rows = (measured(stack, count, options.seconds[0]) for count in options.counts)
         Console(width=140).print(table_of(rows))
