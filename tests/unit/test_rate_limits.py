@@ -39,8 +39,7 @@ class Arranged:
         self.limits = self.worker(MomentTable())
 
     def worker(self, table: MomentTable) -> HostLimits:
-        source = lambda: self.source  # noqa: E731
-        return HostLimits(RATES, table, source, self.counted.append, self.clock)
+        return HostLimits(RATES, table, lambda: self.source, self.counted.append, self.clock)
 
     def refuse(self, subject: str, times: int) -> None:
         for _ in range(times):
