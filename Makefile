@@ -45,11 +45,12 @@ test-fast: ## unit and contract tests: no Postgres, no SpiceDB, within a minute 
 	$(INSTALL) test
 	@unset PYTHONDONTWRITEBYTECODE; exec $(VENV)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/contract $(ARGS)
 
-lint: ## ruff, its format, and mypy --strict composer handlers db
+lint: ## ruff, its format, mypy --strict composer handlers db, and mypy server
 	$(INSTALL) test
 	@$(VENV)/ruff check --config deploy/ruff.toml $(SOURCES)
 	@$(VENV)/ruff format --check --config deploy/ruff.toml $(SOURCES)
 	@$(VENV)/mypy --strict composer handlers db
+	@$(VENV)/mypy --cache-dir .dev/cache/mypy-server server
 
 fmt: ## format, and mend what ruff can mend
 	$(INSTALL) test

@@ -38,7 +38,7 @@ class SocketDeadline(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *arguments: Any, **named: Any) -> Any:
         """A pool of connections whose sockets are known before their handshake."""
-        pool = super().get_connection_with_tls_context(*arguments, **named)
+        pool: Any = super().get_connection_with_tls_context(*arguments, **named)
         sockets, connection = self._sockets, pool.ConnectionCls
 
         class KnownConnection(connection):  # type: ignore[misc, valid-type]

@@ -129,7 +129,7 @@ def _handlers_without_operation(
     unknown = [name for name in operations if name not in declared]
     if not unknown:
         return
-    loader = handlers_room.__spec__.loader
+    loader: Any = handlers_room.__loader__
     index = Path(loader.get_code(handlers_room.__name__).co_filename)  # a frozen tree has no source
     lines = index.read_text("utf-8").splitlines()
     for name in unknown:

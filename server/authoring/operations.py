@@ -222,8 +222,8 @@ def problem_faults(contract: Contract, operations: Operations) -> Iterator[Contr
             yield ContractFault(place, _sentence(f"{failing[0]}{more}", kind, breach))
             continue
         for name in failing:  # another response is right where another operation refers to it
-            path = _place(contract.operations[name], kind, breach)
-            yield ContractFault(path, _sentence(name, kind, breach))
+            at = _place(contract.operations[name], kind, breach)
+            yield ContractFault(at, _sentence(name, kind, breach))
 
 
 def _refusals(declared: OperationContract, operation: AnyOperation) -> Iterator[RefusalKind]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jsonschema_rs
 from connexion.spec import OpenAPISpecification
@@ -58,14 +58,16 @@ def _fault(reasons: Sequence[ValidationError]) -> ContractFault:
         reason.validator == "enum" and reason.absolute_path == first.absolute_path
         for reason in reasons
     ):
-        values = dict.fromkeys(value for reason in reasons for value in reason.validator_value)
+        allowed: list[Any] = [reason.validator_value for reason in reasons]
+        values = dict.fromkeys(value for part in allowed for value in part)
         return ContractFault(path, f"{first.instance!r} is not one of {[*values]!r}")
     return ContractFault(path, first.message)
 
 
 def _unknown_keys(error: ValidationError) -> Iterator[str]:
-    patterns = error.schema.get("patternProperties", ())
-    for name in error.instance:
-        known = name in error.schema.get("properties", ())
+    schema, instance = cast(Any, error.schema), cast(Any, error.instance)
+    patterns = schema.get("patternProperties", ())
+    for name in instance:
+        known = name in schema.get("properties", ())
         if not known and not any(re.search(pattern, name) for pattern in patterns):
             yield name

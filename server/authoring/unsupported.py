@@ -51,8 +51,7 @@ def _security(document: Document) -> Iterator[ContractFault]:
     for name, scheme in _components(document, "securitySchemes"):
         if (scheme["type"], str(scheme.get("scheme")).lower()) != ("http", "bearer"):
             sentence = f"{name}: the service supports only the bearer scheme"
-            path = ("components", "securitySchemes", name)
-            yield ContractFault(path, sentence, is_key=True)
+            yield ContractFault(("components", "securitySchemes", name), sentence, is_key=True)
     known = dict(_components(document, "securitySchemes"))
     for path, holder in [((), document), *declared_operations(document)]:
         for index, requirement in enumerate(holder.get("security", ())):

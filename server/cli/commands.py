@@ -78,8 +78,8 @@ def _make(module: ModuleType, name: str) -> Made:
 
 
 def _group_base(module: ModuleType) -> type[TyperGroup]:
-    default = getattr(module, "WITHOUT_NAME", None)
-    if default is None:
+    default: str = getattr(module, "WITHOUT_NAME", "")
+    if not default:
         return TyperGroup
 
     class DefaultGroup(TyperGroup):

@@ -332,7 +332,7 @@ class _Translation:
         return frozenset(name for part in parts for name in part.get("required", ()))
 
 
-def _compile(rules: object) -> jsonschema_rs.Draft4Validator:
+def _compile(rules: Any) -> jsonschema_rs.Draft4Validator:
     return jsonschema_rs.Draft4Validator(
         rules, validate_formats=True, ignore_unknown_formats=False, offline=True
     )
@@ -390,11 +390,11 @@ def _is_pattern(pattern: str) -> bool:
 
 
 def _fault(error: jsonschema_rs.ValidationError) -> ValueFault:
-    member = None
-    if error.kind.name == "required":
-        member = error.kind.property
-    elif error.kind.name == "additionalProperties":
-        member = error.kind.unexpected[0]
+    member, kind = None, error.kind
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
+        member = kind.property
+    elif isinstance(kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
+        member = kind.unexpected[0]
     return ValueFault(
         format_pointer(error.instance_path), format_pointer(error.schema_path), member
     )

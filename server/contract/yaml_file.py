@@ -49,7 +49,7 @@ class YamlFault(Exception):
 class _Loader(yaml.CSafeLoader):
     """Composes nodes only: ``_value`` makes values of them."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}  # type: ignore[misc]
 
 
 for _name, _pattern, _first in _CORE_SCHEMA:
@@ -232,6 +232,6 @@ def _too_deep(raw: bytes) -> YamlFault:
     for event in yaml.parse(raw, Loader=yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            return YamlFault(event.start_mark.line, event.start_mark.column, _TOO_DEEP)
+        if depth > MAX_DEPTH and (mark := event.start_mark) is not None:
+            return YamlFault(mark.line, mark.column, _TOO_DEEP)
     return YamlFault(0, 0, _TOO_DEEP)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import CodeType
 
 from .parts import REPOSITORY
 
@@ -101,7 +102,7 @@ class FrozenTrees:
         shutil.rmtree(self._folder / str(self._served - _KEPT), ignore_errors=True)
 
 
-def _code(path: Path) -> object:
+def _code(path: Path) -> CodeType:
     """The compiled file; code that raises the SyntaxError at import where it does not compile."""
     text = path.read_bytes()
     try:

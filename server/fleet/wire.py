@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -75,10 +76,7 @@ def send(
     try:
         connection.connect()
         connection.sock.settimeout(_left(ends))
-        connection.response_class = lambda sock, **how: http.client.HTTPResponse(
-            _Timed(sock, ends),  # type: ignore[arg-type]
-            **how,
-        )
+        connection.response_class = partial(_response, ends)  # type: ignore[assignment]
         body, sent = _body(value)
         sent |= {
             "Accept": "application/json",
@@ -118,6 +116,11 @@ def _inflated(status: int, packed: bytes) -> tuple[int, bytes]:
     except zlib.error:
         return UNREADABLE, b""
     return (status, found) if inflating.eof else (UNREADABLE, found)
+
+
+def _response(ends: float, sock: socket.socket, **how: Any) -> http.client.HTTPResponse:
+    """An answer whose reads all end at one time."""
+    return http.client.HTTPResponse(_Timed(sock, ends), **how)  # type: ignore[arg-type]
 
 
 class _Timed:

@@ -143,7 +143,7 @@ class Chunks:
             if line < 0:
                 if len(buffer) - self._at > CHUNK_LINE_MAX_BYTES:
                     raise UnusableBody
-                return self._more(buffer)
+                return _missing(buffer)
             size = self._chunk_size(bytes(buffer[self._at : line]))
             if size == 0:
                 self._at, self._in_trailers = line + 2, True
@@ -152,24 +152,27 @@ class Chunks:
                 raise UnusableBody
             after = line + 2 + size
             if len(buffer) < after + 2:
-                return self._more(buffer)
+                return _missing(buffer)
             if buffer[after : after + 2] != b"\r\n":
                 raise UnusableBody
             self._size += size
             self._at = after + 2
         # the last chunk's line ends with CRLF, and so does an empty set of trailers
         last = buffer.find(b"\r\n\r\n", self._at - 2)
-        return self._more(buffer) if last < 0 else last + 4
-
-    def _more(self, buffer: bytearray) -> None:
-        if len(buffer) > CHUNKED_MAX_BYTES:
-            raise UnusableBody
+        return _missing(buffer) if last < 0 else last + 4
 
     def _chunk_size(self, line: bytes) -> int:
         digits = line.partition(b";")[0].rstrip(b" \t")
         if not _HEX.fullmatch(digits):
             raise UnusableBody
         return int(digits, 16)
+
+
+def _missing(buffer: bytearray) -> int | None:
+    """None. Raises UnusableBody where no more bytes are taken."""
+    if len(buffer) > CHUNKED_MAX_BYTES:
+        raise UnusableBody
+    return None
 
 
 def is_read_to_the_end(request: Any) -> bool:

@@ -60,7 +60,9 @@ _log = structlog.stdlib.get_logger("plexsphere.worker")
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """The loop in the main thread, requests in the threads of their lane."""
 
-    loop: Loop | None = None
+    loop: Loop
+    # Wakes the loop, once there is one.
+    wake: Callable[[], None] = staticmethod(lambda: None)
     # Where others serve or have served, a worker that does not start must not end the master.
     is_first = True
     # Told the lane of each request that is 503 `overloaded`.
@@ -107,8 +109,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def handle_exit(self, sig: int, frame: object) -> None:
         """SIGTERM: stop once what is under way is answered."""
         self.alive = False
-        if self.loop is not None:
-            self.loop.wake()
+        self.wake()
 
     def handle_quit(self, sig: int, frame: object) -> None:
         """SIGQUIT and SIGINT: end at once."""
@@ -123,6 +124,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         bounds = with_descriptors(settings.bounds)
         tls = gunicorn_sockets.ssl_context(self.cfg) if self.cfg.is_ssl else None
         self.loop = Loop(self.cfg, bounds, self.sockets, tls, self._hand_over, self._refuse)
+        self.wake = self.loop.wake
         self._answer_overloaded = answer_overloaded
         self._answer_seconds = settings.answer_deadline
         self._lanes = lanes = Lanes(settings.shared_threads, self._serve)

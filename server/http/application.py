@@ -49,7 +49,7 @@ class ServiceResponse(flask.Response):
 class StreamResponse(ServiceResponse):
     """An answer that a stream goes on with."""
 
-    stream: EventStream
+    stream: EventStream  # type: ignore[assignment]  # of werkzeug, where it is a file
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         start_response(self.status, [field for field in self.headers if field[0] != LENGTH])

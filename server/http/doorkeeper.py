@@ -178,9 +178,9 @@ def _media_type(content_type: str) -> tuple[str | None, str | None]:
 def _body(response: Response) -> bytes:
     """The bytes object that the response was made of, uncopied where it is the only one."""
     parts = response.response
-    is_single = isinstance(parts, list) and len(parts) == 1
-    body: bytes = parts[0] if is_single else response.get_data()
-    return body
+    if isinstance(parts, list) and len(parts) == 1:
+        return parts[0]  # type: ignore[no-any-return]
+    return response.get_data()
 
 
 def _has_served_body(reply: Reply) -> bool:

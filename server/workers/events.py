@@ -37,9 +37,12 @@ class Publisher(Retention, Protocol):
 
 def events_loop(events: Publisher | DiscardedEvents, clock: Callable[[], float]) -> TurnLoop:
     """The loop of a thread of the relay's process."""
-    is_discarded = isinstance(events, DiscardedEvents)
+    if isinstance(events, DiscardedEvents):
+        turn = discard_turn(events)
+    else:
+        turn = publish_turn(events, clock)
     return TurnLoop(
-        discard_turn(events) if is_discarded else publish_turn(events, clock),
+        turn,
         failing="relay_cannot_publish",
         recovered="relay_publishes_again",
         first_backoff=FIRST_BACKOFF,
