@@ -29,7 +29,7 @@ _STAGES = {
     "validation": "valid",
 }
 # All columns fit into 80 characters.
-_WIDTHS = (17, 6, 4, 6, 6, 6, 5, 6, 5, 6, 6, 6)
+_WIDTHS = (16, 7, 5, 6, 6, 6, 5, 6, 5, 6, 6, 6)
 _HEADER = ("operation", "per s", "bad", "p50", "p99", *_STAGES.values())
 
 
@@ -93,7 +93,8 @@ def _row(change: Change, operation: str, bad: float) -> str:
     rate = change.rate("plexsphere_http_requests_total", operation=operation)
     quantiles = (change.quantile(share, name, operation=operation) for share in (0.5, 0.99))
     means = (stages.get(stage) for stage in _STAGES)
-    return _columns((operation, f"{rate:,.1f}", f"{bad:.0%}", *map(_ms, (*quantiles, *means))))
+    a_second = f"{rate:,.1f}" if rate < 1000 else f"{rate:,.0f}"
+    return _columns((operation, a_second, f"{bad:.0%}", *map(_ms, (*quantiles, *means))))
 
 
 def _columns(cells: Sequence[str]) -> str:
