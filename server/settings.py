@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -364,8 +365,19 @@ class Settings:
         "of one status and cause",
         "further ones are counted in one line with `repeated`; counters count all",
     )
+    access_log: bool = switch(
+        False, "a line `request` of the log for each request", "1: as for any line of the log"
+    )
+    otlp_url: str = text(
+        "where spans go: a collector of OpenTelemetry, as `http://collector:4318/v1/traces`; needs "
+        "the extra `otel`",
+        "empty: no spans; a collector that does not answer loses them",
+    )
     bind: str = address(
         "127.0.0.1:8080", "where the service listens", "an address in use: no start"
+    )
+    internal_bind: str = address(
+        "", "another address to listen on, with `/metrics` and `/docs`", "empty: they are on both"
     )
     workers: int = count(
         2, 1, 1024, "processes", "worker processes", "further requests wait for a free thread"
@@ -594,6 +606,7 @@ def read_settings(
         _check_tokens(reader, settings)
     _check_signing_key(reader, settings)
     _check_nats(reader, settings)
+    _check_telemetry(reader, settings)
     needed = settings.shared_threads.needed
     if needed > settings.threads:
         sizes = ("POOL_SIZE", "WRITE_POOL_SIZE (three times)", "SPICEDB_CALLS")
@@ -664,6 +677,19 @@ def _check_nats(reader: _Reader, settings: Settings) -> None:
             "set where there is a PLEXSPHERE_NATS_URL; `plexsphere-state events kek` makes one"
         )
         reader.complain(PREFIX + "EVENT_KEK", f"must be {expected}")
+
+
+def _check_telemetry(reader: _Reader, settings: Settings) -> None:
+    """Optional: spans, and an address of their own for what only operators ask for."""
+    if settings.otlp_url and not settings.otlp_url.startswith(("http://", "https://")):
+        reader.complain(PREFIX + "OTLP_URL", "must be an http or https URL")
+    elif settings.otlp_url and not find_spec("opentelemetry"):
+        remedy = "pip install 'plexsphere-state[otel]'"
+        reader.complain(PREFIX + "OTLP_URL", f"needs packages that are not installed: {remedy}")
+    port = settings.internal_bind.rpartition(":")[2]
+    if settings.internal_bind.startswith("unix:") or port == settings.bind.rpartition(":")[2]:
+        expected = f"host:port, with another port than {PREFIX}BIND"
+        reader.complain(PREFIX + "INTERNAL_BIND", f"must be {expected}")
 
 
 def metrics_directory() -> str | None:

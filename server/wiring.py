@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import flask
 
@@ -22,9 +23,13 @@ from server.http.docs_page import docs_page
 from server.http.operations import BoundOperations
 from server.receipt import WiringReceipt, wiring_receipt
 from server.settings import Settings
+from server.telemetry.access import write_access_lines
 from server.telemetry.metrics import Exposition, Metrics, ReadLanes
 from server.telemetry.probes import DependencyProbes, release_probe, wiring_probe
 from server.telemetry.recorders import warning_logger
+
+if TYPE_CHECKING:
+    from server.telemetry.spans import Spans
 
 DISTRIBUTION = "plexsphere-state"
 
@@ -89,7 +94,14 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
         history=adapters.history,
         answer_deadline_s=settings.answer_deadline,
         pulls=adapters.pulls,
+        internal_port=settings.internal_bind.rpartition(":")[2],
     )
+
+    spans = _spans(settings)
+    if settings.access_log:
+        metrics.takers.append(write_access_lines)
+    if spans is not None:
+        metrics.takers.append(spans.take)
 
     def start() -> None:
         adapters.start()
@@ -97,6 +109,8 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
 
     def close() -> None:
         metrics.answered.close()
+        if spans is not None:
+            spans.close()
         adapters.close()
 
     return Service(
@@ -107,3 +121,12 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
         lambda lane: metrics.overloaded.labels(lane).inc(),
         lambda lanes: metrics.levels.append(lambda: metrics.of_lanes(lanes())),
     )
+
+
+def _spans(settings: Settings) -> Spans | None:
+    """None without a collector. Its packages are imported only where there is one."""
+    if not settings.otlp_url:
+        return None
+    from server.telemetry.spans import Spans, exported_to
+
+    return Spans(exported_to(settings.otlp_url))

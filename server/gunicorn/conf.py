@@ -31,7 +31,7 @@ _preloaded = (authzed.api.v1, connexion, jsonschema_rs)
 # No collection passes over them again, not even those at the end of each process.
 gc.freeze()
 
-bind = _settings.bind
+bind = [address for address in (_settings.bind, _settings.internal_bind) if address]
 workers = _settings.workers
 worker_class = "server.gunicorn.worker.Worker"
 threads = _settings.threads

@@ -38,6 +38,9 @@ from server.http.without_flask import WithoutFlask, has_query
 from server.telemetry.metrics import Metrics
 from server.telemetry.readiness import AnsweredPulls
 
+# For operators: behind PLEXSPHERE_INTERNAL_BIND, where that is set.
+INTERNAL = frozenset({"GetMetrics", "GetDocs", "GetDocsScript", "GetDocsStyle"})
+
 
 def build_app(
     contract: Contract,
@@ -50,13 +53,18 @@ def build_app(
     history: BodyHistory | None = None,
     answer_deadline_s: float = math.inf,
     pulls: AnsweredPulls | None = None,
+    internal_port: str = "",
 ) -> Application:
-    """Build the application of one contract. This opens no connection."""
+    """Build the application of one contract. This opens no connection.
+
+    With an ``internal_port`` only requests that come by it find what is for operators.
+    """
+    internal = INTERNAL if internal_port else frozenset()
     front = Front("plexsphere", server_args={"static_folder": None})
     app: Application = front.app
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.before_request(lambda: _begin(deadline_s, answer_deadline_s))
+    app.before_request(lambda: _begin(deadline_s, answer_deadline_s, internal, internal_port))
     api = _api_class(contract, bound)(
         contract,
         OperationResolver(contract, bound),
@@ -84,23 +92,33 @@ def build_app(
     )
     app.after_request(doorkeeper.check_answer)
     app.without_flask = WithoutFlask(
-        contract, bound, doorkeeper, lambda: request_context.start(deadline_s, answer_deadline_s)
+        contract,
+        bound,
+        doorkeeper,
+        lambda: request_context.start(deadline_s, answer_deadline_s),
+        by_flask=internal,
     )
     return app
 
 
-def _begin(deadline_s: float, answer_deadline_s: float) -> None:
+def _begin(
+    deadline_s: float, answer_deadline_s: float, internal: frozenset[str], internal_port: str
+) -> None:
     """Start the clock of a request, and refuse paths such as ``//livez``.
 
-    Werkzeug routes that as ``/livez``, but the contract declares no such path.
+    Werkzeug routes that as ``/livez``, but the contract declares no such path. What is ``internal``
+    is unknown to who comes by another port.
     """
     request_context.start(deadline_s, answer_deadline_s)
     path = request_context.environ()["PATH_INFO"]
     if not path.startswith("/") or path.startswith("//"):
         flask.request.url_rule = None
         raise NotFound
-    endpoint = flask.request.endpoint
-    request_context.set_operation(None if endpoint is None else endpoint.rpartition(".")[2])
+    operation = (flask.request.endpoint or "").rpartition(".")[2]
+    if operation in internal and request_context.environ()["SERVER_PORT"] != internal_port:
+        flask.request.url_rule = None
+        raise NotFound
+    request_context.set_operation(operation or None)
 
 
 def _api_class(contract: Contract, bound: BoundOperations) -> type[ContractApi]:

@@ -158,6 +158,7 @@ def answered(status: int) -> Answered:
         facts.environ["PATH_INFO"],
         correlation_id(),
         facts.principal,
+        facts.environ.get("HTTP_TRACEPARENT"),
     )
 
 

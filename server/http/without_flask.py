@@ -38,15 +38,17 @@ class WithoutFlask:
         bound: BoundOperations,
         doorkeeper: Doorkeeper,
         start: Callable[[], None],
+        by_flask: frozenset[str] = frozenset(),
     ) -> None:
-        """``start`` starts the clock of a request."""
+        """``start`` starts the clock of a request; ``by_flask`` are operations that Flask answers
+        always."""
         self._contract = contract
         self._bound = bound
         self._doorkeeper = doorkeeper
         self._start = start
         self._routes: dict[tuple[str, int], list[Route]] = defaultdict(list)
         for declared in contract.operations.values():
-            if not has_query(declared):
+            if not has_query(declared) and declared.operation_id not in by_flask:
                 segments = list(enumerate(declared.path.split("/")))
                 fixed = tuple(pair for pair in segments if not pair[1].startswith("{"))
                 named = tuple((at, text[1:-1]) for at, text in segments if text.startswith("{"))

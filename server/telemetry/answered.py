@@ -48,6 +48,7 @@ class Answered(NamedTuple):
     path: str
     correlation_id: str
     principal: Principal | None
+    traceparent: str | None = None
 
     @property
     def seconds(self) -> float:

@@ -66,7 +66,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self.answered = AnsweredRequests(self._add_up)
         self.levels: list[Callable[[], Iterable[Level]]] = []
-        self.access: list[Callable[[Sequence[Answered]], None]] = []
+        self.takers: list[Callable[[Sequence[Answered]], None]] = []
         self.requests = Counter(
             "plexsphere_http_requests",
             "Requests answered, by operation and status.",
@@ -233,7 +233,7 @@ class Metrics:
         for read in self.levels:
             for gauge, labels, level in read():
                 (gauge.labels(*labels) if labels else gauge).set(level)
-        for take in self.access:
+        for take in self.takers:
             take(answered)
 
     def of_lanes(self, lanes: Iterable[LaneLevels]) -> Iterator[Level]:

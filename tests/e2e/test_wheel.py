@@ -29,7 +29,7 @@ from tests.wheels import ROOMS, ROOT, built_wheel, canonical, clean_virtualenv, 
 # Where the page's files are from: for who reads the tree.
 NOT_PACKAGED = {"server/http/docs/README.md", "server/http/docs/.gitattributes"}
 # What may import the requirements of an extra as well: only a person's own machine needs them.
-EXTRAS = {"server/dev/": "dev", "server/fleet/plot.py": "plot"}
+EXTRAS = {"server/dev/": "dev", "server/fleet/plot.py": "plot", "server/telemetry/spans.py": "otel"}
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ OURS = {
 }
 _SERVER = """
     authzed cachetools connexion cryptography flask grpc gunicorn jsonschema jsonschema_rs jwt
-    nats prometheus_client requests rich structlog typer urllib3 vl_convert werkzeug yaml
+    nats opentelemetry prometheus_client requests rich structlog typer urllib3 vl_convert
+    werkzeug yaml
 """
 LIBRARIES = {"db": {"psycopg2"}, "server": set(_SERVER.split())}
 # Single modules that may do more, each with its reason.
