@@ -42,7 +42,7 @@ def fleet() -> FleetStatus:
     ("width", "shown", "left_out"),
     [
         (80, "", "stream, name, runs, current, since"),
-        (120, "12 min, 3,400 B unread   edge-frankfurt-7", "runs, current, since"),
+        (125, "12 min, 3,400 B unread   edge-frankfurt-7", "runs, current, since"),
         (200, "edge-frankfurt-7   aaaaaaaaaaaa   bbbbbbbbbbbb", ""),
     ],
 )
