@@ -12,11 +12,18 @@ Blocks = dict[str, Any]
 
 
 class Receiver:
-    """``pull`` gives the body of a pull now, for an event that says: pull."""
+    """``pull`` gives the body of a pull now, for an event that says: pull.
 
-    def __init__(self, node_id: str, body: bytes, pull: Callable[[], bytes]) -> None:
+    ``may_repeat``: an event may be one that the body, or an earlier event, has shown already. Else
+    an event about a peer that is not known is a KeyError.
+    """
+
+    def __init__(
+        self, node_id: str, body: bytes, pull: Callable[[], bytes], *, may_repeat: bool = False
+    ) -> None:
         self.node_id = node_id
         self._pull = pull
+        self._may_repeat = may_repeat
         self.blocks: Blocks = {}
         self._replace(body)
 
@@ -46,6 +53,8 @@ class Receiver:
         peers = self.blocks["peers"]
         if type == "peer_added":
             peers[node_id] = payload
+        elif self._may_repeat and node_id not in peers:
+            return
         elif type == "peer_removed":
             del peers[node_id]
         elif type == "peer_key_rotated":

@@ -52,7 +52,7 @@ def pulls(ledger_dsn: str) -> Iterator[Pulls]:
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.integers(0, 2**32))
 def test_a_pull_and_the_later_events_give_every_later_pull(
