@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from composer.audit import AuditSink, NoAudit
 from composer.deadline import Deadline
@@ -220,7 +220,12 @@ def connect(
     )
 
     def levels() -> Iterator[Level]:
-        pools = {"read": reads, "write": writes, "heartbeat": heartbeats, "metrics": scrapes}
+        pools: dict[str, Pool[Any]] = {
+            "read": reads,
+            "write": writes,
+            "heartbeat": heartbeats,
+            "metrics": scrapes,
+        }
         for name, pool in pools.items():
             yield metrics.pool_connections, (name,), pool.size
             yield metrics.pool_connections_used, (name,), pool.used

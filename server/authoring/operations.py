@@ -7,14 +7,14 @@ refusal, as the Problem that it would leave as), and ``unserved_faults`` (``x-un
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from inspect import Parameter, signature
 from typing import Any
 
 from handlers.answers import PROBLEM
-from handlers.operation import AnyOperation, OpenOperation, Operation
+from handlers.operation import AnyOperation, Operation
 from handlers.refusals import (
     CATALOGUE,
     INTERNAL,
@@ -39,8 +39,8 @@ from server.http.response_validation import CORRELATION, Breach, Outgoing, Respo
 Operations = Mapping[str, AnyOperation]
 
 # How a declared request body arrives, after the declared parameters.
-BODY = ("body", "Mapping[str, Any]")
-PYTHON_TYPES = {"string": "str", "integer": "int", "boolean": "bool", "number": "float"}
+BODY = Parameter("body", Parameter.POSITIONAL_OR_KEYWORD, annotation=Mapping[str, Any])
+PYTHON_TYPES = {"string": str, "integer": int, "boolean": bool, "number": float}
 # The position of the first declared parameter in the signature of a function.
 FIRST_OF_HANDLER, FIRST_OF_PARSE = 2, 1
 # Headers of every answer, whatever the operation (server/http/doorkeeper.py).
@@ -64,10 +64,15 @@ def signature_faults(contract: Contract, operations: Operations) -> Iterator[Con
         if operation is None:
             continue
         place: Path = ("paths", declared.path, declared.method.lower(), "operationId")
-        taken = _taken_parameters(operation)
+        try:
+            taken = _taken_parameters(operation)
+        except NameError as error:  # imported for type checkers only
+            yield ContractFault(place, f"{name}: a type of the handler is not imported: {error}")
+            continue
         expected = _declared_parameters(declared, operation)
         if taken != expected:
-            sentence = f"{name}: the handler takes {taken}, the contract declares {expected}"
+            sentence = f"{name}: the handler takes {_shown(taken)}"
+            sentence += f", the contract declares {_shown(expected)}"
             yield ContractFault(place, sentence)
         address = operation.way.address if isinstance(operation, Operation) else None
         in_path = [parameter.name for parameter in declared.parameters if parameter.kind == "path"]
@@ -83,49 +88,44 @@ def signature_faults(contract: Contract, operations: Operations) -> Iterator[Con
             yield ContractFault(place, sentence)
 
 
-def annotation(parameter: ParameterContract) -> str:
-    """The annotation of a declared parameter; ``| None`` where a request may omit it."""
-    schema_type = parameter.item_type or parameter.schema_type
-    python_type = PYTHON_TYPES.get(schema_type)
-    if python_type is None:
-        return f"no type for {schema_type}"
-    bare = python_type if parameter.item_type is None else f"list[{python_type}]"
-    return bare if parameter.has_value else f"{bare} | None"
-
-
-def _declared_parameters(
-    declared: OperationContract, operation: AnyOperation
-) -> list[tuple[str, str]]:
+def _declared_parameters(declared: OperationContract, operation: AnyOperation) -> list[Parameter]:
+    """Those of the contract, without the id that the way reads."""
     address = operation.way.address if isinstance(operation, Operation) else None
     parameters = [
-        (
+        Parameter(
             python_name(parameter.name),
-            annotation(parameter) + ("" if parameter.has_value else " = None"),
+            Parameter.POSITIONAL_OR_KEYWORD,
+            annotation=_python_type(parameter),
+            default=Parameter.empty if parameter.has_value else None,
         )
         for parameter in declared.parameters
         if parameter.kind in ("path", "query")
         and (address is None or parameter.name != address.parameter)
     ]
-    return parameters + ([BODY] if declared.body is not None else [])
+    return [*parameters, BODY] if declared.body is not None else parameters
 
 
-def _taken_parameters(operation: Operation | OpenOperation) -> list[tuple[str, str]]:
-    """The parameters of ``parse``, or else of the handler, with annotation and default."""
+def _python_type(parameter: ParameterContract) -> object:
+    """The type of a declared parameter; ``| None`` where a request may omit it."""
+    schema_type = parameter.item_type or parameter.schema_type
+    bare: Any = PYTHON_TYPES.get(schema_type)
+    if bare is None:
+        return f"no type for {schema_type}"
+    if parameter.item_type is not None:
+        bare = list[bare]
+    return bare if parameter.has_value else bare | None
+
+
+def _taken_parameters(operation: AnyOperation) -> list[Parameter]:
+    """The parameters of ``parse``, or else of the handler."""
+    function, first = operation.handler, FIRST_OF_HANDLER
     if isinstance(operation, Operation) and operation.parse is not None:
-        return _signature(operation.parse, FIRST_OF_PARSE)
-    return _signature(operation.handler, FIRST_OF_HANDLER)
+        function, first = operation.parse, FIRST_OF_PARSE
+    return list(signature(function, eval_str=True).parameters.values())[first:]
 
 
-def _signature(function: Callable[..., Any], first: int) -> list[tuple[str, str]]:
-    parameters = list(inspect.signature(function).parameters.values())[first:]
-    return [
-        (
-            parameter.name,
-            f"{parameter.annotation}"
-            f"{'' if parameter.default is parameter.empty else f' = {parameter.default}'}",
-        )
-        for parameter in parameters
-    ]
+def _shown(parameters: list[Parameter]) -> str:
+    return f"({', '.join(map(str, parameters))})"
 
 
 def answer_faults(contract: Contract, operations: Operations) -> Iterator[ContractFault]:

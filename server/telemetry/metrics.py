@@ -231,8 +231,8 @@ class Metrics:
         for labels, values in stages.items():
             self.stages.labels(*labels).observe_all(values)
         for read in self.levels:
-            for gauge, labels, level in read():
-                (gauge.labels(*labels) if labels else gauge).set(level)
+            for gauge, names, level in read():
+                (gauge.labels(*names) if names else gauge).set(level)
         for take in self.takers:
             take(answered)
 

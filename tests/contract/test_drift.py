@@ -74,19 +74,39 @@ def with_one_more(node_id: UUID, key: str, body: Mapping[str, Any], limit: int) 
     ids=lambda function: function.__name__,
 )
 def test_a_function_that_takes_other_parameters_is_named(parse: Callable[..., Any]) -> None:
-    operation = replace(gated("PutNodeStateReport"), parse=parse)
-    complaints = complaints_of({**OPERATIONS, "PutNodeStateReport": operation})
+    complaints = complaints_of(with_parse("PutNodeStateReport", parse))
     assert len(complaints) == 1 and complaints[0].startswith("PutNodeStateReport:")
 
 
 def test_a_body_of_an_operation_that_takes_other_parameters_is_named() -> None:
-    def body(request: Request, node: AddressedNode, limit: int) -> Answer:
+    def body(request: Request, node: AddressedNode, limit: int | None = None) -> Answer:
         raise AssertionError("not called here")
 
-    (complaint,) = complaints_of(
+    complaints = complaints_of(
         {**OPERATIONS, "GetNodeState": replace(gated("GetNodeState"), handler=body)}
     )
-    assert complaint.startswith("GetNodeState: the handler takes [('limit', 'int')]")
+    assert complaints == [
+        "GetNodeState: the handler takes (limit: int | None = None), the contract declares ()"
+    ]
+
+
+def test_another_spelling_of_a_type_is_the_same_type() -> None:
+    def page(addressed: None, limit: int, cursor: str | None = None) -> None: ...
+
+    page.__annotations__["cursor"] = "None | str"
+    assert complaints_of(with_parse("ListDomains", page)) == []
+
+
+def test_a_type_that_is_not_imported_is_named() -> None:
+    def page(addressed: None, limit: int, cursor: str | None = None) -> None: ...
+
+    page.__annotations__["limit"] = "Missing"
+    (complaint,) = complaints_of(with_parse("ListDomains", page))
+    assert complaint.startswith("ListDomains: a type of the handler is not imported")
+
+
+def with_parse(name: str, parse: Callable[..., Any]) -> dict[str, AnyOperation]:
+    return {**OPERATIONS, name: replace(gated(name), parse=parse)}
 
 
 def test_a_way_that_reads_another_path_parameter_is_named() -> None:
