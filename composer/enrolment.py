@@ -144,6 +144,6 @@ class BootstrapTokens(Protocol):
         One token makes one Node, also with concurrent callers. Raises, the first that applies:
         BootstrapTokenInvalid, ProjectMismatch, NonceCollision where an enrolment in the Domain had
         the nonce, TokenConsumed, TokenExpired, ResourceNotFound where the token is for another
-        handle, PublicKeyRegistered, PoolExhausted; DatastoreUnavailable.
+        handle, PublicKeyRegistered, NodeQuotaExceeded, PoolExhausted; DatastoreUnavailable.
         """
         ...

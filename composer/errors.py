@@ -107,6 +107,10 @@ class ResourceNotFound(ComposerError):
     """The bootstrap token is for another resource handle."""
 
 
+class NodeQuotaExceeded(ComposerError):
+    """The Domain has as many Nodes as it may."""
+
+
 class PoolExhausted(ComposerError):
     """No address of the Domain is free."""
 

@@ -19,6 +19,10 @@ from composer.identity import VisibleDomains
 from composer.peers import PUBLIC_KEY_BYTES
 from composer.reachability import DEFAULT_POLICY, ReachabilityPolicy
 
+# A Domain never has more Nodes: an agent reads 10 MiB of an inflated body, and the largest peer of
+# the ledger has 438 bytes.
+MOST_NODES = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class ChildCounts:
@@ -296,8 +300,8 @@ class NodeRegistry(Protocol):
         also ends the tokens issued before it: they may be in the hands of the lost answer.
         An address is free if no Node has it or had it within the hold-off. No two Nodes get the
         same address, also with concurrent callers. Raises DomainNotFound, IdempotencyKeyConflict
-        where the key came with a different request, PublicKeyRegistered, PoolExhausted,
-        DatastoreUnavailable.
+        where the key came with a different request, PublicKeyRegistered, NodeQuotaExceeded,
+        PoolExhausted, DatastoreUnavailable.
         """
         ...
 

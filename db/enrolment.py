@@ -15,6 +15,7 @@ from composer.errors import (
     ComposerError,
     DomainNotFound,
     NodeNotFound,
+    NodeQuotaExceeded,
     NonceCollision,
     PoolExhausted,
     ProjectMismatch,
@@ -24,7 +25,7 @@ from composer.errors import (
     TokenExpired,
 )
 from composer.identity import Principal
-from composer.registry import RegisteredNode
+from composer.registry import MOST_NODES, RegisteredNode
 from db.audit import write_arguments
 from db.clock import TimeOffset, no_offset
 from db.connections import ReadSession, Sessions, WriteSession
@@ -37,7 +38,7 @@ NODE_IDENTITY = Prepared("node_identity")
 # How long a token is kept after its time, so that its nonce and its refusals stay what they are.
 KEPT = timedelta(days=30)
 
-# The outcomes of the function of migration 0020 that are refusals.
+# The outcomes of the function of migration 0024 that are refusals.
 _REFUSALS: Mapping[str, type[ComposerError]] = {
     "bootstrap_token_invalid": BootstrapTokenInvalid,
     "domain_not_found": BootstrapTokenInvalid,
@@ -48,6 +49,7 @@ _REFUSALS: Mapping[str, type[ComposerError]] = {
     "resource_not_found": ResourceNotFound,
     "public_key_registered": PublicKeyRegistered,
     "pool_exhausted": PoolExhausted,
+    "node_quota_exceeded": NodeQuotaExceeded,
 }
 
 
@@ -55,14 +57,19 @@ class PostgresBootstrapTokens:
     """Implements composer.enrolment.BootstrapTokens. Every write may run twice."""
 
     def __init__(
-        self, pool: Sessions[WriteSession], hold_off: timedelta, time_offset: TimeOffset = no_offset
+        self,
+        pool: Sessions[WriteSession],
+        hold_off: timedelta,
+        node_quota: int = MOST_NODES,
+        time_offset: TimeOffset = no_offset,
     ) -> None:
-        """``hold_off`` as in PostgresNodeRegistry.
+        """``hold_off`` and ``node_quota`` as in PostgresNodeRegistry.
 
         Tokens are read where they are written: a replica may not have a token that was just issued.
         """
         self._pool = pool
         self._hold_off = hold_off
+        self._node_quota = node_quota
         self._time_offset = time_offset
 
     def issue(
@@ -113,6 +120,7 @@ class PostgresBootstrapTokens:
             "public_key": enrolment.public_key,
             "secret_key_digest": enrolment.secret_key_digest,
             "hold_off": self._hold_off,
+            "node_quota": self._node_quota,
             "time_offset": self._time_offset(),
             **write_arguments(write),
         }

@@ -15,12 +15,13 @@ from composer.errors import (
     DomainNotFound,
     IdempotencyKeyConflict,
     NodeNotFound,
+    NodeQuotaExceeded,
     PoolExhausted,
     PublicKeyInUse,
     PublicKeyRegistered,
 )
 from composer.identity import NIL, AddressedNode, VisibleDomains
-from composer.registry import NodeSummary, RegisteredNode, Registration
+from composer.registry import MOST_NODES, NodeSummary, RegisteredNode, Registration
 from db.audit import write_arguments
 from db.clock import TimeOffset, no_offset
 from db.connections import ReadSession, Sessions, WriteSession
@@ -34,12 +35,13 @@ REGISTER_NODE = Prepared("register_node")
 DEREGISTER_NODE = Prepared("deregister_node")
 ROTATE_NODE_KEY = Prepared("rotate_node_key")
 
-# The outcomes of the functions of migrations 0009 and 0011 that are refusals.
+# The outcomes of the functions of migrations 0009 and 0024 that are refusals.
 _REFUSALS: Mapping[str, type[ComposerError]] = {
     "domain_not_found": DomainNotFound,
     "node_not_found": NodeNotFound,
     "idempotency_key_conflict": IdempotencyKeyConflict,
     "pool_exhausted": PoolExhausted,
+    "node_quota_exceeded": NodeQuotaExceeded,
     "public_key_in_use": PublicKeyInUse,
     "public_key_registered": PublicKeyRegistered,
 }
@@ -109,11 +111,17 @@ class PostgresNodeRegistry:
     """
 
     def __init__(
-        self, pool: Sessions[WriteSession], hold_off: timedelta, time_offset: TimeOffset = no_offset
+        self,
+        pool: Sessions[WriteSession],
+        hold_off: timedelta,
+        node_quota: int = MOST_NODES,
+        time_offset: TimeOffset = no_offset,
     ) -> None:
-        """A released address is not given out again before ``hold_off`` has passed."""
+        """A released address is not given out again before ``hold_off`` has passed. A Domain has at
+        most ``node_quota`` Nodes."""
         self._pool = pool
         self._hold_off = hold_off
+        self._node_quota = node_quota
         self._time_offset = time_offset
 
     def register(
@@ -132,6 +140,7 @@ class PostgresNodeRegistry:
             "request_meaning": registration.request_hash,
             "secret_key_digest": registration.secret_key_digest,
             "hold_off": self._hold_off,
+            "node_quota": self._node_quota,
             "time_offset": self._time_offset(),
             **write_arguments(write, repeat=True),
         }

@@ -511,7 +511,7 @@ EXCEPTION
 END;
 $$;
 
-CREATE FUNCTION plexsphere.enrol_node(token uuid, wanted_project uuid, wanted_handle text, wanted_nonce bytea, wanted_key bytea, secret_key_digest bytea, hold_off interval, time_offset interval, OUT outcome text, OUT node uuid, OUT address inet, OUT mesh_range cidr) RETURNS record
+CREATE FUNCTION plexsphere.enrol_node(token uuid, wanted_project uuid, wanted_handle text, wanted_nonce bytea, wanted_key bytea, secret_key_digest bytea, hold_off interval, time_offset interval, node_quota integer DEFAULT NULL::integer, OUT outcome text, OUT node uuid, OUT address inet, OUT mesh_range cidr) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -565,7 +565,7 @@ BEGIN
     INTO outcome, node, address, mesh_range
     FROM plexsphere.register_node(
         known.domain_id, wanted_key, wanted_handle, NULL, NULL,
-        enrol_node.secret_key_digest, hold_off, time_offset) AS r;
+        enrol_node.secret_key_digest, hold_off, time_offset, node_quota) AS r;
     IF outcome = 'registered' THEN
         UPDATE plexsphere.bootstrap_tokens AS t
         SET consumed_at = moment, node_id = node, nonce_digest = wanted_nonce
@@ -940,7 +940,7 @@ BEGIN
 END;
 $$;
 
-CREATE FUNCTION plexsphere.register_node(home uuid, wanted_key bytea, wanted_name text, request_key text, request_meaning bytea, secret_key_digest bytea, hold_off interval, time_offset interval, OUT outcome text, OUT node uuid, OUT address inet, OUT mesh_range cidr, OUT tokens_not_before timestamp with time zone) RETURNS record
+CREATE FUNCTION plexsphere.register_node(home uuid, wanted_key bytea, wanted_name text, request_key text, request_meaning bytea, secret_key_digest bytea, hold_off interval, time_offset interval, node_quota integer DEFAULT NULL::integer, OUT outcome text, OUT node uuid, OUT address inet, OUT mesh_range cidr, OUT tokens_not_before timestamp with time zone) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -983,6 +983,18 @@ BEGIN
             AND sha256(n.public_key) = sha256(wanted_key)
     ) THEN
         outcome := 'public_key_registered';
+        RETURN;
+    END IF;
+    IF node_quota <= (
+        SELECT count(*)
+        FROM (
+            SELECT
+            FROM plexsphere.nodes AS n
+            WHERE n.domain_id = home
+            LIMIT node_quota
+        ) AS counted
+    ) THEN
+        outcome := 'node_quota_exceeded';
         RETURN;
     END IF;
     SELECT f.address, f.next_one

@@ -337,6 +337,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             refusals=(
                 refusals.IDEMPOTENCY_KEY_CONFLICT,
                 refusals.PUBLIC_KEY_REGISTERED,
+                refusals.NODE_QUOTA_EXCEEDED,
                 refusals.POOL_EXHAUSTED,
             ),
             body_refusals=BodyRefusals(
@@ -380,6 +381,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
                 refusals.TOKEN_EXPIRED,
                 refusals.RESOURCE_NOT_FOUND,
                 refusals.PUBLIC_KEY_REGISTERED,
+                refusals.NODE_QUOTA_EXCEEDED,
                 refusals.POOL_EXHAUSTED,
             ),
             body_refusals=BodyRefusals(

@@ -26,6 +26,7 @@ from composer.errors import (
     KeysUnavailable,
     MeshCidrOverlap,
     NodeNotFound,
+    NodeQuotaExceeded,
     NonceCollision,
     PoolExhausted,
     ProjectMismatch,
@@ -152,6 +153,9 @@ REPORT_QUOTA_EXCEEDED = RefusalKind(
 )
 ENTRY_QUOTA_EXCEEDED = RefusalKind(
     409, "entry_quota_exceeded", "The Node holds as many entries of this kind as it may."
+)
+NODE_QUOTA_EXCEEDED = RefusalKind(
+    409, "node_quota_exceeded", "The Domain has as many Nodes as it may."
 )
 PAYLOAD_TOO_LARGE = RefusalKind(
     413, "payload_too_large", "The request body is larger than this service accepts."
@@ -309,6 +313,7 @@ _KINDS: tuple[tuple[type[Exception], RefusalKind], ...] = (
     (TokenExpired, TOKEN_EXPIRED),
     (NonceCollision, NONCE_COLLISION),
     (ResourceNotFound, RESOURCE_NOT_FOUND),
+    (NodeQuotaExceeded, NODE_QUOTA_EXCEEDED),
     (PoolExhausted, POOL_EXHAUSTED),
     (EventStreamUnavailable, EVENT_STREAM_UNAVAILABLE),
     (KeysUnavailable, KEYS_UNAVAILABLE),

@@ -201,12 +201,14 @@ def connect(
         domain_reader=PostgresDomainReader(reads),
         domain_nodes=PostgresDomainNodes(reads),
         domain_registry=PostgresDomainRegistry(writes, time_offset, event_keys),
-        node_registry=PostgresNodeRegistry(writes, hold_off, time_offset),
+        node_registry=PostgresNodeRegistry(writes, hold_off, settings.node_quota, time_offset),
         outbox=SpiceDbOutboxRelay(outbox_pool, TupleWriter(channel), record_parked_row),
         domain_audit=PostgresDomainAuditReader(reads),
         credentials=credentials,
         secret_keys=RandomSecretKeys(),
-        bootstrap_tokens=PostgresBootstrapTokens(writes, hold_off, time_offset),
+        bootstrap_tokens=PostgresBootstrapTokens(
+            writes, hold_off, settings.node_quota, time_offset
+        ),
         audit=RequestAudit(sink),
         limits=limits,
         last_answers=last_answers,

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from composer.registry import MOST_NODES
 from db.dsn import dsn_fault, is_unverified
 from server.authn.key_sources import check_jwks_setting
 from server.authn.signing import check_signing_setting
@@ -294,6 +295,14 @@ class Settings:
         "peer rows that each process keeps, all Domains together; about half a kilobyte each",
         "the rows of the Domain that was pulled longest ago are dropped, and read again at its "
         "next pull",
+    )
+    node_quota: int = count(
+        MOST_NODES,
+        1,
+        MOST_NODES,
+        "Nodes",
+        "Nodes that a Domain may have; with more, an agent could not read the peers",
+        "409 `node_quota_exceeded`",
     )
     report_quota: int = count(
         128, 1, 100_000, "entries", "reports that a Node may have", "409 `report_quota_exceeded`"

@@ -18,6 +18,7 @@ from composer.errors import (
     IdempotencyKeyConflict,
     MeshCidrOverlap,
     NodeNotFound,
+    NodeQuotaExceeded,
     PoolExhausted,
     PublicKeyInUse,
     PublicKeyRegistered,
@@ -25,6 +26,7 @@ from composer.errors import (
 from composer.identity import VisibleDomains, domain_object, node_object
 from composer.reachability import DEFAULT_POLICY
 from composer.registry import (
+    MOST_NODES,
     CreatedDomain,
     Domain,
     DomainChange,
@@ -130,6 +132,7 @@ class FakeNodeRegistry:
     digests: dict[UUID, bytes] = field(default_factory=dict)
     made: int = 0
     repeats: int = 0
+    node_quota: int = MOST_NODES
     audit: FakeAuditSink = field(default_factory=FakeAuditSink)
 
     def register(
@@ -195,6 +198,8 @@ class FakeNodeRegistry:
 
     def _add(self, domain_id: UUID, key: bytes) -> UUID:
         taken = {row[2] for row in self.nodes.values() if row[0] == domain_id}
+        if len(taken) >= self.node_quota:
+            raise NodeQuotaExceeded("no more Nodes")
         taken |= {address for held_in, address in self.held if held_in == domain_id}
         for host in ip_network(self.ranges[domain_id]).hosts():
             if str(host) not in taken:

@@ -57,9 +57,10 @@ WHERE t.id = %(token_id)s;
 -- name: enrol_node
 -- prepare: token_id uuid, project_id uuid, resource_handle text, nonce_digest bytea
 -- prepare: public_key bytea, secret_key_digest bytea, hold_off interval, time_offset interval
+-- prepare: node_quota integer
 -- prepare: audit_relation text, audit_subject text, correlation_id text
 -- db/enrolment.py, PostgresBootstrapTokens.enrol. time_offset is zero in production.
--- Indexes, used by the functions (migrations 0011, 0012 and 0020): bootstrap_tokens_pkey,
+-- Indexes, used by the functions (migrations 0012 and 0024): bootstrap_tokens_pkey,
 -- bootstrap_tokens_nonces, and those of register_node.
 SELECT
     r.outcome,
@@ -74,7 +75,8 @@ FROM plexsphere.enrol_node(
     %(public_key)s,
     %(secret_key_digest)s,
     %(hold_off)s,
-    %(time_offset)s
+    %(time_offset)s,
+    %(node_quota)s
 ) AS r
 CROSS JOIN LATERAL plexsphere.record_write(
     CASE r.outcome WHEN 'registered' THEN %(audit_relation)s END,

@@ -56,13 +56,13 @@ LIMIT %(limit)s;
 
 -- name: register_node
 -- prepare: domain_id uuid, public_key bytea, name text, request_key text, request_meaning bytea
--- prepare: secret_key_digest bytea, hold_off interval, time_offset interval
+-- prepare: secret_key_digest bytea, hold_off interval, time_offset interval, node_quota integer
 -- prepare: audit_relation text, audit_relation_of_repeat text, audit_subject text
 -- prepare: correlation_id text
 -- db/nodes.py, PostgresNodeRegistry.register. request_key is the Idempotency-Key and request_meaning
 -- the digest of the request that it came with; a released address is not given out again before
 -- hold_off has passed; time_offset is zero in production.
--- Indexes, used by the functions (migrations 0011 and 0012): domains_pkey, idempotency_keys_pkey,
+-- Indexes, used by the functions (migrations 0012 and 0024): domains_pkey, idempotency_keys_pkey,
 -- nodes_by_key, nodes_by_address, released_addresses_pkey, released_addresses_by_age, nodes_pkey,
 -- departed_pkey.
 SELECT
@@ -79,7 +79,8 @@ FROM plexsphere.register_node(
     %(request_meaning)s,
     %(secret_key_digest)s,
     %(hold_off)s,
-    %(time_offset)s
+    %(time_offset)s,
+    %(node_quota)s
 ) AS r
 CROSS JOIN LATERAL plexsphere.record_write(
     CASE r.outcome

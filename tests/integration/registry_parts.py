@@ -35,7 +35,7 @@ class Registries:
     def __init__(self, dsn: str, lock_timeout: float = 20.0) -> None:
         self.time = Time()
         self.pool = write_pool(dsn, WRITERS, statement_timeout=20.0, lock_timeout=lock_timeout)
-        self.nodes = PostgresNodeRegistry(self.pool, HOLD_OFF, self.time)
+        self.nodes = PostgresNodeRegistry(self.pool, HOLD_OFF, time_offset=self.time)
         self.domains = PostgresDomainRegistry(self.pool, self.time)
 
 

@@ -29,7 +29,7 @@ from tests.integration.registry_parts import (
 )
 from tests.ports.bootstrap_tokens import WANTED, BootstrapTokensSuite, enrolment
 from tests.ports.deadlines import in_time
-from tests.ports.node_registry import RANGES
+from tests.ports.node_registry import NODE_QUOTA, RANGES
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
@@ -53,7 +53,7 @@ def writes(ledger_dsn: str) -> Iterator[Pool[WriteSession]]:
 class TokensOfPostgres:
     def __init__(self, hand: Hand, gates: Gates, writes: Pool[WriteSession]) -> None:
         self._time = Time()
-        self.tokens = PostgresBootstrapTokens(writes, HOLD_OFF, self._time)
+        self.tokens = PostgresBootstrapTokens(writes, HOLD_OFF, NODE_QUOTA, self._time)
         self._hand = hand
         self._gates = gates
 

@@ -14,7 +14,7 @@ from composer.reachability import DEFAULT_POLICY, reachability_policy
 from composer.registry import Domain, NewDomain, NewNode
 from db.connections import ReadSession
 from db.domains import PostgresDomainReader
-from db.nodes import PostgresDomainNodes
+from db.nodes import PostgresDomainNodes, PostgresNodeRegistry
 from db.pool import Pool, read_pool
 from tests.factories import DOMAIN, WRITE, key_bytes, registration
 from tests.integration.ledger_places import Gates
@@ -31,7 +31,7 @@ from tests.integration.registry_parts import (
 from tests.ports.deadlines import in_time
 from tests.ports.domain_nodes import OTHER, DomainNodesSuite
 from tests.ports.domain_registry import NORTH, SOUTH, DomainRegistrySuite
-from tests.ports.node_registry import RANGES, NodeRegistrySuite
+from tests.ports.node_registry import NODE_QUOTA, RANGES, NodeRegistrySuite
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
@@ -91,7 +91,7 @@ class TestPostgresDomainRegistry(DomainRegistrySuite):
 
 class NodesOfPostgres:
     def __init__(self, hand: Hand, gates: Gates, made: Registries) -> None:
-        self.registry = made.nodes
+        self.registry = PostgresNodeRegistry(made.pool, HOLD_OFF, NODE_QUOTA, made.time)
         self._hand = hand
         self._gates = gates
         self._time = made.time

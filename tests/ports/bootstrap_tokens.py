@@ -15,6 +15,7 @@ from composer.errors import (
     ComposerError,
     DatastoreUnavailable,
     DomainNotFound,
+    NodeQuotaExceeded,
     NonceCollision,
     PoolExhausted,
     ProjectMismatch,
@@ -27,7 +28,7 @@ from composer.identity import Principal, PrincipalKind
 from composer.registry import RegisteredNode
 from tests.factories import DOMAIN, WRITE, key_bytes, node_id
 from tests.ports.deadlines import expired, in_time
-from tests.ports.node_registry import SMALL
+from tests.ports.node_registry import NODE_QUOTA, SMALL
 
 PROJECT = UUID("0190c000-0000-7000-8000-00000000aaaa")
 WANTED = NewBootstrapToken(
@@ -53,7 +54,8 @@ def enrolment(number: int, **changes: Any) -> Enrolment:
 
 
 class BootstrapTokenFacts(Protocol):
-    """The Domains of ``tests.ports.node_registry.RANGES``, without a Node."""
+    """The Domains of ``tests.ports.node_registry.RANGES``, without a Node, each with room for
+    ``NODE_QUOTA``."""
 
     tokens: BootstrapTokens
 
@@ -139,6 +141,16 @@ class BootstrapTokensSuite:
         facts.time_passes(WANTED.lifetime + timedelta(seconds=1))
         with pytest.raises(TokenExpired):
             enrol(facts, token, enrolment(1))
+
+    def test_a_domain_with_as_many_nodes_as_it_may_have_consumes_nothing(
+        self, facts: BootstrapTokenFacts
+    ) -> None:
+        for number in range(NODE_QUOTA):
+            enrol(facts, issue(facts), enrolment(number))
+        token = issue(facts)
+        for _ in range(2):
+            with pytest.raises(NodeQuotaExceeded):
+                enrol(facts, token, enrolment(NODE_QUOTA))
 
     def test_a_full_domain_consumes_nothing(self, facts: BootstrapTokenFacts) -> None:
         for number in (1, 2):

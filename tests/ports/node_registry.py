@@ -13,6 +13,7 @@ from composer.errors import (
     DomainNotFound,
     IdempotencyKeyConflict,
     NodeNotFound,
+    NodeQuotaExceeded,
     PoolExhausted,
     PublicKeyInUse,
     PublicKeyRegistered,
@@ -24,6 +25,7 @@ from tests.ports.deadlines import expired, in_time
 # Two Domains beside DOMAIN: one with two addresses, and one of IPv6.
 SMALL = UUID("0190d000-0000-7000-8000-00000000ffff")
 SIX = UUID("0190d000-0000-7000-8000-000000000006")
+NODE_QUOTA = 6
 RANGES = {DOMAIN: "10.42.0.0/16", SMALL: "10.43.0.0/30", SIX: "fd00:42::/64"}
 
 
@@ -32,7 +34,8 @@ def wanted(number: int, name: str = "") -> NewNode:
 
 
 class NodeRegistryFacts(Protocol):
-    """The Domains of ``RANGES``, without a Node; released addresses are held off."""
+    """The Domains of ``RANGES``, without a Node; released addresses are held off. A Domain may have
+    ``NODE_QUOTA`` Nodes."""
 
     registry: NodeRegistry
 
@@ -78,6 +81,14 @@ class NodeRegistrySuite:
         assert [self.add(facts, n, SMALL).mesh_ip for n in (1, 2)] == ["10.43.0.1", "10.43.0.2"]
         with pytest.raises(PoolExhausted):
             self.add(facts, 3, SMALL)
+
+    def test_a_domain_has_a_limited_number_of_nodes(self, facts: NodeRegistryFacts) -> None:
+        made = [self.add(facts, number) for number in range(NODE_QUOTA)]
+        with pytest.raises(NodeQuotaExceeded):
+            self.add(facts, NODE_QUOTA)
+        assert self.add(facts, NODE_QUOTA, SIX).is_new
+        facts.registry.deregister(made[0].node_id, WRITE, in_time())
+        assert self.add(facts, NODE_QUOTA).is_new
 
     def test_a_released_address_is_held_off_and_then_the_lowest(
         self, facts: NodeRegistryFacts

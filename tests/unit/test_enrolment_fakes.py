@@ -10,13 +10,13 @@ import pytest
 from composer.errors import DatastoreUnavailable
 from tests.enrolment_fakes import FakeBootstrapTokens
 from tests.ports.bootstrap_tokens import BootstrapTokensSuite
-from tests.ports.node_registry import RANGES
+from tests.ports.node_registry import NODE_QUOTA, RANGES
 from tests.registry_fakes import FakeNodeRegistry
 
 
 class TokensInADict:
     def __init__(self) -> None:
-        self.registry = FakeNodeRegistry(dict(RANGES))
+        self.registry = FakeNodeRegistry(dict(RANGES), node_quota=NODE_QUOTA)
         self.tokens = FakeBootstrapTokens(self.registry)
 
     def digests_of(self, node: UUID) -> tuple[bytes, ...]:

@@ -247,7 +247,7 @@ def test_every_error_of_the_composer_has_been_thought_of() -> None:
         "MeshCidrOverlap", "DomainNotEmpty", "IdempotencyKeyConflict", "PublicKeyInUse",
         "PoolExhausted", "PublicKeyRegistered", "CredentialEnded", "EventStreamUnavailable",
         "BootstrapTokenInvalid", "ProjectMismatch", "TokenConsumed", "TokenExpired",
-        "NonceCollision", "ResourceNotFound",
+        "NonceCollision", "ResourceNotFound", "NodeQuotaExceeded",
         "ReportNotFound", "EntryNotFound", "ReportQuotaExceeded", "EntryQuotaExceeded",
     }  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 from composer.errors import DatastoreUnavailable
 from tests.ports.domain_nodes import DomainNodesSuite
 from tests.ports.domain_registry import DomainRegistrySuite
-from tests.ports.node_registry import RANGES, NodeRegistrySuite
+from tests.ports.node_registry import NODE_QUOTA, RANGES, NodeRegistrySuite
 from tests.registry_fakes import FakeDomainNodes, FakeDomainRegistry, FakeNodeRegistry
 
 
@@ -44,7 +44,7 @@ class TestFakeDomainRegistry(DomainRegistrySuite):
 
 class NodesInADict:
     def __init__(self) -> None:
-        self.registry = FakeNodeRegistry(dict(RANGES))
+        self.registry = FakeNodeRegistry(dict(RANGES), node_quota=NODE_QUOTA)
 
     def key_of(self, node: UUID) -> bytes | None:
         row = self.registry.nodes.get(node)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composer.peers import Peer
+from composer.registry import MOST_NODES
 from handlers.peers import encode_peers, peers_digest
 from handlers.wire import SnapshotWire, peers_block
 from handlers.wire_values import peer_text
@@ -25,6 +26,16 @@ RELAYED = {"relay_host": "},{", "relay_port": 1}
 def written(numbers: list[int], number: int, **changes: Any) -> bytes:
     domain = domain_of(*(peer_row(chosen, **changes) for chosen in numbers))
     return b"".join(peers_block(encode_peers(domain), node_id(number)).chunks())
+
+
+def test_an_agent_reads_the_peers_of_the_largest_domain() -> None:
+    longest = {
+        "relay_host": "h" * 253,
+        "relay_port": 65_535,
+        "mesh_ip": "fd00:" + "1234:" * 6 + "1234",
+    }
+    (peer,) = domain_of(peer_row(1, **longest)).peers
+    assert MOST_NODES * (len(peer_text(peer)) + 1) < 10 * 1024**2
 
 
 def by_hand(numbers: list[int], number: int, **changes: Any) -> bytes:

@@ -510,6 +510,7 @@ def _registration() -> Iterator[Variant]:
     again = _json(public_key=_key(2))
     yield request.but("body: the key of a Node", body=again, everywhere=True)
     yield request.but("no address is free", arrange=_no_address)
+    yield request.but("no more Nodes", arrange=_no_more_nodes)
 
 
 def _registered_before(wanted: NewNode) -> Arrange:
@@ -522,6 +523,10 @@ def _registered_before(wanted: NewNode) -> Arrange:
 
 def _no_address(service: FakeService) -> None:
     service.node_registry.ranges[DOMAIN] = "10.42.0.0/30"
+
+
+def _no_more_nodes(service: FakeService) -> None:
+    service.node_registry.node_quota = 1
 
 
 PROJECT = UUID("0190c000-0000-7000-8000-00000000aaaa")
@@ -595,6 +600,7 @@ def _enrolment() -> Iterator[Variant]:
     yield request.but("the token is too old", arrange=_token_with(lifetime=timedelta(0)))
     yield request.but("the nonce was used", arrange=_nonce_used)
     yield request.but("no address is free", arrange=_no_address_for_a_token)
+    yield request.but("no more Nodes", arrange=_no_more_nodes_for_a_token)
 
 
 def _token_with(**changes: Any) -> Arrange:
@@ -618,6 +624,11 @@ def _nonce_used(service: FakeService) -> None:
 def _no_address_for_a_token(service: FakeService) -> None:
     _token_with()(service)
     _no_address(service)
+
+
+def _no_more_nodes_for_a_token(service: FakeService) -> None:
+    _token_with()(service)
+    _no_more_nodes(service)
 
 
 def _audit() -> Iterator[Variant]:
