@@ -16,6 +16,7 @@ def test_there_is_a_lock_for_each_set_of_packages() -> None:
         "requirements-dev.lock",
         "requirements-node.lock",
         "requirements-test.lock",
+        "requirements-tools.lock",
         "requirements.lock",
     ]
 

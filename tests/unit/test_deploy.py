@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from configparser import ConfigParser
 from pathlib import Path
@@ -22,11 +23,15 @@ from tests.ports.deadlines import in_time
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = sorted((ROOT / "deploy/systemd").glob("*.service"))
-EXAMPLES = ("systemd", "postgres", "nginx", "caddy", "container", "prometheus")
+CHART = ROOT / "deploy/helm/plexsphere-state"
+EXAMPLES = ("systemd", "postgres", "nginx", "caddy", "container", "prometheus", "grafana")
 SETTING = re.compile(r"PLEXSPHERE_[A-Z_]*[A-Z]")
 COMMAND = re.compile(r"(?:/bin/|`|^)plexsphere-state ([a-z]+)", re.MULTILINE)
 METRIC = re.compile(r"`(plexsphere_[a-z_]+[a-z])`")
 SERIES = re.compile(r"\b(?:plexsphere_[a-z_]+[a-z]|up(?=\{))")
+SELECTOR = re.compile(r"\b(plexsphere_[a-z_]+[a-z]|up)(?:\{([^}]*)\})?(?![a-z_])")
+LABEL = re.compile(r"(\w+)[=!]")
+GROUPED = re.compile(r"\bby \(([\w, ]+)\)")
 OPERATION = re.compile(r'operation!?="(\w+)"')
 GRACEFUL = re.compile(r"^graceful_timeout = (\d+)$", re.MULTILINE)
 
@@ -34,7 +39,7 @@ GRACEFUL = re.compile(r"^graceful_timeout = (\d+)$", re.MULTILINE)
 def texts() -> dict[str, str]:
     """The examples, and the page that explains them."""
     found = [path for name in EXAMPLES for path in (ROOT / "deploy" / name).glob("*")]
-    found.append(ROOT / "docs/operations.md")
+    found += [CHART / "values.yaml", *(CHART / "templates").iterdir(), ROOT / "docs/operations.md"]
     return {path.name: path.read_text() for path in found if path.exists()}
 
 
@@ -142,6 +147,41 @@ def test_every_alert_has_a_test_that_fires_it_by_metrics_that_exist() -> None:
     assert {name.removesuffix("_bucket") for name in given} - metrics() == {"up"}
 
 
+def test_every_query_names_metrics_labels_and_stages_that_exist() -> None:
+    """Those of the dashboard and of the rules; `make deploy-lint` parses them with promtool."""
+    dashboard = json.loads((ROOT / "deploy/grafana/dashboard.json").read_text())
+    targets = [target for panel in dashboard["panels"] for target in panel["targets"]]
+    queries = [target["expr"] for target in targets] + [rule["expr"] for rule in alert_rules()]
+    assert len(targets) > 20
+    labels = labels_of_metrics()
+    of_scrapes = {"job", "instance", "le"}
+    for query in queries:
+        for name, chosen in SELECTOR.findall(query):
+            metric = name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
+            assert metric in metrics() | {"up"}, query
+            wanted = set(LABEL.findall(chosen))
+            assert wanted <= labels.get(metric.removesuffix("_total"), set()) | of_scrapes, query
+        grouped = {word for words in GROUPED.findall(query) for word in words.split(", ")}
+        declared = {label for name in labels for label in labels[name] if name in query}
+        assert grouped <= declared | of_scrapes, query
+    shown = {name for name, _ in SELECTOR.findall(" ".join(target["expr"] for target in targets))}
+    assert {re.sub("_(bucket|sum|count)$", "", name) for name in shown} >= metrics_of_alerts() - {
+        "up"
+    }
+
+
+def test_the_chart_runs_our_commands_with_settings_of_ours() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert values["settings"]
+    assert {f"PLEXSPHERE_{name}" for name in values["settings"]} <= declared_settings().keys()
+    assert values["workers"].keys() < set(COMMANDS)
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    version = setup["metadata"]["version"]
+    assert (chart["version"], chart["appVersion"], values["image"]["tag"]) == (version,) * 3
+
+
 def test_every_metric_of_the_table_of_alerts_has_a_rule() -> None:
     table = (ROOT / "docs/operations.md").read_text().partition("\n## Alerts\n")[2]
     named = set(METRIC.findall(table))
@@ -157,6 +197,12 @@ def alert_rules() -> list[dict[str, Any]]:
 def metrics_of_alerts() -> set[str]:
     series = {name for rule in alert_rules() for name in SERIES.findall(rule["expr"])}
     return {name.removesuffix("_bucket") for name in series}
+
+
+def labels_of_metrics() -> dict[str, set[str]]:
+    """Metric, without ``_total``, -> its labels."""
+    instruments = [part for part in vars(Metrics()).values() if hasattr(part, "_labelnames")]
+    return {part._name: set(part._labelnames) for part in instruments}
 
 
 def metrics() -> set[str]:
