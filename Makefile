@@ -111,7 +111,7 @@ wheel: ## a wheel in dist/
 	@rm -rf build
 	@$(VENV)/python -m build --wheel --no-isolation --outdir dist
 
-settings: ## docs/settings.md anew from server/settings.py
+settings: ## docs/settings.md anew from the settings that server/ declares
 	$(INSTALL) test
 	@$(VENV)/plexsphere-state settings --markdown > docs/settings.md
 

@@ -12,7 +12,7 @@ HEAD = """\
 # Settings
 
 The service and its commands read these variables. This page is made by `make settings` from
-`server/settings.py`, where each setting is declared once; a test holds the two equal. A blank
+`server/settings_of_*.py`, where each setting is declared once; a test holds the two equal. A blank
 variable counts as unset. A number is plain digits. A malformed setting refuses the start, with all
 other complaints at once. Postgres, SpiceDB or a JWKS URL that is merely unreachable does not.
 

@@ -1,0 +1,128 @@
+"""Settings: the systems that the service calls, and the tokens that it accepts and gives out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.authz.endpoint import SpiceDbEndpoint
+from server.events.endpoint import NatsEndpoint
+from server.setting_kinds import count, nats_urls, seconds, secret_keys, switch, text
+
+
+@dataclass(frozen=True, slots=True)
+class SystemSettings:
+    """The first of the groups of Settings."""
+
+    dsn: str = text(
+        "the ledger: Postgres, as a libpq URI or key=value string with a host",
+        "empty: every operation on the ledger answers 501",
+        is_secret=True,
+    )
+    unverified_postgres: str = text(
+        "why Postgres may be used outside loopback without `sslmode=verify-full` in its DSN, in "
+        "words that `doctor` shows",
+        "empty: such a DSN is refused",
+    )
+    spicedb_endpoint: str = text("SpiceDB, as host:port", "required with a DSN")
+    spicedb_token: str = text(
+        "SpiceDB's preshared key", "required with a DSN; never shown", is_secret=True
+    )
+    spicedb_ca: str = text(
+        "a PEM file with the CA that signed SpiceDB's certificate",
+        "empty: the roots that gRPC carries",
+    )
+    spicedb_insecure: bool = switch(False, "no TLS to SpiceDB", "1 is refused outside loopback")
+    spicedb_timeout: float = seconds(
+        1.0, 0.05, 60, "the longest time of one call to SpiceDB", "503 `authz_unavailable`"
+    )
+    spicedb_calls: int = count(
+        0,
+        0,
+        1000,
+        "calls",
+        "calls of each process to SpiceDB at once; 0: a share of the threads",
+        "a request waits until another's call ends; then 503 `authz_unavailable`",
+    )
+    jwks: str = text(
+        "the public keys that verify tokens: a JWKS file or an https URL, followed while the "
+        "service runs",
+        "empty: the service trusts its own signing key alone; without one, required with a DSN",
+    )
+    jwt_issuer: str = text(
+        "the `iss` of accepted tokens", "required with a DSN; 401 for another `iss`"
+    )
+    jwt_audience: str = text(
+        "the `aud` of accepted tokens", "required with a DSN; 401 for another `aud`"
+    )
+    jwt_leeway: float = seconds(
+        30.0,
+        0,
+        300,
+        "the difference of clocks that `exp`, `nbf` and `iat` may have",
+        "401 `unauthorized`",
+    )
+    signing_key: str = text(
+        "the service's own private JWK, or a set of them: a file, followed while the service "
+        "runs, or JSON",
+        "empty: the operations that give out tokens answer 501; never shown",
+        is_secret=True,
+    )
+    event_kek: tuple[bytes, ...] = secret_keys(
+        "the key that encrypts the private halves of the Domains' event keys in the ledger; a "
+        "second one decrypts only",
+        "empty: what needs an event key answers 501; never shown",
+    )
+    nats_url: tuple[str, ...] = nats_urls(
+        "NATS with JetStream, over which events go: the servers of one cluster, comma-separated",
+        "empty: no events, and `GetNodeEvents` answers 501",
+    )
+    nats_credentials: str = text(
+        "a file: the `.creds` of NATS' own tools, or one line `user:password`; read at every "
+        "connection",
+        "empty: no authentication",
+    )
+    nats_ca: str = text(
+        "a PEM file with the CA that signed the NATS servers' certificates",
+        "empty: the roots of the system",
+    )
+    # An agent refuses an event that is older than 5 minutes.
+    event_window: float = seconds(
+        240.0,
+        1,
+        240,
+        "how far back an event stream can be resumed",
+        "the stream begins with `resync_required`, and its agent pulls",
+    )
+    nats_replicas: int = count(
+        1,
+        1,
+        5,
+        "servers",
+        "servers that store each event, where the stream is made",
+        "a cluster with fewer servers refuses to make the stream",
+    )
+
+    @property
+    def provisioned(self) -> bool:
+        """Whether the operations on the ledger are meant to be live."""
+        return bool(self.dsn)
+
+    @property
+    def spicedb(self) -> SpiceDbEndpoint:
+        """The address of SpiceDB, and its credentials."""
+        return SpiceDbEndpoint(
+            address=self.spicedb_endpoint,
+            preshared_key=self.spicedb_token,
+            ca=Path(self.spicedb_ca) if self.spicedb_ca else None,
+            insecure=self.spicedb_insecure,
+        )
+
+    @property
+    def nats(self) -> NatsEndpoint:
+        """Where NATS is, and how it is called."""
+        return NatsEndpoint(
+            urls=self.nats_url,
+            credentials=Path(self.nats_credentials) if self.nats_credentials else None,
+            ca=Path(self.nats_ca) if self.nats_ca else None,
+        )
