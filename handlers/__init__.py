@@ -1,6 +1,6 @@
 """The operations of the service. ``OPERATIONS`` is their index, by operationId.
 
-The file grows with the contract: the facts of every operation stand in one place.
+The facts of every operation stand in this place.
 """
 
 from __future__ import annotations
@@ -10,42 +10,19 @@ from types import MappingProxyType
 
 from composer.entries import DATA, METADATA, REPORT, VALUE_MAX_BYTES
 from composer.limits import Limit
-from handlers import refusals, service
+from handlers import domains, refusals, service
 from handlers.answers import NOT_STORED, PRIVATE
 from handlers.credentials import revoke_node_credentials, rotate_node_secret_key
 from handlers.domain_audit import audit_page, list_domain_audit
-from handlers.domains import (
-    all_nodes_page,
-    create_domain,
-    delete_domain,
-    domain_change,
-    domains_page,
-    get_domain,
-    list_domain_nodes,
-    list_domains,
-    list_nodes,
-    new_domain,
-    nodes_page,
-    patch_domain,
-)
-from handlers.enrolment import (
-    enrol_node,
-    issue_bootstrap_token,
-    new_enrolment,
-    new_token,
-)
+from handlers.enrolment import enrol_node, issue_bootstrap_token, new_enrolment, new_token
 from handlers.entries import delete_entry, entry_of, key_of, put_entry
 from handlers.heartbeat import client_now, post_node_heartbeat
 from handlers.node_events import STREAM_HEADERS, get_node_events
 from handlers.node_state import STALE_HEADER, get_last_node_state, get_node_state
 from handlers.node_token import renew_node_token
 from handlers.nodes import delete_node, new_key, new_node, register_node, rotate_node_key
-from handlers.operation import (
-    AnyOperation,
-    AuditedGrants,
-    OpenOperation,
-    Operation,
-)
+from handlers.operation import AnyOperation, AuditedGrants, OpenOperation, Operation
+from handlers.ports import OptionalPort
 from handlers.reachability import get_node_reachability
 from handlers.refusals import BodyRefusals
 from handlers.ways import (
@@ -66,8 +43,39 @@ from handlers.ways import (
 
 _ENTRY_VALUE = {"value": VALUE_MAX_BYTES}
 _REPORT_BODY = BodyRefusals(refusals.INVALID_REPORT, max_bytes=_ENTRY_VALUE)
-_ENTRY_BODY = BodyRefusals(refusals.INVALID_ENTRY, max_bytes=_ENTRY_VALUE)
 _REPORT_KEY = {"key": refusals.INVALID_REPORT}
+_DOMAIN_MEMBERS = {
+    **dict.fromkeys(("name", "description", "region"), refusals.INVALID_DOMAIN),
+    "reachability": refusals.INVALID_REACHABILITY_POLICY,
+}
+
+
+def _put_entry(kind: str) -> Operation:
+    """Of metadata or data, which have the same facts."""
+    return Operation(
+        handler=put_entry,
+        way=AS_EDITOR,
+        parse=entry_of(kind),
+        audit_name=f"node_{kind}.put",
+        audited_grants=AuditedGrants.WRITES,
+        not_provisioned=refusals.ENTRIES_NOT_PROVISIONED,
+        refusals=(refusals.ENTRY_QUOTA_EXCEEDED,),
+        body_refusals=BodyRefusals(refusals.INVALID_ENTRY, max_bytes=_ENTRY_VALUE),
+    )
+
+
+def _delete_entry(kind: str) -> Operation:
+    return Operation(
+        handler=delete_entry,
+        way=AS_EDITOR,
+        parse=key_of(kind),
+        audit_name=f"node_{kind}.delete",
+        audited_grants=AuditedGrants.WRITES,
+        not_provisioned=refusals.ENTRIES_NOT_PROVISIONED,
+        statuses=(204,),
+        refusals=(refusals.ENTRY_NOT_FOUND,),
+    )
+
 
 OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
     {
@@ -96,7 +104,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             way=AS_AGENT,
             audit_name="node_events.subscribe",
             not_provisioned=refusals.NOT_PROVISIONED,
-            needs_event_bus=True,
+            needs=OptionalPort.EVENTS,
             headers=STREAM_HEADERS,
             refusals=(refusals.EVENT_STREAM_UNAVAILABLE,),
         ),
@@ -129,7 +137,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             audit_name="node.token",
             audited_grants=AuditedGrants.WRITES,
             not_provisioned=refusals.TOKEN_SIGNING_NOT_PROVISIONED,
-            needs_signing_key=True,
+            needs=OptionalPort.MINT,
             headers=NOT_STORED,
         ),
         "RotateNodeSecretKey": Operation(
@@ -194,50 +202,14 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             refusals=(refusals.REPORT_NOT_FOUND,),
             parameter_refusals=_REPORT_KEY,
         ),
-        "PutNodeMetadata": Operation(
-            handler=put_entry,
-            way=AS_EDITOR,
-            parse=entry_of(METADATA),
-            audit_name="node_metadata.put",
-            audited_grants=AuditedGrants.WRITES,
-            not_provisioned=refusals.ENTRIES_NOT_PROVISIONED,
-            refusals=(refusals.ENTRY_QUOTA_EXCEEDED,),
-            body_refusals=_ENTRY_BODY,
-        ),
-        "DeleteNodeMetadata": Operation(
-            handler=delete_entry,
-            way=AS_EDITOR,
-            parse=key_of(METADATA),
-            audit_name="node_metadata.delete",
-            audited_grants=AuditedGrants.WRITES,
-            not_provisioned=refusals.ENTRIES_NOT_PROVISIONED,
-            statuses=(204,),
-            refusals=(refusals.ENTRY_NOT_FOUND,),
-        ),
-        "PutNodeData": Operation(
-            handler=put_entry,
-            way=AS_EDITOR,
-            parse=entry_of(DATA),
-            audit_name="node_data.put",
-            audited_grants=AuditedGrants.WRITES,
-            not_provisioned=refusals.ENTRIES_NOT_PROVISIONED,
-            refusals=(refusals.ENTRY_QUOTA_EXCEEDED,),
-            body_refusals=_ENTRY_BODY,
-        ),
-        "DeleteNodeData": Operation(
-            handler=delete_entry,
-            way=AS_EDITOR,
-            parse=key_of(DATA),
-            audit_name="node_data.delete",
-            audited_grants=AuditedGrants.WRITES,
-            not_provisioned=refusals.ENTRIES_NOT_PROVISIONED,
-            statuses=(204,),
-            refusals=(refusals.ENTRY_NOT_FOUND,),
-        ),
+        "PutNodeMetadata": _put_entry(METADATA),
+        "DeleteNodeMetadata": _delete_entry(METADATA),
+        "PutNodeData": _put_entry(DATA),
+        "DeleteNodeData": _delete_entry(DATA),
         "CreateDomain": Operation(
-            handler=create_domain,
+            handler=domains.create_domain,
             way=AS_MANAGER,
-            parse=new_domain,
+            parse=domains.new_domain,
             audit_name="domain.create",
             audit_name_of_repeat="domain.create_again",
             audited_grants=AuditedGrants.WRITES,
@@ -252,53 +224,47 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             body_refusals=BodyRefusals(
                 refusals.INVALID_BODY,
                 members={
-                    "name": refusals.INVALID_DOMAIN,
+                    **_DOMAIN_MEMBERS,
                     "slug": refusals.INVALID_DOMAIN,
                     "mesh_cidr": refusals.INVALID_DOMAIN,
-                    "description": refusals.INVALID_DOMAIN,
-                    "region": refusals.INVALID_DOMAIN,
-                    "reachability": refusals.INVALID_REACHABILITY_POLICY,
                 },
                 too_large=refusals.REQUEST_BODY_TOO_LARGE,
             ),
         ),
         "ListDomains": Operation(
-            handler=list_domains,
+            handler=domains.list_domains,
             way=AS_VIEWER_OF_ANY_DOMAIN,
-            parse=domains_page,
+            parse=domains.domains_page,
             audit_name="domain.list",
             not_provisioned=refusals.DOMAINS_NOT_PROVISIONED,
             headers=PRIVATE,
         ),
         "GetDomain": Operation(
-            handler=get_domain,
+            handler=domains.get_domain,
             way=AS_DOMAIN_VIEWER,
             audit_name="domain.read",
             not_provisioned=refusals.DOMAINS_NOT_PROVISIONED,
             headers=PRIVATE,
         ),
         "PatchDomain": Operation(
-            handler=patch_domain,
+            handler=domains.patch_domain,
             way=AS_DOMAIN_EDITOR,
-            parse=domain_change,
+            parse=domains.domain_change,
             audit_name="domain.update",
             audited_grants=AuditedGrants.WRITES,
             not_provisioned=refusals.DOMAINS_NOT_PROVISIONED,
             body_refusals=BodyRefusals(
                 refusals.INVALID_BODY,
                 members={
+                    **_DOMAIN_MEMBERS,
                     "slug": refusals.SLUG_IMMUTABLE,
-                    "name": refusals.INVALID_DOMAIN,
-                    "description": refusals.INVALID_DOMAIN,
-                    "region": refusals.INVALID_DOMAIN,
-                    "reachability": refusals.INVALID_REACHABILITY_POLICY,
                     "": refusals.EMPTY_PATCH,
                 },
                 too_large=refusals.REQUEST_BODY_TOO_LARGE,
             ),
         ),
         "DeleteDomain": Operation(
-            handler=delete_domain,
+            handler=domains.delete_domain,
             way=AS_MANAGER_OF_DOMAIN,
             audit_name="domain.delete",
             audited_grants=AuditedGrants.WRITES,
@@ -307,17 +273,17 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             refusals=(refusals.DOMAIN_NOT_EMPTY,),
         ),
         "ListDomainNodes": Operation(
-            handler=list_domain_nodes,
+            handler=domains.list_domain_nodes,
             way=AS_DOMAIN_VIEWER,
-            parse=nodes_page,
+            parse=domains.nodes_page,
             audit_name="domain.list_nodes",
             not_provisioned=refusals.DOMAINS_NOT_PROVISIONED,
             headers=PRIVATE,
         ),
         "ListNodes": Operation(
-            handler=list_nodes,
+            handler=domains.list_nodes,
             way=AS_VIEWER_OF_ANY_DOMAIN,
-            parse=all_nodes_page,
+            parse=domains.all_nodes_page,
             audit_name="node.list",
             not_provisioned=refusals.DOMAINS_NOT_PROVISIONED,
             headers=PRIVATE,
@@ -331,7 +297,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             audit_name_of_repeat="node.register_again",
             audited_grants=AuditedGrants.WRITES,
             not_provisioned=refusals.REGISTRATION_NOT_PROVISIONED,
-            needs_signing_key=True,
+            needs=OptionalPort.MINT,
             statuses=(200, 201),
             headers=NOT_STORED,
             refusals=(
@@ -367,7 +333,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             audit_name="node.enrol",
             audited_grants=AuditedGrants.WRITES,
             not_provisioned=refusals.REGISTRATION_NOT_PROVISIONED,
-            needs_event_key=True,
+            needs=OptionalPort.EVENT_KEYS,
             limit=Limit.ENROLMENTS,
             statuses=(201,),
             headers=NOT_STORED,

@@ -22,6 +22,7 @@ from composer.identity import AddressedDomain, Principal, node_object
 from handlers.answers import Answer
 from handlers.nodes import new_key
 from handlers.operation import Request
+from handlers.ports import wired
 from handlers.refusals import BOOTSTRAP_TOKEN_INVALID, KIND_MISMATCH, Refused
 from handlers.wire_registry import enrolment_body, issued_token_value
 
@@ -95,9 +96,8 @@ def enrol_node(request: Request, token: BootstrapToken, parsed: WantedNode) -> A
     outbox, and the outbox relay writes them.
     """
     ports, deadline = request.ports, request.deadline
-    assert ports.event_keys is not None  # gate 0
     try:
-        event_key = ports.event_keys.current(token.domain_id, deadline)
+        event_key = wired(ports.event_keys).current(token.domain_id, deadline)
         peers = ports.wire.domain(ports.snapshots.domain_peers(token.domain_id, deadline))
     except DomainNotFound as error:  # deleted with its tokens since the token was read
         raise BootstrapTokenInvalid(str(error)) from error

@@ -13,6 +13,7 @@ from composer.event_streams import Decision, Subscriber
 from composer.identity import AddressedNode
 from handlers.answers import Answer
 from handlers.operation import Request
+from handlers.ports import wired
 from handlers.refusals import Refused
 
 EVENT_STREAM = "text/event-stream"
@@ -26,8 +27,7 @@ STREAM_HEADERS: Mapping[str, str] = {
 
 def get_node_events(request: Request, node: AddressedNode) -> Answer:
     """200 with a stream that goes on after this answer's end."""
-    events = request.ports.events
-    assert events is not None  # gate 0
+    events = wired(request.ports.events)
     position = request.call.last_event_id
     subscriber = Subscriber(
         node_id=node.id,

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from composer.identity import AddressedNode
-from composer.node_token import NodeToken, TokenMint
+from composer.node_token import NodeToken
 from handlers.answers import Answer
 from handlers.operation import Request
+from handlers.ports import wired
 from handlers.wire_values import instant
 
 
 def renew_node_token(request: Request, node: AddressedNode) -> Answer:
     """A new token of the Node. The old token stays valid until it expires."""
-    token = mint_of(request).mint(node.id, node.tokens_not_before)
+    token = wired(request.ports.mint).mint(node.id, node.tokens_not_before)
     request.ports.credentials.record_token(node.id, request.write, request.deadline)
     return Answer(200, token_value(token))
-
-
-def mint_of(request: Request) -> TokenMint:
-    """The TokenMint; gate 0 has checked that it exists."""
-    mint = request.ports.mint
-    assert mint is not None
-    return mint
 
 
 def token_value(token: NodeToken) -> dict[str, object]:

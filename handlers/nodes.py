@@ -10,8 +10,8 @@ from composer.errors import NodeNotFound
 from composer.identity import AddressedDomain, AddressedNode, node_object
 from composer.registry import NewNode, Registration, wireguard_key
 from handlers.answers import NO_CONTENT, Answer
-from handlers.node_token import mint_of
 from handlers.operation import Request
+from handlers.ports import wired
 from handlers.refusals import DATASTORE_UNAVAILABLE, PUBLIC_KEY_INVALID, Refused
 from handlers.wire_registry import node_key_value, registration_body
 
@@ -54,7 +54,7 @@ def register_node(request: Request, domain: AddressedDomain, parsed: NewNode) ->
         snapshot = ports.snapshots.snapshot_for_node(node.node_id, domain.id, deadline)
     except NodeNotFound as error:
         raise Refused(DATASTORE_UNAVAILABLE, f"deleted during the registration: {error}") from error
-    token = mint_of(request).mint(node.node_id, node.tokens_not_before)
+    token = wired(ports.mint).mint(node.node_id, node.tokens_not_before)
     peers = ports.wire.domain(snapshot.peers.domain)
     body = registration_body(node, peers, token, secret_key, event_key)
     return Answer(201 if node.is_new else 200, body)

@@ -3,8 +3,7 @@
 The order of the gates is a security rule: an unauthorized caller must not learn which objects
 exist, and a refusal must not cost another round trip (docs/design.md, Gates).
 
-Only this module turns a composer error into the refusal of a request. It is longer than most,
-because an operation, its gates and their order are read together.
+Only this module turns a composer error into the refusal of a request.
 """
 
 from __future__ import annotations
@@ -16,11 +15,9 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from composer.audit import AuditedWrite, AuditRow, AuditSink, DomainAuditReader
-from composer.credentials import NodeCredentials, SecretKeySource
+from composer.audit import AuditedWrite, AuditRow
 from composer.deadline import Deadline
-from composer.enrolment import BootstrapToken, BootstrapTokens
-from composer.entries import EntryStore
+from composer.enrolment import BootstrapToken
 from composer.errors import (
     ComposerError,
     CredentialEnded,
@@ -28,27 +25,17 @@ from composer.errors import (
     DatastoreUnavailable,
     NodeNotFound,
 )
-from composer.event_keys import EventKeys
-from composer.event_streams import EventStreams
-from composer.heartbeat import HeartbeatSink
 from composer.identity import (
     PLATFORM,
     AddressedDomain,
     AddressedNode,
-    DomainRepo,
-    NodeRepo,
     Principal,
-    RelationChecker,
     VisibleDomains,
     parse_canonical_uuid,
 )
-from composer.last_answers import LastAnswers
-from composer.limits import Limit, RequestLimits
-from composer.node_token import TokenMint
-from composer.reachability import ReachabilityRepo
-from composer.registry import DomainNodes, DomainReader, DomainRegistry, NodeRegistry, OutboxRelay
-from composer.snapshot_composer import SnapshotProvider
+from composer.limits import Limit
 from handlers.answers import Answer, Call
+from handlers.ports import LedgerPorts, OptionalPort, Ports
 from handlers.refusals import (
     AUTHZ_UNAVAILABLE,
     DATASTORE_UNAVAILABLE,
@@ -61,8 +48,6 @@ from handlers.refusals import (
     Refused,
     refusal_for,
 )
-from handlers.service import ServicePorts
-from handlers.wire import SnapshotWire
 
 GRANTED = "granted"
 GRANTED_STALE = "granted_stale"
@@ -70,48 +55,6 @@ GRANTED_STALE = "granted_stale"
 LEDGER_SHARE = 0.75
 
 _log = logging.getLogger("plexsphere.gates")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerPorts:
-    """Every port that needs the ledger. The value has all of them, or it does not exist (gate 0).
-
-    ``mint`` is None where the service has no signing key of its own, ``event_keys`` where it has no
-    key that encrypts them, ``events`` where it has no event bus. ``wire`` is shared, so a
-    registration has the same bytes of ``peers`` as the pull.
-    """
-
-    relations: RelationChecker
-    nodes: NodeRepo
-    domains: DomainRepo
-    snapshots: SnapshotProvider
-    heartbeats: HeartbeatSink
-    reachability: ReachabilityRepo
-    entries: EntryStore
-    domain_reader: DomainReader
-    domain_nodes: DomainNodes
-    domain_registry: DomainRegistry
-    node_registry: NodeRegistry
-    outbox: OutboxRelay
-    domain_audit: DomainAuditReader
-    credentials: NodeCredentials
-    secret_keys: SecretKeySource
-    bootstrap_tokens: BootstrapTokens
-    audit: AuditSink
-    limits: RequestLimits
-    last_answers: LastAnswers
-    mint: TokenMint | None = None
-    event_keys: EventKeys | None = None
-    events: EventStreams | None = None
-    wire: SnapshotWire = field(default_factory=SnapshotWire)
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """All ports of the process; ``ledger`` is None where the service is not provisioned."""
-
-    service: ServicePorts
-    ledger: LedgerPorts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +203,7 @@ class Operation:
       earlier request has already made.
     - ``limit``: how often a subject may ask for it. A request with the ``repeat_by(parsed)`` of the
       one before does not count.
-    - ``not_provisioned``: the refusal of gate 0, which also asks for a key where the operation
-      ``needs_signing_key`` or ``needs_event_key``, and for the bus where it ``needs_event_bus``.
+    - ``not_provisioned``: the refusal of gate 0, which also asks for the port that it ``needs``.
     - ``without_ledger(request, addressed_id)`` makes the answer while Postgres does not answer, or
       None where there is none.
     - ``statuses``: those of the handler's own answers.
@@ -283,9 +225,7 @@ class Operation:
     repeat_by: Callable[[Any], bytes] | None = None
     without_ledger: Callable[[Request, UUID], Answer | None] | None = None
     audit_name_of_repeat: str = ""
-    needs_signing_key: bool = False
-    needs_event_bus: bool = False
-    needs_event_key: bool = False
+    needs: OptionalPort | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     sent_headers: tuple[str, ...] = ()
     refusals: tuple[RefusalKind, ...] = ()
@@ -312,15 +252,12 @@ AnyOperation = Operation | OpenOperation
 
 def gate_0(operation: AnyOperation, ledger: LedgerPorts | None) -> None:
     """Raise the 501 of an operation whose ports do not exist."""
-    match operation:
-        case Operation() if ledger is None:
-            raise Refused(operation.not_provisioned, "load-bearing ports are not wired")
-        case Operation(needs_signing_key=True) if ledger is not None and ledger.mint is None:
-            raise Refused(operation.not_provisioned, "no signing key is wired")
-        case Operation(needs_event_bus=True) if ledger is not None and ledger.events is None:
-            raise Refused(operation.not_provisioned, "no event bus is wired")
-        case Operation(needs_event_key=True) if ledger is not None and ledger.event_keys is None:
-            raise Refused(operation.not_provisioned, "no key that encrypts event keys is wired")
+    if isinstance(operation, OpenOperation):
+        return
+    if ledger is None:
+        raise Refused(operation.not_provisioned, "load-bearing ports are not wired")
+    if operation.needs is not None and getattr(ledger, operation.needs.value) is None:
+        raise Refused(operation.not_provisioned, f"no port {operation.needs.value} is wired")
 
 
 def is_provisioned(operation: AnyOperation, ledger: LedgerPorts | None) -> bool:

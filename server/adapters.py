@@ -32,7 +32,8 @@ from db.nodes import PostgresDomainNodes, PostgresNodeRegistry, PostgresNodeRepo
 from db.outbox import PostgresOutbox
 from db.pool import Pool, read_pool, write_pool
 from db.reachability import PostgresReachabilityRepo
-from handlers.operation import Authenticate, LedgerPorts
+from handlers.operation import Authenticate
+from handlers.ports import LedgerPorts
 from handlers.wire import SnapshotWire
 from server.authn.key_sources import key_source
 from server.authn.keys import KeySource

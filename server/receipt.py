@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from handlers.operation import AnyOperation, LedgerPorts, is_provisioned
+from handlers.operation import AnyOperation, is_provisioned
+from handlers.ports import LedgerPorts
 
 LOAD_BEARING = ("SnapshotProvider", "RelationChecker", "NodeRepo")
 

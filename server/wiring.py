@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import flask
 
 from handlers import OPERATIONS
-from handlers.operation import Ports
+from handlers.ports import Ports
 from handlers.service import UNKNOWN, NoPublishedKeys, ServicePorts
 from server.adapters import Adapters, connect
 from server.authn.signing import own_keys

@@ -26,7 +26,8 @@ from db.pool import PLANNER, Pool
 from db.statements import Prepared
 from handlers import OPERATIONS
 from handlers.answers import Call
-from handlers.operation import LedgerPorts, Operation, perform
+from handlers.operation import Operation, perform
+from handlers.ports import LedgerPorts
 from handlers.refusals import Refused
 from handlers.wire import SnapshotBody, SnapshotWire
 from server.contract.document import Contract

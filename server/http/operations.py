@@ -12,7 +12,8 @@ from connexion.resolver import Resolution, Resolver
 from flask import Response
 
 from handlers.answers import Answer
-from handlers.operation import AnyOperation, Authenticate, Ports, answer, gate_0, gate_1
+from handlers.operation import AnyOperation, Authenticate, answer, gate_0, gate_1
+from handlers.ports import Ports
 from server.contract.document import Contract, OperationContract
 from server.http import request_context
 from server.http.application import response_of

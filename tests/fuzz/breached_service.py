@@ -18,7 +18,7 @@ from werkzeug.wrappers import Request
 
 from composer.snapshot_composer import SnapshotComposer
 from handlers import OPERATIONS
-from handlers.operation import Ports
+from handlers.ports import Ports
 from handlers.service import HealthCheck, ServicePorts
 from server.http.app import build_app
 from server.http.docs_page import docs_page

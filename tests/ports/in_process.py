@@ -17,7 +17,8 @@ from composer.reachability import ReachabilityRow
 from composer.registry import Domain
 from composer.snapshot_composer import SnapshotComposer
 from handlers import OPERATIONS
-from handlers.operation import AnyOperation, Operation, Ports
+from handlers.operation import AnyOperation, Operation
+from handlers.ports import Ports
 from handlers.service import Asset, DocsPage, ServicePorts
 from server.contract.document import Contract
 from server.http.app import build_app

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from handlers.operation import LedgerPorts
+from handlers.ports import LedgerPorts
 from tests.enrolment_fakes import FakeBootstrapTokens
 from tests.event_fakes import FakeEventStreams
 from tests.fakes import (

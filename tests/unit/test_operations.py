@@ -11,7 +11,8 @@ import pytest
 from composer.identity import AddressedNode
 from handlers import OPERATIONS
 from handlers.answers import Answer, Call
-from handlers.operation import AnyOperation, LedgerPorts, OpenOperation, Request
+from handlers.operation import AnyOperation, OpenOperation, Request
+from handlers.ports import LedgerPorts
 from handlers.refusals import INTERNAL, Refused
 from handlers.service import HealthCheck, ServicePorts
 from server.authoring.contract_check import contract_complaints

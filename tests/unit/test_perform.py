@@ -27,15 +27,14 @@ from handlers import OPERATIONS
 from handlers.answers import NO_CONTENT, Answer, Call
 from handlers.operation import (
     AuditedGrants,
-    LedgerPorts,
     OpenOperation,
     Operation,
-    Ports,
     Request,
     answer,
     is_provisioned,
     perform,
 )
+from handlers.ports import LedgerPorts, Ports
 from handlers.refusals import (
     AUTHZ_UNAVAILABLE,
     DATASTORE_UNAVAILABLE,

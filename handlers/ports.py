@@ -1,0 +1,82 @@
+"""The ports of the operations, in one value each: what needs the ledger, and what does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeVar
+
+from composer.audit import AuditSink, DomainAuditReader
+from composer.credentials import NodeCredentials, SecretKeySource
+from composer.enrolment import BootstrapTokens
+from composer.entries import EntryStore
+from composer.event_keys import EventKeys
+from composer.event_streams import EventStreams
+from composer.heartbeat import HeartbeatSink
+from composer.identity import DomainRepo, NodeRepo, RelationChecker
+from composer.last_answers import LastAnswers
+from composer.limits import RequestLimits
+from composer.node_token import TokenMint
+from composer.reachability import ReachabilityRepo
+from composer.registry import DomainNodes, DomainReader, DomainRegistry, NodeRegistry, OutboxRelay
+from composer.snapshot_composer import SnapshotProvider
+from handlers.service import ServicePorts
+from handlers.wire import SnapshotWire
+
+T = TypeVar("T")
+
+
+class OptionalPort(Enum):
+    """A port that a service may lack, by its name in LedgerPorts: without a signing key, without a
+    key that encrypts event keys, without an event bus. What ``needs`` it is then 501."""
+
+    MINT = "mint"
+    EVENT_KEYS = "event_keys"
+    EVENTS = "events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerPorts:
+    """Every port that needs the ledger. The value has all of them, or it does not exist (gate 0).
+
+    An OptionalPort may be None. ``wire`` is shared, so a registration has the same bytes of
+    ``peers`` as the pull.
+    """
+
+    relations: RelationChecker
+    nodes: NodeRepo
+    domains: DomainRepo
+    snapshots: SnapshotProvider
+    heartbeats: HeartbeatSink
+    reachability: ReachabilityRepo
+    entries: EntryStore
+    domain_reader: DomainReader
+    domain_nodes: DomainNodes
+    domain_registry: DomainRegistry
+    node_registry: NodeRegistry
+    outbox: OutboxRelay
+    domain_audit: DomainAuditReader
+    credentials: NodeCredentials
+    secret_keys: SecretKeySource
+    bootstrap_tokens: BootstrapTokens
+    audit: AuditSink
+    limits: RequestLimits
+    last_answers: LastAnswers
+    mint: TokenMint | None = None
+    event_keys: EventKeys | None = None
+    events: EventStreams | None = None
+    wire: SnapshotWire = field(default_factory=SnapshotWire)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All ports of the process; ``ledger`` is None where the service is not provisioned."""
+
+    service: ServicePorts
+    ledger: LedgerPorts | None = None
+
+
+def wired(port: T | None) -> T:
+    """An OptionalPort that the operation needs, so that gate 0 has found it."""
+    assert port is not None
+    return port
