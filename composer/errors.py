@@ -135,6 +135,10 @@ class DatastoreBusy(DatastoreUnavailable):
     """Postgres answered that it cannot do the work now: a lock, its memory, its disk."""
 
 
+class LedgerBehind(ComposerError):
+    """Postgres answers with less than what was served before: an older copy, or a standby."""
+
+
 class SigningUnavailable(ComposerError):
     """The key that signs node-agent tokens cannot be read."""
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from composer.deadline import Deadline
 from composer.errors import CredentialEnded
+from composer.position import LedgerPosition
 
 NIL = UUID(int=0)
 
@@ -193,8 +194,14 @@ class NodeRepo(Protocol):
         """Raises NodeNotFound, DatastoreUnavailable."""
         ...
 
-    def get_for_snapshot(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
-        """The same, by the statement that reads its snapshot where that is one round trip less."""
+    def get_for_snapshot(
+        self, node_id: UUID, deadline: Deadline, presented: LedgerPosition | None = None
+    ) -> AddressedNode:
+        """The same, by the statement that reads its snapshot where that is one round trip less.
+
+        Its ``moment`` is not older than what this host has answered the Node before, and sees what
+        the caller has ``presented``. Raises LedgerBehind too.
+        """
         ...
 
 

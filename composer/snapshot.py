@@ -7,12 +7,13 @@ datetimes in UTC.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from composer.peers import Peers
+from composer.position import LedgerPosition
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,10 @@ class Reports:
 
 @dataclass(frozen=True, slots=True)
 class NodeStateSnapshot:
-    """The body of a pull. ``reports`` is the same value as ``state``."""
+    """The body of a pull. ``reports`` is the same value as ``state``.
+
+    ``position`` is beside the body: what its statement saw of the ledger, where it says so.
+    """
 
     peers: Peers
     reachability: Reachability
@@ -175,3 +179,4 @@ class NodeStateSnapshot:
     bridge: Bridge | None
     state: Reports
     reports: Reports
+    position: LedgerPosition | None = field(default=None, compare=False)

@@ -15,6 +15,7 @@ from composer.identity import NIL
 from composer.memory import Memory
 from composer.peers import DomainPeers, Peers, PeerSource, PeerTable, domain_peers
 from composer.policy import PolicySource, policy, policy_size
+from composer.position import LedgerPosition
 from composer.reachability import ReachabilitySource, reachability
 from composer.snapshot import NodeStateSnapshot
 
@@ -29,6 +30,11 @@ class LedgerView(
     PeerSource, ReachabilitySource, PolicySource, BridgeSource, EntriesSource, Protocol
 ):
     """All five row sets of a Node, consistent because one statement read them."""
+
+    @property
+    def position(self) -> LedgerPosition | None:
+        """The position of that statement; None where it does not say it."""
+        ...
 
 
 class Ledger(Protocol):
@@ -127,6 +133,7 @@ class SnapshotComposer:
             bridge=self._once(self._bridges.build, view.bridge(), bridge_size),
             state=state,
             reports=state,
+            position=view.position,
         )
 
     def _once(self, make: Callable[[R], T], rows: R, size: Callable[[R], int]) -> T:

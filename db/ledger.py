@@ -23,10 +23,13 @@ from composer.errors import CorruptLedger, DatastoreUnavailable, DomainNotFound,
 from composer.memory import Memory
 from composer.peers import PeerRow, PeerTable
 from composer.policy import RuleSetRow
+from composer.position import LedgerPosition
 from composer.reachability import ReachabilityRow
 from db import rows
-from db.coalesced_reads import CoalescedReads
-from db.connections import ReadSession, Row, Sessions
+from db.connections import ReadSession, Row
+from db.pool import Pool
+from db.positions import Positions, parse_snapshot
+from db.snapshot_reads import SnapshotReads
 from db.statements import Prepared
 from db.timing import Timed, untimed
 
@@ -52,6 +55,7 @@ class PostgresLedgerView:
     rule_sets: tuple[RuleSetRow, ...]
     bridge_rows: BridgeRows | None
     entry_rows: tuple[EntryRow, ...]
+    position: LedgerPosition | None
 
     def peers(self) -> PeerTable:
         """PeerSource."""
@@ -89,6 +93,7 @@ class LedgerMoment:
     revision: UUID
     table: PeerTable | None
     own: Row
+    position: LedgerPosition | None
 
 
 class PostgresLedger:
@@ -96,19 +101,21 @@ class PostgresLedger:
 
     def __init__(
         self,
-        pool: Sessions[ReadSession],
+        pool: Pool[ReadSession],
         *,
         cached_rows: int,
         prepare: Callable[[PeerTable], object] = lambda table: None,
         timed: Timed = untimed,
+        positions: Positions | None = None,
+        replica: Pool[ReadSession] | None = None,
     ) -> None:
         """``cached_rows`` is the most peer rows that this process keeps, all Domains together.
 
         ``prepare`` is called with each new table before any other request gets it, so that what is
-        derived from a table is derived once.
+        derived from a table is derived once. ``positions`` and ``replica`` as in SnapshotReads.
         """
         self._pool = pool
-        self._reads = CoalescedReads(pool, timed=timed)
+        self._reads = SnapshotReads(pool, positions, replica, timed=timed)
         self._tables = PeerTables(cached_rows)
         self._prepare = prepare
         self._decoded: Memory[Any] = Memory(DECODED_BYTES)
@@ -121,13 +128,15 @@ class PostgresLedger:
         """The number of peer rows that this process keeps."""
         return self._tables.rows
 
-    def addressed(self, node_id: UUID, deadline: Deadline) -> LedgerMoment | None:
+    def addressed(
+        self, node_id: UUID, deadline: Deadline, presented: LedgerPosition | None = None
+    ) -> LedgerMoment | None:
         """The Node and all that its snapshot needs in one statement; None where its Domain's peers
-        are not cached yet. Raises NodeNotFound, DatastoreUnavailable."""
+        are not cached yet. Raises NodeNotFound, DatastoreUnavailable, LedgerBehind."""
         domain_id = self._domains.get(node_id)
         if domain_id is None or self._tables.find(domain_id) is None:
             return None
-        moment = self._moment(node_id, domain_id, deadline)
+        moment = self._moment(node_id, domain_id, deadline, presented)
         return moment if moment.domain_id == domain_id else None
 
     def view(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> PostgresLedgerView:
@@ -152,6 +161,7 @@ class PostgresLedger:
             rows.decoded(f"{place}policies", self._once, rows.rule_set_rows, policies),
             rows.decoded(f"{place}bridge", self._once, rows.bridge_rows, bridge),
             rows.decoded(f"{place}entries", self._once, rows.entry_rows, entries),
+            moment.position,
         )
 
     def peers(self, domain_id: UUID, deadline: Deadline) -> PeerTable:
@@ -180,7 +190,13 @@ class PostgresLedger:
             self._decoded.put(key, rows, len(text))
         return rows
 
-    def _moment(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> LedgerMoment:
+    def _moment(
+        self,
+        node_id: UUID,
+        domain_id: UUID,
+        deadline: Deadline,
+        presented: LedgerPosition | None = None,
+    ) -> LedgerMoment:
         """The moment that one statement saw. ``domain_id`` is where the Node is expected.
 
         Most statements find that the cached peers are current, and read none. Otherwise one request
@@ -191,37 +207,46 @@ class PostgresLedger:
             cached = self._tables.find(domain_id)
             found = None
             if cached is not None:
-                found = self._read(node_id, cached, deadline)
+                found = self._read(node_id, cached, deadline, presented)
                 if found.table is not None or found.domain_id != domain_id:
                     return found
             with self._refreshing.locked(domain_id, deadline):
                 if self._tables.find(domain_id) is cached:  # nobody was faster
-                    return self._read_peers(node_id, cached, deadline)
+                    return self._read_peers(node_id, cached, deadline, presented)
             new = self._tables.find(domain_id)
             if found is not None and new is not None and new.table.revision == found.revision:
                 return replace(found, table=new.table)
         with self._refreshing.locked(domain_id, deadline):
-            return self._read_peers(node_id, self._tables.find(domain_id), deadline)
+            return self._read_peers(node_id, self._tables.find(domain_id), deadline, presented)
 
-    def _read(self, node_id: UUID, cached: CachedPeers, deadline: Deadline) -> LedgerMoment:
+    def _read(
+        self,
+        node_id: UUID,
+        cached: CachedPeers,
+        deadline: Deadline,
+        presented: LedgerPosition | None,
+    ) -> LedgerMoment:
         """Without a table where ``cached`` is not current."""
-        revision, *own = self._reads.ask(node_id, deadline)
+        revision, *own = self._reads.of_node(node_id, deadline, presented)
         seen = UUID(revision)
         table = cached.table if cached.table.revision == seen else None
         return _moment_of(node_id, own, seen, table)
 
     def _read_peers(
-        self, node_id: UUID, cached: CachedPeers | None, deadline: Deadline
+        self,
+        node_id: UUID,
+        cached: CachedPeers | None,
+        deadline: Deadline,
+        presented: LedgerPosition | None,
     ) -> LedgerMoment:
         """With the peers, unless those that are cached are current."""
         arguments = {
             "node_id": str(node_id),
             "cached_revision": str(cached.table.revision) if cached else None,
         }
-        found = self._pool.fetch(SNAPSHOT_FOR_NODE, arguments, deadline)
-        if not found:
-            raise NodeNotFound(f"node_id={node_id}")
-        revision, peers, *own = found[0]
+        revision, peers, *own = self._reads.row(
+            SNAPSHOT_FOR_NODE, arguments, node_id, deadline, presented
+        )
         seen, table = UUID(revision), None
         with suppress(*rows.UNDECODABLE):
             table = self._table(UUID(own[4]), seen, peers, cached)
@@ -246,7 +271,8 @@ def _moment_of(
     node_id: UUID, own: Sequence[Any], revision: UUID, table: PeerTable | None
 ) -> LedgerMoment:
     """``own`` are the values of node_columns."""
-    *row_sets, domain_id, token, digests, tokens_not_before = own
+    *row_sets, domain_id, token, digests, tokens_not_before, position = own
+    snapshot = parse_snapshot(position)
     return LedgerMoment(
         node_id=node_id,
         domain_id=UUID(domain_id),
@@ -256,6 +282,7 @@ def _moment_of(
         revision=revision,
         table=table,
         own=tuple(row_sets),
+        position=None if snapshot is None else snapshot.position,
     )
 
 

@@ -21,6 +21,7 @@ from composer.errors import (
     PublicKeyRegistered,
 )
 from composer.identity import NIL, AddressedNode, VisibleDomains
+from composer.position import LedgerPosition
 from composer.registry import MOST_NODES, NodeSummary, RegisteredNode, Registration
 from db.audit import write_arguments
 from db.clock import TimeOffset, no_offset
@@ -55,9 +56,13 @@ class PostgresNodeRepo:
         self._pool = pool
         self._ledger = ledger
 
-    def get_for_snapshot(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
+    def get_for_snapshot(
+        self, node_id: UUID, deadline: Deadline, presented: LedgerPosition | None = None
+    ) -> AddressedNode:
         """See composer.identity.NodeRepo."""
-        moment = None if self._ledger is None else self._ledger.addressed(node_id, deadline)
+        moment = (
+            None if self._ledger is None else self._ledger.addressed(node_id, deadline, presented)
+        )
         if moment is None:
             return self.get_by_id(node_id, deadline)
         return AddressedNode(

@@ -41,8 +41,11 @@ from db.errors import (
     translated,
 )
 from db.idle_connections import IdleConnections, PooledConnection
+from db.positions import Server, identify
 from db.statements import Prepared, statement
 from db.timing import POOL_WAIT, POSTGRES, Timed, untimed
+
+CheckServer = Callable[[Server], None]
 
 IDLE_BEFORE_PING = 1.0  # seconds
 PING_TIMEOUT = 1.0  # seconds, within the request's own deadline
@@ -69,8 +72,9 @@ def read_pool(
     application_name: str = "plexsphere-state",
     clock: Callable[[], float] = time.monotonic,
     timed: Timed = untimed,
+    check: CheckServer | None = None,
 ) -> Pool[ReadSession]:
-    """Sessions that cannot write; times in seconds."""
+    """Sessions that cannot write; times in seconds. ``check`` as in Pool."""
     return Pool(
         dsn,
         ReadSession,
@@ -80,6 +84,7 @@ def read_pool(
         application_name=application_name,
         clock=clock,
         timed=timed,
+        check=check,
     )
 
 
@@ -93,8 +98,9 @@ def write_pool(
     application_name: str = "plexsphere-state write",
     clock: Callable[[], float] = time.monotonic,
     timed: Timed = untimed,
+    check: CheckServer | None = None,
 ) -> Pool[WriteSession]:
-    """Sessions that may write; times in seconds.
+    """Sessions that may write; times in seconds. ``check`` as in Pool.
 
     A pool of their own, so that writers which wait for each other leave the reads their
     connections. A lock that is not granted within ``lock_timeout`` is DatastoreUnavailable.
@@ -108,6 +114,7 @@ def write_pool(
         application_name=application_name,
         clock=clock,
         timed=timed,
+        check=check,
     )
 
 
@@ -126,11 +133,13 @@ class Pool(Generic[S]):
         parameters: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
         timed: Timed = untimed,
+        check: CheckServer | None = None,
     ) -> None:
         """``access`` is the type of its sessions; times are in seconds.
 
         ``statement_timeout`` is Postgres' own, behind the deadline of the request. ``timed`` is
-        told of the wait for a connection, and of its use.
+        told of the wait for a connection, and of its use. ``check`` raises LedgerBehind for the
+        server of a new connection that must not be used.
         """
         settings = {
             **access.parameters,
@@ -144,6 +153,7 @@ class Pool(Generic[S]):
         self._wait = pool_wait
         self._clock = clock
         self._timed = timed
+        self._check = check
         self._forking = threading.Lock()
         self._start()
 
@@ -154,7 +164,15 @@ class Pool(Generic[S]):
         self._pid = os.getpid()
 
     def _connect(self) -> connection:
-        return connect(self._dsn, Deadline.after(CONNECT_TIMEOUT, time.monotonic))
+        deadline = Deadline.after(CONNECT_TIMEOUT, time.monotonic)
+        opened = connect(self._dsn, deadline)
+        if self._check is not None:
+            try:
+                self._check(identify(opened, deadline))
+            except BaseException:
+                opened.close()
+                raise
+        return opened
 
     def fetch(
         self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline

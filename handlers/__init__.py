@@ -18,7 +18,12 @@ from handlers.enrolment import enrol_node, issue_bootstrap_token, new_enrolment,
 from handlers.entries import delete_entry, entry_of, key_of, put_entry
 from handlers.heartbeat import client_now, post_node_heartbeat
 from handlers.node_events import STREAM_HEADERS, get_node_events
-from handlers.node_state import STALE_HEADER, get_last_node_state, get_node_state
+from handlers.node_state import (
+    POSITION_HEADER,
+    STALE_HEADER,
+    get_last_node_state,
+    get_node_state,
+)
 from handlers.node_token import renew_node_token
 from handlers.nodes import delete_node, new_key, new_node, register_node, rotate_node_key
 from handlers.operation import AnyOperation, AuditedGrants, OpenOperation, Operation
@@ -86,7 +91,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             not_provisioned=refusals.NOT_PROVISIONED,
             statuses=(200, 304),
             headers=PRIVATE,
-            sent_headers=("ETag", STALE_HEADER),
+            sent_headers=("ETag", POSITION_HEADER, STALE_HEADER),
             without_ledger=get_last_node_state,
         ),
         "GetNodeSnapshot": Operation(
@@ -96,7 +101,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
             not_provisioned=refusals.NODES_NOT_PROVISIONED,
             statuses=(200, 304),
             headers=PRIVATE,
-            sent_headers=("ETag",),
+            sent_headers=("ETag", POSITION_HEADER),
         ),
         # Without the bus a 501 and no 404: an agent tries again after a 501, but not after a 404.
         "GetNodeEvents": Operation(

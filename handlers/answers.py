@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from composer.deadline import Deadline
 from composer.event_streams import EventStream
 from composer.identity import Principal
+from composer.position import LedgerPosition
 from handlers.wire import SnapshotBody
 
 JSON = "application/json"
@@ -30,6 +31,7 @@ class Call:
     - ``matches``: whether ``If-None-Match`` names an opaque tag.
     - ``takes_body``: False for a HEAD.
     - ``idempotency_key`` and ``last_event_id``: of the headers, where the operation declares them.
+    - ``position``: what the caller has seen of the ledger, where its header says so.
     """
 
     principal: Principal | None
@@ -39,6 +41,7 @@ class Call:
     takes_body: bool = True
     idempotency_key: str | None = None
     last_event_id: str | None = None
+    position: LedgerPosition | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,24 +5,33 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
+from composer.errors import LedgerBehind
 from composer.identity import AddressedNode, node_object
 from composer.last_answers import KeptBlock
+from composer.position import LedgerPosition
 from handlers.answers import Answer
 from handlers.operation import Request
 from handlers.wire import Block, SnapshotBody
 
 # Whole seconds since the answer was made; only while Postgres is away.
 STALE_HEADER = "X-Plexsphere-Stale-Seconds"
+POSITION_HEADER = "X-Plexsphere-Ledger-Position"
 
 
 def get_node_state(request: Request, node: AddressedNode) -> Answer:
-    """200 with the whole desired state, or 304 where the caller has it already."""
+    """200 with the whole desired state, or 304 where the caller has it already.
+
+    Raises LedgerBehind where the ledger lacks what the caller has seen of it.
+    """
     snapshots, wire = request.ports.snapshots, request.ports.wire
     snapshot = snapshots.snapshot_for_node(node.id, node.domain_id, request.deadline, node.moment)
+    position, presented = snapshot.position, request.call.position
+    if position and presented and not position.sees(presented):
+        raise LedgerBehind(f"presented {presented.text}, found {position.text}")
     body = wire.encode(snapshot)
     if request.operation.has_last_answers(request.ports):
         request.ports.last_answers.keep(node, body.digest, kept_blocks(body))
-    return _answer(request, body)
+    return _answer(request, body, position)
 
 
 def get_last_node_state(request: Request, node_id: UUID) -> Answer | None:
@@ -51,8 +60,10 @@ def kept_blocks(body: SnapshotBody) -> tuple[KeptBlock, ...]:
     return tuple(KeptBlock(block.name, block.source, block.cut) for block in body.blocks)
 
 
-def _answer(request: Request, body: SnapshotBody) -> Answer:
+def _answer(request: Request, body: SnapshotBody, position: LedgerPosition | None = None) -> Answer:
     headers = {"ETag": f'W/"{body.digest}"'}
+    if position is not None:
+        headers[POSITION_HEADER] = position.text
     if request.call.matches(body.digest):
         return Answer(304, media_type=None, headers=headers, confirmed=body)
     return Answer(200, body, headers=headers)

@@ -41,6 +41,7 @@ from handlers.refusals import (
     DATASTORE_UNAVAILABLE,
     INSUFFICIENT_RELATION,
     KEYS_UNAVAILABLE,
+    LEDGER_BEHIND,
     RATE_LIMITED,
     UNAUTHORIZED,
     BodyRefusals,
@@ -159,12 +160,12 @@ class Way:
     def refusals(self) -> tuple[RefusalKind, ...]:
         """Every refusal of gates 1 to 3, without those of a caller that the body names."""
         if self.caller_in_body:
-            return (AUTHZ_UNAVAILABLE, DATASTORE_UNAVAILABLE)
+            return (AUTHZ_UNAVAILABLE, DATASTORE_UNAVAILABLE, LEDGER_BEHIND)
         address = self.address
         of_address = () if address is None else (address.invalid, address.not_found)
         return (
             *(UNAUTHORIZED, *of_address, RATE_LIMITED, INSUFFICIENT_RELATION),
-            *(KEYS_UNAVAILABLE, AUTHZ_UNAVAILABLE, DATASTORE_UNAVAILABLE),
+            *(KEYS_UNAVAILABLE, AUTHZ_UNAVAILABLE, DATASTORE_UNAVAILABLE, LEDGER_BEHIND),
         )
 
     def resource(self, addressed_id: UUID | None) -> str:

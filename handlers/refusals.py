@@ -24,6 +24,7 @@ from composer.errors import (
     EventStreamUnavailable,
     IdempotencyKeyConflict,
     KeysUnavailable,
+    LedgerBehind,
     MeshCidrOverlap,
     NodeNotFound,
     NodeQuotaExceeded,
@@ -231,6 +232,12 @@ KEYS_UNAVAILABLE = RefusalKind(
 DATASTORE_UNAVAILABLE = RefusalKind(
     503, "datastore_unavailable", "The ledger is unavailable; retry later.", retry_after=5
 )
+LEDGER_BEHIND = RefusalKind(
+    503,
+    "ledger_behind",
+    "The ledger is older than what was answered before; retry later.",
+    retry_after=5,
+)
 AUTHZ_UNAVAILABLE = RefusalKind(
     503, "authz_unavailable", "Authorization is unavailable; retry later.", retry_after=5
 )
@@ -318,6 +325,7 @@ _KINDS: tuple[tuple[type[Exception], RefusalKind], ...] = (
     (EventStreamUnavailable, EVENT_STREAM_UNAVAILABLE),
     (KeysUnavailable, KEYS_UNAVAILABLE),
     (DatastoreUnavailable, DATASTORE_UNAVAILABLE),
+    (LedgerBehind, LEDGER_BEHIND),
     (AuthzUnavailable, AUTHZ_UNAVAILABLE),
 )
 

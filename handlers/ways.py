@@ -93,7 +93,8 @@ def _as_agent(request: Request, node_id: UUID) -> AddressedNode:
 def _as_pulling_agent(request: Request, node_id: UUID) -> AddressedNode:
     resource = node_object(node_id)
     _require(request, resource)
-    node = request.ports.nodes.get_for_snapshot(node_id, request.deadline)
+    presented = request.call.position
+    node = request.ports.nodes.get_for_snapshot(node_id, request.deadline, presented)
     node.check_credential(request.principal)
     if not request.has_relation_at(resource, node.authz_token):
         raise request.insufficient(resource)

@@ -18,7 +18,6 @@ from composer.limits import Limit
 from composer.snapshot_composer import SnapshotComposer
 from db.audit import PostgresAuditSink
 from db.audit_reader import PostgresDomainAuditReader
-from db.connections import WriteSession
 from db.credentials import PostgresNodeCredentials
 from db.domains import PostgresDomainReader, PostgresDomainRegistry, PostgresDomainRepo
 from db.enrolment import PostgresBootstrapTokens
@@ -30,7 +29,7 @@ from db.history import BodyQueue
 from db.ledger import PostgresLedger
 from db.nodes import PostgresDomainNodes, PostgresNodeRegistry, PostgresNodeRepo
 from db.outbox import PostgresOutbox
-from db.pool import Pool, read_pool, write_pool
+from db.pool import Pool, read_pool
 from db.reachability import PostgresReachabilityRepo
 from handlers.operation import Authenticate
 from handlers.ports import LedgerPorts
@@ -55,6 +54,7 @@ from server.http.moments import MomentTable
 from server.http.rate_limits import HostLimits, Rate, request_source
 from server.http.request_audit import RequestAudit
 from server.http.request_context import timed
+from server.ledger_pools import host_positions, primary_pool, replica_pool, writer_pool
 from server.settings import Settings, metrics_directory
 from server.telemetry.metrics import Level, Metrics, ReadGauges
 from server.telemetry.probes import (
@@ -118,14 +118,10 @@ def connect(
     ``start`` begins to follow the event bus, where there is one.
     """
     threads = settings.shared_threads
-    reads = read_pool(
-        settings.dsn,
-        size=threads.read,
-        statement_timeout=settings.statement_timeout,
-        timed=timed,
-    )
+    positions = host_positions(settings)
+    reads, replica = primary_pool(settings, positions), replica_pool(settings)
     # Two pools, so that heartbeats do not wait for writers of a whole Domain.
-    writes, heartbeats = _write_pool(settings), _write_pool(settings)
+    writes, heartbeats = writer_pool(settings, positions), writer_pool(settings, positions)
     outbox_pool = PostgresOutbox(
         settings.dsn,
         size=settings.shared_threads.write,
@@ -187,6 +183,8 @@ def connect(
         cached_rows=settings.cached_peers,
         timed=timed,
         prepare=lambda table: snapshot_wire.domain(snapshots.filtered(table)),
+        positions=positions,
+        replica=replica,
     )
     snapshots = SnapshotComposer(snapshot_ledger, PeerDropRecorder(metrics))
     hold_off = timedelta(seconds=settings.address_hold_off)
@@ -243,6 +241,8 @@ def connect(
             events.close()
         for connections in (reads, writes, heartbeats, outbox_pool, scrapes, channel):
             connections.close()
+        if replica is not None:
+            replica.close()
 
     return Adapters(
         ledger=ledger,
@@ -294,16 +294,6 @@ def _event_service(
 
 def _watched(name: str, probe: Probe, pulls: AnsweredPulls) -> Probe:
     return unless_answered(BackgroundProbe(name, probe), pulls)
-
-
-def _write_pool(settings: Settings) -> Pool[WriteSession]:
-    return write_pool(
-        settings.dsn,
-        size=settings.shared_threads.write,
-        statement_timeout=settings.statement_timeout,
-        lock_timeout=settings.lock_timeout,
-        timed=timed,
-    )
 
 
 def _limits(settings: Settings, metrics: Metrics) -> HostLimits:

@@ -146,8 +146,9 @@ def read_settings(
             for name, (setting, default) in declared.items()
         }
     )
-    if settings.dsn and (fault := _dsn_fault(settings.dsn, settings.unverified_postgres)):
-        reader.complain(PREFIX + "DSN", fault)
+    for name, dsn in (("DSN", settings.dsn), ("READ_DSN", settings.read_dsn)):
+        if dsn and (fault := _dsn_fault(dsn, settings.unverified_postgres)):
+            reader.complain(PREFIX + name, fault)
     if (settings.dsn or tokenless) and not ledger_only:
         _check_stores(reader, settings)
     if settings.dsn and not ledger_only and not tokenless:

@@ -24,6 +24,17 @@ class SystemSettings:
         "words that `doctor` shows",
         "empty: such a DSN is refused",
     )
+    read_dsn: str = text(
+        "a standby of that ledger, or several: pulls read it where it has all that this host has "
+        "answered the Node before",
+        "empty: pulls read the primary",
+        is_secret=True,
+    )
+    position_file: str = text(
+        "a file in which the host remembers how much of the ledger it has served (mode 0600), so "
+        "that an older copy is found after a restart too",
+        "empty: remembered while the service runs",
+    )
     spicedb_endpoint: str = text("SpiceDB, as host:port", "required with a DSN")
     spicedb_token: str = text(
         "SpiceDB's preshared key", "required with a DSN; never shown", is_secret=True

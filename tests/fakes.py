@@ -37,6 +37,7 @@ from composer.limits import Limit
 from composer.node_token import NodeToken
 from composer.peers import DomainPeers, PeerRow, PeerTable
 from composer.policy import RuleSetRow
+from composer.position import LedgerPosition
 from composer.reachability import ReachabilityRow
 from composer.registry import Domain
 from composer.snapshot import NodeStateSnapshot
@@ -132,7 +133,9 @@ class FakeNodeRepo:
             raise NodeNotFound(f"node_id={node_id}")
         return self.nodes[node_id]
 
-    def get_for_snapshot(self, node_id: UUID, deadline: Deadline) -> AddressedNode:
+    def get_for_snapshot(
+        self, node_id: UUID, deadline: Deadline, presented: LedgerPosition | None = None
+    ) -> AddressedNode:
         return self.get_by_id(node_id, deadline)
 
 
@@ -215,6 +218,7 @@ class FakeView:
     rule_sets: tuple[RuleSetRow, ...] = ()
     bridge_rows: BridgeRows | None = None
     entry_rows: tuple[EntryRow, ...] = ()
+    position: LedgerPosition | None = None
 
     def peers(self) -> PeerTable:
         return self.table

@@ -79,6 +79,8 @@ WHERE p.domain_id = d.id
 --   entries         [[kind, key, value, workload_tag], ...]
 --   bridge          NULL without a bridge Resource, else [relay, assignments, providers, rules, tunnels]
 --   the Domain's id, the ZedToken, the digests of secret keys, since when tokens are valid
+--   position        the server as ledger_server found it, whether it is a standby now, and the snapshot
+--                   of this statement; NULL on a connection without ledger_server
 -- Times are UTC in every time zone of the session, because the environment's PGTZ overrides what the
 -- pool sets, and because the first and the last day of the calendar have no text in another zone.
 -- Indexes: the primary keys of policies and entries; the bridge_resource_id keys of the aggregates.
@@ -110,7 +112,10 @@ AS reachability,
 d.id::text AS domain_id,
 n.authz_token,
 n.secret_key_digests,
-n.tokens_not_before
+n.tokens_not_before,
+current_setting('plexsphere.server', true)
+    || ' ' || current_setting('in_hot_standby')
+    || ' ' || pg_current_snapshot()::text AS position
 
 -- fragment: relay_fallbacks
 -- The relay that serves each peer of a Domain when it cannot be reached directly: enabled, on a Node

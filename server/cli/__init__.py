@@ -28,6 +28,7 @@ COMMANDS = (
     "keygen",
     "snapshot",
     "diff",
+    "accept-ledger",
     "receipt",
     "doctor",
     "top",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, ComposerError
@@ -15,6 +16,8 @@ from db.fleet import ipv6_nodes
 from db.health import LastComparison, clock_skew, read_lag, schema_version
 from db.migrate import expected_version
 from db.outbox import OutboxLag
+from db.positions import Positions, server_of
+from db.statements import statement
 from server.authn.key_sources import key_source
 from server.authn.signing import own_keys
 from server.authz.admin import SpiceDbAdmin, missing_from
@@ -88,6 +91,8 @@ def ledger_checks(settings: Settings) -> Iterator[Check]:
         "postgres", True, f"answers, without verified TLS: {reason}" if reason else "answers"
     )
     yield schema_check(found, expected_version())
+    if settings.position_file:
+        yield position_check(settings, connection)
     try:
         skew = clock_skew(connection, _deadline(), time.time)
     except ComposerError as error:
@@ -107,6 +112,24 @@ def schema_check(found: int, expected: int) -> Check:
         detail = f"at version {found}, newer than the {expected} of this release"
         return Check("ledger schema", False, detail, "run the release that migrated it")
     return Check("ledger schema", True, f"at version {found}")
+
+
+def position_check(settings: Settings, connection: SingleConnection[ReadSession]) -> Check:
+    """The ledger has all that this host has served of it."""
+    try:
+        positions = Positions(Path(settings.position_file))
+        with connection.session(_deadline()) as session:
+            server = server_of(session.run(statement("ledger_server"))[0])
+        fault = positions.fault(server)
+    except (ComposerError, OSError) as error:
+        return Check("position", False, str(error), "check PLEXSPHERE_POSITION_FILE and Postgres")
+    if fault is None:
+        return Check("position", True, "the ledger has all that this host has served of it")
+    remedy = (
+        "let PLEXSPHERE_DSN lead to the ledger; if this one is restored on purpose, run "
+        "`plexsphere-state accept-ledger` on every host"
+    )
+    return Check("position", False, fault, remedy)
 
 
 def clock_check(skew: float, leeway: float) -> Check:

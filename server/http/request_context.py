@@ -22,6 +22,7 @@ from werkzeug.wrappers import Request
 from composer.audit import AuditRow
 from composer.deadline import Deadline
 from composer.identity import Principal
+from composer.position import parse_position
 from handlers.answers import Call
 from handlers.wire import SnapshotBody
 from server.gunicorn.environ import RECEIVED
@@ -207,6 +208,7 @@ def current_call() -> Call:
         takes_body=facts.environ["REQUEST_METHOD"] != "HEAD",
         idempotency_key=facts.environ.get("HTTP_IDEMPOTENCY_KEY"),
         last_event_id=facts.environ.get("HTTP_LAST_EVENT_ID"),
+        position=parse_position(facts.environ.get("HTTP_X_PLEXSPHERE_LEDGER_POSITION", "")),
     )
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from composer.deadline import Deadline
-from composer.errors import ComposerError
+from composer.errors import ComposerError, LedgerBehind
 from db.connections import ReadSession, Sessions
 from db.health import read_readiness
 from db.migrate import expected_version
@@ -121,7 +121,10 @@ def ledger_probe(pool: Sessions[ReadSession], recent: RecentNodes) -> Probe:
     """Postgres answers as it must for a pull, and has the schema of this release."""
 
     def probe(deadline: Deadline) -> None:
-        found = read_readiness(pool, deadline)
+        try:
+            found = read_readiness(pool, deadline)
+        except LedgerBehind:
+            raise Down("it is older than what was answered before; run doctor") from None
         recent.nodes = found.nodes
         if found.version < expected_version():
             raise Down("the schema is older than this release; run plexsphere-state migrate")

@@ -91,7 +91,7 @@ def _spelled(value: type, name: str) -> str:
 
 def _fields(value: type) -> dict[str, Any]:
     hints = typing.get_type_hints(value)
-    return {field.name: hints[field.name] for field in dataclasses.fields(value)}
+    return {field.name: hints[field.name] for field in dataclasses.fields(value) if field.compare}
 
 
 def _field_complaints(

@@ -16,6 +16,7 @@ from composer.errors import DomainNotFound, NodeNotFound
 from composer.identity import AddressedDomain, AddressedNode, Principal, VisibleDomains
 from composer.node_token import NodeToken
 from composer.peers import PeerRow, PeerTable
+from composer.position import LedgerPosition
 from composer.registry import NodeSummary
 from tests.factories import EPOCH
 from tests.fakes import FakeDomainReader, FakeView
@@ -116,7 +117,10 @@ class Nodes:
             raise NodeNotFound(f"node_id={node_id}")
         return AddressedNode(node_id, self.node_registry.nodes[node_id][0], None)
 
-    get_for_snapshot = get_by_id
+    def get_for_snapshot(
+        self, node_id: UUID, deadline: Deadline, presented: LedgerPosition | None = None
+    ) -> AddressedNode:
+        return self.get_by_id(node_id, deadline)
 
 
 @dataclass

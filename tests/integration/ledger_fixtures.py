@@ -34,28 +34,29 @@ class OwnPostgres:
     """An embedded Postgres that may be stopped, frozen and restarted."""
 
     def __init__(self, folder: Path) -> None:
-        self._cluster = Cluster(folder, free_ports(1)[0])
-        self._cluster.create()
+        self.folder = folder
+        self.cluster = Cluster(folder, free_ports(1)[0])
+        self.cluster.create()
         self.part = Part(
             name="postgres",
-            port=self._cluster.port,
+            port=self.cluster.port,
             stop_signal=signal.SIGINT,
-            launch=self._cluster.start,
-            ready=self._cluster.wait_ready,
+            launch=self.cluster.start,
+            ready=self.cluster.wait_ready,
         )
         self._names = count()
 
     def fresh_database(self) -> str:
         """The DSN of a new, empty database."""
         name = f"fresh_{next(self._names)}"
-        connection = psycopg2.connect(make_dsn(self._cluster.dsn, dbname="postgres"))
+        connection = psycopg2.connect(make_dsn(self.cluster.dsn, dbname="postgres"))
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(f"CREATE DATABASE {name}")
         finally:
             connection.close()
-        return str(make_dsn(self._cluster.dsn, dbname=name))
+        return str(make_dsn(self.cluster.dsn, dbname=name))
 
 
 @contextmanager

@@ -112,6 +112,7 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "fleet history",
             "fleet status",
             "doctor",
+            "accept-ledger",
             "settings",
         ]
     )

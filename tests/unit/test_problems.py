@@ -165,6 +165,7 @@ def test_only_a_429_and_a_503_say_when_to_come_back() -> None:
         "overloaded": "5",
         "event_stream_unavailable": "5",
         "datastore_unavailable": "5",
+        "ledger_behind": "5",
         "authz_unavailable": "5",
     }
 
@@ -243,7 +244,7 @@ def test_every_error_of_the_composer_has_been_thought_of() -> None:
         "ComposerError", "ZeroNodeId", "ZeroDomainId", "CorruptLedger", "NodeNotFound",
         "DomainNotFound", "ClockSkew", "DatastoreBusy", "DatastoreUnavailable", "AuthzUnavailable",
         "SigningUnavailable", "InvalidReachabilityPolicy", "DomainSlugConflict", "RateLimited",
-        "KeysUnavailable", "EventKeyInTransition",
+        "KeysUnavailable", "EventKeyInTransition", "LedgerBehind",
         "MeshCidrOverlap", "DomainNotEmpty", "IdempotencyKeyConflict", "PublicKeyInUse",
         "PoolExhausted", "PublicKeyRegistered", "CredentialEnded", "EventStreamUnavailable",
         "BootstrapTokenInvalid", "ProjectMismatch", "TokenConsumed", "TokenExpired",

@@ -14,6 +14,7 @@ from composer.errors import (
     DomainNotFound,
     EventStreamUnavailable,
     KeysUnavailable,
+    LedgerBehind,
     NodeNotFound,
     RateLimited,
     SigningUnavailable,
@@ -188,6 +189,10 @@ WORLDS: tuple[World, ...] = (
     World("the audit sink fails", _fails(_DEFECT, "audit"), (*GRANTED, STRANGER)),
     World("no key can be had", _fails(KeysUnavailable("away"), "keys"), (AGENT, NOBODY)),
     World("a limit is reached", _limited, (*GRANTED, STRANGER)),
+    World(
+        "an older copy of the ledger",
+        _fails(LedgerBehind("older"), "nodes", "domains", *LEDGER_PORTS),
+    ),
     World("everything away", _everything_away, (AGENT, MANAGER), every_variant=True),
     World(WITHOUT_EVENT_KEYS, service=WITHOUT_EVENT_KEYS),
     World("without a signing key", callers=EVERY_CALLER, service=UNSIGNED),

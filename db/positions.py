@@ -1,0 +1,206 @@
+"""The memory of a host: how much of the ledger it has served, and from which server.
+
+A restored copy or a standby that lags answers as well as the ledger does, only older. What tells is
+the system identifier, the timeline and the write-ahead log (WAL): Postgres never loses flushed WAL,
+not even in a crash, and a copy of before has less. Of each Node the numbers of the transactions are
+kept that its answers have seen, because an answer of a standby says nothing of WAL.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from mmap import mmap
+from pathlib import Path
+from uuid import UUID
+
+from psycopg2.extensions import connection
+
+from composer.deadline import Deadline
+from composer.errors import LedgerBehind
+from composer.position import LedgerPosition
+from db.connections import Row, fetch
+from db.statements import statement
+
+MAGIC = b"plexpos1"
+HEADER = struct.Struct("<8sQQQ")  # the magic, system, timeline, end of the WAL
+NODE = struct.Struct("<QQ")
+# Nodes that share an entry have what either has seen, which asks for more and never for less.
+NODES = 65_536
+SIZE = HEADER.size + NODES * NODE.size
+MODE = 0o600
+
+
+class Promoted(Exception):
+    """The server was a standby when the connection was opened, and is a primary now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server as one connection found it.
+
+    ``wal_end`` is what a crash leaves of its WAL; ``promoted_at`` the WAL that it had at its
+    promotion, None where it began as a primary or was restarted since.
+    """
+
+    system: int
+    timeline: int
+    is_standby: bool
+    wal_end: int
+    promoted_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The snapshot of a statement. A standby does not list the transactions that it does not see,
+    so ``is_whole`` says whether there is none of these."""
+
+    position: LedgerPosition
+    is_standby: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the position says exactly what the snapshot sees."""
+        return not self.is_standby or self.position.all_before == self.position.none_from
+
+
+def identify(opened: connection, deadline: Deadline) -> Server:
+    """The server of a new connection; its statements can then say it (the column ``position``)."""
+    return server_of(fetch(opened, statement("ledger_server"), None, deadline)[0])
+
+
+def server_of(row: Row) -> Server:
+    """The row of ledger_server."""
+    system, timeline, is_standby, wal_end, promoted_at, _ = row
+    return Server(
+        int(system) % 2**64,
+        int(timeline),
+        bool(is_standby),
+        int(wal_end or 0),
+        None if promoted_at is None else int(promoted_at),
+    )
+
+
+@lru_cache(maxsize=1024)
+def parse_snapshot(text: str | None) -> Snapshot | None:
+    """The column ``position``.
+
+    None on a connection that was not identified. Raises Promoted.
+    """
+    if text is None:
+        return None
+    system, timeline, was_standby, is_standby, numbers = text.split(" ")
+    if was_standby != is_standby:
+        raise Promoted
+    all_before, none_from, _ = numbers.split(":")
+    position = LedgerPosition(int(system) % 2**64, int(timeline), int(all_before), int(none_from))
+    return Snapshot(position, is_standby == "on")
+
+
+class Positions:
+    """The memory of this host, for all its processes where there is a file. Thread-safe."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Raises OSError where the file cannot be used; one that is not ours is begun anew."""
+        self._lock = threading.Lock()
+        self._file: int | None = None
+        self.is_new = True
+        if path is None:
+            self._map = mmap(-1, SIZE)
+            return
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.open(path, flags, MODE)
+        facts = os.fstat(self._file)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
+            raise PermissionError(f"{path} is not a file of this account alone")
+        os.fchmod(self._file, MODE)
+        with self._changing():
+            self.is_new = facts.st_size != SIZE or os.pread(self._file, 8, 0) != MAGIC
+            if self.is_new:
+                os.ftruncate(self._file, 0)
+                os.ftruncate(self._file, SIZE)
+                os.pwrite(self._file, HEADER.pack(MAGIC, 0, 0, 0), 0)
+        self._map = mmap(self._file, SIZE)
+
+    @property
+    def seen(self) -> tuple[int, int, int]:
+        """System, timeline and end of the WAL; zeros where nothing was seen yet."""
+        _, system, timeline, wal_end = HEADER.unpack_from(self._map, 0)
+        return system, timeline, wal_end
+
+    def check(self, server: Server) -> None:
+        """Raise LedgerBehind for a server that has not all that was seen; else see it."""
+        if fault := self.fault(server):
+            raise LedgerBehind(fault)
+        if not server.is_standby:  # its timeline may be that of before
+            self._see(server, is_accepted=False)
+
+    def fault(self, server: Server) -> str | None:
+        """The fault of a server that lacks what was seen, as a sentence; None where it has all."""
+        system, timeline, wal_end = self.seen
+        return _fault(server, system, timeline, wal_end) if system else None
+
+    def accept(self, server: Server) -> None:
+        """Take the server for the ledger, whatever was seen before."""
+        self._see(server, is_accepted=True)
+
+    def of_node(self, node_id: UUID) -> tuple[int, int]:
+        """Transactions that answers to the Node have seen: by standbys, and by any server."""
+        by_standby, by_any = NODE.unpack_from(self._map, _place(node_id))
+        return by_standby, by_any
+
+    def served(self, node_id: UUID, snapshot: Snapshot) -> None:
+        """An answer to the Node has seen this."""
+        number = snapshot.position.none_from
+        new = (number if snapshot.is_standby else 0, number)
+        before = self.of_node(node_id)
+        if new[0] > before[0] or new[1] > before[1]:
+            place = _place(node_id)
+            with self._changing():
+                before = NODE.unpack_from(self._map, place)
+                NODE.pack_into(self._map, place, max(new[0], before[0]), max(new[1], before[1]))
+
+    def _see(self, server: Server, is_accepted: bool) -> None:
+        with self._changing():
+            system, timeline, wal_end = self.seen
+            if is_accepted:
+                self._map[HEADER.size :] = bytes(SIZE - HEADER.size)
+            elif system and (server.timeline, server.wal_end) < (timeline, wal_end):
+                return
+            HEADER.pack_into(self._map, 0, MAGIC, server.system, server.timeline, server.wal_end)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._lock:
+            if self._file is None:
+                yield
+                return
+            fcntl.lockf(self._file, fcntl.LOCK_EX)  # also between processes of one fork
+            try:
+                yield
+            finally:
+                fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+
+def _fault(server: Server, system: int, timeline: int, wal_end: int) -> str | None:
+    if server.system != system:
+        return f"another ledger: system {server.system:x}, and {system:x} was served before"
+    if server.timeline < timeline:
+        return f"timeline {server.timeline}, and {timeline} was served before"
+    has = server.wal_end
+    if server.timeline > timeline and not server.is_standby and server.promoted_at is not None:
+        has = server.promoted_at  # later WAL is of its own, and not what was served before
+    if has < wal_end:
+        return f"its WAL ends {wal_end - has} bytes before what was served"
+    return None
+
+
+def _place(node_id: UUID) -> int:
+    return HEADER.size + node_id.int % NODES * NODE.size

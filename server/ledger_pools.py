@@ -1,0 +1,60 @@
+"""The connections of the service: to the primary, and to a replica; and the memory of the host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from db.connections import ReadSession, WriteSession
+from db.pool import Pool, read_pool, write_pool
+from db.positions import Positions
+from server.http.request_context import timed
+from server.settings import Settings, metrics_directory
+
+# A pull waits so long for a connection to a replica, and is then answered by the primary (seconds).
+REPLICA_WAIT = 0.1
+
+
+def host_positions(settings: Settings) -> Positions:
+    """The memory of this host, in a file that its workers share."""
+    shared = metrics_directory()
+    if settings.position_file:
+        return Positions(Path(settings.position_file))
+    return Positions(Path(shared, "positions") if shared else None)
+
+
+def primary_pool(settings: Settings, positions: Positions) -> Pool[ReadSession]:
+    """Sessions that read, of a server that has all that this host has served."""
+    return read_pool(
+        settings.dsn,
+        size=settings.shared_threads.read,
+        statement_timeout=settings.statement_timeout,
+        timed=timed,
+        check=positions.check,
+    )
+
+
+def replica_pool(settings: Settings) -> Pool[ReadSession] | None:
+    """Sessions of a standby, each of whose answers is compared; None where there is none."""
+    if not settings.read_dsn:
+        return None
+    return read_pool(
+        settings.read_dsn,
+        size=settings.shared_threads.read,
+        statement_timeout=settings.statement_timeout,
+        pool_wait=REPLICA_WAIT,
+        application_name="plexsphere-state replica",
+        timed=timed,
+        check=lambda server: None,
+    )
+
+
+def writer_pool(settings: Settings, positions: Positions) -> Pool[WriteSession]:
+    """Sessions that write, of a server that has all that this host has served."""
+    return write_pool(
+        settings.dsn,
+        size=settings.shared_threads.write,
+        statement_timeout=settings.statement_timeout,
+        lock_timeout=settings.lock_timeout,
+        timed=timed,
+        check=positions.check,
+    )

@@ -1,0 +1,154 @@
+"""The memory of a host of what it has served of the ledger, and a server that has less."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from composer.deadline import Deadline
+from composer.errors import LedgerBehind
+from composer.position import LedgerPosition, parse_position
+from db.positions import Positions, Promoted, Server, Snapshot, parse_snapshot
+from db.snapshot_reads import PRIMARY_MOMENT, SnapshotReads
+from db.statements import Prepared
+from tests.fakes import FakeClock
+
+SERVED = Server(system=7, timeline=2, is_standby=False, wal_end=1000, promoted_at=None)
+NODE = UUID(int=1)
+
+
+@pytest.fixture
+def positions() -> Positions:
+    found = Positions()
+    found.check(SERVED)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("server", "fault"),
+    [
+        (SERVED, None),
+        (replace(SERVED, wal_end=1001), None),
+        (replace(SERVED, wal_end=999), "1 bytes before"),
+        (replace(SERVED, system=8), "another ledger"),
+        (replace(SERVED, timeline=1, wal_end=2000), "timeline 1, and 2"),
+        (replace(SERVED, timeline=3, wal_end=2000, promoted_at=1000), None),
+        (replace(SERVED, timeline=3, wal_end=2000, promoted_at=990), "10 bytes before"),
+        (replace(SERVED, timeline=3, wal_end=2000), None),
+        (replace(SERVED, is_standby=True), None),
+        (replace(SERVED, is_standby=True, wal_end=900), "100 bytes before"),
+    ],
+    ids=[
+        *("the same", "later", "a copy of before", "another", "before a failover", "after one"),
+        *("after one that lost", "restarted after one", "a standby", "a standby that lags"),
+    ],
+)
+def test_a_server_must_have_all_that_was_served(
+    positions: Positions, server: Server, fault: str | None
+) -> None:
+    if fault is None:
+        positions.check(server)
+    else:
+        with pytest.raises(LedgerBehind, match=fault):
+            positions.check(server)
+        assert positions.seen == (7, 2, 1000)
+
+
+def test_what_was_accepted_is_the_ledger_from_then_on(positions: Positions) -> None:
+    positions.served(NODE, seen(50))
+    restored = replace(SERVED, system=8, timeline=1, wal_end=10)
+    positions.accept(restored)
+    positions.check(restored)
+    assert (positions.seen, positions.of_node(NODE)) == ((8, 1, 10), (0, 0))
+
+
+def test_processes_share_a_file_that_outlives_them(tmp_path: Path) -> None:
+    path = tmp_path / "positions"
+    first, second = Positions(path), Positions(path)
+    first.check(SERVED)
+    first.served(NODE, seen(50))
+    assert (second.seen, second.of_node(NODE)) == ((7, 2, 1000), (0, 50))
+    second.served(NODE, seen(40, by_standby=True))
+    assert first.of_node(NODE) == (40, 50)
+    assert Positions(path).of_node(NODE) == (40, 50)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", [b"", b"torn", b"x" * 1_048_608])
+def test_a_file_that_is_not_ours_is_begun_anew(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "positions"
+    path.write_bytes(content)
+    assert (Positions(path).is_new, Positions(path).is_new) == (True, False)
+    assert Positions(path).seen == (0, 0, 0)
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "positions").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError):
+        Positions(tmp_path / "positions")
+
+
+def test_a_snapshot_says_its_server_and_what_it_sees() -> None:
+    found = parse_snapshot("7 2 off off 10:15:10,12")
+    assert found == Snapshot(LedgerPosition(7, 2, 10, 15), is_standby=False)
+    assert parse_snapshot(None) is None
+    with pytest.raises(Promoted):
+        parse_snapshot("7 2 on off 10:15:")
+
+
+def test_a_position_has_one_text_and_others_are_none() -> None:
+    position = LedgerPosition(2**64 - 1, 3, 10, 15)
+    assert parse_position(position.text) == position
+    for text in ("", "7-2-10", "7-2-10-15 ", "G-2-10-15", "7-2-10-" + "9" * 20):
+        assert parse_position(text) is None
+
+
+class FakePool:
+    """A primary whose statements see the next of some snapshots, the last one for ever."""
+
+    def __init__(self, *snapshots: str) -> None:
+        self.snapshots = list(snapshots)
+
+    def fetch(
+        self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline
+    ) -> list[tuple[Any, ...]]:
+        shown = self.snapshots.pop(0) if len(self.snapshots) > 1 else self.snapshots[0]
+        return [("row", shown)]
+
+
+@pytest.fixture
+def read(
+    positions: Positions, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[object, ...]]:
+    clock = FakeClock()
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    monkeypatch.setattr("db.snapshot_reads.time.sleep", sleep)
+    monkeypatch.setattr(SnapshotReads, "_note", lambda *arguments: None)
+
+    def found(*snapshots: str) -> tuple[object, ...]:
+        reads = SnapshotReads(FakePool(*snapshots), positions)  # type: ignore[arg-type]
+        deadline = Deadline.after(PRIMARY_MOMENT, clock)
+        return reads.row(Prepared("snapshot_for_node"), {}, NODE, deadline)
+
+    return found
+
+
+def test_a_primary_is_asked_again_while_a_standby_was_before_it(
+    positions: Positions, read: Callable[..., tuple[object, ...]]
+) -> None:
+    positions.served(NODE, seen(16, by_standby=True))
+    assert read("7 2 off off 15:17:15", "7 2 off off 16:17:")[-1] == "7 2 off off 16:17:"
+    with pytest.raises(LedgerBehind):
+        read("7 2 off off 15:17:15")
+
+
+def seen(number: int, by_standby: bool = False) -> Snapshot:
+    return Snapshot(LedgerPosition(7, 2, number, number), by_standby)
