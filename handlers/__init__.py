@@ -12,8 +12,8 @@ from composer.entries import DATA, METADATA, REPORT, VALUE_MAX_BYTES
 from composer.limits import Limit
 from handlers import domains, refusals, service
 from handlers.answers import NOT_STORED, PRIVATE
+from handlers.audit import audit_page, list_domain_audit
 from handlers.credentials import revoke_node_credentials, rotate_node_secret_key
-from handlers.domain_audit import audit_page, list_domain_audit
 from handlers.enrolment import enrol_node, issue_bootstrap_token, new_enrolment, new_token
 from handlers.entries import delete_entry, entry_of, key_of, put_entry
 from handlers.heartbeat import client_now, post_node_heartbeat

@@ -24,7 +24,7 @@ from db.enrolment import PostgresBootstrapTokens
 from db.entries import PostgresEntries
 from db.event_keys import PostgresEventKeys
 from db.health import clock_skew, read_lag
-from db.heartbeats import PostgresHeartbeats
+from db.heartbeat import PostgresHeartbeats
 from db.history import BodyQueue
 from db.ledger import PostgresLedger
 from db.nodes import PostgresDomainNodes, PostgresNodeRegistry, PostgresNodeRepo

@@ -26,7 +26,7 @@ from composer.registry import DomainPage, RegisteredNode, node_cursor
 from composer.snapshot import NodeStateSnapshot
 from handlers import service
 from handlers.answers import Answer, Call
-from handlers.domain_audit import audit_page_value
+from handlers.audit import audit_page_value
 from handlers.node_state import STALE_HEADER
 from handlers.node_token import token_value
 from handlers.operation import AnyOperation, Operation

@@ -21,7 +21,7 @@ from composer.errors import (
 from composer.identity import AddressedNode
 from db.connections import WriteSession
 from db.entries import PostgresEntries
-from db.heartbeats import PostgresHeartbeats
+from db.heartbeat import PostgresHeartbeats
 from db.pool import Pool, write_pool
 from tests.factories import DOMAIN, WRITE, agent_of
 from tests.integration.ledger_places import Gates, Home

@@ -14,7 +14,7 @@ import pytest
 
 from composer.errors import ComposerError, DatastoreUnavailable
 from composer.reachability import Sweep
-from db.heartbeats import PostgresHeartbeats
+from db.heartbeat import PostgresHeartbeats
 from db.migrate import migrate
 from db.pool import write_pool
 from db.reachability import PostgresSweeps

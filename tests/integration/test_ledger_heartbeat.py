@@ -13,7 +13,7 @@ import pytest
 from composer.errors import ComposerError, DatastoreUnavailable
 from composer.reachability import ReachabilityRow
 from db.connections import ReadSession, WriteSession
-from db.heartbeats import PostgresHeartbeats
+from db.heartbeat import PostgresHeartbeats
 from db.pool import Pool, read_pool, write_pool
 from db.reachability import PostgresReachabilityRepo
 from tests.factories import DOMAIN, agent_of

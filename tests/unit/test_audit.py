@@ -12,7 +12,7 @@ from composer.errors import DatastoreUnavailable
 from composer.identity import AddressedDomain, Principal, PrincipalKind, domain_object
 from handlers import OPERATIONS
 from handlers.answers import Answer
-from handlers.domain_audit import cursor_of, seq_of
+from handlers.audit import cursor_of, seq_of
 from handlers.operation import perform
 from handlers.refusals import INVALID_CURSOR, INVALID_FILTER, RefusalKind, Refused
 from tests.factories import DOMAIN, call

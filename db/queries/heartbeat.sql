@@ -3,7 +3,7 @@
 -- name: node_heartbeat
 -- prepare: node_id uuid, client_now timestamptz, max_skew interval, time_offset interval
 -- prepare: last_token text, is_the_node boolean, secret_key_digest bytea, issued_at timestamptz
--- db/heartbeats.py, PostgresHeartbeats.heartbeat. max_skew is how far the client's clock may be off;
+-- db/heartbeat.py, PostgresHeartbeats.heartbeat. max_skew is how far the client's clock may be off;
 -- time_offset is zero in production; last_token is the ZedToken of the last permission check.
 -- is_the_node: the caller is the Node, by a secret key with this digest or by a token that was issued
 -- at this moment.
