@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from hmac import compare_digest
 from typing import Protocol
 from uuid import UUID
@@ -21,6 +22,7 @@ NIL = UUID(int=0)
 _CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
+@lru_cache(16_384)  # an agent asks for the same Node all day
 def parse_canonical_uuid(text: str) -> UUID | None:
     """The UUID of a canonical text; None for other texts and for the nil UUID."""
     if not _CANONICAL.fullmatch(text):
@@ -94,9 +96,10 @@ class AddressedNode:
         A caller that is not the Node was authenticated by a credential that this row knows
         nothing of.
         """
-        if principal.subject != node_object(self.id):
-            return
         credential = principal.credential
+        has_limits = self.tokens_not_before is not None or credential.secret_key_digest is not None
+        if not has_limits or principal.subject != node_object(self.id):
+            return
         if credential.secret_key_digest is not None:
             if not is_among(credential.secret_key_digest, self.secret_key_digests):
                 raise CredentialEnded(f"node_id={self.id}: the secret key is not valid any more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -33,7 +34,7 @@ class LastAnswers(Protocol):
 
     is_enabled: bool
 
-    def keep(self, node: AddressedNode, digest: str, blocks: tuple[KeptBlock, ...]) -> None:
+    def keep(self, node: AddressedNode, digest: str, blocks: Sequence[KeptBlock]) -> None:
         """The Node is sent this complete answer now."""
         ...
 
@@ -55,7 +56,7 @@ class NoLastAnswers:
 
     is_enabled = False
 
-    def keep(self, node: AddressedNode, digest: str, blocks: tuple[KeptBlock, ...]) -> None:
+    def keep(self, node: AddressedNode, digest: str, blocks: Sequence[KeptBlock]) -> None:
         """Do nothing."""
 
     def of_node(self, node_id: UUID) -> KeptAnswer | None:

@@ -13,6 +13,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from composer.deadline import Deadline
 from db.timing import Timed, untimed
+from db.together import take_turns, wait_for_others
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -95,6 +96,12 @@ class Coalesced(ABC, Generic[Q, A]):
 
     def ask(self, question: Q, deadline: Deadline) -> A:
         """The answer. Raises one of ``errors``."""
+        if take_turns():
+            waiting: _Waiting[Q, A] = _Waiting(question, deadline)
+            began = time.monotonic()
+            wait_for_others(self.settle, waiting)
+            self._timed(self.stage, began, time.monotonic())
+            return self._answer(waiting)
         with self._lock:
             alone = not self._is_calling
             if alone:
@@ -103,18 +110,42 @@ class Coalesced(ABC, Generic[Q, A]):
             else:
                 if (refusal := self._refusal()) is not None:
                     raise refusal
-                waiter: _Waiting[Q, A] = _Waiting(question, deadline)
-                self._waiting.append(waiter)
+                waiting = _Waiting(question, deadline)
+                self._waiting.append(waiting)
         if alone:
             try:
                 return self._ask_alone(question, deadline)
             finally:
                 self._let_next_lead()
+        self._settle_one(waiting)
+        return self._answer(waiting)
+
+    def settle(self, waiting: Sequence[_Waiting[Q, A]]) -> None:
+        """See Settle: the questions of the requests that take turns on this thread."""
+        with self._lock:
+            if not self._is_calling:
+                self._is_calling = True
+                self._call_begins()
+                waiting[0].wake()
+            elif (refusal := self._refusal()) is not None:
+                for waiter in waiting:
+                    waiter.outcome = refusal
+                return
+            self._waiting.extend(waiting)
+        for waiter in waiting:
+            try:
+                self._settle_one(waiter)
+            except self.errors as error:
+                waiter.outcome = error
+
+    def _settle_one(self, waiter: _Waiting[Q, A]) -> None:
         self._wait(waiter)
         if waiter.outcome is None and not waiter.must_ask_alone:
             self._lead(waiter)
+
+    def _answer(self, waiter: _Waiting[Q, A]) -> A:
         if waiter.must_ask_alone:
-            return self._ask_alone(question, deadline)
+            return self._ask_alone(waiter.question, waiter.deadline)
         if isinstance(waiter.outcome, Exception):
             raise waiter.outcome
         assert waiter.outcome is not None

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -228,7 +229,7 @@ class PostgresLedger:
     ) -> LedgerMoment:
         """Without a table where ``cached`` is not current."""
         revision, *own = self._reads.of_node(node_id, deadline, presented)
-        seen = UUID(revision)
+        seen = _uuid(revision)
         table = cached.table if cached.table.revision == seen else None
         return _moment_of(node_id, own, seen, table)
 
@@ -267,6 +268,9 @@ class PostgresLedger:
         return new.table
 
 
+_uuid = lru_cache(4096)(UUID)  # of Domains, and their revisions
+
+
 def _moment_of(
     node_id: UUID, own: Sequence[Any], revision: UUID, table: PeerTable | None
 ) -> LedgerMoment:
@@ -275,7 +279,7 @@ def _moment_of(
     snapshot = parse_snapshot(position)
     return LedgerMoment(
         node_id=node_id,
-        domain_id=UUID(domain_id),
+        domain_id=_uuid(domain_id),
         authz_token=token,
         secret_key_digests=tuple(map(bytes, digests)),
         tokens_not_before=tokens_not_before,

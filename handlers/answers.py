@@ -59,6 +59,13 @@ class Answer:
     confirmed: SnapshotBody | None = None
     stream: EventStream | None = None
 
+    def with_headers(self, headers: Mapping[str, str]) -> Answer:
+        """The same with these headers before its own, which are stronger."""
+        if not headers:
+            return self
+        headers = {**headers, **self.headers}
+        return Answer(self.status, self.body, self.media_type, headers, self.confirmed, self.stream)
+
     @property
     def digest(self) -> str | None:
         """The desired-state digest of the served or confirmed snapshot; None without a snapshot."""

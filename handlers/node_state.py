@@ -7,7 +7,6 @@ from uuid import UUID
 
 from composer.errors import LedgerBehind
 from composer.identity import AddressedNode, node_object
-from composer.last_answers import KeptBlock
 from composer.position import LedgerPosition
 from handlers.answers import Answer
 from handlers.operation import Request
@@ -30,7 +29,7 @@ def get_node_state(request: Request, node: AddressedNode) -> Answer:
         raise LedgerBehind(f"presented {presented.text}, found {position.text}")
     body = wire.encode(snapshot)
     if request.operation.has_last_answers(request.ports):
-        request.ports.last_answers.keep(node, body.digest, kept_blocks(body))
+        request.ports.last_answers.keep(node, body.digest, body.blocks)
     return _answer(request, body, position)
 
 
@@ -53,11 +52,6 @@ def get_last_node_state(request: Request, node_id: UUID) -> Answer | None:
     blocks = tuple(Block(block.name, block.source, block.cut) for block in kept.blocks)
     answer = _answer(request, SnapshotBody(blocks, kept.digest))
     return replace(answer, headers={**answer.headers, STALE_HEADER: str(int(kept.age))})
-
-
-def kept_blocks(body: SnapshotBody) -> tuple[KeptBlock, ...]:
-    """The blocks of a body, to be kept."""
-    return tuple(KeptBlock(block.name, block.source, block.cut) for block in body.blocks)
 
 
 def _answer(request: Request, body: SnapshotBody, position: LedgerPosition | None = None) -> Answer:

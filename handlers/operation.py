@@ -60,17 +60,17 @@ _log = logging.getLogger("plexsphere.gates")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of a known Principal, for the gates and the handler of its operation."""
+    """One request of a known Principal, for the gates and the handler of its operation.
+
+    ``deadline`` is that of the call, or earlier where time is left for an answer without the
+    ledger.
+    """
 
     operation: Operation
     ports: LedgerPorts
     call: Call
     principal: Principal
-
-    @property
-    def deadline(self) -> Deadline:
-        """The Deadline of the call."""
-        return self.call.deadline
+    deadline: Deadline
 
     def has_relation(self, resource: str) -> bool:
         """Gate 2: whether the Principal has the operation's relation on ``resource``."""
@@ -305,7 +305,7 @@ def answer(
             result = operation.handler(ports.service, call, **parameters)
         except ComposerError as error:
             raise refusal_for(error) from error
-        return replace(result, headers={**operation.headers, **result.headers})
+        return result.with_headers(operation.headers)
     assert isinstance(operation, Operation) and ports.ledger is not None
     return perform(operation, ports.ledger, call, parameters)
 
@@ -317,15 +317,15 @@ def perform(
     way = operation.way
     principal = None if way.caller_in_body else known(call.principal)
     arguments = dict(parameters)
-    addressed_id, outcome, ledger_call = None, GRANTED, call
+    addressed_id, outcome, deadline = None, GRANTED, call.deadline
     if operation.has_last_answers(ports):
-        share = LEDGER_SHARE * call.deadline.remaining()
-        ledger_call = replace(call, deadline=call.deadline.at_most(share))
+        deadline = deadline.at_most(LEDGER_SHARE * deadline.remaining())
     try:
         addressed_id = way.addressed_id(arguments)
         if operation.parse is not None:
             arguments = {"parsed": operation.parse(addressed_id, **arguments)}
-        request = Request(operation, ports, ledger_call, principal or arguments["parsed"].caller)
+        caller = principal or arguments["parsed"].caller
+        request = Request(operation, ports, call, caller, deadline)
         # Whoever has a bootstrap token is limited by source alone: a caller may invent any number.
         subject = request.principal.kind if way.caller_in_body else request.principal.subject
         # Before gate 2, so that a caller who is refused again and again costs no check and no row.
@@ -338,7 +338,7 @@ def perform(
     except DatastoreBusy as error:
         raise refusal_for(error) from error
     except DatastoreUnavailable as error:
-        request, outcome = replace(request, call=call), GRANTED_STALE
+        request, outcome = replace(request, deadline=call.deadline), GRANTED_STALE
         result = _without_ledger(request, addressed_id, error)
     except ComposerError as error:
         if isinstance(error, (NodeNotFound, CredentialEnded)) and addressed_id is not None:
@@ -348,7 +348,7 @@ def perform(
         # The digest says which state the caller has now; the answer to a HEAD has no body.
         digest = result.digest if call.takes_body else None
         request.record(outcome, way.resource(addressed_id), digest=digest)
-    return replace(result, headers={**operation.headers, **result.headers})
+    return result.with_headers(operation.headers)
 
 
 def _without_ledger(

@@ -14,6 +14,7 @@ from typing import TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from composer.last_answers import KeptBlock
 from composer.memory import Memory
 from composer.peers import DomainPeers
 from composer.snapshot import NodeStateSnapshot
@@ -40,7 +41,7 @@ def json_bytes(value: object) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Block(KeptBlock):
     """One key of a body.
 
     ``source`` is a complete JSON text, which is validated. The served bytes are ``source`` without
@@ -49,9 +50,6 @@ class Block:
     ``joined``: the parts of a large array.
     """
 
-    name: str
-    source: bytes
-    cut: tuple[int, int] | None = None
     is_cacheable: bool = True
     deflated: DeflatedText | None = None
     joined: JoinedArray | None = None

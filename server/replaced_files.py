@@ -14,8 +14,9 @@ def replace_file(
     mode: int = 0o600,
     like: os.stat_result | None = None,
     is_synced: bool = True,
-) -> None:
-    """Write a file with ``mode``, or with owner, group and mode of ``like``. Raises OSError.
+) -> os.stat_result:
+    """Write a file with ``mode``, or with owner, group and mode of ``like``. Returns the facts of
+    the new file. Raises OSError.
 
     ``is_synced``: the content also outlives a crash of the machine.
     """
@@ -29,7 +30,9 @@ def replace_file(
             opened.flush()
             if is_synced:
                 os.fsync(descriptor)
+            facts = os.fstat(descriptor)
         os.replace(name, file)
     except BaseException:
         os.unlink(name)
         raise
+    return facts

@@ -35,7 +35,7 @@ class ServingSettings(LimitSettings):
         "the line is lost and counted in `log_lines_dropped`",
     )
     log_repeats: int = count(
-        60,
+        6,
         1,
         1_000_000,
         "lines a minute",

@@ -12,6 +12,9 @@ RESERVED = 3
 # The registry's writers, the outbox and the heartbeats have a pool of one size each.
 WRITERS = 3
 LEAST_THREADS = 8
+# Threads of pulls: one works while others wait for SpiceDB and Postgres. More of them would only
+# split what can be asked together.
+PULLS = 3
 # Connections to Postgres that have no thread of a request: scrapes, audit rows, lost access.
 BESIDE = 3
 
@@ -41,9 +44,14 @@ class Threads:
         return self.write
 
     @property
+    def pulls(self) -> int:
+        """Threads of their own; each answers many pulls at once."""
+        return min(PULLS, (self.total - RESERVED - self.heartbeats) // 2)
+
+    @property
     def requests(self) -> int:
-        """Threads of the operations on the ledger, heartbeats apart."""
-        return self.total - RESERVED - self.heartbeats
+        """Threads of the other operations on the ledger."""
+        return self.total - RESERVED - self.heartbeats - self.pulls
 
 
 def shared_out(total: int, read: int, write: int, spicedb: int) -> Threads:

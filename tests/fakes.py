@@ -318,8 +318,8 @@ class FakeLastAnswers:
     kept: dict[UUID, KeptAnswer] = field(default_factory=dict)
     sent: list[UUID] = field(default_factory=list)
 
-    def keep(self, node: AddressedNode, digest: str, blocks: tuple[KeptBlock, ...]) -> None:
-        self.kept[node.id] = KeptAnswer(node, digest, blocks, 42.5)
+    def keep(self, node: AddressedNode, digest: str, blocks: Sequence[KeptBlock]) -> None:
+        self.kept[node.id] = KeptAnswer(node, digest, tuple(blocks), 42.5)
 
     def of_node(self, node_id: UUID) -> KeptAnswer | None:
         return self.kept.get(node_id)

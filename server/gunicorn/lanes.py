@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -20,6 +21,12 @@ CROWD_SECONDS = 0.1
 CROWD_SHARE = 4
 
 
+# Requests that one thread answers in turns (db/together.py).
+TOGETHER = 16
+
+Serve = Callable[["Lane", list[Connection]], None]
+
+
 class Lane:
     """A queue of whole requests and the threads that answer them."""
 
@@ -27,24 +34,29 @@ class Lane:
         self,
         name: str,
         threads: int,
-        serve: Callable[[Lane, Connection], None],
+        serve: Serve,
         *,
+        together: int = 1,
         may_refuse: bool = True,
         newest_first: bool = False,
     ) -> None:
         """``serve`` answers, and never raises. Without ``may_refuse`` every request is queued.
 
-        With ``newest_first`` who asks once does not wait for a crowd that asked before.
+        A thread takes up to ``together`` requests at once. With ``newest_first`` who asks once does
+        not wait for a crowd that asked before.
         """
         self.name = name
         self.may_refuse = may_refuse
         self.refused = 0  # requests since the last look at it
         self._newest_first = newest_first
         self.threads = threads
+        self._together = together
         self._serve = serve
         self._seconds = 0.0  # mean that a thread has had a request
         self._crowd: deque[Connection] = deque()
         self._others: deque[Connection] = deque()
+        self._new = 0  # requests that no thread was told of
+        # Each is for up to ``together`` requests.
         self._tickets: SimpleQueue[bool] = SimpleQueue()
         self._running: set[Connection] = set()
         self._taken = 0
@@ -75,11 +87,17 @@ class Lane:
         return self.waiting * self._seconds / self.threads
 
     def put(self, connection: Connection) -> None:
-        """Queue a connection's request."""
+        """Queue a connection's request; a thread gets it after ``release``."""
         pause = connection.began - connection.answered
         is_crowd = not connection.answered or pause < CROWD_SECONDS
         (self._crowd if is_crowd else self._others).append(connection)
-        self._tickets.put(True)
+        self._new += 1
+
+    def release(self) -> None:
+        """Let threads take what was queued."""
+        new, self._new = self._new, 0
+        for _ in range(0, new, self._together):
+            self._tickets.put(True)
 
     def took(self, seconds: float) -> None:
         """Remember what a request took."""
@@ -88,30 +106,31 @@ class Lane:
     def _run(self) -> None:
         while True:
             self._tickets.get()
-            connection = self._next()
-            self._running.add(connection)
-            self._serve(self, connection)
-            self._running.discard(connection)
+            taken = []
+            while len(taken) < self._together and (connection := self._next()) is not None:
+                taken.append(connection)
+            if taken:  # another thread may have taken what this ticket was for
+                self._running.update(taken)
+                self._serve(self, taken)
+                self._running.difference_update(taken)
 
-    def _next(self) -> Connection:
-        """There is one for each ticket; another thread may take it from the queue looked at."""
+    def _next(self) -> Connection | None:
         self._taken += 1
         queues = [self._others, self._crowd]
         if self._taken % CROWD_SHARE == 0:
             queues.reverse()
-        while True:
-            for queue in queues:
-                try:
-                    return queue.pop() if self._newest_first else queue.popleft()
-                except IndexError:
-                    continue
+        for queue in queues:
+            with suppress(IndexError):
+                return queue.pop() if self._newest_first else queue.popleft()
+        return None
 
 
 class Lanes:
     """The lane of a request."""
 
-    def __init__(self, threads: Threads, serve: Callable[[Lane, Connection], None]) -> None:
+    def __init__(self, threads: Threads, serve: Serve) -> None:
         self._requests = Lane("requests", threads.requests, serve)
+        self._pulls = Lane("pulls", threads.pulls, serve, together=TOGETHER)
         self._heartbeats = Lane("heartbeats", threads.heartbeats, serve)
         # the contract declares no 503 `overloaded` for these
         self._others = Lane("others", 1, serve, may_refuse=False)
@@ -119,12 +138,24 @@ class Lanes:
             path: Lane(path[1:], 1, serve, may_refuse=False, newest_first=True)
             for path in ("/livez", "/readyz")
         }
-        self.all = (self._requests, self._heartbeats, self._others, *self._by_path.values())
+        self.all = (
+            self._requests,
+            self._pulls,
+            self._heartbeats,
+            self._others,
+            *self._by_path.values(),
+        )
 
     def start(self) -> None:
         """Start all threads."""
         for lane in self.all:
             lane.start()
+
+    def release(self) -> None:
+        """Let threads take what the loop has queued in its turn: what came together is taken
+        together, and wakes one thread."""
+        for lane in self.all:
+            lane.release()
 
     def own_lane(self, request: Any) -> Lane:
         """The lane of a parsed request; an odd spelling of a path is nobody's."""
@@ -133,10 +164,14 @@ class Lanes:
             return self._by_path.get(path, self._others)
         if path.endswith("/heartbeat") and request.method == "POST":
             return self._heartbeats
+        if path.endswith("/state"):
+            return self._pulls
         return self._requests
 
     def with_room(self, own: Lane) -> Lane:
-        """Its own lane, or the large one where that has more room: the own is a promise, no cap."""
-        if own.load < 1.0 or own in self._by_path.values() or own.load <= self._requests.load:
+        """Its own lane, or the large one where that has more room: the own is a promise, no cap.
+        Pulls stay together, and a probe has its thread."""
+        stays = own is self._pulls or own in self._by_path.values()
+        if stays or own.load < 1.0 or own.load <= self._requests.load:
             return own
         return self._requests

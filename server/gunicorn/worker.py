@@ -30,11 +30,12 @@ from server.flags import COMPLAINED, clear_flag
 from server.gunicorn.boot import Boot, BootState
 from server.gunicorn.bounds import Bounds, with_descriptors
 from server.gunicorn.connection import Connection
-from server.gunicorn.environ import HOLD, RECEIVED
+from server.gunicorn.environ import HOLD, RECEIVED, SEND_WHOLE
 from server.gunicorn.framing import is_read_to_the_end
 from server.gunicorn.lanes import Lane, Lanes
 from server.gunicorn.loop import Loop
 from server.gunicorn.stream import Stream
+from server.gunicorn.whole_answer import head
 from server.settings import read_settings
 
 # A client that has left is looked for only where its request had to wait (s): one that merely says
@@ -53,6 +54,8 @@ _NO_REQUEST = {
     LimitRequestHeaders: (431, "Request Header Fields Too Large"),
     UnsupportedTransferCoding: (501, "Not Implemented"),
 }
+# What the application returns once it has sent its answer, and this very list and no other.
+SENT: list[bytes] = []
 
 _log = structlog.stdlib.get_logger("plexsphere.worker")
 
@@ -118,6 +121,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def run(self) -> None:
         """Serve until told to stop; then until what is under way is answered, or time is up."""
         # here, because the master has it from the release before
+        from db.together import run_together
         from server.gunicorn.overload import answer_overloaded
 
         settings = read_settings()
@@ -125,6 +129,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         tls = gunicorn_sockets.ssl_context(self.cfg) if self.cfg.is_ssl else None
         self.loop = Loop(self.cfg, bounds, self.sockets, tls, self._hand_over, self._refuse)
         self.wake = self.loop.wake
+        self._run_together = run_together
         self._answer_overloaded = answer_overloaded
         self._answer_seconds = settings.answer_deadline
         self._lanes = lanes = Lanes(settings.shared_threads, self._serve)
@@ -133,7 +138,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._boot.set(Boot.SERVING)
         notified = 0.0
         while self.alive:
-            now = self.loop.turn()
+            now = self._turn()
             if now - notified >= 1.0:
                 notified = now
                 self.notify()
@@ -142,12 +147,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
                     break
         self._stop(bounds)
 
+    def _turn(self) -> float:
+        now = self.loop.turn()
+        self._lanes.release()
+        return now
+
     def _stop(self, bounds: Bounds) -> None:
         now = time.monotonic()
         until = now + self.cfg.graceful_timeout
         self.loop.stop(now + bounds.stopping_seconds)
         while self.loop.connections and now < until:
-            now = self.loop.turn()
+            now = self._turn()
             self.notify()
         self.loop.close()
         for listener in self.sockets:
@@ -204,8 +214,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     # in a thread
 
-    def _serve(self, lane: Lane, connection: Connection) -> None:
-        """Answer the request of a connection and give it back to the loop."""
+    def _serve(self, lane: Lane, connections: list[Connection]) -> None:
+        """Answer requests and give their connections back to the loop."""
+        together = len(connections)
+        if together == 1:
+            self._serve_one(lane, connections[0])
+        else:
+            self._run_together(
+                [partial(self._serve_one, lane, each, together) for each in connections]
+            )
+
+    def _serve_one(self, lane: Lane, connection: Connection, together: int = 1) -> None:
+        """``together`` requests take turns on this thread."""
         connection.thread = threading.get_ident()
         connection.started = time.monotonic()
         connection.may_go_on = False
@@ -218,7 +238,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             else:
                 connection.may_go_on = self._answer(connection)
                 connection.flush()
-                lane.took(time.monotonic() - connection.started)
+                lane.took((time.monotonic() - connection.started) / together)
         except OSError:
             connection.discard()
         except (Exception, SystemExit) as error:
@@ -237,6 +257,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         environ["wsgi.multithread"] = True
         environ[RECEIVED] = connection.received
         environ[HOLD] = partial(self._hold, connection, response)
+        if request.version == (1, 1) and request.method != "HEAD":
+            environ[SEND_WHOLE] = partial(self._send_whole, connection, response)
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
@@ -244,6 +266,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         if not self.alive:
             response.force_close()
         items = self.wsgi(environ, response.start_response)
+        if items is SENT:
+            return not response.must_close and is_read_to_the_end(request)
         try:
             for item in items:
                 response.write(item)
@@ -264,6 +288,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             if hasattr(items, "close"):
                 items.close()
         return not response.should_close() and is_read_to_the_end(request)
+
+    def _send_whole(
+        self,
+        connection: Connection,
+        response: Any,
+        status: str,
+        headers: list[tuple[str, str]],
+        body: bytes,
+    ) -> list[bytes]:
+        if connection.request.should_close():
+            response.force_close()
+        connection.sendall(head(status, headers, may_go_on=not response.must_close))
+        if body:
+            connection.sendall(body)
+        return SENT
 
     def _hold(self, connection: Connection, response: Any, on_gone: Callable[[], None]) -> Stream:
         """The stream that the answer under way goes on with; nothing else follows it."""

@@ -16,7 +16,7 @@ from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
 from composer.event_streams import EventStream
-from server.gunicorn.environ import HOLD
+from server.gunicorn.environ import HOLD, SEND_WHOLE
 from server.http import request_context
 from server.http.reply import WITHOUT_BODY, Reply, status_line
 
@@ -90,6 +90,12 @@ class Application(flask.Flask):
             reply = self.without_flask(environ)
             if reply is None:
                 return super().wsgi_app(environ, start_response)
+            send_whole = environ.get(SEND_WHOLE)
+            if send_whole is not None and reply.stream is None:
+                sent: Iterable[bytes] = send_whole(
+                    status_line(reply.status), reply.headers, reply.body
+                )
+                return sent
             start_response(status_line(reply.status), reply.headers)
             return [reply.body] if reply.stream is None else begun(reply.stream, environ)
         finally:

@@ -11,8 +11,10 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -20,20 +22,41 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from cachetools import LRUCache
 
 from composer.identity import AddressedNode
 from composer.last_answers import KeptAnswer, KeptBlock
+from composer.memory import Memory
 from server.replaced_files import replace_file
 from server.telemetry.metrics import Metrics
 
 # A block from this size on is shared by the Nodes of a Domain.
 SHARED_BYTES = 4_096
-REMEMBERED = 65_536
+REMEMBERED_BYTES = 32 * 1024 * 1024  # of about 400 bytes for each Node
 SHARED_KEPT = 32  # blocks of Domains that are known by their object, without their checksum
+# The file of a shared block is given a new time this often within the time that answers are kept.
+SHARED_TOUCHES = 16
 MODE = 0o600
 
 _log = structlog.stdlib.get_logger("plexsphere.last_answers")
+
+
+@dataclass(slots=True)
+class WrittenFile:
+    """A file as this process has left it. Another worker's has another inode or another time."""
+
+    checksum: bytes
+    inode: int
+    touched_ns: int
+    content: tuple[object, ...] = ()  # the answer that it was made of
+
+
+@dataclass(frozen=True, slots=True)
+class SharedBlock:
+    """A block in a file of its own, and when that file got its time."""
+
+    source: bytes
+    name: str
+    touched_at: float
 
 
 class Unusable(Exception):
@@ -55,18 +78,18 @@ class FileLastAnswers:
     ) -> None:
         """An answer is kept for ``ttl`` seconds; all files have at most about ``max_bytes``.
         ``clock`` is that of the files' times."""
-        self._folder = folder
+        self._folder = str(folder)
         self._ttl = ttl
         self._max_bytes = max_bytes
         self._metrics = metrics
         self._clock = clock
         # What this process has written, and its checksum: an answer that is the same costs little.
-        self._written: LRUCache[UUID, tuple[tuple[object, ...], bytes]] = LRUCache(REMEMBERED)
-        self._shared: LRUCache[tuple[UUID, str], tuple[bytes, str]] = LRUCache(SHARED_KEPT)
+        self._written: Memory[WrittenFile] = Memory(REMEMBERED_BYTES)
+        self._shared: OrderedDict[tuple[UUID, str], SharedBlock] = OrderedDict()
         self._since_sweep = 0
         self._lock = threading.Lock()
 
-    def keep(self, node: AddressedNode, digest: str, blocks: tuple[KeptBlock, ...]) -> None:
+    def keep(self, node: AddressedNode, digest: str, blocks: Sequence[KeptBlock]) -> None:
         """See composer.last_answers.LastAnswers."""
         try:
             self._keep(node, digest, blocks)
@@ -87,10 +110,8 @@ class FileLastAnswers:
 
     def forget(self, node_id: UUID) -> None:
         """See composer.last_answers.LastAnswers."""
-        with self._lock:
-            self._written.pop(node_id, None)
         with suppress(OSError):
-            (self._folder / str(node_id)).unlink(missing_ok=True)
+            os.unlink(self._path(str(node_id)))
 
     def sent_again(self, node_id: UUID, age: float) -> None:
         """See composer.last_answers.LastAnswers."""
@@ -103,19 +124,25 @@ class FileLastAnswers:
         kept = self.of_node(node_id)
         return () if kept is None else kept.node.secret_key_digests
 
-    def _keep(self, node: AddressedNode, digest: str, blocks: tuple[KeptBlock, ...]) -> None:
-        content = (digest, node.domain_id, node.secret_key_digests, node.tokens_not_before)
-        path = self._folder / str(node.id)
-        if self._is_written(node.id, content, path):
+    def _keep(self, node: AddressedNode, digest: str, blocks: Sequence[KeptBlock]) -> None:
+        content = (
+            digest,
+            node.domain_id,
+            node.secret_key_digests,
+            node.tokens_not_before,
+        )
+        name = str(node.id)
+        written = self._written.get(node.id)
+        if written is not None and written.content == content and self._is_there(name, written):
             with suppress(FileNotFoundError):
-                self._touch(path)
+                written.touched_ns = self._touch(name)
                 for block in blocks:
                     if len(block.source) >= SHARED_BYTES:
-                        self._part(node.domain_id, block)
+                        self._shared_name(node.domain_id, block)
                 return
         parts = [self._part(node.domain_id, block) for block in blocks]
         head = {
-            "node": str(node.id),
+            "node": name,
             "domain": str(node.domain_id),
             "token": node.authz_token,
             "digest": digest,
@@ -123,36 +150,48 @@ class FileLastAnswers:
             "not_before": node.tokens_not_before and node.tokens_not_before.isoformat(),
             "blocks": parts,
         }
-        checksum = self._write(str(node.id), json.dumps(head).encode())
-        with self._lock:
-            self._written[node.id] = content, checksum
+        written = self._write(name, json.dumps(head).encode())
+        written.content = content
+        self._written.put(node.id, written, 200)
 
-    def _is_written(self, node_id: UUID, content: tuple[object, ...], path: Path) -> bool:
-        """Whether the file is the one that this process wrote of the same answer, and no other
-        worker has written another since."""
-        with self._lock:
-            written, checksum = self._written.get(node_id, (None, b""))
-        if written != content:
-            return False
-        with suppress(OSError), path.open("rb") as file:
-            return file.read(len(checksum)) == checksum
+    def _is_there(self, name: str, written: WrittenFile) -> bool:
+        """Whether the file is what this process has written, or another worker has written the
+        same."""
+        with suppress(OSError):
+            facts = os.stat(self._path(name))
+            if (facts.st_ino, facts.st_mtime_ns) == (written.inode, written.touched_ns):
+                return True
+            with open(self._path(name), "rb") as file:
+                written.inode = facts.st_ino
+                return file.read(len(written.checksum)) == written.checksum
         return False
 
     def _part(self, domain_id: UUID, block: KeptBlock) -> dict[str, Any]:
         part: dict[str, Any] = {"name": block.name, "cut": block.cut}
         if len(block.source) < SHARED_BYTES:
             return {**part, "source": block.source.decode()}
-        with self._lock:
-            source, name = self._shared.get((domain_id, block.name), (b"", ""))
-        if source is not block.source:
+        return {**part, "shared": self._shared_name(domain_id, block)}
+
+    def _shared_name(self, domain_id: UUID, block: KeptBlock) -> str:
+        """The file of a large block, whose time is new enough for a sweep to leave it alone."""
+        key = domain_id, block.name
+        shared = self._shared.get(key)
+        now = self._clock()
+        if shared is None or shared.source is not block.source:
             name = f"shared-{sha256(block.source).hexdigest()}"
+        elif now - shared.touched_at < self._ttl / SHARED_TOUCHES:
+            return shared.name
+        else:
+            name = shared.name
         try:
-            self._touch(self._folder / name)
+            self._touch(name)
         except FileNotFoundError:
             self._write(name, block.source)
         with self._lock:
-            self._shared[domain_id, block.name] = block.source, name
-        return {**part, "shared": name}
+            self._shared[key] = SharedBlock(block.source, name, now)
+            if len(self._shared) > SHARED_KEPT:
+                self._shared.popitem(last=False)
+        return name
 
     def _parsed(self, content: bytes, node_id: UUID, age: float) -> KeptAnswer:
         head = json.loads(content)
@@ -176,27 +215,33 @@ class FileLastAnswers:
         )
         return KeptAnswer(node, head["digest"], blocks, age)
 
-    def _touch(self, path: Path) -> None:
-        now = self._clock()
-        os.utime(path, (now, now))
+    def _path(self, name: str) -> str:
+        return f"{self._folder}/{name}"
 
-    def _write(self, name: str, content: bytes) -> bytes:
-        """Replace a file; its checksum, with which it begins."""
+    def _touch(self, name: str) -> int:
+        """Give a file the time of now, which is returned in nanoseconds."""
+        now = int(self._clock() * 1e9)
+        os.utime(self._path(name), ns=(now, now))
+        return now
+
+    def _write(self, name: str, content: bytes) -> WrittenFile:
+        """Replace a file. It begins with its checksum."""
         checksum = sha256(content).hexdigest().encode()
-        file = self._folder / name
-        replace_file(file, checksum + b"\n" + content, is_synced=False)
+        file = Path(self._path(name))
+        facts = replace_file(file, checksum + b"\n" + content, is_synced=False)
+        touched_ns = 0
         with suppress(FileNotFoundError):  # forgotten meanwhile
-            self._touch(file)
+            touched_ns = self._touch(name)
         self._since_sweep += len(content)
         if self._since_sweep > self._max_bytes // 16:
             self._since_sweep = 0
             self._sweep()
-        return checksum
+        return WrittenFile(checksum, facts.st_ino, touched_ns)
 
     def _read(self, name: str) -> tuple[bytes, float]:
         """The content and the time of a file. Raises Unusable, OSError."""
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self._folder / name, flags)
+        descriptor = os.open(self._path(name), flags)
         with open(descriptor, "rb") as file:
             facts = os.fstat(descriptor)
             if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():

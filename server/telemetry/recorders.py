@@ -6,6 +6,7 @@ Operators search for the field names and outcomes of a dropped peer, so they are
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from uuid import UUID
 
 import structlog
@@ -20,7 +21,7 @@ class PeerDropRecorder:
     """The composer's DropReporter: one warning for each dropped row and composed snapshot."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+        self._counter = cache(metrics.dropped_peers.labels)
 
     def dropped(
         self, outcome: str, domain_id: UUID, addressed_node_id: UUID, peer_node_id: UUID
@@ -33,7 +34,7 @@ class PeerDropRecorder:
             addressed_node_id=str(addressed_node_id),
             peer_node_id=str(peer_node_id),
         )
-        self._metrics.dropped_peers.labels(outcome).inc()
+        self._counter(outcome).inc()
 
 
 class AuditRecorder:

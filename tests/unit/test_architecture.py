@@ -30,7 +30,7 @@ _SERVER = """
     nats opentelemetry prometheus_client requests rich structlog typer urllib3 vl_convert
     werkzeug yaml
 """
-LIBRARIES = {"db": {"psycopg2"}, "server": set(_SERVER.split())}
+LIBRARIES = {"db": {"greenlet", "psycopg2"}, "server": set(_SERVER.split())}
 # Single modules that may do more, each with its reason.
 EXCEPTIONS = {
     # flushes the service of a worker that leaves

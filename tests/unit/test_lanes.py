@@ -30,14 +30,15 @@ def order(lane_options: dict[str, bool], asking: list[Asking]) -> list[str]:
     served: list[str] = []
     done = threading.Event()
 
-    def serve(lane: Lane, request: Any) -> None:
-        served.append(request.name)
+    def serve(lane: Lane, requests: list[Any]) -> None:
+        served.extend(request.name for request in requests)
         if len(served) == len(asking):
             done.set()
 
     lane = Lane("lane", 1, serve, **lane_options)
     for request in asking:
         lane.put(request)  # type: ignore[arg-type]
+    lane.release()
     lane.start()
     assert done.wait(10)
     return served

@@ -195,7 +195,7 @@ def test_what_is_not_given_fits_the_threads(
     shared = read_settings(sound | environ).shared_threads
     assert min(shared.read, shared.write, shared.spicedb, shared.heartbeats) >= 1
     assert shared.needed <= threads
-    assert shared.requests >= shared.read + 2 * shared.write + shared.spicedb
+    assert shared.requests + shared.pulls >= shared.read + 2 * shared.write + shared.spicedb
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -1,0 +1,56 @@
+"""Requests that take turns on one thread, so that what they wait for is waited for once.
+
+Each runs until it asks a question that can be asked together with others (db/coalescing.py). Once
+all of them have asked, their questions are one call, and the thread waits once in place of each.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
+
+# Sees to it that each of these questions has its outcome, and raises nothing.
+Settle = Callable[[Sequence[Any]], None]
+
+
+class _Turns(threading.local):
+    """Of one thread. ``asked`` has each question since the last call, with its request."""
+
+    hub: greenlet | None = None
+    asked: list[tuple[Settle, Any, greenlet]]
+
+
+_turns = _Turns()
+
+
+def run_together(requests: Sequence[Callable[[], object]]) -> None:
+    """Answer requests, which raise nothing."""
+    _turns.hub = hub = getcurrent()
+    _turns.asked = []
+    try:
+        for request in requests:
+            greenlet(request, hub).switch()
+        while _turns.asked:
+            settle = _turns.asked[0][0]
+            ours = [entry for entry in _turns.asked if entry[0] == settle]
+            _turns.asked = [entry for entry in _turns.asked if entry[0] != settle]
+            settle([question for _, question, _ in ours])
+            for _, _, request in ours:
+                request.switch()
+    finally:
+        _turns.hub = None
+
+
+def take_turns() -> bool:
+    """Whether the requests of this thread take turns."""
+    return _turns.hub is not None
+
+
+def wait_for_others(settle: Settle, question: Any) -> None:
+    """Let the other requests of this thread go on until ``question`` has its outcome."""
+    assert _turns.hub is not None
+    _turns.asked.append((settle, question, getcurrent()))
+    _turns.hub.switch()
