@@ -13,6 +13,7 @@ from server.events.keys import parse_keks
 from server.gunicorn.sources import Network
 from server.test_clock import is_readable
 
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 DECLARATION = "setting"  # the key of a field's metadata
 
@@ -107,6 +108,18 @@ def address(default: str, meaning: str, at_limit: str) -> Any:
 
     expected = "host:port, [IPv6 address]:port or unix:/path"
     return _declare(default, Setting(parse, expected, "", expected, meaning, at_limit))
+
+
+def path_prefix(meaning: str, at_limit: str) -> Any:
+    """The beginning of a path, without a slash at its end."""
+
+    def parse(text: str) -> str:
+        if not _PREFIX.fullmatch(text):
+            raise ValueError
+        return text
+
+    expected = "a path such as /mesh, without a slash at its end"
+    return _declare("", Setting(parse, expected, "", "a path", meaning, at_limit))
 
 
 def networks(meaning: str, at_limit: str) -> Any:

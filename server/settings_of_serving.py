@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.sources import Network
-from server.setting_kinds import address, choice, clock_file, count, networks, seconds, switch, text
+from server.setting_kinds import (
+    address,
+    choice,
+    clock_file,
+    count,
+    networks,
+    path_prefix,
+    seconds,
+    switch,
+    text,
+)
 from server.settings_of_limits import LimitSettings
 from server.threads import LEAST_THREADS
 
@@ -88,6 +98,10 @@ class ServingSettings(LimitSettings):
         "connections of one address that each process accepts; behind a proxy, its requests that "
         "are not answered yet",
         "further connections are closed at once; behind a proxy, 503 `overloaded`",
+    )
+    path_prefix: str = path_prefix(
+        "the path below which a proxy serves the service; the proxy removes it from requests",
+        "`Location` begins with it",
     )
     trusted_proxies: tuple[Network, ...] = networks(
         "networks of proxies in front, comma-separated: the service takes the address of a client "

@@ -86,7 +86,12 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
     )
     app = build_app(
         contract,
-        BoundOperations(OPERATIONS, Ports(service, adapters.ledger), adapters.authenticate),
+        BoundOperations(
+            OPERATIONS,
+            Ports(service, adapters.ledger),
+            adapters.authenticate,
+            settings.path_prefix,
+        ),
         metrics=metrics,
         deadline_s=settings.pull_deadline,
         audit=adapters.audit,

@@ -70,7 +70,7 @@ class AgentStream:
         https = target.scheme == "https"
         kind = http.client.HTTPSConnection if https else http.client.HTTPConnection
         connection = kind(target.hostname or "", target.port, timeout=CONNECT_SECONDS)
-        path = f"/v1/nodes/{self.agent.node_id}/events"
+        path = f"{target.path.rstrip('/')}/v1/nodes/{self.agent.node_id}/events"
         try:
             connection.request("GET", path, headers=self._headers)
             self._socket = connection.sock

@@ -85,7 +85,8 @@ def send(
             "User-Agent": USER_AGENT,
             **(headers or {}),
         }
-        connection.request(method, path, body=body, headers=sent)
+        whole = target.path.rstrip("/") + path
+        connection.request(method, whole, body=body, headers=sent)
         response = connection.getresponse()
         received = response.read()
         found = {name.lower(): text for name, text in response.getheaders()}

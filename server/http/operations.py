@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connexion.operations import AbstractOperation
@@ -30,11 +30,15 @@ from server.telemetry.answered import AUTHENTICATION, OPERATION
 
 @dataclass(frozen=True, slots=True)
 class BoundOperations:
-    """The operations of one process with their ports, by operationId."""
+    """The operations of one process with their ports, by operationId.
+
+    ``path_prefix`` is put before the path in a ``Location``.
+    """
 
     operations: Mapping[str, AnyOperation]
     ports: Ports
     authenticate: Authenticate
+    path_prefix: str = ""
 
     def authorize(self, name: str) -> None:
         """Gates 0 and 1: the Principal of the current request, before the rest of it is read."""
@@ -54,9 +58,13 @@ class BoundOperations:
         call = request_context.current_call()
         began = time.monotonic()
         try:
-            return answer(self.operations[name], self.ports, call, parameters)
+            result = answer(self.operations[name], self.ports, call, parameters)
         finally:
             request_context.timed(OPERATION, began, time.monotonic())
+        if self.path_prefix and (path := result.headers.get("Location")):
+            headers = {**result.headers, "Location": self.path_prefix + path}
+            return replace(result, headers=headers)
+        return result
 
     def answer_of_path(self, declared: OperationContract, path: Mapping[str, str]) -> Answer:
         """The answer to the current request of an operation whose parameters are in its path."""

@@ -30,6 +30,8 @@ from server.gunicorn.environ import RECEIVED
 from server.telemetry.answered import QUEUE, Answered, Stage
 
 CORRELATION_HEADER = "X-Correlation-Id"
+# A proxy that compresses an answer may mark its ETag; its own comparison knows the mark, ours must.
+_SUFFIX = re.compile(r"[-;]+(gzip|br|deflate|zstd)$")
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 
@@ -211,7 +213,12 @@ def current_call() -> Call:
 
 
 def _matches(header: str, tag: str) -> bool:
-    return bool(header) and parse_etags(header).contains_weak(tag)
+    if not header:
+        return False
+    tags = parse_etags(header)
+    if tags.contains_weak(tag):
+        return True
+    return any(_SUFFIX.sub("", known) == tag for known in tags.as_set(include_weak=True))
 
 
 def set_snapshot(snapshot: SnapshotBody, data: bytes) -> None:

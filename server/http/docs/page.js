@@ -7,6 +7,13 @@
   dark.addEventListener("change", follow);
   follow();
 
+  // A proxy may serve us below a path: requests, and the token in them, stay within it.
+  const folder = new URL(".", location.href);
+  const within = (request) => {
+    if (new URL(request.url, folder).href.startsWith(folder.href)) return request;
+    throw new Error("This is not a path of the service.");
+  };
+
   // An optional parameter starts empty: its example would be sent with every request.
   const startEmpty = (parameter) => {
     const { required, example, examples = {}, description = "" } = parameter;
@@ -19,6 +26,7 @@
   };
   const withEmptyStarts = (contract) => {
     const spec = structuredClone(contract);
+    spec.servers = [{ url: folder.pathname.replace(/\/$/, "") || "/" }];
     const paths = Object.values(spec.paths ?? {});
     const items = [...paths, ...paths.flatMap((path) => Object.values(path))];
     const inline = items.flatMap((item) => item.parameters ?? []);
@@ -72,6 +80,7 @@
     url: "v1/openapi.yaml",
     dom_id: "#docs",
     plugins: [ours],
+    requestInterceptor: within,
     validatorUrl: null,
     persistAuthorization: false,
     displayRequestDuration: true,

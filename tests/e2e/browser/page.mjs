@@ -74,7 +74,7 @@ export async function expand(page, operation = PULL) {
 /** Sends what an operation's form holds; what the page then shows. */
 export async function execute(page, operation = PULL, act = () => page.click(`${operation} .execute`)) {
   const [response] = await Promise.all([
-    page.waitForResponse((one) => new URL(one.url()).pathname.startsWith("/v1/")), act(),
+    page.waitForResponse((one) => new URL(one.url()).pathname.includes("/v1/")), act(),
   ]);
   const row = page.locator(`${operation} .live-responses-table > tbody > tr`);
   const correlation = response.headers()["x-correlation-id"];
