@@ -20,7 +20,7 @@ from composer.peers import PUBLIC_KEY_BYTES
 from composer.reachability import DEFAULT_POLICY, ReachabilityPolicy
 
 # A Domain never has more Nodes: an agent reads 10 MiB of an inflated body, and the largest peer of
-# the ledger has 438 bytes.
+# the ledger has 444 bytes.
 MOST_NODES = 20_000
 
 

@@ -106,6 +106,12 @@ def is_unavailable(cause: BaseException) -> bool:
     return state.startswith(_UNAVAILABLE_CLASSES) or state in _UNAVAILABLE_CODES
 
 
+def is_refused_row(error: Exception) -> bool:
+    """Whether Postgres refused what a row holds: its data, by a constraint or by a trigger."""
+    state = getattr(error.__cause__, "pgcode", None)
+    return not isinstance(error, ComposerError) or (state or "").startswith(("22", "23", "P0001"))
+
+
 def is_connection_lost(cause: BaseException) -> bool:
     """Whether the connection is gone, so that the statement may be sent again on another one."""
     state = getattr(cause, "pgcode", None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from composer.deadline import Deadline
-from db.audit import id_in
+from db.audit_batches import id_in
 from db.connections import Row, SingleConnection, WriteSession
 from db.locks import PLATFORM_WRITERS
 

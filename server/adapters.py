@@ -18,6 +18,7 @@ from composer.limits import Limit
 from composer.snapshot_composer import SnapshotComposer
 from db.audit import PostgresAuditSink
 from db.audit_reader import PostgresDomainAuditReader
+from db.audit_spool import AuditSpool
 from db.credentials import PostgresNodeCredentials
 from db.domains import PostgresDomainReader, PostgresDomainRegistry, PostgresDomainRepo
 from db.enrolment import PostgresBootstrapTokens
@@ -364,5 +365,15 @@ def _audit_sink(
         capacity=settings.audit_queue,
         on_lost=recorder.lost,
         on_failed=recorder.failed,
+        on_parked=recorder.parked,
         bodies=history,
+        spool=_audit_spool(settings, recorder),
     )
+
+
+def _audit_spool(settings: Settings, recorder: AuditRecorder) -> AuditSpool | None:
+    if not settings.audit_spool:
+        return None
+    folder = Path(settings.audit_spool)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return AuditSpool(folder, settings.audit_spool_bytes, recorder.damaged)

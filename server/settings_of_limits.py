@@ -189,6 +189,19 @@ class LimitSettings(SystemSettings):
         "audit rows of each process that wait for the ledger",
         "the row is lost, logged and counted in `plexsphere_audit_rows_lost_total`",
     )
+    audit_spool: str = text(
+        "a folder, which must be the service's alone (mode 0700), in which audit rows wait for the "
+        "ledger, so that they outlive every process",
+        "empty: they wait in memory, and those of a process that is killed are lost",
+    )
+    audit_spool_bytes: int = count(
+        268_435_456,
+        1_048_576,
+        1_099_511_627_776,
+        "bytes",
+        "about what all files of the spool have together",
+        "later rows wait in memory, as many as `PLEXSPHERE_AUDIT_QUEUE` allows",
+    )
     history: int = count(
         0,
         0,

@@ -1,19 +1,26 @@
 -- The audit: rows written in batches, read by people, deleted by days.
 
 -- name: audit_clock
--- db/audit.py, AuditBatchWriter, and db/history.py, before each batch: the time of the ledger, and
+-- db/audit_batches.py, AuditBatchWriter, and db/history.py, before each batch: the time of the ledger, and
 -- its day in UTC. No table is read.
 SELECT
     clock_timestamp(),
     (clock_timestamp() AT TIME ZONE 'UTC')::date;
 
 -- name: audit_days
--- db/audit.py, AuditBatchWriter, once a day for each process: partitions for the coming days
+-- db/audit_batches.py, AuditBatchWriter, once a day for each process: partitions for the coming days
 -- (migration 0005). It reads catalogues only.
 SELECT plexsphere.make_audit_days(%(first)s::date, %(days)s);
 
+-- name: audit_rows_of
+-- db/audit_batches.py, AuditBatchWriter.rows_of: how many rows of a file of the spool are written.
+-- Index: audit_writers_pkey.
+SELECT w.batch
+FROM plexsphere.audit_writers AS w
+WHERE w.writer = %(writer)s;
+
 -- name: audit_insert
--- db/audit.py, AuditBatchWriter.write: a batch of rows in the order in which they were recorded. Two
+-- db/audit_batches.py, AuditBatchWriter.write: a batch of rows in the order in which they were recorded. Two
 -- statements in one transaction. The writers of batches take turns by an advisory lock until they
 -- commit, because each computes the node_pulls of its Nodes from those of the batch before. The lock
 -- is a statement of its own, so that the next one sees all that the writer before it has written.

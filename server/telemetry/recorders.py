@@ -6,11 +6,13 @@ Operators search for the field names and outcomes of a dropped peer, so they are
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cache
 from uuid import UUID
 
 import structlog
 
+from composer.audit import AuditRow
 from db.outbox import OutboxRow
 from server.telemetry.metrics import Metrics
 
@@ -46,6 +48,15 @@ class AuditRecorder:
     def failed(self, error: Exception) -> None:
         """A batch could not be written; it is kept and written later."""
         _log.warning("audit_write_failed", cause=str(error))
+
+    def parked(self, row: AuditRow) -> None:
+        """The table refuses a row and takes others; this line is all that is kept of it."""
+        self._metrics.audit_lost.labels("refused").inc()
+        _log.error("audit_row_parked", **asdict(row))
+
+    def damaged(self, file: str, size: int) -> None:
+        """A line of the spool cannot be read, as the last one of a process that was killed."""
+        _log.warning("audit_spool_line_ignored", file=file, bytes=size)
 
     def lost(self, count: int, reason: str) -> None:
         """Rows could not be kept."""

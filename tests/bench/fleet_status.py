@@ -22,12 +22,13 @@ from uuid import UUID, uuid4
 from rich.table import Table
 
 from composer.audit import AuditRow
-from db.audit import AuditBatchWriter, QueuedRow
+from db.audit_batches import AuditBatchWriter, QueuedRow
 from db.bulk import TableRows, copy_rows
 from db.fleet import FleetMoment, PostgresFleet, fleet_connection
 from db.migrate import migrate
 from server.cli.fleet.node_states import fleet_status
 from tests.factories import ALLOW_HTTPS, key_bytes, rule_set
+from tests.integration.ledger_audit import batch_of
 from tests.integration.ledger_fixtures import own_postgres
 from tests.integration.ledger_rows import Hand
 from tests.ledger_bench import milliseconds, soon
@@ -131,7 +132,7 @@ def measured(dsn: str, size: int) -> list[str]:
     parts = iter(range(1_000_000))
 
     def batch() -> None:
-        writer.write(writer.batch(subject.grants(next(parts))), soon())
+        writer.write(batch_of(subject.grants(next(parts))), soon())
 
     for _ in range(subject.size // BATCH + 1):
         batch()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from composer.audit import AuditRow
 from db.audit import PostgresAuditSink
+from db.audit_batches import Batch, QueuedRow
 from tests.integration.ledger_rows import Hand
 
 
@@ -22,6 +24,12 @@ def row(number: int, **fields: Any) -> AuditRow:
         "digest": "ab" * 32,
     }
     return AuditRow(**(given | fields))
+
+
+def batch_of(rows: Iterable[QueuedRow], number: int = 0, writer: UUID | None = None) -> Batch:
+    """Of a writer of its own, and its only one; with ``number`` and ``writer`` a later one."""
+    taken = tuple(rows)
+    return Batch(writer or uuid4(), number or len(taken), taken)
 
 
 def own_pull(node: UUID, digest: str, /, **fields: Any) -> AuditRow:
@@ -43,11 +51,13 @@ class Watched:
     def __init__(self, dsn: str, **settings: Any) -> None:
         self.lost: list[tuple[int, str]] = []
         self.failed: list[Exception] = []
+        self.parked: list[AuditRow] = []
         self.dsn = dsn
         self.sink = PostgresAuditSink(
             dsn,
             on_lost=lambda rows, reason: self.lost.append((rows, reason)),
             on_failed=self.failed.append,
+            on_parked=self.parked.append,
             **{"capacity": 20_000, **settings},
         )
 

@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.audit import DAYS_AHEAD, AuditBatchWriter, QueuedRow
+from db.audit_batches import DAYS_AHEAD, AuditBatchWriter, QueuedRow
 from db.migrate import migrate, migrations
-from tests.integration.ledger_audit import Watched, row
+from tests.integration.ledger_audit import Watched, batch_of, row
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 
@@ -59,7 +59,7 @@ def fresh(fresh_database: FreshDatabase) -> Iterator[Hand]:
 
 def write_one(dsn: str, object_: str = "node:x", ago: float = 0.0) -> None:
     writer = AuditBatchWriter(dsn, "test", time.monotonic)
-    batch = writer.batch([QueuedRow(time.monotonic() - ago, row(1, object=object_))])
+    batch = batch_of([QueuedRow(time.monotonic() - ago, row(1, object=object_))])
     writer.write(batch, in_time())
     writer.close()
 

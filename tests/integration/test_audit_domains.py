@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.audit import AuditBatchWriter, QueuedRow
-from tests.integration.ledger_audit import emptied, row
+from db.audit_batches import AuditBatchWriter, QueuedRow
+from tests.integration.ledger_audit import batch_of, emptied, row
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 
@@ -29,7 +29,7 @@ class Trail:
             QueuedRow(time.monotonic(), row(1, object=object_, outcome=outcome))
             for object_ in objects
         ]
-        self._writer.write(self._writer.batch(rows), in_time())
+        self._writer.write(batch_of(rows), in_time())
         found = self._hand.run(
             "SELECT domain_id::text FROM plexsphere.audit_rows ORDER BY seq DESC LIMIT %s",
             len(objects),

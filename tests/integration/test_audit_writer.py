@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from db.audit import AuditBatchWriter, PostgresAuditSink, QueuedRow
-from tests.integration.ledger_audit import Watched, emptied, row
+from db.audit import PostgresAuditSink
+from db.audit_batches import AuditBatchWriter, QueuedRow
+from tests.integration.ledger_audit import Watched, batch_of, emptied, row
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 
@@ -90,6 +91,53 @@ def test_a_row_that_postgres_cannot_hold_as_it_is_holds_up_nobody(watched: Watch
     assert watched.kept() == ["c-1", "c-2"]
 
 
+def test_a_row_that_the_table_refuses_is_parked_and_the_others_are_kept_in_order(
+    dsn: str, watched: Watched
+) -> None:
+    with closing(Hand(dsn)) as hand, refused_by_the_table(hand, "subject <> 'user:odd'"):
+        for number in range(20):
+            watched.sink.record(row(number, subject="user:odd" if number % 7 == 3 else "user:ann"))
+        assert watched.sink.flush(20.0)
+        odd = [f"c-{number}" for number in (3, 10, 17)]
+        assert [parked.correlation_id for parked in watched.parked] == odd
+        assert watched.kept() == [f"c-{n}" for n in range(20) if f"c-{n}" not in odd]
+
+
+def test_a_table_that_refuses_every_row_loses_none(dsn: str, watched: Watched) -> None:
+    with closing(Hand(dsn)) as hand:
+        with refused_by_the_table(hand, "false"):
+            expected = watched.record(range(3))
+            assert not watched.sink.flush(0.3)
+        assert watched.sink.flush(20.0)
+        assert (watched.kept(), watched.parked, watched.lost) == (expected, [], [])
+
+
+def test_a_table_that_is_locked_until_the_end_of_the_process_has_every_row(
+    dsn: str, watched: Watched
+) -> None:
+    with closing(Hand(dsn)) as hand, closing(hand.session()) as holder, holder.cursor() as lock:
+        lock.execute("LOCK TABLE plexsphere.audit_rows")
+        expected = watched.record(range(160))
+        with ThreadPoolExecutor(1) as threads:
+            closed = threads.submit(watched.sink.close, 10.0)
+            while not watched.failed and not closed.done():
+                time.sleep(0.02)
+            holder.rollback()
+            closed.result()
+    assert (watched.kept(), watched.lost) == (expected, [])
+
+
+@contextmanager
+def refused_by_the_table(hand: Hand, condition: str) -> Iterator[None]:
+    hand.run(
+        f"ALTER TABLE plexsphere.audit_rows ADD CONSTRAINT only_some CHECK ({condition}) NOT VALID"
+    )
+    try:
+        yield
+    finally:
+        hand.run("ALTER TABLE plexsphere.audit_rows DROP CONSTRAINT only_some")
+
+
 def test_what_an_observer_raises_reaches_nobody(dsn: str) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("an observer's own fault")
@@ -115,7 +163,7 @@ def recorded(number: int, ago: float = 0.0, **fields: Any) -> QueuedRow:
 
 
 def test_a_row_is_dated_when_it_was_recorded(dsn: str, writer: AuditBatchWriter) -> None:
-    writer.write(writer.batch([recorded(1, ago=3600.0), recorded(2)]), in_time())
+    writer.write(batch_of([recorded(1, ago=3600.0), recorded(2)]), in_time())
     with closing(Hand(dsn)) as hand:
         ages = hand.run(
             "SELECT round(extract(epoch FROM clock_timestamp() - occurred_at) / 60)::int"
@@ -126,10 +174,10 @@ def test_a_row_is_dated_when_it_was_recorded(dsn: str, writer: AuditBatchWriter)
 
 def test_a_batch_sent_again_is_kept_once(watched: Watched, writer: AuditBatchWriter) -> None:
     """The result of the first attempt is unknown to a sender that sends again."""
-    batch = writer.batch([recorded(1), recorded(2)])
+    batch = batch_of([recorded(1), recorded(2)])
     for _ in range(3):
         writer.write(batch, in_time())
-    writer.write(writer.batch([recorded(3)]), in_time())
+    writer.write(batch_of([recorded(3)], 3, batch.writer), in_time())
     assert watched.kept() == ["c-1", "c-2", "c-3"]
 
 
@@ -137,7 +185,8 @@ def test_a_batch_that_arrives_after_the_next_one_is_kept_once(
     watched: Watched, writer: AuditBatchWriter
 ) -> None:
     """The first attempt lay in a frozen server's buffer, and the server has thawed since."""
-    first, second = writer.batch([recorded(1)]), writer.batch([recorded(2)])
+    first = batch_of([recorded(1)])
+    second = batch_of([recorded(2)], 2, first.writer)
     for batch in (first, second, first):
         writer.write(batch, in_time())
     assert watched.kept() == ["c-1", "c-2"]
@@ -148,6 +197,6 @@ def test_equal_rows_of_two_writers_are_both_kept(
 ) -> None:
     other = AuditBatchWriter(watched.dsn, "test", time.monotonic)
     for audit_writer in (writer, other):
-        audit_writer.write(audit_writer.batch([recorded(1)]), in_time())
+        audit_writer.write(batch_of([recorded(1)]), in_time())
     other.close()
     assert watched.kept() == ["c-1", "c-1"]

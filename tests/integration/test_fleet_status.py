@@ -10,13 +10,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.audit import AuditBatchWriter, QueuedRow
+from db.audit_batches import AuditBatchWriter, QueuedRow
 from db.pool import read_pool
 from server.cli.failures import Failure
 from server.cli.options import seconds
 from tests.command_runs import failed, run
 from tests.factories import key_bytes
-from tests.integration.ledger_audit import own_pull
+from tests.integration.ledger_audit import batch_of, own_pull
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 from tests.pulls import Puller
@@ -44,7 +44,7 @@ class Fleet:
             digest = self._puller.pull(str(node)).digest
             assert digest
             rows.append(QueuedRow(time.monotonic() - ago, own_pull(node, digest, **fields)))
-        self._writer.write(self._writer.batch(rows), in_time())
+        self._writer.write(batch_of(rows), in_time())
 
     def registered(self, ago: str) -> None:
         self.hand.run("UPDATE plexsphere.nodes SET created_at = now() - %s::interval", ago)

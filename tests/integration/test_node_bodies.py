@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.audit import AuditBatchWriter
+from db.audit_batches import AuditBatchWriter
 from db.history import ServedBody
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.audit import AuditBatchWriter, QueuedRow
-from tests.integration.ledger_audit import Watched, own_pull
+from db.audit_batches import AuditBatchWriter, QueuedRow
+from tests.integration.ledger_audit import Watched, batch_of, own_pull
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 
@@ -40,7 +40,7 @@ class Pulls:
             QueuedRow(self._began - ago, own_pull(node or self.node, digest, **fields))
             for ago, digest in grants
         ]
-        self.writers[writer].write(self.writers[writer].batch(rows), in_time())
+        self.writers[writer].write(batch_of(rows), in_time())
 
     def known(self, node: UUID | None = None) -> tuple[str, int, int] | None:
         """The digest, and how long ago (seconds) it was granted last and first."""
@@ -106,7 +106,7 @@ def test_a_batch_that_comes_late_may_break_a_run(pulls: Pulls) -> None:
 
 
 def test_a_batch_sent_again_changes_nothing(pulls: Pulls) -> None:
-    batch = pulls.writers[0].batch([QueuedRow(time.monotonic() - 600, own_pull(pulls.node, A))])
+    batch = batch_of([QueuedRow(time.monotonic() - 600, own_pull(pulls.node, A))])
     pulls.writers[0].write(batch, in_time())
     pulls.granted((300, B), writer=1)
     pulls.writers[0].write(batch, in_time())

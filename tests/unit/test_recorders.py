@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 
 import structlog
 
+from composer.audit import AuditRow
 from db.outbox import OutboxRow
 from server.telemetry.metrics import Metrics
 from server.telemetry.recorders import (
@@ -48,6 +50,17 @@ def test_lost_audit_rows_are_counted_and_logged_as_an_error() -> None:
         [("audit_rows_lost", "error", 7, "queue_full")],
         {'{reason="queue_full"}': 7.0},
     )
+
+
+def test_a_parked_row_is_counted_and_whole_in_the_log() -> None:
+    metrics = Metrics()
+    parked = AuditRow("node_state.pull", "granted", "node:x", "node:x", "c-1", "ab")
+    with structlog.testing.capture_logs() as lines:
+        AuditRecorder(metrics).parked(parked)
+    (line,) = lines
+    assert (line["event"], line["log_level"]) == ("audit_row_parked", "error")
+    assert asdict(parked).items() <= line.items()
+    assert counted(metrics, "plexsphere_audit_rows_lost") == {'{reason="refused"}': 1.0}
 
 
 def test_lost_bodies_are_counted_by_reason_and_logged() -> None:
