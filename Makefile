@@ -21,12 +21,12 @@ VENV := .venv/bin
 INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
 SOURCES = $(wildcard composer db handlers server tests deploy docs wsgi.py)
 
-# The tests that depend on the version of Postgres; each session makes a data folder of its own.
+# The tests that depend on the version of Postgres, and those of a NATS cluster and of streams over TLS; each session makes a data folder of its own.
 MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py tests/integration/test_byte_equal.py \
   tests/integration/test_byte_equal_databases.py \
   tests/integration/test_migrations.py tests/integration/test_ledger_view.py \
   tests/integration/test_ledger_statement.py tests/integration/test_ledger_revision.py \
-  tests/integration/test_audit_days.py tests/integration/test_node_pulls.py
+  tests/integration/test_audit_days.py tests/integration/test_node_pulls.py tests/matrix
 
 .PHONY: help run settings schema test test-fast lint fmt lock bench bench-validation bench-registry bench-clients bench-streams fuzz breaking lint-api clients deploy-lint audit tools matrix wheel docs-assets pictures ci clean
 
@@ -103,7 +103,7 @@ tools:
 	@$(VENV)/uv pip install --quiet --python $(VENV)/python --require-hashes --upgrade \
 	  --target .dev/tools -r requirements-tools.lock
 
-matrix: ## the ledger's tests on Debian's Postgres; as root it installs the package where it is missing
+matrix: ## the ledger's tests on Debian's Postgres, and tests/matrix; as root it installs the package where it is missing
 	$(INSTALL) test
 	@ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || apt-get install --yes --no-install-recommends postgresql
 	@POSTGRES_BIN=$$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1) && export POSTGRES_BIN \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -70,11 +71,19 @@ class EventClient:
 
 @contextmanager
 def held_stream(
-    url: str, node_id: object, headers: dict[str, str], last_id: str | None = None
+    url: str,
+    node_id: object,
+    headers: dict[str, str],
+    last_id: str | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[EventClient]:
     """The stream of a Node, whatever its status."""
     target = urlsplit(url)
-    connection = http.client.HTTPConnection(target.hostname, target.port, timeout=TIMEOUT_S)
+    host, port = target.hostname or "", target.port
+    if tls is None:
+        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+    else:
+        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=tls)
     resume = {} if last_id is None else {"Last-Event-ID": last_id}
     try:
         connection.request("GET", f"/v1/nodes/{node_id}/events", headers={**headers, **resume})

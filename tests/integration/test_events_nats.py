@@ -18,6 +18,7 @@ from server.events.endpoint import NatsEndpoint
 from server.events.nats import STREAM, ensured_stream
 from tests.integration.nats_fixtures import OwnNats, connected
 from tests.keys_of_tls import certificate_for_loopback
+from tests.nats_accounts import Operator
 
 pytest_plugins = "tests.integration.nats_fixtures"
 
@@ -87,14 +88,16 @@ def test_wrong_credentials_are_refused_until_the_file_is_right(
 
 
 @pytest.fixture
-def with_tls(tmp_path: Path) -> Iterator[NatsEndpoint]:
-    """A server that demands TLS."""
+def secured(tmp_path: Path) -> Iterator[NatsEndpoint]:
+    """A server that demands TLS, and users of an account."""
     certificate, key = certificate_for_loopback(tmp_path)
-    port = free_ports(1)[0]
-    configuration = tmp_path / "tls.conf"
+    operator, port = Operator(), free_ports(1)[0]
+    credentials = tmp_path / "user.creds"
+    credentials.write_text(operator.credentials())
+    configuration = tmp_path / "nats.conf"
     configuration.write_text(
         f'listen: "{HOST}:{port}"\njetstream {{ store_dir: "{tmp_path}/store" }}\n'
-        f'tls {{ cert_file: "{certificate}", key_file: "{key}" }}\n'
+        f'tls {{ cert_file: "{certificate}", key_file: "{key}" }}\n{operator.configuration}'
     )
     log = tmp_path / "log"
     process = Process(
@@ -109,19 +112,25 @@ def with_tls(tmp_path: Path) -> Iterator[NatsEndpoint]:
     )
     try:
         wait_until(lambda: "Server is ready" in log.read_text(), process, SECONDS, "ready")
-        yield NatsEndpoint((f"tls://{HOST}:{port}",), ca=certificate)
+        yield NatsEndpoint((f"tls://{HOST}:{port}",), credentials, ca=certificate)
     finally:
         process.kill()
 
 
-def test_tls_with_a_known_certificate(with_tls: NatsEndpoint) -> None:
-    with connected(with_tls) as connection:
+def test_tls_with_a_known_certificate_and_a_user_of_the_account(
+    secured: NatsEndpoint, tmp_path: Path
+) -> None:
+    with connected(secured) as connection:
         assert connection.call(stored, SECONDS) == 1
-    with (
-        connected(replace(with_tls, ca=None)) as connection,
-        pytest.raises(EventStreamUnavailable),
+    stranger = tmp_path / "stranger.creds"
+    stranger.write_text(Operator().credentials())
+    for endpoint in (
+        replace(secured, ca=None),
+        replace(secured, credentials=stranger),
+        replace(secured, credentials=None),
     ):
-        connection.call(stored, 0.5)
+        with connected(endpoint) as connection, pytest.raises(EventStreamUnavailable):
+            connection.call(stored, 0.5)
 
 
 def test_a_server_without_tls_gets_no_credentials(nats: OwnNats) -> None:
