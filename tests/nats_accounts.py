@@ -47,7 +47,7 @@ class NKey:
         return _text(prefix + self.private.private_bytes_raw())
 
     def jwt(self, subject: NKey, kind: str, **facts: Any) -> str:
-        """What this key says of the subject."""
+        """A JWT with the facts about the subject, signed by this key."""
         claims = {
             "jti": subject.public,
             "iat": int(time.time()),
