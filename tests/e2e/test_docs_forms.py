@@ -17,7 +17,7 @@ from tests import scratch
 from tests.bodies import body_now, example_body
 from tests.client import ask, bearer
 from tests.e2e.browser.headless import run_script
-from tests.e2e.test_docs_page import REFUSAL_LINE, WALK_S, X86
+from tests.e2e.test_docs_page import REFUSAL_LINE, WALK_S, X86, contract_files
 
 # The first run installs the browser.
 pytestmark = [pytest.mark.timeout(600), X86]
@@ -25,15 +25,16 @@ OPERATIONS = Contract.packaged().operations
 
 
 @pytest.fixture(scope="module")
-def seen(stack: Stack) -> Any:
+def seen(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Any:
     node = scratch.node(stack)
-    given = {
+    values = {
+        **contract_files(tmp_path_factory.mktemp("forms")),
         "url": stack.url,
         "token": stack.token(f"node:{node}"),
         "operator": stack.token(OPERATOR),
         "domain": (body_now("CreateDomain") or b"").decode(),
     }
-    return {"node": node, **run_script("forms.mjs", given, WALK_S)}
+    return {"node": node, **run_script("forms.mjs", values, WALK_S)}
 
 
 def test_every_operation_can_be_sent_from_the_page(seen: Any) -> None:

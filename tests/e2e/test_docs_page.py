@@ -1,7 +1,7 @@
 """The docs page in a real headless Chromium, against the real service.
 
 One run of ``tests/e2e/browser/docs.mjs`` uses the page as people do; each test judges a part of
-what was seen.
+what was seen. Where a part of the contract is enough, the page shows only that part.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from server.contract.document import Contract
 from server.dev.sample import OPERATOR
 from server.dev.stack import Stack
 from tests.client import ask, pull_path
 from tests.e2e.browser.headless import ASSETS, HERE, PACKAGE, PAGE, install, run_script
+from tests.excerpts import excerpt, without_responses
 
 # The first run installs the browser.
 pytestmark = pytest.mark.timeout(600)
@@ -27,6 +30,10 @@ X86 = pytest.mark.skipif(
 )
 WALK_S = 240.0
 REFUSAL_LINE = "Failed to load resource: the server responded with a status of 40"
+
+
+# An operation of each method; DELETE answers without a body.
+OF_EACH_KIND = ("GetNodeState", "CreateDomain", "PutNodeStateReport", "DeleteDomain")
 
 
 @dataclass(frozen=True)
@@ -43,17 +50,27 @@ class Visit:
         return [entry for journal in journals.values() for entry in journal[key]]
 
 
+def contract_files(folder: Path) -> dict[str, str]:
+    """Contracts that a page shows in place of the service's: of few operations, and of forms."""
+    few, forms = folder / "few.yaml", folder / "forms.yaml"
+    few.write_text(excerpt(Contract.packaged().raw.decode(), OF_EACH_KIND))
+    forms.write_text(without_responses(Contract.packaged().document))
+    return {"few": str(few), "forms": str(forms)}
+
+
 @pytest.fixture(scope="module")
 def seen(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
-    netlog = tmp_path_factory.mktemp("browser") / "netlog.json"
-    given = {
+    folder = tmp_path_factory.mktemp("browser")
+    netlog = folder / "netlog.json"
+    values = {
+        **contract_files(folder),
         "url": stack.url,
         "node": stack.node_id,
         "token": stack.token(),
         "stranger": stack.token(OPERATOR),
         "netlog": str(netlog),
     }
-    found = run_script("docs.mjs", given, WALK_S)
+    found = run_script("docs.mjs", values, WALK_S)
     yield Visit(found, json.loads(netlog.read_bytes()))
 
 

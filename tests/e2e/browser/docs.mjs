@@ -16,9 +16,9 @@ await inBrowser(async (open, given) => {
   };
   return {
     pull: await visit("pull", {}, (page) => pull(page, given)),
-    refusals: await visit("refusals", {}, (page) => refusals(page, given)),
+    refusals: await visit("refusals", { contract: given.forms }, (page) => refusals(page, given)),
     widths: await visit("phone", PHONE, widths),
-    open: await visit("open", { colorScheme: "light" }, (page) => everythingOpen(page, given)),
+    open: await visit("open", { colorScheme: "light", contract: given.few }, (page) => everythingOpen(page, given)),
     keyboard: await visit("keyboard", {}, (page) => keyboardOnly(page, given)),
     attack: await visit("attack", {}, attack),
     journals,

@@ -8,7 +8,7 @@ const operation = (tag, name) => `#operations-${tag}-${name}`;
 await inBrowser(async (open, given) => {
   const found = { journals: {} };
   for (const [name, work] of Object.entries({ every, agent, keyboard, manager, inline })) {
-    const { page, journal, context } = await open({});
+    const { page, journal, context } = await open({ contract: work === inline ? undefined : given.forms });
     found[name] = await work(page, given);
     found.journals[name] = journal;
     await context.close();

@@ -79,8 +79,8 @@ def install() -> None:
         stamp.write_text(wanted.hexdigest())
 
 
-def run_script(name: str, given: dict[str, Any], timeout_s: float) -> Any:
-    """The output of a script in this folder, as JSON; ``given`` is its one argument."""
+def run_script(name: str, values: dict[str, Any], timeout_s: float) -> Any:
+    """The output of a script in this folder, as JSON; ``values`` are its one argument."""
     install()
     libraries = {}
     if ctypes.util.find_library("nss3") is None:
@@ -91,7 +91,7 @@ def run_script(name: str, given: dict[str, Any], timeout_s: float) -> Any:
         "env": {"FONTCONFIG_FILE": str(HOME / "fonts.conf"), **libraries},
         "deadline": int(timeout_s * 1000),
     }
-    argument = json.dumps({**given, "browser": browser})
+    argument = json.dumps({**values, "browser": browser})
     printed = _run([*node(), str(HERE / name), argument], timeout_s + 10)
     try:
         return json.loads(printed)
