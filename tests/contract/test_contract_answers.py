@@ -7,8 +7,8 @@ from server.authoring.samples import sample_answers
 from server.contract.document import Contract
 from tests.contract.answer_drift import Given, answer_complaints
 from tests.contract.test_contract_edits import complaints
-from tests.contract.test_contract_places import TEXT
 
+TEXT = Contract.packaged().raw.decode()
 SAMPLES = sample_answers(Contract.packaged(), OPERATIONS)
 # The document of the contract is open: its samples are the file itself.
 OPEN = "GetOpenapiJson"
@@ -72,26 +72,26 @@ def edited(*edits: tuple[str, ...]) -> str:
 
 
 def test_every_edit_that_no_answer_can_fulfil_is_told_at_its_line() -> None:
-    told = complaints(edited(*REFUSED))
+    told = complaints(edited(*REFUSED), OPERATIONS)
     for component, _, new, line in REFUSED:
         assert any(f"{at}\n".startswith(line) for at, _ in told), (component, new, told)
     assert len(told) == len(REFUSED), told
 
 
 def test_a_complaint_has_the_operations_the_value_and_its_place() -> None:
-    (told,) = complaints(edited(REFUSED[0]))
+    (told,) = complaints(edited(REFUSED[0]), OPERATIONS)
     sentence = 'GetNodeState and 3 more: can answer "" at /reachability/state, which enum does not'
     assert told[1] == f"{sentence} allow"
 
 
 def test_an_event_without_a_schema_is_told() -> None:
     line = "          peer_removed: '#/components/schemas/PeerRemovedEvent'\n"
-    ((_, told),) = complaints(edited(("NodeEvent", line, "")))
+    ((_, told),) = complaints(edited(("NodeEvent", line, "")), OPERATIONS)
     assert told == "GetNodeEvents: sends peer_removed, which has no schema here"
 
 
 def test_an_edit_that_every_answer_still_fulfils_is_served() -> None:
-    assert complaints(edited(*SERVED)) == []
+    assert complaints(edited(*SERVED), OPERATIONS) == []
 
 
 def test_the_samples_show_every_member_and_every_word_of_every_answer() -> None:
@@ -115,5 +115,6 @@ def test_the_samples_have_the_headers_that_the_handlers_add() -> None:
 
 def test_an_answer_of_another_media_type_is_told() -> None:
     at = TEXT.index("application/yaml", TEXT.index("/v1/openapi.yaml:"))
-    (told,) = complaints(TEXT[:at] + "text/plain" + TEXT[at + len("application/yaml") :])
+    text = TEXT[:at] + "text/plain" + TEXT[at + len("application/yaml") :]
+    (told,) = complaints(text, OPERATIONS)
     assert told[1] == "GetOpenapi: sends application/yaml, which is not declared"

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from handlers import OPERATIONS
 from server.authoring.contract_check import contract_complaints
+from server.authoring.operations import Operations
 from server.contract.document import Contract
-from tests.contract.test_contract_places import TEXT
+from tests.contract.test_contract_places import SERVED, TEXT
 
 HEARTBEAT = "      requestBody:\n        description: |\n          At most 8,192"
 NODE_ID = "        - $ref: '#/components/parameters/NodeId'\n"
@@ -23,11 +23,11 @@ def replaced(after: str, old: str, new: str) -> str:
     return TEXT[:at] + new + TEXT[at + len(old) :]
 
 
-def complaints(text: str) -> list[tuple[str, str]]:
+def complaints(text: str, operations: Operations = SERVED) -> list[tuple[str, str]]:
     """Each complaint: the line from its column on, and the sentence."""
     lines = text.splitlines()
     found = []
-    for told in contract_complaints(text.encode(), OPERATIONS):
+    for told in contract_complaints(text.encode(), operations):
         file, line, column, sentence = told.split(":", 3)
         assert file in ("api/plexsphere-v1.yaml", "handlers/__init__.py")
         shown = lines[int(line) - 1][int(column) - 1 :] if file.startswith("api/") else file

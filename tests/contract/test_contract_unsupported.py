@@ -9,8 +9,9 @@ import pytest
 
 from handlers import OPERATIONS
 from server.authoring.contract_check import contract_complaints
-from tests.contract.test_contract_places import TEXT
+from server.contract.document import Contract
 
+TEXT = Contract.packaged().raw.decode()
 SCHEMES = "  securitySchemes:\n"
 API_KEY = "    key: { type: apiKey, in: header, name: X-Key }\n"
 BASIC = "    basic: { type: http, scheme: basic }\n"

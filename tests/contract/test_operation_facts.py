@@ -10,9 +10,9 @@ from handlers import OPERATIONS
 from server.authoring.contract_check import contract_complaints
 from server.contract.document import Contract, OperationContract
 from tests.contract.tables import AUTHZ
-from tests.contract.test_contract_places import TEXT
 
 CONTRACT = Contract.packaged()
+TEXT = CONTRACT.raw.decode()
 ASKING = [name for name, relation in AUTHZ.items() if relation is not None]
 
 
