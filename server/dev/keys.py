@@ -77,7 +77,7 @@ def mint(
 
 def _signer(setting: str | Path) -> "SigningKey":
     """The key with which the service signs under the same setting."""
-    from server.authn.key_sources import DocumentError
+    from server.authn.key_documents import DocumentError
     from server.authn.signing import parse_signing_keys, signing_document
 
     text = str(setting)

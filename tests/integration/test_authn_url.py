@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from server.authn.key_sources import DocumentError, url_keys
+from server.authn.key_documents import DocumentError
+from server.authn.key_sources import url_keys
 from server.authn.keys import NO_KEYS
 from server.authn.url_document import UrlDocument
 from server.replaced_files import replace_file

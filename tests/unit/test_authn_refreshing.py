@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from server.authn.kept_keys import kept
-from server.authn.key_sources import MAX_BYTES
+from server.authn.key_documents import MAX_BYTES
 from server.authn.keys import NO_KEYS
 from tests.key_sources import NEW, OLD, Source, wait_for
 from tests.tokens import jwks

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from composer.errors import SigningUnavailable
-from server.authn.key_sources import FixedDocument
+from server.authn.key_documents import FixedDocument
 from server.authn.signing import OwnKeys
 from server.settings import Settings
 from server.wiring import wire
