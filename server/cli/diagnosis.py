@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from composer.deadline import Deadline
-from composer.errors import AuthzUnavailable, ComposerError
+from composer.errors import AuthzUnavailable, ComposerError, EventStreamUnavailable
 from composer.reachability import PAUSE_AFTER
 from db.connections import ReadSession, SingleConnection
 from db.dsn import is_unverified
@@ -25,6 +26,8 @@ from server.authz.channel import SpiceDbChannel
 from server.cli.capacity import capacity_checks
 from server.cli.check import Check
 from server.cli.failures import innermost
+from server.cli.formats import counted
+from server.events.endpoint import NatsEndpoint
 from server.settings import Settings, SettingsError, read_settings, unknown_variables
 from server.workers.relay import LATE_SECONDS
 
@@ -59,6 +62,8 @@ def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
     ledger = list(ledger_checks(settings))
     yield from ledger
     yield from spicedb_checks(settings)
+    if settings.nats_url:
+        yield nats_check(settings.nats)
     if ledger[0].ok:
         yield from lag_checks(settings)
     if ledger[0].ok and ledger[1].ok:
@@ -161,6 +166,29 @@ def spicedb_checks(settings: Settings) -> Iterator[Check]:
         yield _spicedb_schema(text, admin)
     finally:
         channel.close()
+
+
+def nats_check(endpoint: NatsEndpoint) -> Check:
+    """NATS answers with JetStream. A stream that does not exist yet is made by the relay."""
+    from server.events.nats import NatsConnection, found_stream
+
+    troubles = [""]
+    with closing(NatsConnection(endpoint, "plexsphere-state doctor", troubles.append)) as nats:
+        try:
+            info = nats.call(found_stream, CHECK_SECONDS)
+        except EventStreamUnavailable as error:
+            remedy = (
+                "check PLEXSPHERE_NATS_URL, _CREDENTIALS and _CA, and that NATS with JetStream "
+                "runs there; pulls do not need it"
+            )
+            return Check("nats", False, troubles[-1] or str(error), remedy)
+    if info is None:
+        return Check("nats", True, "answers; the relay makes the stream")
+    replicas = info.config.num_replicas or 1
+    detail = (
+        f"{counted(info.state.messages, 'event')} in the stream, on {counted(replicas, 'server')}"
+    )
+    return Check("nats", True, detail)
 
 
 def lag_checks(settings: Settings) -> Iterator[Check]:

@@ -239,12 +239,18 @@ def seed_key(seed: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(raw[2:34])
 
 
+async def found_stream(client: Client) -> StreamInfo | None:
+    """The stream of events; None where there is none yet."""
+    try:
+        return await client.jetstream().stream_info(STREAM)
+    except NotFoundError:
+        return None
+
+
 async def ensured_stream(client: Client, replicas: int = 1) -> tuple[JetStreamContext, StreamInfo]:
     """JetStream, with the stream of events; one that exists is left as it is."""
-    jetstream = client.jetstream()
-    try:
-        info = await jetstream.stream_info(STREAM)
-    except NotFoundError:
+    jetstream, info = client.jetstream(), await found_stream(client)
+    if info is None:
         info = await jetstream.add_stream(
             StreamConfig(
                 name=STREAM,

@@ -18,6 +18,7 @@ from server.dev.stack import Stack
 from tests import scratch
 from tests.bodies import JSON, body_now
 from tests.client import ask, bearer, pull_path
+from tests.envelope_verifier import verify
 from tests.event_client import EventClient, Frame, held_stream
 from tests.ledger_sql import run_sql
 from tests.role_commands import change_role, command
@@ -42,6 +43,7 @@ class Fleet:
         self.stack = stack
         self.domain_id = scratch.domain(stack)
         self.headers: dict[str, dict[str, str]] = {}
+        self.event_keys: dict[str, bytes] = {}  # as the registrations name them
 
     def register(self) -> str:
         path = f"/v1/domains/{self.domain_id}/nodes"
@@ -50,6 +52,9 @@ class Fleet:
         node_id = str(reply.json["node_id"])
         key = secret_key_text(UUID(node_id), base64.b64decode(reply.json["nsk"]), "plexd")
         self.headers[node_id] = bearer(key)
+        self.event_keys[reply.json["signing_key_id"]] = base64.b64decode(
+            reply.json["signing_public_key"]
+        )
         return node_id
 
     def hold(self, node_id: str, last_id: str | None = None) -> AbstractContextManager[EventClient]:
@@ -103,8 +108,8 @@ def test_stream_and_pull_show_the_same_peers_byte_for_byte(fleet: Fleet) -> None
     pulled = {tuple(peer[key] for key in PEER) for peer in json.loads(fleet.pull(first))["peers"]}
     assert told == pulled and {node_id for node_id, _, _ in told} == registered
     for frame in frames:
-        text = frame.data.partition(b'"payload":')[2].partition(b',"signature"')[0]
-        assert text in fleet.pull(first)
+        event = verify(frame.data, fleet.event_keys, {f"domain:{fleet.domain_id}"})
+        assert event.payload_text.encode() in fleet.pull(first)
 
 
 def test_a_node_hears_of_its_peers_and_never_of_itself(fleet: Fleet) -> None:

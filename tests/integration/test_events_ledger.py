@@ -75,6 +75,16 @@ def test_a_bridge_resource_that_moves_away_takes_its_relay_from_the_peers(
     assert disagreement([before, after], read_events(emptied.dsn)) is None
 
 
+def test_what_an_agent_writes_itself_is_no_event(emptied: Hand) -> None:
+    begin_history(emptied)
+    before = len(read_events(emptied.dsn))
+    emptied.insert("node_state_entries", node_id=NODES[0], kind="report", key="a", value="1")
+    emptied.run("UPDATE plexsphere.node_state_entries SET value = '2'")
+    emptied.run("UPDATE plexsphere.nodes SET last_heartbeat_at = now()")
+    emptied.run("DELETE FROM plexsphere.node_state_entries")
+    assert len(read_events(emptied.dsn)) == before
+
+
 @pytest.fixture(scope="module")
 def recorded(ledger_dsn: str) -> tuple[list[Step], list[LedgerEvent]]:
     """A history that is known to agree."""

@@ -11,6 +11,7 @@ import pytest
 from nats.aio.client import Client
 
 from composer.errors import EventStreamUnavailable
+from server.cli.diagnosis import nats_check
 from server.dev.nats import nats_server
 from server.dev.ports import HOST, free_ports
 from server.dev.process import Command, Process, wait_until
@@ -85,6 +86,17 @@ def test_wrong_credentials_are_refused_until_the_file_is_right(
             connection.call(stored, 0.5)
         file.write_text(nats.endpoint.credentials.read_text())
         assert connection.call(stored, SECONDS) == 1
+
+
+def test_the_doctor_asks_for_jetstream_and_makes_nothing(nats: OwnNats) -> None:
+    check = nats_check(nats.endpoint)
+    assert (check.ok, "the relay makes the stream" in check.detail) == (True, True)
+    with connected(nats.endpoint) as connection:
+        connection.call(stored, SECONDS)
+    assert "1 event in the stream, on 1 server" in nats_check(nats.endpoint).detail
+    nowhere = replace(nats.endpoint, urls=(f"nats://{HOST}:{free_ports(1)[0]}",))
+    refused = nats_check(nowhere)
+    assert (refused.ok, "PLEXSPHERE_NATS_URL" in refused.remedy) == (False, True)
 
 
 @pytest.fixture
