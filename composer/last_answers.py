@@ -42,6 +42,10 @@ class LastAnswers(Protocol):
         """The last answer of the Node, where it is whole and not too old."""
         ...
 
+    def digests_of(self, node_id: UUID) -> tuple[bytes, ...]:
+        """The digests of the Node's secret keys by its last answer; none where that is not kept."""
+        ...
+
     def forget(self, node_id: UUID) -> None:
         """The last answer of the Node must not be sent again."""
         ...
@@ -62,6 +66,10 @@ class NoLastAnswers:
     def of_node(self, node_id: UUID) -> KeptAnswer | None:
         """None."""
         return None
+
+    def digests_of(self, node_id: UUID) -> tuple[bytes, ...]:
+        """None."""
+        return ()
 
     def forget(self, node_id: UUID) -> None:
         """Do nothing."""

@@ -169,7 +169,7 @@ def connect(
         credentials,
         time.monotonic,
         limits,
-        last_answers.digests_of if isinstance(last_answers, FileLastAnswers) else lambda node: (),
+        last_answers.digests_of,
         on_refused=TokenRecorder(metrics).refused,
     )
     event_keys = EncryptedEventKeys(*settings.event_kek) if settings.event_kek else None

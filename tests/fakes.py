@@ -324,6 +324,9 @@ class FakeLastAnswers:
     def of_node(self, node_id: UUID) -> KeptAnswer | None:
         return self.kept.get(node_id)
 
+    def digests_of(self, node_id: UUID) -> tuple[bytes, ...]:
+        return self.kept[node_id].node.secret_key_digests if node_id in self.kept else ()
+
     def forget(self, node_id: UUID) -> None:
         self.kept.pop(node_id, None)
 

@@ -1,7 +1,9 @@
 """The last complete answers of the Nodes, in files that all workers of a host share.
 
-A Node has one file. A large block, which is that of a Domain's peers, is a file of its own that the
-Nodes of the Domain share. Every file is ours alone, and has a checksum.
+A Node has one file. It begins with its checksum, and then has the block that changes without a new
+digest, with a checksum of its own, so that this block is replaced in its place. A large block, which
+is that of a Domain's peers, is a file of its own that the Nodes of the Domain share, and has a
+checksum too. Every file is ours alone.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 import structlog
 
@@ -31,11 +34,16 @@ from server.telemetry.metrics import Metrics
 
 # A block from this size on is shared by the Nodes of a Domain.
 SHARED_BYTES = 4_096
-REMEMBERED_BYTES = 32 * 1024 * 1024  # of about 400 bytes for each Node
+REMEMBERED_BYTES = 32 * 1024 * 1024  # of about 550 bytes for each Node
+SHARED = "shared-"
 SHARED_KEPT = 32  # blocks of Domains that are known by their object, without their checksum
 # The file of a shared block is given a new time this often within the time that answers are kept.
 SHARED_TOUCHES = 16
 MODE = 0o600
+# The times of heartbeats are no part of the digest.
+UNDIGESTED = "reachability"
+UNDIGESTED_BYTES = 256  # with checksum and padding
+CHECKSUM_BYTES = 64
 
 _log = structlog.stdlib.get_logger("plexsphere.last_answers")
 
@@ -47,6 +55,7 @@ class WrittenFile:
     checksum: bytes
     inode: int
     touched_ns: int
+    undigested: bytes = b""
     content: tuple[object, ...] = ()  # the answer that it was made of
 
 
@@ -57,6 +66,17 @@ class SharedBlock:
     source: bytes
     name: str
     touched_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFile:
+    """What the file of a Node holds; ``undigested`` is padded."""
+
+    node: AddressedNode
+    digest: str
+    parts: list[dict[str, Any]]
+    undigested: bytes
+    age: float
 
 
 class Unusable(Exception):
@@ -99,9 +119,8 @@ class FileLastAnswers:
     def of_node(self, node_id: UUID) -> KeptAnswer | None:
         """See composer.last_answers.LastAnswers."""
         try:
-            content, served_at = self._read(str(node_id))
-            age = max(0.0, self._clock() - served_at)
-            return self._parsed(content, node_id, age) if age <= self._ttl else None
+            found = self._head(node_id)
+            return self._answer(found) if found is not None else None
         except FileNotFoundError:
             return None
         except Exception as error:
@@ -119,10 +138,12 @@ class FileLastAnswers:
         _log.warning("answered_without_ledger", node_id=str(node_id), age_s=int(age))
 
     def digests_of(self, node_id: UUID) -> tuple[bytes, ...]:
-        """The digests of the Node's secret keys when it was answered; empty where that is not
-        kept."""
-        kept = self.of_node(node_id)
-        return () if kept is None else kept.node.secret_key_digests
+        """See composer.last_answers.LastAnswers."""
+        with suppress(Exception):
+            found = self._head(node_id)
+            if found is not None:
+                return found.node.secret_key_digests
+        return ()
 
     def _keep(self, node: AddressedNode, digest: str, blocks: Sequence[KeptBlock]) -> None:
         content = (
@@ -132,9 +153,11 @@ class FileLastAnswers:
             node.tokens_not_before,
         )
         name = str(node.id)
+        undigested = next((block.source for block in blocks if block.name == UNDIGESTED), b"")
         written = self._written.get(node.id)
         if written is not None and written.content == content and self._is_there(name, written):
             with suppress(FileNotFoundError):
+                self._replace_undigested(name, written, undigested)
                 written.touched_ns = self._touch(name)
                 for block in blocks:
                     if len(block.source) >= SHARED_BYTES:
@@ -144,15 +167,14 @@ class FileLastAnswers:
         head = {
             "node": name,
             "domain": str(node.domain_id),
-            "token": node.authz_token,
             "digest": digest,
             "secret_keys": [key.hex() for key in node.secret_key_digests],
             "not_before": node.tokens_not_before and node.tokens_not_before.isoformat(),
             "blocks": parts,
         }
-        written = self._write(name, json.dumps(head).encode())
-        written.content = content
-        self._written.put(node.id, written, 200)
+        written = self._write(name, _padded(undigested) + json.dumps(head).encode())
+        written.content, written.undigested = content, undigested
+        self._written.put(node.id, written, 350)
 
     def _is_there(self, name: str, written: WrittenFile) -> bool:
         """Whether the file is what this process has written, or another worker has written the
@@ -162,12 +184,28 @@ class FileLastAnswers:
             if (facts.st_ino, facts.st_mtime_ns) == (written.inode, written.touched_ns):
                 return True
             with open(self._path(name), "rb") as file:
-                written.inode = facts.st_ino
+                # Of another worker, whose answer may have had another undigested block.
+                written.inode, written.undigested = facts.st_ino, b""
                 return file.read(len(written.checksum)) == written.checksum
         return False
 
+    def _replace_undigested(self, name: str, written: WrittenFile, undigested: bytes) -> None:
+        """Raises FileNotFoundError where the file is gone, or is another one by now."""
+        if undigested == written.undigested:
+            return
+        descriptor = os.open(self._path(name), os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if os.fstat(descriptor).st_ino != written.inode:
+                raise FileNotFoundError(name)
+            os.pwrite(descriptor, _padded(undigested), CHECKSUM_BYTES + 1)
+        finally:
+            os.close(descriptor)
+        written.undigested = undigested
+
     def _part(self, domain_id: UUID, block: KeptBlock) -> dict[str, Any]:
         part: dict[str, Any] = {"name": block.name, "cut": block.cut}
+        if block.name == UNDIGESTED:
+            return part
         if len(block.source) < SHARED_BYTES:
             return {**part, "source": block.source.decode()}
         return {**part, "shared": self._shared_name(domain_id, block)}
@@ -178,7 +216,7 @@ class FileLastAnswers:
         shared = self._shared.get(key)
         now = self._clock()
         if shared is None or shared.source is not block.source:
-            name = f"shared-{sha256(block.source).hexdigest()}"
+            name = f"{SHARED}{sha256(block.source).hexdigest()}"
         elif now - shared.touched_at < self._ttl / SHARED_TOUCHES:
             return shared.name
         else:
@@ -193,27 +231,36 @@ class FileLastAnswers:
                 self._shared.popitem(last=False)
         return name
 
-    def _parsed(self, content: bytes, node_id: UUID, age: float) -> KeptAnswer:
-        head = json.loads(content)
+    def _head(self, node_id: UUID) -> NodeFile | None:
+        """The file of the Node, without the shared blocks; None where it is too old."""
+        content, served_at = self._read(str(node_id), skipped=UNDIGESTED_BYTES)
+        age = max(0.0, self._clock() - served_at)
+        if age > self._ttl:
+            return None
+        head = json.loads(content[UNDIGESTED_BYTES:])
         if head["node"] != str(node_id):
             raise Unusable("of another Node")
         not_before = head["not_before"]
         node = AddressedNode(
             id=node_id,
             domain_id=UUID(head["domain"]),
-            authz_token=head["token"],
+            authz_token=None,
             secret_key_digests=tuple(map(bytes.fromhex, head["secret_keys"])),
             tokens_not_before=datetime.fromisoformat(not_before) if not_before else None,
         )
+        return NodeFile(node, head["digest"], head["blocks"], content[:UNDIGESTED_BYTES], age)
+
+    def _answer(self, file: NodeFile) -> KeptAnswer:
+        def source(part: dict[str, Any]) -> bytes:
+            if part["name"] == UNDIGESTED:
+                return _unpadded(file.undigested)
+            return self._read(part["shared"])[0] if "shared" in part else part["source"].encode()
+
         blocks = tuple(
-            KeptBlock(
-                part["name"],
-                self._read(part["shared"])[0] if "shared" in part else part["source"].encode(),
-                tuple(part["cut"]) if part["cut"] else None,
-            )
-            for part in head["blocks"]
+            KeptBlock(part["name"], source(part), tuple(part["cut"]) if part["cut"] else None)
+            for part in file.parts
         )
-        return KeptAnswer(node, head["digest"], blocks, age)
+        return KeptAnswer(file.node, file.digest, blocks, file.age)
 
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}"
@@ -225,8 +272,10 @@ class FileLastAnswers:
         return now
 
     def _write(self, name: str, content: bytes) -> WrittenFile:
-        """Replace a file. It begins with its checksum."""
-        checksum = sha256(content).hexdigest().encode()
+        """Replace a file. It begins with its checksum, which for a Node is without the undigested
+        block."""
+        skipped = 0 if name.startswith(SHARED) else UNDIGESTED_BYTES
+        checksum = sha256(content[skipped:]).hexdigest().encode()
         file = Path(self._path(name))
         facts = replace_file(file, checksum + b"\n" + content, is_synced=False)
         touched_ns = 0
@@ -238,8 +287,9 @@ class FileLastAnswers:
             self._sweep()
         return WrittenFile(checksum, facts.st_ino, touched_ns)
 
-    def _read(self, name: str) -> tuple[bytes, float]:
-        """The content and the time of a file. Raises Unusable, OSError."""
+    def _read(self, name: str, skipped: int = 0) -> tuple[bytes, float]:
+        """The content and the time of a file, whose checksum is that of the bytes after
+        ``skipped``. Raises Unusable, OSError."""
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self._path(name), flags)
         with open(descriptor, "rb") as file:
@@ -249,7 +299,7 @@ class FileLastAnswers:
             if stat.S_IMODE(facts.st_mode) != MODE:
                 raise Unusable("a file that others can read or write")
             checksum, _, content = file.read(self._max_bytes).partition(b"\n")
-        if sha256(content).hexdigest().encode() != checksum:
+        if sha256(content[skipped:]).hexdigest().encode() != checksum:
             raise Unusable("a torn file")
         return content, facts.st_mtime
 
@@ -269,3 +319,17 @@ class FileLastAnswers:
             with suppress(OSError):
                 facts = entry.stat(follow_symlinks=False)
                 yield facts.st_mtime, facts.st_size, Path(entry.path)
+
+
+def _padded(source: bytes) -> bytes:
+    line = b"%08x %s" % (crc32(source), source)
+    if len(line) >= UNDIGESTED_BYTES:
+        raise Unusable("a block that is too long")
+    return line.ljust(UNDIGESTED_BYTES - 1) + b"\n"
+
+
+def _unpadded(padded: bytes) -> bytes:
+    checksum, _, source = padded.rstrip().partition(b" ")
+    if checksum != b"%08x" % crc32(source):
+        raise Unusable("a torn block")
+    return source

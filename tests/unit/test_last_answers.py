@@ -140,7 +140,11 @@ NODE = replace(
     tokens_not_before=datetime(2026, 11, 23, 8, 0, 0, 5, tzinfo=UTC),
 )
 PEERS = b"[" + b" " * SHARED_BYTES + b"]"
-BLOCKS = (KeptBlock("peers", PEERS, (1, 3)), KeptBlock("policy", b"null"))
+BLOCKS = (
+    KeptBlock("peers", PEERS, (1, 3)),
+    KeptBlock("reachability", b'{"last_heartbeat_at":"first"}'),
+    KeptBlock("policy", b"null"),
+)
 TTL = 300.0
 
 
@@ -159,8 +163,22 @@ def test_another_worker_has_what_one_has_kept(tmp_path: Path) -> None:
     kept = answers(tmp_path).of_node(NODE.id)
     assert kept is not None
     assert (kept.node, kept.digest, kept.blocks, kept.age) == (NODE, "ab", BLOCKS, 0.0)
+    next(tmp_path.glob("shared-*")).unlink()
     assert answers(tmp_path).digests_of(NODE.id) == NODE.secret_key_digests
+    assert answers(tmp_path).of_node(NODE.id) is None
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_the_times_of_heartbeats_are_those_of_the_last_answer_of_any_worker(
+    tmp_path: Path,
+) -> None:
+    workers = [answers(tmp_path), answers(tmp_path)]
+    for number in range(5):
+        later = KeptBlock("reachability", b'{"last_heartbeat_at":"%d"}' % (number // 2))
+        blocks = (BLOCKS[0], later, BLOCKS[2])
+        workers[number % 2].keep(NODE, "ab", blocks)
+        kept = answers(tmp_path).of_node(NODE.id)
+        assert kept is not None and kept.blocks == blocks
 
 
 def test_the_age_counts_from_the_last_answer_and_ends_it(tmp_path: Path) -> None:
@@ -202,7 +220,8 @@ def test_what_was_forgotten_is_kept_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["torn", "readable by others", "a link", "another Node's", "no peers"]
+    "fault",
+    ["torn", "a torn block", "readable by others", "a link", "another Node's", "no peers"],
 )
 def test_a_file_that_is_not_whole_or_not_ours_alone_is_not_used(tmp_path: Path, fault: str) -> None:
     kept = answers(tmp_path)
@@ -210,6 +229,8 @@ def test_a_file_that_is_not_whole_or_not_ours_alone_is_not_used(tmp_path: Path, 
     path = tmp_path / str(NODE.id)
     if fault == "torn":
         path.write_bytes(path.read_bytes()[:-9])
+    elif fault == "a torn block":
+        path.write_bytes(path.read_bytes().replace(b"first", b"other"))
     elif fault == "readable by others":
         path.chmod(0o644)
     elif fault == "a link":
