@@ -1,9 +1,9 @@
 """The last complete answers of the Nodes, in files that all workers of a host share.
 
 A Node has one file. It begins with its checksum, and then has the block that changes without a new
-digest, with a checksum of its own, so that this block is replaced in its place. A large block, which
-is that of a Domain's peers, is a file of its own that the Nodes of the Domain share, and has a
-checksum too. Every file is ours alone.
+digest, with a checksum of its own, so that this block is replaced in its place. A large block, that
+of a Domain's peers, is a file of its own that the Nodes of the Domain share, and has a checksum
+too. Every file is ours alone.
 """
 
 from __future__ import annotations
