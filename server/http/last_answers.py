@@ -70,7 +70,7 @@ class SharedBlock:
 
 @dataclass(frozen=True, slots=True)
 class NodeFile:
-    """What the file of a Node holds; ``undigested`` is padded."""
+    """The content of a Node's file; ``undigested`` is padded."""
 
     node: AddressedNode
     digest: str
