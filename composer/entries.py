@@ -78,8 +78,8 @@ class EntryStore(Protocol):
     The next pull shows a change; the Domain's ``peers_revision`` stays. An adapter may run a
     statement again where a connection is lost. A report waits only for another report of the same
     Node and for the deletion of the Node. Metadata and data are written under a lock on the
-    Domain's row, with one event ``node_state_updated`` in the same transaction, so the numbers of a
-    Domain's events have the order of the changes.
+    Domain's row, and a change is announced as one event ``node_state_updated``, so the numbers of a
+    Node's events have the order of the changes.
     """
 
     def put(

@@ -1143,15 +1143,14 @@ CREATE FUNCTION plexsphere.rotate_node_key(node uuid, wanted_key bytea, OUT outc
     AS $$
 DECLARE
     home uuid;
-    address inet;
     had_key bytea;
 BEGIN
     PERFORM
     FROM plexsphere.domains AS d
     WHERE d.id = (SELECT n.domain_id FROM plexsphere.nodes AS n WHERE n.id = node)
     FOR NO KEY UPDATE;
-    SELECT n.domain_id, n.mesh_ip, n.public_key
-    INTO home, address, had_key
+    SELECT n.domain_id, n.public_key
+    INTO home, had_key
     FROM plexsphere.nodes AS n
     WHERE n.id = node;
     IF NOT FOUND THEN
@@ -1169,13 +1168,6 @@ BEGIN
         UPDATE plexsphere.nodes AS n
         SET public_key = wanted_key
         WHERE n.id = node;
-        INSERT INTO plexsphere.outbox (domain_id, type, object, payload, drained_at)
-        VALUES (
-            home,
-            'peer_key_rotated',
-            'node:' || node,
-            plexsphere.peer_event(node, address, wanted_key),
-            statement_timestamp());
         outcome := 'rotated';
     END IF;
 END;

@@ -5,6 +5,7 @@ They stand in one file, because most tests need several, and none has more than 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -441,15 +442,14 @@ class FakeHeartbeatSink:
 
 @dataclass
 class FakeEntryStore:
-    """Keeps entries of the Nodes it knows by their Domain, ``quota`` of a kind; ``events`` as the
-    outbox has them."""
+    """Keeps entries of the Nodes it knows by their Domain, ``quota`` of a kind; counts events."""
 
     known: dict[UUID, UUID] = field(default_factory=dict)
     quota: int = 3
     now: datetime = EPOCH
     fails: Exception | None = None
     rows: dict[tuple[UUID, str, str], EntryRow] = field(default_factory=dict)
-    events: list[tuple[UUID, str, str, bool]] = field(default_factory=list)
+    events: Counter[UUID] = field(default_factory=Counter)
     calls: list[tuple[UUID, str, str]] = field(default_factory=list)
     audit: FakeAuditSink = field(default_factory=FakeAuditSink)
 
@@ -462,7 +462,7 @@ class FakeEntryStore:
             raise quota_exceeded(entry.kind, f"node_id={node.id}")
         if self.rows.get(place) != entry:
             self.rows[place] = entry
-            self._tell(*place, removed=False)
+            self.events[node.id] += entry.kind != REPORT
         record_write(self.audit, write, node_object(node.id))
         return self.now
 
@@ -472,7 +472,7 @@ class FakeEntryStore:
         place = self._place(node, kind, key, deadline)
         if self.rows.pop(place, None) is None:
             raise entry_not_found(kind, f"node_id={node.id}")
-        self._tell(*place, removed=True)
+        self.events[node.id] += kind != REPORT
         record_write(self.audit, write, node_object(node.id))
 
     def _place(
@@ -483,10 +483,6 @@ class FakeEntryStore:
         if self.known.get(node.id) != node.domain_id:
             raise NodeNotFound(f"node_id={node.id}")
         return node.id, kind, key
-
-    def _tell(self, node_id: UUID, kind: str, key: str, *, removed: bool) -> None:
-        if kind != REPORT:
-            self.events.append((node_id, kind, key, removed))
 
 
 @dataclass

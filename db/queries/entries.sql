@@ -14,15 +14,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('plexsphere reports of ' || %(node
 -- have. One row: the time of writing, whether the Node exists, whether there is room.
 -- Indexes: nodes_by_domain, node_state_entries_pkey; of the function (migration 0012) nodes_pkey,
 -- departed_pkey.
-WITH
--- include: written_entry
-SELECT
-    statement_timestamp(),
-    r.node_exists,
-    r.is_granted
-FROM result AS r
-CROSS JOIN LATERAL
--- include: entry_recorded
+-- include: put_entry
 ;
 
 -- name: report_remove
@@ -32,20 +24,12 @@ CROSS JOIN LATERAL
 -- One row: whether the Node exists, whether the report existed.
 -- Indexes: nodes_by_domain, node_state_entries_pkey; of the function (migration 0012) nodes_pkey,
 -- departed_pkey.
-WITH
--- include: removed_entry
-SELECT
-    r.node_exists,
-    r.is_granted
-FROM result AS r
-CROSS JOIN LATERAL
--- include: entry_recorded
+-- include: remove_entry
 ;
 
 -- name: lock_domain
--- db/entries.py, before entry_put and entry_remove. Every writer of the outbox locks the row of its
--- Domain first, so that seq grows in the order of commits; the number of entries that entry_put
--- counts stays right as well.
+-- db/entries.py, before entry_put and entry_remove. The number of entries that entry_put counts stays
+-- right, and the trigger that announces the change (migration 0017) finds the row locked already.
 -- Index: domains_pkey.
 SELECT
 FROM plexsphere.domains AS d
@@ -56,72 +40,27 @@ FOR NO KEY UPDATE;
 -- prepare: node_id uuid, domain_id uuid, kind text, key text, value text, workload_tag text
 -- prepare: quota integer, audit_relation text, audit_subject text, correlation_id text
 -- first: lock_domain
--- db/entries.py, PostgresEntries.put, for metadata and data. As report_put, and a change writes an
--- event that holds the whole entry.
+-- db/entries.py, PostgresEntries.put, for metadata and data. As report_put.
 -- Indexes: nodes_by_domain, node_state_entries_pkey; of the function (migration 0012) nodes_pkey,
 -- departed_pkey.
-WITH
--- include: written_entry
-,
-event AS (
-    INSERT INTO plexsphere.outbox (domain_id, type, object, payload, drained_at)
-    SELECT
-        %(domain_id)s,
-        'node_state_updated',
-        'node:' || w.node_id,
-        jsonb_strip_nulls(jsonb_build_object(
-            'kind', %(kind)s,
-            'key', %(key)s,
-            'removed', false,
-            'value', %(value)s,
-            'workload_tag', %(workload_tag)s
-        )),
-        now()
-    FROM written AS w
-)
-SELECT
-    statement_timestamp(),
-    r.node_exists,
-    r.is_granted
-FROM result AS r
-CROSS JOIN LATERAL
--- include: entry_recorded
+-- include: put_entry
 ;
 
 -- name: entry_remove
 -- prepare: node_id uuid, domain_id uuid, kind text, key text
 -- prepare: audit_relation text, audit_subject text, correlation_id text
 -- first: lock_domain
--- db/entries.py, PostgresEntries.remove, for metadata and data. As report_remove, and an entry that
--- existed leaves an event.
+-- db/entries.py, PostgresEntries.remove, for metadata and data. As report_remove.
 -- Indexes: nodes_by_domain, node_state_entries_pkey; of the function (migration 0012) nodes_pkey,
 -- departed_pkey.
-WITH
--- include: removed_entry
-,
-event AS (
-    INSERT INTO plexsphere.outbox (domain_id, type, object, payload, drained_at)
-    SELECT
-        %(domain_id)s,
-        'node_state_updated',
-        'node:' || r.node_id,
-        jsonb_build_object('kind', %(kind)s, 'key', %(key)s, 'removed', true),
-        now()
-    FROM removed AS r
-)
-SELECT
-    r.node_exists,
-    r.is_granted
-FROM result AS r
-CROSS JOIN LATERAL
--- include: entry_recorded
+-- include: remove_entry
 ;
 
--- fragment: written_entry
+-- fragment: put_entry
 -- The Node, whether there is room for the entry, and the entry written where it differs.
 -- FOR KEY SHARE is the lock that the foreign key takes: it waits for a transaction that deletes the
 -- Node, and does not wait for heartbeats.
-node AS MATERIALIZED (
+WITH node AS MATERIALIZED (
     SELECT n.id
     FROM plexsphere.nodes AS n
     WHERE n.id = %(node_id)s
@@ -154,19 +93,17 @@ result AS MATERIALIZED (
         x.fits AND (SELECT count(*) FROM written) >= 0 AS is_granted
     FROM existing AS x
 )
+SELECT
+    statement_timestamp(),
+    r.node_exists,
+    r.is_granted
+FROM result AS r
+CROSS JOIN LATERAL
+-- include: entry_recorded
 
--- fragment: entry_recorded
--- The audit row of a write that the answer grants.
-plexsphere.record_write(
-    CASE WHEN r.node_exists AND r.is_granted THEN %(audit_relation)s END,
-    %(audit_subject)s,
-    'node:' || %(node_id)s,
-    %(correlation_id)s
-)
-
--- fragment: removed_entry
+-- fragment: remove_entry
 -- The Node, and the entry that was removed.
-node AS MATERIALIZED (
+WITH node AS MATERIALIZED (
     SELECT n.id
     FROM plexsphere.nodes AS n
     WHERE n.id = %(node_id)s
@@ -184,4 +121,19 @@ result AS MATERIALIZED (
     SELECT
         EXISTS (SELECT FROM node) AS node_exists,
         EXISTS (SELECT FROM removed) AS is_granted
+)
+SELECT
+    r.node_exists,
+    r.is_granted
+FROM result AS r
+CROSS JOIN LATERAL
+-- include: entry_recorded
+
+-- fragment: entry_recorded
+-- The audit row of a write that the answer grants.
+plexsphere.record_write(
+    CASE WHEN r.node_exists AND r.is_granted THEN %(audit_relation)s END,
+    %(audit_subject)s,
+    'node:' || %(node_id)s,
+    %(correlation_id)s
 )

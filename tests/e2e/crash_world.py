@@ -131,7 +131,7 @@ def rotation(service: Service) -> Write:
     path = f"/v1/nodes/{node['node_id']}/public-key"
     headers = {**JSON, **bearer(node["token"]), CORRELATION_HEADER: uuid4().hex}
     sent = Sent("PUT", path, headers, body, 200, (200,))
-    events = ["peer_added", "peer_key_rotated"]
+    events = ["peer_added"]
     return Write(sent, lambda: _one(service, asked, node["node_id"], key), events, home, node)
 
 

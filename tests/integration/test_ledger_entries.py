@@ -27,7 +27,7 @@ from tests.factories import DOMAIN, WRITE, agent_of
 from tests.integration.ledger_places import Gates, Home
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
-from tests.ports.entry_store import NODE, OTHER, QUOTA, EntryStoreSuite, Event
+from tests.ports.entry_store import NODE, OTHER, QUOTA, EntryStoreSuite
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
@@ -50,12 +50,12 @@ def many_writes(ledger_dsn: str) -> Iterator[Pool[WriteSession]]:
     made.close()
 
 
-def events_of(hand: Hand, node: UUID) -> list[Event]:
-    return hand.run(
-        "SELECT payload ->> 'kind', payload ->> 'key', (payload ->> 'removed')::boolean"
-        " FROM plexsphere.outbox WHERE object = %s ORDER BY seq",
-        f"node:{node}",
-    )  # type: ignore[return-value]
+def events_of(hand: Hand, node: UUID) -> list[int]:
+    rows = hand.run(
+        "SELECT seq FROM plexsphere.events WHERE node_id = %s AND block = 'state' ORDER BY seq",
+        node,
+    )
+    return [row[0] for row in rows]
 
 
 def entries_of(hand: Hand, node: UUID) -> set[EntryRow]:
@@ -72,7 +72,7 @@ class EntriesInPostgres:
         self.store = PostgresEntries(pool, QUOTA, QUOTA)
         self._hand = hand
         self._gates = gates
-        hand.run("DELETE FROM plexsphere.outbox")
+        hand.run("DELETE FROM plexsphere.events")
         hand.insert("domains", id=DOMAIN)
         for node in (NODE, OTHER):
             hand.insert("nodes", id=node.id, domain_id=DOMAIN)
@@ -80,8 +80,8 @@ class EntriesInPostgres:
     def shown(self, node: UUID) -> set[EntryRow]:
         return entries_of(self._hand, node)
 
-    def events(self, node: UUID) -> list[Event]:
-        return events_of(self._hand, node)
+    def events(self, node: UUID) -> int:
+        return len(events_of(self._hand, node))
 
     def remove_node(self, node: UUID) -> None:
         self._hand.run("DELETE FROM plexsphere.nodes WHERE id = %s", node)
@@ -153,20 +153,6 @@ def test_no_entry_gives_the_domain_another_revision(
     store.remove(first(home), kind, "a", WRITE, in_time())
     assert not home.view().entries()
     assert home.hand.revision(home.domain) == before
-
-
-def test_an_event_waits_for_no_relay_and_names_its_domain(
-    home: Home, writes: Pool[WriteSession]
-) -> None:
-    PostgresEntries(writes, QUOTA, QUOTA).put(first(home), a(METADATA, "rack"), WRITE, in_time())
-    rows = home.hand.run(
-        "SELECT domain_id::text, type, object, payload, tuples, drained_at IS NOT NULL"
-        " FROM plexsphere.outbox WHERE object = %s",
-        f"node:{home.nodes[0]}",
-    )
-    payload = {"kind": "metadata", "key": "rack", "removed": False, "value": "1"}
-    object_ = f"node:{home.nodes[0]}"
-    assert rows == [(str(home.domain), "node_state_updated", object_, payload, [], True)]
 
 
 def test_a_report_waits_for_no_writer_of_its_domain_and_for_no_heartbeat(
@@ -257,7 +243,7 @@ def wait_for_a_waiter(hand: Hand) -> None:
     raise AssertionError("nobody waits")
 
 
-def test_events_of_a_domain_are_numbered_in_the_order_they_are_committed(
+def test_events_of_a_node_are_numbered_in_the_order_they_are_committed(
     home: Home, many_writes: Pool[WriteSession]
 ) -> None:
     """A reader that has seen a number never finds a smaller one afterwards."""
@@ -268,17 +254,13 @@ def test_events_of_a_domain_are_numbered_in_the_order_they_are_committed(
     def client(number: int) -> None:
         together.wait()
         for turn in range(4):
-            node = first(home, number % 3)
-            store.put(node, a(METADATA, f"k{number}", str(turn)), WRITE, in_time())
+            store.put(first(home), a(METADATA, f"k{number}", str(turn)), WRITE, in_time())
 
     with ThreadPoolExecutor(CLIENTS) as clients:
         running = [clients.submit(client, number) for number in range(CLIENTS)]
         together.wait()
         while not all(future.done() for future in running):
-            rows = home.hand.run(
-                "SELECT seq FROM plexsphere.outbox WHERE domain_id = %s ORDER BY seq", home.domain
-            )
-            seen.append([row[0] for row in rows])
+            seen.append(events_of(home.hand, home.nodes[0]))
         for future in running:
             future.result()
     assert any(seen)

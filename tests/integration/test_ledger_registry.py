@@ -163,7 +163,6 @@ def test_each_write_leaves_its_event_with_its_tuples(hand: Hand, made: Registrie
     assert outbox(hand) == [
         ("domain_created", of_domain, [touch(of_domain, "platform", "platform:plexsphere")]),
         ("peer_added", of_node, granted),
-        ("peer_key_rotated", of_node, []),
         ("peer_removed", of_node, [{"operation": "purge", "resource": of_node}]),
         ("domain_deleted", of_domain, [{"operation": "purge", "resource": of_domain}]),
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from composer.entries import EntryRow
 from composer.errors import DatastoreUnavailable
 from tests.factories import DOMAIN
 from tests.fakes import FakeEntryStore
-from tests.ports.entry_store import NODE, OTHER, QUOTA, EntryStoreSuite, Event
+from tests.ports.entry_store import NODE, OTHER, QUOTA, EntryStoreSuite
 
 
 class EntriesInADict:
@@ -20,8 +20,8 @@ class EntriesInADict:
     def shown(self, node: UUID) -> set[EntryRow]:
         return {row for place, row in self.store.rows.items() if place[0] == node}
 
-    def events(self, node: UUID) -> list[Event]:
-        return [event[1:] for event in self.store.events if event[0] == node]
+    def events(self, node: UUID) -> int:
+        return self.store.events[node]
 
     def remove_node(self, node: UUID) -> None:
         del self.store.known[node]
