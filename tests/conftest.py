@@ -28,7 +28,9 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_finish() -> None:
+    """Passes over all objects were a fifth of the unit tests' time: few are needed."""
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     gc.enable()
 
 
