@@ -25,8 +25,10 @@ from server.threads import LEAST_THREADS
 class ServingSettings(LimitSettings):
     """The third of the groups of Settings."""
 
-    commit: str = text("the commit that `/v1/version` names", "empty: `unknown`")
-    commit_date: str = text("the time of that commit", "empty: `unknown`")
+    commit: str = text(
+        "the commit that `/v1/version` names", "empty: that of the wheel's build, or `unknown`"
+    )
+    commit_date: str = text("the time of that commit", "empty: as for the commit")
     log_format: str = choice(
         "json", ("json", "console"), "the form of a log line", "console: for people"
     )

@@ -14,7 +14,7 @@ import flask
 
 from handlers import OPERATIONS
 from handlers.ports import Ports
-from handlers.service import UNKNOWN, NoPublishedKeys, ServicePorts
+from handlers.service import NoPublishedKeys, ServicePorts
 from server.adapters import Adapters, connect
 from server.authn.signing import own_keys
 from server.contract.document import Contract
@@ -22,6 +22,7 @@ from server.http.app import build_app
 from server.http.docs_page import docs_page
 from server.http.operations import BoundOperations
 from server.receipt import WiringReceipt, wiring_receipt
+from server.release import built_from
 from server.settings import Settings
 from server.telemetry.access import write_access_lines
 from server.telemetry.metrics import Exposition, Metrics, ReadLanes
@@ -80,8 +81,8 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
         docs_page=docs_page(contract),
         version=version(DISTRIBUTION),
         contract_version=contract.version,
-        commit=settings.commit or UNKNOWN,
-        date=settings.commit_date or UNKNOWN,
+        commit=settings.commit or built_from("commit"),
+        date=settings.commit_date or built_from("date"),
         keys=signing_keys or NoPublishedKeys(),
     )
     app = build_app(

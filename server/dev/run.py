@@ -4,7 +4,6 @@ import os
 import select
 import shlex
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,23 +28,10 @@ MAX_NODES = 2_000_000
 
 def _commit() -> dict[str, str]:
     """The settings that name the commit of the clone; none where there is no clone."""
-    if not (REPOSITORY / ".git").exists():
-        return {}
-    command = ["git", "-C", str(REPOSITORY), "log", "-1", "--format=%H %cd"]
-    form = "--date=format-local:%Y-%m-%dT%H:%M:%SZ"
-    try:
-        shown = subprocess.run(
-            [*command, form],
-            env={**os.environ, "TZ": "UTC"},
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    commit, date = shown.stdout.split()
-    return {"PLEXSPHERE_COMMIT": commit, "PLEXSPHERE_COMMIT_DATE": date}
+    from server.dev.stamp import commit_of  # which needs setuptools
+
+    names = {"commit": "PLEXSPHERE_COMMIT", "date": "PLEXSPHERE_COMMIT_DATE"}
+    return {names[name]: text for name, text in commit_of(REPOSITORY).items()}
 
 
 def run_dev(

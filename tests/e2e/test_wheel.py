@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 
 from server.contract.document import Contract
 from server.dev.stack import Stack
+from server.dev.stamp import STAMP
 from tests.client import ask, bearer, pull_path
 from tests.contract.drift import byte_complaints
 from tests.ledger_sql import audit_rows
@@ -123,7 +124,7 @@ def required(metadata: list[str], extra: str) -> set[str]:
 def test_it_has_every_file_of_the_tree_byte_for_byte_and_no_other(wheel: Wheel) -> None:
     packaged, wanted = members(wheel), tree()
     assert sorted(wanted.keys() - packaged.keys()) == []
-    assert sorted(packaged.keys() - wanted.keys()) == []
+    assert sorted(packaged.keys() - wanted.keys()) == [STAMP]
     assert [name for name in wanted if packaged[name] != wanted[name]] == []
     for kind, least in ((".sql", 25), (".zed", 1), (".yaml", 1), (".js", 2), (".css", 2)):
         assert len([name for name in packaged if name.endswith(kind)]) >= least, kind
@@ -132,6 +133,13 @@ def test_it_has_every_file_of_the_tree_byte_for_byte_and_no_other(wheel: Wheel) 
         "db/schema.sql",
         "server/http/docs/index.html",
     } <= packaged.keys()
+
+
+def test_it_names_the_commit_that_it_was_built_from(wheel: Wheel, served: str) -> None:
+    tree = ["git", "-C", str(wheel.file.parent / "tree"), "rev-parse", "HEAD"]
+    commit = subprocess.run(tree, check=True, capture_output=True, text=True).stdout.strip()
+    version = ask(served, "/v1/version").json
+    assert (version["commit"], version["date"]) == (commit, "2026-11-23T07:00:00Z")
 
 
 def test_its_metadata_names_every_distribution_that_its_code_imports(wheel: Wheel) -> None:

@@ -50,11 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         outcome = campaign(run, console.print)
     except StackError as error:
-        console.print(str(error))
+        console.print(f"FAILED the stack: {error}; seed {seed}", markup=False, soft_wrap=True)
         return 1
-    console.print(status_table(outcome), link_table(outcome))
+    if outcome.tally.seen:
+        console.print(status_table(outcome), link_table(outcome))
     for complaint in outcome.complaints:
-        console.print(f"FAILED {complaint}", highlight=False, markup=False)
+        console.print(f"FAILED {complaint}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"seed {seed}: make fuzz CASES={run.cases} SEED={seed}; files: {run.folder}")
     return 1 if outcome.complaints else 0
 

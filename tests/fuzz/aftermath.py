@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from xml.etree import ElementTree
 
 from tests.fuzz.tally import Tally
 from tests.ledger_sql import run_sql
 
 # Rows are visible within a second; a busy machine gets more.
 AUDIT_S = 5.0
-
-
-def junit_failures(file: Path) -> list[str]:
-    """Schemathesis' complaints, a line each; our own checks are among them."""
-    every = ElementTree.parse(file).iter("testcase")
-    found = [
-        (case.get("name"), part.get("message") or part.text or "")
-        for case in every
-        for part in (*case.iter("failure"), *case.iter("error"))
-    ]
-    return [f"{name}: {' '.join(text.split())[:300]}" for name, text in found]
 
 
 def lost_workers(output: str) -> list[str]:

@@ -11,19 +11,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 from server.dev.stack import Stack
-from tests.client import Reply, ask, send_raw
+from tests.client import Reply, ask, bearer, pull_path, send_raw
 from tests.fuzz import directed as cases
-from tests.fuzz.aftermath import junit_failures, lost_workers, missing_audit
+from tests.fuzz.aftermath import lost_workers, missing_audit
+from tests.fuzz.complaints import failures, of_exchange, own_again
 from tests.fuzz.directed_links import Request, followed
-from tests.fuzz.exchange import Exchange
+from tests.fuzz.exchange import MOST_SILENT, Exchange
 from tests.fuzz.judge import Judge
 from tests.fuzz.outcome import Outcome
 from tests.fuzz.records import record
 from tests.fuzz.services import SERVICES
-from tests.fuzz.tally import FUZZED, PHASES, STATEFUL
+from tests.fuzz.tally import FUZZED, PHASES, STATEFUL, Tally
 from tests.fuzz.world import world_of
 from tests.stacks import made_anew_next_time
 
@@ -77,7 +79,11 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
     stack = Stack(run.folder / "stack", nodes=run.nodes, workers=2, nats=True, env=SETTINGS)
     made_anew_next_time(stack)  # a seed meets the same ledger, and no run grows the next one's
     stack.start()
+    again = own_again(run.seed, stack.url)
     try:
+        unusable = probe(stack)
+        if unusable:
+            return recorded(run, Outcome(Tally(), [again.of(unusable)], 0.0))
         world = world_of(stack)
         world.save(run.folder)
         judge = Judge(world)
@@ -99,11 +105,31 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
     finally:
         with collecting("the end of the stack", faults):
             stack.stop()
-    complaints = list(dict.fromkeys([*judge.tally.complaints(run.phases), *faults]))
-    outcome = Outcome(judge.tally, complaints, fuzzed / seconds, judge.directed)
-    with collecting("the records", complaints):
+    complaints = list(map(again.of, dict.fromkeys([*judge.tally.complaints(run.phases), *faults])))
+    return recorded(run, Outcome(judge.tally, complaints, fuzzed / seconds, judge.directed))
+
+
+def recorded(run: Run, outcome: Outcome) -> Outcome:
+    """The outcome, written to the folder of the run."""
+    with collecting("the records", outcome.complaints):
         record(run.folder, outcome, run.seed)
     return outcome
+
+
+def probe(stack: Stack) -> str | None:
+    """The complaint about a service that gives the run nothing to work with; else None."""
+    node_id = stack.sample.node_id(1)
+    pull = bearer(stack.token(f"node:{node_id}"))
+    for path, headers in (("/livez", {}), (pull_path(node_id), pull)):
+        try:
+            reply = ask(stack.url, path, headers)
+        except Exception as error:
+            nothing = Exchange("GET", path, headers, 0, {}, b"")
+            return of_exchange(fault("no answer", error), nothing)
+        if reply.status != HTTPStatus.OK:
+            exchange = Exchange.of("GET", path, headers, reply)
+            return of_exchange(f"{reply.status}, not 200: the run needs its answers", exchange)
+    return None
 
 
 @contextmanager
@@ -129,7 +155,7 @@ def schemathesis(run: Run, url: str) -> list[str]:
         "--report": "junit,har",
         "--report-junit-path": str(run.folder / "junit.xml"),
         "--report-har-path": str(run.folder / "requests.har"),
-        "--request-timeout": "60",
+        "--request-timeout": "20",
     }
     command = [
         *(sys.executable, "-m", "schemathesis.cli"),
@@ -151,7 +177,7 @@ def schemathesis(run: Run, url: str) -> list[str]:
         ).returncode
     found = lost_workers(said.read_text())
     with collecting("its JUnit file", found):
-        found += junit_failures(run.folder / "junit.xml")
+        found += failures(run.folder / "junit.xml", own_again(run.seed, url))
     if code and not found:
         found.append(f"Schemathesis ended with {code}: {said}")
     return found
@@ -163,19 +189,32 @@ def send_all(stack: Stack, judge: Judge) -> Iterator[str]:
     for name in dict.fromkeys(case.service for case in every):
         try:
             with SERVICES[name](stack, judge.world.node_ids[0]) as url:
-                for case in every:
-                    if case.service == name:
-                        yield from send(url, case, judge)
+                ours = [case for case in every if case.service == name]
+                yield from ask_all(url, ours, judge)
                 if name == cases.LIVE:
                     yield from followed(judge.world, partial(exchanged, url, judge), judge.tally)
+        except TimeoutError as error:  # so would the others be
+            yield fault(f"the service {name}", error)
+            return
         except Exception as error:  # the other services are asked all the same
             yield fault(f"the service {name}", error)
+
+
+def ask_all(url: str, every: Sequence[cases.Directed], judge: Judge) -> Iterator[str]:
+    """The cases of one service, of which one that is silent is not asked for ever."""
+    silent = 0
+    for case in every:
+        answered = len(judge.directed)
+        yield from send(url, case, judge)
+        silent = 0 if len(judge.directed) > answered else silent + 1
+        if silent == MOST_SILENT:
+            raise TimeoutError(f"{silent} cases in a row without an answer: the rest is not asked")
 
 
 def send(url: str, case: cases.Directed, judge: Judge) -> Iterator[str]:
     """One directed case; asked again while a stopped part may not have been noticed."""
     until = time.monotonic() + PATIENCE_S
-    named = f"{case.operation_id} {case.method} {case.service}"
+    named = f"{case.method} {case.service}"
     try:
         reply = reply_to(url, case)
         while (
@@ -185,18 +224,21 @@ def send(url: str, case: cases.Directed, judge: Judge) -> Iterator[str]:
         ):
             time.sleep(0.1)
             reply = reply_to(url, case)
-        judge.take(Exchange.of(case.method, case.path, case.headers, reply))
+        exchange = Exchange.of(case.method, case.path, case.headers, reply, case.body)
+        judge.take(exchange)
     except Exception as error:
-        yield fault(named, error)
+        nothing = Exchange(case.method, case.path, dict(case.headers), 0, {}, b"", case.body)
+        yield of_exchange(fault(named, error), nothing)
         return
     if reply.status != case.status:
-        yield f"{named}: {reply.status}, not {case.status}"
+        yield of_exchange(f"{named}: {reply.status}, not {case.status}", exchange)
 
 
 def exchanged(url: str, judge: Judge, request: Request) -> Exchange:
     """One request that a link leads to, or starts at, judged as a directed case is."""
     method, path, headers, body = request
-    exchange = Exchange.of(method, path, headers, ask(url, path, dict(headers), method, body))
+    reply = ask(url, path, dict(headers), method, body)
+    exchange = Exchange.of(method, path, headers, reply, body)
     judge.take(exchange)
     return exchange
 

@@ -16,6 +16,8 @@ CONTRACT = Contract.packaged()
 PROBLEM = "application/problem+json"
 # What the HTTP server may refuse before the service sees it (docs/design.md, Order of refusals).
 HTTP_SERVER_REFUSES = (400, 414, 431)
+# As many requests in a row without an answer: the service is silent.
+MOST_SILENT = 5
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,20 @@ class Exchange:
     status: int
     received: Mapping[str, str]
     body: bytes
+    sent_body: bytes | None = None
 
     @classmethod
-    def of(cls, method: str, path: str, sent: Mapping[str, str], reply: Reply) -> Exchange:
+    def of(
+        cls,
+        method: str,
+        path: str,
+        sent: Mapping[str, str],
+        reply: Reply,
+        sent_body: bytes | None = None,
+    ) -> Exchange:
         """A reply of `tests.client`."""
         lower = {name.lower(): value for name, value in sent.items()}
-        return cls(method, path, lower, reply.status, reply.headers, reply.body)
+        return cls(method, path, lower, reply.status, reply.headers, reply.body, sent_body)
 
     @property
     def is_ours(self) -> bool:

@@ -34,7 +34,10 @@ class Judge:
 
     def complaint(self, check: str, exchange: Exchange) -> str | None:
         """The complaint of one check, kept for the report."""
-        complaint = self.checks[check](exchange, self.world)
+        try:
+            complaint = self.checks[check](exchange, self.world)
+        except Exception as error:  # a broken service answers what no check can read
+            complaint = f"cannot be judged: {type(error).__name__}: {error}"
         if complaint is not None:
             self.tally.fail(check, complaint, exchange)
         return complaint

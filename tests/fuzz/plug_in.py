@@ -12,7 +12,7 @@ from schemathesis.generation.meta import CoveragePhaseData, CoverageScenario
 from schemathesis.hooks import HookContext
 
 from tests.bodies import MOMENTS, moment
-from tests.fuzz.exchange import Exchange
+from tests.fuzz.exchange import MOST_SILENT, Exchange
 from tests.fuzz.judge import Judge
 from tests.fuzz.tally import FUZZED
 from tests.fuzz.world import World
@@ -57,7 +57,12 @@ def exchange_of(response: schemathesis.Response) -> Exchange:
         status=response.status_code,
         received=received,
         body=response.content or b"",
+        sent_body=_bytes(request.body),
     )
+
+
+def _bytes(body: object) -> bytes | None:
+    return body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else None
 
 
 def _text(value: object) -> str:
@@ -159,8 +164,34 @@ def plug_in_checks(current: Callable[[], Judge]) -> _Latest:
 
     for name in current().checks:
         schemathesis.check(_adapted(name, current, latest))
-
+    _leave_the_silent()
     return latest
+
+
+def _leave_the_silent() -> None:
+    """A run of any length must end: a silent service gets little time, and then no request more.
+
+    Schemathesis ends at a KeyboardInterrupt with the reports of what it has seen.
+    """
+    unanswered = 0
+
+    @schemathesis.hook
+    def before_call(
+        context: HookContext, case: schemathesis.Case, kwargs: dict[str, object]
+    ) -> None:
+        nonlocal unanswered
+        if unanswered >= MOST_SILENT:
+            kwargs["timeout"] = 0.5
+        if unanswered >= 6 * MOST_SILENT:
+            raise KeyboardInterrupt
+        unanswered += 1
+
+    @schemathesis.hook
+    def after_call(
+        context: HookContext, case: schemathesis.Case, response: schemathesis.Response
+    ) -> None:
+        nonlocal unanswered
+        unanswered = 0
 
 
 def _adapted(name: str, current: Callable[[], Judge], latest: _Latest) -> Callable[..., None]:

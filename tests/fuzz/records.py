@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from rich.console import Console
 
+from tests.fuzz.complaints import BETWEEN
 from tests.fuzz.exchange import CONTRACT, Exchange
 from tests.fuzz.outcome import Outcome
 from tests.fuzz.report import link_table, status_table
@@ -48,7 +49,7 @@ def add_contract_suite(file: Path, outcome: Outcome) -> None:
             about = [complaint for complaint in left if complaint.startswith(begins)]
             left = [complaint for complaint in left if complaint not in about]
             cases.append((f"{name} {status}", "; ".join(about)))
-    cases += [(complaint[:120], complaint) for complaint in left]
+    cases += [(complaint.partition(BETWEEN)[0][:120], complaint) for complaint in left]
     failures = str(sum(bool(said) for _, said in cases))
     tree = ElementTree.parse(file) if file.is_file() else None
     root = ElementTree.Element("testsuites") if tree is None else tree.getroot()
@@ -97,6 +98,7 @@ def entry(exchange: Exchange) -> dict[str, Any]:
 
 def _legal(text: str) -> str:
     """XML has no control characters, and a complaint may quote what was sent."""
+    text = text.replace(BETWEEN, "; ")
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

@@ -95,7 +95,7 @@ class SmallSuite:
                 if not there:
                     continue
                 reply = ask(application, case.path, case.headers, case.method, case.body)
-            exchange = Exchange.of(case.method, case.path, case.headers, reply)
+            exchange = Exchange.of(case.method, case.path, case.headers, reply, case.body)
             self._judge.take(exchange)
             if reply.status != case.status:
                 complaint = f"{reply.status}, not {case.status}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.contract.tables import AUDIT, REACHED
+from tests.fuzz.complaints import of_exchange
 from tests.fuzz.exchange import CONTRACT, Exchange
 from tests.fuzz.links import declared_links
 
@@ -75,8 +76,9 @@ class Tally:
 
     def fail(self, check: str, complaint: str, exchange: Exchange) -> None:
         """The first of each check is kept with where it happened."""
-        where = f"{exchange.method} {exchange.path[:120]} -> {exchange.status}"
-        self.failures.setdefault(check, f"{complaint} ({where})")
+        if check not in self.failures:
+            where = f"{exchange.method} {exchange.path[:120]} -> {exchange.status}"
+            self.failures[check] = of_exchange(f"{check}: {complaint} ({where})", exchange)
 
     def times(self, name: str, status: int) -> int:
         return sum(self.seen[name, status, source] for source in (FUZZED, DIRECTED))
@@ -96,7 +98,7 @@ class Tally:
 
     def complaints(self, phases: Sequence[str] = PHASES) -> list[str]:
         """Every declared status and code seen, nothing undeclared, and the inside reached."""
-        found = [f"{check}: {complaint}" for check, complaint in sorted(self.failures.items())]
+        found = [complaint for _, complaint in sorted(self.failures.items())]
         for name, operation in CONTRACT.operations.items():
             for status, declared in operation.responses.items():
                 if not self.times(name, status):

@@ -11,7 +11,8 @@ import requests
 
 from tests.fuzz import __main__ as by_hand
 from tests.fuzz import deployed
-from tests.fuzz.deployed import Target, failures, fuzz
+from tests.fuzz.complaints import ANY_ID, failures
+from tests.fuzz.deployed import Target, fuzz
 
 NOBODY = "http://127.0.0.1:1"
 FAILURE = """1. Test Case ID: aBc1
@@ -74,7 +75,7 @@ def test_each_failure_is_a_complaint_with_operation_seed_pointer_and_curl(target
     case = f'<testcase name="POST /v1/domains"><failure>{FAILURE}</failure></testcase>'
     lost = '<testcase name="GET /v1/nodes/{id}/state"><error>no answer</error></testcase>'
     (target.folder / "junit.xml").write_text(f"<testsuites>{case}{lost}</testsuites>")
-    first, second, third = failures(target)
+    first, second, third = failures(target.folder / "junit.xml", target.again)
     assert "CreateDomain: Test Case ID: aBc1 - Undocumented HTTP status code" in first
     assert "seed 7, api/plexsphere-v1.yaml#/paths/~1v1~1domains/post" in first
     assert "[Filtered]" not in first
@@ -82,7 +83,7 @@ def test_each_failure_is_a_complaint_with_operation_seed_pointer_and_curl(target
     assert "Server error" not in first
     assert second.endswith("curl -X POST -d '[]' http://127.0.0.1:1/v1/domains")
     assert third.startswith("GetNodeState: no answer")
-    assert third.endswith(f"{NOBODY}/v1/nodes/{deployed.ANY_ID}/state")
+    assert third.endswith(f"{NOBODY}/v1/nodes/{ANY_ID}/state")
 
 
 @pytest.mark.parametrize(
