@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from composer.deadline import Deadline
+from composer.errors import AuthzUnavailable
 from composer.event_streams import Decision, Subscriber
+from db.coalescing import Coalesced
 from server.events.fan_out import FanOut
 from server.events.schedule import StreamSchedule
 from server.events.streams import NodeEventStream, NodeEventStreams
@@ -86,6 +88,34 @@ class FakeRecorder:
         self.resyncs += 1
 
 
+class Checks(Coalesced[UUID, bool]):
+    """SpiceDB, which says yes; ``calls`` has the number of questions of each call."""
+
+    errors = (AuthzUnavailable,)
+    patience = 1.0
+    stage = "check"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[int] = []
+
+    def _ask_alone(self, question: UUID, deadline: Deadline) -> bool:
+        return self._ask_together([question], deadline)[0]
+
+    def _ask_together(self, questions: Sequence[UUID], deadline: Deadline) -> list[bool]:
+        self.calls.append(len(questions))
+        return [True] * len(questions)
+
+    def _refusal(self) -> Exception | None:
+        return None
+
+    def _late_error(self) -> Exception:
+        return AuthzUnavailable("late")
+
+    def _stands_still(self) -> bool:
+        return False
+
+
 class World:
     """The bus has positions up to 10, and this process all of them since 5."""
 
@@ -109,10 +139,16 @@ class World:
             wall_clock=self.wall_clock,
         )
         self.decisions = [Decision.YES]
-        self.asked = 0
+        self.checks = Checks()
+        self.asked_about: list[UUID] = []  # Nodes
 
-    def ask_again(self, deadline: Deadline) -> Decision:
-        self.asked += 1
+    @property
+    def asked(self) -> int:
+        return len(self.asked_about)
+
+    def ask_again(self, node: UUID) -> Decision:
+        self.asked_about.append(node)
+        self.checks.ask(node, Deadline.after(1, self.clock))
         return self.decisions[-1]
 
     def open(
@@ -123,7 +159,10 @@ class World:
         domain_id: UUID = DOMAIN,
         expires_at: datetime | None = None,
     ) -> NodeEventStream:
-        subscriber = Subscriber(node or node_id(number), domain_id, self.ask_again, expires_at)
+        addressed = node or node_id(number)
+        subscriber = Subscriber(
+            addressed, domain_id, lambda deadline: self.ask_again(addressed), expires_at
+        )
         return self.streams.subscribe(subscriber, after, Deadline.after(1, self.clock))
 
     def hold(self, after: int | None = None, **given: object) -> Client:

@@ -8,16 +8,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from queue import PriorityQueue
+from contextlib import suppress
+from functools import partial
+from queue import Empty, PriorityQueue
 from typing import Protocol
 
 import structlog
 
 from composer.deadline import Deadline
+from db.together import run_together
 
 # Each takes a place among the calls to SpiceDB and the connections to Postgres while it asks.
 ASKING_THREADS = 2
 ASK_DEADLINE_SECONDS = 3.0
+TOGETHER = 32  # as many as one call to SpiceDB takes
 AT_ONCE, IN_TIME = 0, 1
 
 _log = structlog.stdlib.get_logger("plexsphere.streams")
@@ -94,13 +98,18 @@ class StreamSchedule:
         return not self._questions.empty()
 
     def answer(self) -> None:
-        """Ask the next question; waits for one."""
-        _, _, stream = self._questions.get()
-        if stream.is_over:
-            return
+        """Ask the next questions; waits for one. Those that wait already are asked together, so
+        that their checks are one call to SpiceDB."""
+        streams = {self._questions.get()[2]: None}
+        with suppress(Empty):
+            while len(streams) < TOGETHER:
+                streams[self._questions.get_nowait()[2]] = None
+        run_together([partial(self._ask_one, stream) for stream in streams if not stream.is_over])
+        self._woken.set()
+
+    def _ask_one(self, stream: ScheduledStream) -> None:
         stream.ask(self._clock(), Deadline.after(ASK_DEADLINE_SECONDS, self._clock))
         self._new.append(stream)
-        self._woken.set()
 
     def _look(self, stream: ScheduledStream, now: float) -> None:
         if stream.is_over:

@@ -10,6 +10,7 @@ import pytest
 from composer.errors import EventStreamUnavailable
 from composer.event_streams import Decision
 from server.events.frames import KEEP_ALIVE
+from server.events.schedule import TOGETHER
 from server.events.streams import MISSED_BYTES, NodeEventStream
 from tests.events import NOW, OTHER_DOMAIN, envelope, event, last_id, read_frames
 from tests.factories import DOMAIN, node_id
@@ -264,12 +265,20 @@ def test_a_node_that_lost_something_is_asked_about_at_once_and_no_other(world: W
 
 
 def test_it_comes_before_questions_that_are_not_urgent(world: World) -> None:
-    waiting, revoked = world.hold(number=2), world.hold(number=1)
-    world.decisions = [Decision.NO]
+    world.hold(number=2), world.hold(number=1)
     world.schedule.ask_soon(world.fan_out.of_node(node_id(2)))
     world.schedule.ask_at_once(world.fan_out.of_node(node_id(1)))
     world.schedule.answer()
-    assert (waiting.is_closed, revoked.is_closed) == (False, True)
+    assert world.asked_about == [node_id(1), node_id(2)]
+
+
+def test_questions_that_wait_are_one_call(world: World) -> None:
+    for number in range(1, TOGETHER + 9):
+        world.hold(number=number)
+    world.schedule.ask_soon(world.fan_out.all())
+    while world.schedule.has_question:
+        world.schedule.answer()
+    assert world.checks.calls == [TOGETHER, 8]
 
 
 def test_a_stream_that_is_over_costs_no_question(world: World) -> None:
