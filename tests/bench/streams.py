@@ -3,7 +3,9 @@
     make bench-streams            (COUNTS=1,100,10000 SECONDS=20)
 
 All clients are in this one process and take CPU of the same machine. An event is the rotation of a
-Node's key, over HTTP: the commit is at the answer. ``publish`` is the moment in the envelope.
+Node's key, over HTTP: the commit is at the answer. ``publish`` is the moment in the envelope. Pulls
+are those of 16 Nodes whose desired state does not change (304), by wrk, before the streams are
+opened and beside them.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import select
 import socket
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,15 +28,24 @@ from rich.table import Table
 from server.dev.process import descendants
 from server.dev.sample import OPERATOR
 from server.dev.stack import Stack
+from tests.bench.driver import request_bytes
+from tests.bench.load import Measured, load
 from tests.bench.registry import numbers
 from tests.bench.served import cpu_of
 from tests.bodies import JSON, body_now
-from tests.client import ask, bearer
+from tests.client import ask, bearer, pull_path
+from tests.ledger_sql import run_sql
 
 FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "bench-streams"
 AT_ONCE = 24  # openings under way
-EVENTS = 5
+# Events of a row: more where there are few streams.
+EVENTS, EVENTS_OF_MANY, MANY = 100, 30, 1_000
+PULLERS = 16
+PULL_SECONDS = 10.0
+BACKLOG = 2_000  # events that the relay publishes as fast as it can
 PATIENCE_S = 60.0
+# The frame that ends an opening.
+LAST_ID = re.compile(rb"retry: \d+\nid: (\d+)\n\n")
 ISSUED = re.compile(rb'"issued_at":"([^"]+)Z"')
 
 
@@ -47,6 +58,7 @@ class Held:
     sockets: dict[int, socket.socket] = field(default_factory=dict)
     arrived: list[float] = field(default_factory=list)
     issued: float = 0.0
+    last_id: bytes = b""  # the newest position of an opening
 
     def open(self, requests: Sequence[bytes]) -> float:
         """Open a stream for each request; seconds until all have had their opening."""
@@ -76,7 +88,8 @@ class Held:
                     rest.append(request)
                     continue
                 assert data and received.startswith(b"HTTP/1.1 200"), received[:800]
-                if b"\nid: " in received:
+                if opened := LAST_ID.search(received):
+                    self.last_id = opened[1]
                     self.sockets[number] = raw
                     del waiting[number]
         return time.monotonic() - began
@@ -106,9 +119,15 @@ class Held:
                     return ended
         raise AssertionError("no stream ended")
 
-    def close(self) -> None:
+    def leave(self) -> None:
+        """Every client closes its stream."""
         for raw in self.sockets.values():
+            self.poll.unregister(raw)
             raw.close()
+        self.sockets.clear()
+
+    def close(self) -> None:
+        self.leave()
         self.poll.close()
 
 
@@ -138,6 +157,9 @@ class Row:
 
     count: int
     opened: float
+    resumed: float
+    pulls: tuple[Measured, Measured]
+    cpu_of_pulls: tuple[float, float]
     memory: float
     idle: float
     commit_to_first: tuple[float, float]
@@ -150,6 +172,50 @@ class Row:
         return (*self.commit_to_first, self.first_100, self.all, self.revoked)
 
 
+def pulled(stack: Stack, pids: Sequence[int]) -> tuple[Measured, float]:
+    """Pulls as fast as they are answered, and the workers' CPU for each (ms)."""
+    requests = []
+    for number in range(stack.sample.nodes - PULLERS, stack.sample.nodes):
+        node_id = str(stack.sample.node_id(number))
+        headers = bearer(stack.token(f"node:{node_id}"))
+        reply = ask(stack.url, pull_path(node_id), headers)
+        assert reply.status == 200, reply.body
+        known = {**headers, "If-None-Match": reply.headers["etag"]}
+        requests.append(request_bytes(stack.url, pull_path(node_id), known))
+    used = sum(map(cpu_of, pids))
+    found = load(stack.url, requests, PULL_SECONDS, PULLERS)
+    assert not found.refused and not found.broken, found
+    return found, 1000 * (sum(map(cpu_of, pids)) - used) / found.answers
+
+
+def resumed(held: Held, requests: Sequence[bytes], rotate: Callable[[], object]) -> float:
+    """Every client leaves, misses an event, and comes back with its last position; openings a
+    second."""
+    known = held.last_id
+    held.leave()
+    rotate()
+    time.sleep(2)
+    end = b"Last-Event-ID: " + known + b"\r\n\r\n"
+    return len(requests) / held.open([request[:-2] + end for request in requests])
+
+
+def published(stack: Stack) -> float:
+    """Events a second that the relay brings to the stream."""
+    run_sql(
+        stack.dsn,
+        "INSERT INTO plexsphere.node_state_entries (node_id, kind, key, value)"
+        " SELECT n.id, 'metadata', 'bench', clock_timestamp()::text FROM plexsphere.nodes AS n"
+        " LIMIT %s ON CONFLICT (node_id, kind, key) DO UPDATE SET value = EXCLUDED.value",
+        (BACKLOG,),
+    )
+    began = time.monotonic()
+    waiting = "SELECT count(*) FROM plexsphere.events WHERE published_at IS NULL"
+    ((first,),) = run_sql(stack.dsn, waiting)
+    while run_sql(stack.dsn, waiting)[0][0]:
+        time.sleep(0.05)
+    return float(first) / (time.monotonic() - began)
+
+
 def measured(stack: Stack, count: int, seconds: float) -> Row:
     time.sleep(2)  # a credential that the row before has ended counts from the next second on
     node_ids = [str(stack.sample.node_id(number)) for number in range(1, count + 1)]
@@ -159,6 +225,7 @@ def measured(stack: Stack, count: int, seconds: float) -> Row:
         for node_id in node_ids
     ]
     pids = workers(stack)
+    alone = pulled(stack, pids)
     before = resident(pids)
     held = Held(("127.0.0.1", stack.gunicorn.port))
     try:
@@ -168,18 +235,25 @@ def measured(stack: Stack, count: int, seconds: float) -> Row:
         used = sum(map(cpu_of, pids))
         time.sleep(seconds)
         idle = (sum(map(cpu_of, pids)) - used) / seconds
+        beside = pulled(stack, pids)
         first, hundredth, last = [], [], []
         rotating = str(stack.sample.node_id(count + 1))
-        for _ in range(EVENTS):
+
+        def rotate() -> float:
+            """The moment of the answer."""
             headers = {**JSON, **bearer(stack.token(f"node:{rotating}"))}
             path = f"/v1/nodes/{rotating}/public-key"
             reply = ask(stack.url, path, headers, "PUT", body_now("RotateNodeKey"))
-            committed = time.time()
             assert reply.status == 200, reply.body
+            return time.time()
+
+        for _ in range(EVENTS if count < MANY else EVENTS_OF_MANY):
+            committed = rotate()
             held.await_event(count)
             first.append(1000 * (held.arrived[0] - committed))
             hundredth.append(1000 * (held.arrived[min(count, 100) - 1] - held.issued))
             last.append(1000 * (held.arrived[-1] - held.issued))
+        came_back = resumed(held, requests, rotate)
         path = f"/v1/nodes/{node_ids[0]}/credentials"
         reply = ask(stack.url, path, bearer(stack.token(OPERATOR)), "DELETE")
         revoked = time.time()
@@ -188,9 +262,12 @@ def measured(stack: Stack, count: int, seconds: float) -> Row:
         return Row(
             count,
             count / opened,
+            came_back,
+            (alone[0], beside[0]),
+            (alone[1], beside[1]),
             memory,
             idle,
-            (statistics.median(first), max(first)),
+            (statistics.median(first), statistics.quantiles(first, n=100)[98]),
             statistics.median(hundredth),
             statistics.median(last),
             revoked,
@@ -200,17 +277,23 @@ def measured(stack: Stack, count: int, seconds: float) -> Row:
 
 
 def table_of(rows: Iterator[Row]) -> Table:
-    table = Table(title="Event streams, two workers; times in ms, median of five events")
-    for column in ("streams", "opened/s", "KiB each", "idle CPU, cores"):
-        table.add_column(column, justify="right")
-    for column in ("commit to first", "slowest", "to 100th", "to last", "revoked to end"):
+    table = Table(title="Event streams, two workers; times in ms")
+    for column in (
+        *("streams", "opened/s", "resumed/s", "KiB each", "idle CPU, cores"),
+        *("pulls/s alone, beside", "CPU of a pull", "p99 of pulls"),
+        *("commit to first p50", "p99", "to 100th", "to last", "revoked to end"),
+    ):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
             f"{row.count:,}",
             f"{row.opened:,.0f}",
+            f"{row.resumed:,.0f}",
             f"{row.memory / 1024:,.1f}",
             f"{row.idle:.3f}",
+            ", ".join(f"{pulls.per_second:,.0f}" for pulls in row.pulls),
+            ", ".join(f"{cpu:.2f}" for cpu in row.cpu_of_pulls),
+            ", ".join(f"{pulls.p99_ms:,.0f}" for pulls in row.pulls),
             *(f"{value:,.0f}" for value in row.milliseconds),
         )
     return table
@@ -226,8 +309,9 @@ def main() -> None:
     env = {"PLEXSPHERE_KEY_ROTATION_INTERVAL": "0"}
     with Stack(FOLDER, nodes=nodes, workers=2, env=env, nats=True, relay=True) as stack:
         time.sleep(5)  # the events of the sample leave
+        print(f"the relay publishes {published(stack):,.0f} events a second")
         rows = (measured(stack, count, options.seconds[0]) for count in options.counts)
-        Console(width=140).print(table_of(rows))
+        Console(width=180).print(table_of(rows))
     load = ", ".join(f"{part:.2f}" for part in os.getloadavg())
     print(f"load average {load} on {os.cpu_count()} cores")
 
