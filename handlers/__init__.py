@@ -1,17 +1,14 @@
-"""The operations of the service. ``OPERATIONS`` is their index, by operationId.
-
-The facts of every operation stand in this place.
-"""
+"""``OPERATIONS``: every operation of the service by its operationId, with all its facts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from composer.entries import DATA, METADATA, REPORT, VALUE_MAX_BYTES
 from composer.limits import Limit
 from handlers import domains, refusals, service
-from handlers.answers import NOT_STORED, PRIVATE
+from handlers.answers import NOT_STORED, PRIVATE, Answer
 from handlers.audit import audit_page, list_domain_audit
 from handlers.credentials import revoke_node_credentials, rotate_node_secret_key
 from handlers.enrolment import enrol_node, issue_bootstrap_token, new_enrolment, new_token
@@ -79,6 +76,15 @@ def _delete_entry(kind: str) -> Operation:
         not_provisioned=refusals.ENTRIES_NOT_PROVISIONED,
         statuses=(204,),
         refusals=(refusals.ENTRY_NOT_FOUND,),
+    )
+
+
+def _asset(handler: Callable[..., Answer]) -> OpenOperation:
+    return OpenOperation(
+        handler=handler,
+        statuses=(200, 304),
+        headers=service.ASSET_HEADERS,
+        sent_headers=("ETag",),
     )
 
 
@@ -385,17 +391,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
         "GetOpenapiJson": OpenOperation(handler=service.get_openapi_json),
         "GetJwks": OpenOperation(handler=service.get_jwks, headers=service.KEYS_HEADERS),
         "GetDocs": OpenOperation(handler=service.get_docs, headers=service.PAGE_HEADERS),
-        "GetDocsScript": OpenOperation(
-            handler=service.get_docs_script,
-            statuses=(200, 304),
-            headers=service.ASSET_HEADERS,
-            sent_headers=("ETag",),
-        ),
-        "GetDocsStyle": OpenOperation(
-            handler=service.get_docs_style,
-            statuses=(200, 304),
-            headers=service.ASSET_HEADERS,
-            sent_headers=("ETag",),
-        ),
+        "GetDocsScript": _asset(service.get_docs_script),
+        "GetDocsStyle": _asset(service.get_docs_style),
     }
 )

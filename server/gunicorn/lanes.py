@@ -106,7 +106,7 @@ class Lane:
     def _run(self) -> None:
         while True:
             self._tickets.get()
-            taken = []
+            taken: list[Connection] = []
             while len(taken) < self._together and (connection := self._next()) is not None:
                 taken.append(connection)
             if taken:  # another thread may have taken what this ticket was for

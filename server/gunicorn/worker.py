@@ -149,6 +149,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _turn(self) -> float:
         now = self.loop.turn()
+        assert self._lanes is not None
         self._lanes.release()
         return now
 
