@@ -22,12 +22,13 @@ from composer.event_keys import EventKey
 from composer.identity import NIL
 from composer.node_token import NodeToken
 from composer.peers import DomainPeers, Peers
+from composer.position import LedgerPosition
 from composer.registry import DomainPage, RegisteredNode, node_cursor
 from composer.snapshot import NodeStateSnapshot
 from handlers import service
 from handlers.answers import Answer, Call
 from handlers.audit import audit_page_value
-from handlers.node_state import STALE_HEADER
+from handlers.node_state import POSITION_HEADER, STALE_HEADER
 from handlers.node_token import token_value
 from handlers.operation import AnyOperation, Operation
 from handlers.refusals import CATALOGUE, DOMAIN_NOT_EMPTY
@@ -132,7 +133,11 @@ def _snapshots(wire: SnapshotWire) -> list[Answer]:
         )
     ]
     bodies = [wire.encode(value) for value in values]
-    answers = [Answer(200, body, headers={"ETag": f'W/"{body.digest}"'}) for body in bodies]
+    position = LedgerPosition(2**64 - 1, 2**32 - 1, 2**63 - 1, 2**63 - 1).text
+    answers = [
+        Answer(200, body, headers={"ETag": f'W/"{body.digest}"', POSITION_HEADER: position})
+        for body in bodies
+    ]
     return [*answers, _with_many(answers[0], "peers", MANY_PEERS)]
 
 

@@ -83,6 +83,7 @@ def test_every_command_has_an_example_in_its_help() -> None:
             "migrate",
             "evaluator",
             "token",
+            "top",
             "keygen",
             "snapshot",
             "diff",

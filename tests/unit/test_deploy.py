@@ -26,7 +26,7 @@ UNITS = sorted((ROOT / "deploy/systemd").glob("*.service"))
 CHART = ROOT / "deploy/helm/plexsphere-state"
 EXAMPLES = ("systemd", "postgres", "nginx", "caddy", "container", "prometheus", "grafana")
 SETTING = re.compile(r"PLEXSPHERE_[A-Z_]*[A-Z]")
-COMMAND = re.compile(r"(?:/bin/|`|^)plexsphere-state ([a-z]+)", re.MULTILINE)
+COMMAND = re.compile(r"(?:/bin/|`|^)plexsphere-state ([a-z-]+)", re.MULTILINE)
 METRIC = re.compile(r"`(plexsphere_[a-z_]+[a-z])`")
 SERIES = re.compile(r"\b(?:plexsphere_[a-z_]+[a-z]|up(?=\{))")
 SELECTOR = re.compile(r"\b(plexsphere_[a-z_]+[a-z]|up)(?:\{([^}]*)\})?(?![a-z_])")
