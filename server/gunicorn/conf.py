@@ -2,14 +2,13 @@
 
 import gc
 import os
-import shutil
 import sys
-import tempfile
 
 import authzed.api.v1
 import connexion
 import jsonschema_rs
 
+from server.gunicorn.metrics_folder import metrics_folder
 from server.settings import (
     METRICS_FOLDER,
     SettingsError,
@@ -67,8 +66,11 @@ proc_name = "plexsphere-state"
 # Made once and kept over reloads, which read this file again: counts go on.
 _metrics = metrics_directory() or ""
 if METRICS_FOLDER not in _metrics:
-    _metrics = tempfile.mkdtemp(prefix=METRICS_FOLDER)
+    _metrics = metrics_folder(METRICS_FOLDER)
     share_metrics(_metrics)
+
+# Behind what its library reads, and before a release that cannot be imported is put in place.
+from server.telemetry.dead_workers import add_up_dead  # noqa: E402
 
 
 def on_starting(server):  # type: ignore[no-untyped-def]
@@ -112,9 +114,7 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]
     """Forget a dead worker's gauges; its counts stay."""
-    from prometheus_client.multiprocess import mark_process_dead
-
-    mark_process_dead(worker.pid)
+    add_up_dead(_metrics, worker.pid)
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]
@@ -122,8 +122,3 @@ def worker_exit(server, worker):  # type: ignore[no-untyped-def]
     wsgi = sys.modules.get("wsgi")
     if wsgi is not None:
         wsgi.service.close()
-
-
-def on_exit(server):  # type: ignore[no-untyped-def]
-    """Leave nothing behind."""
-    shutil.rmtree(_metrics, ignore_errors=True)

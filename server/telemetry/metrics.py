@@ -26,6 +26,7 @@ from composer.errors import ComposerError
 from db.health import Lag
 from server.settings import metrics_directory
 from server.telemetry.answered import Answered, AnsweredRequests, BulkHistogram
+from server.telemetry.dead_workers import unchanged
 
 # Prometheus waits ten seconds for a scrape by default; the counters are shown in any case.
 READ_SECONDS = 1.0
@@ -246,12 +247,13 @@ class Metrics:
     def exposition(self) -> bytes:
         """All of them, in Prometheus' text format."""
         self.answered.settle()
-        registry = self._registry
         directory = metrics_directory()
-        if directory is not None:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=directory)
-        return generate_latest(registry)
+        if directory is None:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=directory)
+        with unchanged(directory):
+            return generate_latest(registry)
 
 
 class Exposition:

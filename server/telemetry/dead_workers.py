@@ -1,0 +1,53 @@
+"""The numbers of workers that are gone, added up in one file of each kind.
+
+Each worker counts in files of its own, and every scrape reads all of them: without this they would
+become more with each reload.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import mark_process_dead
+
+_KINDS = ("counter", "histogram")
+_GONE = "0"  # in the place of a process id, which no worker has
+
+
+@contextmanager
+def unchanged(folder: str, *, by_others: bool = True) -> Iterator[None]:
+    """No file of a dead worker is added up meanwhile: it would count twice, or not at all.
+
+    With ``by_others=False`` nobody reads meanwhile.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH if by_others else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def add_up_dead(folder: str, pid: int) -> None:
+    """Move the counts of a worker that is gone, and forget its gauges."""
+    mark_process_dead(pid, folder)
+    with unchanged(folder, by_others=False):
+        for kind in _KINDS:
+            file = Path(folder, f"{kind}_{pid}.db")
+            if file.exists():
+                _move(file, Path(folder, f"{kind}_{_GONE}.db"))
+
+
+def _move(file: Path, total: Path) -> None:
+    sums = MmapedDict(str(total))
+    try:
+        for key, value, timestamp, _ in MmapedDict.read_all_values_from_file(str(file)):
+            sums.write_value(key, sums.read_value(key)[0] + value, timestamp)
+    finally:
+        sums.close()
+    file.unlink()

@@ -1,0 +1,79 @@
+"""The folder in which workers count: where it is, when it goes, and who is left in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.telemetry.dead_workers import add_up_dead
+
+ROOT = Path(__file__).resolve().parents[2]
+# One worker: counts, and ends.
+WORKER = """
+from server.telemetry.metrics import Metrics
+metrics = Metrics()
+metrics.breaches.labels("GetNodeState").inc(3)
+metrics.seconds.labels("GetNodeState").observe_all([0.02, 7.0])
+metrics.threads_busy.labels("requests").set(2)
+"""
+SCRAPE = "from server.telemetry.metrics import Metrics; print(Metrics().exposition().decode())"
+FOLDER = "from server.gunicorn.metrics_folder import metrics_folder as make; print(make('x-', {}))"
+
+
+def python(code: str, **env: str) -> tuple[int, str, str]:
+    """The process id, and what it printed."""
+    started = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    printed, complaint = started.communicate(timeout=60)
+    return started.pid, printed, complaint
+
+
+def test_the_counts_of_dead_workers_stay_in_one_file_of_each_kind(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    for _ in range(2):
+        pid, _, complaint = python(WORKER, PROMETHEUS_MULTIPROC_DIR=folder)
+        assert complaint == ""
+        add_up_dead(folder, pid)
+        add_up_dead(folder, pid)  # harmless to repeat
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["counter_0.db", "histogram_0.db"]
+    _, text, _ = python(SCRAPE, PROMETHEUS_MULTIPROC_DIR=folder)
+    for line in (
+        'plexsphere_contract_breaches_total{operation="GetNodeState"} 6.0',
+        'plexsphere_http_request_seconds_sum{operation="GetNodeState"} 14.04',
+        'plexsphere_http_request_seconds_bucket{le="5.0",operation="GetNodeState"} 2.0',
+        'plexsphere_http_request_seconds_count{operation="GetNodeState"} 4.0',
+    ):
+        assert line in text.splitlines()
+    assert "plexsphere_threads_busy{" not in text
+
+
+def test_the_folder_goes_with_the_process_that_made_it_and_not_with_a_copy(tmp_path: Path) -> None:
+    code = FOLDER.format([str(tmp_path)])
+    count = f"print(len(os.listdir({str(tmp_path)!r})))"
+    fork = f"{code}\nimport os\nif os.fork(): os.wait(); {count}"
+    _, printed, _ = python(fork)
+    assert printed.splitlines()[-1] == "1"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [(["/proc/none", "{}"], ""), (["/proc/none"], "error: no folder for temporary files")],
+    ids=["the next", "none"],
+)
+def test_a_folder_that_cannot_be_written_is_passed_over(
+    tmp_path: Path, folders: list[str], said: str
+) -> None:
+    _, printed, complaint = python(FOLDER.format([name.format(tmp_path) for name in folders]))
+    assert complaint.startswith(said)
+    assert printed.startswith("" if said else str(tmp_path))
