@@ -138,6 +138,12 @@ def are_transactions_pooled(
     return len(set(backends)) == 1
 
 
+def are_parameters_kept(sessions: Sessions[ReadSession], deadline: Deadline) -> bool:
+    """Whether a session has the parameters that we set at its start: a pooler may ignore them."""
+    with sessions.session(deadline) as session:
+        return bool(session.run(statement("pinned_parameters"))[0][0])
+
+
 @dataclass(frozen=True, slots=True)
 class DuplicateNodes:
     """``nodes`` Nodes of a Domain with the same ``column``, two of them by id."""

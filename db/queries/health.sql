@@ -60,6 +60,12 @@ SELECT
 -- db/health.py, backend: the process of Postgres behind this connection. No table is read.
 SELECT pg_backend_pid();
 
+-- name: pinned_parameters
+-- db/health.py, are_parameters_kept: of those that each session of ours sets. No table is read.
+SELECT
+    current_setting('search_path') = 'pg_catalog'
+    AND current_setting('default_transaction_read_only') = 'on';
+
 -- name: duplicate_nodes
 -- db/health.py, duplicate_nodes: Nodes of one Domain with one address, or with one key; some of them.
 -- It reads all Nodes. Indexes: nodes_by_address and nodes_by_key, in their order.

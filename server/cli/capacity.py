@@ -11,6 +11,7 @@ from composer.errors import ComposerError
 from db.connections import ReadSession, SingleConnection
 from db.health import (
     DuplicateNodes,
+    are_parameters_kept,
     are_transactions_pooled,
     connection_limit,
     duplicate_nodes,
@@ -40,7 +41,8 @@ def capacity_checks(settings: Settings) -> Iterator[Check]:
     deadline = Deadline.after(2 * CHECK_SECONDS, time.monotonic)
     try:
         yield connections_check(settings, connection_limit(first, deadline))
-        yield pooler_check(are_transactions_pooled(first, second, deadline))
+        is_pooled = are_transactions_pooled(first, second, deadline)
+        yield pooler_check(is_pooled, are_parameters_kept(first, deadline))
         yield duplicates_check(duplicate_nodes(first, deadline))
     except ComposerError as error:
         yield Check("capacity", False, innermost(error), "run doctor again: Postgres was too slow")
@@ -64,8 +66,12 @@ def connections_check(settings: Settings, limit: int) -> Check:
     return Check("connections", False, f"{detail} (`plexsphere-state settings`)", remedy)
 
 
-def pooler_check(is_pooled: bool) -> Check:
-    """Each connection has a process of Postgres of its own."""
+def pooler_check(is_pooled: bool, keeps_parameters: bool = True) -> Check:
+    """Each connection has a process of Postgres of its own, and the parameters of our sessions."""
+    if not keeps_parameters:
+        detail = "a pooler ignores the parameters of our sessions, read-only among them"
+        remedy = "connect PLEXSPHERE_DSN directly: options must not be in ignore_startup_parameters"
+        return Check("pooler", False, detail, remedy)
     if not is_pooled:
         return Check("pooler", True, "each connection has a process of Postgres of its own")
     remedy = "connect PLEXSPHERE_DSN directly or set the pooler to session mode; then run doctor"

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from db.connections import ReadSession, SingleConnection
-from db.health import are_transactions_pooled, connection_limit, duplicate_nodes
+from db.connections import ReadSession, SingleConnection, WriteSession
+from db.health import (
+    are_parameters_kept,
+    are_transactions_pooled,
+    connection_limit,
+    duplicate_nodes,
+)
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 
@@ -42,6 +47,14 @@ def test_connections_that_share_a_process_are_pooled(
         assert not are_transactions_pooled(connection, other, in_time())
     # One connection twice looks as two of a pooler do.
     assert are_transactions_pooled(connection, connection, in_time())
+
+
+def test_a_session_without_what_we_set_is_noticed(
+    hand: Hand, connection: SingleConnection[ReadSession]
+) -> None:
+    assert are_parameters_kept(connection, in_time())
+    with closing(SingleConnection(hand.dsn, WriteSession, application_name="t")) as other:
+        assert not are_parameters_kept(other, in_time())
 
 
 def test_nodes_with_one_address_or_one_key_are_found(

@@ -28,6 +28,11 @@ def test_a_pooler_in_transaction_mode_is_bad(is_pooled: bool, ok: bool) -> None:
     assert pooler_check(is_pooled).ok is ok
 
 
+def test_a_pooler_that_ignores_our_parameters_is_bad() -> None:
+    check = pooler_check(False, keeps_parameters=False)
+    assert (check.ok, "ignore_startup_parameters" in check.remedy) == (False, True)
+
+
 @pytest.mark.parametrize(("limit", "ok"), [(755, False), (756, True), (1_256, True), (-1, True)])
 def test_a_process_must_be_allowed_a_file_for_half_of_its_clients(limit: int, ok: bool) -> None:
     assert descriptors_check(SETTINGS, limit).ok is ok
