@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from db.explain import Assignment, DomainNode, Explanation
 
 PEER, ADDRESSED = "peer", "addressed"
+OTHER_DOMAIN, UNKNOWN = "other_domain", "unknown"
 
 _BROKEN = {
     "invalid_node_id": "its id is the nil UUID",
@@ -34,21 +36,56 @@ _BROKEN = {
 
 def show_explanation(dsn: str, addressed: str, as_json: bool) -> None:
     """Reads the ledger, and writes the explanation of this Node to stdout."""
-    from db.explain import explain
-
-    try:
-        explanation = explain(dsn, UUID(addressed))
-    except NodeNotFound as error:
-        raise Failure(
-            f"the ledger has no Node {addressed}: a caller that may pull it is answered 404.",
-            ExitCode.DIFFERENT,
-        ) from error
+    explanation = _explained(dsn, addressed)
     if as_json:
         write_json(to_json(explanation))
         return
     screen = Screen()
     screen.print(line("Node", f"{explanation.node.id} {explanation.node.name}"))
     screen.print_all(render(explanation))
+
+
+def _explained(dsn: str, addressed: str) -> Explanation:
+    from db.explain import explain
+
+    try:
+        return explain(dsn, UUID(addressed))
+    except NodeNotFound as error:
+        raise Failure(
+            f"the ledger has no Node {addressed}: a caller that may pull it is answered 404.",
+            ExitCode.DIFFERENT,
+        ) from error
+
+
+def show_peer(dsn: str, addressed: str, peer: str, as_json: bool) -> None:
+    """Writes why the addressed Node gets another one as a peer, or why not; exit code 1 then."""
+    explanation = _explained(dsn, addressed)
+    node = next((node for node in explanation.domain if node.id == peer), None)
+    if node is not None:
+        outcome, reason = peer_outcome(node, addressed)
+    else:
+        outcome, reason = _elsewhere(dsn, explanation, peer)
+    if as_json:
+        write_json({"node": addressed, "peer": peer, "outcome": outcome, "reason": reason})
+    else:
+        Screen().print(line(outcome, reason))
+    if outcome != PEER:
+        raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def _elsewhere(dsn: str, explanation: Explanation, peer: str) -> tuple[str, str]:
+    """The outcome of a Node that is not in the Domain of the addressed one."""
+    from db.explain import explain
+
+    try:
+        other = explain(dsn, UUID(peer)).node
+    except NodeNotFound:
+        return UNKNOWN, f"the ledger has no Node {peer}"
+    own = explanation.node
+    return OTHER_DOMAIN, (
+        f"peers are of one Domain: {other.name or peer} is in {other.domain_name} "
+        f"({other.domain_id}), and {own.name or own.id} in {own.domain_name} ({own.domain_id})"
+    )
 
 
 def peer_outcome(node: DomainNode, addressed: str) -> tuple[str, str]:

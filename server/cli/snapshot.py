@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 EXAMPLE = (
     "plexsphere-state snapshot $PLEXSPHERE_NODE_ID --raw > earlier.json\n\n"
     "plexsphere-state snapshot $PLEXSPHERE_NODE_ID --diff earlier.json\n\n"
-    "plexsphere-state snapshot $PLEXSPHERE_NODE_ID --explain"
+    "plexsphere-state snapshot $PLEXSPHERE_NODE_ID --explain\n\n"
+    "plexsphere-state snapshot $PLEXSPHERE_NODE_ID --explain --peer $PLEXSPHERE_BRIDGE_NODE_ID"
 )
 KEY_LENGTH = 44
 _PADDING = 9  # of a table with four columns
@@ -45,6 +46,14 @@ def snapshot(
     explain: Annotated[
         bool, typer.Option("--explain", help="Read the ledger, and show the rows of each block.")
     ] = False,
+    peer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NODE",
+            help="With --explain: why this Node is a peer or not.",
+            show_default=False,
+        ),
+    ] = None,
     dsn: Dsn = "",
 ) -> None:
     """Get a Node's desired state, and show a table for each block.
@@ -56,17 +65,23 @@ def snapshot(
     reachability move with every heartbeat and do not count.
 
     With --explain the service is not asked: the command shows for every Node of the Domain why it
-    is a peer or not, and for every block the rows of the ledger that it comes from.
+    is a peer or not, and for every block the rows of the ledger that it comes from. With --peer it
+    answers for one other Node, of any Domain: exit code 1 where that is no peer.
     """
     from server.cli.service import ServiceAccess, pull
 
     addressed = node_id(node)
     if (raw, diff is not None, explain).count(True) > 1 or (raw and as_json):
         raise Failure("choose one of --raw, --json, --diff and --explain.", ExitCode.USAGE)
+    if peer is not None and not explain:
+        raise Failure("--peer is for --explain.", ExitCode.USAGE)
     if explain:
-        from server.cli.explanation import show_explanation
+        from server.cli.explanation import show_explanation, show_peer
 
-        show_explanation(usable_dsn(dsn), addressed, as_json)
+        if peer is None:
+            show_explanation(usable_dsn(dsn), addressed, as_json)
+        else:
+            show_peer(usable_dsn(dsn), addressed, node_id(peer, "--peer"), as_json)
         return
     earlier = None if diff is None else read_snapshot(diff)
     pulled = pull(ServiceAccess(url, token), addressed)

@@ -69,15 +69,14 @@ if METRICS_FOLDER not in _metrics:
     _metrics = metrics_folder(METRICS_FOLDER)
     share_metrics(_metrics)
 
-# Behind what its library reads, and before a release that cannot be imported is put in place.
-from server.telemetry.dead_workers import add_up_dead  # noqa: E402
-
 
 def on_starting(server):  # type: ignore[no-untyped-def]
     """gunicorn makes its own master; from here on it is one that no broken file ends."""
     from server.gunicorn.arbiter import PatientArbiter
+    from server.telemetry.dead_workers import add_up_dead
 
     server.__class__ = PatientArbiter
+    server.add_up_dead = add_up_dead  # later the tree may be one that cannot be imported
 
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
@@ -114,7 +113,7 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]
     """Forget a dead worker's gauges; its counts stay."""
-    add_up_dead(_metrics, worker.pid)
+    server.add_up_dead(_metrics, worker.pid)
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]

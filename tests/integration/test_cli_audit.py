@@ -128,6 +128,7 @@ def test_a_node_a_domain_and_a_value_without_a_row_are_no_error(hand: Hand) -> N
     assert objects(audit(hand, "--json", "--node", str(node))) == []
     assert objects(audit(hand, "--json", "--domain", str(domain))) == []
     assert objects(audit(hand, "--json", "--subject", "user:ann", "--node", str(node))) == []
+    assert objects(audit(hand, "--json", "--outcome", "granted_stale")) == []
     assert audit(hand, "--summary", "--node", str(node)).exit_code == 0
 
 

@@ -16,6 +16,7 @@ from db.ledger import PostgresLedger
 from db.pool import read_pool
 from db.statements import statement
 from server.cli.explanation import PEER, failures, peer_outcome
+from tests.command_runs import run
 from tests.factories import ALLOW_HTTPS, payload
 from tests.fakes import FakeDropReporter
 from tests.integration.ledger_rows import Hand
@@ -187,3 +188,18 @@ def test_the_explanation_is_of_one_moment(
     after = explain(ledger_dsn, node)
     assert (len(before.domain), len(before.entries)) == (1, 0)
     assert (len(after.domain), len(after.entries)) == (2, 1)
+
+
+def test_one_peer_is_explained_across_domains(ledger_dsn: str, hand: Hand) -> None:
+    domain, other = hand.domain(), hand.domain()
+    addressed, peer, foreign = hand.node(domain, 1), hand.node(domain, 2), hand.node(other, 3)
+    said = {
+        node: run(
+            "snapshot", str(addressed), "--explain", "--peer", str(node), PLEXSPHERE_DSN=ledger_dsn
+        )
+        for node in (peer, addressed, foreign, uuid4())
+    }
+    outcomes = [result.stdout.split()[0] for result in said.values()]
+    assert outcomes == ["peer", "addressed", "other_domain", "unknown"]
+    assert [result.exit_code for result in said.values()] == [0, 1, 1, 1]
+    assert str(domain) in said[foreign].stdout and str(other) in said[foreign].stdout

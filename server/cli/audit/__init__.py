@@ -136,7 +136,16 @@ def _rows(
 def _check_values(reader: AuditReader, wanted: AuditFilter, follow: bool) -> None:
     """For a filter without rows: a value that exists nowhere is a Failure, or with ``follow`` a
     warning."""
-    unknown = reader.unknown(_deadline(), wanted)
+    from handlers.operation import GRANTED, GRANTED_STALE
+    from handlers.refusals import INSUFFICIENT_RELATION
+
+    # There may be no row of an outcome, and that is good news.
+    known = {"outcome": (GRANTED, GRANTED_STALE, INSUFFICIENT_RELATION.code)}
+    unknown = [
+        name
+        for name in reader.unknown(_deadline(), wanted)
+        if getattr(wanted, name) not in known.get(name, ())
+    ]
     if not unknown:
         return
     values = ", ".join(f"{_OPTIONS[name]} {getattr(wanted, name)}" for name in unknown)

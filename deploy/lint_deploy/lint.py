@@ -1,6 +1,6 @@
 """Lint what runs the service elsewhere, with the tools of those who read it.
 
-    python deploy/lint-deploy/lint.py
+    python -m deploy.lint_deploy.lint
 
 - the rules of Prometheus and their tests, and the queries of the dashboard: promtool;
 - the Helm chart: helm lint, yamllint and kubernetes-validate on what it renders, in several forms;
@@ -99,7 +99,7 @@ def chart() -> Iterator[str]:
         yield from said(f"chart, {form}", *validate)
 
 
-STYLE = DEPLOY / "lint-deploy" / "yamllint.yaml"
+STYLE = DEPLOY / "lint_deploy" / "yamllint.yaml"
 
 
 def nginx() -> Iterator[str]:
