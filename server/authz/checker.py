@@ -20,7 +20,7 @@ from composer.errors import AuthzUnavailable
 from composer.identity import Principal, parse_canonical_uuid
 from db.timing import Timed, untimed
 from server.authz.channel import SpiceDbChannel, Undecided
-from server.authz.coalesced import CoalescedChecks, Question, ask_alone
+from server.authz.coalesced import CoalescedChecks, KnownNode, Question, ask_alone
 from server.authz.concurrency import ConcurrencyLimit
 from server.authz.tuples import object_reference
 
@@ -50,7 +50,8 @@ class SpiceDbChecker:
     ) -> None:
         self._channel = channel
         self._concurrency = concurrency
-        self._coalesced = CoalescedChecks(channel, concurrency, timed)
+        self._known = KnownNode()
+        self._coalesced = CoalescedChecks(channel, concurrency, timed, self._known)
         self._denials = _ConfirmedDenials(confirm_every_s, cache_size, clock)
         self._allowed_at = _AllowedTokens(cache_size)
 
@@ -61,6 +62,7 @@ class SpiceDbChecker:
             return False
         try:
             if self._coalesced.ask(question, deadline):
+                self._known.allowed(question)
                 return True
         except Undecided:
             # For some seconds after a schema was written the quantized revision has no schema.
@@ -160,7 +162,8 @@ class SpiceDbChecker:
             raise AuthzUnavailable(f"SpiceDB refuses to decide: {undecided}") from undecided
 
     def _ask(self, question: Question, consistency: Consistency, deadline: Deadline) -> bool:
-        return ask_alone(self._channel, question, consistency, deadline)
+        beside = self._known.beside(question)
+        return ask_alone(self._channel, question, consistency, deadline, beside)
 
 
 def _question(principal: Principal, relation: str, resource: str) -> Question | None:

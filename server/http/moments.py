@@ -13,6 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from struct import Struct
 
+import structlog
+
 # Digest of the key, the moment in seconds of the monotonic clock, which all processes of a machine
 # share, and a mark that a user of the table may set.
 _RECORD = Struct("=16sd8s")
@@ -21,6 +23,7 @@ NO_MARK = bytes(8)
 SETS = 16_384
 PLACES = 8
 _SET_BYTES = PLACES * _RECORD.size
+_log = structlog.stdlib.get_logger("plexsphere.limits")
 # A process that was stopped while it had the lock must not stop the others.
 LOCK_ATTEMPTS = 50
 LOCK_PAUSE = 0.001  # seconds
@@ -30,14 +33,12 @@ class MomentTable:
     """A table of 131,072 keys in 4 MB. Thread-safe, and safe for several processes."""
 
     def __init__(self, file: Path | None = None, sets: int = SETS) -> None:
-        """``file`` is that of all workers; without one the table is the process's own."""
+        """``file`` is that of all workers. Without one, and where the disk has no room for it, the
+        table is the process's own."""
         size = sets * _SET_BYTES
         self._sets = sets
         self._lock = threading.Lock()
-        self._file: int | None = None
-        if file is not None:
-            self._file = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            os.ftruncate(self._file, size)  # a file that is there already keeps its records
+        self._file = None if file is None else _allocated(file, size)
         self._memory = mmap.mmap(-1 if self._file is None else self._file, size)
 
     @contextmanager
@@ -86,6 +87,19 @@ class MomentTable:
             else:
                 return True
         return False
+
+
+def _allocated(file: Path, size: int) -> int | None:
+    """An open file of that size, with the records that it has already; None where the disk is full,
+    because memory that is mapped to a file without room kills the process that writes it."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        os.close(descriptor)
+        _log.warning("limits_not_shared", cause=str(error))
+        return None
+    return descriptor
 
 
 def mark_of(content: bytes) -> bytes:

@@ -21,7 +21,7 @@ from google.rpc.status_pb2 import Status
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
 from server.authz.channel import Undecided
-from server.authz.coalesced import CoalescedChecks, Question
+from server.authz.coalesced import CoalescedChecks, KnownNode, Question
 from server.authz.concurrency import ConcurrencyLimit
 from tests.ports.deadlines import in_time
 from tests.scripted_spicedb import AWAY, NO, YES
@@ -185,3 +185,28 @@ def test_a_crowd_gets_its_own_answers(many: int) -> None:
     asked = ask_meanwhile(store, *[in_time()] * many)
     assert outcomes(asked) == [number in ALLOWED for number in range(1, many + 2)]
     assert len(store.calls) < many / 10
+
+
+# The time of an answer does not tell whether a Node is there.
+
+
+def test_a_role_on_a_node_is_asked_beside_the_same_question_about_a_node_that_is_there() -> None:
+    store, known = Store(), KnownNode()
+    store.release.set()
+    checks = CoalescedChecks(store, ConcurrencyLimit(limit=1), known=known)  # type: ignore[arg-type]
+    wanted = ("user:1", "domain_edit", "node:9")
+    for number in (3, 4):
+        known.allowed(("node:x", "node_agent", f"node:{number}"))
+    assert known.beside(wanted) == ("user:1", "domain_edit", "node:4")
+    assert known.beside(("user:1", "domain_edit", "node:4")) == ("user:1", "domain_edit", "node:3")
+    assert checks.ask(wanted, in_time())  # user 1 has it
+    assert not checks.ask(("user:2", "domain_edit", "node:9"), in_time())
+    assert store.calls == [["1", "1"], ["2", "2"]]
+
+
+@pytest.mark.parametrize("asked", ["node_agent on node:9", "domain_edit on domain:9"])
+def test_what_takes_as_long_without_the_object_is_asked_alone(asked: str) -> None:
+    known = KnownNode()
+    known.allowed(("node:x", "node_agent", "node:3"))
+    permission, _, resource = asked.partition(" on ")
+    assert known.beside(("user:1", permission, resource)) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -164,6 +165,19 @@ def test_a_process_that_is_stopped_with_the_lock_stops_no_other(tmp_path: Path) 
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+    assert table.read("key")[0] == 1.0
+
+
+def test_on_a_full_disk_each_process_has_a_table_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    table = MomentTable(tmp_path / "limits")
+    with table.locked():
+        table.write("key", 1.0)
     assert table.read("key")[0] == 1.0
 
 
