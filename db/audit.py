@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from uuid import uuid4
 
 from composer.audit import AuditedWrite, AuditRow
 from composer.deadline import Deadline
@@ -163,17 +164,23 @@ class PostgresAuditSink:
             written = self._at_last(partial(writer.rows_of, file.writer))
             if written is not None:
                 file.skip(written)
-                self._write_queue(writer, file)
+                self._write_queue(writer, file, grows=False)
             file.close(delete=not len(file))
 
-    def _write_queue(self, writer: AuditBatchWriter, queue: RowQueue) -> None:
+    def _write_queue(
+        self, writer: AuditBatchWriter, queue: RowQueue, *, grows: bool = True
+    ) -> None:
+        """Until the queue is empty, time is over, or the table refuses all that is left of a queue
+        that does not grow."""
         backoff = FIRST_BACKOFF
         while not self._is_over() and (batch := queue.batch(BATCH)) is not None:
             written = self._write_batch(writer, batch)
             if not written and len(batch.rows) > 1:
                 written = self._write_singly(writer, batch)
             queue.done(written)
-            if not written:  # the table refuses every row
+            if not written:  # the table refuses every row, which a later one may change
+                if not grows:
+                    return
                 self._ending.wait(self._attempt().at_most(backoff).remaining())
                 backoff = min(2 * backoff, LONGEST_BACKOFF)
             with self._written:
@@ -189,13 +196,15 @@ class PostgresAuditSink:
             elif self._is_over():
                 break
             else:
-                refused.append(queued.row)
+                refused.append(queued)
             settled += 1
         if not has_written:
             return 0
-        for row in refused:
-            with suppress(Exception):
-                self._on_parked(row)
+        for queued in refused:
+            # Once more, by a writer of its own: the table may take every row by now.
+            if not self._write_batch(writer, Batch(uuid4(), 1, (queued,))):
+                with suppress(Exception):
+                    self._on_parked(queued.row)
         return settled
 
     def _write_batch(self, writer: AuditBatchWriter, batch: Batch) -> int:

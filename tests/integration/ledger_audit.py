@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -43,6 +43,17 @@ def emptied(dsn: str) -> str:
     with closing(Hand(dsn)) as hand:
         hand.run("DELETE FROM plexsphere.audit_rows")
     return dsn
+
+
+@contextmanager
+def refused_by_the_table(hand: Hand, condition: str) -> Iterator[None]:
+    hand.run(
+        f"ALTER TABLE plexsphere.audit_rows ADD CONSTRAINT only_some CHECK ({condition}) NOT VALID"
+    )
+    try:
+        yield
+    finally:
+        hand.run("ALTER TABLE plexsphere.audit_rows DROP CONSTRAINT only_some")
 
 
 class Watched:

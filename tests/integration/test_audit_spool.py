@@ -13,7 +13,7 @@ import pytest
 
 from db import audit
 from db.audit_spool import SUFFIX, AuditSpool
-from tests.integration.ledger_audit import Watched, emptied
+from tests.integration.ledger_audit import Watched, emptied, refused_by_the_table
 from tests.integration.ledger_rows import Hand
 
 pytest_plugins = "tests.integration.ledger_fixtures"
@@ -95,6 +95,20 @@ def test_a_torn_end_is_ignored_with_a_line_and_the_rows_before_it_are_written(
         assert watched.sink.flush(20.0)
         assert watched.kept() == ["c-0", "c-1", "c-9"]
     assert len(disk.damage) == 1
+
+
+def test_a_file_whose_rows_are_refused_waits_and_holds_up_nobody(dsn: str, disk: Disk) -> None:
+    disk.killed(NOWHERE, range(2))
+    condition = "correlation_id NOT IN ('c-0', 'c-1')"
+    with (
+        closing(Hand(dsn)) as hand,
+        refused_by_the_table(hand, condition),
+        disk.sink(dsn) as watched,
+    ):
+        expected = watched.record(range(5, 7))
+        assert watched.sink.flush(20.0)
+        assert (watched.kept(), watched.parked) == (expected, [])
+    assert len(disk.files()) == 1
 
 
 def test_a_file_of_others_is_left_alone(dsn: str, disk: Disk) -> None:
