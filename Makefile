@@ -28,7 +28,7 @@ MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py
   tests/integration/test_ledger_statement.py tests/integration/test_ledger_revision.py \
   tests/integration/test_audit_days.py tests/integration/test_node_pulls.py tests/matrix
 
-.PHONY: help run settings schema test test-fast lint fmt lock bench bench-validation bench-registry bench-clients bench-streams fuzz breaking lint-api clients deploy-lint audit site tools matrix wheel docs-assets pictures ci clean
+.PHONY: help run settings schema test test-fast lint fmt lock bench bench-storm bench-soak bench-flames bench-validation bench-registry bench-clients bench-streams fuzz breaking lint-api clients deploy-lint audit site tools matrix wheel docs-assets pictures ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -67,6 +67,20 @@ bench: ## what a pull costs beside its floor, and .dev/bench.json (ROWS=1,5 ROUN
 	$(INSTALL) test
 	@command -v wrk >/dev/null || apt-get install --yes --no-install-recommends wrk
 	@exec $(VENV)/python -m tests.bench $(call options,rows rounds seconds connections base)
+
+bench-storm: ## first pulls of a whole Domain at once, with heartbeats and /livez beside (NODES=10000)
+	$(INSTALL) test
+	@exec $(VENV)/python -m tests.bench.storm $(call options,nodes)
+
+bench-soak: ## pulls while Nodes change, and what grows (MINUTES=60 NODES=1000)
+	$(INSTALL) test
+	@command -v wrk >/dev/null || apt-get install --yes --no-install-recommends wrk
+	@exec $(VENV)/python -m tests.bench.soak $(call options,minutes nodes)
+
+bench-flames: ## flame graphs of a worker at 64 and 10,000 Nodes, into docs/pictures (SIZES=64,10000 SECONDS=15)
+	$(INSTALL) test
+	@command -v wrk >/dev/null || apt-get install --yes --no-install-recommends wrk
+	@exec $(VENV)/python -m tests.bench.flames $(call options,sizes seconds)
 
 bench-validation: ## what validating a pull costs, beside jsonschema (about a minute; SIZES=64,1000,10000)
 	$(INSTALL) test

@@ -24,7 +24,7 @@ from db.errors import is_refused_row
 from db.history import BodyQueue
 
 # A batch waits this long for more rows (seconds); a row must be visible within a second.
-FLUSH_INTERVAL = 0.1
+FLUSH_INTERVAL = 0.5
 BATCH = 500  # rows
 WRITE_TIMEOUT = 2.0  # seconds for one attempt, connecting included
 FIRST_BACKOFF = 0.1  # seconds, doubled at every failure

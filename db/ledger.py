@@ -134,11 +134,16 @@ class PostgresLedger:
     ) -> LedgerMoment | None:
         """The Node and all that its snapshot needs in one statement; None where its Domain's peers
         are not cached yet. Raises NodeNotFound, DatastoreUnavailable, LedgerBehind."""
-        domain_id = self._domains.get(node_id)
-        if domain_id is None or self._tables.find(domain_id) is None:
-            return None
-        moment = self._moment(node_id, domain_id, deadline, presented)
-        return moment if moment.domain_id == domain_id else None
+        known = self._domains.get(node_id)
+        expected = known or self._tables.newest
+        while expected is not None and self._tables.find(expected) is not None:
+            moment = self._moment(node_id, expected, deadline, presented)
+            if moment.domain_id != known:
+                self._domains.put(node_id, moment.domain_id, 0)
+            if moment.domain_id == expected:
+                return moment
+            known = expected = moment.domain_id
+        return None
 
     def view(self, node_id: UUID, domain_id: UUID, deadline: Deadline) -> PostgresLedgerView:
         """See ``Ledger``. All of it or an error: nothing is decoded later."""
@@ -347,6 +352,12 @@ class PeerTables:
             if found is not None:
                 self._cached.move_to_end(domain_id)
             return found
+
+    @property
+    def newest(self) -> UUID | None:
+        """The Domain whose table was used last: that of the next Node, where there is only one."""
+        with self._lock:
+            return next(reversed(self._cached), None)
 
     def keep(self, new: CachedPeers) -> None:
         """Hold ``new`` in place of the table of the same Domain."""

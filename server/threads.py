@@ -12,8 +12,8 @@ RESERVED = 3
 # The registry's writers, the outbox and the heartbeats have a pool of one size each.
 WRITERS = 3
 LEAST_THREADS = 8
-# Threads of pulls: one works while others wait for SpiceDB and Postgres. More of them would only
-# split what can be asked together.
+# Threads of pulls: one works while another waits for SpiceDB and Postgres, and the third takes no
+# pull of a crowd. More of them would only split what can be asked together.
 PULLS = 3
 # Connections to Postgres that have no thread of a request: scrapes, audit rows, lost access.
 BESIDE = 3

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
+from composer.memory import Memory
 from server.gunicorn.connection import Connection
+from server.gunicorn.sources import address_of
 from server.threads import Threads
 
 # Of the mean of what a request takes: the last twenty count most.
 _NEWEST = 0.05
-# A client that asks again this soon (s) after its last answer is one of a crowd. Others go first:
+# A caller that asks again this soon (s) after its last answer is one of a crowd. Others go first:
 # somebody who asks seldom does not wait behind hundreds who always ask.
 CROWD_SECONDS = 0.1
 # One request in so many is of the crowd, even while others wait.
@@ -22,7 +25,10 @@ CROWD_SHARE = 4
 
 
 # Requests that one thread answers in turns (db/together.py).
-TOGETHER = 16
+TOGETHER = 8
+
+# Of about 200 bytes for each caller.
+CALLERS_BYTES = 8 * 1024 * 1024
 
 Serve = Callable[["Lane", list[Connection]], None]
 
@@ -37,13 +43,15 @@ class Lane:
         serve: Serve,
         *,
         together: int = 1,
+        kept_free: bool = False,
         may_refuse: bool = True,
         newest_first: bool = False,
     ) -> None:
         """``serve`` answers, and never raises. Without ``may_refuse`` every request is queued.
 
-        A thread takes up to ``together`` requests at once. With ``newest_first`` who asks once does
-        not wait for a crowd that asked before.
+        A thread takes up to ``together`` requests at once. With ``kept_free`` one of several
+        threads takes none of a crowd. With ``newest_first`` who asks once does not wait for a crowd
+        that asked before.
         """
         self.name = name
         self.may_refuse = may_refuse
@@ -51,6 +59,7 @@ class Lane:
         self._newest_first = newest_first
         self.threads = threads
         self._together = together
+        self._kept_free = kept_free and threads > 1
         self._serve = serve
         self._seconds = 0.0  # mean that a thread has had a request
         self._crowd: deque[Connection] = deque()
@@ -58,18 +67,21 @@ class Lane:
         self._new = 0  # requests that no thread was told of
         # Each is for up to ``together`` requests.
         self._tickets: SimpleQueue[bool] = SimpleQueue()
+        self._tickets_of_others: SimpleQueue[bool] = SimpleQueue()  # for the thread that is free
         self._running: set[Connection] = set()
+        self._answered: Memory[float] = Memory(CALLERS_BYTES)  # the last moment of each caller
         self._taken = 0
 
     def start(self) -> None:
         """Start the threads. They end with the process: one that hangs must not keep it."""
         for number in range(self.threads):
-            threading.Thread(target=self._run, name=f"{self.name}-{number}", daemon=True).start()
+            run = self._run_for_others if self._kept_free and not number else self._run
+            threading.Thread(target=run, name=f"{self.name}-{number}", daemon=True).start()
 
     @property
     def busy(self) -> int:
         """Threads that have a request."""
-        return len(self._running)
+        return min(len(self._running), self.threads)
 
     @property
     def waiting(self) -> int:
@@ -79,7 +91,7 @@ class Lane:
     @property
     def load(self) -> float:
         """Requests for each thread, those that a thread has included."""
-        return (self.waiting + self.busy) / self.threads
+        return (self.waiting + len(self._running)) / self.threads
 
     @property
     def wait_seconds(self) -> float:
@@ -88,8 +100,8 @@ class Lane:
 
     def put(self, connection: Connection) -> None:
         """Queue a connection's request; a thread gets it after ``release``."""
-        pause = connection.began - connection.answered
-        is_crowd = not connection.answered or pause < CROWD_SECONDS
+        answered = self._answered.get(caller_of(connection))
+        is_crowd = answered is not None and connection.began - answered < CROWD_SECONDS
         (self._crowd if is_crowd else self._others).append(connection)
         self._new += 1
 
@@ -98,6 +110,8 @@ class Lane:
         new, self._new = self._new, 0
         for _ in range(0, new, self._together):
             self._tickets.put(True)
+        if new and self._kept_free and self._others and self._running:
+            self._tickets_of_others.put(True)
 
     def took(self, seconds: float) -> None:
         """Remember what a request took."""
@@ -106,13 +120,31 @@ class Lane:
     def _run(self) -> None:
         while True:
             self._tickets.get()
-            taken: list[Connection] = []
-            while len(taken) < self._together and (connection := self._next()) is not None:
-                taken.append(connection)
-            if taken:  # another thread may have taken what this ticket was for
-                self._running.update(taken)
-                self._serve(self, taken)
-                self._running.difference_update(taken)
+            self._serve_next(self._next)
+
+    def _run_for_others(self) -> None:
+        while True:
+            self._tickets_of_others.get()
+            self._serve_next(self._next_of_others)
+
+    def _serve_next(self, next_one: Callable[[], Connection | None]) -> None:
+        """Nothing where another thread has taken what there was."""
+        taken: list[Connection] = []
+        while len(taken) < self._together and (connection := next_one()) is not None:
+            taken.append(connection)
+        if taken:
+            self._running.update(taken)
+            callers = [caller_of(connection) for connection in taken]
+            self._serve(self, taken)
+            self._running.difference_update(taken)
+            now = time.monotonic()
+            for caller in callers:
+                self._answered.put(caller, now, 0)
+
+    def _next_of_others(self) -> Connection | None:
+        with suppress(IndexError):
+            return self._others.popleft()
+        return None
 
     def _next(self) -> Connection | None:
         self._taken += 1
@@ -125,12 +157,21 @@ class Lane:
         return None
 
 
+def caller_of(connection: Connection) -> int:
+    """A number for the credential of a request, or for the address of a client without one. Nothing
+    is verified yet: it only decides who goes first."""
+    for name, value in connection.request.headers:
+        if name == "AUTHORIZATION":
+            return hash(value)
+    return hash(address_of(connection.client))
+
+
 class Lanes:
     """The lane of a request."""
 
     def __init__(self, threads: Threads, serve: Serve) -> None:
         self._requests = Lane("requests", threads.requests, serve)
-        self._pulls = Lane("pulls", threads.pulls, serve, together=TOGETHER)
+        self._pulls = Lane("pulls", threads.pulls, serve, together=TOGETHER, kept_free=True)
         self._heartbeats = Lane("heartbeats", threads.heartbeats, serve)
         # the contract declares no 503 `overloaded` for these
         self._others = Lane("others", 1, serve, may_refuse=False)

@@ -150,7 +150,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def _turn(self) -> float:
         assert self.loop is not None and self._lanes is not None
         now = self.loop.turn()
-        assert self._lanes is not None
         self._lanes.release()
         return now
 

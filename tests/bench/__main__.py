@@ -22,9 +22,12 @@ from rich.table import Table
 
 from tests.bench import rows
 from tests.bench.figures import load_average
+from tests.bench.plots import draw_costs
 from tests.bench.served import ROOT, tree_of
 
 OUT = ROOT / ".dev" / "bench.json"
+# Drawn by a run of all rows, so that a run of some rows leaves the page's picture alone.
+PLOT = ROOT / "docs" / "pictures" / "bench.svg"
 
 
 def main() -> None:
@@ -49,7 +52,7 @@ def main() -> None:
     try:
         rows.measure(run, figures)
     finally:  # what was measured before an interruption is not lost
-        order = sorted(figures, key=lambda number: (int(number.rstrip("a")), number))
+        order = sorted(figures, key=lambda number: (int(number.rstrip("ab")), number))
         figures = {number: figures[number] for number in order}
         found = {
             "machine": {
@@ -66,6 +69,8 @@ def main() -> None:
         OUT.write_text(json.dumps(found, indent=1))
     console = Console(width=max(Console().width, 110))
     console.print(table(figures))
+    if not run.wanted:
+        draw_costs(figures, f"commit {found['commit']}, load {load[0]} before", PLOT)
     for line in slower(figures):
         console.print(line)
     console.print(f"load {load} before, {load_average()} after; {OUT.relative_to(ROOT)} is written")

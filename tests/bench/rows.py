@@ -20,15 +20,21 @@ from tests.bench.figures import (
     summary,
 )
 from tests.bench.floor import floor_beside, retargeted, sendall_ms
+from tests.bench.neighbours import beside, quiet_beside_greedy, rotating, storm
 from tests.bench.paced import paced
 from tests.bench.served import GZIP, Served
+from tests.bench.sizes import empty_domains, own_domain, pull_of_domains, registration_ms
 from tests.bodies import JSON, body_now
 from tests.client import ask, bearer, pull_path
 from tests.heartbeats import OPERATION as HEARTBEAT
 from tests.heartbeats import heartbeat_path
 
 PULL = "GetNodeState"
-SMALL, LARGE, LARGEST = 64, 10_000, 50_000
+SMALL, MIDDLE, LARGE, LARGEST = 64, 5_000, 10_000, 50_000
+# Of a Domain of 5,000 that pull; one further rotates its key.
+ASKING_OF_MIDDLE = 1_000
+REGISTRATIONS = 60
+DOMAINS, NODES_OF_EACH, ROUNDS_OF_DOMAINS = 100, 1_000, 3
 # Different Nodes of the largest Domain that ask; to mint more tokens would take longer than to ask.
 ASKING_OF_LARGEST = 5_000
 # The sample's Node with a corrupt row: like every Node it pulls, too.
@@ -81,6 +87,35 @@ def measure(run: Run, figures: dict[str, Figure]) -> None:
         run.say(f"{LARGE} Nodes")
         with ExitStack() as open_:
             _large(run, _sides(run, LARGE, open_), figures, small)
+    if run.wants("7"):
+        run.say(f"{MIDDLE} Nodes")
+        with ExitStack() as open_:
+            _rotated(run, _sides(run, MIDDLE, open_)["now"], figures)
+    if run.wants("9"):
+        run.say(f"registrations beside {LARGE} Nodes")
+        with ExitStack() as open_:
+            _registered(_sides(run, LARGE, open_)["now"], figures)
+    if run.wants("10"):
+        run.say(f"{DOMAINS} Domains of {NODES_OF_EACH} Nodes")
+        with ExitStack() as open_:
+            now = _sides(run, SMALL, open_)["now"]
+            pull_of_domains(now, DOMAINS, NODES_OF_EACH, ROUNDS_OF_DOMAINS)
+            figures["10b"] = of_bytes(f"memory with {DOMAINS} Domains", 300e6, {"now": now})
+    if run.wants("11"):
+        run.say(f"a herd of {LARGE} first pulls")
+        with ExitStack() as open_:
+            figures["11"] = of_storm(storm(_sides(run, LARGE, open_)["now"], LARGE), LARGE)
+    if run.wants("12"):
+        run.say("a quiet client beside greedy ones")
+        with ExitStack() as open_:
+            now = _sides(run, SMALL, open_)["now"]
+            found = quiet_beside_greedy(now, pulls(now, range(1, SMALL)), 4 * run.seconds)
+            figures["12"] = {
+                "what": "a quiet client beside 500: within 3x its own median",
+                "must": ">= 0.9",
+                "ratio": found["within"],
+                "now": found,
+            }
     if run.wants("4"):
         run.say(f"{LARGEST} Nodes")
         with ExitStack() as open_:
@@ -204,13 +239,64 @@ def _large(
             now = middle(found["now"], lambda cost: cost.measured.per_second)
             figures["6a"]["ratio"] = round(now / before, 3)
     if run.wants("10"):
-        memory = {side: {"bytes": service.worker_bytes()} for side, service in sides.items()}
-        figures["10"] = {
-            "what": "memory of a worker with 10,000 Nodes",
-            "must": "< 200 MB",
-            "ratio": round(memory["now"]["bytes"] / 200e6, 3),
-            **memory,  # type: ignore[typeddict-item]
-        }
+        figures["10"] = of_bytes("memory of a worker with 10,000 Nodes", 200e6, sides)
+
+
+def _rotated(run: Run, now: Served, figures: dict[str, Figure]) -> None:
+    """Row 7."""
+    step = (MIDDLE - 1) // ASKING_OF_MIDDLE
+    subject = of_service(now, "now", pulls(now, range(1, MIDDLE, step)), PULL)
+    subject.warm(4, run.connections)
+    found: dict[str, list[Cost]] = {"base": [], "now": []}
+    statuses: list[object] = []
+    for _ in range(run.rounds):
+        found["base"].append(subject.cost(run.seconds, run.connections))
+        with beside(rotating(now, 0)) as told:
+            found["now"].append(subject.cost(run.seconds, run.connections))
+        statuses += told
+    figure = compared(
+        "a Node rotates its key: the others' answers",
+        ">= 0.8",
+        found,
+        "base",
+        lambda cost: cost.measured.per_second,
+    )
+    figure["now"] |= {"rotations": statuses.count(200), "limited": statuses.count(429)}
+    figures["7"] = figure
+
+
+def _registered(now: Served, figures: dict[str, Figure]) -> None:
+    """Row 9."""
+    registration_ms(now, [own_domain(now)], 5)
+    into_none = registration_ms(now, empty_domains(now, REGISTRATIONS), REGISTRATIONS)
+    into_many = registration_ms(now, [own_domain(now)], REGISTRATIONS)
+    ratio = float(into_many["total_ms"]) / float(into_none["total_ms"])  # type: ignore[arg-type]
+    figures["9"] = {
+        "what": "registration into 10,000 Nodes, beside into none: all CPU",
+        "must": "<= 5x",
+        "ratio": round(ratio, 3),
+        "now": into_many,
+        "base": into_none,
+    }
+
+
+def of_storm(found: dict[str, Any], nodes: int) -> Figure:
+    """Row 11. The ratio is the share of 30 s that the last answer took; 0 where one is missing."""
+    is_whole = found["statuses"] == {"200": nodes} and not found["refused_beside"]
+    return {
+        "what": f"{nodes:,} first pulls at once: the last answer, of 30 s",
+        "must": "<= 1, heartbeat 5 s, /livez 250 ms",
+        "ratio": round(found["last_s"] / 30, 3) if is_whole else None,
+        "now": found,
+    }
+
+
+def of_bytes(what: str, most: float, sides: dict[str, Served]) -> Figure:
+    """Memory of the largest worker, as a share of what it may have."""
+    memory = {side: {"bytes": service.worker_bytes()} for side, service in sides.items()}
+    ratio = round(memory["now"]["bytes"] / most, 3)
+    must = f"< {most / 1e6:.0f} MB"
+    return {"what": what, "must": must, "ratio": ratio, **memory}  # type: ignore[typeddict-item]
 
 
 def _largest(run: Run, now: Served, figures: dict[str, Figure], small: float | None) -> None:

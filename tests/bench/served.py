@@ -86,7 +86,7 @@ class Served:
                 stderr=log,
             )
         until = time.monotonic() + START_SECONDS
-        while not (places / "env").exists():
+        while not is_written(places / "env"):
             if self._process.poll() is not None or time.monotonic() > until:
                 self.__exit__()
                 raise SystemExit(f"bench: {self.tree} does not start, see {places / 'log'}")
@@ -111,18 +111,23 @@ class Served:
 
     def token(self, number: int) -> str:
         """The token of a Node's own agent."""
-        node = self.node(number)
-        if node not in self._tokens:
+        return self._token_of(f"node:{self.node(number)}")
+
+    def _token_of(self, subject: str) -> str:
+        if subject not in self._tokens:
             env = self.env if not self._tokens else self._key
             self._key = env
-            key = self.tree / ".dev" / "signing-key.jwk"
-            self._tokens[node] = mint(
-                key,
-                f"node:{node}",
+            self._tokens[subject] = mint(
+                self.tree / ".dev" / "signing-key.jwk",
+                subject,
                 issuer=env["PLEXSPHERE_JWT_ISSUER"],
                 audience=env["PLEXSPHERE_JWT_AUDIENCE"],
             )
-        return self._tokens[node]
+        return self._tokens[subject]
+
+    def headers_of(self, subject: str) -> dict[str, str]:
+        """Those of any Principal."""
+        return bearer(self._token_of(subject))
 
     def headers(self, number: int) -> dict[str, str]:
         """Those of an agent: it always asks for gzip."""
@@ -159,6 +164,11 @@ class Served:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
             sizes.append(sum(int(kb) for kb in re.findall(r"^Pss: +(\d+) kB", rollup, re.M)) * 1024)
         return max(sizes)
+
+
+def is_written(env: Path) -> bool:
+    """Whether the file is whole: its last line sets the path."""
+    return env.exists() and "export PATH=" in env.read_text()
 
 
 def family(pid: int) -> list[int]:

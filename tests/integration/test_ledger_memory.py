@@ -123,6 +123,20 @@ def test_a_node_is_looked_up_by_the_statement_of_its_snapshot(home: Home) -> Non
     assert len(home.ledger.view_of(later.moment).peers().rows) == 2
 
 
+def test_the_first_pull_of_a_node_is_expected_in_the_domain_that_was_pulled_last(
+    home: Home,
+) -> None:
+    """In one statement where it is there, and never in the wrong Domain."""
+    elsewhere = home.hand.domain()
+    first, second = (home.hand.node(elsewhere, number) for number in (1, 2))
+    home.view()
+    home.ledger.view(first, elsewhere, in_time())
+    for node, domain in ((second, elsewhere), (home.nodes[1], home.domain)):
+        moment = home.ledger.addressed(node, in_time())
+        assert moment is not None and moment.table is not None
+        assert (moment.domain_id, moment.table.domain_id) == (domain, domain)
+
+
 def test_a_node_that_moved_is_looked_up_where_it_is(home: Home) -> None:
     repo = PostgresNodeRepo(home.pool, home.ledger)
     home.view()

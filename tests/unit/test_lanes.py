@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from server.contract.document import Contract
-from server.gunicorn.lanes import CROWD_SHARE, Lane, Lanes
+from server.gunicorn.lanes import CROWD_SHARE, Lane, Lanes, caller_of
 from server.threads import shared_out
 
 CONTRACT = Contract.packaged()
 
 
 class Asking:
-    """As much of a connection as a lane looks at: when it asked, and was answered before."""
+    """As much of a connection as a lane looks at: who asks, and when; and the answer before."""
+
+    client = ("127.0.0.1", 1)
 
     def __init__(self, name: str, began: float = 10.0, answered: float = 0.0) -> None:
         self.name = name
         self.began = began
         self.answered = answered
+        self.request = SimpleNamespace(headers=[("HOST", "x"), ("AUTHORIZATION", name)])
+
+
+def put(lane: Lane, asking: Any) -> None:
+    if asking.answered:
+        lane._answered.put(caller_of(asking), asking.answered, 0)
+    lane.put(asking)
 
 
 def order(lane_options: dict[str, bool], asking: list[Asking]) -> list[str]:
@@ -37,7 +47,7 @@ def order(lane_options: dict[str, bool], asking: list[Asking]) -> list[str]:
 
     lane = Lane("lane", 1, serve, **lane_options)
     for request in asking:
-        lane.put(request)  # type: ignore[arg-type]
+        put(lane, request)
     lane.release()
     lane.start()
     assert done.wait(10)
@@ -68,7 +78,7 @@ def test_the_wait_is_what_waits_times_what_one_takes(threads: int, expected: flo
     for _ in range(1_000):
         lane.took(2.0)
     for number in range(3):
-        lane.put(Asking(str(number)))  # type: ignore[arg-type]
+        put(lane, Asking(str(number)))
     assert lane.wait_seconds == pytest.approx(expected)
 
 
@@ -86,3 +96,46 @@ def test_what_may_be_told_overloaded_is_in_a_lane_that_refuses_and_nothing_else(
         if 503 in operation.responses and "overloaded" in operation.responses[503].problem_codes
     }
     assert declared == refusing
+
+
+def test_while_a_crowd_has_the_threads_who_asks_seldom_has_one() -> None:
+    """The crowd's request does not end before the other's is served."""
+    seldom_is_served, both = threading.Event(), threading.Barrier(2)
+
+    def serve(lane: Lane, requests: list[Any]) -> None:
+        if requests[0].name == "seldom":
+            seldom_is_served.set()
+        else:
+            both.wait(10)
+            assert seldom_is_served.wait(10)
+
+    lane = Lane("lane", 2, serve, kept_free=True)
+    lane.start()
+    for number in range(3):
+        put(lane, Asking(f"crowd {number}", began=10.0, answered=9.99))
+    lane.release()
+    both.wait(10)
+    put(lane, Asking("seldom", began=10.0, answered=5.0))
+    lane.release()
+    assert seldom_is_served.wait(10)
+
+
+def test_a_caller_is_one_of_a_crowd_by_its_credential_and_not_by_its_connection() -> None:
+    served: list[str] = []
+    three = threading.Semaphore(0)
+
+    def serve(lane: Lane, requests: list[Any]) -> None:
+        served.extend(request.name for request in requests)
+        three.release()
+
+    lane = Lane("lane", 1, serve)
+    lane.start()
+    put(lane, Asking("greedy", began=time.monotonic()))
+    lane.release()
+    assert three.acquire(timeout=10)
+    lane._running.clear()
+    for name in ("greedy", "quiet"):  # each on a new connection
+        put(lane, Asking(name, began=time.monotonic()))
+    lane.release()
+    assert three.acquire(timeout=10) and three.acquire(timeout=10)
+    assert served == ["greedy", "quiet", "greedy"]
