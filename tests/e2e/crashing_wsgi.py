@@ -21,6 +21,7 @@ from db.nodes import PostgresNodeRegistry
 from db.outbox import Claim
 from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.tuples import TupleWriter
+from server.gunicorn.environ import SEND_WHOLE
 from tests.e2e.crash_steps import FOLDER, Step, Traps
 
 TRAPS = Traps(Path(os.environ[FOLDER]))
@@ -58,11 +59,11 @@ assert sys.modules["wsgi"] is wsgi
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
     """The service's own answer, of a write in two halves; a 204 is its head alone."""
-    answer = wsgi.application(environ, start_response)
     if environ["REQUEST_METHOD"] == "GET":
-        yield from answer
+        yield from wsgi.application(environ, start_response)
         return
-    whole = b"".join(answer)
+    environ.pop(SEND_WHOLE, None)  # else the worker would send the whole answer from within
+    whole = b"".join(wsgi.application(environ, start_response))
     TRAPS.reached(Step.ANSWERED)
     half = len(whole) // 2
     yield whole[:half]
