@@ -80,9 +80,9 @@ def _signer(setting: str | Path) -> "SigningKey":
     from server.authn.key_documents import DocumentError
     from server.authn.signing import parse_signing_keys, signing_document
 
-    text = str(setting)
-    named = "PLEXSPHERE_SIGNING_KEY" if text.startswith("{") else text
     try:
-        return parse_signing_keys(signing_document(text).read() or b"").members[0]
+        return parse_signing_keys(signing_document(str(setting)).read() or b"").members[0]
     except (OSError, ValueError, DocumentError) as error:
-        raise NotASigningKey(f"{named} is not a private JWK; make run writes one") from error
+        # The setting is not quoted: what names no file may be a key.
+        sentence = "PLEXSPHERE_SIGNING_KEY is no private JWK and no file with one"
+        raise NotASigningKey(f"{sentence}; make run writes one") from error

@@ -44,7 +44,9 @@ def test_a_malformed_signing_key_is_refused(tmp_path: Path) -> None:
     nonsense = tmp_path / "key"
     nonsense.write_text("{}")
     result = run("token", "user:ada", PLEXSPHERE_SIGNING_KEY=str(nonsense))
-    assert "is not a private" in failed(result, ExitCode.USAGE)
+    assert "is no private JWK" in failed(result, ExitCode.USAGE)
+    quoted = run("token", "user:ada", PLEXSPHERE_SIGNING_KEY="""'{"d":"secret"}'""")
+    assert "secret" not in failed(quoted, ExitCode.USAGE)
 
 
 def test_all_bad_settings_are_named_at_once() -> None:
