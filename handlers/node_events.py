@@ -44,7 +44,7 @@ def _decide(request: Request, node_id: UUID, deadline: Deadline) -> Decision:
 
     No error becomes a refusal: the answer has begun, so that the stream can only go on or end.
     """
-    again = replace(request, call=replace(request.call, deadline=deadline))
+    again = replace(request, deadline=deadline, call=replace(request.call, deadline=deadline))
     try:
         request.operation.way.gates(again, node_id)
     except (Refused, NodeNotFound, CredentialEnded):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -10,6 +12,7 @@ from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, DatastoreUnavailable
 from composer.event_streams import Decision, Subscriber
 from tests.factories import DOMAIN, agent_of, node_id
+from tests.ports.deadlines import expired, in_time
 from tests.ports.in_process import FakeService
 
 EVENTS = f"/v1/nodes/{node_id(1)}/events"
@@ -44,6 +47,16 @@ def test_whoever_may_still_hold_it_leaves_no_further_row(service: FakeService) -
     subscriber, _ = subscribed(service)
     assert again(subscriber) is Decision.YES
     assert [row.outcome for row in service.audit.rows] == ["granted"]
+
+
+def test_a_question_has_its_own_time_and_not_that_of_the_opening(service: FakeService) -> None:
+    subscriber, _ = subscribed(service)
+    assert isinstance(subscriber.ask_again, partial)
+    request, *others = subscriber.ask_again.args
+    opened_long_ago = replace(
+        request, deadline=expired(), call=replace(request.call, deadline=expired())
+    )
+    assert subscriber.ask_again.func(opened_long_ago, *others, in_time()) is Decision.YES
 
 
 def test_whoever_may_not_hold_it_any_more_is_on_record(service: FakeService) -> None:
