@@ -102,12 +102,15 @@ def opening(pieces: Iterator[bytes]) -> bytes:
     return received
 
 
-def send_raw(url: str, request: bytes) -> bytes:
-    """Bytes as they are; everything that comes back until the server closes or goes quiet."""
+def send_raw(url: str, request: bytes, *, ends: bool = False) -> bytes:
+    """Bytes as they are, and where it ``ends`` that there are no more; everything that comes back
+    until the server closes or goes quiet."""
     target = urlsplit(url)
     received = b""
     with socket.create_connection((target.hostname, target.port), timeout=TIMEOUT_S) as raw:
         raw.sendall(request)
+        if ends:
+            raw.shutdown(socket.SHUT_WR)
         raw.settimeout(3.0)
         try:
             while chunk := raw.recv(65536):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
+from gunicorn.http.errors import ParseException
 
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.byte_limit import ByteLimit
@@ -254,10 +255,13 @@ class Loop:
         data = connection.receive()
         if data is None:
             return
-        if not data:
-            self._close(connection)
-            return
         incoming = connection.incoming
+        if not data:
+            if incoming.request is None:
+                self._close(connection)
+            else:
+                self._refuse_read(connection, ParseException("the body is not whole"))
+            return
         now = connection.received = time.monotonic()
         if not connection.began:
             connection.began = now
@@ -265,15 +269,19 @@ class Loop:
         incoming.buffer += data
         self._go_on_reading(connection)
 
+    def _refuse_read(self, connection: Connection, error: Exception) -> None:
+        """Answer what is read so far, and nothing that may follow."""
+        connection.state = State.ANSWERING
+        self._refuse(connection, error)
+        self._finish(connection)
+
     def _go_on_reading(self, connection: Connection) -> None:
         incoming = connection.incoming
         had_head = incoming.request is not None
         try:
             request = incoming.whole()
         except Exception as error:  # each kind of malformed head has its own
-            connection.state = State.ANSWERING
-            self._refuse(connection, error)
-            self._finish(connection)
+            self._refuse_read(connection, error)
             return
         if request is not None:
             connection.request = request
@@ -426,9 +434,7 @@ class Loop:
         elif connection.stream is not None and now >= connection.stream_ends_at:
             connection.stream.close()
         elif connection.state is State.READING and connection.began:
-            connection.state = State.ANSWERING
-            self._refuse(connection, TimeoutError("the request took too long"))
-            self._finish(connection)
+            self._refuse_read(connection, TimeoutError("the request took too long"))
         else:
             self._close(connection)
 

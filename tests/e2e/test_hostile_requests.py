@@ -158,6 +158,16 @@ def test_what_the_server_does_not_know_is_its_own_refusal(
 
 
 @pytest.mark.parametrize(
+    "body",
+    [b"Content-Length: 90\r\n\r\n{}", b"Transfer-Encoding: chunked\r\n\r\n9\r\n{}"],
+    ids=["length", "chunks"],
+)
+def test_a_body_that_ends_early_is_400(stack: Stack, body: bytes) -> None:
+    head = b"POST /v1/register HTTP/1.1\r\nHost: x\r\n"
+    assert send_raw(stack.url, head + body, ends=True).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
     ("path", "status"),
     [("/livez", 200), ("/public/metrics", 404), ("/v1/nodes/x/state", 401)],
 )
