@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import yaml
@@ -123,3 +124,19 @@ def test_every_rule_of_our_own_is_planted() -> None:
     own = {name for name, rule in rules.items() if isinstance(rule, dict)}
     assert len(own) > 20
     assert own <= {plant.rule for plant in PLANTS}
+
+
+def test_the_committed_contract_has_no_fault() -> None:
+    done = lint()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "api/plexsphere-v1.yaml: no faults\n"
+
+
+def test_a_file_that_is_not_yaml_is_one_fault(tmp_path: Path) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text("openapi: 3.0.3\npaths: {\n", encoding="utf-8")
+    done = lint(str(file))
+    assert done.returncode == 1
+    assert [line.split("  ")[:2] for line in done.stdout.splitlines()[:-1]] == [
+        [f"{file}:3:1", "parser"]
+    ]

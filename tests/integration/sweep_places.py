@@ -71,11 +71,13 @@ class Silences:
 
     def row(self, node: UUID) -> tuple[Any, ...]:
         """State, last heartbeat, last transition."""
-        return self.hand.run(
-            "SELECT reachability_state, last_heartbeat_at, changed_at FROM plexsphere.nodes"
-            " WHERE id = %s",
-            node,
-        )[0]
+        return self.rows()[node]
+
+    def rows(self) -> dict[UUID, tuple[Any, ...]]:
+        """State, last heartbeat, last transition of every Node."""
+        columns = "id::text, reachability_state, last_heartbeat_at, changed_at"
+        found = self.hand.run(f"SELECT {columns} FROM plexsphere.nodes")
+        return {UUID(node): tuple(row) for node, *row in found}
 
     def deaf(self, seconds: float) -> None:
         """So long nobody has swept, by Postgres' own clock, and so long time has passed."""

@@ -32,7 +32,7 @@ COMMON = settings(
     suppress_health_check=list(HealthCheck),
 )
 PROFILES = {
-    "short": settings(COMMON, max_examples=200, derandomize=True),
+    "short": settings(COMMON, max_examples=100, derandomize=True),
     "full": settings(COMMON, max_examples=2_000, derandomize=True),
     "long": settings(COMMON, max_examples=50_000, print_blob=True),
 }

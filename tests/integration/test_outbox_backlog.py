@@ -24,9 +24,9 @@ pytest_plugins = (
     "tests.integration.outbox_parts",
 )
 
-NODES = 250
+NODES = 100
 CALL_SECONDS = 0.06
-TURN_SECONDS = 10.0
+TURN_SECONDS = 4.0
 
 
 class SlowWriter(TupleWriter):

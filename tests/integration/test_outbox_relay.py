@@ -130,7 +130,7 @@ def test_several_relays_share_the_rows_and_none_drains_one_twice(
 ) -> None:
     """Each row counts for one relay only, and ends as its object's last word says."""
     domain = new_domain(drained.dsn)
-    nodes = [new_node(drained.dsn, domain) for _ in range(60)]
+    nodes = [new_node(drained.dsn, domain) for _ in range(24)]
     for number, node in enumerate(nodes):
         drained.write(node_object(node), *touch(own_tuple(node)))
         drained.write(node_object(node), *delete(own_tuple(node)))
@@ -142,12 +142,12 @@ def test_several_relays_share_the_rows_and_none_drains_one_twice(
 
         def run(following: Following) -> int:
             start.wait(10)
-            return following.drain(limit=7)
+            return following.drain(limit=3)
 
         with ThreadPoolExecutor(len(relays)) as threads:
             done = list(threads.map(run, relays))
     done.append(drained.drain())
-    assert sum(done) == 60 * 2 + 30
+    assert sum(done) == 24 * 2 + 12
     assert drained.taken() == {own_tuple(node) for node in nodes[1::2]}
 
 

@@ -63,7 +63,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + SECONDS
     while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.1)  # a look reads every process of the machine
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_signal_stops_everything_and_is_no_failure(
     assert f"stopped ({number.name}): nothing is left running." in output
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", [PARTS[0], PARTS[-1]])
 def test_the_end_of_a_part_ends_everything_and_is_named(
     start: Callable[..., Supervised], part: str
 ) -> None:
