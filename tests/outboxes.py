@@ -9,8 +9,9 @@ from composer.identity import domain_object, node_object
 from db.events import EventLag
 from db.health import Lag, LastComparison
 from db.outbox import OutboxLag
-from tests.fakes import Triple, TupleUpdate
+from tests.fakes import Triple
 from tests.ledger_sql import run_sql
+from tests.node_fakes import TupleUpdate
 
 NO_LAG = Lag(
     OutboxLag(0, 0.0, 0),

@@ -35,8 +35,9 @@ from composer.registry import (
     RegisteredNode,
     Registration,
 )
+from tests.domain_fakes import FakeDomainReader
 from tests.factories import EPOCH
-from tests.fakes import FakeAuditSink, FakeDomainReader, record_write
+from tests.fakes import FakeAuditSink, record_write
 
 LATER = EPOCH + timedelta(hours=1)  # the time of changes
 Meant = tuple[bytes, UUID]

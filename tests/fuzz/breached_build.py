@@ -18,20 +18,10 @@ from composer.registry import Domain
 from handlers.service import HealthCheck
 from tests import factories as make
 from tests.client import bearer, pull_path
+from tests.credential_fakes import FakeNodeCredentials, FakePublishedKeys, FakeSecretKeys
+from tests.domain_fakes import FakeDomainAuditReader, FakeDomainReader
 from tests.enrolment_fakes import FakeBootstrapTokens
-from tests.fakes import (
-    FakeAuditSink,
-    FakeDomainAuditReader,
-    FakeDomainReader,
-    FakeEntryStore,
-    FakeHealthProbe,
-    FakeHeartbeatSink,
-    FakeNodeCredentials,
-    FakeOutboxRelay,
-    FakePublishedKeys,
-    FakeReachabilityRepo,
-    FakeSecretKeys,
-)
+from tests.fakes import FakeAuditSink, FakeHealthProbe
 from tests.fuzz import directed as cases
 from tests.fuzz.breached_ports import Domains, Ledgers, Nodes, PlainMint, Roles
 from tests.fuzz.breached_service import Edit, Edited, Wsgi, ask, provisioned
@@ -40,6 +30,12 @@ from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.scratch import Scratch
 from tests.fuzz.world import GHOST, World, snapshot_digest
 from tests.fuzz.write_checks import subject_of
+from tests.node_fakes import (
+    FakeEntryStore,
+    FakeHeartbeatSink,
+    FakeOutboxRelay,
+    FakeReachabilityRepo,
+)
 from tests.registry_fakes import FakeDomainRegistry, FakeNodeRegistry
 
 SAMPLE, FULL_RANGE = 6, "10.201.0.0/30"

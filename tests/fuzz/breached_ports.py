@@ -18,8 +18,9 @@ from composer.node_token import NodeToken
 from composer.peers import PeerRow, PeerTable
 from composer.position import LedgerPosition
 from composer.registry import NodeSummary
+from tests.domain_fakes import FakeDomainReader
 from tests.factories import EPOCH
-from tests.fakes import FakeDomainReader, FakeView
+from tests.fakes import FakeView
 from tests.registry_fakes import FakeNodeRegistry
 
 OPERATOR, AUDITOR = "user:operator", "user:auditor"

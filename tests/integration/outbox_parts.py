@@ -13,9 +13,10 @@ import pytest
 from db.outbox import OutboxRow, PostgresOutbox
 from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.tuples import TupleReader, TupleWriter
-from tests.fakes import Triple, TupleUpdate
+from tests.fakes import Triple
 from tests.integration.spicedb_parts import SpiceDb, soon
 from tests.ledger_sql import run_sql
+from tests.node_fakes import TupleUpdate
 from tests.outboxes import write_row
 
 

@@ -13,10 +13,11 @@ import pytest
 
 from composer.errors import AuthzUnavailable
 from composer.identity import PLATFORM, domain_object, node_object
-from tests.fakes import Triple, TupleUpdate
+from tests.fakes import Triple
 from tests.integration.outbox_parts import following
 from tests.integration.spicedb_parts import SpiceDb, soon
 from tests.ledger_sql import run_sql
+from tests.node_fakes import TupleUpdate
 from tests.outboxes import (
     delete,
     new_domain,

@@ -25,6 +25,15 @@ from server.http.app import build_app
 from server.http.operations import BoundOperations
 from server.http.request_audit import RequestAudit
 from server.telemetry.metrics import Exposition, Metrics
+from tests.credential_fakes import (
+    FakeEventKeys,
+    FakeKeys,
+    FakeNodeCredentials,
+    FakePublishedKeys,
+    FakeSecretKeys,
+    FakeTokenMint,
+)
+from tests.domain_fakes import FakeDomainAuditReader, FakeDomainReader, FakeDomainRepo
 from tests.enrolment_fakes import (
     DOCUMENTED_DIGEST,
     DOCUMENTED_PROJECT,
@@ -35,26 +44,19 @@ from tests.event_fakes import FakeEventStreams
 from tests.factories import DOMAIN, EPOCH, addressed, agent_of, entry, node_id, peer_row
 from tests.fakes import (
     FakeAuditSink,
-    FakeDomainAuditReader,
-    FakeDomainReader,
-    FakeDomainRepo,
     FakeDropReporter,
-    FakeEntryStore,
-    FakeEventKeys,
     FakeHealthProbe,
-    FakeHeartbeatSink,
-    FakeKeys,
     FakeLastAnswers,
     FakeLedger,
-    FakeNodeCredentials,
     FakeNodeRepo,
-    FakeOutboxRelay,
-    FakePublishedKeys,
-    FakeReachabilityRepo,
     FakeRelationChecker,
     FakeRequestLimits,
-    FakeSecretKeys,
-    FakeTokenMint,
+)
+from tests.node_fakes import (
+    FakeEntryStore,
+    FakeHeartbeatSink,
+    FakeOutboxRelay,
+    FakeReachabilityRepo,
 )
 from tests.ports.wired import ledger_ports
 from tests.registry_fakes import FakeDomainNodes, FakeDomainRegistry, FakeNodeRegistry

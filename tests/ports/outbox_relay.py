@@ -11,7 +11,8 @@ from composer.errors import AuthzUnavailable, DatastoreUnavailable
 from composer.identity import domain_object, node_object
 from composer.registry import OutboxRelay
 from tests.factories import DOMAIN, node_id
-from tests.fakes import Triple, TupleUpdate
+from tests.fakes import Triple
+from tests.node_fakes import TupleUpdate
 from tests.ports.deadlines import expired, in_time
 
 NODE = node_object(node_id(1))

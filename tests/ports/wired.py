@@ -6,26 +6,23 @@ from dataclasses import fields
 from typing import Any
 
 from handlers.ports import LedgerPorts
+from tests.credential_fakes import FakeEventKeys, FakeNodeCredentials, FakeSecretKeys, FakeTokenMint
+from tests.domain_fakes import FakeDomainAuditReader, FakeDomainReader, FakeDomainRepo
 from tests.enrolment_fakes import FakeBootstrapTokens
 from tests.event_fakes import FakeEventStreams
 from tests.fakes import (
     FakeAuditSink,
-    FakeDomainAuditReader,
-    FakeDomainReader,
-    FakeDomainRepo,
-    FakeEntryStore,
-    FakeEventKeys,
-    FakeHeartbeatSink,
     FakeLastAnswers,
-    FakeNodeCredentials,
     FakeNodeRepo,
-    FakeOutboxRelay,
-    FakeReachabilityRepo,
     FakeRelationChecker,
     FakeRequestLimits,
-    FakeSecretKeys,
     FakeSnapshotProvider,
-    FakeTokenMint,
+)
+from tests.node_fakes import (
+    FakeEntryStore,
+    FakeHeartbeatSink,
+    FakeOutboxRelay,
+    FakeReachabilityRepo,
 )
 from tests.registry_fakes import FakeDomainNodes, FakeDomainRegistry, FakeNodeRegistry
 

@@ -15,8 +15,9 @@ from handlers.answers import Answer
 from handlers.audit import cursor_of, seq_of
 from handlers.operation import perform
 from handlers.refusals import INVALID_CURSOR, INVALID_FILTER, RefusalKind, Refused
+from tests.domain_fakes import FakeDomainAuditReader, FakeDomainRepo
 from tests.factories import DOMAIN, call
-from tests.fakes import FakeDomainAuditReader, FakeDomainRepo, FakeRelationChecker
+from tests.fakes import FakeRelationChecker
 from tests.ports.domain_audit_reader import DomainAuditReaderSuite, record
 from tests.ports.in_process import FakeService
 from tests.ports.wired import fake_ports

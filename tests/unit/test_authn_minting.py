@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from composer.errors import SigningUnavailable
 from server.authn.key_documents import FixedDocument
 from server.authn.signing import JoinedKeys, JwtMint, OwnKeys, signing_document
-from tests.fakes import FakeClock, FakeTokenMint
+from tests.credential_fakes import FakeTokenMint
+from tests.fakes import FakeClock
 from tests.ports.token_mint import NODE, TokenMintSuite
 from tests.tokens import (
     AUDIENCE,

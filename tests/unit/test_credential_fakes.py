@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from composer.errors import DatastoreUnavailable
+from tests.credential_fakes import FakeNodeCredentials
 from tests.factories import EPOCH
-from tests.fakes import FakeNodeCredentials
 from tests.ports.node_credentials import NODE, NodeCredentialsSuite
 
 

@@ -13,8 +13,9 @@ from composer.registry import Domain
 from handlers import OPERATIONS
 from handlers.operation import perform
 from tests.bodies import JSON
+from tests.domain_fakes import FakeDomainReader, FakeDomainRepo
 from tests.factories import DOMAIN, EPOCH, call, node_id
-from tests.fakes import FakeDomainReader, FakeDomainRepo, FakeRelationChecker
+from tests.fakes import FakeRelationChecker
 from tests.ports.in_process import FakeService
 from tests.ports.wired import fake_ports
 

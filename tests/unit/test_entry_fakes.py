@@ -9,7 +9,7 @@ import pytest
 from composer.entries import EntryRow
 from composer.errors import DatastoreUnavailable
 from tests.factories import DOMAIN
-from tests.fakes import FakeEntryStore
+from tests.node_fakes import FakeEntryStore
 from tests.ports.entry_store import NODE, OTHER, QUOTA, EntryStoreSuite
 
 

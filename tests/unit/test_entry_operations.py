@@ -9,8 +9,10 @@ from composer.identity import AddressedDomain
 from handlers import OPERATIONS
 from handlers.answers import Answer
 from handlers.operation import perform
+from tests.domain_fakes import FakeDomainRepo
 from tests.factories import DOMAIN, addressed, agent_of, call, node_id
-from tests.fakes import FakeDomainRepo, FakeEntryStore, FakeNodeRepo, FakeRelationChecker
+from tests.fakes import FakeNodeRepo, FakeRelationChecker
+from tests.node_fakes import FakeEntryStore
 from tests.ports.wired import fake_ports
 
 NODE = node_id(1)

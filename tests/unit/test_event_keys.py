@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from composer.errors import DatastoreUnavailable, SigningUnavailable
 from composer.event_keys import NewEventKey, StoredEventKey
 from server.events.keys import EncryptedEventKeys, new_kek, parse_keks
+from tests.credential_fakes import FakeEventKeys
 from tests.factories import DOMAIN
-from tests.fakes import FakeEventKeys
 from tests.ports.event_keys import OTHER_DOMAIN, EventKeysSuite
 
 KEK, OTHER = bytes(range(32)), bytes(32)

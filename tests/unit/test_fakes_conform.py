@@ -17,11 +17,11 @@ from composer.peers import PeerTable
 from composer.snapshot_composer import SnapshotComposer
 from server.telemetry.metrics import Metrics
 from server.telemetry.recorders import PeerDropRecorder
+from tests.domain_fakes import FakeDomainRepo
 from tests.factories import ALLOW_HTTPS, DOMAIN, bridge_rows, entry, node_id, peer_row, rule_set
 from tests.fakes import (
     FakeAuditSink,
     FakeBodyHistory,
-    FakeDomainRepo,
     FakeDropReporter,
     FakeLedger,
     FakeNodeRepo,

@@ -18,7 +18,8 @@ from handlers.refusals import (
     Refused,
 )
 from tests.factories import EPOCH, agent_of, call, node_id
-from tests.fakes import FakeHeartbeatSink, FakeRelationChecker
+from tests.fakes import FakeRelationChecker
+from tests.node_fakes import FakeHeartbeatSink
 from tests.ports.wired import fake_ports
 
 NODE = node_id(1)

@@ -9,7 +9,7 @@ import pytest
 
 from composer.errors import DatastoreUnavailable
 from composer.reachability import ReachabilityRow
-from tests.fakes import FakeHeartbeatSink, FakeReachabilityRepo
+from tests.node_fakes import FakeHeartbeatSink, FakeReachabilityRepo
 from tests.ports.heartbeat_sink import NODE, HeartbeatSinkSuite
 from tests.ports.reachability_repo import ReachabilityRepoSuite
 

@@ -21,12 +21,8 @@ from tests.factories import (
     reachability,
     snapshot,
 )
-from tests.fakes import (
-    FakeNodeRepo,
-    FakeReachabilityRepo,
-    FakeRelationChecker,
-    FakeSnapshotProvider,
-)
+from tests.fakes import FakeNodeRepo, FakeRelationChecker, FakeSnapshotProvider
+from tests.node_fakes import FakeReachabilityRepo
 from tests.ports.wired import fake_ports
 
 NODE = node_id(1)

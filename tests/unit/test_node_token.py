@@ -9,8 +9,9 @@ import pytest
 from handlers import OPERATIONS
 from handlers.operation import perform
 from handlers.wire_values import instant
+from tests.credential_fakes import FakeNodeCredentials, FakeTokenMint
 from tests.factories import EPOCH, addressed, agent_of, call, node_id
-from tests.fakes import FakeNodeCredentials, FakeNodeRepo, FakeRelationChecker, FakeTokenMint
+from tests.fakes import FakeNodeRepo, FakeRelationChecker
 from tests.ports.in_process import FakeService
 from tests.ports.wired import fake_ports
 

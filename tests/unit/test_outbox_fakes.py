@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from composer.errors import AuthzUnavailable
-from tests.fakes import FakeOutboxRelay, Triple, TupleUpdate
+from tests.fakes import Triple
+from tests.node_fakes import FakeOutboxRelay, TupleUpdate
 from tests.ports.outbox_relay import OutboxRelaySuite
 
 

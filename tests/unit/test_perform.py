@@ -49,6 +49,8 @@ from handlers.refusals import (
     Refused,
 )
 from handlers.ways import AS_AGENT, NODE_ADDRESS
+from tests.credential_fakes import FakeEventKeys
+from tests.domain_fakes import FakeDomainRepo
 from tests.factories import (
     CORRELATION,
     DOMAIN,
@@ -62,9 +64,6 @@ from tests.factories import (
 )
 from tests.fakes import (
     FakeAuditSink,
-    FakeDomainRepo,
-    FakeEventKeys,
-    FakeHeartbeatSink,
     FakeLastAnswers,
     FakeNodeRepo,
     FakeRelationChecker,
@@ -72,6 +71,7 @@ from tests.fakes import (
     FakeSnapshotProvider,
     record_write,
 )
+from tests.node_fakes import FakeHeartbeatSink
 from tests.ports.in_process import FakeService
 from tests.ports.wired import fake_ports
 from tests.registry_fakes import FakeNodeRegistry

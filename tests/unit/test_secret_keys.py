@@ -18,8 +18,9 @@ from server.authn.secret_keys import (
     RandomSecretKeys,
     SecretKeyVerifier,
 )
+from tests.credential_fakes import FakeNodeCredentials
 from tests.factories import DOMAIN, EPOCH, node_id
-from tests.fakes import FakeClock, FakeNodeCredentials
+from tests.fakes import FakeClock
 from tests.ports.deadlines import in_time
 from tests.tokens import NoTokens
 
