@@ -30,6 +30,7 @@ from composer.events import (
 )
 from composer.peers import PeerRow, domain_peers
 from composer.policy import ACTIONS, PROTOCOLS, PROTOCOLS_WITH_PORTS
+from composer.position import LedgerPosition
 from composer.reachability import DEFAULT_POLICY, STATES, ZERO_TIME, ReachabilityPolicy
 from composer.registry import ChildCounts, Domain, NodeSummary
 from composer.snapshot import (
@@ -174,6 +175,10 @@ _ENTRIES = (
 )
 REPORTS = (Reports(_ENTRIES, _ENTRIES, _ENTRIES), Reports())
 
+POSITIONS = (
+    LedgerPosition(system=1, timeline=1, all_before=1, none_from=1),
+    LedgerPosition(2**64 - 1, 2**32 - 1, 2**63 - 1, 2**63 - 1),
+)
 DOMAIN_PEERS = domain_peers(
     ID,
     FIRST_ID,

@@ -22,7 +22,6 @@ from composer.event_keys import EventKey
 from composer.identity import NIL
 from composer.node_token import NodeToken
 from composer.peers import DomainPeers, Peers
-from composer.position import LedgerPosition
 from composer.registry import DomainPage, RegisteredNode, node_cursor
 from composer.snapshot import NodeStateSnapshot
 from handlers import service
@@ -59,6 +58,7 @@ from server.authoring.sample_values import (
     NO_PEERS,
     NODES,
     POLICIES,
+    POSITIONS,
     REACHABILITIES,
     REPORTS,
     WORDS,
@@ -133,10 +133,9 @@ def _snapshots(wire: SnapshotWire) -> list[Answer]:
         )
     ]
     bodies = [wire.encode(value) for value in values]
-    position = LedgerPosition(2**64 - 1, 2**32 - 1, 2**63 - 1, 2**63 - 1).text
     answers = [
-        Answer(200, body, headers={"ETag": f'W/"{body.digest}"', POSITION_HEADER: position})
-        for body in bodies
+        Answer(200, body, headers={"ETag": f'W/"{body.digest}"', POSITION_HEADER: position.text})
+        for body, position in zip(bodies, cycle(POSITIONS), strict=False)
     ]
     return [*answers, _with_many(answers[0], "peers", MANY_PEERS)]
 
