@@ -127,6 +127,15 @@ matrix: ## the ledger's tests on Debian's Postgres, and tests/matrix; as root it
 	@POSTGRES_BIN=$$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1) && export POSTGRES_BIN \
 	  && "$$POSTGRES_BIN/postgres" --version && exec $(VENV)/python -m pytest $(MATRIX)
 
+.PHONY: faults soak
+faults: ## each dependency with each fault, and what callers see: .dev/faults.json, docs/faults.md (DEPENDENCIES=Postgres FAULTS=down,slow SECONDS=3)
+	$(INSTALL) test
+	@exec $(VENV)/python -m tests.faults $(call options,dependencies faults seconds)
+
+soak: ## random faults for MINUTES=60: memory, descriptors, threads, and a plot in .dev/soak.svg
+	$(INSTALL) test
+	@exec $(VENV)/python -m tests.faults.soak $(call options,minutes seed)
+
 wheel: ## a wheel in dist/
 	$(INSTALL) test
 	@rm -rf build

@@ -213,7 +213,10 @@ def fetch(
 def wait(opened: connection, deadline: Deadline) -> None:
     """Return when the connection has finished what it is doing."""
     while True:
-        state = opened.poll()
+        try:
+            state = opened.poll()
+        except UnicodeDecodeError as cause:  # what answers there is no Postgres
+            raise psycopg2.OperationalError("an error message that is no text") from cause
         if state == POLL_OK:
             return
         poller = select.poll()

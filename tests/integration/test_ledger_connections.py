@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from contextlib import closing
 
 import pytest
 
-from composer.errors import ComposerError
+from composer.errors import ComposerError, DatastoreUnavailable
 from db.connections import ReadSession, Session, SingleConnection, WriteSession
 from db.statements import Prepared
 from tests.ports.deadlines import in_time
@@ -50,6 +52,22 @@ def test_a_statement_is_prepared_again_on_another_one(ledger_dsn: str) -> None:
         assert connection.fetch(NODE_BY_ID, NO_NODE, in_time()) == []
         connection.close()
         assert connection.fetch(NODE_BY_ID, NO_NODE, in_time()) == []
+
+
+def test_what_answers_as_no_postgres_does_is_unavailable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(4096)
+                client.sendall(b"E\xff\xfe\xfd\xfc\xfb no text\x00")
+
+        threading.Thread(target=answer, daemon=True).start()
+        port = server.getsockname()[1]
+        dsn = f"postgresql://x@127.0.0.1:{port}/x?sslmode=disable"
+        with closing(single(dsn)) as connection, pytest.raises(DatastoreUnavailable):
+            backend(connection)
 
 
 @pytest.mark.parametrize("access", [ReadSession, WriteSession])

@@ -1,0 +1,290 @@
+"""Each dependency with each fault: how it is broken and mended, or why the pair makes no sense."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import psycopg2
+
+from tests.faults.world import World
+
+DEPENDENCIES = (
+    "SpiceDB",
+    "JWKS URL",
+    "NATS",
+    "audit table",
+    "disk",
+    "clock",
+    "standby",
+    "Postgres",
+)
+FAULTS = (
+    *("down", "refused", "black hole", "slow", "half-open", "flapping", "cut in mid-answer"),
+    *("wrong data", "full", "restarted", "failed over"),
+)
+NETWORK = FAULTS[1:8]
+# The network before Postgres is before its standby too; the standby alone has a row of its own.
+EVERY_SERVER = ("Postgres", "second host", "standby")
+PARTS = {"SpiceDB": "spicedb", "NATS": "nats", "Postgres": "postgres"}
+
+Break = Callable[[World], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The beginning and the end of a fault; the callers ask from before it begins."""
+
+    begin: Break
+    end: Break
+
+
+NO_SENSE = {
+    ("SpiceDB", "full"): "the embedded SpiceDB keeps its tuples in memory",
+    ("SpiceDB", "failed over"): "the embedded SpiceDB is one process",
+    ("standby", "full"): "it takes its limits from the primary",
+    ("JWKS URL", "full"): "it only reads",
+    ("JWKS URL", "failed over"): "a URL has no second server",
+    ("NATS", "full"): "only the relay writes to it; events then wait in the ledger",
+    ("NATS", "failed over"): "the embedded NATS is one server",
+    ("audit table", "half-open"): "a table has no connection of its own",
+    ("audit table", "cut in mid-answer"): "a table has no connection of its own",
+    ("audit table", "wrong data"): "nothing reads it while requests are answered",
+    ("audit table", "restarted"): "it is restarted with Postgres",
+    ("audit table", "failed over"): "it fails over with Postgres",
+    **{
+        ("disk", fault): "a file system of this machine answers, or it does not"
+        for fault in ("black hole", "slow", "half-open", "flapping", "cut in mid-answer")
+    },
+    ("disk", "restarted"): "it is the machine's",
+    ("disk", "failed over"): "it is the machine's",
+    **{
+        ("clock", fault): "a clock always answers"
+        for fault in FAULTS
+        if fault not in ("wrong data", "flapping")
+    },
+}
+
+
+def broken(dependency: str, fault: str) -> Broken | str:
+    """The fault, or the reason why there is none."""
+    if reason := NO_SENSE.get((dependency, fault)):
+        return reason
+    if dependency in ("SpiceDB", "JWKS URL", "NATS", "standby", "Postgres") and fault in NETWORK:
+        if (dependency, fault) == ("standby", "wrong data"):
+            return Broken(
+                lambda world: world.standby.hold_back(), lambda world: world.standby.catch_up()
+            )
+        names = EVERY_SERVER if dependency == "Postgres" else (dependency,)
+        return Broken(_break_down(names, fault), _mend(names))
+    return _OWN[dependency, fault]
+
+
+def _break_down(names: tuple[str, ...], fault: str) -> Break:
+    def begin(world: World) -> None:
+        for name in names:
+            world.proxies[name].break_down(fault)
+
+    return begin
+
+
+def _mend(names: tuple[str, ...]) -> Break:
+    def end(world: World) -> None:
+        for name in names:
+            world.proxies[name].mend()
+
+    return end
+
+
+def _kill(name: str) -> Break:
+    return lambda world: world.stack.parts[name].kill()
+
+
+def _start(name: str) -> Break:
+    return lambda world: world.stack.parts[name].start()
+
+
+def _restart(name: str) -> Break:
+    return lambda world: world.stack.parts[name].restart()
+
+
+def _nothing(world: World) -> None:
+    """It has mended itself."""
+
+
+def _trigger(body: str) -> Break:
+    """Each insert into the audit table runs this first."""
+
+    def begin(world: World) -> None:
+        world.run(
+            "CREATE OR REPLACE FUNCTION public.faults() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN {body} RETURN NEW; END $$"
+        )
+        world.run(
+            "CREATE TRIGGER faults BEFORE INSERT ON plexsphere.audit_rows FOR EACH ROW"
+            " EXECUTE FUNCTION public.faults()"
+        )
+
+    return begin
+
+
+def _no_trigger(world: World) -> None:
+    world.run("DROP TRIGGER IF EXISTS faults ON plexsphere.audit_rows")
+
+
+def _rename(before: str, after: str) -> Break:
+    return lambda world: _ignore(world.run(f"ALTER TABLE plexsphere.{before} RENAME TO {after}"))
+
+
+def _ignore(result: object) -> None:
+    """For a lambda that returns nothing."""
+
+
+_LOCKS: list[psycopg2.extensions.connection] = []
+
+
+def _lock_audit(world: World) -> None:
+    holder = psycopg2.connect(world.dsn)
+    with holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE plexsphere.audit_rows IN ACCESS EXCLUSIVE MODE")
+    _LOCKS.append(holder)
+
+
+def _unlock_audit(world: World) -> None:
+    while _LOCKS:
+        _LOCKS.pop().close()
+
+
+def _fill_disk(world: World) -> None:
+    with suppress(OSError), (world.state / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 65_536)
+
+
+def _empty_disk(world: World) -> None:
+    (world.state / "filler").unlink(missing_ok=True)
+
+
+def _tear_files(world: World) -> None:
+    for path in (world.state / "last-answers").iterdir():
+        path.write_bytes(b"torn")
+
+
+def _no_folder(world: World) -> None:
+    (world.state / "last-answers").rename(world.state / "gone")
+
+
+def _folder_again(world: World) -> None:
+    (world.state / "gone").rename(world.state / "last-answers")
+
+
+def _read_only(world: World) -> None:
+    (world.state / "last-answers").chmod(0o500)
+
+
+def _writable(world: World) -> None:
+    (world.state / "last-answers").chmod(0o700)
+
+
+def _no_connection(world: World) -> None:
+    """A limit would not count for the embedded service, which is a superuser."""
+    world.run("ALTER DATABASE plexsphere ALLOW_CONNECTIONS false", database="postgres")
+    world.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name LIKE 'plexsphere-state%%' AND datname = 'plexsphere'",
+        database="postgres",
+    )
+
+
+def _connections(world: World) -> None:
+    world.run("ALTER DATABASE plexsphere ALLOW_CONNECTIONS true", database="postgres")
+
+
+def _set_clock(seconds: float) -> Break:
+    return lambda world: _ignore(world.clock.write_text(str(seconds)))
+
+
+_JUMPING = threading.Event()
+
+
+def _jump(world: World) -> None:
+    """An hour back and on again, in turn."""
+
+    def jump() -> None:
+        while not _JUMPING.wait(0.3):
+            now = float(world.clock.read_text() or 0)
+            world.clock.write_text("0" if now else "-3600")
+
+    _JUMPING.clear()
+    threading.Thread(target=jump, daemon=True).start()
+
+
+def _stop_jumping(world: World) -> None:
+    _JUMPING.set()
+    time.sleep(0.4)
+    world.clock.write_text("0")
+
+
+def _fail_over(world: World) -> None:
+    """Of a primary that ends cleanly: it sends what it has to the standby that follows it."""
+    world.standby.await_wal(world.run("SELECT pg_current_wal_flush_lsn()")[0][0])
+    world.stack.postgres.stop()
+    world.standby.promote()
+    world.promoted = world.standby
+
+
+def _restart_keys(world: World) -> None:
+    world.keys.stop()
+    world.keys.start()
+
+
+def _promote_alone(world: World) -> None:
+    world.standby.promote()
+
+
+_OWN = {
+    **{(name, "down"): Broken(_kill(part), _start(part)) for name, part in PARTS.items()},
+    **{(name, "restarted"): Broken(_restart(part), _nothing) for name, part in PARTS.items()},
+    ("JWKS URL", "down"): Broken(lambda world: world.keys.stop(), lambda world: world.keys.start()),
+    ("JWKS URL", "restarted"): Broken(_restart_keys, _nothing),
+    ("Postgres", "full"): Broken(_no_connection, _connections),
+    ("Postgres", "failed over"): Broken(_fail_over, _nothing),
+    ("standby", "down"): Broken(
+        lambda world: world.standby.part.kill(), lambda world: world.standby.part.start()
+    ),
+    ("standby", "restarted"): Broken(lambda world: world.standby.part.restart(), _nothing),
+    ("standby", "failed over"): Broken(_promote_alone, lambda world: world.replace_standby()),
+    ("audit table", "down"): Broken(
+        _rename("audit_rows", "audit_rows_gone"), _rename("audit_rows_gone", "audit_rows")
+    ),
+    ("audit table", "refused"): Broken(
+        _trigger("RAISE EXCEPTION 'refused' USING ERRCODE = 'insufficient_privilege';"), _no_trigger
+    ),
+    ("audit table", "black hole"): Broken(_lock_audit, _unlock_audit),
+    ("audit table", "slow"): Broken(_trigger("PERFORM pg_sleep(0.1);"), _no_trigger),
+    ("audit table", "flapping"): Broken(
+        _trigger("IF random() < 0.5 THEN RAISE EXCEPTION 'now and then'; END IF;"), _no_trigger
+    ),
+    ("audit table", "full"): Broken(
+        _trigger("RAISE EXCEPTION 'full' USING ERRCODE = 'disk_full';"), _no_trigger
+    ),
+    ("disk", "down"): Broken(_no_folder, _folder_again),
+    ("disk", "refused"): Broken(_read_only, _writable),
+    ("disk", "wrong data"): Broken(_tear_files, _nothing),
+    ("disk", "full"): Broken(_fill_disk, _empty_disk),
+    ("clock", "wrong data"): Broken(_set_clock(-3600), _set_clock(0)),
+    ("clock", "flapping"): Broken(_jump, _stop_jumping),
+}
+
+
+@contextmanager
+def fault(world: World, how: Broken) -> Iterator[None]:
+    """The fault holds inside."""
+    how.begin(world)
+    try:
+        yield
+    finally:
+        how.end(world)

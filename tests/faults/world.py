@@ -1,0 +1,270 @@
+"""The service of the matrix: a proxy before each dependency, a standby, a clock of its own."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import make_dsn, parse_dsn
+
+from server.contract.document import Contract
+from server.dev.ports import HOST
+from server.dev.postgres import DATABASE
+from server.dev.sample import OPERATOR
+from server.dev.stack import Stack
+from tests.client import ask, bearer, pull_path
+from tests.faults.callers import Callers
+from tests.faults.proxy import FaultyProxy
+from tests.faults.seen import STALE, Cell, NodePictures, fixed, written
+from tests.standby import Copy
+from tests.tokens import ed25519_key, token
+
+NODES = 8
+PULLING = 3  # Nodes whose agents pull in each cell
+ROOT = Path(__file__).resolve().parents[2]
+RECOVERY_SECONDS = 15.0
+AUDIT_SECONDS = 10.0
+STATE_BYTES = 4 * 1024 * 1024  # of the small disk
+
+
+class World:
+    """A running service, and what its dependencies can be made to do."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self.stack = stack
+        self.folder = folder
+        self.clock = folder / "clock"
+        self.state = folder / "state"
+        self.keys = KeysServer(stack.places.jwks)
+        self.standby = self._new_standby()
+        self.promoted: Copy | None = None
+        self._lost_before = 0
+        self.proxies = {
+            "Postgres": FaultyProxy(stack.postgres.port),
+            "standby": FaultyProxy(self.standby.port),
+            "second host": FaultyProxy(self.standby.port),
+            "SpiceDB": FaultyProxy(stack.spicedb.port),
+            "JWKS URL": FaultyProxy(self.keys.port),
+            "NATS": FaultyProxy(stack.parts["nats"].port),
+        }
+        self.service = stack.extra_gunicorn("faults", self._env(), "/readyz")
+        self.callers = self._callers()
+
+    @property
+    def dsn(self) -> str:
+        """The ledger, without a proxy; a superuser's."""
+        return self.stack.dsn if self.promoted is None else self.promoted.dsn_of(DATABASE)
+
+    def run(self, sql: str, *arguments: object, database: str = DATABASE) -> list[tuple[Any, ...]]:
+        """One statement on the ledger, or beside it, committed."""
+        opened = psycopg2.connect(make_dsn(self.dsn, dbname=database))
+        try:
+            opened.autocommit = True
+            with opened.cursor() as cursor:
+                cursor.execute(sql, arguments or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            opened.close()
+
+    def replace_standby(self) -> None:
+        """A new standby in place of one that was promoted."""
+        self.standby.part.stop()
+        self.standby = self._new_standby()
+        for name in ("standby", "second host"):
+            self.proxies[name].target = self.standby.port
+
+    def recover(self, cell: Cell) -> None:
+        """Note how long it takes until every Node is answered fresh and a write is acknowledged."""
+        began = time.monotonic()
+        waiting = set(self.callers.nodes)
+        is_written = False
+        while time.monotonic() - began < RECOVERY_SECONDS:
+            for node in list(waiting):
+                reply = self.callers.pull(node)
+                if reply is not None and reply.status == 200 and STALE not in reply.headers:
+                    waiting.discard(node)
+            is_written = is_written or self.callers.write_next()
+            if not waiting and is_written and self._has_events(cell):
+                cell.recovered_s = time.monotonic() - began
+                return
+            time.sleep(0.05)
+        cell.notes.append(f"recovered_s: still waiting for {len(waiting)} pulls")
+
+    def _has_events(self, cell: Cell) -> bool:
+        """Whether an event stream can be opened, where NATS had a fault."""
+        if cell.dependency != "NATS":
+            return True
+        reply = self.callers.subscribe()
+        return reply is not None and reply.status == 200
+
+    def count_losses(self, cell: Cell) -> None:
+        """Acknowledged writes that the ledger lacks, and audit rows that nobody counted as lost."""
+        for picture in self.callers.nodes.values():
+            sql = (
+                "SELECT value FROM plexsphere.node_state_entries WHERE node_id = %s AND key = 'seq'"
+            )
+            rows = self.run(sql, picture.node_id)
+            value = int(rows[0][0]) if rows else 0
+            if not picture.acknowledged <= value <= picture.attempted:
+                cell.note("lost", f"write {picture.acknowledged}; the ledger has {value}")
+        sql = (
+            "SELECT count(DISTINCT correlation_id) FROM plexsphere.audit_rows"
+            " WHERE correlation_id = ANY (%s)"
+        )
+        written_rows = self.run(sql, list(self.callers.acknowledged))[0][0]
+        for _ in range(len(self.callers.acknowledged) - written_rows):
+            cell.note("lost", "the audit row of a write")
+        until = time.monotonic() + AUDIT_SECONDS
+        while True:
+            missing = len(self.callers.granted) - self.run(sql, list(self.callers.granted))[0][0]
+            missing -= self._counted_as_lost() - self._lost_before
+            if missing <= 0 or time.monotonic() > until:
+                break
+            time.sleep(0.2)
+        for _ in range(max(0, missing)):
+            cell.note("lost", "the audit row of a pull, and nobody counted it")
+
+    def close(self) -> None:
+        self.service.stop()
+        for proxy in self.proxies.values():
+            proxy.close()
+        self.standby.part.stop()
+        self.keys.stop()
+
+    def begin(self) -> None:
+        """A cell begins: earlier losses are not its own."""
+        self._lost_before = self._counted_as_lost()
+
+    def _counted_as_lost(self) -> int:
+        metrics = ask(self.service.url, "/metrics").body.decode()
+        counted = [
+            float(line.rsplit(" ", 1)[1])
+            for line in metrics.splitlines()
+            if line.startswith("plexsphere_audit_rows_lost_total")
+        ]
+        return int(sum(counted))
+
+    def _new_standby(self) -> Copy:
+        cluster = self.stack._cluster
+        standby = Copy(cluster, self.stack.places.postgres / "standby", follows=True)
+        standby.part.start()
+        return standby
+
+    def _env(self) -> dict[str, str]:
+        parts = parse_dsn(self.stack.dsn)
+        parts.pop("dbname")
+        ports = {name: proxy.port for name, proxy in self.proxies.items()}
+        dsn = make_dsn(
+            **{**parts, "host": f"{HOST},{HOST}", "dbname": DATABASE},
+            target_session_attrs="primary",
+        )
+        return {
+            "PLEXSPHERE_DSN": make_dsn(dsn, port=f"{ports['Postgres']},{ports['second host']}"),
+            "PLEXSPHERE_READ_DSN": make_dsn(dsn, host=HOST, port=ports["standby"],
+                                            target_session_attrs="any"),
+            "PLEXSPHERE_SPICEDB_ENDPOINT": f"{HOST}:{ports['SpiceDB']}",
+            "PLEXSPHERE_NATS_URL": f"nats://{HOST}:{ports['NATS']}",
+            "PLEXSPHERE_JWKS": f"http://{HOST}:{ports['JWKS URL']}/jwks.json",
+            "PLEXSPHERE_SIGNING_KEY": "",
+            "PLEXSPHERE_WORKERS": "1",
+            "PLEXSPHERE_STALE_READ_FOLDER": str(self.state / "last-answers"),
+            "PLEXSPHERE_POSITION_FILE": str(self.state / "positions"),
+            "PLEXSPHERE_REFUSALS_PER_MINUTE": "0",
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'faults' / 'clock'}",
+            "FAULTS_CLOCK": str(self.clock),
+        }  # fmt: skip
+
+    def _callers(self) -> Callers:
+        stack, nodes = self.stack, {}
+        ids = [str(stack.sample.node_id(number)) for number in range(NODES)]
+        tokens = {node: stack.token(f"node:{node}") for node in ids}
+        for node in ids[:PULLING]:
+            reply = ask(self.service.url, pull_path(node), bearer(tokens[node]))
+            body = reply.json
+            number = written(body)
+            nodes[node] = NodePictures(node, fixed(body), number, number, number)
+        service = f"service:revoked-{os.getpid()}"
+        for word in ("grant", "revoke"):
+            command = [*self.cli(), word, service, "node-agent", f"node:{ids[0]}"]
+            subprocess.run(
+                command, env={**os.environ, **stack.env}, check=True, capture_output=True
+            )
+        forged = token(ed25519_key("nobody-knows-it"), sub=f"node:{ids[0]}")
+        return Callers(
+            self.service.url,
+            nodes,
+            tokens,
+            stack.token(OPERATOR),
+            forged,
+            (ids[0], stack.token(service)),
+            Contract.packaged(),
+        )
+
+    @staticmethod
+    def cli() -> list[str]:
+        return [str(ROOT / ".venv" / "bin" / "python"), "-m", "server.cli"]
+
+
+class KeysServer:
+    """A JWKS URL, which can be down."""
+
+    def __init__(self, file: Path) -> None:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = file.read_bytes()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                """Nothing."""
+
+        self._handler = Handler
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        """On the port of before."""
+        self._server = http.server.ThreadingHTTPServer((HOST, self.port), self._handler)
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@contextmanager
+def world(name: str = "faults") -> Iterator[World]:
+    """Everything running, below ``.dev/<name>``."""
+    folder = ROOT / ".dev" / name
+    with ExitStack() as end:
+        # Made anew: a failover of before left another history.
+        rmtree(folder / "postgres", ignore_errors=True)
+        (folder / "sample.json").unlink(missing_ok=True)
+        stack = Stack(folder, nodes=NODES, workers=1, nats=True, relay=True)
+        end.callback(stack.stop)
+        stack.start()
+        state = folder / "state"
+        with suppress(OSError):
+            subprocess.run(["umount", str(state)], capture_output=True)
+        rmtree(state, ignore_errors=True)
+        state.mkdir(parents=True)
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={STATE_BYTES},mode=0700", "none", str(state)]
+        if subprocess.run(mount, capture_output=True).returncode == 0:
+            end.callback(lambda: subprocess.run(["umount", str(state)], capture_output=True))
+        (folder / "clock").write_text("0")
+        made = World(stack, folder)
+        end.callback(made.close)
+        yield made
