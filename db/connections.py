@@ -14,7 +14,7 @@ ordinary mode without a deadline.
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -113,12 +113,16 @@ class SingleConnection(Generic[S]):
         application_name: str,
         parameters: Mapping[str, str] | None = None,
         keep: bool = True,
+        on_connected: Callable[[connection, Deadline], object] = lambda opened, deadline: None,
     ) -> None:
-        """``keep=False`` closes the connection after every session: for sessions far apart."""
+        """``keep=False`` closes the connection after every session: for sessions far apart.
+        ``on_connected`` is called with each new connection, and may raise.
+        """
         settings = {**access.parameters, **(parameters or {})}
         self._dsn = session_dsn(dsn, settings, application_name=application_name)
         self._access = access
         self._keep = keep
+        self._on_connected = on_connected
         self._connection: connection | None = None
         self._prepared: set[str] = set()
 
@@ -129,6 +133,7 @@ class SingleConnection(Generic[S]):
             with ledger_errors(doing):
                 if self._connection is None:
                     self._connection = connect(self._dsn, deadline.at_most(CONNECT_TIMEOUT))
+                    self._on_connected(self._connection, deadline)
                 yield self._access(self._connection, self._prepared, deadline)
         except BaseException:
             self.close()

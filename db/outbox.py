@@ -23,6 +23,7 @@ from db.connections import Row, SingleConnection, WriteSession
 from db.errors import NoFreeConnection
 from db.locks import ON_OUTBOX_CLAIMS, OUTBOX_ROLES, LockHolder
 from db.pool import write_pool
+from db.positions import CheckServer
 from db.statements import statement
 
 # A process that is stopped during a claim loses the rows to the others after this (seconds).
@@ -109,8 +110,9 @@ class PostgresOutbox:
         *,
         application_name: str = "plexsphere-state outbox",
         clock: Callable[[], float] = time.monotonic,
+        check: CheckServer | None = None,
     ) -> None:
-        """Times in seconds."""
+        """Times in seconds; ``check`` as in Pool."""
         self._pool = write_pool(
             dsn,
             size,
@@ -119,6 +121,7 @@ class PostgresOutbox:
             parameters={"idle_in_transaction_session_timeout": str(LONGEST_CLAIM * 1000)},
             application_name=application_name,
             clock=clock,
+            check=check,
         )
 
     @contextmanager

@@ -41,11 +41,9 @@ from db.errors import (
     translated,
 )
 from db.idle_connections import IdleConnections, PooledConnection
-from db.positions import Server, identify
+from db.positions import CheckServer, identify
 from db.statements import Prepared, statement
 from db.timing import POOL_WAIT, POSTGRES, Timed, untimed
-
-CheckServer = Callable[[Server], None]
 
 IDLE_BEFORE_PING = 1.0  # seconds
 PING_TIMEOUT = 1.0  # seconds, within the request's own deadline

@@ -13,7 +13,7 @@ import os
 import stat
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,6 +71,9 @@ class Snapshot:
         return not self.is_standby or self.position.all_before == self.position.none_from
 
 
+CheckServer = Callable[[Server], None]
+
+
 def identify(opened: connection, deadline: Deadline) -> Server:
     """The server of a new connection; its statements can then say it (the column ``position``)."""
     return server_of(fetch(opened, statement("ledger_server"), None, deadline)[0])
@@ -107,8 +110,13 @@ def parse_snapshot(text: str | None) -> Snapshot | None:
 class Positions:
     """The memory of this host, for all its processes where there is a file. Thread-safe."""
 
+    @classmethod
+    def of_service(cls, file: str) -> Positions:
+        """For a process beside the service, which makes no file that the service could not open."""
+        return cls(Path(file) if file and Path(file).exists() else None)
+
     def __init__(self, path: Path | None = None) -> None:
-        """Raises OSError where the file cannot be used; one that is not ours is begun anew."""
+        """Raises OSError where the file cannot be used; one that is no memory is begun anew."""
         self._lock = threading.Lock()
         self._file: int | None = None
         self.is_new = True
@@ -118,7 +126,7 @@ class Positions:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(path, flags, MODE)
         facts = os.fstat(self._file)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
+        if not stat.S_ISREG(facts.st_mode) or os.geteuid() not in (0, facts.st_uid):
             raise PermissionError(f"{path} is not a file of this account alone")
         os.fchmod(self._file, MODE)
         with self._changing():

@@ -11,6 +11,7 @@ from composer.deadline import Deadline
 from db.audit_batches import id_in
 from db.connections import Row, SingleConnection, WriteSession
 from db.locks import PLATFORM_WRITERS
+from db.positions import CheckServer, identify
 
 # A large ledger is read whole, and a repair waits for other writers.
 STATEMENT_SECONDS = 30.0
@@ -33,13 +34,20 @@ class LedgerTuple:
 class TupleLedger:
     """For one thread. Every method raises DatastoreUnavailable or another ComposerError."""
 
-    def __init__(self, dsn: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        clock: Callable[[], float] = time.monotonic,
+        check: CheckServer = lambda server: None,
+    ) -> None:
+        """``check`` raises LedgerBehind for a server whose ledger SpiceDB must not follow."""
         self._clock = clock
         self._connection = SingleConnection(
             dsn,
             WriteSession,
             application_name="plexsphere-state authz",
             parameters=PARAMETERS,
+            on_connected=lambda opened, deadline: check(identify(opened, deadline)),
         )
 
     def implied(self) -> set[LedgerTuple]:

@@ -128,6 +128,7 @@ def connect(
         size=settings.shared_threads.write,
         statement_timeout=settings.statement_timeout,
         lock_timeout=settings.lock_timeout,
+        check=positions.check,
     )
     # One connection; a scrape that finds it in use has no gauges. So scrapes, however many, take
     # no connections of pulls, and no threads while Postgres does not answer.

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from db.outbox import PostgresOutbox
+from db.positions import CheckServer, Positions
 from server.authz.channel import SpiceDbChannel
 from server.authz.checker import SpiceDbChecker
 from server.authz.concurrency import ConcurrencyLimit
@@ -26,6 +27,7 @@ class CommandAdapters:
     relay: SpiceDbOutboxRelay
     reader: TupleReader
     checker: SpiceDbChecker
+    check: CheckServer
 
 
 @contextmanager
@@ -34,12 +36,15 @@ def command_adapters(
 ) -> Iterator[CommandAdapters]:
     """Connections are made at first use; Postgres shows ``name`` in their application name."""
     channel = SpiceDbChannel(settings.spicedb, timeout=max(settings.spicedb_timeout, CALL_SECONDS))
+    # An older copy would give back in SpiceDB what was revoked since.
+    check = Positions.of_service(settings.position_file).check
     outbox = PostgresOutbox(
         settings.dsn,
         size=1,
         statement_timeout=max(settings.statement_timeout, CALL_SECONDS),
         lock_timeout=settings.lock_timeout,
         application_name=f"plexsphere-state {name}",
+        check=check,
     )
     try:
         yield CommandAdapters(
@@ -48,6 +53,7 @@ def command_adapters(
             relay=SpiceDbOutboxRelay(outbox, TupleWriter(channel), on_parked),
             reader=TupleReader(channel),
             checker=SpiceDbChecker(channel, ConcurrencyLimit(limit=1)),
+            check=check,
         )
     finally:
         outbox.close()

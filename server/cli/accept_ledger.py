@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from pathlib import Path
 
 import typer
 
@@ -42,7 +41,7 @@ def accept_ledger(dsn: Dsn = "") -> None:
         server = server_of(session.run(statement("ledger_server"))[0])
     if server.is_standby:
         raise Failure("Postgres is a standby there: accept its primary.", ExitCode.REFUSED)
-    positions = Positions(Path(file))
+    positions = Positions.of_service(file)
     fault = positions.fault(server)
     positions.accept(server)
     typer.echo(f"accepted: {fault}" if fault else "accepted; nothing was missing")

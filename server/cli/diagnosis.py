@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, ComposerError, EventStreamUnavailable
@@ -122,7 +121,7 @@ def schema_check(found: int, expected: int) -> Check:
 def position_check(settings: Settings, connection: SingleConnection[ReadSession]) -> Check:
     """The ledger has all that this host has served of it."""
     try:
-        positions = Positions(Path(settings.position_file))
+        positions = Positions.of_service(settings.position_file)
         with connection.session(_deadline()) as session:
             server = server_of(session.run(statement("ledger_server"))[0])
         fault = positions.fault(server)

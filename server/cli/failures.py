@@ -9,7 +9,12 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable
+from composer.errors import (
+    AuthzUnavailable,
+    ComposerError,
+    DatastoreUnavailable,
+    LedgerBehind,
+)
 from server.cli.formats import printable
 
 
@@ -60,6 +65,11 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, DatastoreUnavailable):
         return Failure(
             f"Postgres cannot be used ({innermost(error)}): check PLEXSPHERE_DSN, and that it runs."
+        )
+    if isinstance(error, LedgerBehind):
+        return Failure(
+            f"Postgres has less than this host has served ({error}): let PLEXSPHERE_DSN lead to "
+            "the ledger; after a restore on purpose run `plexsphere-state accept-ledger`."
         )
     if isinstance(error, AuthzUnavailable):
         return Failure(

@@ -91,7 +91,7 @@ def comparing(settings: Settings) -> Iterator[list[TurnLoop]]:
         yield []
         return
     with command_adapters(settings, "comparison", record_parked_row) as parts:
-        ledger = TupleLedger(parts.dsn)
+        ledger = TupleLedger(parts.dsn, check=parts.check)
         comparison = TupleComparison(ledger, parts.reader, parts.relay)
         yield [comparison_loop(ledger, comparison, settings.compare_interval)]
 

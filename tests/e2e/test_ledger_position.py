@@ -40,6 +40,8 @@ def test_an_older_copy_is_refused_until_it_is_accepted(stack: Stack, tmp_path: P
         assert postgres["status"] == "down" and "older" in postgres["detail"]
         doctor = command(stack, "doctor", **env)
         assert "accept-ledger" in doctor.stdout
+        for beside in (("relay", "--once"), ("authz", "repair")):
+            assert "less than this host has served" in command(stack, *beside, **env).stderr
         assert "bytes before" in command(stack, "accept-ledger", **env).stdout
         reply = ask(part.url, path, stack.headers)
         assert reply.status == 200 and POSITION.lower() in reply.headers

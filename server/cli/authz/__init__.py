@@ -28,7 +28,7 @@ def open_comparison() -> Iterator[TupleComparison]:
 
     settings = read_settings(tokenless=True)
     with command_adapters(settings, "authz", print_parked) as parts:
-        ledger = TupleLedger(parts.dsn)
+        ledger = TupleLedger(parts.dsn, check=parts.check)
         try:
             yield TupleComparison(ledger, parts.reader, parts.relay)
         finally:
