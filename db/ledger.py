@@ -115,6 +115,7 @@ class PostgresLedger:
         ``prepare`` is called with each new table before any other request gets it, so that what is
         derived from a table is derived once. ``positions`` and ``replica`` as in SnapshotReads.
         """
+        self.has_replica = replica is not None
         self._pool = pool
         self._reads = SnapshotReads(pool, positions, replica, timed=timed)
         self._tables = PeerTables(cached_rows)

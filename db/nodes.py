@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -60,9 +61,14 @@ class PostgresNodeRepo:
         self, node_id: UUID, deadline: Deadline, presented: LedgerPosition | None = None
     ) -> AddressedNode:
         """See composer.identity.NodeRepo."""
-        moment = (
-            None if self._ledger is None else self._ledger.addressed(node_id, deadline, presented)
-        )
+        if self._ledger is None:
+            return self.get_by_id(node_id, deadline)
+        if self._ledger.has_replica:
+            # What was revoked must not come back with a replica that lags: its row has no say.
+            node = self.get_by_id(node_id, deadline)
+            moment = self._ledger.addressed(node_id, deadline, presented)
+            return replace(node, moment=moment)
+        moment = self._ledger.addressed(node_id, deadline, presented)
         if moment is None:
             return self.get_by_id(node_id, deadline)
         return AddressedNode(

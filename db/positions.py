@@ -130,7 +130,9 @@ class Positions:
             raise PermissionError(f"{path} is not a file of this account alone")
         os.fchmod(self._file, MODE)
         with self._changing():
-            self.is_new = facts.st_size != SIZE or os.pread(self._file, 8, 0) != MAGIC
+            # Read here: another process may have made the file meanwhile, and uses it.
+            size = os.fstat(self._file).st_size
+            self.is_new = size != SIZE or os.pread(self._file, 8, 0) != MAGIC
             if self.is_new:
                 os.ftruncate(self._file, 0)
                 os.ftruncate(self._file, SIZE)
@@ -145,8 +147,11 @@ class Positions:
 
     def check(self, server: Server) -> None:
         """Raise LedgerBehind for a server that has not all that was seen; else see it."""
-        if fault := self.fault(server):
-            raise LedgerBehind(fault)
+        if self.fault(server):
+            with self._changing():  # a number that another process writes may be read in part
+                fault = self.fault(server)
+            if fault:
+                raise LedgerBehind(fault)
         if not server.is_standby:  # its timeline may be that of before
             self._see(server, is_accepted=False)
 

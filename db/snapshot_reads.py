@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TypeVar
 from uuid import UUID
 
@@ -193,10 +194,14 @@ class SnapshotReads:
             time.sleep(LOOKS_AGAIN)
 
     def _note(self, positions: Positions, snapshot: Snapshot, deadline: Deadline) -> None:
-        """Note the end of the WAL where the ledger has changed. Raises LedgerBehind."""
+        """Note the end of the WAL where the ledger has changed, unless Postgres is away by now: the
+        row was read before. Raises LedgerBehind."""
         noted_at, noted = self._noted
         if noted == snapshot or self._clock() - noted_at < NOTED_EVERY:
             return
         self._noted = (self._clock(), snapshot)
-        with self._primary.pool.session(deadline) as session:
+        with (
+            suppress(DatastoreUnavailable),
+            self._primary.pool.session(deadline.at_most(NOTED_EVERY)) as session,
+        ):
             positions.check(server_of(session.run(statement("ledger_server"))[0]))

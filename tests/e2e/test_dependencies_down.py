@@ -110,17 +110,6 @@ def test_a_spicedb_that_lost_its_tuples_is_down_and_its_return_is_noticed(broken
     until_granted(broken)
 
 
-@pytest.mark.parametrize("name", CODES)
-def test_a_killed_dependency_is_503_and_its_return_is_noticed(broken: Stack, name: str) -> None:
-    until_granted(broken)
-    part_named(broken, name).kill()
-    try:
-        assert {ask_for(broken).code for ask_for in ASKED.values()} == {CODES[name]}
-    finally:
-        part_named(broken, name).start()
-    until_granted(broken)
-
-
 @pytest.mark.parametrize("asked", ASKED)
 @pytest.mark.parametrize("name", CODES)
 def test_a_frozen_dependency_never_stops_livez_and_every_request_ends(

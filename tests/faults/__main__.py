@@ -11,19 +11,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 
 from rich.console import Console
 from rich.table import Table
 
 from tests.faults import cells
+from tests.faults.cell import run
 from tests.faults.planted import COLUMNS, planted
 from tests.faults.seen import Cell
-from tests.faults.world import ROOT, World, world
+from tests.faults.world import ROOT, world
 
 OUT = ROOT / ".dev" / "faults.json"
 PAGE = ROOT / "docs" / "faults.md"
-BEFORE_SECONDS = 0.3
 INTRODUCTION = """\
 Made by `make faults`: each dependency is broken in each way from outside, while agents, strangers,
 an editor and a load balancer ask. *answers* are those that they got; *stale* is a last answer.
@@ -68,23 +67,6 @@ def main() -> None:
 def named(text: str) -> list[str]:
     """Names with commas between them; make passes none with a space, so _ is one."""
     return text.replace("_", " ").split(",")
-
-
-def run(running: World, dependency: str, fault: str, how: cells.Broken, seconds: float) -> Cell:
-    """One cell: a moment of health, the fault, its end, the recovery, the losses."""
-    cell = Cell(dependency, fault)
-    callers = running.callers
-    running.begin()
-    callers.start(cell)
-    try:
-        time.sleep(BEFORE_SECONDS)
-        with cells.fault(running, how):
-            time.sleep(seconds)
-        running.recover(cell)
-    finally:
-        callers.stop()
-    running.count_losses(cell)
-    return cell
 
 
 def line(cell: Cell) -> None:

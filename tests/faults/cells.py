@@ -86,7 +86,8 @@ def broken(dependency: str, fault: str) -> Broken | str:
 def _break_down(names: tuple[str, ...], fault: str) -> Break:
     def begin(world: World) -> None:
         for name in names:
-            world.proxies[name].break_down(fault)
+            if name in world.proxies:
+                world.proxies[name].break_down(fault)
 
     return begin
 
@@ -94,7 +95,8 @@ def _break_down(names: tuple[str, ...], fault: str) -> Break:
 def _mend(names: tuple[str, ...]) -> Break:
     def end(world: World) -> None:
         for name in names:
-            world.proxies[name].mend()
+            if name in world.proxies:
+                world.proxies[name].mend()
 
     return end
 

@@ -22,7 +22,8 @@ from statistics import median
 import vl_convert
 
 from tests.faults import cells
-from tests.faults.__main__ import line, run
+from tests.faults.__main__ import line
+from tests.faults.cell import run
 from tests.faults.seen import Cell
 from tests.faults.world import ROOT, world
 

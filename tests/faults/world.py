@@ -8,13 +8,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import make_dsn, parse_dsn
+from psycopg2.extensions import make_dsn
 
 from server.contract.document import Contract
 from server.dev.ports import HOST
@@ -39,25 +39,35 @@ STATE_BYTES = 4 * 1024 * 1024  # of the small disk
 class World:
     """A running service, and what its dependencies can be made to do."""
 
-    def __init__(self, stack: Stack, folder: Path) -> None:
+    def __init__(self, stack: Stack, folder: Path, *, is_whole: bool = True) -> None:
+        """``is_whole``: with a standby and NATS; ``make test`` has neither in its matrix."""
         self.stack = stack
         self.folder = folder
         self.clock = folder / "clock"
         self.state = folder / "state"
         self.keys = KeysServer(stack.places.jwks)
-        self.standby = self._new_standby()
+        self._standby = self._new_standby() if is_whole else None
         self.promoted: Copy | None = None
         self._lost_before = 0
         self.proxies = {
             "Postgres": FaultyProxy(stack.postgres.port),
-            "standby": FaultyProxy(self.standby.port),
-            "second host": FaultyProxy(self.standby.port),
             "SpiceDB": FaultyProxy(stack.spicedb.port),
             "JWKS URL": FaultyProxy(self.keys.port),
-            "NATS": FaultyProxy(stack.parts["nats"].port),
         }
+        if is_whole:
+            self.proxies |= {
+                "standby": FaultyProxy(self.standby.port),
+                "second host": FaultyProxy(self.standby.port),
+                "NATS": FaultyProxy(stack.parts["nats"].port),
+            }
         self.service = stack.extra_gunicorn("faults", self._env(), "/readyz")
         self.callers = self._callers()
+
+    @property
+    def standby(self) -> Copy:
+        """Of a whole world."""
+        assert self._standby is not None
+        return self._standby
 
     @property
     def dsn(self) -> str:
@@ -65,20 +75,21 @@ class World:
         return self.stack.dsn if self.promoted is None else self.promoted.dsn_of(DATABASE)
 
     def run(self, sql: str, *arguments: object, database: str = DATABASE) -> list[tuple[Any, ...]]:
-        """One statement on the ledger, or beside it, committed."""
-        opened = psycopg2.connect(make_dsn(self.dsn, dbname=database))
-        try:
-            opened.autocommit = True
-            with opened.cursor() as cursor:
-                cursor.execute(sql, arguments or None)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            opened.close()
+        """One statement on the ledger, or beside it, committed; again after a deadlock."""
+        while True:
+            with closing(psycopg2.connect(make_dsn(self.dsn, dbname=database))) as opened:
+                opened.autocommit = True
+                try:
+                    with opened.cursor() as cursor:
+                        cursor.execute(sql, arguments or None)
+                        return cursor.fetchall() if cursor.description else []
+                except psycopg2.errors.DeadlockDetected:
+                    continue
 
     def replace_standby(self) -> None:
         """A new standby in place of one that was promoted."""
         self.standby.part.stop()
-        self.standby = self._new_standby()
+        self._standby = self._new_standby()
         for name in ("standby", "second host"):
             self.proxies[name].target = self.standby.port
 
@@ -137,7 +148,8 @@ class World:
         self.service.stop()
         for proxy in self.proxies.values():
             proxy.close()
-        self.standby.part.stop()
+        if self._standby is not None:
+            self._standby.part.stop()
         self.keys.stop()
 
     def begin(self) -> None:
@@ -160,19 +172,21 @@ class World:
         return standby
 
     def _env(self) -> dict[str, str]:
-        parts = parse_dsn(self.stack.dsn)
-        parts.pop("dbname")
         ports = {name: proxy.port for name, proxy in self.proxies.items()}
-        dsn = make_dsn(
-            **{**parts, "host": f"{HOST},{HOST}", "dbname": DATABASE},
-            target_session_attrs="primary",
-        )
+        dsn = make_dsn(self.stack.dsn, host=HOST, port=ports["Postgres"])
+        whole = {}
+        if self._standby is not None:
+            both = f"{ports['Postgres']},{ports['second host']}"
+            whole = {
+                "PLEXSPHERE_DSN": make_dsn(
+                    dsn, host=f"{HOST},{HOST}", port=both, target_session_attrs="primary"
+                ),
+                "PLEXSPHERE_READ_DSN": make_dsn(dsn, port=ports["standby"]),
+                "PLEXSPHERE_NATS_URL": f"nats://{HOST}:{ports['NATS']}",
+            }
         return {
-            "PLEXSPHERE_DSN": make_dsn(dsn, port=f"{ports['Postgres']},{ports['second host']}"),
-            "PLEXSPHERE_READ_DSN": make_dsn(dsn, host=HOST, port=ports["standby"],
-                                            target_session_attrs="any"),
+            "PLEXSPHERE_DSN": dsn,
             "PLEXSPHERE_SPICEDB_ENDPOINT": f"{HOST}:{ports['SpiceDB']}",
-            "PLEXSPHERE_NATS_URL": f"nats://{HOST}:{ports['NATS']}",
             "PLEXSPHERE_JWKS": f"http://{HOST}:{ports['JWKS URL']}/jwks.json",
             "PLEXSPHERE_SIGNING_KEY": "",
             "PLEXSPHERE_WORKERS": "1",
@@ -181,7 +195,8 @@ class World:
             "PLEXSPHERE_REFUSALS_PER_MINUTE": "0",
             "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'faults' / 'clock'}",
             "FAULTS_CLOCK": str(self.clock),
-        }  # fmt: skip
+            **whole,
+        }
 
     def _callers(self) -> Callers:
         stack, nodes = self.stack, {}
@@ -225,7 +240,8 @@ class KeysServer:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with suppress(OSError):  # it was cut off
+                    self.wfile.write(body)
 
             def log_message(self, format: str, *arguments: object) -> None:
                 """Nothing."""

@@ -18,6 +18,7 @@ from composer.errors import ComposerError, LedgerBehind
 from composer.position import LedgerPosition
 from db.ledger import LedgerMoment, PostgresLedger
 from db.migrate import migrate
+from db.nodes import PostgresNodeRepo
 from db.pool import read_pool
 from db.positions import Positions, server_of
 from db.statements import statement
@@ -127,6 +128,20 @@ def test_no_node_goes_back_in_time(pair: Pair) -> None:
         pair.standby.catch_up()
     pair.follow()
     assert pair.answer(node).authz_token == "seen"
+
+
+def test_what_was_revoked_does_not_come_back_with_a_standby_that_lags(pair: Pair) -> None:
+    node = pair.nodes[4]
+    pair.answer(node)
+    pair.follow()
+    pair.standby.hold_back()
+    try:
+        pair.write(node, "revoked")
+        found = PostgresNodeRepo(pair.reads, pair.ledger).get_for_snapshot(node, in_time())
+    finally:
+        pair.standby.catch_up()
+    assert isinstance(found.moment, LedgerMoment)
+    assert (found.authz_token, found.moment.authz_token) == ("revoked", None)
 
 
 def test_what_a_caller_presents_and_nobody_has_is_refused(pair: Pair) -> None:

@@ -87,6 +87,14 @@ def test_a_file_that_is_not_ours_is_begun_anew(tmp_path: Path, content: bytes) -
     assert Positions(path).seen == (0, 0, 0)
 
 
+def test_a_process_beside_the_service_makes_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "positions"
+    Positions.of_service(str(path)).check(SERVED)
+    assert not path.exists()
+    Positions(path).check(SERVED)
+    assert Positions.of_service(str(path)).seen == (7, 2, 1000)
+
+
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "positions").symlink_to(tmp_path / "other")
     with pytest.raises(OSError):
