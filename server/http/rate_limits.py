@@ -18,8 +18,8 @@ from server.http.moments import NO_MARK, MomentTable, mark_of
 
 # For at least this long (seconds) a subject is not limited in a permission that it was granted.
 GRANT_SECONDS = 300
-# A process writes the same grant again after this time, and not at every request.
-GRANT_WRITTEN_SECONDS = 60
+# A process writes the same grant again after this time: agents pull once a minute.
+GRANT_WRITTEN_SECONDS = 300
 GRANTS = 65_536
 
 

@@ -51,7 +51,7 @@ def numbers(least: int, most: int) -> Callable[[str], list[int]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench-registry")
-    parser.add_argument("--sizes", type=numbers(0, 50_000), default="0,10000")
+    parser.add_argument("--sizes", type=numbers(0, 15_000), default="0,10000")  # of 20,000
     parser.add_argument("--clients", type=numbers(1, 64), default="1,32")
     parser.add_argument("--seconds", type=numbers(1, 60), default="4")
     options = parser.parse_args()
