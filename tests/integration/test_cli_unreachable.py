@@ -45,6 +45,7 @@ def env() -> Iterator[dict[str, str]]:
         f"credentials rotate {NODE}",
         f"credentials revoke {NODE}",
         f"snapshot {NODE} --explain",
+        "backup /dev/shm/never-written.dump",
     ],
 )
 def test_a_command_waits_two_seconds_for_a_connection(
