@@ -28,7 +28,7 @@ MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py
   tests/integration/test_ledger_statement.py tests/integration/test_ledger_revision.py \
   tests/integration/test_audit_days.py tests/integration/test_node_pulls.py tests/matrix
 
-.PHONY: help run settings schema test test-fast lint fmt lock bench bench-storm bench-soak bench-flames bench-validation bench-registry bench-clients bench-streams fuzz breaking lint-api clients deploy-lint audit site tools matrix wheel docs-assets pictures ci clean
+.PHONY: help run settings schema test test-fast lint fmt lock bench bench-storm bench-soak bench-flames bench-validation bench-registry bench-clients bench-streams fuzz breaking lint-api clients deploy-lint alerts audit site tools matrix wheel docs-assets pictures ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -108,6 +108,10 @@ lint-api: ## the contract's style and correctness: Spectral, Redocly's CLI and t
 
 deploy-lint: tools ## the rules of Prometheus, the dashboard, the Helm chart, nginx: each by its own linters
 	@exec $(VENV)/python -m deploy.lint_deploy.lint
+
+alerts: ## each alert fired by a fault of a real service, under a real Prometheus, in seconds for minutes
+	$(INSTALL) test
+	@exec $(VENV)/python -m tests.bench.alerts
 
 audit: tools ## an SBOM (CycloneDX) beside the wheel in dist/, and known vulnerabilities of every lock file
 	@exec $(VENV)/python deploy/audit/audit.py

@@ -19,12 +19,14 @@ from typing import Any
 import requests
 import vl_convert
 
-from server.dev.ports import HOST, free_ports
+from server.dev.ports import HOST, answers, free_ports
 from server.dev.sample import OPERATOR
 from server.dev.stack import Stack
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).with_name("plexsphere-state")
+RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
 SECONDS = 75
 EARLIER = 25  # seconds before the end, when the fleet has settled
 RATE_INTERVAL = "15s"
@@ -77,12 +79,11 @@ def pictures_of(stack: Stack, prometheus: Path) -> tuple[dict[str, str], str]:
 
 
 @contextmanager
-def scraped(stack: Stack, program: Path) -> Iterator[str]:
-    """The URL of a Prometheus that scrapes the stack."""
+def scraped(stack: Stack, program: Path, rules: Path = RULES) -> Iterator[str]:
+    """The URL of a Prometheus that scrapes the stack and evaluates the rules."""
     (port,) = free_ports(1)
     folder = stack.places.folder / "prometheus"
     folder.mkdir(exist_ok=True)
-    rules = ROOT / "deploy" / "prometheus" / "rules.yml"
     target = stack.url.removeprefix("http://")
     file = folder / "prometheus.yml"
     file.write_text(CONFIGURATION.format(rules=rules, target=target))
@@ -93,7 +94,9 @@ def scraped(stack: Stack, program: Path) -> Iterator[str]:
         stderr=(folder / "log").open("w"),
     )
     try:
-        yield f"http://{HOST}:{port}"
+        url = f"http://{HOST}:{port}"
+        until(lambda: answers(port) and requests.get(f"{url}/-/ready", timeout=5).ok, "Prometheus")
+        yield url
     finally:
         started.terminate()
         started.wait()
