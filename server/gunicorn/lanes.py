@@ -127,10 +127,10 @@ class Lane:
             self._tickets_of_others.get()
             self._serve_next(self._next_of_others)
 
-    def _serve_next(self, next_one: Callable[[], Connection | None]) -> None:
+    def _serve_next(self, next_request: Callable[[], Connection | None]) -> None:
         """Nothing where another thread has taken what there was."""
         taken: list[Connection] = []
-        while len(taken) < self._together and (connection := next_one()) is not None:
+        while len(taken) < self._together and (connection := next_request()) is not None:
             taken.append(connection)
         if taken:
             self._running.update(taken)

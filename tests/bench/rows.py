@@ -23,7 +23,13 @@ from tests.bench.floor import floor_beside, retargeted, sendall_ms
 from tests.bench.neighbours import beside, quiet_beside_greedy, rotating, storm
 from tests.bench.paced import paced
 from tests.bench.served import GZIP, Served
-from tests.bench.sizes import empty_domains, own_domain, pull_of_domains, registration_ms
+from tests.bench.sizes import (
+    empty_domains,
+    many_domains,
+    own_domain,
+    pulls_of,
+    registration_ms,
+)
 from tests.bodies import JSON, body_now
 from tests.client import ask, bearer, pull_path
 from tests.heartbeats import OPERATION as HEARTBEAT
@@ -99,7 +105,8 @@ def measure(run: Run, figures: dict[str, Figure]) -> None:
         run.say(f"{DOMAINS} Domains of {NODES_OF_EACH} Nodes")
         with ExitStack() as open_:
             now = _sides(run, SMALL, open_)["now"]
-            pull_of_domains(now, DOMAINS, NODES_OF_EACH, ROUNDS_OF_DOMAINS)
+            ids = open_.enter_context(many_domains(now, DOMAINS, NODES_OF_EACH))
+            pulls_of(now, ids, ROUNDS_OF_DOMAINS)
             figures["10b"] = of_bytes(f"memory with {DOMAINS} Domains", 300e6, {"now": now})
     if run.wants("11"):
         run.say(f"a herd of {LARGE} first pulls")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import closing
-from itertools import count, cycle
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import chain, count, cycle, repeat
 
 import psycopg2
 
 from server.dev.sample import OPERATOR
-from tests.bench.driver import Source, drive, request_bytes
+from tests.bench.driver import drive, request_bytes
 from tests.bench.served import GZIP, Served
 from tests.bodies import JSON, body_now
 from tests.client import ask
@@ -30,6 +30,12 @@ DOMAINS = (
 ONE_OF_EACH = (
     "SELECT DISTINCT ON (n.domain_id) n.id::text FROM plexsphere.nodes AS n"
     " JOIN plexsphere.domains AS d ON d.id = n.domain_id WHERE d.name LIKE 'bench %%'"
+)
+
+NO_DOMAINS = (
+    "WITH gone AS (DELETE FROM plexsphere.nodes AS n USING plexsphere.domains AS d"
+    " WHERE d.id = n.domain_id AND d.name LIKE 'bench %') DELETE FROM plexsphere.domains"
+    " WHERE name LIKE 'bench %'"
 )
 
 
@@ -79,8 +85,10 @@ def own_domain(served: Served) -> str:
     return f"/v1/domains/{served.sample.domain_id}/nodes"
 
 
-def pull_of_domains(served: Served, domains: int, nodes: int, rounds: int) -> int:
-    """Make Domains, and read a Node of each in turn, as the manager; the answers."""
+@contextmanager
+def many_domains(served: Served, domains: int, nodes: int) -> Iterator[list[str]]:
+    """Domains, and a Node of each. They go afterwards: the next start would fill SpiceDB with all
+    their Nodes."""
     with closing(psycopg2.connect(served.env["PLEXSPHERE_DSN"])) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -88,15 +96,21 @@ def pull_of_domains(served: Served, domains: int, nodes: int, rounds: int) -> in
             cursor.execute("ANALYZE plexsphere.nodes")
             cursor.execute(ONE_OF_EACH)
             ids = [row[0] for row in cursor.fetchall()]
-    assert len(ids) == domains
+            try:
+                yield ids
+            finally:
+                cursor.execute(NO_DOMAINS)
+
+
+def pulls_of(served: Served, ids: Sequence[str], rounds: int) -> int:
+    """Read the snapshots of Nodes in turn, as the manager; the number of answers."""
     headers = operator(served) | GZIP
-    asked = iter(ids * rounds)
+    asked = chain.from_iterable(repeat(ids, rounds))
 
     def source() -> bytes | None:
         node = next(asked, None)
         return node and request_bytes(served.url, f"/v1/nodes/{node}/snapshot", headers)
 
-    wanted: Source = source
-    found = drive(served.url, wanted, 200, CLIENTS, 300)
+    found = drive(served.url, source, 200, CLIENTS, 300)
     assert not found.others, found.others
     return len(found.latencies)

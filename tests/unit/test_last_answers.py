@@ -193,6 +193,22 @@ def test_the_age_counts_from_the_last_answer_and_ends_it(tmp_path: Path) -> None
     assert kept.of_node(NODE.id) is None
 
 
+def test_the_same_answer_again_only_gives_its_files_a_new_time(tmp_path: Path) -> None:
+    """The shared one seldom, but long before a sweep would take it for too old."""
+    clock = FakeClock()
+    kept = answers(tmp_path, clock)
+    kept.keep(NODE, "ab", BLOCKS)
+    own, shared = tmp_path / str(NODE.id), next(tmp_path.glob("shared-*"))
+    first, inodes = clock.now, (own.stat().st_ino, shared.stat().st_ino)
+    clock.now += 1
+    kept.keep(NODE, "ab", BLOCKS)
+    assert [round(file.stat().st_mtime - first) for file in (own, shared)] == [1, 0]
+    clock.now += TTL / 10
+    kept.keep(NODE, "ab", BLOCKS)
+    assert [round(file.stat().st_mtime - first) for file in (own, shared)] == [31, 31]
+    assert inodes == (own.stat().st_ino, shared.stat().st_ino)
+
+
 def test_the_peers_of_a_domain_are_kept_once(tmp_path: Path) -> None:
     kept = answers(tmp_path)
     for number in (1, 2, 3):
