@@ -89,13 +89,20 @@ class PostgresAuditSink:
             with suppress(RuntimeError):  # no thread could be started: the next row tries again
                 self._start()
         queued = QueuedRow(self._clock(), row)
-        # Rows in memory are later than those on disk.
-        on_disk = self._spool is not None and not len(self._waiting) and self._spool.put(queued)
-        if not on_disk and not self._waiting.put(queued):
+        if not self._is_on_disk(queued) and not self._waiting.put(queued):
             with self._counting:
                 self._overflow += 1
         if not self._wake.is_set():
             self._wake.set()
+
+    def _is_on_disk(self, queued: QueuedRow) -> bool:
+        # Rows in memory are later than those on disk.
+        if self._spool is None or len(self._waiting):
+            return False
+        if not self._spool.put(queued):
+            self._fail(OSError("the spool takes no row, so rows wait in memory"))
+            return False
+        return True
 
     def flush(self, timeout: float) -> bool:
         """Write what is queued, for at most ``timeout`` seconds; whether all of it was written."""

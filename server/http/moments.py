@@ -23,10 +23,11 @@ NO_MARK = bytes(8)
 SETS = 16_384
 PLACES = 8
 _SET_BYTES = PLACES * _RECORD.size
-_log = structlog.stdlib.get_logger("plexsphere.limits")
 # A process that was stopped while it had the lock must not stop the others.
 LOCK_ATTEMPTS = 50
 LOCK_PAUSE = 0.001  # seconds
+
+_log = structlog.stdlib.get_logger("plexsphere.limits")
 
 
 class MomentTable:

@@ -151,6 +151,9 @@ def test_what_the_disk_does_not_take_waits_in_memory_and_is_bounded(disk: Disk) 
     assert 0 < on_disk < 10
     assert sum(rows for rows, reason in watched.lost if reason == "queue_full") == 47 - on_disk
     assert watched.lost[-1] == (3, "shutdown")
+    assert [str(error) for error in watched.failed if isinstance(error, OSError)] == [
+        "the spool takes no row, so rows wait in memory"
+    ]
 
 
 def test_the_time_of_a_row_is_when_it_was_recorded(dsn: str, disk: Disk) -> None:
