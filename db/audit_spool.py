@@ -188,7 +188,13 @@ class AuditSpool:
 
     def _made(self) -> SpoolFile | None:
         path = self._folder / f"{uuid4()}{SUFFIX}"
-        return self._opened(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+        # Under the name that others look for only when it is locked.
+        unlocked = path.with_suffix(".new")
+        file = self._opened(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+        if file is not None:
+            os.rename(unlocked, path)
+            file.path = path
+        return file
 
     def _opened(self, path: Path, flags: int) -> SpoolFile | None:
         """None where the file is not ours alone, or another process has the lock."""
