@@ -191,9 +191,14 @@ class AuditSpool:
         # Under the name that others look for only when it is locked.
         unlocked = path.with_suffix(".new")
         file = self._opened(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
-        if file is not None:
+        if file is None:
+            return None
+        try:
             os.rename(unlocked, path)
-            file.path = path
+        except OSError:
+            file.close(delete=True)
+            return None
+        file.path = path
         return file
 
     def _opened(self, path: Path, flags: int) -> SpoolFile | None:
