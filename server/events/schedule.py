@@ -21,7 +21,8 @@ from db.together import run_together
 # Each takes a place among the calls to SpiceDB and the connections to Postgres while it asks.
 ASKING_THREADS = 2
 ASK_DEADLINE_SECONDS = 3.0
-TOGETHER = 32  # as many as one call to SpiceDB takes
+# Most of what a bulk call saves; a request's own check waits for two such calls at most.
+TOGETHER = 8
 AT_ONCE, IN_TIME = 0, 1
 
 _log = structlog.stdlib.get_logger("plexsphere.streams")

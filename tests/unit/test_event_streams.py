@@ -273,12 +273,12 @@ def test_it_comes_before_questions_that_are_not_urgent(world: World) -> None:
 
 
 def test_questions_that_wait_are_one_call(world: World) -> None:
-    for number in range(1, TOGETHER + 9):
+    for number in range(1, TOGETHER + 4):
         world.hold(number=number)
     world.schedule.ask_soon(world.fan_out.all())
     while world.schedule.has_question:
         world.schedule.answer()
-    assert world.checks.calls == [TOGETHER, 8]
+    assert world.checks.calls == [TOGETHER, 3]
 
 
 def test_a_stream_that_is_over_costs_no_question(world: World) -> None:

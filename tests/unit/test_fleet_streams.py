@@ -15,7 +15,6 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding
 
 def openings(answer: bytes) -> list[int]:
     """The statuses of one attempt, whose connection ends after ``answer``."""
-    ended = threading.Event()
     found: list[int] = []
 
     def serve(listener: socket.socket) -> None:
@@ -23,7 +22,6 @@ def openings(answer: bytes) -> list[int]:
         with client:
             client.recv(65_536)
             client.sendall(answer)
-            ended.set()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = threading.Thread(target=serve, args=(listener,))
