@@ -55,7 +55,7 @@ def envelope(
 
 def event(sequence: int, **changes: Any) -> BusEvent:
     """An event of the Domain; its frame tells its sequence."""
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "sequence": sequence,
         "domain_id": DOMAIN,
         "node_id": None,
@@ -63,7 +63,7 @@ def event(sequence: int, **changes: Any) -> BusEvent:
         "published": NOW,
         "frame": frame(sequence, "peer_added", envelope(id=str(sequence))),
     }
-    return BusEvent(**(given | changes))
+    return BusEvent(**(values | changes))
 
 
 def read_frames(text: bytes) -> list[tuple[int, str, dict[str, Any]]]:

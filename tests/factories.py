@@ -61,12 +61,12 @@ def key_bytes(number: int) -> bytes:
 
 def peer_row(number: int, **changes: Any) -> PeerRow:
     """The ``number``-th Node's row."""
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "node_id": node_id(number),
         "mesh_ip": f"10.42.{number // 256}.{number % 256}",
         "public_key": key_bytes(number),
     }
-    return PeerRow(**(given | changes))
+    return PeerRow(**(values | changes))
 
 
 def domain_of(*rows: PeerRow) -> DomainPeers:
@@ -102,13 +102,13 @@ def payload(*rules: dict[str, Any]) -> bytes:
 def rule_set(number: int, *rules: dict[str, Any], **changes: Any) -> RuleSetRow:
     """The compiled row of the ``number``-th Policy; its fingerprint fits whatever its payload."""
     stream = changes.get("rule_payload", payload(*rules))
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "policy_id": UUID(int=0x1000 + number),
         "revision_id": UUID(int=0x2000 + number),
         "rule_payload": stream,
         "fingerprint": hashlib.sha256(stream).digest(),
     }
-    return RuleSetRow(**(given | changes))
+    return RuleSetRow(**(values | changes))
 
 
 def entry(kind: str, key: str, value: str = "ok", workload_tag: str | None = None) -> EntryRow:
@@ -118,17 +118,17 @@ def entry(kind: str, key: str, value: str = "ok", workload_tag: str | None = Non
 
 def assignment(number: int, **changes: Any) -> RelayAssignment:
     """The ``number``-th Node, falling back to the relay."""
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "peer_node_id": node_id(number),
         "fallback_endpoint": "relay.example.net",
         "fallback_endpoint_port": 51821,
     }
-    return RelayAssignment(**(given | changes))
+    return RelayAssignment(**(values | changes))
 
 
 def provider(slug: str = "staff", **changes: Any) -> UserAccessProvider:
     """A user-access provider."""
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "id": UUID(int=0x3001),
         "slug": slug,
         "kind": "wireguard",
@@ -140,12 +140,12 @@ def provider(slug: str = "staff", **changes: Any) -> UserAccessProvider:
         "created_at": EPOCH,
         "updated_at": EPOCH.replace(microsecond=500_000),
     }
-    return UserAccessProvider(**(given | changes))
+    return UserAccessProvider(**(values | changes))
 
 
 def ingress_rule(slug: str = "shop", **changes: Any) -> IngressRule:
     """A published service."""
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "id": UUID(int=0x3002),
         "slug": slug,
         "sni_host": "shop.example.com",
@@ -155,12 +155,12 @@ def ingress_rule(slug: str = "shop", **changes: Any) -> IngressRule:
         "updated_at": EPOCH,
         "acme_account_ref": "acme-main",
     }
-    return IngressRule(**(given | changes))
+    return IngressRule(**(values | changes))
 
 
 def tunnel(slug: str = "plant-north", **changes: Any) -> SiteToSiteTunnel:
     """A tunnel to a remote site."""
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "id": UUID(int=0x3003),
         "slug": slug,
         "kind": "ipsec",
@@ -172,25 +172,25 @@ def tunnel(slug: str = "plant-north", **changes: Any) -> SiteToSiteTunnel:
         "created_at": EPOCH,
         "updated_at": EPOCH,
     }
-    return SiteToSiteTunnel(**(given | changes))
+    return SiteToSiteTunnel(**(values | changes))
 
 
 def bridge_rows(**changes: Any) -> BridgeRows:
     """A bridge Resource with all four aggregates."""
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "relay": RelayRow(enabled=True, listen_port=51821),
         "assignments": (assignment(2),),
         "providers": (provider(),),
         "ingress_rules": (ingress_rule(),),
         "tunnels": (tunnel(),),
     }
-    return BridgeRows(**(given | changes))
+    return BridgeRows(**(values | changes))
 
 
 def reachability(**changes: Any) -> Reachability:
     """A healthy verdict."""
-    given: dict[str, Any] = {"state": "healthy", "last_heartbeat_at": EPOCH, "changed_at": EPOCH}
-    return Reachability(**(given | changes))
+    values: dict[str, Any] = {"state": "healthy", "last_heartbeat_at": EPOCH, "changed_at": EPOCH}
+    return Reachability(**(values | changes))
 
 
 def snapshot(
@@ -201,7 +201,7 @@ def snapshot(
         rows = [peer_row(number) for number in (1, 2, 3)]
     domain = blocks.pop("domain", None) or domain_of(*rows)
     state = blocks.pop("state", Reports())
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "peers": Peers(domain, node_id(number)),
         "reachability": reachability(),
         "policy": None,
@@ -209,7 +209,7 @@ def snapshot(
         "state": state,
         "reports": state,
     }
-    return NodeStateSnapshot(**(given | blocks))
+    return NodeStateSnapshot(**(values | blocks))
 
 
 def registration(

@@ -68,8 +68,8 @@ class ScriptedChannel:
                 subject=item.subject,
             )
             answer = self.permissions("CheckPermission", alone, deadline).permissionship
-            told = CheckBulkPermissionsResponseItem(permissionship=answer)
-            pairs.append(CheckBulkPermissionsPair(request=item, item=told))
+            item_answer = CheckBulkPermissionsResponseItem(permissionship=answer)
+            pairs.append(CheckBulkPermissionsPair(request=item, item=item_answer))
         return CheckBulkPermissionsResponse(pairs=pairs)
 
 

@@ -35,12 +35,12 @@ def body_of(
     """The result of one request's body."""
     contract = CONTRACT.operations[OPERATION].body
     assert contract is not None
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    values = {name.replace("_", "-"): value for name, value in headers.items()}
     environ: dict[str, Any] = {"wsgi.input_terminated": True} if chunked else {}
     with APP.test_request_context(
         "/",
         method="POST",
-        headers=given,
+        headers=values,
         content_type=content_type,
         input_stream=io.BytesIO(raw),
         content_length=None if chunked else len(raw),

@@ -165,7 +165,7 @@ class World:
         )
         return self.streams.subscribe(subscriber, after, Deadline.after(1, self.clock))
 
-    def hold(self, after: int | None = None, **given: object) -> Client:
+    def hold(self, after: int | None = None, **values: object) -> Client:
         """A client whose stream has begun."""
         client = Client()
 
@@ -173,7 +173,7 @@ class World:
             client.gone = gone
             return client
 
-        client.sent = self.open(after, **given).begin(hold)  # type: ignore[arg-type]
+        client.sent = self.open(after, **values).begin(hold)  # type: ignore[arg-type]
         return client
 
     def pass_time(self, seconds: float) -> None:

@@ -19,7 +19,7 @@ from connexion.resolver import Resolution, Resolver
 from server.contract.document import Contract
 
 
-def _unchecked(*given: object, **options: object) -> Any:
+def _unchecked(*values: object, **options: object) -> Any:
     return lambda function: function
 
 

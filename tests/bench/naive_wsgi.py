@@ -41,7 +41,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 def heartbeat(connection: Any, node_id: str, environ: dict[str, Any]) -> bytes:
     """Look the Node up, then write; a transaction each."""
-    told = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+    message = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
     with connection.cursor() as cursor:
         cursor.execute("SELECT domain_id FROM plexsphere.nodes WHERE id = %s", (node_id,))
         assert cursor.fetchone(), "no such Node"
@@ -51,5 +51,5 @@ def heartbeat(connection: Any, node_id: str, environ: dict[str, Any]) -> bytes:
             (node_id,),
         )
         written = cursor.fetchone()[0]
-    answer = {"client_now": told["client_now"], "last_heartbeat_at": written.isoformat()}
+    answer = {"client_now": message["client_now"], "last_heartbeat_at": written.isoformat()}
     return json.dumps(answer).encode()

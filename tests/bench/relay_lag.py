@@ -38,9 +38,9 @@ def relay_table(nodes: int) -> Table:
         table.add_row(f"a backlog of {ROWS:,} objects, drained", backlog(stack))
         for word in ("verify", "repair"):
             began = time.monotonic()
-            said = command(stack, "authz", word)
+            result = command(stack, "authz", word)
             took = time.monotonic() - began
-            found = f"{took:.2f} s, exit code {said.exit_code}"
+            found = f"{took:.2f} s, exit code {result.exit_code}"
             table.add_row(f"authz {word} at {nodes:,} Nodes", found)
     return table
 
@@ -64,5 +64,5 @@ def backlog(stack: Stack) -> str:
         write_row(stack.dsn, node_object(node), *touch(own_tuple(node)))
         write_row(stack.dsn, node_object(node), *delete(own_tuple(node)))
     began = time.monotonic()
-    said = relay_once(stack).output.strip()
-    return f"{said} in {time.monotonic() - began:.2f} s"
+    result = relay_once(stack).output.strip()
+    return f"{result} in {time.monotonic() - began:.2f} s"

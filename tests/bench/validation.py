@@ -131,9 +131,9 @@ def median(
     rounds: list[float] = []
     until = time.perf_counter() + seconds
     while len(rounds) < LEAST_ROUNDS or (time.perf_counter() < until and len(rounds) < MOST_ROUNDS):
-        given, body = validator(), next(bodies)
+        values, body = validator(), next(bodies)
         started = time.perf_counter()
-        assert sound(given, body)
+        assert sound(values, body)
         rounds.append((time.perf_counter() - started) * 1000)
     return statistics.median(rounds)
 

@@ -142,8 +142,9 @@ def answer_complaints(document: Schema, given: Sequence[Given], known: Words = (
         if at in declared:
             seen.look(declared[at], answer.value, f"{answer.operation} {answer.status}")
     for name, sight in seen.by_name.items():
-        complaints += [f"{name}{said}" for said in _key_complaints(sight)]
-        complaints += [f"{name}.{said}" for said in _word_complaints(seen, sight, name, known)]
+        complaints += [f"{name}{complaint}" for complaint in _key_complaints(sight)]
+        words = _word_complaints(seen, sight, name, known)
+        complaints += [f"{name}.{complaint}" for complaint in words]
     return sorted({*complaints, *seen.unread})
 
 

@@ -52,7 +52,7 @@ def parsed(name: str) -> Any:
 def rules_off(name: str) -> Iterable[str]:
     """Of a linter's ruleset; the parts in which it could excuse single places are told as well."""
     ruleset = parsed(name)
-    yield from (rule for rule, said in ruleset["rules"].items() if said in OFF)
+    yield from (rule for rule, sentence in ruleset["rules"].items() if sentence in OFF)
     yield from ruleset.keys() & {"overrides", "except", "apis", "parserOptions"}
 
 

@@ -72,22 +72,22 @@ def edited(*edits: tuple[str, ...]) -> str:
 
 
 def test_every_edit_that_no_answer_can_fulfil_is_told_at_its_line() -> None:
-    told = complaints(edited(*REFUSED), OPERATIONS)
+    faults = complaints(edited(*REFUSED), OPERATIONS)
     for component, _, new, line in REFUSED:
-        assert any(f"{at}\n".startswith(line) for at, _ in told), (component, new, told)
-    assert len(told) == len(REFUSED), told
+        assert any(f"{at}\n".startswith(line) for at, _ in faults), (component, new, faults)
+    assert len(faults) == len(REFUSED), faults
 
 
 def test_a_complaint_has_the_operations_the_value_and_its_place() -> None:
-    (told,) = complaints(edited(REFUSED[0]), OPERATIONS)
+    (complaint,) = complaints(edited(REFUSED[0]), OPERATIONS)
     sentence = 'GetNodeState and 3 more: can answer "" at /reachability/state, which enum does not'
-    assert told[1] == f"{sentence} allow"
+    assert complaint[1] == f"{sentence} allow"
 
 
 def test_an_event_without_a_schema_is_told() -> None:
     line = "          peer_removed: '#/components/schemas/PeerRemovedEvent'\n"
-    ((_, told),) = complaints(edited(("NodeEvent", line, "")), OPERATIONS)
-    assert told == "GetNodeEvents: sends peer_removed, which has no schema here"
+    ((_, complaint),) = complaints(edited(("NodeEvent", line, "")), OPERATIONS)
+    assert complaint == "GetNodeEvents: sends peer_removed, which has no schema here"
 
 
 def test_an_edit_that_every_answer_still_fulfils_is_served() -> None:
@@ -95,14 +95,14 @@ def test_an_edit_that_every_answer_still_fulfils_is_served() -> None:
 
 
 def test_the_samples_show_every_member_and_every_word_of_every_answer() -> None:
-    given = [
+    values = [
         Given.of(name, answer)
         for name, answers in SAMPLES.items()
         for answer in answers
         if name != OPEN
     ]
-    assert len(given) > 150
-    complaints = answer_complaints(Contract.packaged().document, given)
+    assert len(values) > 150
+    complaints = answer_complaints(Contract.packaged().document, values)
     assert [line for line in complaints if OPEN not in line and "OpenapiDoc" not in line] == []
 
 
@@ -116,5 +116,5 @@ def test_the_samples_have_the_headers_that_the_handlers_add() -> None:
 def test_an_answer_of_another_media_type_is_told() -> None:
     at = TEXT.index("application/yaml", TEXT.index("/v1/openapi.yaml:"))
     text = TEXT[:at] + "text/plain" + TEXT[at + len("application/yaml") :]
-    (told,) = complaints(text, OPERATIONS)
-    assert told[1] == "GetOpenapi: sends application/yaml, which is not declared"
+    (complaint,) = complaints(text, OPERATIONS)
+    assert complaint[1] == "GetOpenapi: sends application/yaml, which is not declared"

@@ -83,9 +83,9 @@ def test_a_handler_without_an_operation_is_named() -> None:
 def test_a_handler_that_the_file_no_longer_names_is_told_where_it_is_bound() -> None:
     edited = TEXT.replace("operationId: GetLivez", "operationId: GetLives", 1)
     index = (ROOT / "handlers" / "__init__.py").read_text()
-    told = contract_complaints(edited.encode(), OPERATIONS)
+    complaints = contract_complaints(edited.encode(), OPERATIONS)
     place = f"handlers/__init__.py:{line_of(index, 'GetLivez')}:9"
-    assert told[1:] == [f"{place}: handler GetLivez has no operation in the contract"]
+    assert complaints[1:] == [f"{place}: handler GetLivez has no operation in the contract"]
 
 
 def test_a_document_that_is_none_is_refused() -> None:

@@ -27,8 +27,8 @@ def complaints(text: str, operations: Operations = SERVED) -> list[tuple[str, st
     """Each complaint: the line from its column on, and the sentence."""
     lines = text.splitlines()
     found = []
-    for told in contract_complaints(text.encode(), operations):
-        file, line, column, sentence = told.split(":", 3)
+    for complaint in contract_complaints(text.encode(), operations):
+        file, line, column, sentence = complaint.split(":", 3)
         assert file in ("api/plexsphere-v1.yaml", "handlers/__init__.py")
         shown = lines[int(line) - 1][int(column) - 1 :] if file.startswith("api/") else file
         found.append((shown, sentence.strip()))
@@ -46,8 +46,8 @@ def complaints(text: str, operations: Operations = SERVED) -> list[tuple[str, st
 def test_a_body_of_a_media_type_that_is_never_read_is_told_at_the_media_type(
     name: str, shown: str, sentence: str
 ) -> None:
-    ((at, told),) = complaints(replaced(HEARTBEAT, "application/json:", name))
-    assert at.startswith(shown) and sentence in told
+    ((at, complaint),) = complaints(replaced(HEARTBEAT, "application/json:", name))
+    assert at.startswith(shown) and sentence in complaint
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_a_body_of_a_media_type_that_is_never_read_is_told_at_the_media_type(
 )
 def test_a_body_that_no_object_fits_is_told_at_the_media_type(schema: str, admits: str) -> None:
     reference = "$ref: '#/components/schemas/NodeHeartbeatRequest'"
-    told = complaints(replaced(HEARTBEAT, reference, schema))
+    faults = complaints(replaced(HEARTBEAT, reference, schema))
     sentence = f"application/json: a body must be an object, and the schema admits {admits}"
-    assert [(at[:16], line) for at, line in told] == [("application/json", sentence)]
+    assert [(at[:16], line) for at, line in faults] == [("application/json", sentence)]
 
 
 def test_a_body_that_may_be_an_object_is_not_told() -> None:
@@ -74,8 +74,8 @@ def test_a_body_that_may_be_an_object_is_not_told() -> None:
 
 def test_an_enum_value_of_another_type_is_told_at_the_value() -> None:
     edited = replaced("    Limit:", "type: integer\n", "type: integer\n        enum: [50, on, 2]\n")
-    (told,) = complaints(edited)
-    assert told == ("on, 2]", 'the enum value "on" is of another type than integer')
+    (complaint,) = complaints(edited)
+    assert complaint == ("on, 2]", 'the enum value "on" is of another type than integer')
 
 
 def test_a_reference_into_another_operation_is_followed() -> None:
@@ -86,8 +86,8 @@ def test_a_reference_into_another_operation_is_followed() -> None:
 @pytest.mark.parametrize("target", [FIRST_NODE_ID.replace("post", "put"), "other.yaml#/a"])
 def test_a_reference_to_nothing_is_told_at_the_reference(target: str) -> None:
     edited = replaced("/events:", NODE_ID, f"        - $ref: '{target}'\n")
-    (told,) = complaints(edited)
-    assert told == (f"'{target}'", f"$ref {target} points to nothing in this file")
+    (complaint,) = complaints(edited)
+    assert complaint == (f"'{target}'", f"$ref {target} points to nothing in this file")
 
 
 def test_a_reference_into_a_schema_of_another_component_is_followed() -> None:
@@ -113,15 +113,15 @@ def test_a_merged_mapping_with_an_override_is_served_and_told_where_it_is_writte
 
 def test_a_fault_in_a_component_is_told_where_it_stands_and_once() -> None:
     edited = replaced(TIMESTAMP, "format: date-time", "format: date-tmie")
-    (told,) = complaints(edited)
-    assert told[0].startswith("date-tmie")
+    (complaint,) = complaints(edited)
+    assert complaint[0].startswith("date-tmie")
     assert edited.count("schemas/Timestamp'") > 1
 
 
 def test_a_fault_in_a_component_without_a_user_is_told() -> None:
     unused = "    Unused: { type: object, properties: { a: { type: string, format: nope } } }\n"
-    (told,) = complaints(replaced("  schemas:", "    Problem:\n", f"{unused}    Problem:\n"))
-    assert told[0].startswith("nope")
+    (complaint,) = complaints(replaced("  schemas:", "    Problem:\n", f"{unused}    Problem:\n"))
+    assert complaint[0].startswith("nope")
 
 
 def test_faults_of_several_parts_are_told_at_once() -> None:
@@ -146,10 +146,10 @@ def test_faults_of_the_shape_are_told_at_once() -> None:
 def test_an_operation_with_another_name_is_told_with_every_link_to_it() -> None:
     edited = TEXT.replace("      operationId: GetNodeState\n", "      operationId: PullState\n", 1)
     links = len(re.findall(r"^          +operationId: GetNodeState$", TEXT, re.MULTILINE))
-    told = complaints(edited)
-    dangling = [at for at, sentence in told if "the link names GetNodeState" in sentence]
+    faults = complaints(edited)
+    dangling = [at for at, sentence in faults if "the link names GetNodeState" in sentence]
     assert dangling == ["GetNodeState"] * links and links > 1
-    assert [sentence for _, sentence in told if "link" not in sentence] == [
+    assert [sentence for _, sentence in faults if "link" not in sentence] == [
         "operation PullState of the contract has no handler",
         "handler GetNodeState has no operation in the contract",
     ]

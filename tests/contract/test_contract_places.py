@@ -5,6 +5,8 @@ The edits are those of an excerpt: a check costs as much as the file has operati
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from handlers import OPERATIONS
@@ -149,44 +151,44 @@ def edited(after: str, old: str, new: str) -> tuple[str, int]:
 def test_a_fault_inside_the_contract_is_told_at_its_line_and_column(name: str) -> None:
     after, old, new, complaint, at = EDITS[name]
     text, _ = edited(after, old, new)
-    said = contract_complaints(text.encode(), SERVED)
-    assert said
-    file, line, column, sentence = said[0].split(":", 3)
-    assert (file, complaint in sentence) == ("api/plexsphere-v1.yaml", True), said
+    complaints = contract_complaints(text.encode(), SERVED)
+    assert complaints
+    file, line, column, sentence = complaints[0].split(":", 3)
+    assert (file, complaint in sentence) == ("api/plexsphere-v1.yaml", True), complaints
     shown = text.splitlines()[int(line) - 1][int(column) - 1 :]
-    assert shown.startswith(at), (said[0], shown)
+    assert shown.startswith(at), (complaints[0], shown)
 
 
 def test_bytes_that_are_no_text_are_told_at_their_line_and_column() -> None:
     raw = edited("info:", "title: ", "title: Ä@@")[0].encode().replace(b"@@", b"\xff", 1)
     line = raw[: raw.index(b"\xff")].count(b"\n") + 1
-    said = contract_complaints(raw, SERVED)
-    assert said == [
+    complaints = contract_complaints(raw, SERVED)
+    assert complaints == [
         f"api/plexsphere-v1.yaml:{line}:11: unacceptable character #xff: "
         "invalid leading UTF-8 octet"
     ]
 
 
 def test_a_schema_that_was_renamed_is_one_line_however_often_it_is_used() -> None:
-    (said,) = contract_complaints(
+    (complaint,) = contract_complaints(
         edited("  schemas:", "    Problem:\n", "    Problm:\n")[0].encode(), OPERATIONS
     )
     used = TEXT.count("'#/components/schemas/Problem'")
-    assert said.endswith(f"schemas/Problem points to nothing in this file; {used - 1} more do")
+    assert complaint.endswith(f"schemas/Problem points to nothing in this file; {used - 1} more do")
 
 
 def test_references_that_lead_to_each_other_are_told_and_do_not_hang() -> None:
     after, old, new, *_ = EDITS["ring"]
     text, _ = edited(after, old, new)
     text = text.replace(NOT_FOUND, NOT_FOUND.replace("NodeNotFound", "Round"), 1)
-    (said,) = contract_complaints(text.encode(), SERVED)
-    assert said.endswith("$ref #/components/responses/Round leads to itself")
+    (complaint,) = contract_complaints(text.encode(), SERVED)
+    assert complaint.endswith("$ref #/components/responses/Round leads to itself")
 
 
 def test_every_operation_that_lacks_its_500_is_told_at_once() -> None:
-    said = contract_complaints(TEXT.replace(INTERNAL, "").encode(), SERVED)
-    told = [name for name in SERVED if any(f"{name} can answer 500" in line for line in said)]
-    assert told == list(SERVED)
+    complaints = contract_complaints(TEXT.replace(INTERNAL, "").encode(), SERVED)
+    named = re.findall(r"(\w+) can answer 500", "\n".join(complaints))
+    assert sorted(named) == sorted(SERVED)
 
 
 def test_a_parameter_whose_refusal_is_not_declared_is_told() -> None:
@@ -198,7 +200,7 @@ def test_a_parameter_whose_refusal_is_not_declared_is_told() -> None:
     def get_livez(ports: ServicePorts, call: Call, size: int | None = None) -> Answer:
         raise AssertionError("not called here")
 
-    said = contract_complaints(
+    complaints = contract_complaints(
         text.encode(), {**SERVED, "GetLivez": OpenOperation(handler=get_livez)}
     )
-    assert len(said) == 1 and "GetLivez can answer 400 without a code" in said[0]
+    assert len(complaints) == 1 and "GetLivez can answer 400 without a code" in complaints[0]

@@ -132,9 +132,9 @@ def test_every_answer_is_declared_and_every_declared_key_is_answered(recorder: R
 def test_every_answer_is_what_the_contract_declares(recorder: Recorder) -> None:
     operations = Contract.packaged().operations
     in_json = dict(json_answers(DOCUMENT))
-    given = [answer for answer in recorder.given if (answer.operation, answer.status) in in_json]
-    assert {(answer.operation, answer.status) for answer in given} == in_json.keys()
-    for answer in given:
+    answers = [answer for answer in recorder.given if (answer.operation, answer.status) in in_json]
+    assert {(answer.operation, answer.status) for answer in answers} == in_json.keys()
+    for answer in answers:
         validator = operations[answer.operation].responses[answer.status].media["application/json"]
         assert validator.validator.fault(answer.value) is None, answer
 
@@ -195,8 +195,8 @@ def test_an_answer_that_parts_from_its_schema_is_named(
 
 
 def test_a_schema_that_no_answer_has_anything_of_is_named(recorder: Recorder) -> None:
-    given = [answer for answer in recorder.given if answer.operation != "ListDomainAudit"]
-    complaints = answer_complaints(DOCUMENT, given, WORDS)
+    answers = [answer for answer in recorder.given if answer.operation != "ListDomainAudit"]
+    complaints = answer_complaints(DOCUMENT, answers, WORDS)
     assert {
         "AuditEntry: in no answer",
         "AuditPage: in no answer",

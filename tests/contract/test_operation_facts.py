@@ -67,8 +67,8 @@ def complaints() -> list[str]:
 def test_a_status_is_told_of_every_operation_that_can_answer_it(
     complaints: list[str], status: int
 ) -> None:
-    told = [line.split(": ", 1)[1] for line in complaints if f" can answer {status}" in line]
-    assert sorted(line.split()[0] for line in told) == sorted(CAN_ANSWER[status])
+    lines = [line.split(": ", 1)[1] for line in complaints if f" can answer {status}" in line]
+    assert sorted(line.split()[0] for line in lines) == sorted(CAN_ANSWER[status])
 
 
 def test_nothing_else_is_told_of_such_a_file(complaints: list[str]) -> None:

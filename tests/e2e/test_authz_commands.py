@@ -42,16 +42,16 @@ def writer(own: Stack) -> Iterator[TupleWriter]:
 
 
 def missing_and_surplus(own: Stack) -> tuple[list[Triple], list[Triple]]:
-    said = command(own, "authz", "verify", "--json")
-    found = json.loads(said.output)
+    result = command(own, "authz", "verify", "--json")
+    found = json.loads(result.output)
     both = [[tuple(triple.values()) for triple in found[word]] for word in ("missing", "surplus")]
-    assert said.exit_code == (1 if any(both) else 0)
+    assert result.exit_code == (1 if any(both) else 0)
     return both[0], both[1]
 
 
 def test_a_fresh_stack_agrees_with_its_ledger(own: Stack) -> None:
-    said = command(own, "authz", "verify")
-    assert (said.exit_code, "SpiceDB holds what the ledger implies" in said.output) == (0, True)
+    result = command(own, "authz", "verify")
+    assert (result.exit_code, "SpiceDB holds what the ledger implies" in result.output) == (0, True)
     assert json.loads(command(own, "authz", "verify", "--json").output)["implied"] > 16
 
 
@@ -66,15 +66,15 @@ def test_what_is_missing_and_what_is_too_much_is_named_and_mended(
     writer.touch([RelationTuple(*triple) for triple in planted], in_time())
     writer.delete([RelationTuple(*own_tuple(node))], in_time())
     assert missing_and_surplus(own) == ([own_tuple(node)], planted)
-    said = command(own, "authz", "verify")
-    assert said.exit_code == 1
-    assert f"missing  node:{node}#agent@node:{node}" in said.output
-    assert f"surplus  {PLATFORM}#manager@user:mallory" in said.output
+    result = command(own, "authz", "verify")
+    assert result.exit_code == 1
+    assert f"missing  node:{node}#agent@node:{node}" in result.output
+    assert f"surplus  {PLATFORM}#manager@user:mallory" in result.output
     repair = command(own, "authz", "repair")
     assert (repair.exit_code, "repaired: 4 relationships; left: 0" in repair.output) == (0, True)
     assert missing_and_surplus(own) == ([], [])
-    said = command(own, "audit", "--json", "--relation", "relationship.remove")
-    rows = [json.loads(line) for line in said.output.splitlines()]
+    result = command(own, "audit", "--json", "--relation", "relationship.remove")
+    rows = [json.loads(line) for line in result.output.splitlines()]
     removed = [f"{triple[0]}#node-agent@user:mallory" for triple in (stranger, unreal)]
     removed.append(f"{PLATFORM}#manage@user:mallory")
     assert {(row["subject"], row["object"]) for row in rows} == {
@@ -128,8 +128,8 @@ def test_a_repair_closes_what_was_parked(own: Stack) -> None:
     node = own.sample.node_id(3)
     write_row(own.dsn, node_object(node), *touch((node_object(node), "domain", "user:x")))
     assert relay_once(own).exit_code == 1
-    said = command(own, "authz", "repair")
-    assert (said.exit_code, "closed: 1 parked row" in said.output) == (0, True)
+    result = command(own, "authz", "repair")
+    assert (result.exit_code, "closed: 1 parked row" in result.output) == (0, True)
     assert relay_once(own).exit_code == 0
 
 
@@ -137,11 +137,11 @@ def test_more_than_a_batch_is_mended(own: Stack, writer: TupleWriter) -> None:
     planted = [RelationTuple(node_object(uuid4()), "agent", "user:mallory") for _ in range(1200)]
     writer.touch(planted, in_time())
     assert len(missing_and_surplus(own)[1]) == 1200
-    said = command(own, "authz", "repair")
-    assert "repaired: 1,200 relationships; left: 0" in said.output
+    result = command(own, "authz", "repair")
+    assert "repaired: 1,200 relationships; left: 0" in result.output
 
 
 def test_without_spicedb_the_command_says_so(own: Stack) -> None:
-    said = command(own, "authz", "verify", PLEXSPHERE_SPICEDB_ENDPOINT=f"{HOST}:1")
-    assert said.exit_code == 3
-    assert "SpiceDB cannot be used" in said.output
+    result = command(own, "authz", "verify", PLEXSPHERE_SPICEDB_ENDPOINT=f"{HOST}:1")
+    assert result.exit_code == 3
+    assert "SpiceDB cannot be used" in result.output

@@ -33,8 +33,8 @@ def is_over(raw: socket.socket) -> bool:
 
 def test_bodies_that_take_longest_make_room_for_those_that_come_at_once(served: Served) -> None:
     head = b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (BODY + 1)
-    with ExitStack() as held:
-        clients = [held.enter_context(served.connect()) for _ in range(MANY)]
+    with ExitStack() as resources:
+        clients = [resources.enter_context(served.connect()) for _ in range(MANY)]
         for client in clients:
             client.sendall(head + b"x" * BODY)
         assert is_over(clients[0])
@@ -45,10 +45,10 @@ def test_bodies_that_take_longest_make_room_for_those_that_come_at_once(served: 
 
 
 def test_answers_that_are_not_taken_make_room_for_others(served: Served) -> None:
-    with ExitStack() as held:
+    with ExitStack() as resources:
         clients = []
         for _ in range(4):
-            raw = held.enter_context(socket.socket())
+            raw = resources.enter_context(socket.socket())
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 88)
             raw.settimeout(20)

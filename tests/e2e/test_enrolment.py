@@ -184,8 +184,8 @@ def test_32_agents_with_one_token_make_one_node(tokens: Tokens) -> None:
     before, token = tokens.nodes(), tokens.issue()
     agents = [tokens.agent(token) for _ in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS) as threads:
-        told = list(threads.map(Agent.register, agents))
-    assert sorted(told) == [(201, ""), *[(403, "token_consumed")] * (CLIENTS - 1)]
+        answers = list(threads.map(Agent.register, agents))
+    assert sorted(answers) == [(201, ""), *[(403, "token_consumed")] * (CLIENTS - 1)]
     assert tokens.nodes() == before + 1
 
 
@@ -220,11 +220,11 @@ def _enrolled(tokens: Tokens) -> Agent:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_refusal_leaves_the_token_and_the_nonce_as_they_are(tokens: Tokens, name: str) -> None:
-    changes, told = REFUSED[name]
+    changes, sentence = REFUSED[name]
     agent = tokens.agent()
     good = dict(agent.asked)
     agent.asked |= changes(tokens)
-    assert agent.register() == told
+    assert agent.register() == sentence
     agent.asked = good
     assert agent.register() == (201, "")
 

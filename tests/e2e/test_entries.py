@@ -40,9 +40,9 @@ def send(
 ) -> Reply:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     sent = {**(JSON if method == "PUT" else {}), **credential(stack, node, kind), **named}
-    given = valued("1") if body is None and method == "PUT" else body
+    content = valued("1") if body is None and method == "PUT" else body
     path = f"/v1/nodes/{node}/state/{kind}/{key}"
-    return ask(stack.url, path, sent, method=method, body=given)
+    return ask(stack.url, path, sent, method=method, body=content)
 
 
 def valued(value: object, **members: object) -> bytes:

@@ -144,7 +144,7 @@ def test_once_says_in_one_line_what_it_did(
 
 
 @pytest.mark.parametrize(
-    ("env", "code", "said"),
+    ("env", "code", "sentence"),
     [
         ({"PLEXSPHERE_DSN": ""}, 2, "PLEXSPHERE_DSN is not set"),
         ({"PLEXSPHERE_DSN": "nonsense"}, 2, "malformed"),
@@ -154,11 +154,11 @@ def test_once_says_in_one_line_what_it_did(
     ],
 )
 def test_once_without_a_usable_ledger_says_so(
-    stack: Stack, env: dict[str, str], code: int, said: str
+    stack: Stack, env: dict[str, str], code: int, sentence: str
 ) -> None:
     result = sweep_once(stack, **env)
     assert (result.exit_code, result.stdout) == (code, "")
-    assert said in result.stderr
+    assert sentence in result.stderr
     assert "Traceback" not in result.stderr
 
 

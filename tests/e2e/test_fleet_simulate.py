@@ -190,9 +190,9 @@ def test_a_fleet_is_removed_even_where_its_registration_is_stopped(fleet_stack: 
             assert running.poll() is None
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
-        said = running.communicate(timeout=60)[1]
-    assert (running.returncode, said.splitlines()[-1]) == (3, "error: stopped before the proof.")
-    assert "removed: " in said
+        output = running.communicate(timeout=60)[1]
+    assert (running.returncode, output.splitlines()[-1]) == (3, "error: stopped before the proof.")
+    assert "removed: " in output
     assert members_of(stopped) == Members([], [])
 
 

@@ -214,8 +214,8 @@ def test_an_answer_that_was_withheld_is_not_on_record_as_granted(stack: Stack) -
     try:
         reply = ask(stack.url, pull_path(bridge), agent | {"X-Correlation-Id": mark})
         assert (reply.status, "code" in reply.json) == (500, False)
-        held = agent | {"If-None-Match": "*", "X-Correlation-Id": f"{mark}-held"}
-        assert ask(stack.url, pull_path(bridge), held).status == 500  # nor is it confirmed
+        headers = agent | {"If-None-Match": "*", "X-Correlation-Id": f"{mark}-held"}
+        assert ask(stack.url, pull_path(bridge), headers).status == 500  # nor is it confirmed
     finally:
         for row_id, host in rows:
             run_sql(stack.dsn, f"UPDATE {where} = %s WHERE id = %s", (host, row_id))

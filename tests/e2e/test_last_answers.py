@@ -57,9 +57,9 @@ def test_a_chunked_body_that_is_too_large_gets_its_413(stack: Stack) -> None:
 
 def test_a_client_that_does_not_close_what_it_said_it_would_holds_up_nobody(stack: Stack) -> None:
     started = time.monotonic()
-    with ExitStack() as held:
+    with ExitStack() as resources:
         for _ in range(8):
-            raw = held.enter_context(connected(stack))
+            raw = resources.enter_context(connected(stack))
             raw.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert raw.recv(PIECE).startswith(b"HTTP/1.1 200 ")
         assert ask(stack.url, "/livez").status == 200

@@ -140,9 +140,9 @@ def test_a_revocation_ends_keys_and_tokens_at_once_also_where_nothing_changed(
     agent.revoke()
     mark = f"revoked-{uuid4().hex}"
     for credential in (agent.credential(), agent.token):
-        held = {"If-None-Match": etag, "X-Correlation-Id": mark}
+        headers = {"If-None-Match": etag, "X-Correlation-Id": mark}
         assert agent.ask("/state", credential).status == 401
-        assert agent.ask("/state", credential, headers=held).status == 401
+        assert agent.ask("/state", credential, headers=headers).status == 401
         assert agent.ask("/reachability", credential).status == 401
         assert heartbeat(agent, credential).status == 401
         assert agent.ask("/token", credential, method="POST").status == 401

@@ -104,9 +104,9 @@ def test_stream_and_pull_show_the_same_peers_byte_for_byte(fleet: Fleet) -> None
         registered = {fleet.register() for _ in range(REGISTERED)}
         frames = [client.event() for _ in range(REGISTERED)]
     assert {frame.event for frame in frames} == {"peer_added"}
-    told = {tuple(payload(frame)[key] for key in PEER) for frame in frames}
+    peers = {tuple(payload(frame)[key] for key in PEER) for frame in frames}
     pulled = {tuple(peer[key] for key in PEER) for peer in json.loads(fleet.pull(first))["peers"]}
-    assert told == pulled and {node_id for node_id, _, _ in told} == registered
+    assert peers == pulled and {node_id for node_id, _, _ in peers} == registered
     for frame in frames:
         event = verify(frame.data, fleet.event_keys, {f"domain:{fleet.domain_id}"})
         assert event.payload_text.encode() in fleet.pull(first)
@@ -142,13 +142,13 @@ def test_streams_move_to_the_next_worker_without_a_gap(stack: Stack, fleet: Flee
         client.opening()
         os.kill(stack.gunicorn.pid, signal.SIGHUP)
         fleet.rotate(second)
-        told = rotations(client.rest())
+        frames = rotations(client.rest())
     fleet.rotate(second)
     with fleet.hold(first, client.last_id) as again:
-        told += rotations(again.opening())
-        told += [again.event(ROTATED) for _ in range(2 - len(told))]
-    assert [payload(frame)["node_id"] for frame in told] == [second, second]
-    assert len({frame.id for frame in told}) == 2
+        frames += rotations(again.opening())
+        frames += [again.event(ROTATED) for _ in range(2 - len(frames))]
+    assert [payload(frame)["node_id"] for frame in frames] == [second, second]
+    assert len({frame.id for frame in frames}) == 2
 
 
 def test_a_revoked_node_loses_its_stream_and_its_end_is_on_record(

@@ -125,8 +125,8 @@ def test_who_would_wait_for_too_long_is_told_at_once_and_not_when_to_come_back_t
     ask(hasty.url, "/go")
     assert [status(client) for client in busy_and_hasty] == [200] * REQUESTS
     ask(hasty.url, "/stay")
-    with ExitStack() as held:
-        crowd = [held.enter_context(hasty.connect()) for _ in range(200)]
+    with ExitStack() as resources:
+        crowd = [resources.enter_context(hasty.connect()) for _ in range(200)]
         for client in busy_and_hasty:
             client.sendall(WAIT % b"")
         ask(hasty.url, f"/waiting/{REQUESTS}")
@@ -168,10 +168,10 @@ def test_a_request_whose_client_has_left_is_not_served(
 
 def test_one_source_has_so_many_connections_and_no_more(tmp_path: Path) -> None:
     settings = {"SOURCE_CONNECTIONS": "10", "THREADS": "8"}
-    with small_gunicorn(tmp_path, settings) as served, ExitStack() as held:
+    with small_gunicorn(tmp_path, settings) as served, ExitStack() as resources:
         clients: list[socket.socket] = []
         for _ in range(100):  # the connection that found the service ready may still count
-            client = held.enter_context(served.connect())
+            client = resources.enter_context(served.connect())
             client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             with suppress(OSError, ValueError, IndexError):
                 if status(client) == 200:
@@ -199,8 +199,8 @@ def test_behind_a_proxy_the_last_hop_that_is_no_proxy_is_the_source(tmp_path: Pa
         "TRUSTED_PROXIES": "127.0.0.0/8, 10.0.0.0/8",
         "THREADS": "16",
     }
-    with small_gunicorn(tmp_path, settings) as served, ExitStack() as held:
-        clients = [held.enter_context(served.connect()) for _ in range(2)]
+    with small_gunicorn(tmp_path, settings) as served, ExitStack() as resources:
+        clients = [resources.enter_context(served.connect()) for _ in range(2)]
         for client in clients:
             client.sendall(WAIT % b"X-Forwarded-For: 192.0.2.7, 10.0.0.1\r\n")
         ask(served.url, "/waiting/2")
@@ -215,8 +215,8 @@ def test_behind_a_proxy_the_last_hop_that_is_no_proxy_is_the_source(tmp_path: Pa
 
 def test_more_clients_than_descriptors_end_nothing(tmp_path: Path) -> None:
     """The idle ones make room."""
-    with small_gunicorn(tmp_path, {"THREADS": "8"}, files=300) as served, ExitStack() as held:
+    with small_gunicorn(tmp_path, {"THREADS": "8"}, files=300) as served, ExitStack() as resources:
         for _ in range(400):
-            held.enter_context(served.connect())
+            resources.enter_context(served.connect())
         assert ask(served.url, "/").status == 200
         assert "exited" not in served.log.read_text()

@@ -98,8 +98,8 @@ def test_the_docs_page_sends_requests_and_token_below_the_prefix_only(
     stack: Stack, proxied: str
 ) -> None:
     url = proxied.removesuffix(PREFIX)
-    given = {"url": url, "token": stack.token(), "prefix": PREFIX}
-    seen = run_script("prefix.mjs", given, WALK_S)
+    values = {"url": url, "token": stack.token(), "prefix": PREFIX}
+    seen = run_script("prefix.mjs", values, WALK_S)
     assert (seen["status"], seen["errors"]) == (200, [])
     assert f"{url}{PREFIX}{pull_path(stack.node_id)}" in seen["requests"]
     assert [

@@ -53,20 +53,20 @@ def started(tree: Path, how: str, **settings: str) -> subprocess.CompletedProces
 @pytest.mark.parametrize("how", STARTS)
 def test_settings_and_contract_are_complained_of_together(tree: Path, how: str) -> None:
     done = started(tree, how, PLEXSPHERE_THREADS="many", PLEXSPHERE_LOG_LEVEL="loud")
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert [said.count(sentence) for sentence in (*SETTINGS, *CONTRACT)] == [1, 1, 1, 1], said
-    assert "Traceback" not in said
+    assert [output.count(sentence) for sentence in (*SETTINGS, *CONTRACT)] == [1, 1, 1, 1], output
+    assert "Traceback" not in output
 
 
 # With sound settings the masters fork workers, and each worker finds the same.
 @pytest.mark.parametrize("how", ["bare gunicorn", "gunicorn with our settings"])
 def test_a_contract_alone_is_complained_of_once_for_all_workers(tree: Path, how: str) -> None:
     done = started(tree, how)
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert [said.count(sentence) for sentence in CONTRACT] == [1, 1], said
-    assert "Traceback" not in said
+    assert [output.count(sentence) for sentence in CONTRACT] == [1, 1], output
+    assert "Traceback" not in output
 
 
 def test_a_handler_that_does_not_import_is_one_line_with_its_place(tree: Path) -> None:
@@ -80,5 +80,5 @@ def test_a_handler_that_does_not_import_is_one_line_with_its_place(tree: Path) -
     finally:
         index.write_text(whole)
         broken.unlink()
-    said = done.stdout + done.stderr
-    assert f"{broken}:2:" in said and "Traceback" not in said, said
+    output = done.stdout + done.stderr
+    assert f"{broken}:2:" in output and "Traceback" not in output, output

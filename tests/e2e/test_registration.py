@@ -17,8 +17,8 @@ def register(stack: Stack, domain_id: str, body: bytes | None = None, **headers:
     sent = {**JSON, **bearer(stack.token(OPERATOR))}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     path = f"/v1/domains/{domain_id}/nodes"
-    given = body_now("RegisterNode") if body is None else body
-    return ask(stack.url, path, sent, method="POST", body=given)
+    content = body_now("RegisterNode") if body is None else body
+    return ask(stack.url, path, sent, method="POST", body=content)
 
 
 def value(reply: Reply, status: int) -> dict[str, Any]:

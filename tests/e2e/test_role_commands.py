@@ -47,10 +47,10 @@ def may_read_domain(stack: Stack, subject: str) -> bool:
 
 def test_a_role_is_said_kept_and_listed(own: Stack) -> None:
     domain = f"domain:{own.sample.domain_id}"
-    said = change_role(own, "grant", "user:ann", "domain-edit", domain)
-    assert said.exit_code == 0, said.output
-    assert f"granted: user:ann domain-edit {domain}" in said.output
-    assert "user:ann domain-edit since " in said.output
+    result = change_role(own, "grant", "user:ann", "domain-edit", domain)
+    assert result.exit_code == 0, result.output
+    assert f"granted: user:ann domain-edit {domain}" in result.output
+    assert "user:ann domain-edit since " in result.output
     assert (domain, "editor", "user:ann") in grants(own)
     assert may_read_domain(own, "user:ann")
     again = change_role(own, "grant", "user:ann", "domain-edit", domain)
@@ -67,8 +67,8 @@ def test_who_keeps_a_permission_by_another_role_is_named(own: Stack) -> None:
     domain = f"domain:{own.sample.domain_id}"
     for role in ("domain-edit", "domain-view"):
         change_role(own, "grant", "user:both", role, domain)
-    said = change_role(own, "revoke", "user:both", "domain-view", domain)
-    assert "user:both still has domain-view by another role" in said.output
+    result = change_role(own, "revoke", "user:both", "domain-view", domain)
+    assert "user:both still has domain-view by another role" in result.output
 
 
 def test_a_manager_of_the_platform_reads_every_domain(own: Stack) -> None:
@@ -80,8 +80,8 @@ def test_a_manager_of_the_platform_reads_every_domain(own: Stack) -> None:
 
 def role_rows(stack: Stack, object: str) -> list[tuple[str, str]]:
     """Operation and who did it, of every role row about one relationship, the oldest first."""
-    said = command(stack, "audit", "--json", "--limit", "10000")
-    rows = [json.loads(line) for line in said.output.splitlines()]
+    result = command(stack, "audit", "--json", "--limit", "10000")
+    rows = [json.loads(line) for line in result.output.splitlines()]
     return [(row["relation"], row["subject"]) for row in rows if row["object"] == object]
 
 
@@ -89,18 +89,18 @@ def test_who_gave_a_role_and_took_it_is_in_the_domains_audit(own: Stack) -> None
     domain = f"domain:{own.sample.domain_id}"
     for word in ("grant", "revoke"):
         change_role(own, word, "user:seen", "domain-edit", domain)
-    said = f"{domain}#domain-edit@user:seen"
-    assert role_rows(own, said) == [("role.grant", operator()), ("role.revoke", operator())]
+    role = f"{domain}#domain-edit@user:seen"
+    assert role_rows(own, role) == [("role.grant", operator()), ("role.revoke", operator())]
     path = f"/v1/domains/{own.sample.domain_id}/audit?relation=role.revoke&limit=200"
     page = ask(own.url, path, bearer(own.token(AUDITOR))).json
-    assert said in {row["object"] for row in page["items"]}
+    assert role in {row["object"] for row in page["items"]}
 
 
 def test_the_last_manager_stays_unless_it_is_forced(own: Stack) -> None:
     revoke = ("revoke", OPERATOR, "manage", "platform")
-    said = command(own, *revoke)
-    assert said.exit_code == 3
-    assert f"{OPERATOR} is the last subject that may manage the platform" in said.output
+    result = command(own, *revoke)
+    assert result.exit_code == 3
+    assert f"{OPERATOR} is the last subject that may manage the platform" in result.output
     assert may_read_domain(own, OPERATOR)
     forced = command(own, *revoke, "--force")
     assert (forced.exit_code, "nobody can create Domains" in forced.output) == (0, True)
@@ -112,8 +112,8 @@ def test_a_nodes_own_agent_is_listed_when_it_is_back(own: Stack) -> None:
     node = f"node:{own.sample.node_id(4)}"
     taken = change_role(own, "revoke", node, "node-agent", node)
     assert f"nobody has a role on {node}." in taken.output
-    given = change_role(own, "grant", node, "node-agent", node)
-    assert f"  {node} node-agent since " in given.output
+    result = change_role(own, "grant", node, "node-agent", node)
+    assert f"  {node} node-agent since " in result.output
 
 
 WRONG = {
@@ -134,27 +134,27 @@ WRONG = {
 def test_a_word_that_means_nothing_is_a_sentence_and_changes_nothing(
     own: Stack, word: str, wrong: str
 ) -> None:
-    words, told = WRONG[wrong]
+    words, sentence = WRONG[wrong]
     before = grants(own), run_sql(own.dsn, "SELECT count(*) FROM plexsphere.outbox")
-    said = change_role(own, word, *words)
-    assert said.exit_code == 2
-    assert told in said.output and "Traceback" not in said.output
+    result = change_role(own, word, *words)
+    assert result.exit_code == 2
+    assert sentence in result.output and "Traceback" not in result.output
     assert (grants(own), run_sql(own.dsn, "SELECT count(*) FROM plexsphere.outbox")) == before
 
 
 def test_without_a_spicedb_in_the_settings_that_is_what_is_said(own: Stack) -> None:
-    said = command(own, "grant", "user:a", "manage", "platform", PLEXSPHERE_SPICEDB_ENDPOINT="")
-    assert said.exit_code == 2
-    assert "PLEXSPHERE_SPICEDB_ENDPOINT" in said.output
+    result = command(own, "grant", "user:a", "manage", "platform", PLEXSPHERE_SPICEDB_ENDPOINT="")
+    assert result.exit_code == 2
+    assert "PLEXSPHERE_SPICEDB_ENDPOINT" in result.output
 
 
 def test_while_spicedb_is_away_a_role_is_recorded_and_the_relay_grants_it(own: Stack) -> None:
     domain = f"domain:{own.sample.domain_id}"
     own.spicedb.freeze()
     try:
-        said = change_role(own, "grant", "user:late", "domain-view", domain)
-        assert said.exit_code == 1
-        assert "recorded" in said.output and "the relay will grant it" in said.output
+        result = change_role(own, "grant", "user:late", "domain-view", domain)
+        assert result.exit_code == 1
+        assert "recorded" in result.output and "the relay will grant it" in result.output
         assert (domain, "viewer", "user:late") in grants(own)
         assert len(waiting(own.dsn)) == 1
         assert relay_once(own).exit_code == 3
@@ -216,9 +216,9 @@ def test_rows_that_wait_while_the_development_spicedb_is_made_anew_do_no_harm(ow
 def test_a_relay_that_leaves_rows_behind_says_so(own: Stack) -> None:
     sick = node_object(uuid4())
     write_raw(own.dsn, sick, [{"operation": "touch", "resource": sick}])
-    said = relay_once(own)
-    assert said.exit_code == 1
-    assert "0 rows drained; 0 still waiting, 1 parked" in said.output
+    result = relay_once(own)
+    assert result.exit_code == 1
+    assert "0 rows drained; 0 still waiting, 1 parked" in result.output
     write_row(own.dsn, sick, purge(sick))
     assert relay_once(own).exit_code == 0
 
@@ -232,10 +232,10 @@ def test_a_relay_names_another_that_has_the_rows_in_hand(own: Stack) -> None:
             "SELECT FROM plexsphere.outbox WHERE object = %s FOR UPDATE", (held,)
         )
         pid = other.info.backend_pid
-        said = relay_once(own)
-        assert said.exit_code == 1
-        assert "0 rows drained; 1 still waiting, 0 parked" in said.output
-        assert f"locked by plexsphere-state relay (pid {pid}) for " in said.output
+        result = relay_once(own)
+        assert result.exit_code == 1
+        assert "0 rows drained; 1 still waiting, 0 parked" in result.output
+        assert f"locked by plexsphere-state relay (pid {pid}) for " in result.output
         found = json.loads(command(own, "relay", "--once", "--json").output)
         assert [holder["pid"] for holder in found["locked_by"]] == [pid]
     write_row(own.dsn, held, purge(held))
@@ -245,10 +245,10 @@ def test_a_relay_names_another_that_has_the_rows_in_hand(own: Stack) -> None:
 def test_a_relay_says_what_spicedb_does_not_know_yet(own: Stack) -> None:
     early = node_object(uuid4())
     write_row(own.dsn, early, *touch((early, "operator", "user:ed")))
-    said = relay_once(own)
-    assert (said.exit_code, "0 rows drained; 1 still waiting" in said.output) == (1, True)
-    assert f"{early} waits for SpiceDB's schema" in said.output
-    assert "FAILED_PRECONDITION" in said.output
+    result = relay_once(own)
+    assert (result.exit_code, "0 rows drained; 1 still waiting" in result.output) == (1, True)
+    assert f"{early} waits for SpiceDB's schema" in result.output
+    assert "FAILED_PRECONDITION" in result.output
     found = json.loads(command(own, "relay", "--once", "--json").output)
     assert list(found["deferred"]) == [early]
     run_sql(own.dsn, "DELETE FROM plexsphere.outbox WHERE object = %s", (early,))

@@ -79,9 +79,9 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_slow_clients_hold_up_nobody(served: Served, kind: str) -> None:
-    with ExitStack() as held:
+    with ExitStack() as resources:
         for _ in range(MANY):
-            held.enter_context(KINDS[kind](served))
+            resources.enter_context(KINDS[kind](served))
         assert is_served(served)
 
 

@@ -101,9 +101,9 @@ def import_complaints(sources: dict[str, bytes], metadata: list[str]) -> list[st
     """Imports whose distribution the metadata does not name."""
     providers = packages_distributions()
     return [
-        f"{name} imports {package}, and nothing requires {' or '.join(sorted(given))}"
+        f"{name} imports {package}, and nothing requires {' or '.join(sorted(values))}"
         for name, package in sorted(imports(sources))
-        if not (given := {canonical(provider) for provider in providers.get(package, [package])})
+        if not (values := {canonical(provider) for provider in providers.get(package, [package])})
         & required(
             metadata, next((EXTRAS[extra] for extra in EXTRAS if name.startswith(extra)), "")
         )

@@ -34,17 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="as few cases as make test runs")
     parser.add_argument("--url", help="of a deployed service; it gets writes as well")
     parser.add_argument("--token", help="of the caller, for --url")
-    given = parser.parse_args(arguments)
-    if (given.url is None) != (given.token is None):
+    options = parser.parse_args(arguments)
+    if (options.url is None) != (options.token is None):
         parser.error("--url and --token go together (make fuzz URL=... TOKEN=...)")
-    if given.url is not None and not is_url(given.url):
-        parser.error(f"--url must be http:// or https:// and a host, not {given.url!r}")
-    seed = random.SystemRandom().randrange(2**31) if given.seed is None else given.seed
-    if given.url is not None:
+    if options.url is not None and not is_url(options.url):
+        parser.error(f"--url must be http:// or https:// and a host, not {options.url!r}")
+    seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
+    if options.url is not None:
         folder = ROOT / ".dev" / "fuzz" / "deployed"
-        return report(Target(folder, given.url.rstrip("/"), given.token, given.cases, seed))
-    run = Run(ROOT / ".dev" / "fuzz", given.cases, seed)
-    if given.short:
+        return report(Target(folder, options.url.rstrip("/"), options.token, options.cases, seed))
+    run = Run(ROOT / ".dev" / "fuzz", options.cases, seed)
+    if options.short:
         run = replace(run, cases=SHORT_CASES)
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     try:

@@ -169,17 +169,17 @@ def schemathesis(run: Run, url: str) -> list[str]:
         "FUZZ_FOLDER": str(run.folder),
         "PYTHONPATH": str(ROOT),
     }
-    said = run.folder / "schemathesis.txt"
-    with said.open("wb") as output:
+    output_file = run.folder / "schemathesis.txt"
+    with output_file.open("wb") as output:
         # its own bound on time would stretch a short run to it as well
         code = subprocess.run(
             command, env=env, cwd=run.folder, stdout=output, stderr=output, timeout=run.max_seconds
         ).returncode
-    found = lost_workers(said.read_text())
+    found = lost_workers(output_file.read_text())
     with collecting("its JUnit file", found):
         found += failures(run.folder / "junit.xml", own_again(run.seed, url))
     if code and not found:
-        found.append(f"Schemathesis ended with {code}: {said}")
+        found.append(f"Schemathesis ended with {code}: {output_file}")
     return found
 
 

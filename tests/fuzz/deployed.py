@@ -47,8 +47,8 @@ def fuzz(target: Target) -> list[str]:
     unreachable = probe(target)
     if unreachable:
         return [unreachable]
-    said = target.folder / "schemathesis.txt"
-    with said.open("wb") as output:
+    output_file = target.folder / "schemathesis.txt"
+    with output_file.open("wb") as output:
         code = subprocess.run(
             command(target),
             env=environment(target),
@@ -56,11 +56,11 @@ def fuzz(target: Target) -> list[str]:
             stdout=output,
             stderr=output,
         ).returncode
-    found = lost_workers(said.read_text(errors="replace"))
+    found = lost_workers(output_file.read_text(errors="replace"))
     if (target.folder / "junit.xml").is_file():
         found += failures(target.folder / "junit.xml", target.again)
     if code and not found:
-        found.append(f"Schemathesis ended with {code}; seed {target.seed}: {said}")
+        found.append(f"Schemathesis ended with {code}; seed {target.seed}: {output_file}")
     return found
 
 

@@ -31,7 +31,7 @@ def followed(world: World, send: Send, tally: Tally) -> Iterator[str]:
             continue
         answer = send((start.method, start.path, start.headers, start.body))
         try:
-            found = {name: value_of(said, answer) for name, said in link.parameters.items()}
+            found = {name: value_of(sentence, answer) for name, sentence in link.parameters.items()}
         except (KeyError, TypeError) as error:
             yield f"{link.label}: {error} is not in a {answer.status} of {link.source}"
             continue

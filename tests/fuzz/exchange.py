@@ -122,7 +122,7 @@ class Exchange:
             return {}
         asked = unquote(urlsplit(self.path).path).split("/")
         pairs = zip(found.path.split("/"), asked, strict=True)
-        return {segment[1:-1]: given for segment, given in pairs if segment.startswith("{")}
+        return {segment[1:-1]: values for segment, values in pairs if segment.startswith("{")}
 
     @property
     def object_id(self) -> str:

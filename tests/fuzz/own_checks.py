@@ -99,9 +99,13 @@ def granted_to_its_agent_alone(exchange: Exchange, world: World) -> str | None:
     """Behind the gates is only who sent the token of one who may; everyone else is 401 or 403."""
     if not AUTHZ.get(exchange.name) or exchange.status not in GRANTED:
         return None
-    given = exchange.sent.get("authorization", "").partition(" ")[2]
+    credential = exchange.sent.get("authorization", "").partition(" ")[2]
     own = world.permitted(exchange.name, exchange.object_id)
-    return None if own is not None and given == own else "granted to a caller without the relation"
+    return (
+        None
+        if own is not None and credential == own
+        else "granted to a caller without the relation"
+    )
 
 
 def tag_decides_between_200_and_304(exchange: Exchange, world: World) -> str | None:
@@ -110,10 +114,10 @@ def tag_decides_between_200_and_304(exchange: Exchange, world: World) -> str | N
     if exchange.status not in (200, 304) or not tag:
         return None
     opaque = tag.removeprefix("W/").strip('"')
-    held = parse_etags(exchange.sent.get("if-none-match")).contains_weak(opaque)
-    if held == (exchange.status == 304):
+    is_listed = parse_etags(exchange.sent.get("if-none-match")).contains_weak(opaque)
+    if is_listed == (exchange.status == 304):
         return None
-    return "304 without a matching tag" if not held else "200 although the tag matches"
+    return "304 without a matching tag" if not is_listed else "200 although the tag matches"
 
 
 class TagStandsForOneState:

@@ -96,11 +96,11 @@ def plug_in(current: Callable[[], Judge]) -> None:
         def get(self, case: schemathesis.Case, context: object) -> str:
             world = current().world
             name = str(case.operation.definition.raw.get("operationId"))
-            given = case.path_parameters or {}
-            sent = (name, *sorted(case.headers.items()), *given.items(), str(case.query))
+            values = case.path_parameters or {}
+            sent = (name, *sorted(case.headers.items()), *values.items(), str(case.query))
             if zlib.crc32(repr(sent).encode()) % 8 == 2:
                 return world.stranger
-            addressed = str(given.get("id", given.get("domain_id", "")))
+            addressed = str(values.get("id", values.get("domain_id", "")))
             return world.permitted(name, addressed) or next(iter(world.tokens.values()))
 
         def set(self, case: schemathesis.Case, data: str, context: object) -> None:

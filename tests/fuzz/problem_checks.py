@@ -58,9 +58,9 @@ def texts_are_the_contracts(exchange: Exchange, world: World) -> str | None:
     problem = exchange.problem
     if problem is None:
         return None
-    said = tuple(problem.get(name) for name in ("type", "title", "detail"))
+    texts = tuple(problem.get(name) for name in ("type", "title", "detail"))
     allowed = _examples(exchange)
-    return None if said in allowed else "type, title or detail is not the contract's"
+    return None if texts in allowed else "type, title or detail is not the contract's"
 
 
 def _examples(exchange: Exchange) -> list[tuple[Any, ...]]:
@@ -102,12 +102,12 @@ def correlation_id_is_one(exchange: Exchange, world: World) -> str | None:
     if exchange.operation is None and "x-correlation-id" not in exchange.received:
         return None  # the HTTP server's own refusal
     answered = exchange.received.get("x-correlation-id")
-    given = exchange.sent.get("x-correlation-id", "")
+    sent_id = exchange.sent.get("x-correlation-id", "")
     if answered is None:
         return "no X-Correlation-Id"
     if exchange.problem is not None and exchange.problem.get("correlation_id") != answered:
         return "header and body name two exchanges"
-    if WELL_FORMED.fullmatch(given) and given != answered:
+    if WELL_FORMED.fullmatch(sent_id) and sent_id != answered:
         return "the caller's correlation id is not echoed"
     return None
 

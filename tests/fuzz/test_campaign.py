@@ -49,11 +49,11 @@ def breaking(*arguments: object, **options: object) -> Any:
 def parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Puts stand-ins into the campaign; what is not given does nothing."""
 
-    def put(**given: object) -> None:
+    def put(**values: object) -> None:
         still = ("made_anew_next_time", "schemathesis", "missing_audit", "send_all")
         ours = dict.fromkeys(still, silent)
         ours |= {"Stack": NoStack, "world_of": lambda stack: WORLD, "probe": lambda stack: None}
-        for name, part in {**ours, **given}.items():
+        for name, part in {**ours, **values}.items():
             monkeypatch.setattr(tried, name, part)
 
     return put

@@ -40,11 +40,11 @@ def part_of(complaint: str) -> object:
     ],
 )
 def test_a_complaint_has_all_that_repeats_it(complaint: str) -> None:
-    told = AGAIN.of(complaint)
-    reason, _, curl = told.split(BETWEEN)
+    complaints = AGAIN.of(complaint)
+    reason, _, curl = complaints.split(BETWEEN)
     assert reason == complaint.split(BETWEEN)[0] and reason.startswith("GetNodeState")
     operation = CONTRACT.document["paths"]["/v1/nodes/{id}/state"]["get"]
-    assert part_of(told) in (operation, operation["responses"]["503"])
+    assert part_of(complaints) in (operation, operation["responses"]["503"])
     assert curl.startswith("curl ") and '"$PLEXSPHERE_URL"/v1/nodes/' in curl
 
 
@@ -63,10 +63,10 @@ Reproduce with:
 """
     case = f'<testcase name="GET /v1/nodes/{{id}}/state"><failure>{text}</failure></testcase>'
     (tmp_path / "junit.xml").write_text(f"<testsuites>{case}</testsuites>")
-    (told,) = failures(tmp_path / "junit.xml", AGAIN)
-    assert told.startswith("GetNodeState: Test Case ID: aBc1 - Server error")
+    (sentence,) = failures(tmp_path / "junit.xml", AGAIN)
+    assert sentence.startswith("GetNodeState: Test Case ID: aBc1 - Server error")
     header = f'-H "Authorization: Bearer $(.venv/bin/plexsphere-state token node:{NODE})"'
-    assert told.endswith(f"""curl -X GET {header} "$PLEXSPHERE_URL"'{PULL}?a=%00'""")
+    assert sentence.endswith(f"""curl -X GET {header} "$PLEXSPHERE_URL"'{PULL}?a=%00'""")
 
 
 @contextmanager

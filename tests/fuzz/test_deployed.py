@@ -87,19 +87,19 @@ def test_each_failure_is_a_complaint_with_operation_seed_pointer_and_curl(target
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "sentence"),
     [
         ("print('Exception in thread Thread-1')", "lost 1 workers"),
         ("raise SystemExit(2)", "Schemathesis ended with 2; seed 7"),
     ],
 )
 def test_a_schemathesis_that_breaks_is_a_complaint(
-    target: Target, monkeypatch: pytest.MonkeyPatch, code: str, said: str
+    target: Target, monkeypatch: pytest.MonkeyPatch, code: str, sentence: str
 ) -> None:
     monkeypatch.setattr(deployed, "probe", lambda target: None)
     monkeypatch.setattr(deployed, "command", lambda target: [sys.executable, "-c", code])
     (found,) = fuzz(target)
-    assert said in found
+    assert sentence in found
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,6 @@ def test_directed_requests_are_kept_without_their_tokens(tmp_path: Path) -> None
 def test_the_tables_are_kept_as_text(tmp_path: Path) -> None:
     recorded(tmp_path, OTHER)
     text = (tmp_path / "tables.txt").read_text()
-    for said in ("ListDomainAudit", "2xx or 304 of valid", "answers/s", "Revalidate", "seed 7"):
-        assert said in text
+    for sentence in ("ListDomainAudit", "2xx or 304 of valid", "answers/s", "Revalidate", "seed 7"):
+        assert sentence in text
     assert f"FAILED {OTHER}" in text

@@ -108,8 +108,8 @@ def test_answers_of_every_operation_outcome_and_source_have_their_audit_rows_loo
 def test_a_correlation_id_that_came_twice_needs_two_rows() -> None:
     tally = Tally()
     for mark in ("a", "a", "b"):
-        given = {"x-correlation-id": mark}
-        tally.add(Exchange("GET", "/v1/nodes/a/state", {}, 200, given, b""), FUZZED)
+        values = {"x-correlation-id": mark}
+        tally.add(Exchange("GET", "/v1/nodes/a/state", {}, 200, values, b""), FUZZED)
     assert tally.audited == {("a", "granted"): 2, ("b", "granted"): 1}
 
 

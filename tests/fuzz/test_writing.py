@@ -46,8 +46,8 @@ def case_of(name: str, token: str | None = None) -> Case:
         for parameter in CONTRACT.operations[name].parameters
         if parameter.kind == "path"
     ]
-    given = {name: "k" if name == "key" else SAMPLE for name in in_path}
-    return Case(given, bearer(token or str(WORLD.permitted(name, SAMPLE))))
+    values = {name: "k" if name == "key" else SAMPLE for name in in_path}
+    return Case(values, bearer(token or str(WORLD.permitted(name, SAMPLE))))
 
 
 def making(times: int) -> Callable[..., Reply]:

@@ -101,8 +101,8 @@ class World:
 
     @classmethod
     def load(cls, file: Path) -> World:
-        given = json.loads(file.read_text())
-        return cls(**given | {"scratch": Scratch(**given["scratch"])})
+        message = json.loads(file.read_text())
+        return cls(**message | {"scratch": Scratch(**message["scratch"])})
 
 
 def snapshot_digest(value: Mapping[str, Any]) -> str:

@@ -27,19 +27,19 @@ def subject_of(token: str) -> str | None:
 
 def token_is_of_the_node(exchange: Exchange, world: World) -> str | None:
     """A credential that is given out is that of the Node it was asked for, or that was made."""
-    given = exchange.value or {}
+    values = exchange.value or {}
     if exchange.name not in ("RegisterNode", "RenewNodeToken") or not exchange.succeeded:
         return None
-    node = given.get("node_id") or exchange.object_id
-    return None if subject_of(str(given.get("token"))) == f"node:{node}" else "another's token"
+    node = values.get("node_id") or exchange.object_id
+    return None if subject_of(str(values.get("token"))) == f"node:{node}" else "another's token"
 
 
 def cursor_is_of_the_domain(exchange: Exchange, world: World) -> str | None:
     """A page of a Domain is not begun where one of another ended."""
-    given = parse_qs(urlsplit(exchange.path).query).get("cursor", [])
-    if exchange.name != "ListDomainNodes" or not exchange.succeeded or not given:
+    cursors = parse_qs(urlsplit(exchange.path).query).get("cursor", [])
+    if exchange.name != "ListDomainNodes" or not exchange.succeeded or not cursors:
         return None
-    raw = base64.urlsafe_b64decode(given[0] + "=" * (-len(given[0]) % 4))
+    raw = base64.urlsafe_b64decode(cursors[0] + "=" * (-len(cursors[0]) % 4))
     return None if raw[:16] == UUID(exchange.object_id).bytes else "a cursor of another Domain"
 
 

@@ -33,14 +33,14 @@ class Writing:
 
     def prepare(self, name: str, case: Case, valid: bool, url: str) -> bool:
         """``case`` is about to be sent; whether it can still end as it was meant to."""
-        given = case.path_parameters or {}
+        values = case.path_parameters or {}
         found: Object | None = {}
-        if name in WRITES and not self._kept.isdisjoint(map(str, given.values())):
+        if name in WRITES and not self._kept.isdisjoint(map(str, values.values())):
             found = self._own(name, url)
-            nothing = dict.fromkeys(given.keys() - {"key"}, NOWHERE)
+            nothing = dict.fromkeys(values.keys() - {"key"}, NOWHERE)
             self._redirect(name, case, found or nothing, valid)
         if valid:
-            self._mend(name, case, given)
+            self._mend(name, case, values)
         if valid and name == "PostRegister" and isinstance(case.body, dict):
             case.body |= {
                 "bootstrap_token": self.supply.bootstrap_token(url),

@@ -286,10 +286,10 @@ SIGNERS: DomainSigners = EventSigners(KEYS, OneKey.source).of_domain(DOMAIN, in_
 
 def as_agent_sees(row: LedgerEvent, node: str) -> Verified | None:
     """The verified event of a row, where it is one and is for the Node."""
-    told = event(row)
-    if told is None or row.domain_id != DOMAIN or row.node_id not in (None, UUID(node)):
+    change = event(row)
+    if change is None or row.domain_id != DOMAIN or row.node_id not in (None, UUID(node)):
         return None
-    sent = Sent(row.id, row.scope, told)
+    sent = Sent(row.id, row.scope, change)
     data = signed_envelope(sent, SIGNERS.at(row.seq), datetime.now(UTC))
     keys = {KEYS.key.id: KEYS.key.public_key}
     return verify(data, keys, {f"domain:{DOMAIN}", f"node:{node}"})
@@ -360,7 +360,7 @@ def disagreement(steps: list[Step], rows: list[LedgerEvent]) -> str | None:
                     receiver = Receiver(node, body, lambda body=body: body)  # type: ignore[misc]
                 done = last
                 continue
-            told = [as_agent_sees(row, node) for row in rows if done < row.seq <= last]
+            events = [as_agent_sees(row, node) for row in rows if done < row.seq <= last]
             done = last
             if body is None:  # this pull is a 500: the events say so, and a later pull heals it
                 receiver = None
@@ -368,7 +368,7 @@ def disagreement(steps: list[Step], rows: list[LedgerEvent]) -> str | None:
             try:
                 pulled = body
                 receiver._pull = lambda pulled=pulled: pulled  # type: ignore[misc]
-                for verified in told:
+                for verified in events:
                     if verified is not None:
                         receiver.apply(verified)
             except KeyError as error:

@@ -15,7 +15,7 @@ from tests.integration.ledger_rows import Hand
 
 def row(number: int, **fields: Any) -> AuditRow:
     """The ``number``-th outcome."""
-    given: dict[str, Any] = {
+    expected: dict[str, Any] = {
         "relation": "node_state.pull",
         "outcome": "granted",
         "subject": "user:ann",
@@ -23,7 +23,7 @@ def row(number: int, **fields: Any) -> AuditRow:
         "correlation_id": f"c-{number}",
         "digest": "ab" * 32,
     }
-    return AuditRow(**(given | fields))
+    return AuditRow(**(expected | fields))
 
 
 def batch_of(rows: Iterable[QueuedRow], number: int = 0, writer: UUID | None = None) -> Batch:

@@ -41,14 +41,14 @@ class Hand:
 
     def node(self, domain: UUID, number: int = 1, **columns: Any) -> UUID:
         """A new Node, legal unless ``columns`` says otherwise."""
-        given = {
+        values = {
             "id": uuid4(),
             "domain_id": domain,
             "mesh_ip": f"10.42.{number // 256}.{number % 256}",
             "public_key": key_bytes(number),
         } | columns
-        self.insert("nodes", **given)
-        return UUID(str(given["id"]))
+        self.insert("nodes", **values)
+        return UUID(str(values["id"]))
 
     def bridge(self, node: UUID, enabled: bool = True) -> UUID:
         """A bridge Resource on the Node, with a relay."""

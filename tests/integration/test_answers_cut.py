@@ -80,8 +80,8 @@ CUTS = {
 
 @pytest.fixture
 def proxy(full_dsn: str) -> Iterator[CuttingProxy]:
-    given = parse_dsn(full_dsn)
-    made = CuttingProxy(given["host"], int(given["port"]))
+    address = parse_dsn(full_dsn)
+    made = CuttingProxy(address["host"], int(address["port"]))
     yield made
     made.close()
 

@@ -78,17 +78,17 @@ def test_diff_of_two_nodes_of_a_domain(run: Run, stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "said"),
+    ("token", "sentence"),
     [
         ("PLEXSPHERE_AUDITOR_TOKEN", b"403 insufficient_relation"),
         ("", b"401 unauthorized"),
     ],
 )
-def test_a_refusal_is_one_sentence(run: Run, stack: Stack, token: str, said: bytes) -> None:
+def test_a_refusal_is_one_sentence(run: Run, stack: Stack, token: str, sentence: bytes) -> None:
     sent = stack.identities[token] if token else ""
     result = run("snapshot", stack.node_id, env={"PLEXSPHERE_TOKEN": sent})
     assert (result.returncode, result.stdout) == (3, b"")
-    assert said in result.stderr and b"correlation_id" in result.stderr
+    assert sentence in result.stderr and b"correlation_id" in result.stderr
     assert result.stderr.count(b"\n") == 1
 
 

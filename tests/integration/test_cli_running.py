@@ -70,9 +70,9 @@ def test_serve_without_a_ledger_warns_answers_501_and_ends_as_gunicorn(
     with started(stack, "serve", **env) as process:
         assert answer_of(port, f"/v1/nodes/{stack.node_id}/state", process) == 501
         process.terminate()
-        _, said = process.communicate(timeout=PATIENCE_S)
+        _, output = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0
-    assert b"every pull will be answered 501" in said
+    assert b"every pull will be answered 501" in output
 
 
 def answer_of(port: int, path: str, process: subprocess.Popen[bytes]) -> int:

@@ -51,10 +51,10 @@ def test_bytes_arrive_unchanged(ledger_dsn: str) -> None:
 
 def test_progress_is_reported_in_chunks_that_add_up(ledger_dsn: str) -> None:
     _, tables = domain_of(ROWS_PER_CHUNK * 2 + 1)
-    told: list[int] = []
-    total = copy_rows(ledger_dsn, tables, told.append)
-    assert total == sum(told) == ROWS_PER_CHUNK * 2 + 2
-    assert max(told) == ROWS_PER_CHUNK
+    amounts: list[int] = []
+    total = copy_rows(ledger_dsn, tables, amounts.append)
+    assert total == sum(amounts) == ROWS_PER_CHUNK * 2 + 2
+    assert max(amounts) == ROWS_PER_CHUNK
 
 
 def test_a_refused_row_leaves_every_table_empty(ledger_dsn: str) -> None:

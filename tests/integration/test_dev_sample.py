@@ -58,8 +58,8 @@ def test_the_first_30_nodes_show_every_shape() -> None:
         assert tables[f"bridge_{name}"]
     assert tables["bridge_site_to_site_tunnels"]
     blocks = ("node_state_entries", "policy_compiled_ruleset", "bridge_resources")
-    told = {row["node_id"] for name in blocks for row in tables[name]}
-    assert {node["id"] for node in tables["nodes"]} - told
+    node_ids = {row["node_id"] for name in blocks for row in tables[name]}
+    assert {node["id"] for node in tables["nodes"]} - node_ids
 
 
 def test_every_rule_set_is_one_the_composer_accepts() -> None:

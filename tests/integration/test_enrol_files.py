@@ -80,11 +80,11 @@ def test_what_cannot_be_written_changes_nothing(hand: Hand, tmp_path: Path) -> N
     open_to_all = tmp_path / "open"
     open_to_all.mkdir(mode=0o755)
     open_to_all.chmod(0o755)
-    for out, node, told in (
+    for out, node, output in (
         (open_to_all, NODE, "is open to others (mode 0755)"),
         (tmp_path / "new", NO_NODE, f"the ledger has no Node {NO_NODE}; nothing was changed."),
     ):
         refused = written(hand, out, node=node)
-        assert (refused.exit_code, told in refused.stderr) == (2, True)
+        assert (refused.exit_code, output in refused.stderr) == (2, True)
         assert list(out.iterdir()) == []
     assert key_of(hand, NODE) == b"k" * 32

@@ -128,8 +128,8 @@ def test_a_reordered_and_an_early_event_are_seen(
 def test_a_tampered_a_foreign_and_a_replayed_event_are_refused(
     recorded: tuple[list[Step], list[LedgerEvent]],
 ) -> None:
-    told = next((row, found) for row in recorded[1] if (found := event(row)))
-    sent = Sent(told[0].id, f"domain:{DOMAIN}", told[1])
+    change = next((row, found) for row in recorded[1] if (found := event(row)))
+    sent = Sent(change[0].id, f"domain:{DOMAIN}", change[1])
     good = signed_envelope(sent, SIGNERS.current, datetime.now(UTC))
     keys, scopes = {KEYS.key.id: KEYS.key.public_key}, {f"domain:{DOMAIN}"}
     assert verify(good, keys, scopes).scope == f"domain:{DOMAIN}"
@@ -179,7 +179,7 @@ def test_writers_at_once_tell_the_last_state_last(emptied: Hand) -> None:
     for node in NODES[:2]:
         shown = [row.change for row in rows if row.node_id == UUID(node)]
         assert len(shown) == 6 * 8
-        told: dict[int, int] = {}
+        counts: dict[int, int] = {}
         for change in shown:
             assert isinstance(change, PolicyChange)
             now = {
@@ -187,6 +187,6 @@ def test_writers_at_once_tell_the_last_state_last(emptied: Hand) -> None:
                 for row in change.rows
             }
             # Each event adds one change, and takes nothing back that was told before.
-            assert sum(now.values()) == sum(told.values()) + 1
-            told = now
-        assert told == dict.fromkeys(range(1, 7), 8)
+            assert sum(now.values()) == sum(counts.values()) + 1
+            counts = now
+        assert counts == dict.fromkeys(range(1, 7), 8)

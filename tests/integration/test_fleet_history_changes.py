@@ -101,7 +101,7 @@ def test_a_body_compared_with_itself_ends_with_0(hand: Hand, node: UUID) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "sentence"),
     [
         (("--diff", UNKEPT, A), ExitCode.REFUSED, "no body is kept of a digest that begins"),
         (("--diff", "W/", A), ExitCode.REFUSED, "no body is kept of a digest that begins"),
@@ -112,11 +112,11 @@ def test_a_body_compared_with_itself_ends_with_0(hand: Hand, node: UUID) -> None
     ids=["unkept", "empty", "two", "large", "both"],
 )
 def test_bodies_that_cannot_be_compared_are_a_failure(
-    hand: Hand, node: UUID, arguments: tuple[str, ...], code: ExitCode, said: str
+    hand: Hand, node: UUID, arguments: tuple[str, ...], code: ExitCode, sentence: str
 ) -> None:
     keep(hand, node, 7, C, None)
     result = history(hand, node, *arguments)
-    assert (result.exit_code, said in result.stderr) == (code, True)
+    assert (result.exit_code, sentence in result.stderr) == (code, True)
 
 
 def test_a_body_that_was_too_large_is_listed_and_not_compared(hand: Hand, node: UUID) -> None:

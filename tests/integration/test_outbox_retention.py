@@ -96,9 +96,9 @@ def test_what_is_old_and_taken_goes_and_all_else_stays(hand: Hand) -> None:
 
 def test_without_yes_it_only_says_what_would_go(hand: Hand) -> None:
     assert as_json(hand)["dry_run"] is True
-    said = pruned(hand).stdout
-    assert "3 rows older than that" in said and "add --yes" in said
-    assert "2 older rows kept: SpiceDB does not have them yet" in said
+    output = pruned(hand).stdout
+    assert "3 rows older than that" in output and "add --yes" in output
+    assert "2 older rows kept: SpiceDB does not have them yet" in output
     assert left(hand) == [*KINDS, *KINDS]
 
 

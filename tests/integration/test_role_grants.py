@@ -62,8 +62,8 @@ def test_a_change_is_on_record_with_who_made_it_and_a_repeated_one_as_such(
     for granted, is_change in changes:
         assert grants.change(role(object_, "viewer", granted=granted), in_time()) is is_change
     words = ("role.grant", "role.grant_again", "role.revoke", "role.revoke_again")
-    said = [(domain, word, "granted", OPERATOR, f"{object_} user:bob") for word in words]
-    assert on_record(hand) == said
+    expected = [(domain, word, "granted", OPERATOR, f"{object_} user:bob") for word in words]
+    assert on_record(hand) == expected
 
 
 def test_a_role_on_a_node_is_on_its_domains_record_and_the_platforms_on_nobodys(
@@ -148,9 +148,9 @@ def test_a_repair_is_on_record_a_row_for_each_relationship(hand: Hand) -> None:
         ledger.repair(tuples, [f"{name}, said" for name in names], OPERATOR)
     homes = [domain, domain, domain, None, None]
     words = ["relationship.restore", *["relationship.remove"] * 4]
-    said = [
+    expected = [
         (home, word, "granted", OPERATOR, f"{name}, said")
         for home, word, name in zip(homes, words, names, strict=True)
     ]
-    assert on_record(hand) == said
+    assert on_record(hand) == expected
     assert len(hand.run("SELECT seq FROM plexsphere.outbox")) == len(names)

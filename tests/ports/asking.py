@@ -27,9 +27,9 @@ def query_of(name: str) -> str:
     required = [
         parameter for parameter in CONTRACT.operations[name].parameters if parameter.required
     ]
-    given = {
+    values = {
         parameter.name: EXAMPLES[name][parameter.name]
         for parameter in required
         if parameter.kind == "query"
     }
-    return urlencode({k: v if isinstance(v, str) else json.dumps(v) for k, v in given.items()})
+    return urlencode({k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()})

@@ -43,14 +43,14 @@ SECRET_KEY = bytes([7]) * 32
 
 def enrolment(number: int, **changes: Any) -> Enrolment:
     """Of a Node with a key, a nonce and a handle of its own."""
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "project_id": PROJECT,
         "resource_handle": f"press-{number}",
         "nonce": f"nonce-{number}",
         "public_key": key_bytes(number),
         "secret_key_digest": SECRET_KEY,
     }
-    return Enrolment(**given | changes)
+    return Enrolment(**values | changes)
 
 
 class BootstrapTokenFacts(Protocol):

@@ -19,7 +19,7 @@ ANYTHING = AuditQuery()
 
 def record(seq: int, **fields: Any) -> AuditRecord:
     """The ``seq``-th row, a minute after the one before."""
-    given: dict[str, Any] = {
+    expected: dict[str, Any] = {
         "occurred_at": EPOCH + timedelta(minutes=seq),
         "relation": "node_state.pull",
         "outcome": "granted",
@@ -28,7 +28,7 @@ def record(seq: int, **fields: Any) -> AuditRecord:
         "correlation_id": f"c-{seq}",
         "digest": "ab" * 32,
     }
-    return AuditRecord(seq, **(given | fields))
+    return AuditRecord(seq, **(expected | fields))
 
 
 ROWS = [

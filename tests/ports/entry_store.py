@@ -62,8 +62,8 @@ class EntryStoreSuite:
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_what_is_put_is_shown_of_its_node_alone(self, facts: EntryFacts, kind: str) -> None:
-        told = facts.store.put(NODE, entry(kind, tag="agent"), WRITE, in_time())
-        assert told.tzinfo == UTC
+        moment = facts.store.put(NODE, entry(kind, tag="agent"), WRITE, in_time())
+        assert moment.tzinfo == UTC
         assert facts.shown(NODE.id) == {entry(kind, tag="agent")}
         assert facts.shown(OTHER.id) == set()
 

@@ -67,14 +67,14 @@ class HeartbeatSinkSuite:
 
     def test_a_heartbeat_is_noted_at_the_moment_that_is_told(self, facts: HeartbeatFacts) -> None:
         before = facts.now()
-        told = beat(facts)
-        assert told is not None
-        assert before <= told <= facts.now()
-        assert facts.last_heartbeat(NODE) == told
+        answer = beat(facts)
+        assert answer is not None
+        assert before <= answer <= facts.now()
+        assert facts.last_heartbeat(NODE) == answer
 
     def test_the_moment_is_in_utc(self, facts: HeartbeatFacts) -> None:
-        told = beat(facts)
-        assert told is not None and told.tzinfo == UTC
+        answer = beat(facts)
+        assert answer is not None and answer.tzinfo == UTC
 
     def test_a_later_heartbeat_is_not_earlier(self, facts: HeartbeatFacts) -> None:
         first, second = beat(facts), beat(facts)
@@ -151,14 +151,14 @@ class HeartbeatSinkSuite:
     ) -> None:
         facts.cover(NODE, (b"1" * 32, b"2" * 32), START)
         principal = replace(agent_of(1), credential=credential)
-        told = facts.sink.heartbeat(principal, NODE, facts.now(), None, in_time())
-        assert told.accepted_at == facts.last_heartbeat(NODE) is not None
+        answer = facts.sink.heartbeat(principal, NODE, facts.now(), None, in_time())
+        assert answer.accepted_at == facts.last_heartbeat(NODE) is not None
 
     def test_the_row_says_nothing_of_a_stand_ins_credential(self, facts: HeartbeatFacts) -> None:
         facts.cover(NODE, (), START + timedelta(days=1))
         stand_in = Principal(PrincipalKind.SERVICE, "stand-in", Credential(issued_at=START))
-        told = facts.sink.heartbeat(stand_in, NODE, facts.now(), None, in_time())
-        assert told.accepted_at is not None
+        answer = facts.sink.heartbeat(stand_in, NODE, facts.now(), None, in_time())
+        assert answer.accepted_at is not None
 
     def test_a_node_that_is_gone_is_not_found_whatever_the_clock(
         self, facts: HeartbeatFacts

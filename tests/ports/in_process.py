@@ -205,26 +205,26 @@ class FakeService:
         self.seen.append(headers)
         if headers and self.keys.fails is not None:
             raise self.keys.fails
-        scheme, _, given = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
-        if scheme == "Bearer" and given.startswith("user:"):
-            return Principal(PrincipalKind.USER, given.removeprefix("user:"))
-        return agent_of(int(given)) if scheme == "Bearer" and given.isdigit() else None
+        scheme, _, credential = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
+        if scheme == "Bearer" and credential.startswith("user:"):
+            return Principal(PrincipalKind.USER, credential.removeprefix("user:"))
+        return agent_of(int(credential)) if scheme == "Bearer" and credential.isdigit() else None
 
     def ask(
-        self, path: str, who: int | str | None = None, method: str = "GET", **given: Any
+        self, path: str, who: int | str | None = None, method: str = "GET", **values: Any
     ) -> TestResponse:
         """One request; ``path`` is what the HTTP server hands on, percent-decoded."""
-        headers = {**given.pop("headers", {})}
+        headers = {**values.pop("headers", {})}
         if who is not None:
             headers["Authorization"] = f"Bearer {who}"
-        environ = {"PATH_INFO": path.encode().decode("latin-1")} | given.pop("environ", {})
+        environ = {"PATH_INFO": path.encode().decode("latin-1")} | values.pop("environ", {})
         return self.app.test_client(use_cookies=False).open(
-            "/", method=method, headers=headers, environ_overrides=environ, **given
+            "/", method=method, headers=headers, environ_overrides=environ, **values
         )
 
-    def pull(self, number: int = 1, who: int | None = 1, **given: Any) -> TestResponse:
+    def pull(self, number: int = 1, who: int | None = 1, **values: Any) -> TestResponse:
         """The reconciliation pull of the ``number``-th Node."""
-        return self.ask(f"/v1/nodes/{node_id(number)}/state", who, **given)
+        return self.ask(f"/v1/nodes/{node_id(number)}/state", who, **values)
 
     def asked(self) -> int:
         """The number of calls of the ports behind gate 1."""

@@ -224,8 +224,8 @@ class LedgerSuite:
             replace(row, workload_tag=row.workload_tag or None)
             for row in self.view(facts).entries()
         ]
-        given = [replace(row, workload_tag=row.workload_tag or None) for row in FULL.entries]
-        assert sorted(shown, key=str) == sorted(given, key=str)
+        rows = [replace(row, workload_tag=row.workload_tag or None) for row in FULL.entries]
+        assert sorted(shown, key=str) == sorted(rows, key=str)
 
     def test_a_node_without_entries_has_none(self, facts: LedgerFacts) -> None:
         facts.hold(Contents())

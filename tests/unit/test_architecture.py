@@ -85,8 +85,8 @@ def imported(path: str, tree: ast.Module) -> Iterator[str]:
             above = package[: len(package) - node.level + 1] if node.level else []
             yield ".".join([*above, *(node.module or "").split(".")]).split(".")[0]
         elif isinstance(node, ast.Call) and _name(node.func) in ("import_module", "__import__"):
-            given = node.args[0] if node.args else None
-            text = given.value if isinstance(given, ast.Constant) else "a computed name"
+            argument = node.args[0] if node.args else None
+            text = argument.value if isinstance(argument, ast.Constant) else "a computed name"
             yield str(text).split(".")[0]
 
 

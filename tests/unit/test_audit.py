@@ -58,8 +58,8 @@ class Arranged:
         )
 
     def ask(self, **query: Any) -> Answer:
-        given = {"domain_id": str(DOMAIN), "limit": 50} | query
-        return perform(OPERATIONS["ListDomainAudit"], self.ports, call(ANN), given)
+        values = {"domain_id": str(DOMAIN), "limit": 50} | query
+        return perform(OPERATIONS["ListDomainAudit"], self.ports, call(ANN), values)
 
     def page(self, **query: Any) -> tuple[list[int], str | None]:
         body: Any = self.ask(**query).body

@@ -58,8 +58,8 @@ class Store:
         return CheckBulkPermissionsResponse(pairs=reversed([*map(self.pair, request.items)]))
 
     def pair(self, item: Any) -> CheckBulkPermissionsPair:
-        told = CheckBulkPermissionsResponseItem(permissionship=self._answer(item))
-        return CheckBulkPermissionsPair(request=item, item=told)
+        item_answer = CheckBulkPermissionsResponseItem(permissionship=self._answer(item))
+        return CheckBulkPermissionsPair(request=item, item=item_answer)
 
     def _answer(self, asked: Any) -> int:
         return YES if int(asked.subject.object.object_id) in ALLOWED else NO

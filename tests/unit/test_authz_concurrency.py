@@ -32,9 +32,9 @@ class Calls:
 
 def test_there_are_as_many_permits_as_said() -> None:
     calls = Calls()
-    with ExitStack() as held:
-        held.enter_context(calls.limit.permit(calls.deadline()))
-        held.enter_context(calls.limit.permit(calls.deadline()))
+    with ExitStack() as resources:
+        resources.enter_context(calls.limit.permit(calls.deadline()))
+        resources.enter_context(calls.limit.permit(calls.deadline()))
         with pytest.raises(AuthzUnavailable):
             calls.enter()
     calls.enter()
@@ -96,8 +96,8 @@ def test_who_waits_while_calls_succeed_goes_on_waiting_and_is_no_trouble() -> No
     calls = Calls(wait_s=0.01)
     calls.enter()
     done = threading.Event()
-    with calls.limit.permit(calls.deadline()), ExitStack() as held:
-        held.enter_context(calls.limit.permit(calls.deadline()))
+    with calls.limit.permit(calls.deadline()), ExitStack() as resources:
+        resources.enter_context(calls.limit.permit(calls.deadline()))
 
         def wait() -> None:
             calls.enter()
@@ -106,7 +106,7 @@ def test_who_waits_while_calls_succeed_goes_on_waiting_and_is_no_trouble() -> No
         thread = threading.Thread(target=wait)
         thread.start()
         assert not done.wait(0.2)
-        held.close()
+        resources.close()
         assert done.wait(10)
         thread.join(10)
     assert not calls.limit.in_trouble()

@@ -63,7 +63,7 @@ def server(*answers: int, together: int = 1) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(b"made")
 
-        def log_message(self, *told: object) -> None:
+        def log_message(self, *values: object) -> None:
             pass
 
     with Server(("127.0.0.1", 0), Handler) as found:

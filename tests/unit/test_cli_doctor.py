@@ -46,7 +46,7 @@ def test_the_schema_version_must_be_that_of_this_release(found: int, ok: bool, r
 
 
 @pytest.mark.parametrize(
-    ("ahead", "ok", "said"),
+    ("ahead", "ok", "sentence"),
     [
         (0.0004, True, "0.000 s ahead of"),
         (-MAX_SKEW_SECONDS, True, "5.000 s behind"),
@@ -54,9 +54,9 @@ def test_the_schema_version_must_be_that_of_this_release(found: int, ok: bool, r
         (-3600.0, False, "3600.000 s behind this machine, more than PLEXSPHERE_JWT_LEEWAY (30 s)"),
     ],
 )
-def test_clocks_may_differ_a_little(ahead: float, ok: bool, said: str) -> None:
+def test_clocks_may_differ_a_little(ahead: float, ok: bool, sentence: str) -> None:
     check = clock_check(ahead, leeway=30.0)
-    assert (check.ok, said in check.detail) == (ok, True)
+    assert (check.ok, sentence in check.detail) == (ok, True)
     assert bool(check.remedy) is not ok
 
 
@@ -138,16 +138,16 @@ def test_late_events_are_bad() -> None:
 
 
 @pytest.mark.parametrize(
-    ("swept", "ok", "said"),
+    ("swept", "ok", "sentence"),
     [
         (4.9, True, "4.9 s ago"),
         (20.5, False, "20.5 s ago"),
         (None, False, "no evaluator has ever swept"),
     ],
 )
-def test_a_late_or_missing_sweep_is_bad(swept: float | None, ok: bool, said: str) -> None:
+def test_a_late_or_missing_sweep_is_bad(swept: float | None, ok: bool, sentence: str) -> None:
     check = evaluator_check(swept)
-    assert (check.ok, said in check.detail) == (ok, True)
+    assert (check.ok, sentence in check.detail) == (ok, True)
     assert ("plexsphere-state evaluator" in check.remedy) is not ok
 
 

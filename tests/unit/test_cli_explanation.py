@@ -39,16 +39,16 @@ def domain_node(number: int, *assignments: Assignment, **changes: Any) -> Domain
 
 
 def assignment(**changes: Any) -> Assignment:
-    given = Assignment("resource", str(node_id(9)), True, True, "relay.test", 3478, True)
-    return replace(given, **changes)
+    assignment = Assignment("resource", str(node_id(9)), True, True, "relay.test", 3478, True)
+    return replace(assignment, **changes)
 
 
 def explanation(**changes: Any) -> Explanation:
     node = NodeColumns(
         ADDRESSED, "one", str(DOMAIN), "Test", "revision", "healthy", None, "then", True
     )
-    given = Explanation(node, (domain_node(1), domain_node(2)), (), (), ())
-    return replace(given, **changes)
+    explanation = Explanation(node, (domain_node(1), domain_node(2)), (), (), ())
+    return replace(explanation, **changes)
 
 
 def shown(capsys: pytest.CaptureFixture[str], found: Explanation) -> str:

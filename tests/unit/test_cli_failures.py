@@ -156,12 +156,12 @@ def test_without_the_embedded_parts_dev_says_what_to_install(
     assert "make run" in failed(run("dev"), ExitCode.USAGE)
 
 
-@pytest.mark.parametrize("given", [["n-1", "--follow"], ["--follow", "n-1"], ["show", "n-1"]])
-def test_the_events_of_a_node_need_no_subcommand(given: list[str]) -> None:
-    result = run("events", *given)
+@pytest.mark.parametrize("values", [["n-1", "--follow"], ["--follow", "n-1"], ["show", "n-1"]])
+def test_the_events_of_a_node_need_no_subcommand(values: list[str]) -> None:
+    result = run("events", *values)
     assert (result.exit_code, "n-1" in result.output) == (2, True)
 
 
 def test_the_group_of_events_has_a_help_of_its_own() -> None:
-    for given in ([], ["--help"]):
-        assert "rotate-key" in run("events", *given).output
+    for result in ([], ["--help"]):
+        assert "rotate-key" in run("events", *result).output

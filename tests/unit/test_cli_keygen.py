@@ -81,8 +81,8 @@ def test_an_existing_key_is_not_overwritten(tmp_path: Path) -> None:
 def test_a_file_without_a_key_stays_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "key.json"
     file.write_text('{"kty":"oct","k":"c2VjcmV0"}')
-    said = failed(run("keygen", str(file), "--step", "add"), ExitCode.USAGE)
-    assert "symmetric" in said and "c2VjcmV0" not in said
+    result = failed(run("keygen", str(file), "--step", "add"), ExitCode.USAGE)
+    assert "symmetric" in result and "c2VjcmV0" not in result
     assert file.read_text() == '{"kty":"oct","k":"c2VjcmV0"}'
 
 

@@ -12,7 +12,7 @@ RELAY = LockHolder(7, "plexsphere-state relay", 12)
 
 
 @pytest.mark.parametrize(
-    ("lag", "lock_holders", "deferred", "said"),
+    ("lag", "lock_holders", "deferred", "sentences"),
     [
         (
             OutboxLag(1, 9.0, 0),
@@ -33,11 +33,13 @@ RELAY = LockHolder(7, "plexsphere-state relay", 12)
     ids=["held", "deferred", "meanwhile", "parked", "both"],
 )
 def test_every_reason_is_a_line(
-    lag: OutboxLag, lock_holders: list[LockHolder], deferred: dict[str, str], said: list[str]
+    lag: OutboxLag, lock_holders: list[LockHolder], deferred: dict[str, str], sentences: list[str]
 ) -> None:
     lines = reasons(lag, lock_holders, deferred)
-    assert len(lines) == len(said)
-    assert [words in line for words, line in zip(said, lines, strict=True)] == [True] * len(said)
+    assert len(lines) == len(sentences)
+    assert [words in line for words, line in zip(sentences, lines, strict=True)] == [True] * len(
+        lines
+    )
 
 
 def test_many_objects_are_counted_and_control_characters_escaped() -> None:

@@ -7,13 +7,13 @@ from server.cli.roles import not_in_force
 
 
 def test_a_row_locked_by_another_session_is_named_as_the_reason() -> None:
-    said = not_in_force(True, AuthzUnavailable("another drainer holds the object"))
-    assert said == (
+    sentence = not_in_force(True, AuthzUnavailable("another drainer holds the object"))
+    assert sentence == (
         "recorded; SpiceDB does not have it yet (another drainer holds the object): "
         "the relay will grant it."
     )
 
 
 def test_a_role_holds_until_the_relay_revokes_it() -> None:
-    said = not_in_force(False, AuthzUnavailable("SpiceDB: UNAVAILABLE"))
-    assert said.endswith("(SpiceDB: UNAVAILABLE): the role holds until the relay revokes it.")
+    sentence = not_in_force(False, AuthzUnavailable("SpiceDB: UNAVAILABLE"))
+    assert sentence.endswith("(SpiceDB: UNAVAILABLE): the role holds until the relay revokes it.")

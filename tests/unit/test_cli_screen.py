@@ -38,7 +38,7 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, width: int, parts: Any) -> str:
 
 def test_every_block_and_every_leaf_is_on_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, snapshot.render(bridge_node(), 1000, NOW))
-    for said in (
+    for sentence in (
         KEY,
         "relay.example.net:51821",
         "2026-11-23T08:00:00.25Z (29 s ago)",
@@ -51,7 +51,7 @@ def test_every_block_and_every_leaf_is_on_the_screen(capsys: pytest.CaptureFixtu
         "Zürich",
         "the same value as state",
     ):
-        assert said in text
+        assert sentence in text
 
 
 def test_a_null_or_empty_block_has_a_reason(capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,7 +71,7 @@ def test_every_refusal_has_code_detail_and_correlation_id(kind: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "media_type", "said"),
+    ("status", "body", "media_type", "sentence"),
     [
         (502, b"<h1>oops</h1>", "text/html", "502 Bad Gateway: this is not the answer of a pull"),
         (302, b"", "text/html", "302 Found: this is not the answer of a pull"),
@@ -82,9 +82,9 @@ def test_every_refusal_has_code_detail_and_correlation_id(kind: Any) -> None:
     ],
 )
 def test_an_answer_of_another_program_is_named_as_such(
-    status: int, body: bytes, media_type: str, said: str
+    status: int, body: bytes, media_type: str, sentence: str
 ) -> None:
-    assert said in failed(snapshot_from(status, body, media_type), ExitCode.REFUSED)
+    assert sentence in failed(snapshot_from(status, body, media_type), ExitCode.REFUSED)
 
 
 def test_control_characters_of_a_problem_are_escaped() -> None:

@@ -13,19 +13,19 @@ from tests.ports.in_process import FakeService
 SHARED = FakeService()
 
 
-@pytest.mark.parametrize("given", ["tick-1", "a", "A.b_c-9", "x" * 128])
+@pytest.mark.parametrize("value", ["tick-1", "a", "A.b_c-9", "x" * 128])
 @pytest.mark.parametrize("path", ["/livez", "/nowhere", f"/v1/nodes/{node_id(1)}/state"])
-def test_a_well_formed_correlation_id_is_kept(given: str, path: str) -> None:
-    answer = SHARED.ask(path, headers={"X-Correlation-Id": given})
-    assert answer.headers.getlist("X-Correlation-Id") == [given]
+def test_a_well_formed_correlation_id_is_kept(value: str, path: str) -> None:
+    answer = SHARED.ask(path, headers={"X-Correlation-Id": value})
+    assert answer.headers.getlist("X-Correlation-Id") == [value]
 
 
 ILL_FORMED = ["", " ", "a b", "x" * 129, "é", "a\xff", "a;b", "<script>", "\u0661", "a,b", "a/b"]
 
 
-@pytest.mark.parametrize("given", ILL_FORMED, ids=ascii)
-def test_an_ill_formed_correlation_id_is_replaced(given: str) -> None:
-    text = given.encode("utf-8").decode("latin-1")
+@pytest.mark.parametrize("value", ILL_FORMED, ids=ascii)
+def test_an_ill_formed_correlation_id_is_replaced(value: str) -> None:
+    text = value.encode("utf-8").decode("latin-1")
     made = SHARED.ask("/livez", headers={"X-Correlation-Id": text}).headers["X-Correlation-Id"]
     assert re.fullmatch("[0-9a-f]{32}", made)
 

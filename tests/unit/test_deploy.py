@@ -143,8 +143,8 @@ def test_every_alert_has_a_test_that_fires_it_by_metrics_that_exist() -> None:
         assert (quiet["exp_samples"], firing["exp_samples"]) == ([], [{"value": 1}])
         assert f'alertname="{test["name"]}", alertstate="firing"' in firing["expr"]
         assert quiet["expr"] == firing["expr"]
-    given = {SERIES.findall(row["series"])[0] for test in tests for row in test["input_series"]}
-    assert {name.removesuffix("_bucket") for name in given} - metrics() == {"up"}
+    series = {SERIES.findall(row["series"])[0] for test in tests for row in test["input_series"]}
+    assert {name.removesuffix("_bucket") for name in series} - metrics() == {"up"}
 
 
 def test_every_query_names_metrics_labels_and_stages_that_exist() -> None:

@@ -79,9 +79,9 @@ def test_a_deleted_module_is_not_in_the_next_tree(clone: Clone) -> None:
 def test_a_trace_names_the_authors_file_and_its_line(clone: Clone) -> None:
     clone.write(MODULE, "def f():\n    raise KeyError('x')\n")
     clone.trees.begin()
-    said = clone.run("import handlers.domains; handlers.domains.f()").stderr
-    assert f'File "{clone.root / MODULE}", line 2, in f' in said
-    assert "raise KeyError('x')" in said and "served" not in said
+    result = clone.run("import handlers.domains; handlers.domains.f()").stderr
+    assert f'File "{clone.root / MODULE}", line 2, in f' in result
+    assert "raise KeyError('x')" in result and "served" not in result
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_a_syntax_error_is_raised_at_the_import(
     clone.write(MODULE, text)
     clone.trees.begin()
     assert clone.run("import handlers").returncode == 0
-    said = clone.run("import handlers.domains").stderr
-    assert f'File "{clone.root / MODULE}", line {line}' in said and why in said
+    result = clone.run("import handlers.domains").stderr
+    assert f'File "{clone.root / MODULE}", line {line}' in result and why in result
 
 
 def test_code_of_an_earlier_save_is_not_used_again(clone: Clone) -> None:

@@ -59,12 +59,12 @@ def test_a_created_domain_is_shown_as_the_read_shows_it_and_says_where() -> None
 
 
 def test_a_domains_durations_are_read_as_go_reads_them_and_shown_as_it_prints_them() -> None:
-    given = {
+    values = {
         "heartbeat_interval": "+10000000\u00b5s",
         "stale_after": "60000000\u03bcs",
         "unreachable_after": ".5h30.m",
     }
-    shown = create(FakeService(), reachability=given).json["reachability"]
+    shown = create(FakeService(), reachability=values).json["reachability"]
     assert list(shown.values()) == ["10s", "1m0s", "1h0m0s"]
 
 

@@ -100,7 +100,7 @@ def test_a_withheld_answer_is_logged_with_where_and_never_what() -> None:
     lines = logged(
         service, lambda s: s.ask("/livez", headers={"X-Correlation-Id": "c"}), "contract_breach"
     )
-    said = {
+    expected = {
         "log_level": "error",
         "operation": "GetLivez",
         "status": 200,
@@ -108,7 +108,7 @@ def test_a_withheld_answer_is_logged_with_where_and_never_what() -> None:
         "pointer": "/status",
         "correlation_id": "c",
     }
-    assert [said.items() <= line.items() for line in lines] == [True]
+    assert [expected.items() <= line.items() for line in lines] == [True]
 
 
 def test_the_log_line_of_a_breach_does_not_show_the_value() -> None:
@@ -249,8 +249,8 @@ def at_the_door(service: FakeService, body: bytes = b'{"status":"ok","checks":[]
 
 def assert_last_word(answer: Response) -> None:
     problem = json.loads(answer.data)
-    given = (answer.status_code, answer.mimetype, answer.headers["X-Correlation-Id"])
-    assert given == (500, "application/problem+json", problem["correlation_id"])
+    values = (answer.status_code, answer.mimetype, answer.headers["X-Correlation-Id"])
+    assert values == (500, "application/problem+json", problem["correlation_id"])
     assert b"hunter2" not in answer.data
 
 
@@ -296,7 +296,7 @@ def test_a_grant_is_not_on_record_when_its_answer_could_not_be_checked(
     assert (service.pull().status_code, service.audit.rows) == (500, [])
 
 
-def raising(*args: object, **given: object) -> Any:
+def raising(*args: object, **values: object) -> Any:
     raise RuntimeError("hunter2")
 
 

@@ -24,7 +24,7 @@ def test_a_sound_dsn_has_no_fault(dsn: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dsn", "said"),
+    ("dsn", "sentence"),
     [
         ("postgresql://ann:hunt@er2@db/plexsphere", ENCODE),
         ("postgresql://ann:hunter/2@db/plexsphere", ENCODE),
@@ -37,9 +37,9 @@ def test_a_sound_dsn_has_no_fault(dsn: str) -> None:
         ("hunter2", "is malformed"),
     ],
 )
-def test_a_fault_is_named_without_a_word_of_the_dsn(dsn: str, said: str) -> None:
+def test_a_fault_is_named_without_a_word_of_the_dsn(dsn: str, sentence: str) -> None:
     fault = dsn_fault(dsn) or ""
-    assert said in fault and "hunt" not in fault
+    assert sentence in fault and "hunt" not in fault
 
 
 @pytest.mark.parametrize(

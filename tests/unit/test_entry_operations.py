@@ -32,8 +32,8 @@ def put(kind: str, store: FakeEntryStore, **body: str) -> Answer:
         domains=FakeDomainRepo({DOMAIN: AddressedDomain(DOMAIN, None)}),
         entries=store,
     )
-    given = {"id": str(NODE), "key": "a", "body": body}
-    return perform(OPERATIONS[PUT[kind]], ports, call(who), given)
+    values = {"id": str(NODE), "key": "a", "body": body}
+    return perform(OPERATIONS[PUT[kind]], ports, call(who), values)
 
 
 @pytest.mark.parametrize("kind", KINDS)

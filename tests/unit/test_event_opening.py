@@ -56,9 +56,9 @@ def seen(keys: dict[str, bytes], data: bytes) -> Verified:
 def test_a_transition_is_told_and_signed_with_the_previous_key(must_pull: bool) -> None:
     keys = Keys(NOW + timedelta(hours=1))
     rotated, *others = opening(keys, must_pull)
-    told = seen(keys.previous, rotated)
+    event = seen(keys.previous, rotated)
     ((key_id, public_key),), (previous_id,) = keys.current_key.items(), keys.previous
-    assert (told.type, told.payload) == (
+    assert (event.type, event.payload) == (
         "signing_key_rotated",
         {
             "key_id": key_id,

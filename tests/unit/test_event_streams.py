@@ -94,8 +94,8 @@ def test_a_transition_of_the_key_is_told_at_every_opening(world: World) -> None:
     }
     world.signed.transition = [envelope("signing_key_rotated", f"domain:{DOMAIN}", payload)]
     client = world.hold(after=8)
-    told = [(at, kind) for at, kind, _ in read_frames(client.sent)]
-    assert told == [(8, "signing_key_rotated"), (9, "peer_added"), (10, "peer_added")]
+    events = [(at, kind) for at, kind, _ in read_frames(client.sent)]
+    assert events == [(8, "signing_key_rotated"), (9, "peer_added"), (10, "peer_added")]
 
 
 def test_without_the_bus_nothing_is_opened(world: World) -> None:

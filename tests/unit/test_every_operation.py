@@ -97,11 +97,13 @@ def test_every_refusal_that_the_contract_declares_is_given_to_somebody(operation
         for status, response in DECLARED[operation].responses.items()
         for code in response.problem_codes or ("",)
     }
-    given = {(answer["status"], code_of(answer)) for answer in kept(ANSWERS).answers_of(operation)}
+    answered = {
+        (answer["status"], code_of(answer)) for answer in kept(ANSWERS).answers_of(operation)
+    }
     unreached = {(status, code) for name, status, code in UNREACHED if name == operation}
     # the worker answers so, before an operation is reached: tests/e2e/test_overload.py
     unreached.add((503, "overloaded"))
-    missing = sorted(declared - given - unreached)
+    missing = sorted(declared - answered - unreached)
     assert missing == [], (
         f"no case of {operation} is answered with {missing}, which api/plexsphere-v1.yaml declares."
         "\nDo not skip this: add the variant of tests/golden/operations/variants.py, or the world "

@@ -92,11 +92,11 @@ def test_without_a_ledger_there_are_the_counters() -> None:
 
 @pytest.mark.parametrize(("budget", "share"), [(3.0, READ_SECONDS), (0.25, 0.25)])
 def test_the_ledger_has_a_second_and_no_more_than_the_request(budget: float, share: float) -> None:
-    given: list[float] = []
+    values: list[float] = []
 
     def read(deadline: Deadline) -> Lag:
-        given.append(deadline.remaining())
+        values.append(deadline.remaining())
         return NO_LAG
 
     scraped(Exposition(Metrics(), read), budget)
-    assert given == [share]
+    assert values == [share]

@@ -79,9 +79,9 @@ def test_every_dependency_is_asked_although_one_is_down() -> None:
 
 @pytest.mark.parametrize(("budget", "share"), [(3.0, 1.0), (0.25, 0.25), (0.0, 0.0)])
 def test_a_probe_has_a_second_and_no_more_than_the_request(budget: float, share: float) -> None:
-    given: list[float] = []
-    checks(budget, postgres=lambda deadline: given.append(deadline.remaining()))
-    assert given == [share]
+    values: list[float] = []
+    checks(budget, postgres=lambda deadline: values.append(deadline.remaining()))
+    assert values == [share]
 
 
 def test_a_receipt_with_every_load_bearing_port_is_complete() -> None:

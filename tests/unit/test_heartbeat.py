@@ -33,9 +33,9 @@ class Arranged:
         self.ports = fake_ports(relations=self.relations, heartbeats=self.sink)
 
     def beat(self, client_now: str = "2026-11-23T07:00:00Z") -> Answer | RefusalKind:
-        given = {"id": str(NODE), "body": {"client_now": client_now}}
+        values = {"id": str(NODE), "body": {"client_now": client_now}}
         try:
-            return perform(OPERATIONS["PostNodeHeartbeat"], self.ports, call(agent_of(1)), given)
+            return perform(OPERATIONS["PostNodeHeartbeat"], self.ports, call(agent_of(1)), values)
         except Refused as refused:
             return refused.kind
 

@@ -16,12 +16,12 @@ HELP = (ROOT / "Makefile").read_text()
 @pytest.mark.parametrize("target", ["bench", "bench-validation", "bench-registry", "fuzz"])
 def test_the_variables_of_a_target_reach_its_command(target: str) -> None:
     """And none is given where none is set, so that the command's own defaults hold."""
-    (said,) = re.findall(rf"^{target}: ## (.*)", HELP, re.MULTILINE)
-    names = re.findall(r"([A-Z]+)=", said)
+    (sentence,) = re.findall(rf"^{target}: ## (.*)", HELP, re.MULTILINE)
+    names = re.findall(r"([A-Z]+)=", sentence)
     assert names
-    given = {name: f"7{number}" for number, name in enumerate(names)}
-    command = dry_run(target, *(f"{name}={value}" for name, value in given.items()))
-    for name, value in given.items():
+    values = {name: f"7{number}" for number, name in enumerate(names)}
+    command = dry_run(target, *(f"{name}={value}" for name, value in values.items()))
+    for name, value in values.items():
         assert f"--{name.lower()} {value}" in command
     assert not re.search(r"--(sizes|seconds|connections|clients|seed|url|token)\b", dry_run(target))
 

@@ -67,13 +67,13 @@ def test_the_folder_goes_with_the_process_that_made_it_and_not_with_a_copy(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("folders", "said"),
+    ("folders", "sentence"),
     [(["/proc/none", "{}"], ""), (["/proc/none"], "error: no folder for temporary files")],
     ids=["the next", "none"],
 )
 def test_a_folder_that_cannot_be_written_is_passed_over(
-    tmp_path: Path, folders: list[str], said: str
+    tmp_path: Path, folders: list[str], sentence: str
 ) -> None:
     _, printed, complaint = python(FOLDER.format([name.format(tmp_path) for name in folders]))
-    assert complaint.startswith(said)
-    assert printed.startswith("" if said else str(tmp_path))
+    assert complaint.startswith(sentence)
+    assert printed.startswith("" if sentence else str(tmp_path))

@@ -108,7 +108,7 @@ def test_spicedb_away_is_a_503_and_the_same_request_finds_the_node() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "code"),
+    ("value", "code"),
     [
         (b"", "invalid_body"),
         (b"[]", "invalid_body"),
@@ -123,9 +123,9 @@ def test_spicedb_away_is_a_503_and_the_same_request_finds_the_node() -> None:
         (json.dumps({"public_key": "A" * 42 + "B="}), "public_key_invalid"),
     ],
 )
-def test_a_body_that_is_no_node_is_told_why(given: bytes | str, code: str) -> None:
+def test_a_body_that_is_no_node_is_told_why(value: bytes | str, code: str) -> None:
     service = FakeService()
-    answer = service.ask(NODES, 1, method="POST", data=given, headers=JSON)
+    answer = service.ask(NODES, 1, method="POST", data=value, headers=JSON)
     assert (answer.status_code, answer.json["code"]) == (400, code)
     assert service.relations.calls == []
 

@@ -95,7 +95,7 @@ def test_the_call_has_the_time_that_is_left_of_the_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "status", "said"),
+    ("values", "status", "sentence"),
     [
         ([], 200, "ok"),
         (["ok", "ok"], 200, "ok"),
@@ -106,12 +106,12 @@ def test_the_call_has_the_time_that_is_left_of_the_request() -> None:
 )
 @pytest.mark.parametrize("path", ["/readyz", "/v1/health"])
 def test_health_is_as_bad_as_its_worst_check(
-    path: str, given: list[str], status: int, said: str
+    path: str, values: list[str], status: int, sentence: str
 ) -> None:
     service = FakeService()
-    service.health.given = [HealthCheck(f"d{n}", status, "text") for n, status in enumerate(given)]
+    service.health.given = [HealthCheck(f"d{n}", status, "text") for n, status in enumerate(values)]
     answer = service.ask(path)
-    assert (answer.status_code, json.loads(answer.data)["status"]) == (status, said)
+    assert (answer.status_code, json.loads(answer.data)["status"]) == (status, sentence)
 
 
 def test_readiness_shows_every_check() -> None:
@@ -160,9 +160,9 @@ def test_metrics_count_answers_by_operation_and_status() -> None:
 @pytest.mark.parametrize("name", list(CONTRACT.operations))
 def test_every_operation_but_the_events_reaches_its_2xx(name: str) -> None:
     operation, body = CONTRACT.operations[name], body_now(name)
-    given = {} if body is None else {"data": body, "headers": JSON}
+    values = {} if body is None else {"data": body, "headers": JSON}
     answer = FakeService().ask(
-        path_of(name), who=1, method=operation.method, query_string=query_of(name), **given
+        path_of(name), who=1, method=operation.method, query_string=query_of(name), **values
     )
     assert answer.status_code == GRANTED[name]
 

@@ -20,16 +20,16 @@ class Refused:
 
 
 def test_the_worker_tells_the_service_of_each_refusal_with_its_lane() -> None:
-    told: list[str] = []
+    operations: list[str] = []
     worker: Any = object.__new__(Worker)
     worker.cfg = None
-    worker.count_overloaded = told.append
+    worker.count_overloaded = operations.append
     worker._answer_overloaded = lambda connection, cfg: True
     lane = Lane("heartbeats", 1, lambda lane, connection: None)
     refused: Any = Refused()
     worker._refuse_overloaded(refused, lane)
     worker._refuse_overloaded(refused, lane)
-    assert (told, lane.refused, refused.may_go_on) == (["heartbeats"] * 2, 2, True)
+    assert (operations, lane.refused, refused.may_go_on) == (["heartbeats"] * 2, 2, True)
 
 
 def test_the_service_counts_them_in_its_metrics() -> None:

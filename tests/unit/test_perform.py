@@ -79,14 +79,14 @@ def no_content(request: Request, node: AddressedNode) -> Answer:
 
 
 def operation(handler: Any = no_content, **changes: Any) -> Operation:
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "handler": handler,
         "way": AS_AGENT,
         "audit_name": "thing.write",
         "audit_name_of_repeat": "thing.write_again",
         "not_provisioned": NODES_NOT_PROVISIONED,
     }
-    return Operation(**given | changes)
+    return Operation(**values | changes)
 
 
 def sound_ports(**ports: Any) -> LedgerPorts:
@@ -220,10 +220,10 @@ def test_the_body_gets_what_the_gates_found_and_the_parameters_that_are_left() -
         found.extend([request.principal, node, parameters])
         return NO_CONTENT
 
-    given = {"id": str(NODE), "limit": 7}
-    perform(operation(handler), sound_ports(), call(agent_of(1)), given)
+    values = {"id": str(NODE), "limit": 7}
+    perform(operation(handler), sound_ports(), call(agent_of(1)), values)
     assert found == [agent_of(1), addressed(1), {"limit": 7}]
-    assert given == {"id": str(NODE), "limit": 7}
+    assert values == {"id": str(NODE), "limit": 7}
 
 
 def test_the_parsed_value_takes_the_place_of_the_parameters() -> None:
@@ -242,7 +242,7 @@ def test_the_parsed_value_takes_the_place_of_the_parameters() -> None:
 
 
 def raises(error: Exception) -> Any:
-    def handler(*given: object, **parameters: object) -> Answer:
+    def handler(*values: object, **parameters: object) -> Answer:
         raise error
 
     return handler
@@ -291,7 +291,7 @@ def test_a_defect_passes_through_as_it_is(place: str) -> None:
 
 
 def test_an_operations_headers_are_sent_with_those_of_its_body() -> None:
-    def handler(*given: object) -> Answer:
+    def handler(*values: object) -> Answer:
         return Answer(200, {}, headers={"ETag": '"1"', "Vary": "Accept"})
 
     constant = {"Cache-Control": "no-store", "Vary": "Authorization"}

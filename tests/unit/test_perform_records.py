@@ -117,9 +117,9 @@ def test_a_node_that_goes_while_it_is_registered_is_a_503_and_on_record() -> Non
         audit=audit,
     )
     body = {"public_key": "a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s="}
-    given = {"domain_id": str(DOMAIN), "body": body}
+    values = {"domain_id": str(DOMAIN), "body": body}
     with pytest.raises(Refused) as caught:
-        perform(GATED["RegisterNode"], ports, call(agent_of(1)), given)
+        perform(GATED["RegisterNode"], ports, call(agent_of(1)), values)
     assert caught.value.kind is DATASTORE_UNAVAILABLE
     (made,) = registry.nodes
     registered = row("node.register")

@@ -42,14 +42,14 @@ BY_NAME = pytest.mark.parametrize("kind", OF_OPERATIONS, ids=lambda kind: kind.c
 PATH = "/v1/nodes/x/state"
 
 
-def body(kind: RefusalKind, path: str = PATH, **given: Any) -> dict[str, Any]:
-    answer = problem_answer(kind, path, CORRELATION, **given)
+def body(kind: RefusalKind, path: str = PATH, **values: Any) -> dict[str, Any]:
+    answer = problem_answer(kind, path, CORRELATION, **values)
     assert isinstance(answer.body, dict)
     return answer.body
 
 
-def headers(kind: RefusalKind, **given: Any) -> dict[str, str]:
-    return dict(problem_answer(kind, PATH, CORRELATION, **given).headers)
+def headers(kind: RefusalKind, **values: Any) -> dict[str, str]:
+    return dict(problem_answer(kind, PATH, CORRELATION, **values).headers)
 
 
 def test_the_codes_of_the_catalogue_are_the_codes_of_the_contract() -> None:

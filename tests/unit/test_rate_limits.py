@@ -152,11 +152,11 @@ def test_of_threads_and_processes_at_once_none_is_uncounted(tmp_path: Path) -> N
 
 def test_a_process_that_is_stopped_with_the_lock_stops_no_other(tmp_path: Path) -> None:
     table = MomentTable(tmp_path / "limits")
-    pipe, told = os.pipe()
+    pipe, sentence = os.pipe()
     child = os.fork()
     if child == 0:
         with MomentTable(tmp_path / "limits").locked():
-            os.write(told, b".")
+            os.write(sentence, b".")
             signal.pause()
     os.read(pipe, 1)
     try:

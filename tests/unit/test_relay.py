@@ -50,10 +50,10 @@ def test_an_outage_is_told_once_with_what_is_away_and_its_end_is_too() -> None:
     loop = relay(AuthzUnavailable("a"), AuthzUnavailable("b"), 1, DatastoreUnavailable("c"), 0)
     with structlog.testing.capture_logs() as lines:
         pauses(loop, 5)
-    said = [
+    events = [
         (line["event"], line.get("dependency")) for line in lines if line["event"] != "outbox_lag"
     ]
-    assert said == [
+    assert events == [
         ("relay_cannot_drain", "spicedb"),
         ("outbox_drained", None),
         ("relay_drains_again", None),

@@ -66,12 +66,12 @@ def service() -> FakeService:
     )
 
 
-def status(service: FakeService, path: str = "/things/a", **given: Any) -> int:
-    return service.ask(path, **given).status_code
+def status(service: FakeService, path: str = "/things/a", **values: Any) -> int:
+    return service.ask(path, **values).status_code
 
 
 @pytest.mark.parametrize(
-    "given",
+    "values",
     [
         {},
         {"query_string": "count=1"},
@@ -88,8 +88,8 @@ def status(service: FakeService, path: str = "/things/a", **given: Any) -> int:
     ],
     ids=str,
 )
-def test_a_sound_request_is_answered(service: FakeService, given: dict[str, Any]) -> None:
-    assert status(service, **given) == 200
+def test_a_sound_request_is_answered(service: FakeService, values: dict[str, Any]) -> None:
+    assert status(service, **values) == 200
 
 
 NO_COUNTS = ["", "0", "201", "-1", "--5", "-", "1.0", "1e2", "0x1", "%D9%A1", "%2B1", "1%20"]
@@ -111,11 +111,11 @@ UNSOUND: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("given", UNSOUND, ids=lambda given: str(given)[:50])
+@pytest.mark.parametrize("values", UNSOUND, ids=lambda values: str(values)[:50])
 def test_an_unsound_parameter_is_a_400_without_a_code(
-    service: FakeService, given: dict[str, Any]
+    service: FakeService, values: dict[str, Any]
 ) -> None:
-    answer = service.ask(**{"path": "/things/a"} | given)
+    answer = service.ask(**{"path": "/things/a"} | values)
     assert (answer.status_code, json.loads(answer.data).get("type"), "code" in answer.json) == (
         400,
         "https://plexsphere.com/errors/bad-request",

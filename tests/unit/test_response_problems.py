@@ -31,14 +31,14 @@ def breach(outgoing: Outgoing) -> Breach | None:
 def refused(edits: dict[str, Any] | None = None, **changes: Any) -> Outgoing:
     """A sound 404 of the pull, its Problem edited; ``...`` takes a key out."""
     body = {**NOT_FOUND.body, **(edits or {})}  # type: ignore[dict-item]
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "operation_id": "GetNodeState",
         "status": 404,
         "media_type": PROBLEM,
         "headers": {"x-correlation-id": CORRELATION},
         "body": json_bytes({key: value for key, value in body.items() if value is not ...}),
     }
-    return Outgoing(**(given | changes))
+    return Outgoing(**(values | changes))
 
 
 def declaring(kind: Any) -> list[str]:
@@ -142,8 +142,8 @@ def test_a_problem_under_the_media_type_of_another_answer_may_not_leave() -> Non
 @pytest.mark.parametrize("kind", FRAMEWORK.values(), ids=lambda kind: str(kind.status))
 def test_a_problem_of_no_operation_may_leave(kind: Any) -> None:
     body = json_bytes(problem_answer(kind, "/nowhere", CORRELATION).body)
-    given = {"status": kind.status, "headers": HEADERS, "body": body}
-    assert breach(refused(operation_id=None, **given)) is None
+    arguments = {"status": kind.status, "headers": HEADERS, "body": body}
+    assert breach(refused(operation_id=None, **arguments)) is None
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ def test_a_problem_of_no_operation_may_leave(kind: Any) -> None:
         (404, "allow", False),
     ],
 )
-@pytest.mark.parametrize("given", [None, ""])
+@pytest.mark.parametrize("values", [None, ""])
 def test_what_belongs_to_no_operation_needs_its_headers_too(
-    status: int, name: str, refused_without: bool, given: str | None
+    status: int, name: str, refused_without: bool, values: str | None
 ) -> None:
     body = json_bytes(problem_answer(FRAMEWORK[status], "/nowhere", CORRELATION).body)
-    headers = {**HEADERS, name: given}
+    headers = {**HEADERS, name: values}
     left = {key: value for key, value in headers.items() if value is not None}
     found = breach(refused(operation_id=None, status=status, headers=left, body=body))
     assert (found is not None and found.part == "header") is refused_without

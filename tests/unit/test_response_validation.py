@@ -34,14 +34,14 @@ def breach(outgoing: Outgoing) -> Breach | None:
 
 def pulled(**changes: Any) -> Outgoing:
     """A sound 200 of the pull."""
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "operation_id": "GetNodeState",
         "status": 200,
         "media_type": "application/json",
         "headers": HEADERS,
         "body": json_bytes(PLAIN_NODE),
     }
-    return Outgoing(**(given | changes))
+    return Outgoing(**(values | changes))
 
 
 def as_bytes(value: dict[str, Any]) -> Outgoing:

@@ -116,8 +116,8 @@ def test_events_are_a_501_without_an_event_bus(who: int | None) -> None:
 @pytest.mark.parametrize("text", CREDENTIALS, ids=ascii)
 def test_who_is_nobody_is_refused_with_the_same_bytes(text: str | None) -> None:
     service = FakeService()
-    given = {"X-Correlation-Id": "same"} | ({} if text is None else {"Authorization": text})
-    answer = service.pull(who=None, headers=given)
+    values = {"X-Correlation-Id": "same"} | ({} if text is None else {"Authorization": text})
+    answer = service.pull(who=None, headers=values)
     plain = service.pull(who=None, headers={"X-Correlation-Id": "same"})
     assert (answer.status_code, answer.data, answer.headers["WWW-Authenticate"]) == (
         401,

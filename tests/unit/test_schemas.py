@@ -291,9 +291,9 @@ def test_a_reference_may_lead_anywhere_in_the_file(reference: str) -> None:
 def test_an_enum_value_that_its_type_forbids_is_told(
     schema: dict[str, Any], sentence: str, key: int
 ) -> None:
-    with pytest.raises(PartError, match=sentence) as told:
+    with pytest.raises(PartError, match=sentence) as raised:
         compiled(schema)
-    assert (told.value.part, told.value.key) == (schema["enum"], key)
+    assert (raised.value.part, raised.value.key) == (schema["enum"], key)
 
 
 @pytest.mark.parametrize("deep", [False, True])
@@ -303,9 +303,9 @@ def test_a_schema_that_the_library_does_not_compile_is_told_at_its_innermost_par
     wrong = {"multipleOf": 0}
     components = {"Deep": {"type": "array", "items": wrong}}
     schema = {"allOf": [{"$ref": "#/components/schemas/Deep"} if deep else wrong]}
-    with pytest.raises(PartError) as told:
+    with pytest.raises(PartError) as raised:
         SchemaCompiler({"components": {"schemas": components}}).compile(schema)
-    assert told.value.part is wrong
+    assert raised.value.part is wrong
 
 
 @pytest.mark.parametrize(

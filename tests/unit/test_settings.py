@@ -186,12 +186,12 @@ def test_places_that_do_not_fit_the_threads_refuse_the_start(
 
 
 @pytest.mark.parametrize("threads", [8, 12, 16, 24, 64, 1024])
-@pytest.mark.parametrize("given", [{}, {"POOL_SIZE": "2"}, {"SPICEDB_CALLS": "1"}], ids=str)
+@pytest.mark.parametrize("values", [{}, {"POOL_SIZE": "2"}, {"SPICEDB_CALLS": "1"}], ids=str)
 def test_what_is_not_given_fits_the_threads(
-    sound: dict[str, str], threads: int, given: dict[str, str]
+    sound: dict[str, str], threads: int, values: dict[str, str]
 ) -> None:
-    given = given if threads > 8 else {}
-    environ = {P + name: size for name, size in given.items()} | {P + "THREADS": str(threads)}
+    values = values if threads > 8 else {}
+    environ = {P + name: size for name, size in values.items()} | {P + "THREADS": str(threads)}
     shared = read_settings(sound | environ).shared_threads
     assert min(shared.read, shared.write, shared.spicedb, shared.heartbeats) >= 1
     assert shared.needed <= threads

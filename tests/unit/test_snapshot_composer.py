@@ -229,7 +229,7 @@ def test_the_composer_keeps_no_table_alive() -> None:
     changing = ledger(peer_row(2))
     composer = SnapshotComposer(changing, FakeDropReporter())
     composer.snapshot_for_node(node_id(1), DOMAIN, TIME)
-    held = weakref.ref(changing.shown.table)
+    reference = weakref.ref(changing.shown.table)
     changing.shown = ledger().shown
     gc.collect()
-    assert held() is None
+    assert reference() is None

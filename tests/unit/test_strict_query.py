@@ -41,10 +41,10 @@ def unprovisioned() -> FakeService:
     return FakeService(provisioned=False)
 
 
-def asked(service: FakeService, name: str, query: str, who: int | None = 1, **given: Any) -> Any:
+def asked(service: FakeService, name: str, query: str, who: int | None = 1, **values: Any) -> Any:
     method = CONTRACT.operations[name].method
     query = f"{query_of(name)}&{query}".removeprefix("&")
-    return service.ask(path_of(name), who, method=method, query_string=query, **given)
+    return service.ask(path_of(name), who, method=method, query_string=query, **values)
 
 
 def test_an_operation_is_strict_or_known_to_be_lax() -> None:

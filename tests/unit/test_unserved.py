@@ -101,5 +101,5 @@ def test_a_head_of_a_get_is_a_501_without_a_body(service: FakeService) -> None:
 )
 def test_an_entry_that_cannot_be_right_is_told_before_a_start(entry: str, complaint: str) -> None:
     assert TEXT.count(ENTRY) == 1
-    (said,) = contract_complaints(TEXT.replace(ENTRY, f"  - {entry}\n").encode(), OPERATIONS)
-    assert complaint in said and said.startswith("api/plexsphere-v1.yaml:")
+    (fault,) = contract_complaints(TEXT.replace(ENTRY, f"  - {entry}\n").encode(), OPERATIONS)
+    assert complaint in fault and fault.startswith("api/plexsphere-v1.yaml:")

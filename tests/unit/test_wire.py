@@ -215,16 +215,16 @@ ODD = ['"', "\\", "/", "\x00\x1f\x7f", "\u2028\u2029", "é", "\U0001f600", "\ufe
 @pytest.mark.parametrize("odd", ODD, ids=ascii)
 def test_text_is_escaped_as_little_as_json_allows(odd: str) -> None:
     block = {**EMPTY, "data": [{"key": odd, "value": odd}]}
-    given = snapshot(state=Reports(data=(StateEntry(odd, odd),)))
-    assert served(given) == envelope(state=block, reports=block)
+    shown = snapshot(state=Reports(data=(StateEntry(odd, odd),)))
+    assert served(shown) == envelope(state=block, reports=block)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.text(max_size=3))
 @settings(deadline=None, database=None, max_examples=100)
 def test_any_text_is_written_as_python_writes_it(key: str, value: str) -> None:
     block = {**EMPTY, "reports": [{"key": key, "value": value}]}
-    given = snapshot(state=Reports(reports=(StateEntry(key, value),)))
-    assert served(given) == envelope(state=block, reports=block)
+    shown = snapshot(state=Reports(reports=(StateEntry(key, value),)))
+    assert served(shown) == envelope(state=block, reports=block)
 
 
 def test_a_lone_surrogate_is_no_text_and_is_never_served() -> None:
@@ -233,8 +233,8 @@ def test_a_lone_surrogate_is_no_text_and_is_never_served() -> None:
 
 
 def test_the_moments_of_reachability_are_written_so() -> None:
-    given = reachability(
+    values = reachability(
         state="", last_heartbeat_at=datetime(1, 1, 1, tzinfo=UTC), changed_at=EPOCH
     )
     block = {"state": "", "last_heartbeat_at": "0001-01-01T00:00:00Z", "changed_at": AT}
-    assert served(snapshot(reachability=given)) == envelope(reachability=block)
+    assert served(snapshot(reachability=values)) == envelope(reachability=block)

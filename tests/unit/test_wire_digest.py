@@ -57,12 +57,12 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 def before(**changes: Any) -> NodeStateSnapshot:
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "policy": policy([rule_set(1, ALLOW_HTTPS)]),
         "bridge": BUILDER.build(bridge_rows()),
         "state": ENTRIES,
     }
-    return snapshot(**(given | changes))
+    return snapshot(**(values | changes))
 
 
 def digest(given: NodeStateSnapshot) -> str:

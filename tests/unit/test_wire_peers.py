@@ -126,10 +126,10 @@ def test_the_wire_keeps_no_domain_alive() -> None:
     domain = domain_of(peer_row(1))
     wire = SnapshotWire()
     wire.encode(snapshot(1, domain=domain))
-    held = weakref.ref(domain)
+    reference = weakref.ref(domain)
     del domain
     gc.collect()
-    assert held() is None
+    assert reference() is None
 
 
 def test_two_encodings_of_one_ledger_are_equal_byte_for_byte() -> None:

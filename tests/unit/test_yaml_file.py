@@ -138,10 +138,10 @@ def test_aliases_of_aliases_take_no_more_time_than_their_text() -> None:
 def test_a_text_that_cannot_be_read_is_told_at_its_place(
     raw: bytes, line: int, column: int, sentence: str
 ) -> None:
-    with pytest.raises(YamlFault) as told:
+    with pytest.raises(YamlFault) as raised:
         read_yaml(raw)
-    assert (told.value.line, told.value.column) == (line, column)
-    assert str(told.value).startswith(sentence)
+    assert (raised.value.line, raised.value.column) == (line, column)
+    assert str(raised.value).startswith(sentence)
 
 
 def test_a_path_leads_to_its_deepest_node() -> None:

@@ -136,12 +136,12 @@ def _body(response: TestResponse, path: str) -> str:
 
 def _row(row: AuditRow, caller: Caller) -> str:
     subject = CALLER if row.subject == caller.subject else row.subject
-    told = [row.relation, row.outcome, subject, row.object]
+    parts = [row.relation, row.outcome, subject, row.object]
     if row.correlation_id != CORRELATION:
-        told.append(f"correlation_id={row.correlation_id}")
+        parts.append(f"correlation_id={row.correlation_id}")
     if row.digest is not None:
-        told.append(f"digest={row.digest}")
-    return " ".join(told)
+        parts.append(f"digest={row.digest}")
+    return " ".join(parts)
 
 
 def code_of(answer: Mapping[str, Any]) -> str:

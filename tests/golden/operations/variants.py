@@ -84,8 +84,8 @@ class Request:
     def but(self, name: str, **changes: Any) -> Variant:
         """The well-formed request, with some of it otherwise."""
         headers = {} if self.body is None else JSON
-        given: dict[str, Any] = {"path": self.path, "body": self.body, "headers": headers}
-        return Variant(name, **({"method": self.method} | given | changes))
+        values: dict[str, Any] = {"path": self.path, "body": self.body, "headers": headers}
+        return Variant(name, **({"method": self.method} | values | changes))
 
     def at(self, name: str, path: str) -> Variant:
         return self.but(name, path=path)
@@ -182,8 +182,8 @@ def _pull() -> Iterator[Variant]:
     yield from _of_node(request)
     for name, tag in (("held", HELD_TAG), ("not held", 'W/"0"'), ("any held", "*")):
         yield request.but(f"If-None-Match: {name}", headers={"If-None-Match": tag})
-    held = {"If-None-Match": HELD_TAG}
-    yield request.but("HEAD of what is held", method="HEAD", headers=held)
+    headers = {"If-None-Match": HELD_TAG}
+    yield request.but("HEAD of what is held", method="HEAD", headers=headers)
     yield request.but("the Node has everything", arrange=_everything)
     yield request.but("the Node is a bridge for nothing", arrange=_bridge_for_nothing)
     yield request.but("the Node has nothing", arrange=_empty_handed)
@@ -192,9 +192,9 @@ def _pull() -> Iterator[Variant]:
 def _snapshot() -> Iterator[Variant]:
     request = Request("GET", f"{NODE}/snapshot")
     yield from _of_node(request)
-    held = {"If-None-Match": HELD_TAG}
-    yield request.but("If-None-Match: held", headers=held)
-    yield request.but("HEAD of what is held", method="HEAD", headers=held)
+    headers = {"If-None-Match": HELD_TAG}
+    yield request.but("If-None-Match: held", headers=headers)
+    yield request.but("HEAD of what is held", method="HEAD", headers=headers)
 
 
 def _everything(service: FakeService) -> None:
