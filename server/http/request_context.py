@@ -218,7 +218,9 @@ def _matches(header: str, tag: str) -> bool:
     tags = parse_etags(header)
     if tags.contains_weak(tag):
         return True
-    return any(_SUFFIX.sub("", known) == tag for known in tags.as_set(include_weak=True))
+    # An empty tag is None there.
+    every = filter(None, tags.as_set(include_weak=True))
+    return any(_SUFFIX.sub("", known) == tag for known in every)
 
 
 def set_snapshot(snapshot: SnapshotBody, data: bytes) -> None:

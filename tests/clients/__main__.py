@@ -16,6 +16,14 @@ from tests.stacks import made_anew_next_time
 
 # This client knows no YAML and leaves the answer out; GetOpenapiJson has the same document.
 UNREAD = {("openapi-python-client", "GetOpenapi")}
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "generated-clients.md"
+INTRODUCTION = """# Generated clients
+
+Made by `make clients`: how many answers the client of each generator decodes, those of the running
+service and those of the table of operations. openapi-python-client knows no YAML and leaves the
+answer of `GetOpenapi` out; `GetOpenapiJson` has the same document.
+
+"""
 FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "clients"
 
 
@@ -60,8 +68,7 @@ def _driven(name: str, driver: Driver, cases: Sequence[Case], service: str) -> O
 
 def _print(results: dict[str, Outcomes]) -> int:
     names = list(results)
-    print("| operation | " + " | ".join(names) + " |")
-    print("|---" * (len(names) + 1) + "|")
+    lines = ["| operation | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     faults: list[str] = []
     for operation in DECLARED:
         cells = []
@@ -81,7 +88,10 @@ def _print(results: dict[str, Outcomes]) -> int:
             faults += [
                 f"{name}: {operation} {title}: {errors[0]}" for title, errors in failed.items()
             ]
-        print(f"| {operation} | " + " | ".join(cells) + " |")
+        lines.append(f"| {operation} | " + " | ".join(cells) + " |")
+    print("\n".join(lines))
+    if len(names) == len(CLIENTS):
+        PAGE.write_text(INTRODUCTION + "\n".join(lines) + "\n")
     for fault in faults:
         print(fault[:400])
     return 1 if faults else 0

@@ -22,7 +22,7 @@ from server.dev.process import StackError
 from tests.fuzz.campaign import SHORT_CASES, Run, campaign
 from tests.fuzz.deployed import Target, fuzz, is_url
 from tests.fuzz.records import WIDTH
-from tests.fuzz.report import link_table, status_table
+from tests.fuzz.report import link_table, shares, status_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="as few cases as make test runs")
     parser.add_argument("--url", help="of a deployed service; it gets writes as well")
     parser.add_argument("--token", help="of the caller, for --url")
+    parser.add_argument("--shares", type=Path, help="a page to write: the cases by operation")
     options = parser.parse_args(arguments)
     if (options.url is None) != (options.token is None):
         parser.error("--url and --token go together (make fuzz URL=... TOKEN=...)")
@@ -54,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if outcome.tally.seen:
         console.print(status_table(outcome), link_table(outcome))
+    if options.shares is not None and outcome.tally.seen:
+        command = f"make fuzz CASES={run.cases} SEED={seed} SHARES={options.shares}"
+        options.shares.write_text(shares(outcome, command))
     for complaint in outcome.complaints:
         console.print(f"FAILED {complaint}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"seed {seed}: make fuzz CASES={run.cases} SEED={seed}; files: {run.folder}")

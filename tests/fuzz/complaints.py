@@ -51,6 +51,8 @@ class Again:
     def of(self, complaint: str) -> str:
         """A complaint of the tally or of the run, with what it lacks."""
         reason, *more = complaint.split(BETWEEN)
+        if more and more[0].startswith("seed "):
+            return complaint
         if more:
             return self.complaint(reason, *more)
         words = re.findall(r"\w+", reason)

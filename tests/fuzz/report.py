@@ -25,6 +25,29 @@ def status_table(outcome: Outcome) -> Table:
     return table
 
 
+def shares(outcome: Outcome, command: str) -> str:
+    """A page of the documentation: the cases of each operation, and how many reached a 2xx."""
+    tally = outcome.tally
+    lines = [
+        "# Fuzzed cases",
+        "",
+        f"Made by `{command}`. A valid case is one that the contract admits.",
+        "",
+        "| operation | cases | valid | share of 2xx or 304 |",
+        "|---|---|---|---|",
+    ]
+    for name in CONTRACT.operations:
+        cases = sum(
+            times
+            for (operation, _, source), times in tally.seen.items()
+            if (operation, source) == (name, FUZZED)
+        )
+        share = tally.share(name)
+        shown = "-" if share is None else f"{share:.0%}"
+        lines.append(f"| {name} | {cases} | {tally.valid[name]} | {shown} |")
+    return "\n".join(lines) + "\n"
+
+
 def link_table(outcome: Outcome) -> Table:
     """The links of the file, and those that Schemathesis has inferred and followed."""
     table = Table(title="links followed to a 2xx or 304")

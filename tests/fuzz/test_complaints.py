@@ -64,6 +64,7 @@ Reproduce with:
     case = f'<testcase name="GET /v1/nodes/{{id}}/state"><failure>{text}</failure></testcase>'
     (tmp_path / "junit.xml").write_text(f"<testsuites>{case}</testsuites>")
     (sentence,) = failures(tmp_path / "junit.xml", AGAIN)
+    assert AGAIN.of(sentence) == sentence
     assert sentence.startswith("GetNodeState: Test Case ID: aBc1 - Server error")
     header = f'-H "Authorization: Bearer $(.venv/bin/plexsphere-state token node:{NODE})"'
     assert sentence.endswith(f"""curl -X GET {header} "$PLEXSPHERE_URL"'{PULL}?a=%00'""")

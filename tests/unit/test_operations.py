@@ -172,3 +172,5 @@ def test_who_holds_a_file_of_the_page_gets_a_304(path: str) -> None:
     service = FakeService()
     tag = service.ask(path).headers["ETag"]
     assert service.ask(path, headers={"If-None-Match": tag}).status_code == 304
+    assert service.ask(path, headers={"If-None-Match": '"", "other"'}).status_code == 200
+    assert service.ask(path, headers={"If-None-Match": f'"", {tag}'}).status_code == 304
