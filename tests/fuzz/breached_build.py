@@ -25,7 +25,7 @@ from tests.fakes import FakeAuditSink, FakeHealthProbe
 from tests.fuzz import directed as cases
 from tests.fuzz.breached_ports import Domains, Ledgers, Nodes, PlainMint, Roles
 from tests.fuzz.breached_service import Edit, Edited, Wsgi, ask, provisioned
-from tests.fuzz.directed_writes import RATE_LIMITED
+from tests.fuzz.directed_writes import CROWDED, RATE_LIMITED
 from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.scratch import Scratch
 from tests.fuzz.world import GHOST, World, snapshot_digest
@@ -148,7 +148,7 @@ class Build:
             self.health.given = DOWN
         self.bare = service == cases.UNPROVISIONED
         try:
-            yield service not in (cases.FAULTY, cases.OVERLOADED, RATE_LIMITED)
+            yield service not in (cases.FAULTY, cases.OVERLOADED, CROWDED, RATE_LIMITED)
         finally:
             self.bare, self.health.given = False, sound
             for part in parts:

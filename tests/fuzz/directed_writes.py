@@ -12,6 +12,7 @@ from tests.fuzz.world import World
 
 FOUND, CONFLICT = "fuzz-found", "fuzz-conflict"
 ENROLMENT, RATE_LIMITED = "PostRegister", "rate limited"
+CROWDED = "crowded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def _enrolments_refused(status: int, world: World, case: Make) -> Iterator[Direc
     elif status == 409:
         key = world.scratch.keys[world.scratch.rotating[-1]]
         yield case(body=enrolment(world, "unused", public_key=key))
+        yield case(CROWDED, body=enrolment(world, "unused"))
     elif status == 422:
         yield case(body=body_now(ENROLMENT))
         yield case(body=enrolment(world, nonce=""))
@@ -107,6 +109,7 @@ def _conflicts(name: str, world: World, case: Make) -> Iterator[Directed]:
         body = body_now(name)
         yield _expecting(case(body=body), 201)
         yield case(body=body)  # no key says that it is the same request
+        yield case(CROWDED)
     if name == "CreateDomain":
         yield case(body=body_now(name, slug="documented"))
         yield case(body=body_now(name, mesh_cidr="10.200.7.0/24"))

@@ -50,16 +50,16 @@ def add_contract_suite(file: Path, outcome: Outcome) -> None:
             left = [complaint for complaint in left if complaint not in about]
             cases.append((f"{name} {status}", "; ".join(about)))
     cases += [(complaint.partition(BETWEEN)[0][:120], complaint) for complaint in left]
-    failures = str(sum(bool(attributes) for _, attributes in cases))
+    failures = str(sum(bool(complaint) for _, complaint in cases))
     tree = ElementTree.parse(file) if file.is_file() else None
     root = ElementTree.Element("testsuites") if tree is None else tree.getroot()
     counts = {"tests": str(len(cases)), "failures": failures, "errors": "0"}
     suite = ElementTree.SubElement(root, "testsuite", {"name": "contract", **counts})
-    for title, attributes in cases:
+    for title, complaint in cases:
         attributes = {"classname": "contract", "name": _legal(title)}
         case = ElementTree.SubElement(suite, "testcase", attributes)
-        if attributes:
-            ElementTree.SubElement(case, "failure", {"message": _legal(attributes)})
+        if complaint:
+            ElementTree.SubElement(case, "failure", {"message": _legal(complaint)})
     for count, value in counts.items():
         root.set(count, str(int(root.get(count, "0")) + int(value)))
     ElementTree.indent(root)

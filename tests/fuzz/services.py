@@ -10,7 +10,7 @@ from server.dev.ports import HOST
 from server.dev.stack import Stack
 from tests.client import ask, bearer, pull_path
 from tests.fuzz import directed as cases
-from tests.fuzz.directed_writes import RATE_LIMITED
+from tests.fuzz.directed_writes import CROWDED, RATE_LIMITED
 from tests.fuzz.world import STRANGER
 from tests.ledger_sql import run_sql
 from tests.small_gunicorn import small_gunicorn
@@ -43,6 +43,16 @@ def rate_limited(stack: Stack, node_id: str) -> Iterator[str]:
     part = stack.extra_gunicorn("rate-limited", {**dict.fromkeys(rates, "1"), **ONE_WORKER})
     try:
         ask(part.url, pull_path(node_id), bearer(stack.token(STRANGER)))
+        yield part.url
+    finally:
+        part.stop()
+
+
+@contextmanager
+def crowded(stack: Stack, node_id: str) -> Iterator[str]:
+    """With Domains that have as many Nodes as they may have."""
+    part = stack.extra_gunicorn("crowded", {"PLEXSPHERE_NODE_QUOTA": "1", **ONE_WORKER})
+    try:
         yield part.url
     finally:
         part.stop()
@@ -116,6 +126,7 @@ SERVICES: Mapping[str, Callable[[Stack, str], AbstractContextManager[str]]] = {
     cases.LIVE: live,
     cases.UNPROVISIONED: unprovisioned,
     RATE_LIMITED: rate_limited,
+    CROWDED: crowded,
     cases.NO_KEYS: without_keys,
     cases.FAULTY: faulty,
     cases.CORRUPT: corrupt,
