@@ -91,6 +91,8 @@ async function widthsOf(page) {
   const found = [];
   for (const width of [390, 320]) {
     await page.setViewportSize({ width, height: 844 });
+    // What a resize moves may move for a few frames.
+    await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, { timeout: 5_000 }).catch(() => {});
     found.push(await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]));
   }
   return found;
