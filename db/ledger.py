@@ -91,7 +91,7 @@ class LedgerMoment:
     authz_token: str | None
     secret_key_digests: tuple[bytes, ...]
     tokens_not_before: datetime | None
-    revision: UUID
+    revision: UUID | None
     table: PeerTable | None
     own: Row
     position: LedgerPosition | None
@@ -235,8 +235,10 @@ class PostgresLedger:
     ) -> LedgerMoment:
         """Without a table where ``cached`` is not current."""
         revision, *own = self._reads.of_node(node_id, deadline, presented)
-        seen = _uuid(revision)
-        table = cached.table if cached.table.revision == seen else None
+        seen, table = None, None
+        with suppress(*rows.UNDECODABLE):
+            seen = _uuid(revision)
+            table = cached.table if cached.table.revision == seen else None
         return _moment_of(node_id, own, seen, table)
 
     def _read_peers(
@@ -254,8 +256,11 @@ class PostgresLedger:
         revision, peers, *own = self._reads.row(
             SNAPSHOT_FOR_NODE, arguments, node_id, deadline, presented
         )
-        seen, table = UUID(revision), None
+        seen, table = None, None
         with suppress(*rows.UNDECODABLE):
+            seen = UUID(revision)
+            if peers == "":  # the Node itself is a line of them
+                raise ValueError("no peer rows")
             table = self._table(UUID(own[4]), seen, peers, cached)
         return _moment_of(node_id, own, seen, table)
 
@@ -265,7 +270,8 @@ class PostgresLedger:
         """The peers at a revision that the statement saw; ``peers`` is None where those that are
         cached are current."""
         if peers is None:
-            assert cached is not None and cached.table.revision == revision
+            if cached is None or cached.table.revision != revision:
+                raise ValueError("no peers were read")
             return cached.table
         lines = rows.peer_rows(peers, cached.lines if cached else {}) if peers else {}
         new = CachedPeers(PeerTable(domain_id, revision, tuple(lines.values())), lines)
@@ -278,7 +284,7 @@ _uuid = lru_cache(4096)(UUID)  # of Domains, and their revisions
 
 
 def _moment_of(
-    node_id: UUID, own: Sequence[Any], revision: UUID, table: PeerTable | None
+    node_id: UUID, own: Sequence[Any], revision: UUID | None, table: PeerTable | None
 ) -> LedgerMoment:
     """``own`` are the values of node_columns."""
     *row_sets, domain_id, token, digests, tokens_not_before, position = own
