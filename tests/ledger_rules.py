@@ -49,7 +49,7 @@ def rules(draw: DrawFn) -> bytes:
 @st.composite
 def _rule_set(draw: DrawFn) -> Row:
     lines = [draw(rules()) for _ in range(draw(st.sampled_from([0, 1, 1, 2, 2, 3])))]
-    lines *= draw(rarely([-(-1024 // max(1, len(lines)))], [1], 15))
+    lines *= draw(rarely([-(-1024 // max(1, len(lines)))], [1], 6))
     payload = b"".join(line + b"\n" for line in lines)
     flaw = draw(rarely(["cut", "fingerprint", "short", "empty"], [""], 16))
     if flaw == "cut":

@@ -38,7 +38,7 @@ from tests.ports.deadlines import in_time
 from tests.stacks import another_build, running_stack
 from tests.waiting import until
 
-CLIENTS = 16
+CLIENTS = 12  # no more than threads of requests, because each must be under way
 
 
 @pytest.fixture(scope="module")
