@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Generic
 
 import psycopg2
@@ -166,7 +167,7 @@ class Pool(Generic[S]):
         opened = connect(self._dsn, deadline)
         if self._check is not None:
             try:
-                self._check(identify(opened, deadline))
+                self._check(partial(identify, opened, deadline))
             except BaseException:
                 opened.close()
                 raise

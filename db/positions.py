@@ -71,12 +71,18 @@ class Snapshot:
         return not self.is_standby or self.position.all_before == self.position.none_from
 
 
-CheckServer = Callable[[Server], None]
+AskServer = Callable[[], Server]
+CheckServer = Callable[[AskServer], None]
 
 
 def identify(opened: connection, deadline: Deadline) -> Server:
     """The server of a new connection; its statements can then say it (the column ``position``)."""
     return server_of(fetch(opened, statement("ledger_server"), None, deadline)[0])
+
+
+def unchecked(ask: AskServer) -> None:
+    """Identify a server, whatever it has."""
+    ask()
 
 
 def server_of(row: Row) -> Server:
@@ -145,20 +151,23 @@ class Positions:
         _, system, timeline, wal_end = HEADER.unpack_from(self._map, 0)
         return system, timeline, wal_end
 
-    def check(self, server: Server) -> None:
+    def check(self, ask: AskServer) -> None:
         """Raise LedgerBehind for a server that has not all that was seen; else see it."""
-        if self.fault(server):
-            with self._changing():  # a number that another process writes may be read in part
-                fault = self.fault(server)
-            if fault:
-                raise LedgerBehind(fault)
+        server, fault = self.compared(ask)
+        if fault:
+            raise LedgerBehind(fault)
         if not server.is_standby:  # its timeline may be that of before
             self._see(server, is_accepted=False)
 
-    def fault(self, server: Server) -> str | None:
-        """The fault of a server that lacks what was seen, as a sentence; None where it has all."""
-        system, timeline, wal_end = self.seen
-        return _fault(server, system, timeline, wal_end) if system else None
+    def compared(self, ask: AskServer) -> tuple[Server, str | None]:
+        """The server that is asked, and what it lacks, as a sentence; None where it has all.
+
+        What was seen is read before it is asked, because others see more of it meanwhile.
+        """
+        with self._changing():  # a number that another process writes may be read in part
+            system, timeline, wal_end = self.seen
+        server = ask()
+        return server, _fault(server, system, timeline, wal_end) if system else None
 
     def accept(self, server: Server) -> None:
         """Take the server for the ledger, whatever was seen before."""

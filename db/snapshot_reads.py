@@ -204,4 +204,4 @@ class SnapshotReads:
             suppress(DatastoreUnavailable),
             self._primary.pool.session(deadline.at_most(NOTED_EVERY)) as session,
         ):
-            positions.check(server_of(session.run(statement("ledger_server"))[0]))
+            positions.check(lambda: server_of(session.run(statement("ledger_server"))[0]))

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from composer.deadline import Deadline
 from db.audit_batches import id_in
 from db.connections import Row, SingleConnection, WriteSession
 from db.locks import PLATFORM_WRITERS
-from db.positions import CheckServer, identify
+from db.positions import CheckServer, identify, unchecked
 
 # A large ledger is read whole, and a repair waits for other writers.
 STATEMENT_SECONDS = 30.0
@@ -38,7 +39,7 @@ class TupleLedger:
         self,
         dsn: str,
         clock: Callable[[], float] = time.monotonic,
-        check: CheckServer = lambda server: None,
+        check: CheckServer = unchecked,
     ) -> None:
         """``check`` raises LedgerBehind for a server whose ledger SpiceDB must not follow."""
         self._clock = clock
@@ -47,7 +48,7 @@ class TupleLedger:
             WriteSession,
             application_name="plexsphere-state authz",
             parameters=PARAMETERS,
-            on_connected=lambda opened, deadline: check(identify(opened, deadline)),
+            on_connected=lambda opened, deadline: check(partial(identify, opened, deadline)),
         )
 
     def implied(self) -> set[LedgerTuple]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from db.connections import ReadSession, WriteSession
 from db.pool import Pool, read_pool, write_pool
-from db.positions import Positions
+from db.positions import Positions, unchecked
 from server.http.request_context import timed
 from server.settings import Settings, metrics_directory
 
@@ -44,7 +44,7 @@ def replica_pool(settings: Settings) -> Pool[ReadSession] | None:
         pool_wait=REPLICA_WAIT,
         application_name="plexsphere-state replica",
         timed=timed,
-        check=lambda server: None,
+        check=unchecked,
     )
 
 

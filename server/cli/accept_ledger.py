@@ -34,14 +34,15 @@ def accept_ledger(dsn: Dsn = "") -> None:
             ExitCode.USAGE,
         )
     name = "plexsphere-state accept-ledger"
+    positions = Positions.of_service(file)
     with (
         closing(SingleConnection(ledger, ReadSession, application_name=name)) as connection,
         connection.session(Deadline.after(SECONDS, time.monotonic)) as session,
     ):
-        server = server_of(session.run(statement("ledger_server"))[0])
+        server, fault = positions.compared(
+            lambda: server_of(session.run(statement("ledger_server"))[0])
+        )
     if server.is_standby:
         raise Failure("Postgres is a standby there: accept its primary.", ExitCode.REFUSED)
-    positions = Positions.of_service(file)
-    fault = positions.fault(server)
     positions.accept(server)
     typer.echo(f"accepted: {fault}" if fault else "accepted; nothing was missing")

@@ -123,8 +123,9 @@ def position_check(settings: Settings, connection: SingleConnection[ReadSession]
     try:
         positions = Positions.of_service(settings.position_file)
         with connection.session(_deadline()) as session:
-            server = server_of(session.run(statement("ledger_server"))[0])
-        fault = positions.fault(server)
+            _, fault = positions.compared(
+                lambda: server_of(session.run(statement("ledger_server"))[0])
+            )
     except (ComposerError, OSError) as error:
         return Check("position", False, str(error), "check PLEXSPHERE_POSITION_FILE and Postgres")
     if fault is None:

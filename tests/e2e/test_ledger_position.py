@@ -20,7 +20,7 @@ def test_an_older_copy_is_refused_until_it_is_accepted(stack: Stack, tmp_path: P
     file = tmp_path / "positions"
     with SingleConnection(stack.dsn, ReadSession, application_name="test").session(in_time()) as s:
         server = server_of(s.run(statement("ledger_server"))[0])
-    Positions(file).check(replace(server, wal_end=server.wal_end + 2**40))
+    Positions(file).check(lambda: replace(server, wal_end=server.wal_end + 2**40))
     env = {"PLEXSPHERE_POSITION_FILE": str(file)}
     part = stack.extra_gunicorn("older", env)
     try:

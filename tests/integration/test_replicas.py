@@ -20,7 +20,7 @@ from db.ledger import LedgerMoment, PostgresLedger
 from db.migrate import migrate
 from db.nodes import PostgresNodeRepo
 from db.pool import read_pool
-from db.positions import Positions, server_of
+from db.positions import Positions, server_of, unchecked
 from db.statements import statement
 from tests.integration.ledger_fixtures import OwnPostgres, own_postgres
 from tests.integration.ledger_rows import Hand
@@ -43,7 +43,7 @@ class Pair:
         self.standby.part.start()
         self.positions = Positions()
         self.reads = read_pool(self.writer_dsn, 4, 5.0, check=self.positions.check)
-        self.replica = read_pool(self.standby_dsn, 4, 5.0, check=lambda server: None)
+        self.replica = read_pool(self.standby_dsn, 4, 5.0, check=unchecked)
         self.ledger = PostgresLedger(
             self.reads, cached_rows=1000, positions=self.positions, replica=self.replica
         )

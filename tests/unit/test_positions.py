@@ -25,7 +25,7 @@ NODE = UUID(int=1)
 @pytest.fixture
 def positions() -> Positions:
     found = Positions()
-    found.check(SERVED)
+    found.check(lambda: SERVED)
     return found
 
 
@@ -52,25 +52,35 @@ def test_a_server_must_have_all_that_was_served(
     positions: Positions, server: Server, fault: str | None
 ) -> None:
     if fault is None:
-        positions.check(server)
+        positions.check(lambda: server)
     else:
         with pytest.raises(LedgerBehind, match=fault):
-            positions.check(server)
+            positions.check(lambda: server)
         assert positions.seen == (7, 2, 1000)
+
+
+def test_what_others_see_while_a_server_is_asked_is_not_missed(positions: Positions) -> None:
+    def ask() -> Server:
+        answer = replace(SERVED, wal_end=1100)
+        positions.check(lambda: replace(SERVED, wal_end=1200))
+        return answer
+
+    positions.check(ask)
+    assert positions.seen == (7, 2, 1200)
 
 
 def test_what_was_accepted_is_the_ledger_from_then_on(positions: Positions) -> None:
     positions.served(NODE, seen(50))
     restored = replace(SERVED, system=8, timeline=1, wal_end=10)
     positions.accept(restored)
-    positions.check(restored)
+    positions.check(lambda: restored)
     assert (positions.seen, positions.of_node(NODE)) == ((8, 1, 10), (0, 0))
 
 
 def test_processes_share_a_file_that_outlives_them(tmp_path: Path) -> None:
     path = tmp_path / "positions"
     first, second = Positions(path), Positions(path)
-    first.check(SERVED)
+    first.check(lambda: SERVED)
     first.served(NODE, seen(50))
     assert (second.seen, second.of_node(NODE)) == ((7, 2, 1000), (0, 50))
     second.served(NODE, seen(40, by_standby=True))
@@ -89,9 +99,9 @@ def test_a_file_that_is_not_ours_is_begun_anew(tmp_path: Path, content: bytes) -
 
 def test_a_process_beside_the_service_makes_no_file(tmp_path: Path) -> None:
     path = tmp_path / "positions"
-    Positions.of_service(str(path)).check(SERVED)
+    Positions.of_service(str(path)).check(lambda: SERVED)
     assert not path.exists()
-    Positions(path).check(SERVED)
+    Positions(path).check(lambda: SERVED)
     assert Positions.of_service(str(path)).seen == (7, 2, 1000)
 
 
