@@ -17,7 +17,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -237,8 +238,11 @@ class Clocks:
         return self._monotonic() - max(0.0, time.time() - at)
 
 
+_FIELDS_OF = attrgetter(*(field.name for field in fields(AuditRow)))
+
+
 def _line(queued: QueuedRow, clocks: Clocks) -> bytes:
-    content = json.dumps([clocks.on_disk(queued.at), *astuple(queued.row)]).encode()
+    content = json.dumps([clocks.on_disk(queued.at), *_FIELDS_OF(queued.row)]).encode()
     return b"%08x %s\n" % (zlib.crc32(content), content)
 
 

@@ -26,7 +26,7 @@ from psycopg2.extensions import connection
 from composer.deadline import Deadline
 from composer.errors import LedgerBehind
 from composer.position import LedgerPosition
-from db.connections import Row, fetch
+from db.connections import ReadSession, Row, fetch
 from db.statements import statement
 
 MAGIC = b"plexpos1"
@@ -77,7 +77,12 @@ CheckServer = Callable[[AskServer], None]
 
 def identify(opened: connection, deadline: Deadline) -> Server:
     """The server of a new connection; its statements can then say it (the column ``position``)."""
-    return server_of(fetch(opened, statement("ledger_server"), None, deadline)[0])
+    return _server_of(fetch(opened, statement("ledger_server"), None, deadline)[0])
+
+
+def server_in(session: ReadSession) -> Server:
+    """The server of a session."""
+    return _server_of(session.run(statement("ledger_server"))[0])
 
 
 def unchecked(ask: AskServer) -> None:
@@ -85,7 +90,7 @@ def unchecked(ask: AskServer) -> None:
     ask()
 
 
-def server_of(row: Row) -> Server:
+def _server_of(row: Row) -> Server:
     """The row of ledger_server."""
     system, timeline, is_standby, wal_end, promoted_at, _ = row
     return Server(

@@ -20,8 +20,8 @@ from composer.position import LedgerPosition
 from db.coalesced_reads import CoalescedReads
 from db.connections import ReadSession, Row
 from db.pool import Pool
-from db.positions import Positions, Promoted, Snapshot, parse_snapshot, server_of
-from db.statements import Prepared, statement
+from db.positions import Positions, Promoted, Snapshot, parse_snapshot, server_in
+from db.statements import Prepared
 from db.timing import Timed, untimed
 
 # A replica that is behind has so long before the primary is asked, and the primary before the
@@ -204,4 +204,4 @@ class SnapshotReads:
             suppress(DatastoreUnavailable),
             self._primary.pool.session(deadline.at_most(NOTED_EVERY)) as session,
         ):
-            positions.check(lambda: server_of(session.run(statement("ledger_server"))[0]))
+            positions.check(lambda: server_in(session))

@@ -92,7 +92,11 @@ def chart() -> Iterator[str]:
     for form, options in FORMS.items():
         rendered = FOLDER / f"{form.replace(' ', '-')}.yaml"
         render = [helm, "template", "example", CHART, "--kube-version", KUBERNETES, *options]
-        rendered.write_text(run(*render).stdout)
+        done = run(*render)
+        if done.returncode:
+            yield f"chart, {form}: {done.stderr.strip()}"
+            continue
+        rendered.write_text(done.stdout)
         yield from said(f"chart, {form}", *module("yamllint"), "--strict", "-c", STYLE, rendered)
         version = KUBERNETES.rpartition(".")[0]
         validate = (*module("kubernetes_validate"), "--strict", "-k", version, rendered)

@@ -23,8 +23,7 @@ def accept_ledger(dsn: Dsn = "") -> None:
     """
     from composer.deadline import Deadline
     from db.connections import ReadSession, SingleConnection
-    from db.positions import Positions, server_of
-    from db.statements import statement
+    from db.positions import Positions, server_in
     from server.settings import read_settings
 
     ledger, file = usable_dsn(dsn), read_settings(ledger_only=True).position_file
@@ -39,9 +38,7 @@ def accept_ledger(dsn: Dsn = "") -> None:
         closing(SingleConnection(ledger, ReadSession, application_name=name)) as connection,
         connection.session(Deadline.after(SECONDS, time.monotonic)) as session,
     ):
-        server, fault = positions.compared(
-            lambda: server_of(session.run(statement("ledger_server"))[0])
-        )
+        server, fault = positions.compared(lambda: server_in(session))
     if server.is_standby:
         raise Failure("Postgres is a standby there: accept its primary.", ExitCode.REFUSED)
     positions.accept(server)

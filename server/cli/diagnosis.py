@@ -16,8 +16,7 @@ from db.fleet import ipv6_nodes
 from db.health import LastComparison, clock_skew, read_lag, schema_version
 from db.migrate import expected_version
 from db.outbox import OutboxLag
-from db.positions import Positions, server_of
-from db.statements import statement
+from db.positions import Positions, server_in
 from server.authn.key_sources import key_source
 from server.authn.signing import own_keys
 from server.authz.admin import SpiceDbAdmin, missing_from
@@ -123,9 +122,7 @@ def position_check(settings: Settings, connection: SingleConnection[ReadSession]
     try:
         positions = Positions.of_service(settings.position_file)
         with connection.session(_deadline()) as session:
-            _, fault = positions.compared(
-                lambda: server_of(session.run(statement("ledger_server"))[0])
-            )
+            _, fault = positions.compared(lambda: server_in(session))
     except (ComposerError, OSError) as error:
         return Check("position", False, str(error), "check PLEXSPHERE_POSITION_FILE and Postgres")
     if fault is None:

@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from db.connections import ReadSession, SingleConnection
-from db.positions import Positions, server_of
-from db.statements import statement
+from db.positions import Positions, server_in
 from server.dev.stack import Stack
 from tests.client import ask, pull_path
 from tests.ports.deadlines import in_time
@@ -19,7 +18,7 @@ POSITION = "X-Plexsphere-Ledger-Position"
 def test_an_older_copy_is_refused_until_it_is_accepted(stack: Stack, tmp_path: Path) -> None:
     file = tmp_path / "positions"
     with SingleConnection(stack.dsn, ReadSession, application_name="test").session(in_time()) as s:
-        server = server_of(s.run(statement("ledger_server"))[0])
+        server = server_in(s)
     Positions(file).check(lambda: replace(server, wal_end=server.wal_end + 2**40))
     env = {"PLEXSPHERE_POSITION_FILE": str(file)}
     part = stack.extra_gunicorn("older", env)

@@ -66,7 +66,7 @@ class Levels:
         while not self._stop.wait(1.0):
             try:
                 self.found.append(level(self._master, time.monotonic() - self._began))
-            except OSError:  # a worker ended while it was read
+            except (OSError, KeyError):  # a worker ended, or has ended, while it was read
                 continue
 
 

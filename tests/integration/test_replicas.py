@@ -20,8 +20,7 @@ from db.ledger import LedgerMoment, PostgresLedger
 from db.migrate import migrate
 from db.nodes import PostgresNodeRepo
 from db.pool import read_pool
-from db.positions import Positions, server_of, unchecked
-from db.statements import statement
+from db.positions import Positions, server_in, unchecked
 from tests.integration.ledger_fixtures import OwnPostgres, own_postgres
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
@@ -191,7 +190,7 @@ def test_an_older_copy_is_refused_and_accepted_on_purpose(pair: Pair) -> None:
             restored.view(node, pair.domain, in_time())
         end.enter_context(closing(unchecked := read_pool(dsn, 1, 5.0)))
         with unchecked.session(in_time()) as session:
-            after_restart.accept(server_of(session.run(statement("ledger_server"))[0]))
+            after_restart.accept(server_in(session))
         assert restored.view(node, pair.domain, in_time()).position is not None
 
 
