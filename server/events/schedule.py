@@ -109,7 +109,10 @@ class StreamSchedule:
         self._woken.set()
 
     def _ask_one(self, stream: ScheduledStream) -> None:
-        stream.ask(self._clock(), Deadline.after(ASK_DEADLINE_SECONDS, self._clock))
+        try:
+            stream.ask(self._clock(), Deadline.after(ASK_DEADLINE_SECONDS, self._clock))
+        except Exception:  # the others of its call must be asked, and this one ends in time
+            _log.exception("stream_not_asked_about")
         self._new.append(stream)
 
     def _look(self, stream: ScheduledStream, now: float) -> None:

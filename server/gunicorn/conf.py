@@ -113,7 +113,10 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]
     """Forget a dead worker's gauges; its counts stay."""
-    server.add_up_dead(_metrics, worker.pid)
+    try:
+        server.add_up_dead(_metrics, worker.pid)
+    except OSError as error:  # of the disk, or of a scrape that does not end: the master goes on
+        server.log.warning("metrics of worker %s are not added up: %s", worker.pid, error)
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]

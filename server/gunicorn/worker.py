@@ -256,6 +256,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             request, connection, connection.client, connection.server, self.cfg
         )
         environ["wsgi.multithread"] = True
+        if isinstance(connection.server, str):  # a socket file; the port would be that of Host
+            environ["SERVER_PORT"] = "0"
         environ[RECEIVED] = connection.received
         environ[HOLD] = partial(self._hold, connection, response)
         if request.version == (1, 1) and request.method != "HEAD":

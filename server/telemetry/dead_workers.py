@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import mark_process_dead
 
+ATTEMPTS, PAUSE = 10, 0.05  # s
 _KINDS = ("counter", "histogram")
 _GONE = "0"  # in the place of a process id, which no worker has
 
@@ -27,10 +29,23 @@ def unchanged(folder: str, *, by_others: bool = True) -> Iterator[None]:
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if by_others else fcntl.LOCK_EX)
+        if by_others:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        else:
+            _lock_alone(descriptor)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock_alone(descriptor: int) -> None:
+    """Raises BlockingIOError where a scrape does not end; the master must not wait for it."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(PAUSE)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def add_up_dead(folder: str, pid: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from server.telemetry import dead_workers
 from server.telemetry.dead_workers import add_up_dead
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,6 +56,14 @@ def test_the_counts_of_dead_workers_stay_in_one_file_of_each_kind(tmp_path: Path
     ):
         assert line in text.splitlines()
     assert "plexsphere_threads_busy{" not in text
+
+
+def test_a_scrape_that_does_not_end_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_workers, "PAUSE", 0.0)
+    with dead_workers.unchanged(str(tmp_path)), pytest.raises(BlockingIOError):
+        add_up_dead(str(tmp_path), 1)
 
 
 def test_the_folder_goes_with_the_process_that_made_it_and_not_with_a_copy(tmp_path: Path) -> None:
