@@ -18,11 +18,11 @@ from composer.enrolment import (
     parse_bootstrap_token,
 )
 from composer.errors import BootstrapTokenInvalid, ComposerError, DomainNotFound
+from composer.event_keys import EventKeys
 from composer.identity import AddressedDomain, Principal, node_object
 from handlers.answers import Answer
 from handlers.nodes import new_key
 from handlers.operation import Request
-from handlers.ports import wired
 from handlers.refusals import BOOTSTRAP_TOKEN_INVALID, KIND_MISMATCH, Refused
 from handlers.wire_registry import enrolment_body, issued_token_value
 
@@ -88,7 +88,9 @@ def new_enrolment(addressed: None, body: Mapping[str, Any]) -> WantedNode:
     )
 
 
-def enrol_node(request: Request, token: BootstrapToken, parsed: WantedNode) -> Answer:
+def enrol_node(
+    request: Request, token: BootstrapToken, event_keys: EventKeys, parsed: WantedNode
+) -> Answer:
     """201 with the Node, its peers and its secret key.
 
     Whatever may fail comes before the enrolment, because a refusal must not consume the token. The
@@ -97,7 +99,7 @@ def enrol_node(request: Request, token: BootstrapToken, parsed: WantedNode) -> A
     """
     ports, deadline = request.ports, request.deadline
     try:
-        event_key = wired(ports.event_keys).current(token.domain_id, deadline)
+        event_key = event_keys.current(token.domain_id, deadline)
         peers = ports.wire.domain(ports.snapshots.domain_peers(token.domain_id, deadline))
     except DomainNotFound as error:  # deleted with its tokens since the token was read
         raise BootstrapTokenInvalid(str(error)) from error

@@ -9,11 +9,10 @@ from uuid import UUID
 
 from composer.deadline import Deadline
 from composer.errors import ComposerError, CredentialEnded, NodeNotFound
-from composer.event_streams import Decision, Subscriber
+from composer.event_streams import Decision, EventStreams, Subscriber
 from composer.identity import AddressedNode
 from handlers.answers import Answer
 from handlers.operation import Request
-from handlers.ports import wired
 from handlers.refusals import Refused
 
 EVENT_STREAM = "text/event-stream"
@@ -25,9 +24,8 @@ STREAM_HEADERS: Mapping[str, str] = {
 }
 
 
-def get_node_events(request: Request, node: AddressedNode) -> Answer:
+def get_node_events(request: Request, node: AddressedNode, events: EventStreams) -> Answer:
     """200 with a stream that goes on after this answer's end."""
-    events = wired(request.ports.events)
     position = request.call.last_event_id
     subscriber = Subscriber(
         node_id=node.id,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from composer.identity import AddressedNode
-from composer.node_token import NodeToken
+from composer.node_token import NodeToken, TokenMint
 from handlers.answers import Answer
 from handlers.operation import Request
-from handlers.ports import wired
 from handlers.wire_values import instant
 
 
-def renew_node_token(request: Request, node: AddressedNode) -> Answer:
+def renew_node_token(request: Request, node: AddressedNode, mint: TokenMint) -> Answer:
     """A new token of the Node. The old token stays valid until it expires."""
-    token = wired(request.ports.mint).mint(node.id, node.tokens_not_before)
+    token = mint.mint(node.id, node.tokens_not_before)
     request.ports.credentials.record_token(node.id, request.write, request.deadline)
     return Answer(200, token_value(token))
 

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from composer.errors import NodeNotFound
 from composer.identity import AddressedDomain, AddressedNode, node_object
+from composer.node_token import TokenMint
 from composer.registry import NewNode, Registration, wireguard_key
 from handlers.answers import NO_CONTENT, Answer
 from handlers.operation import Request
-from handlers.ports import wired
 from handlers.refusals import DATASTORE_UNAVAILABLE, PUBLIC_KEY_INVALID, Refused
 from handlers.wire_registry import node_key_value, registration_body
 
@@ -29,7 +29,9 @@ def new_key(addressed_id: UUID | None, body: Mapping[str, Any]) -> bytes:
         raise Refused(PUBLIC_KEY_INVALID, f"public_key: {error}") from error
 
 
-def register_node(request: Request, domain: AddressedDomain, parsed: NewNode) -> Answer:
+def register_node(
+    request: Request, domain: AddressedDomain, mint: TokenMint, parsed: NewNode
+) -> Answer:
     """201 with the Node, its peers and its credentials; 200 where the same request made the Node
     before: the answer of that request may be lost, so its credentials end and new ones are given.
 
@@ -45,8 +47,7 @@ def register_node(request: Request, domain: AddressedDomain, parsed: NewNode) ->
         idempotency_key=request.call.idempotency_key,
         secret_key_digest=secret_key.digest,
     )
-    event_keys = ports.event_keys
-    event_key = None if event_keys is None else event_keys.current(domain.id, deadline)
+    event_key = ports.optional.event_key(domain.id, deadline)
     try:
         node = ports.node_registry.register(domain.id, registration, request.write, deadline)
         resource = node_object(node.node_id)
@@ -54,7 +55,7 @@ def register_node(request: Request, domain: AddressedDomain, parsed: NewNode) ->
         snapshot = ports.snapshots.snapshot_for_node(node.node_id, domain.id, deadline)
     except NodeNotFound as error:
         raise Refused(DATASTORE_UNAVAILABLE, f"deleted during the registration: {error}") from error
-    token = wired(ports.mint).mint(node.node_id, node.tokens_not_before)
+    token = mint.mint(node.node_id, node.tokens_not_before)
     peers = ports.wire.domain(snapshot.peers.domain)
     body = registration_body(node, peers, token, secret_key, event_key)
     return Answer(201 if node.is_new else 200, body)

@@ -196,7 +196,8 @@ class AuditedGrants(Enum):
 class Operation:
     """A gated operation.
 
-    - ``handler(request, addressed, **parameters)`` makes the answer.
+    - ``handler(request, addressed, **parameters)`` makes the answer. The port that the operation
+      ``needs`` comes after ``addressed``.
     - ``parse(addressed_id, **parameters)`` runs before gate 2 and checks what no schema can. The
       handler then gets its result as ``parsed`` in place of the parameters.
     - ``way``: gates 1a to 3.
@@ -204,7 +205,7 @@ class Operation:
       earlier request has already made.
     - ``limit``: how often a subject may ask for it. A request with the ``repeat_by(parsed)`` of the
       one before does not count.
-    - ``not_provisioned``: the refusal of gate 0, which also asks for the port that it ``needs``.
+    - ``not_provisioned``: the refusal of gate 0, also where the service lacks the port.
     - ``without_ledger(request, addressed_id)`` makes the answer while Postgres does not answer, or
       None where there is none.
     - ``statuses``: those of the handler's own answers.
@@ -257,7 +258,7 @@ def gate_0(operation: AnyOperation, ledger: LedgerPorts | None) -> None:
         return
     if ledger is None:
         raise Refused(operation.not_provisioned, "load-bearing ports are not wired")
-    if operation.needs is not None and getattr(ledger, operation.needs.value) is None:
+    if operation.needs is not None and ledger.optional.find(operation.needs) is None:
         raise Refused(operation.not_provisioned, f"no port {operation.needs.value} is wired")
 
 
@@ -334,7 +335,8 @@ def perform(
         ports.limits.admit(subject, permission, operation.limit, content)
         addressed = way.gates(request, addressed_id)
         ports.limits.granted(subject, permission)
-        result = operation.handler(request, addressed, **arguments)
+        needed = [ports.optional.find(operation.needs)] if operation.needs else []
+        result = operation.handler(request, addressed, *needed, **arguments)
     except DatastoreBusy as error:
         raise refusal_for(error) from error
     except DatastoreUnavailable as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeVar
+from uuid import UUID
 
 from composer.audit import AuditSink, DomainAuditReader
 from composer.credentials import NodeCredentials, SecretKeySource
+from composer.deadline import Deadline
 from composer.enrolment import BootstrapTokens
 from composer.entries import EntryStore
-from composer.event_keys import EventKeys
+from composer.event_keys import EventKey, EventKeys
 from composer.event_streams import EventStreams
 from composer.heartbeat import HeartbeatSink
 from composer.identity import DomainRepo, NodeRepo, RelationChecker
@@ -23,12 +24,9 @@ from composer.snapshot_composer import SnapshotProvider
 from handlers.service import ServicePorts
 from handlers.wire import SnapshotWire
 
-T = TypeVar("T")
-
 
 class OptionalPort(Enum):
-    """A port that a service may lack, by its name in LedgerPorts: without a signing key, without a
-    key that encrypts event keys, without an event bus. What ``needs`` it is then 501."""
+    """The name of a port in OptionalPorts."""
 
     MINT = "mint"
     EVENT_KEYS = "event_keys"
@@ -36,11 +34,34 @@ class OptionalPort(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OptionalPorts:
+    """The ports that a service may lack: without a signing key, without a key that encrypts event
+    keys, without an event bus.
+
+    An Operation declares the port that it needs. Without the port it is 501; else its handler gets
+    the port.
+    """
+
+    mint: TokenMint | None = None
+    event_keys: EventKeys | None = None
+    events: EventStreams | None = None
+
+    def find(self, port: OptionalPort) -> object | None:
+        """The port of that name; None in a service that lacks it."""
+        found: object | None = getattr(self, port.value)
+        return found
+
+    def event_key(self, domain_id: UUID, deadline: Deadline) -> EventKey | None:
+        """The Domain's event key; None in a service that cannot encrypt event keys."""
+        keys = self.event_keys
+        return None if keys is None else keys.current(domain_id, deadline)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerPorts:
     """Every port that needs the ledger. The value has all of them, or it does not exist (gate 0).
 
-    An OptionalPort may be None. ``wire`` is shared, so a registration has the same bytes of
-    ``peers`` as the pull.
+    ``wire`` is shared, so a registration has the same bytes of ``peers`` as the pull.
     """
 
     relations: RelationChecker
@@ -62,9 +83,7 @@ class LedgerPorts:
     audit: AuditSink
     limits: RequestLimits
     last_answers: LastAnswers
-    mint: TokenMint | None = None
-    event_keys: EventKeys | None = None
-    events: EventStreams | None = None
+    optional: OptionalPorts
     wire: SnapshotWire = field(default_factory=SnapshotWire)
 
 
@@ -74,9 +93,3 @@ class Ports:
 
     service: ServicePorts
     ledger: LedgerPorts | None = None
-
-
-def wired(port: T | None) -> T:
-    """An OptionalPort that the operation needs, so that gate 0 has found it."""
-    assert port is not None
-    return port

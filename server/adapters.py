@@ -33,7 +33,7 @@ from db.outbox import PostgresOutbox
 from db.pool import Pool, read_pool
 from db.reachability import PostgresReachabilityRepo
 from handlers.operation import Authenticate
-from handlers.ports import LedgerPorts
+from handlers.ports import LedgerPorts, OptionalPorts
 from handlers.wire import SnapshotWire
 from server.authn.key_sources import key_source
 from server.authn.keys import KeySource
@@ -213,13 +213,15 @@ def connect(
         audit=RequestAudit(sink),
         limits=limits,
         last_answers=last_answers,
-        mint=(
-            JwtMint(signing_keys, settings.jwt_issuer, settings.jwt_audience)
-            if signing_keys
-            else None
+        optional=OptionalPorts(
+            mint=(
+                JwtMint(signing_keys, settings.jwt_issuer, settings.jwt_audience)
+                if signing_keys
+                else None
+            ),
+            event_keys=stored_keys,
+            events=None if events is None else events.streams,
         ),
-        event_keys=stored_keys,
-        events=None if events is None else events.streams,
     )
 
     def levels() -> Iterator[Level]:

@@ -82,9 +82,9 @@ def wiring_receipt(
         "BootstrapTokens": ledger and ledger.bootstrap_tokens,
         "AuditSink": audit,
         "BodyHistory": history,
-        "TokenMint": ledger and ledger.mint,
-        "EventStreams": ledger and ledger.events,
-        "EventKeys": ledger and ledger.event_keys,
+        "TokenMint": ledger and ledger.optional.mint,
+        "EventStreams": ledger and ledger.optional.events,
+        "EventKeys": ledger and ledger.optional.event_keys,
     }
     return WiringReceipt(
         ports={

@@ -121,6 +121,8 @@ def _taken_parameters(operation: AnyOperation) -> list[Parameter]:
     function, first = operation.handler, FIRST_OF_HANDLER
     if isinstance(operation, Operation) and operation.parse is not None:
         function, first = operation.parse, FIRST_OF_PARSE
+    elif isinstance(operation, Operation) and operation.needs is not None:
+        first += 1  # the port
     return list(signature(function, eval_str=True).parameters.values())[first:]
 
 

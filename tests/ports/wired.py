@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from handlers.ports import LedgerPorts
+from handlers.ports import LedgerPorts, OptionalPorts
 from tests.credential_fakes import FakeEventKeys, FakeNodeCredentials, FakeSecretKeys, FakeTokenMint
 from tests.domain_fakes import FakeDomainAuditReader, FakeDomainReader, FakeDomainRepo
 from tests.enrolment_fakes import FakeBootstrapTokens
@@ -29,8 +29,14 @@ from tests.registry_fakes import FakeDomainNodes, FakeDomainRegistry, FakeNodeRe
 
 def ledger_ports(parts: Any, **ports: Any) -> LedgerPorts:
     """``parts`` has a fake under the name of each port that is not among ``ports``."""
-    names = {port.name for port in fields(LedgerPorts)} - {"wire", *ports}
-    return LedgerPorts(**{name: getattr(parts, name) for name in names}, **ports)
+    names = {port.name for port in (*fields(LedgerPorts), *fields(OptionalPorts))}
+    fakes = {name: getattr(parts, name) for name in names - {"wire", "optional", *ports}}
+    return _whole(**fakes, **ports)
+
+
+def _whole(**ports: Any) -> LedgerPorts:
+    optional = {port.name: ports.pop(port.name) for port in fields(OptionalPorts)}
+    return LedgerPorts(**ports, optional=OptionalPorts(**optional))
 
 
 def fake_ports(**ports: Any) -> LedgerPorts:
@@ -59,4 +65,4 @@ def fake_ports(**ports: Any) -> LedgerPorts:
         "event_keys": FakeEventKeys(),
         "events": FakeEventStreams(),
     }
-    return LedgerPorts(**empty | ports)
+    return _whole(**empty | ports)
