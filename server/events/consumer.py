@@ -106,11 +106,9 @@ class Consumer:
     # on the connection's thread
 
     async def _follow_for_ever(self) -> None:
-        task = asyncio.current_task()
-        # nats-py makes an error of its own of a cancellation.
-        while task is not None and not task.cancelling():
+        while True:
             cause = await self._follow_once()
-            if self._is_current.is_set() and not task.cancelling():
+            if self._is_current.is_set():
                 _log.warning("event_bus_lost", cause=cause)
             self._is_current.clear()
             await asyncio.sleep(uniform(*RETRY_SECONDS))
@@ -118,7 +116,7 @@ class Consumer:
     async def _follow_once(self) -> str:
         """Follow until something fails; why it did."""
         try:
-            await self._follow(await self._connection.client())
+            await self._connection.use(self._follow)
         except (Error, BusLost, OSError) as error:
             return f"{type(error).__name__} {error}".strip()
         except Exception as error:

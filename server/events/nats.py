@@ -58,6 +58,7 @@ class NatsConnection:
         self._last_trouble = ""
         self._loop = asyncio.new_event_loop()
         self._client: Client | None = None
+        self._uses: set[asyncio.Task[Any]] = set()  # of the connection that there is now
         self._started = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -82,7 +83,7 @@ class NatsConnection:
         cluster without a leader refuses until it has one.
         """
         self.start()
-        future = asyncio.run_coroutine_threadsafe(self._with_client(make), self._loop)
+        future = asyncio.run_coroutine_threadsafe(self.use(make), self._loop)
         try:
             return future.result(seconds)
         except (nats.errors.Error, OSError, CallTimeout, CancelledError) as error:
@@ -94,12 +95,23 @@ class NatsConnection:
         """Run a coroutine on the client's loop until it ends or the connection is closed."""
         asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
-    async def client(self) -> Client:
-        """The client, as soon as it is connected: for coroutines on its loop."""
+    async def use(self, make: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+        """The result of a coroutine that gets the client, as soon as it is connected: for
+        coroutines on its loop. Raises ConnectionClosedError when the connection is lost.
+        """
         while not self.is_connected:
             await asyncio.sleep(0.02)
         assert self._client is not None
-        return self._client
+        task = asyncio.ensure_future(make(self._client))
+        self._uses.add(task)
+        try:
+            await asyncio.wait((task,))
+            if task.cancelled():
+                raise nats.errors.ConnectionClosedError
+            return task.result()
+        finally:
+            self._uses.discard(task)
+            task.cancel()
 
     def close(self) -> None:
         """Close the connection and end the thread."""
@@ -108,9 +120,6 @@ class NatsConnection:
         if thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             thread.join(5)
-
-    async def _with_client(self, make: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-        return await make(await self.client())
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -141,6 +150,9 @@ class NatsConnection:
             closed.set()
 
         async def on_disconnected() -> None:
+            # A consumer is gone with its server; an answer of it does not come any more.
+            for task in self._uses:
+                task.cancel()
             self._report("NATS is away")
 
         async def on_reconnected() -> None:

@@ -15,7 +15,9 @@ from server.workers.loop import Turn, TurnLoop
 
 # As the relay's: an empty turn costs one index scan.
 POLL_SECONDS = 0.1
-FIRST_BACKOFF = 0.25  # seconds
+# Seconds. While NATS is away a turn itself waits for it (server/events/jetstream.py), so that what
+# is left is at most this late when NATS is back.
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.25, 0.5
 DELETE_EVERY = 60.0  # seconds between two looks for old rows
 
 _log = structlog.stdlib.get_logger("plexsphere")
@@ -46,6 +48,7 @@ def events_loop(events: Publisher | DiscardedEvents, clock: Callable[[], float])
         failing="relay_cannot_publish",
         recovered="relay_publishes_again",
         first_backoff=FIRST_BACKOFF,
+        longest_backoff=LONGEST_BACKOFF,
     )
 
 

@@ -42,13 +42,15 @@ class TurnLoop:
         failing: str,
         recovered: str,
         first_backoff: float = FIRST_BACKOFF,
+        longest_backoff: float = LONGEST_BACKOFF,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
-        """``first_backoff`` in seconds."""
+        """Both backoffs in seconds."""
         self._turn = turn
         self._failing = failing
         self._recovered = recovered
         self._first_backoff = first_backoff
+        self._longest_backoff = longest_backoff
         self._wait = wait
         self._backoff = first_backoff
         self._is_failing = False
@@ -77,7 +79,7 @@ class TurnLoop:
             cause = " ".join(str(error.__cause__ or "").split())
             _log.warning(self._failing, dependency=dependency, error=str(error), cause=cause)
         self._is_failing = True
-        pause, self._backoff = self._backoff, min(2 * self._backoff, LONGEST_BACKOFF)
+        pause, self._backoff = self._backoff, min(2 * self._backoff, self._longest_backoff)
         return pause
 
 

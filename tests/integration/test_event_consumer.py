@@ -127,7 +127,11 @@ def test_a_process_that_starts_has_the_events_of_the_window(world: World) -> Non
         assert consumer.last_position(Deadline.after(5, time.monotonic)) == fan_out.last
 
 
-def test_events_come_once_and_in_order_over_a_killed_server(world: World) -> None:
+def test_events_come_once_and_in_order_over_a_killed_server(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss of the connection is enough: nobody waits until the server has been silent."""
+    monkeypatch.setattr("server.events.consumer.SILENT_SECONDS", 3600.0)
     with world.following() as (fan_out, consumer):
         stream = Collected(position=fan_out.last)
         fan_out.join(stream)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from composer.errors import EventStreamUnavailable
 from server.events.publisher import Published
-from server.workers.events import DELETE_EVERY, POLL_SECONDS, discard_turn, publish_turn
+from server.workers.events import (
+    DELETE_EVERY,
+    POLL_SECONDS,
+    discard_turn,
+    events_loop,
+    publish_turn,
+)
 from tests.fakes import FakeClock
 
 
@@ -17,8 +24,11 @@ class FakePublisher:
     more: bool = False
     is_elected: bool = True
     deletions: int = 0
+    fails: Exception | None = None
 
     def publish(self) -> Published | None:
+        if self.fails is not None:
+            raise self.fails
         return Published(1, 1, self.more) if self.is_elected else None
 
     def delete_old(self) -> bool:
@@ -57,3 +67,8 @@ def test_one_that_waits_for_another_publisher_deletes_nothing() -> None:
     turn = publish_turn(publisher, clock)
     clock.now += DELETE_EVERY
     assert (turn(), publisher.deletions) == (POLL_SECONDS, 0)
+
+
+def test_while_nats_is_away_its_pauses_stay_below_a_second() -> None:
+    loop = events_loop(FakePublisher(fails=EventStreamUnavailable("away")), FakeClock())
+    assert [loop.step() for _ in range(6)] == [0.25, 0.5, 0.5, 0.5, 0.5, 0.5]
