@@ -141,6 +141,7 @@ class World:
         self.decisions = [Decision.YES]
         self.checks = Checks()
         self.asked_about: list[UUID] = []  # Nodes
+        self.failing: set[UUID] = set()  # Nodes whose question raises
 
     @property
     def asked(self) -> int:
@@ -148,6 +149,8 @@ class World:
 
     def ask_again(self, node: UUID) -> Decision:
         self.asked_about.append(node)
+        if node in self.failing:
+            raise RuntimeError
         self.checks.ask(node, Deadline.after(1, self.clock))
         return self.decisions[-1]
 

@@ -281,6 +281,18 @@ def test_questions_that_wait_are_one_call(world: World) -> None:
     assert world.checks.calls == [TOGETHER, 3]
 
 
+def test_a_question_that_fails_leaves_the_others_of_its_call(world: World) -> None:
+    failed, asked = world.hold(number=1), world.hold(number=2)
+    world.failing = {node_id(1)}
+    world.decisions = [Decision.NO]
+    world.schedule.ask_soon(world.fan_out.all())
+    world.schedule.answer()
+    assert (failed.is_closed, asked.is_closed) == (False, True)
+    world.decisions = [Decision.YES]
+    world.pass_time(60)
+    assert failed.is_closed
+
+
 def test_a_stream_that_is_over_costs_no_question(world: World) -> None:
     client = world.hold()
     client.gone()
