@@ -5,7 +5,7 @@
 All clients are in this one process and take CPU of the same machine. An event is the rotation of a
 Node's key, over HTTP: the commit is at the answer. ``publish`` is the moment in the envelope. Pulls
 are those of 16 Nodes whose desired state does not change (304), by wrk, before the streams are
-opened and beside them.
+opened and beside them. A row that cannot be had is a line that says what stopped it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import select
 import socket
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -50,23 +50,37 @@ LAST_ID = re.compile(rb"retry: \d+\nid: (\d+)\n\n")
 ISSUED = re.compile(rb'"issued_at":"([^"]+)Z"')
 
 
+class GivenUp(Exception):
+    """A row that cannot be had; the message says what stopped it."""
+
+
 @dataclass
 class Held:
-    """Clients that hold streams; ``arrived`` are the moments (Unix) of the event under way."""
+    """Clients that hold streams; ``arrived`` are the moments (Unix) of the event under way.
+
+    A stream that ends before its client leaves is opened again, from its position, before the next
+    event. ``refused`` counts the openings that were answered 503, and sent again at once.
+    """
 
     target: tuple[str, int]
     poll: select.epoll = field(default_factory=select.epoll)
-    sockets: dict[int, socket.socket] = field(default_factory=dict)
+    sockets: dict[int, tuple[socket.socket, bytes]] = field(default_factory=dict)
+    lost: list[bytes] = field(default_factory=list)  # requests of streams that have ended
     arrived: list[float] = field(default_factory=list)
     issued: float = 0.0
     last_id: bytes = b""  # the newest position of an opening
+    ended: int = 0
+    refused: int = 0
 
     def open(self, requests: Sequence[bytes]) -> float:
         """Open a stream for each request; seconds until all have had their opening."""
-        began = time.monotonic()
+        began = newest = time.monotonic()
         waiting: dict[int, tuple[socket.socket, bytes, bytes]] = {}
         rest = list(requests)
         while rest or waiting:
+            if time.monotonic() > newest + PATIENCE_S:
+                missing = len(rest) + len(waiting)
+                raise GivenUp(f"no stream was opened for {PATIENCE_S:.0f} s, {missing} are missing")
             while rest and len(waiting) < AT_ONCE:
                 raw = socket.create_connection(self.target)
                 request = rest.pop()
@@ -74,62 +88,88 @@ class Held:
                 raw.setblocking(False)
                 self.poll.register(raw, select.EPOLLIN)
                 waiting[raw.fileno()] = raw, request, b""
-            for number, _ in self.poll.poll(PATIENCE_S):
+            for number, _ in self.poll.poll(1):
                 if number not in waiting:
-                    self.sockets[number].recv(65_536)
+                    self.read(number)
                     continue
                 raw, request, received = waiting[number]
                 data = raw.recv(65_536)
                 received += data
                 waiting[number] = raw, request, received
                 if received.startswith(b"HTTP/1.1 503"):  # a dependency was too slow
+                    self.refused += 1
                     del waiting[number]
                     self.poll.unregister(raw)
                     raw.close()
                     rest.append(request)
                     continue
-                assert data and received.startswith(b"HTTP/1.1 200"), received[:800]
+                if not data or not received.startswith(b"HTTP/1.1 200"):
+                    raise GivenUp(f"an opening was answered {received[:800]!r}")
                 if opened := LAST_ID.search(received):
-                    self.last_id = opened[1]
-                    self.sockets[number] = raw
+                    newest, self.last_id = time.monotonic(), opened[1]
+                    self.sockets[number] = raw, request
                     del waiting[number]
         return time.monotonic() - began
 
-    def await_event(self, expected: int) -> None:
-        """Until so many streams have the event."""
+    def read(self, number: int) -> bytes:
+        """What a stream has sent; one that has ended is lost."""
+        raw, request = self.sockets[number]
+        data = raw.recv(65_536)
+        if not data or data.endswith(b"0\r\n\r\n"):
+            self.ended += 1
+            self.lost.append(request)
+            self.poll.unregister(raw)
+            del self.sockets[number]
+            raw.close()
+        return data
+
+    def complete(self) -> None:
+        """Open the streams again that have ended."""
+        for number, _ in self.poll.poll(0):
+            self.read(number)
+        lost, self.lost = self.lost, []
+        self.open([resuming(request, self.last_id) for request in lost])
+
+    def await_event(self) -> None:
+        """Until every stream has the event but those that end meanwhile."""
         self.arrived, until = [], time.monotonic() + PATIENCE_S
-        while len(self.arrived) < expected:
-            assert time.monotonic() < until, f"{len(self.arrived)} of {expected} streams have it"
+        while len(self.arrived) < len(self.sockets):
+            if time.monotonic() > until:
+                raise GivenUp(f"{len(self.arrived)} of {len(self.sockets)} streams have the event")
             for number, _ in self.poll.poll(1):
-                data = self.sockets[number].recv(65_536)
-                assert data, "a stream ended"
-                if b"event: " in data:
+                data = self.read(number)
+                if b"event: " in data and number in self.sockets:
                     self.arrived.append(time.time())
                     if len(self.arrived) == 1:
                         self.issued = moment(data)
 
     def await_end(self) -> float:
         """Until a stream ends; the moment (Unix)."""
-        until = time.monotonic() + PATIENCE_S
+        ended, until = self.ended, time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             for number, _ in self.poll.poll(1):
-                if self.sockets[number].recv(65_536).endswith(b"0\r\n\r\n"):
-                    ended = time.time()
-                    self.poll.unregister(self.sockets[number])
-                    self.sockets.pop(number).close()
-                    return ended
-        raise AssertionError("no stream ended")
+                self.read(number)
+                if self.ended > ended:
+                    return time.time()
+        raise GivenUp("the stream of revoked credentials goes on")
 
     def leave(self) -> None:
         """Every client closes its stream."""
-        for raw in self.sockets.values():
+        for raw, _ in self.sockets.values():
             self.poll.unregister(raw)
             raw.close()
         self.sockets.clear()
+        self.lost.clear()
 
     def close(self) -> None:
         self.leave()
         self.poll.close()
+
+
+def resuming(request: bytes, position: bytes) -> bytes:
+    """The request with the position after which its stream goes on."""
+    head = request.partition(b"Last-Event-ID: ")[0].removesuffix(b"\r\n")
+    return head + b"\r\nLast-Event-ID: " + position + b"\r\n\r\n"
 
 
 def moment(data: bytes) -> float:
@@ -167,6 +207,8 @@ class Row:
     first_100: float
     all: float
     revoked: float
+    refused: int
+    ended: int
 
     @property
     def milliseconds(self) -> tuple[float, ...]:
@@ -203,8 +245,7 @@ def resumed(held: Held, requests: Sequence[bytes], rotate: Callable[[], object])
     held.leave()
     rotate()
     time.sleep(2)
-    end = b"Last-Event-ID: " + known + b"\r\n\r\n"
-    return len(requests) / held.open([request[:-2] + end for request in requests])
+    return len(requests) / held.open([resuming(request, known) for request in requests])
 
 
 def published(stack: Stack) -> float:
@@ -254,8 +295,9 @@ def measured(stack: Stack, count: int, seconds: float) -> Row:
             return written(stack, path, headers, "PUT", body_now("RotateNodeKey"))
 
         for _ in range(EVENTS if count < MANY else EVENTS_OF_MANY):
+            held.complete()
             committed = rotate()
-            held.await_event(count)
+            held.await_event()
             first.append(1000 * (held.arrived[0] - committed))
             hundredth.append(1000 * (held.arrived[min(count, 100) - 1] - held.issued))
             last.append(1000 * (held.arrived[-1] - held.issued))
@@ -275,16 +317,21 @@ def measured(stack: Stack, count: int, seconds: float) -> Row:
             statistics.median(hundredth),
             statistics.median(last),
             revoked,
+            held.refused,
+            held.ended - 1,  # the last one had to end
         )
+    except GivenUp as error:
+        facts = f"{held.refused} openings were 503, {held.ended} streams had ended"
+        raise GivenUp(f"{count:,} streams: {error}; {facts}") from None
     finally:
         held.close()
 
 
-def table_of(rows: Iterator[Row]) -> Table:
+def table_of(rows: Iterable[Row]) -> Table:
     table = Table(title="Event streams, two workers; times in ms")
     for column in (
-        *("streams", "opened/s", "resumed/s", "KiB each", "idle CPU, cores"),
-        *("pulls/s alone, beside", "refused", "CPU of a pull", "p99 of pulls"),
+        *("streams", "opened/s", "resumed/s", "openings 503", "ended", "KiB each"),
+        *("idle CPU, cores", "pulls/s alone, beside", "refused", "CPU of a pull", "p99 of pulls"),
         *("commit to first p50", "p99", "to 100th", "to last", "revoked to end"),
     ):
         table.add_column(column, justify="right")
@@ -293,6 +340,8 @@ def table_of(rows: Iterator[Row]) -> Table:
             f"{row.count:,}",
             f"{row.opened:,.0f}",
             f"{row.resumed:,.0f}",
+            f"{row.refused:,}",
+            f"{row.ended:,}",
             f"{row.memory / 1024:,.1f}",
             f"{row.idle:.3f}",
             ", ".join(f"{pulls.per_second:,.0f}" for pulls in row.pulls),
@@ -315,8 +364,13 @@ def main() -> None:
     with Stack(FOLDER, nodes=nodes, workers=2, env=env, nats=True, relay=True) as stack:
         time.sleep(5)  # the events of the sample leave
         print(f"the relay publishes {published(stack):,.0f} events a second")
-        rows = (measured(stack, count, options.seconds[0]) for count in options.counts)
-        Console(width=180).print(table_of(rows))
+        rows = []
+        for count in options.counts:
+            try:
+                rows.append(measured(stack, count, options.seconds[0]))
+            except GivenUp as error:
+                print(error)
+        Console(width=200).print(table_of(rows))
     load = ", ".join(f"{part:.2f}" for part in os.getloadavg())
     print(f"load average {load} on {os.cpu_count()} cores")
 
