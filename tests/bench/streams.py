@@ -112,7 +112,7 @@ class Held:
         return time.monotonic() - began
 
     def read(self, number: int) -> bytes:
-        """What a stream has sent; one that has ended is lost."""
+        """Bytes that a stream has sent; one that has ended is lost."""
         raw, request = self.sockets[number]
         data = raw.recv(65_536)
         if not data or data.endswith(b"0\r\n\r\n"):
