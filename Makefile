@@ -106,7 +106,7 @@ lint-api: ## the contract's style and correctness: Spectral, Redocly's CLI and t
 	$(INSTALL) run $(ELSEWHERE)
 	@exec $(VENV)/python deploy/lint-api/lint.py
 
-deploy-lint: tools ## the rules of Prometheus, the dashboard, the Helm chart, nginx: each by its own linters
+deploy-lint: tools ## the rules of Prometheus, the dashboard, the Helm chart, nginx, Caddy: each by its own linters
 	@exec $(VENV)/python -m deploy.lint_deploy.lint
 
 alerts: ## each alert fired by a fault of a real service, under a real Prometheus, in seconds for minutes

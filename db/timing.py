@@ -9,6 +9,7 @@ Timed = Callable[[str, float, float], None]
 
 POOL_WAIT = "pool_wait"
 POSTGRES = "postgres"
+SPICEDB_WAIT = "spicedb_wait"
 SPICEDB = "spicedb"
 
 

@@ -140,7 +140,8 @@ def connect(
         application_name="plexsphere-state metrics",
     )
     channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout, timed=timed)
-    relations = SpiceDbChecker(channel, ConcurrencyLimit(limit=threads.spicedb), timed=timed)
+    permits = ConcurrencyLimit(limit=threads.spicedb, timed=timed)
+    relations = SpiceDbChecker(channel, permits, timed=timed)
     pulls, recent = AnsweredPulls(), RecentNodes()
     history = _body_queue(settings, metrics)
     sink = _audit_sink(settings, metrics, history)

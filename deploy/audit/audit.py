@@ -4,13 +4,14 @@
 
 Writes dist/plexsphere_state-VERSION.cdx.json (CycloneDX) of requirements.lock, and asks an advisory
 service about every package of every lock file of Python. Exit code 1 for a vulnerability. Where no
-service answers, the packages are named as not audited, and the exit code is 0.
+service answers, a line says that nothing was audited, and the exit code is 0.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ROOT / ".dev" / "tools"  # of requirements-tools.lock
 SPECIFICATION = "1.6"
 SERVICE_SECONDS = "10"
+# What pip-audit ends with where the service does not answer, or not in JSON; often a trace.
+OF_THE_SERVICE = re.compile(r"^(requests\.exceptions\.|pip_audit\._service\.)|blocking this service", re.M)
+
+
+class Unreachable(Exception):
+    """The advisory service gave no answer of its own."""
 
 
 def main() -> int:
@@ -30,7 +37,11 @@ def main() -> int:
     print(f"wrote {sbom().relative_to(ROOT)}")
     status = 0
     for lock in sorted(ROOT.glob("requirements*.lock")):
-        audited, skipped, vulnerable = audit(lock)
+        try:
+            audited, skipped, vulnerable = audit(lock)
+        except Unreachable as reason:
+            print(f"{lock.name}: not audited, because no advisory service is reachable: {reason}")
+            continue
         unasked = f", and {skipped} not: the advisory service does not know them" if skipped else ""
         print(f"{lock.name}: {audited} packages audited{unasked}")
         for line in vulnerable:
@@ -57,14 +68,17 @@ def sbom() -> Path:
 
 
 def audit(lock: Path) -> tuple[int, int, list[str]]:
-    """The numbers of packages audited and not audited, and a line for each vulnerability."""
+    """The numbers of packages audited and not audited, and a line for each vulnerability. Raises
+    Unreachable."""
     options = ("--disable-pip", "--require-hashes", "--progress-spinner", "off", "-f", "json")
     done = module("pip_audit", *options, "--timeout", SERVICE_SECONDS, "-r", str(lock))
     try:
         found: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
-    except ValueError:
-        reason = done.stderr.strip().splitlines() or ["pip-audit said nothing"]
-        sys.exit(f"plexsphere-state: {lock.name}: {reason[-1]}")
+    except ValueError as error:
+        reason = (done.stderr.strip().splitlines() or ["pip-audit said nothing"])[-1]
+        if OF_THE_SERVICE.search(done.stderr):
+            raise Unreachable(reason) from error
+        sys.exit(f"plexsphere-state: {lock.name}: {reason}")
     audited = [package for package in found if "skip_reason" not in package]
     vulnerable = [
         f"{package['name']} {package['version']}: {known['id']}, "

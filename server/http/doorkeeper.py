@@ -125,6 +125,7 @@ class Doorkeeper:
             pointer=breach.pointer,
             rule=breach.rule,
             correlation_id=request_context.correlation_id(),
+            **request_context.explaining_command(),
         )
         self._metrics.breaches.labels(operation or "none").inc()
         problem = reply_of_refusal(Refused(INTERNAL, "contract breach"))

@@ -42,6 +42,7 @@ def _problem_of(contract: Contract, error: Exception) -> Reply:
         "request_failed",
         operation=request_context.operation_id(),
         correlation_id=request_context.correlation_id(),
+        **request_context.explaining_command(),
         exc_info=error,
     )
     return reply_of_refusal(Refused(INTERNAL, type(error).__name__))
@@ -76,6 +77,7 @@ def _refuse(refused: Refused) -> Reply:
         **({} if kind.status in _UNAUTHENTICATED else {"path": path}),
         cause=refused.inside,
         correlation_id=request_context.correlation_id(),
+        **(request_context.explaining_command() if kind is INTERNAL else {}),
     )
     return reply_of_refusal(refused)
 

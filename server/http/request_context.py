@@ -22,7 +22,7 @@ from werkzeug.wrappers import Request
 
 from composer.audit import AuditRow
 from composer.deadline import Deadline
-from composer.identity import Principal
+from composer.identity import Principal, parse_canonical_uuid
 from composer.position import parse_position
 from handlers.answers import Call
 from handlers.wire import SnapshotBody
@@ -33,6 +33,8 @@ CORRELATION_HEADER = "X-Correlation-Id"
 # A proxy that compresses an answer may mark its ETag; its own comparison knows the mark, ours must.
 _SUFFIX = re.compile(r"[-;]+(gzip|br|deflate|zstd)$")
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+# A path below a Node.
+_NODE_PATH = re.compile(r"/v1/nodes/([^/]+)")
 
 
 @dataclass(slots=True)
@@ -111,6 +113,13 @@ def correlation_id() -> str:
 def correlation_id_of(header: str) -> str:
     """The caller's id where it is well-formed, else a new id, which is no secret."""
     return header if _WELL_FORMED.fullmatch(header) else f"{getrandbits(128):032x}"
+
+
+def explaining_command() -> dict[str, str]:
+    """For the log line of a 500: the command that explains it; nothing where no Node is asked."""
+    found = _NODE_PATH.match(_facts().environ["PATH_INFO"])
+    node_id = parse_canonical_uuid(found[1]) if found else None
+    return {} if node_id is None else {"explain": f"plexsphere-state snapshot {node_id} --explain"}
 
 
 def set_operation(name: str | None) -> None:

@@ -18,7 +18,7 @@ import structlog
 from prometheus_client import Histogram
 
 from composer.identity import Principal
-from db.timing import POOL_WAIT, POSTGRES, SPICEDB
+from db.timing import POOL_WAIT, POSTGRES, SPICEDB, SPICEDB_WAIT
 
 # A name, and the monotonic moments of its begin and end.
 Stage = tuple[str, float, float]
@@ -26,7 +26,7 @@ Stage = tuple[str, float, float]
 QUEUE, AUTHENTICATION, OPERATION, VALIDATION = "queue", "authentication", "operation", "validation"
 HANDLER = "handler"
 # What the time of an operation is made of; the rest of it is its handler's.
-WITHIN_OPERATION = (POOL_WAIT, POSTGRES, SPICEDB)
+WITHIN_OPERATION = (SPICEDB_WAIT, SPICEDB, POOL_WAIT, POSTGRES)
 STAGES = (QUEUE, AUTHENTICATION, *WITHIN_OPERATION, HANDLER, VALIDATION)
 
 TURN_SECONDS = 1.0

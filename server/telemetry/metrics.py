@@ -12,6 +12,7 @@ import math
 from collections import Counter as TallyOf
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import structlog
@@ -234,10 +235,12 @@ class Metrics:
         for labels, values in stages.items():
             self.stages.labels(*labels).observe_all(values)
         for read in self.levels:
-            for gauge, names, level in read():
-                (gauge.labels(*names) if names else gauge).set(level)
+            with _alone("levels_not_read"):
+                for gauge, names, level in read():
+                    (gauge.labels(*names) if names else gauge).set(level)
         for take in self.takers:
-            take(answered)
+            with _alone("requests_not_taken"):
+                take(answered)
 
     def of_lanes(self, lanes: Iterable[LaneLevels]) -> Iterator[Level]:
         """The levels of a worker's lanes."""
@@ -256,6 +259,15 @@ class Metrics:
         MultiProcessCollector(registry, path=directory)
         with unchanged(directory):
             return generate_latest(registry)
+
+
+@contextmanager
+def _alone(event: str) -> Iterator[None]:
+    """An error inside is logged, and what comes next goes on."""
+    try:
+        yield
+    except Exception:
+        _log.exception(event)
 
 
 class Exposition:

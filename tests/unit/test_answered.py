@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from db.timing import POOL_WAIT, POSTGRES, SPICEDB
+from db.timing import POOL_WAIT, POSTGRES, SPICEDB, SPICEDB_WAIT
 from server.telemetry.answered import (
     AUTHENTICATION,
     HANDLER,
@@ -28,7 +30,8 @@ def test_what_is_left_of_the_operation_is_its_handlers() -> None:
         (QUEUE, 10.0, 10.25),
         (POSTGRES, 10.25, 10.5),  # the key of the caller, before the operation
         (AUTHENTICATION, 10.25, 10.5),
-        (SPICEDB, 10.5, 10.75),
+        (SPICEDB_WAIT, 10.5, 10.5625),
+        (SPICEDB, 10.5625, 10.75),
         (POOL_WAIT, 10.75, 11.0),
         (POSTGRES, 11.0, 11.125),
         (OPERATION, 10.5, 11.5),
@@ -37,7 +40,8 @@ def test_what_is_left_of_the_operation_is_its_handlers() -> None:
     assert request.seconds_by_stage() == {
         QUEUE: 0.25,
         AUTHENTICATION: 0.25,
-        SPICEDB: 0.25,
+        SPICEDB_WAIT: 0.0625,
+        SPICEDB: 0.1875,
         POOL_WAIT: 0.25,
         POSTGRES: 0.375,
         VALIDATION: 0.25,
@@ -78,3 +82,17 @@ def test_a_scrape_adds_up_what_waits_and_shows_levels_as_they_are() -> None:
         'plexsphere_threads_busy{lane="requests"} 3.0',
     ):
         assert line in text.splitlines()
+
+
+def test_a_level_that_cannot_be_read_loses_no_request_and_no_other_level() -> None:
+    metrics = Metrics()
+    metrics.levels += [unreadable, lambda: [(metrics.threads_busy, ("requests",), 3)]]
+    metrics.takers += [unreadable]
+    metrics.answered.append(answered((QUEUE, 10.0, 10.25)))
+    lines = metrics.exposition().decode().splitlines()
+    assert 'plexsphere_http_requests_total{operation="GetNodeState",status="200"} 1.0' in lines
+    assert 'plexsphere_threads_busy{lane="requests"} 3.0' in lines
+
+
+def unreadable(*_: object) -> NoReturn:
+    raise OSError

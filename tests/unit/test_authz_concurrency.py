@@ -7,6 +7,7 @@ import pytest
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable
+from db.timing import SPICEDB_WAIT
 from server.authz.concurrency import ConcurrencyLimit
 from tests.fakes import FakeClock
 
@@ -16,7 +17,11 @@ class Calls:
 
     def __init__(self, wait_s: float = 0.0) -> None:
         self.clock = FakeClock()
-        self.limit = ConcurrencyLimit(2, wait_s, clock=self.clock)
+        self.waits: list[tuple[str, float, float]] = []
+        self.limit = ConcurrencyLimit(2, wait_s, clock=self.clock, timed=self.timed)
+
+    def timed(self, stage: str, began: float, ended: float) -> None:
+        self.waits.append((stage, began, ended))
 
     def deadline(self, seconds: float = 3.0) -> Deadline:
         return Deadline.after(seconds, self.clock)
@@ -132,6 +137,7 @@ def test_nobody_waits_beyond_the_deadline() -> None:
         pytest.raises(AuthzUnavailable),
     ):
         calls.enter(seconds=0.01)
+    assert [stage for stage, _, _ in calls.waits] == [SPICEDB_WAIT]
 
 
 def test_a_permit_that_comes_free_is_taken_by_who_waits() -> None:

@@ -58,5 +58,5 @@ def test_every_line_fits_into_80_columns_and_shows_each_stage() -> None:
     lines = [text.plain for text in render(scrapes(metrics, *[slow] * 2000))]
     assert max(map(len, lines)) <= 80
     (row,) = (text.split() for text in lines if text.startswith("DeleteNodeState"))
-    assert row == ["DeleteNodeStateR", "1,000", "100%", *["5000"] * 2, *["99s"] * 7]
+    assert row == ["DeleteNodeStateR", "1,000", "100%", *["5000"] * 2, *["99s"] * 8]
     assert "ledger    Postgres does not answer" in lines

@@ -17,12 +17,13 @@ from composer.snapshot_composer import SnapshotComposer
 from handlers.answers import Answer, Call
 from handlers.node_state import get_node_state
 from handlers.operation import OpenOperation, Request
+from handlers.refusals import INTERNAL, Refused
 from handlers.service import ServicePorts
 from handlers.wire import Block, SnapshotBody
 from server.http import request_context
 from server.http.doorkeeper import _outgoing
 from server.http.reply import Reply, reply_of
-from tests.factories import DOMAIN, entry, peer_row
+from tests.factories import DOMAIN, entry, node_id, peer_row
 from tests.fakes import FakeDropReporter, FakeLedger
 from tests.ports.in_process import FakeService, gated_operation
 
@@ -114,6 +115,29 @@ def test_a_withheld_answer_is_logged_with_where_and_never_what() -> None:
 def test_the_log_line_of_a_breach_does_not_show_the_value() -> None:
     lines = logged(lively(BREACHES["wrong value"]), lambda s: s.ask("/livez"), "contract_breach")
     assert len(lines) == 1 and "hunter2" not in str(lines)
+
+
+def raising(error: Exception) -> Callable[[Answer], Answer]:
+    def change(answer: Answer) -> Answer:
+        raise error
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "event"),
+    [
+        (lambda answer: replace(answer, body=b"{}"), "contract_breach"),
+        (raising(ZeroDivisionError()), "request_failed"),
+        (raising(Refused(INTERNAL, "two rows")), "request_refused"),
+    ],
+    ids=["withheld", "fault", "refused"],
+)
+def test_the_log_line_of_a_500_names_the_command_that_explains_it(
+    change: Callable[[Answer], Answer], event: str
+) -> None:
+    (line,) = logged(spoiled(change), lambda service: service.pull(), event)
+    assert line["explain"] == f"plexsphere-state snapshot {node_id(1)} --explain"
 
 
 SPOILS: dict[str, Callable[[Answer], Answer]] = {
