@@ -24,7 +24,9 @@ PACKAGES = ROOT / ".dev" / "tools"  # of requirements-tools.lock
 SPECIFICATION = "1.6"
 SERVICE_SECONDS = "10"
 # What pip-audit ends with where the service does not answer, or not in JSON; often a trace.
-OF_THE_SERVICE = re.compile(r"^(requests\.exceptions\.|pip_audit\._service\.)|blocking this service", re.M)
+OF_THE_SERVICE = re.compile(
+    r"^(requests\.exceptions\.|pip_audit\._service\.)|blocking this service", re.MULTILINE
+)
 
 
 class Unreachable(Exception):

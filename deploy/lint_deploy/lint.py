@@ -7,7 +7,8 @@
 - the examples of nginx and Caddy: nginx and caddy themselves.
 
 promtool and nginx come from Debian's packages where they are missing, unpacked below .dev; helm is
-built by go; caddy is in requirements-tools.lock. Exit code 0 when there is nothing to say, 1 for faults, 2 when a tool cannot be had.
+built by go; caddy is in requirements-tools.lock. Exit code 0 when there is nothing to say, 1 for
+faults, 2 when a tool cannot be had.
 """
 
 from __future__ import annotations
