@@ -46,7 +46,7 @@ def top(
     Each row is an operation: requests a second, the share of 500 and above, then milliseconds: the
     0.5 and 0.99 quantiles of its latency, and the mean of each stage. wait is for a permit to
     ask spice, SpiceDB; pool for a connection to pg, Postgres; work is the handler. Below are
-    threads and requests that wait for one, connections in use, and what waits in the ledger.
+    threads, requests that wait for them, connections in use, and what waits in the ledger.
 
     URL is that of one instance, or of the port of PLEXSPHERE_METRICS_BIND. It needs no token.
     """
