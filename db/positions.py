@@ -130,7 +130,6 @@ class Positions:
         """Raises OSError where the file cannot be used; one that is no memory is begun anew."""
         self._lock = threading.Lock()
         self._file: int | None = None
-        self.is_new = True
         if path is None:
             self._map = mmap(-1, SIZE)
             return
@@ -143,8 +142,7 @@ class Positions:
         with self._changing():
             # Read here: another process may have made the file meanwhile, and uses it.
             size = os.fstat(self._file).st_size
-            self.is_new = size != SIZE or os.pread(self._file, 8, 0) != MAGIC
-            if self.is_new:
+            if size != SIZE or os.pread(self._file, 8, 0) != MAGIC:
                 os.ftruncate(self._file, 0)
                 os.ftruncate(self._file, SIZE)
                 os.pwrite(self._file, HEADER.pack(MAGIC, 0, 0, 0), 0)

@@ -29,7 +29,8 @@ from db.timing import Timed, untimed
 MOMENT = 0.1
 PRIMARY_MOMENT = 1.0
 LOOKS_AGAIN = 0.01
-# The share of a request that waits for a replica's answer, and how long one that fails is left out.
+# The share of a request that waits for a replica's answer, and how long one that fails, or that is
+# no standby any more, is left out.
 REPLICA_SECONDS = 0.5
 REST_SECONDS = 1.0
 # How often the end of the WAL is noted while the ledger changes.
@@ -134,9 +135,10 @@ class SnapshotReads:
             except (ComposerError, Promoted) as error:
                 if isinstance(error, Promoted):
                     replica.pool.close()
-                self._rests_until = self._clock() + REST_SECONDS
+                self._rest()
                 return None
             if snapshot is None or not snapshot.is_standby:
+                self._rest()
                 return None
             if self._replica_saw_all(positions, snapshot, node_id, presented):
                 positions.served(node_id, snapshot)
@@ -144,6 +146,10 @@ class SnapshotReads:
             if moment.remaining() <= 0:
                 return None
             time.sleep(LOOKS_AGAIN)
+
+    def _rest(self) -> None:
+        """Ask the replica nothing for a while."""
+        self._rests_until = self._clock() + REST_SECONDS
 
     def _replica_saw_all(
         self,

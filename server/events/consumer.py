@@ -28,14 +28,19 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamInfo
 from composer.deadline import Deadline
 from server.events.fan_out import FanOut
 from server.events.frames import EventFrames, UnsendableEvent, frame
-from server.events.nats import DOMAIN_HEADER, STREAM, NatsConnection, ensured_stream
+from server.events.nats import (
+    DOMAIN_HEADER,
+    REQUEST_SECONDS,
+    STREAM,
+    NatsConnection,
+    ensured_stream,
+)
 from server.events.stream_list import SUBJECT, answers
 from server.events.window import BusEvent
 
 HEARTBEAT_SECONDS = 1.0
 # A server that says nothing for so long is gone.
 SILENT_SECONDS = 3.5
-REQUEST_SECONDS = 2.0
 # How long the first streams of a process wait for it to have the newest events.
 START_SECONDS = 3.0
 # Between two attempts (seconds), spread so that processes do not come at once.

@@ -40,7 +40,8 @@ MAX_BYTES = 2**30
 
 CONNECT_SECONDS = 2
 RECONNECT_WAIT = 0.25  # seconds between two attempts at one server
-PING_SECONDS = 5  # a server that answers no two pings is left
+PING_SECONDS = 1  # a server that answers no two pings is left at the third
+REQUEST_SECONDS = 2.0  # of JetStream; an answer that is lost with its connection never comes
 SEED_PREFIX = 18 << 3  # of an NKEY seed, before the prefix of its kind
 
 T = TypeVar("T")
@@ -254,14 +255,15 @@ def seed_key(seed: str) -> Ed25519PrivateKey:
 async def found_stream(client: Client) -> StreamInfo | None:
     """The stream of events; None where there is none yet."""
     try:
-        return await client.jetstream().stream_info(STREAM)
+        return await client.jetstream(timeout=REQUEST_SECONDS).stream_info(STREAM)
     except NotFoundError:
         return None
 
 
 async def ensured_stream(client: Client, replicas: int = 1) -> tuple[JetStreamContext, StreamInfo]:
     """JetStream, with the stream of events; one that exists is left as it is."""
-    jetstream, info = client.jetstream(), await found_stream(client)
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    info = await found_stream(client)
     if info is None:
         info = await jetstream.add_stream(
             StreamConfig(

@@ -227,6 +227,7 @@ class FileLastAnswers:
             self._write(name, block.source)
         with self._lock:
             self._shared[key] = SharedBlock(block.source, name, now)
+            self._shared.move_to_end(key)  # those that are used stay
             if len(self._shared) > SHARED_KEPT:
                 self._shared.popitem(last=False)
         return name

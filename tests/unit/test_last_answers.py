@@ -18,7 +18,12 @@ from composer.errors import (
 )
 from composer.identity import AddressedNode
 from composer.last_answers import KeptBlock
-from server.http.last_answers import SHARED_BYTES, FileLastAnswers
+from server.http.last_answers import (
+    SHARED_BYTES,
+    SHARED_KEPT,
+    SHARED_TOUCHES,
+    FileLastAnswers,
+)
 from server.telemetry.metrics import Metrics
 from tests.factories import DOMAIN, addressed, agent_of, node_id
 from tests.fakes import FakeClock
@@ -207,6 +212,18 @@ def test_the_same_answer_again_only_gives_its_files_a_new_time(tmp_path: Path) -
     kept.keep(NODE, "ab", BLOCKS)
     assert [round(file.stat().st_mtime - first) for file in (own, shared)] == [31, 31]
     assert inodes == (own.stat().st_ino, shared.stat().st_ino)
+
+
+def test_the_peers_of_a_domain_that_pulls_are_known_while_others_come_and_go(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    kept = answers(tmp_path, clock)
+    for number in range(SHARED_KEPT):
+        kept.keep(NODE, "ab", BLOCKS)
+        kept.keep(replace(NODE, domain_id=node_id(number)), "ab", BLOCKS)
+        clock.now += TTL / SHARED_TOUCHES
+    assert (NODE.domain_id, "peers") in kept._shared
 
 
 def test_the_peers_of_a_domain_are_kept_once(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from composer.deadline import Deadline
 from composer.errors import LedgerBehind
 from composer.position import LedgerPosition, parse_position
 from db.positions import Positions, Promoted, Server, Snapshot, parse_snapshot
-from db.snapshot_reads import PRIMARY_MOMENT, SnapshotReads
+from db.snapshot_reads import PRIMARY_MOMENT, REST_SECONDS, SnapshotReads
 from db.statements import Prepared
 from tests.fakes import FakeClock
 
@@ -93,8 +93,9 @@ def test_processes_share_a_file_that_outlives_them(tmp_path: Path) -> None:
 def test_a_file_that_is_not_ours_is_begun_anew(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "positions"
     path.write_bytes(content)
-    assert (Positions(path).is_new, Positions(path).is_new) == (True, False)
     assert Positions(path).seen == (0, 0, 0)
+    Positions(path).check(lambda: SERVED)
+    assert Positions(path).seen == (7, 2, 1000)
 
 
 def test_a_process_beside_the_service_makes_no_file(tmp_path: Path) -> None:
@@ -131,10 +132,12 @@ class FakePool:
 
     def __init__(self, *snapshots: str) -> None:
         self.snapshots = list(snapshots)
+        self.asked = 0
 
     def fetch(
         self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline
     ) -> list[tuple[Any, ...]]:
+        self.asked += 1
         shown = self.snapshots.pop(0) if len(self.snapshots) > 1 else self.snapshots[0]
         return [("row", shown)]
 
@@ -166,6 +169,24 @@ def test_a_primary_is_asked_again_while_a_standby_was_before_it(
     assert read("7 2 off off 15:17:15", "7 2 off off 16:17:")[-1] == "7 2 off off 16:17:"
     with pytest.raises(LedgerBehind):
         read("7 2 off off 15:17:15")
+
+
+def test_a_replica_that_was_promoted_is_asked_again_after_a_rest(
+    positions: Positions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, replica = FakeClock(), FakePool("7 3 off off 16:16:")
+    monkeypatch.setattr(SnapshotReads, "_note", lambda *arguments: None)
+    reads = SnapshotReads(
+        FakePool("7 2 off off 16:16:"),  # type: ignore[arg-type]
+        positions,
+        replica,  # type: ignore[arg-type]
+        clock,
+    )
+    for asked in (1, 1, 2):
+        deadline = Deadline.after(PRIMARY_MOMENT, clock)
+        reads.row(Prepared("snapshot_for_node"), {}, NODE, deadline)
+        assert replica.asked == asked
+        clock.now += REST_SECONDS / 2
 
 
 def seen(number: int, by_standby: bool = False) -> Snapshot:
