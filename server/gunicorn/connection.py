@@ -9,11 +9,11 @@ import socket
 import ssl
 import struct
 from collections import deque
-from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
 from server.gunicorn.framing import Incoming
+from server.gunicorn.poller import READ, WRITE
 from server.gunicorn.stream import Stream
 
 # What one read takes; a TLS record is smaller.
@@ -24,8 +24,6 @@ JOINED_BYTES = 65_536
 TLS_PIECE_BYTES = 65_536
 # The largest answer that a client may leave with us: agents take 10 MiB.
 UNSENT_MAX_BYTES = 16 * 1024 * 1024
-
-READ, WRITE = 1, 2  # the values of selectors.EVENT_READ and EVENT_WRITE
 
 
 class State(Enum):
@@ -67,13 +65,13 @@ class Connection:
         self.request_bytes = 0  # of its body
         self.watched = 0  # what the poller is asked for
         self.wants = WRITE  # what the unsent bytes wait for: TLS may have to read first
+        self.is_unparsed = False  # its head waits for its turn
         self.is_paused = False  # it became readable while a thread had it
         self.is_broken = False  # nothing more can be sent
         self.may_be_refused = False  # the contract has 503 `overloaded` for it
         self.may_go_on = False  # another request may follow the answer
         self.rest = 0  # bytes read past while lingering
         self.unsent = 0
-        self.on_event: Callable[[int], None] = lambda mask: None
         self._outgoing: deque[memoryview] = deque()
         self._holds_head = False
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from queue import SimpleQueue
+from statistics import median
 from typing import Any
 
 from composer.memory import Memory
@@ -15,8 +16,10 @@ from server.gunicorn.connection import Connection
 from server.gunicorn.sources import address_of
 from server.threads import Threads
 
-# Of the mean of what a request takes: the last twenty count most.
-_NEWEST = 0.05
+# The last answers, of which the median is what a request takes: so many for each request that the
+# lane can have at once. The first ones are slow, because whatever they need is made for them; until
+# there are as many again and more, nothing is known.
+REMEMBERED = 3
 # A caller that asks again this soon (s) after its last answer is one of a crowd. Others go first:
 # somebody who asks seldom does not wait behind hundreds who always ask.
 CROWD_SECONDS = 0.1
@@ -61,7 +64,9 @@ class Lane:
         self._together = together
         self._kept_free = kept_free and threads > 1
         self._serve = serve
-        self._seconds = 0.0  # mean that a thread has had a request
+        most = REMEMBERED * threads * together
+        self._seconds: deque[float] = deque(maxlen=most)  # that a thread has had a request
+        self._usual_seconds = 0.0  # their median; 0 while it is not known
         self._crowd: deque[Connection] = deque()
         self._others: deque[Connection] = deque()
         self._new = 0  # requests that no thread was told of
@@ -69,6 +74,7 @@ class Lane:
         self._tickets: SimpleQueue[bool] = SimpleQueue()
         self._tickets_of_others: SimpleQueue[bool] = SimpleQueue()  # for the thread that is free
         self._running: set[Connection] = set()
+        self._busy: set[int] = set()  # threads
         self._answered: Memory[float] = Memory(CALLERS_BYTES)  # the last moment of each caller
         self._taken = 0
 
@@ -80,8 +86,8 @@ class Lane:
 
     @property
     def busy(self) -> int:
-        """Threads that have a request."""
-        return min(len(self._running), self.threads)
+        """Threads that have a request, or several."""
+        return len(self._busy)
 
     @property
     def waiting(self) -> int:
@@ -96,7 +102,7 @@ class Lane:
     @property
     def wait_seconds(self) -> float:
         """The seconds that the next request is likely to wait for a thread."""
-        return self.waiting * self._seconds / self.threads
+        return self.waiting * self._usual_seconds / self.threads
 
     def put(self, connection: Connection) -> None:
         """Queue a connection's request; a thread gets it after ``release``."""
@@ -115,7 +121,9 @@ class Lane:
 
     def took(self, seconds: float) -> None:
         """Remember what a request took."""
-        self._seconds += _NEWEST * (seconds - self._seconds)
+        self._seconds.append(seconds)
+        if len(self._seconds) == self._seconds.maxlen:
+            self._usual_seconds = median(list(self._seconds))  # a copy, as other threads append
 
     def _run(self) -> None:
         while True:
@@ -133,10 +141,13 @@ class Lane:
         while len(taken) < self._together and (connection := next_request()) is not None:
             taken.append(connection)
         if taken:
+            thread = threading.get_ident()
+            self._busy.add(thread)
             self._running.update(taken)
             callers = [caller_of(connection) for connection in taken]
             self._serve(self, taken)
             self._running.difference_update(taken)
+            self._busy.discard(thread)
             now = time.monotonic()
             for caller in callers:
                 self._answered.put(caller, now, 0)

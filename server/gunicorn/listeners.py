@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import errno
 import os
-import selectors
 import socket
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from math import inf
 from typing import Any
 
 import structlog
 
+from server.gunicorn.accept_turns import AcceptTurn
 from server.gunicorn.bounds import Bounds
-from server.gunicorn.connection import READ, Connection, State
+from server.gunicorn.connection import Connection, State
+from server.gunicorn.poller import READ, Poller
 from server.gunicorn.sources import Sources, address_of
 
 # Connections taken at once: enough for a crowd, few enough to leave the others to other workers.
-ACCEPT_BATCH = 4
+ACCEPT_BATCH = 16
 # How long nobody is let in after the process or the machine ran out of descriptors.
 ACCEPT_PAUSE_SECONDS = 0.5
+# How long clients are left to a worker that has let in fewer, which may be busy.
+YIELD_SECONDS = 0.005
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _log = structlog.stdlib.get_logger("plexsphere.connections")
@@ -31,15 +36,16 @@ class Listeners:
     def __init__(
         self,
         sockets: Sequence[Any],
-        poller: selectors.BaseSelector,
+        poller: Poller,
         bounds: Bounds,
         sources: Sources,
         connections: Collection[Connection],
+        turn: AcceptTurn | None,
         *,
         let_in: Callable[[socket.socket, Any, Any, str], None],
         close: Callable[[Connection], None],
     ) -> None:
-        """``connections`` are all of the loop's.
+        """``connections`` are all of the loop's; without a ``turn`` clients are taken as they come.
 
         ``let_in`` gets a new socket, the addresses of client and server, and the counted source.
         """
@@ -48,54 +54,88 @@ class Listeners:
         self._bounds = bounds
         self._sources = sources
         self._connections = connections
+        self._turn = turn
         self._let_in = let_in
         self._close = close
         self._is_accepting = False
-        self._accept_from = 0.0
+        self.accepts_from = inf  # the moment at which a pause ends
+        self._has_yielded = False
         self._turned_away = 0  # clients of a source that has too many, since it was last said
+        for listener in sockets:
+            listener.setblocking(False)
 
-    def accept(self, wanted: bool) -> None:
-        """Let clients in, or leave them in the queue of their listener."""
-        if wanted is self._is_accepting:
-            return
-        self._is_accepting = wanted
+    def begin(self) -> None:
+        """Let clients in."""
+        self._is_accepting = True
+        self.accepts_from = inf
         for listener in self._sockets:
-            if wanted:
-                listener.setblocking(False)
-                self._poller.register(
-                    listener, READ, lambda mask, ready=listener: self._accept(ready)
-                )
-            else:
-                self._poller.unregister(listener)
+            on_event = partial(self._accept, listener)
+            self._poller.register(listener.fileno(), READ, on_event)
 
-    def sweep(self, now: float, is_stopping: bool) -> None:
-        """End a pause that is over, and say how many clients were turned away."""
+    def end(self) -> None:
+        """Leave clients in the queue of their listener, for another worker."""
+        self._stop_listening()
+        self.accepts_from = inf
+        if self._turn is not None:
+            self._turn.end()
+
+    def look(self) -> None:
+        """Let in who waits now, before others are seen to."""
+        for listener in self._sockets:
+            self._accept(listener)
+
+    def say_who_was_turned_away(self) -> None:
+        """A line for all of them."""
         if self._turned_away:
             most = self._bounds.source_connections
             _log.warning("source_full", connections=most, turned_away=self._turned_away)
             self._turned_away = 0
-        if not is_stopping and now >= self._accept_from:
-            self.accept(True)
 
-    def _accept(self, listener: Any) -> None:
-        if self._is_crowded and not self._has_made_room():
-            self._pause()
+    def _stop_listening(self) -> None:
+        if self._is_accepting:
+            self._is_accepting = False
+            for listener in self._sockets:
+                self._poller.unregister(listener.fileno())
+
+    def _pause(self, seconds: float) -> None:
+        """Clients wait in the queue of their listener meanwhile."""
+        self._stop_listening()
+        self.accepts_from = time.monotonic() + seconds
+
+    def _accept(self, listener: Any, mask: int = READ) -> None:
+        if not self._is_accepting:
             return
-        for _ in range(ACCEPT_BATCH):
+        if self._is_crowded and not self._has_made_room():
+            self._pause(ACCEPT_PAUSE_SECONDS)
+            return
+        is_ours = self._turn is None or self._turn.is_ours()
+        if not is_ours and not self._has_yielded:
+            self._has_yielded = True
+            self._pause(YIELD_SECONDS)
+            return
+        self._has_yielded = False
+        taken = self._take(listener)
+        if is_ours and self._turn is not None:  # who was waited for in vain has its turn still
+            self._turn.count(taken)
+
+    def _take(self, listener: Any) -> int:
+        """The number of clients that were taken."""
+        for taken in range(ACCEPT_BATCH):
             if self._is_crowded:  # room is made for who is known to wait
-                return
+                return taken
             try:
                 sock, client = listener.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
-                return
+                return taken
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
                 _log.error("accept_paused", cause=os.strerror(error.errno or 0))
                 self._has_made_room()
-                self._pause()
-                return
+                self._pause(ACCEPT_PAUSE_SECONDS)
+                return taken
             self._count_in(sock, client, listener.getsockname())
+        return ACCEPT_BATCH
 
     def _count_in(self, sock: socket.socket, client: Any, server: Any) -> None:
         """Let a client in unless its source has too many; a proxy may have any number."""
@@ -110,11 +150,6 @@ class Listeners:
     @property
     def _is_crowded(self) -> bool:
         return len(self._connections) >= self._bounds.connections
-
-    def _pause(self) -> None:
-        """Clients wait in the queue of their listener meanwhile."""
-        self.accept(False)
-        self._accept_from = time.monotonic() + ACCEPT_PAUSE_SECONDS
 
     def _has_made_room(self) -> bool:
         """Close the connection that has been idle for longest, where there is one."""

@@ -1,36 +1,39 @@
 """The loop that owns all connections of a worker, and waits for clients in place of threads.
 
 A thread is given a whole request and writes its answer without waiting. Everything that a client
-can be slow at happens here: the handshake, the head, the body, taking the answer, closing. The file
-is long, because each step of a connection is followed by the next one here.
+can be slow at happens here: the handshake, the request (reader.py), taking the answer, closing.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import selectors
 import socket
 import sys
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import structlog
-from gunicorn.http.errors import ParseException
 
+from server.gunicorn.accept_turns import AcceptTurn
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.byte_limit import ByteLimit
-from server.gunicorn.connection import READ, Connection, State
+from server.gunicorn.connection import Connection, State
 from server.gunicorn.framing import Incoming
 from server.gunicorn.listeners import Listeners
+from server.gunicorn.poller import MOST_EVENTS, READ, Poller
+from server.gunicorn.reader import Reader
 from server.gunicorn.sources import Sources, address_of
 from server.gunicorn.stream_sender import StreamSender
 
 # Deadlines are kept this exactly (s).
 SWEEP_SECONDS = 0.25
+# Streams that are sent to, and deadlines that are seen to, in one turn: a crowd of them must not
+# keep others waiting.
+MOST_OF_A_TURN = 256
 
 _log = structlog.stdlib.get_logger("plexsphere.connections")
 
@@ -46,22 +49,22 @@ class Loop:
         tls: Any,
         hand_over: Callable[[Connection], None],
         refuse: Callable[[Connection, Exception], None],
+        turn: AcceptTurn | None = None,
     ) -> None:
         """``hand_over`` gives a whole request to a thread, ``refuse`` writes gunicorn's own answer.
 
-        ``cfg`` is gunicorn's, ``tls`` an SSL context or None.
+        ``cfg`` is gunicorn's, ``tls`` an SSL context or None. ``turn`` is the worker's among those
+        that let clients in.
         """
         self.connections: set[Connection] = set()
         self._cfg = cfg
         self._bounds = bounds
         self._tls = tls
-        self._hand_over = hand_over
         self._refuse = refuse
-        self._poller = selectors.DefaultSelector()
+        self._poller = Poller()
+        self.wake = self._poller.wake
         self._done: deque[Connection] = deque()
         self._changed: deque[Connection] = deque()  # by a stream
-        self._wakes, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._poller.register(self._wakes, READ, self._drain_wakes)
         self._sleeping = False
         self._next_sweep = 0.0
         self._sources = Sources(bounds.source_connections, bounds.trusted_proxies)
@@ -71,6 +74,7 @@ class Loop:
             bounds,
             self._sources,
             self.connections,
+            turn,
             let_in=self._let_in,
             close=self._close,
         )
@@ -81,12 +85,8 @@ class Loop:
             after_answer=self._after_answer,
             close=self._close,
         )
-        self._unread = ByteLimit(  # what no thread has read yet
-            bounds.unread_bytes,
-            "unread_bytes_full",
-            may_close=lambda connection: connection.state is State.READING,
-            since=lambda connection: connection.began,
-            close=self._close,
+        self._reader = Reader(
+            bounds, hand_over=hand_over, refuse=self._refuse_read, close=self._close
         )
         self._unsent = ByteLimit(  # what clients have not taken yet
             bounds.unsent_bytes,
@@ -120,37 +120,37 @@ class Loop:
         if self._sleeping:
             self.wake()
 
-    def wake(self) -> None:
-        """End the loop's sleep; from any thread and from signal handlers."""
-        with contextlib.suppress(OSError):  # a full pipe wakes as well
-            os.write(self._woken, b"\0")
-
     # the loop
 
     def turn(self) -> float:
         """Wait for something to happen and see to it; the monotonic time afterwards."""
         self._finish_done()
         self._sleeping = True
-        wait = 0.0 if self._done or self._changed else max(0.0, self._next_sweep - time.monotonic())
-        events = self._poller.select(wait)
+        is_due = self._done or self._changed or self._reader.has_more
+        next_moment = min(self._next_sweep, self._listeners.accepts_from)
+        events = self._poller.wait(0.0 if is_due else max(0.0, next_moment - time.monotonic()))
         self._sleeping = False
         self._finish_done()
-        for key, mask in events:
-            key.data(mask)
+        if len(events) == MOST_EVENTS:  # who is new waits for no crowd
+            self._listeners.look()
+        for on_event, mask in events:
+            on_event(mask)
+        self._reader.parse()
         now = time.monotonic()
+        if now >= self._listeners.accepts_from:
+            self._listeners.begin()
         if now >= self._next_sweep:
-            self._next_sweep = now + SWEEP_SECONDS
             self._sweep(now)
         return now
 
-    def accept_connections(self, wanted: bool) -> None:
-        """Let clients in, or leave them in the queue of their listener."""
-        self._listeners.accept(wanted)
+    def accept_connections(self) -> None:
+        """Let clients in."""
+        self._listeners.begin()
 
     def stop(self, idle_until: float) -> None:
         """Let nobody in any more; idle connections stay until then, for a request on its way."""
         self.is_stopping = True
-        self.accept_connections(False)
+        self._listeners.end()
         for connection in self.connections:
             if connection.state is State.READING:
                 connection.deadline = min(connection.deadline, idle_until)
@@ -162,22 +162,17 @@ class Loop:
         for connection in list(self.connections):
             self._close(connection)
         self._poller.close()
-        os.close(self._wakes)
-        os.close(self._woken)
-
-    def _drain_wakes(self, mask: int) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wakes, 4096)
 
     def _watch(self, connection: Connection, mask: int) -> None:
         if mask == connection.watched:
             return
         if not mask:
-            self._poller.unregister(connection)
+            self._poller.unregister(connection.fileno())
         elif connection.watched:
-            self._poller.modify(connection, mask, connection.on_event)
+            self._poller.modify(connection.fileno(), mask)
         else:
-            self._poller.register(connection, mask, connection.on_event)
+            on_event = partial(self._on_event, connection)
+            self._poller.register(connection.fileno(), mask, on_event)
         connection.watched = mask
 
     # connections
@@ -196,14 +191,13 @@ class Loop:
     def _let_in(self, sock: socket.socket, client: Any, server: Any, source: str) -> None:
         connection = Connection(sock, client, server, Incoming(self._cfg, client))
         connection.source = source
-        connection.on_event = lambda mask: self._on_event(connection, mask)
         connection.deadline = time.monotonic() + self._bounds.head_seconds
         self.connections.add(connection)
         if self._tls is not None:
             self._begin_tls(connection)
             return
         self._watch(connection, READ)
-        self._read(connection)  # the request is often here already
+        self._reader.read(connection)  # the request is often here already
 
     def _begin_tls(self, connection: Connection) -> None:
         connection.state = State.SHAKING_HANDS
@@ -219,7 +213,7 @@ class Loop:
     def _on_event(self, connection: Connection, mask: int) -> None:
         state = connection.state
         if state is State.READING:
-            self._read(connection)
+            self._reader.read(connection)
         elif state is State.ANSWERING:
             connection.is_paused = True
             self._watch(connection, 0)
@@ -242,32 +236,14 @@ class Loop:
             return
         connection.state = State.READING
         self._watch(connection, READ)
-        self._read(connection)
+        self._reader.read(connection)
 
     # requests
 
     @property
     def is_full(self) -> bool:
         """Whether requests that no thread has read take all the memory they may."""
-        return self._unread.is_full
-
-    def _read(self, connection: Connection) -> None:
-        data = connection.receive()
-        if data is None:
-            return
-        incoming = connection.incoming
-        if not data:
-            if incoming.request is None:
-                self._close(connection)
-            else:
-                self._refuse_read(connection, ParseException("the body is not whole"))
-            return
-        now = connection.received = time.monotonic()
-        if not connection.began:
-            connection.began = now
-            connection.deadline = now + self._bounds.head_seconds
-        incoming.buffer += data
-        self._go_on_reading(connection)
+        return self._reader.is_full
 
     def _refuse_read(self, connection: Connection, error: Exception) -> None:
         """Answer what is read so far, and nothing that may follow."""
@@ -275,50 +251,12 @@ class Loop:
         self._refuse(connection, error)
         self._finish(connection)
 
-    def _go_on_reading(self, connection: Connection) -> None:
-        incoming = connection.incoming
-        had_head = incoming.request is not None
-        try:
-            request = incoming.whole()
-        except Exception as error:  # each kind of malformed head has its own
-            self._refuse_read(connection, error)
-            return
-        if request is not None:
-            connection.request = request
-            connection.request_bytes = incoming.body_bytes
-            connection.state = State.ANSWERING
-            connection.deadline = connection.received + self._bounds.hung_seconds
-            self._count_unread(connection)
-            self._hand_over(connection)
-            return
-        self._count_unread(connection)
-        if incoming.request is None:
-            return
-        if not had_head:
-            connection.began = connection.received
-            if incoming.request._expected_100_continue:
-                self._invite_body(connection)
-        self._set_body_deadline(connection)
-
-    def _invite_body(self, connection: Connection) -> None:
-        """The head is well-formed and what it declares is not too large, or it was handed over."""
-        with contextlib.suppress(OSError):  # a client that left is seen at the next read
-            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def _set_body_deadline(self, connection: Connection) -> None:
-        earned = len(connection.incoming.buffer) / self._bounds.body_rate
-        seconds = min(self._bounds.body_grace_seconds + earned, self._bounds.body_seconds)
-        connection.deadline = connection.began + seconds
-
-    def _count_unread(self, connection: Connection) -> None:
-        self._unread.count(connection, len(connection.incoming.buffer) + connection.request_bytes)
-
     # answers
 
     def _finish_done(self) -> None:
         while self._done:
             self._finish(self._done.popleft())
-        while self._changed:
+        for _ in range(min(MOST_OF_A_TURN, len(self._changed))):
             connection = self._changed.popleft()
             if connection.state is State.HELD:
                 self._streams.send(connection)
@@ -329,7 +267,7 @@ class Loop:
         connection.request_bytes = 0
         connection.is_paused = False
         connection.answered = time.monotonic()
-        self._count_unread(connection)
+        self._reader.count(connection)
         if connection.stream is not None and connection.may_go_on and not connection.is_broken:
             self._streams.begin(connection)
             return
@@ -375,9 +313,7 @@ class Loop:
         connection.deadline = connection.answered + idle
         self._watch(connection, READ)
         if connection.incoming.buffer:  # it sent the next request with the one before
-            connection.began = connection.received = time.monotonic()
-            connection.deadline = connection.began + self._bounds.head_seconds
-            self._go_on_reading(connection)
+            self._reader.read_next(connection)
 
     # the end of a connection
 
@@ -390,7 +326,7 @@ class Loop:
             return
         connection.state = State.LINGERING
         connection.incoming.buffer.clear()
-        self._count_unread(connection)
+        self._reader.count(connection)
         now = time.monotonic()
         connection.began = now
         connection.deadline = now + self._bounds.next_seconds
@@ -409,7 +345,7 @@ class Loop:
 
     def _close(self, connection: Connection) -> None:
         self._watch(connection, 0)
-        self._unread.count(connection, 0)
+        self._reader.forget(connection)
         if self._unsent.count(connection, 0):
             connection.reset()
         else:
@@ -423,13 +359,18 @@ class Loop:
     # time
 
     def _sweep(self, now: float) -> None:
-        expired = [each for each in self.connections if each.deadline < now]
-        for connection in expired:
+        expired = (each for each in self.connections if each.deadline < now)
+        some = list(islice(expired, MOST_OF_A_TURN))
+        for connection in some:
             self._expire(connection, now)
-        self._listeners.sweep(now, self.is_stopping)
+        if len(some) < MOST_OF_A_TURN:
+            self._next_sweep = now + SWEEP_SECONDS
+            self._listeners.say_who_was_turned_away()
 
     def _expire(self, connection: Connection, now: float) -> None:
-        if connection.state is State.ANSWERING:
+        if connection.is_unparsed:  # it waits for us
+            connection.deadline = now + SWEEP_SECONDS
+        elif connection.state is State.ANSWERING:
             self._look_at_thread(connection, now)
         elif connection.stream is not None and now >= connection.stream_ends_at:
             connection.stream.close()

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from math import inf
 from random import uniform
 
-from server.gunicorn.connection import READ, Connection, State
+from server.gunicorn.connection import Connection, State
+from server.gunicorn.poller import READ, WRITE
 
 # A client of a stream that sends more than this is closed.
 HELD_REST_BYTES = 65_536
@@ -88,7 +89,7 @@ class StreamSender:
 
     def on_event(self, connection: Connection, mask: int) -> None:
         """Drop the bytes that a client sends meanwhile; its end is noticed."""
-        if mask & READ:
+        if mask & ~WRITE:
             data = connection.receive()
             connection.rest += len(data or b"")
             if data == b"" or connection.rest > HELD_REST_BYTES:

@@ -1,4 +1,5 @@
-"""The loop on a machine without free descriptors, and with a thread that does not return."""
+"""The loop on a machine without free descriptors, with a crowd, with other workers beside it, and
+with a thread that does not return."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ import errno
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +16,13 @@ import pytest
 import structlog
 from gunicorn.config import Config
 
+from server.gunicorn.accept_turns import AcceptTurn, AcceptTurns
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.connection import Connection, State
 from server.gunicorn.framing import Incoming
-from server.gunicorn.listeners import ACCEPT_PAUSE_SECONDS
-from server.gunicorn.loop import Loop
+from server.gunicorn.listeners import ACCEPT_BATCH, ACCEPT_PAUSE_SECONDS
+from server.gunicorn.loop import MOST_OF_A_TURN, Loop
+from server.gunicorn.reader import HEADS_A_TURN
 from server.gunicorn.stream import Stream
 from server.settings import Settings
 
@@ -54,10 +58,21 @@ class Listener:
         self._socket.close()
 
 
-def loop_of(bounds: Bounds, *listeners: Any) -> Loop:
-    return Loop(
-        Config(), bounds, listeners, None, lambda connection: None, lambda connection, error: None
-    )
+def loop_of(
+    bounds: Bounds,
+    *listeners: Any,
+    hand_over: Callable[[Connection], None] = lambda connection: None,
+    turn: AcceptTurn | None = None,
+) -> Loop:
+    return Loop(Config(), bounds, listeners, None, hand_over, lambda connection, error: None, turn)
+
+
+@contextmanager
+def crowd_of(listener: Any, count: int) -> Iterator[list[socket.socket]]:
+    """So many connected clients."""
+    with ExitStack() as clients:
+        place = listener.getsockname()
+        yield [clients.enter_context(socket.create_connection(place)) for _ in range(count)]
 
 
 @pytest.fixture(params=[errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
@@ -69,7 +84,7 @@ def exhausted(request: pytest.FixtureRequest) -> Iterator[Listener]:
 
 def test_no_descriptor_left_is_a_pause_and_no_end(exhausted: Listener) -> None:
     loop = loop_of(Settings().bounds, exhausted)
-    loop.accept_connections(True)
+    loop.accept_connections()
     with socket.create_connection(exhausted.getsockname()):
         with structlog.testing.capture_logs() as logs:
             loop.turn()
@@ -85,7 +100,7 @@ def test_at_the_most_connections_an_idle_one_makes_room_and_a_busy_one_does_not(
     listener = Listener(0)
     listener.error = None
     loop = loop_of(replace(Settings().bounds, connections=2), listener)
-    loop.accept_connections(True)
+    loop.accept_connections()
     clients = []
     for expected in (1, 2, 2):
         clients.append(socket.create_connection(listener.getsockname(), timeout=10))
@@ -108,11 +123,116 @@ def test_at_the_most_connections_an_idle_one_makes_room_and_a_busy_one_does_not(
 def test_an_accept_that_fails_otherwise_is_a_fault() -> None:
     listener = Listener(errno.EBADF)
     loop = loop_of(Settings().bounds, listener)
-    loop.accept_connections(True)
+    loop.accept_connections()
     with socket.create_connection(listener.getsockname()), pytest.raises(OSError):
         loop.turn()
     loop.close()
     listener.close()
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0), backlog=1_000) as listener:
+        yield listener
+
+
+def test_a_probe_waits_for_no_crowd(listener: socket.socket) -> None:
+    handed: list[str] = []
+    loop = loop_of(
+        Settings().bounds, listener, hand_over=lambda each: handed.append(each.request.path)
+    )
+    loop.accept_connections()
+    with crowd_of(listener, HEADS_A_TURN + 10) as crowd, crowd_of(listener, 1) as (probe,):
+        while len(loop.connections) < len(crowd) + 1:
+            loop.turn()
+        for client in crowd:
+            client.sendall(b"GET /v1/nodes/a/state HTTP/1.1\r\n\r\n")
+        probe.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+        loop.turn()
+        assert (handed[0], len(handed)) == ("/livez", 1 + HEADS_A_TURN)
+        loop.turn()
+        assert len(handed) == 1 + len(crowd)
+        loop.close()
+
+
+def test_a_client_that_leaves_behind_a_crowd_has_its_request_handed_over(
+    listener: socket.socket,
+) -> None:
+    handed: list[str] = []
+    loop = loop_of(
+        Settings().bounds, listener, hand_over=lambda each: handed.append(each.request.path)
+    )
+    loop.accept_connections()
+    with crowd_of(listener, HEADS_A_TURN) as crowd, crowd_of(listener, 1) as (last,):
+        for client in crowd:
+            client.sendall(b"GET /v1/nodes/a/state HTTP/1.1\r\n\r\n")
+        last.sendall(b"GET /last HTTP/1.1\r\n\r\n")
+        last.shutdown(socket.SHUT_WR)
+        while len(handed) < len(crowd) + 1:
+            loop.turn()
+        assert "/last" in handed
+        loop.close()
+
+
+def test_workers_let_clients_in_by_turns(listener: socket.socket) -> None:
+    turns = AcceptTurns()
+    first, second = (loop_of(Settings().bounds, listener, turn=turns.join()) for _ in range(2))
+    first.accept_connections()
+    second.accept_connections()
+    with crowd_of(listener, 2 * ACCEPT_BATCH):
+        first.turn()
+        first.turn()
+        assert len(first.connections) == ACCEPT_BATCH
+        second.turn()
+        assert len(second.connections) == ACCEPT_BATCH
+        first.close()
+        second.close()
+
+
+@pytest.mark.parametrize("other", ["stops", "is gone", "hangs"])
+def test_clients_wait_for_no_worker_that_does_not_let_them_in(
+    listener: socket.socket, other: str
+) -> None:
+    turns = AcceptTurns()
+    loop, turn = loop_of(Settings().bounds, listener, turn=turns.join()), turns.join()
+    assert turn is not None
+    {"stops": turn.end, "is gone": turn.leave, "hangs": lambda: None}[other]()
+    loop.accept_connections()
+    with crowd_of(listener, 2 * ACCEPT_BATCH) as crowd:
+        until = time.monotonic() + 20
+        while len(loop.connections) < len(crowd) and time.monotonic() < until:
+            loop.turn()
+        assert len(loop.connections) == len(crowd)
+        loop.close()
+
+
+def test_a_worker_that_comes_later_does_not_have_to_catch_up() -> None:
+    turns = AcceptTurns()
+    first, second = turns.join(), turns.join()
+    assert first is not None and second is not None
+    first.count(1_000)
+    second.end()
+    third = turns.join()
+    assert third is not None
+    assert first.is_ours() and third.is_ours()
+    third.count(1)
+    assert first.is_ours() and not third.is_ours()
+
+
+def test_a_crowd_that_is_late_does_not_keep_a_turn(listener: socket.socket) -> None:
+    loop = loop_of(replace(Settings().bounds, head_seconds=0.0), listener)
+    loop.accept_connections()
+    with crowd_of(listener, MOST_OF_A_TURN + 10) as crowd:
+        until = time.monotonic() + 20
+        while len(loop.connections) < len(crowd) and time.monotonic() < until:
+            loop._next_sweep = time.monotonic() + 60
+            loop.turn()
+        loop._next_sweep = 0.0
+        loop.turn()
+        assert len(loop.connections) == 10
+        loop.turn()
+        assert not loop.connections
+        loop.close()
 
 
 def test_a_thread_that_hangs_is_said_with_its_request_and_its_place() -> None:
@@ -149,4 +269,4 @@ def test_a_stream_that_was_opened_while_the_worker_stops_ends_after_its_beginnin
         loop.turn()
         assert connection.state is State.LINGERING
         assert client.recv(64) == b"begun"
-    loop.close()
+        loop.close()

@@ -82,6 +82,36 @@ def test_the_wait_is_what_waits_times_what_one_takes(threads: int, expected: flo
     assert lane.wait_seconds == pytest.approx(expected)
 
 
+def test_a_start_that_is_slow_makes_no_wait_that_is_long() -> None:
+    """The first answers wait for what is made for them, so nothing is known by them alone."""
+    lane = Lane("lane", 3, lambda lane, request: None, together=8)
+    for number in range(5_000):
+        put(lane, Asking(str(number)))
+    for _ in range(24):
+        lane.took(0.25)
+        assert lane.wait_seconds == 0.0
+    for _ in range(100):
+        lane.took(0.002)
+    assert lane.wait_seconds == pytest.approx(5_000 * 0.002 / 3)
+
+
+def test_a_thread_that_has_several_requests_is_one_busy_thread() -> None:
+    has_them, may_end = threading.Event(), threading.Event()
+
+    def serve(lane: Lane, requests: list[Any]) -> None:
+        has_them.set()
+        assert may_end.wait(10)
+
+    lane = Lane("lane", 3, serve, together=8)
+    for number in range(8):
+        put(lane, Asking(str(number)))
+    lane.start()
+    lane.release()
+    assert has_them.wait(10)
+    assert (lane.busy, lane.waiting) == (1, 0)
+    may_end.set()
+
+
 def test_what_may_be_told_overloaded_is_in_a_lane_that_refuses_and_nothing_else() -> None:
     lanes = Lanes(shared_out(24, 0, 0, 0), lambda lane, connection: None)
     refusing = set()
