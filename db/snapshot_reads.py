@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from threading import Thread
 from typing import TypeVar
 from uuid import UUID
 
@@ -193,21 +193,29 @@ class SnapshotReads:
             ):
                 if self._replica is not None:
                     positions.served(node_id, snapshot)
-                self._note(positions, snapshot, deadline)
+                self._note(positions, snapshot)
                 return row
             if moment.remaining() <= 0:
                 raise LedgerBehind(f"node_id={node_id}: {snapshot.position.text}")
             time.sleep(LOOKS_AGAIN)
 
-    def _note(self, positions: Positions, snapshot: Snapshot, deadline: Deadline) -> None:
-        """Note the end of the WAL where the ledger has changed, unless Postgres is away by now: the
-        row was read before. Raises LedgerBehind."""
+    def _note(self, positions: Positions, snapshot: Snapshot) -> None:
+        """Note the end of the WAL where the ledger has changed, in a thread: the pull has its row,
+        and must not wait."""
         noted_at, noted = self._noted
         if noted == snapshot or self._clock() - noted_at < NOTED_EVERY:
             return
         self._noted = (self._clock(), snapshot)
-        with (
-            suppress(DatastoreUnavailable),
-            self._primary.pool.session(deadline.at_most(NOTED_EVERY)) as session,
-        ):
-            positions.check(lambda: server_in(session))
+        Thread(target=self._note_now, args=(positions,), name="position", daemon=True).start()
+
+    def _note_now(self, positions: Positions) -> None:
+        """Nothing where Postgres is away by now. Of a server that has lost what was served no
+        connection is used again: a new one is refused when it is opened."""
+        pool = self._primary.pool
+        try:
+            with pool.session(Deadline.after(NOTED_EVERY, self._clock)) as session:
+                positions.check(lambda: server_in(session))
+        except LedgerBehind:
+            pool.close()
+        except ComposerError:
+            pass

@@ -16,11 +16,18 @@ from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 Settle = Callable[[Sequence[Any]], None]
 
 
+# Greenlets that a thread keeps for its next requests.
+KEPT = 8
+
+
 class _Turns(threading.local):
     """Of one thread. ``asked`` has each question since the last call, with its request."""
 
     hub: greenlet | None = None
     asked: list[tuple[Settle, Any, greenlet]]
+
+    def __init__(self) -> None:
+        self.free: list[greenlet] = []
 
 
 _turns = _Turns()
@@ -32,7 +39,8 @@ def run_together(requests: Sequence[Callable[[], object]]) -> None:
     _turns.asked = []
     try:
         for request in requests:
-            greenlet(request, hub).switch()
+            turn = _turns.free.pop() if _turns.free else greenlet(_take_requests, hub)
+            turn.switch(request)
         while _turns.asked:
             settle = _turns.asked[0][0]
             ours = [entry for entry in _turns.asked if entry[0] == settle]
@@ -42,6 +50,15 @@ def run_together(requests: Sequence[Callable[[], object]]) -> None:
                 request.switch()
     finally:
         _turns.hub = None
+
+
+def _take_requests(request: Callable[[], object]) -> None:
+    """Answer one request after another: the stack of a new greenlet is mapped and unmapped."""
+    request()
+    while len(_turns.free) < KEPT:
+        assert _turns.hub is not None
+        _turns.free.append(getcurrent())
+        _turns.hub.switch()()
 
 
 def take_turns() -> bool:

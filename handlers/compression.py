@@ -23,6 +23,20 @@ _LAST_BLOCK = b"\x03\x00"
 _STORED_MAX = 65_535
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Pieces:
+    """Bytes that follow each other, and are not joined: most are shared by many answers."""
+
+    pieces: tuple[bytes | memoryview, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.pieces))
+
+    def joined(self) -> bytes:
+        """A copy."""
+        return b"".join(self.pieces)
+
+
 @dataclass(frozen=True, slots=True)
 class Deflated:
     """``size`` plain bytes as deflate blocks; ``shift`` is x^(8 * size)."""
@@ -84,8 +98,8 @@ def deflated_text(plain: bytes, ends: Sequence[int], parts: Sequence[Deflated]) 
     return DeflatedText(plain, tuple(ends), tuple(before), tuple(behind[1:]))
 
 
-def gzip_member(parts: Iterable[Deflated | bytes]) -> bytes:
-    """The parts as gzip, in one copy. Plain bytes are stored as they are."""
+def gzip_member(parts: Iterable[Deflated | bytes]) -> Pieces:
+    """The parts as gzip, without a copy. Plain bytes are stored as they are."""
     written: list[bytes | memoryview] = [_HEADER]
     size = crc = 0
     for part in parts:
@@ -100,7 +114,7 @@ def gzip_member(parts: Iterable[Deflated | bytes]) -> bytes:
         size += len(part)
         crc = zlib.crc32(part, crc)
     written += (_LAST_BLOCK, struct.pack("<II", crc, size & 0xFFFFFFFF))
-    return b"".join(written)
+    return Pieces(tuple(written))
 
 
 _EMPTY = Deflated(b"", 0, 0, _ONE)

@@ -18,7 +18,7 @@ from composer.last_answers import KeptBlock
 from composer.memory import Memory
 from composer.peers import DomainPeers
 from composer.snapshot import NodeStateSnapshot
-from handlers.compression import Deflated, DeflatedText, gzip_member
+from handlers.compression import Deflated, DeflatedText, Pieces, gzip_member
 from handlers.peers import EncodedPeers, JoinedArray, encode_peers
 from handlers.wire_values import (
     bridge_value,
@@ -82,7 +82,7 @@ class SnapshotBody:
                 size -= block.cut[1] - block.cut[0]
         return size
 
-    def to_gzip(self) -> bytes:
+    def to_gzip(self) -> Pieces:
         """A gzip member that inflates to exactly ``to_bytes``."""
         parts: list[Deflated | bytes] = []
         plain: list[bytes | memoryview] = []  # what stands between compressed blocks

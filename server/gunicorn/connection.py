@@ -10,6 +10,7 @@ import ssl
 import struct
 from collections import deque
 from enum import Enum, auto
+from itertools import islice
 from typing import Any
 
 from server.gunicorn.framing import Incoming
@@ -18,8 +19,10 @@ from server.gunicorn.stream import Stream
 
 # What one read takes; a TLS record is smaller.
 READ_BYTES = 65_536
-# Pieces of an answer up to this size leave in one segment train, not in one call each.
+# Pieces of an answer up to this size leave in one TLS record, not in one each.
 JOINED_BYTES = 65_536
+# The most pieces of one call.
+PIECES = 64
 # TLS must be offered the same bytes again, so it gets pieces of one size.
 TLS_PIECE_BYTES = 65_536
 # The largest answer that a client may leave with us: agents take 10 MiB.
@@ -109,10 +112,12 @@ class Connection:
         """The first piece, which is the head, waits for the second."""
         self._holds_head = True
 
-    def sendall(self, data: bytes) -> None:
-        """Send or keep. Raises ConnectionAbortedError where a client leaves too much with us."""
-        self._outgoing.append(memoryview(data))
-        self.unsent += len(data)
+    def sendall(self, *pieces: bytes | memoryview) -> None:
+        """Send or keep, without a copy. Raises ConnectionAbortedError where a client leaves too
+        much with us."""
+        for piece in pieces:
+            self._outgoing.append(memoryview(piece))
+            self.unsent += len(piece)
         if self._holds_head and len(self._outgoing) == 1:
             return
         self.flush()
@@ -125,13 +130,9 @@ class Connection:
     def flush(self) -> None:
         """Send what the kernel takes now. Raises OSError where the client is gone."""
         self._holds_head = False
-        if len(self._outgoing) > 1 and self.unsent <= JOINED_BYTES:
-            joined = b"".join(self._outgoing)
-            self._outgoing.clear()
-            self._outgoing.append(memoryview(joined))
         try:
             while self._outgoing:
-                self._send_first()
+                self._send_some()
         except (BlockingIOError, ssl.SSLWantWriteError):
             self.wants = WRITE
         except ssl.SSLWantReadError:
@@ -140,15 +141,23 @@ class Connection:
             self.discard()
             raise
 
-    def _send_first(self) -> None:
-        piece = self._outgoing[0]
-        is_tls = isinstance(self.sock, ssl.SSLSocket)
-        sent = self.sock.send(piece[:TLS_PIECE_BYTES] if is_tls else piece)
-        self.unsent -= sent
-        if sent == len(piece):
-            self._outgoing.popleft()
+    def _send_some(self) -> None:
+        if isinstance(self.sock, ssl.SSLSocket):
+            self._join_small()
+            sent = self.sock.send(self._outgoing[0][:TLS_PIECE_BYTES])
         else:
-            self._outgoing[0] = piece[sent:]
+            sent = self.sock.sendmsg(islice(self._outgoing, PIECES))
+        self.unsent -= sent
+        while self._outgoing and sent >= len(self._outgoing[0]):
+            sent -= len(self._outgoing.popleft())
+        if sent:
+            self._outgoing[0] = self._outgoing[0][sent:]
+
+    def _join_small(self) -> None:
+        if len(self._outgoing) > 1 and self.unsent <= JOINED_BYTES:
+            joined = b"".join(self._outgoing)
+            self._outgoing.clear()
+            self._outgoing.append(memoryview(joined))
 
     def discard(self) -> None:
         """Nothing more is sent."""

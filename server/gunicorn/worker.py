@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -303,13 +303,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         response: Any,
         status: str,
         headers: list[tuple[str, str]],
-        body: bytes,
+        body: Sequence[bytes | memoryview],
     ) -> list[bytes]:
         if connection.request.should_close():
             response.force_close()
-        connection.sendall(head(status, headers, may_go_on=not response.must_close))
-        if body:
-            connection.sendall(body)
+        first = head(status, headers, may_go_on=not response.must_close)
+        connection.sendall(first, *body)
         return SENT
 
     def _hold(self, connection: Connection, response: Any, on_gone: Callable[[], None]) -> Stream:

@@ -67,7 +67,7 @@ def response_of(reply: Reply) -> ServiceResponse:
     """A reply as Flask takes it."""
     headers = [field for field in reply.headers if field[0] != LENGTH]
     kind = ServiceResponse if reply.stream is None else StreamResponse
-    response = kind(reply.body, status=reply.status, headers=headers)
+    response = kind(reply.whole, status=reply.status, headers=headers)
     if isinstance(response, StreamResponse) and reply.stream is not None:
         response.stream = reply.stream
     if not reply.media_type:
@@ -93,11 +93,11 @@ class Application(flask.Flask):
             send_whole = environ.get(SEND_WHOLE)
             if send_whole is not None and reply.stream is None:
                 sent: Iterable[bytes] = send_whole(
-                    status_line(reply.status), reply.headers, reply.body
+                    status_line(reply.status), reply.headers, reply.pieces
                 )
                 return sent
             start_response(status_line(reply.status), reply.headers)
-            return [reply.body] if reply.stream is None else begun(reply.stream, environ)
+            return [reply.whole] if reply.stream is None else begun(reply.stream, environ)
         finally:
             request_context.end()
 

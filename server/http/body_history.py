@@ -6,6 +6,7 @@ from typing import Protocol
 
 import structlog
 
+from handlers.compression import Pieces
 from handlers.operation import GRANTED
 from server.http import request_context
 
@@ -24,7 +25,7 @@ class BodyHistory(Protocol):
         ...
 
 
-def keep_body(history: BodyHistory, body: bytes) -> None:
+def keep_body(history: BodyHistory, body: bytes | Pieces) -> None:
     """Keep the body of a 200 that leaves, if it is a snapshot granted to the Node's own agent.
 
     Never raises.

@@ -9,6 +9,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from composer.event_streams import EventStream
 from handlers.answers import PROBLEM, Answer
+from handlers.compression import Pieces
 from handlers.peers import GZIP_LEAST_BYTES
 from handlers.refusals import Refused
 from handlers.wire import SnapshotBody, json_bytes
@@ -27,8 +28,20 @@ class Reply:
 
     status: int
     headers: list[tuple[str, str]]
-    body: bytes
+    body: bytes | Pieces
     stream: EventStream | None = None
+
+    @property
+    def pieces(self) -> tuple[bytes | memoryview, ...]:
+        """The body, without a copy; none where it is empty."""
+        if isinstance(self.body, Pieces):
+            return self.body.pieces
+        return (self.body,) if self.body else ()
+
+    @property
+    def whole(self) -> bytes:
+        """The body as one bytes object."""
+        return self.body.joined() if isinstance(self.body, Pieces) else self.body
 
     @property
     def media_type(self) -> str:
@@ -47,13 +60,18 @@ def status_line(status: int) -> str:
     return f"{status} {HTTP_STATUS_CODES[status].upper()}"
 
 
-def reply_of(answer: Answer) -> Reply:
-    """An Answer as bytes. A snapshot is kept for the response validation."""
+def reply_of(answer: Answer, *, in_pieces: bool = False) -> Reply:
+    """An Answer as bytes. A snapshot is kept for the response validation.
+
+    With ``in_pieces`` the bytes of a large body may be Pieces.
+    """
     body = answer.body
+    data: bytes | Pieces
     headers = list(answer.headers.items())
     if isinstance(body, SnapshotBody):
         if request_context.accepts_gzip() and body.size >= GZIP_LEAST_BYTES:
-            data = body.to_gzip()
+            packed = body.to_gzip()
+            data = packed if in_pieces else packed.joined()
             headers.append(("Content-Encoding", "gzip"))
         else:
             data = body.to_bytes()

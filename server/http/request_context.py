@@ -25,6 +25,7 @@ from composer.deadline import Deadline
 from composer.identity import Principal, parse_canonical_uuid
 from composer.position import parse_position
 from handlers.answers import Call
+from handlers.compression import Pieces
 from handlers.wire import SnapshotBody
 from server.gunicorn.environ import RECEIVED
 from server.telemetry.answered import QUEUE, Answered, Stage
@@ -49,7 +50,7 @@ class _Facts:
     correlation_id: str | None = None
     principal: Principal | None = None
     body: dict[str, Any] | None = None
-    snapshot: tuple[SnapshotBody | None, bytes | None] = (None, None)
+    snapshot: tuple[SnapshotBody | None, bytes | Pieces | None] = (None, None)
     audit: list[AuditRow] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
 
@@ -232,12 +233,12 @@ def _matches(header: str, tag: str) -> bool:
     return any(_SUFFIX.sub("", known) == tag for known in every)
 
 
-def set_snapshot(snapshot: SnapshotBody, data: bytes) -> None:
-    """Attach a snapshot and the bytes object that was made of its blocks."""
+def set_snapshot(snapshot: SnapshotBody, data: bytes | Pieces) -> None:
+    """Attach a snapshot and the object that was made of its blocks."""
     _facts().snapshot = (snapshot, data)
 
 
-def snapshot_of(data: bytes) -> SnapshotBody | None:
+def snapshot_of(data: bytes | Pieces) -> SnapshotBody | None:
     """The snapshot of these bytes; None where the answer has another body."""
     snapshot, snapshot_data = _facts().snapshot
     return snapshot if snapshot_data is data else None

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from composer.memory import Memory
 from handlers.answers import PROBLEM
+from handlers.compression import Pieces
 from handlers.peers import JoinedArray
 from handlers.wire import Block, SnapshotBody
 from server.authn.strict import json_value
@@ -43,6 +44,7 @@ class Outgoing:
     """An answer before it leaves.
 
     - ``headers``: by lower-case name; ``repeated`` has the further values of a header sent twice.
+    - ``body``: Pieces only with a ``snapshot``.
     - ``snapshot``: set only where ``body`` is its bytes, or where a 304 confirms it.
     - ``charset``: of the media type; None where it names none.
     """
@@ -51,10 +53,15 @@ class Outgoing:
     status: int
     media_type: str | None
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | Pieces
     snapshot: SnapshotBody | None = None
     charset: str | None = None
     repeated: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def text(self) -> bytes:
+        """The body of what is no snapshot."""
+        return self.body.joined() if isinstance(self.body, Pieces) else self.body
 
     def values(self, header: str) -> tuple[str, ...]:
         """Every value of a header, because a client may read any of them."""
@@ -155,10 +162,10 @@ class ResponseValidator:
 
     def _text_breach(self, validator: Validator, outgoing: Outgoing) -> Breach | None:
         """A text with an ETag, such as the script of the docs page, is validated once."""
-        key = (validator, outgoing.body)
+        key = (validator, outgoing.text)
         if self._valid.get(key):
             return None
-        fault = validator.fault(outgoing.body.decode("utf-8"))
+        fault = validator.fault(outgoing.text.decode("utf-8"))
         if fault is None and "etag" in outgoing.headers:
             self._remember(key)
         return _from_fault("body", fault)
@@ -253,7 +260,7 @@ def _header_value_breach(header: HeaderContract, values: Sequence[str]) -> Breac
 def _value_breach(validator: Validator, outgoing: Outgoing) -> Breach | None:
     try:
         # Strict: two clients could read a repeated key, NaN or a lone surrogate differently.
-        value = json_value(outgoing.body, MAX_DEPTH)
+        value = json_value(outgoing.text, MAX_DEPTH)
     except ValueError:
         return Breach("body", "", "not JSON")
     return _from_fault("body", validator.fault(value))
@@ -262,13 +269,13 @@ def _value_breach(validator: Validator, outgoing: Outgoing) -> Breach | None:
 def _problem_agreement(declared: ResponseContract, outgoing: Outgoing) -> Breach | None:
     """A Problem's status and code must be those of its response; no schema can say that."""
     codes = declared.problem_codes or (None,)
-    if json.loads(outgoing.body).get("code") not in codes:
+    if json.loads(outgoing.text).get("code") not in codes:
         return Breach("body", "/code", "not declared for this status")
     return _status_breach(outgoing)
 
 
 def _status_breach(outgoing: Outgoing) -> Breach | None:
-    if json.loads(outgoing.body)["status"] != outgoing.status:
+    if json.loads(outgoing.text)["status"] != outgoing.status:
         return Breach("body", "/status", "unlike the HTTP status")
     return None
 

@@ -65,7 +65,7 @@ class WithoutFlask:
         request_context.set_operation(declared.operation_id)
         try:
             self._start()
-            reply = reply_of(self._bound.answer_of_path(declared, path))
+            reply = reply_of(self._bound.answer_of_path(declared, path), in_pieces=True)
         except Exception as error:
             reply = reply_of_error(self._contract, error)
         return self._doorkeeper.check(reply)

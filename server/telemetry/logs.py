@@ -65,6 +65,9 @@ def configure(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
         )
     )
+    # As the documentation of logging advises where no line names these.
+    logging._srcfile = None  # type: ignore[assignment]
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     for replaced in root.handlers:
         replaced.flush()

@@ -227,6 +227,8 @@ def _large(
     ]
     for subject in subjects:  # once each: verified tokens are remembered
         subject.warm(12, run.connections)
+    for served in sides.values():
+        served.settle()
     still = run.costs(*subjects)
     figures["3"] = against("full pull, 10,000 peers", "<= 1.25x row 1's worker", still, small)
     for number, per_second, must in (("6", 1, "<= 2x unchanged"), ("6a", 5, ">= 0.7 of unchanged")):
@@ -313,6 +315,7 @@ def _largest(run: Run, now: Served, figures: dict[str, Figure], small: float | N
     body = ask(now.url, pull_path(now.node(0)), now.headers(0)).body
     subject = of_service(now, "now", asked, PULL)
     subject.warm(10, run.connections)
+    now.settle()
     found = run.costs(subject)
     bare = sendall_ms(body)
     figure = against(

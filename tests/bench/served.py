@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".dev" / "bench"
 CODE = ("api", "composer", "db", "handlers", "server", "tests", "wsgi.py", "Makefile")
 START_SECONDS = 180.0
+SETTLING_SECONDS = 120.0
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 GZIP = {"Accept-Encoding": "gzip"}
 
@@ -155,6 +156,16 @@ class Served:
         label = re.escape(f'operation="{operation}"')
         line = rf'^plexsphere_http_requests_total{{{label},status="(\d+)"}} ([\d.e+]+)$'
         return {status: int(float(n)) for status, n in re.findall(line, text, re.MULTILINE)}
+
+    def settle(self) -> None:
+        """Wait until the events of the sample are published and taken: they are no pull's cost."""
+        until = time.monotonic() + SETTLING_SECONDS
+        while time.monotonic() < until:
+            text = ask(self.url, "/metrics").body.decode()
+            left = re.findall(r"^plexsphere_events_(?:waiting|behind) ([\d.e+]+)$", text, re.M)
+            if not any(map(float, left)):
+                return
+            time.sleep(0.5)
 
     def worker_bytes(self) -> int:
         """Memory of the largest worker that it shares with nobody, and its part of the rest."""

@@ -13,14 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from composer.peers import Peers
-from handlers.compression import deflated, deflated_text, gzip_member
+from handlers.compression import Pieces, deflated, deflated_text, gzip_member
 from handlers.peers import GZIP_LEAST_BYTES, encode_peers
 from handlers.wire import Block, SnapshotBody, SnapshotWire, peers_block
 from tests.factories import domain_of, node_id, peer_row, snapshot
 
 
-def inflated(member: bytes) -> bytes:
+def inflated(packed: Pieces) -> bytes:
     """Of one member, with nothing behind it. Checks its checksum and its length."""
+    member = packed.joined()
+    assert len(member) == len(packed)
     reader = zlib.decompressobj(16 + zlib.MAX_WBITS)
     plain = reader.decompress(member)
     assert reader.eof and not reader.unused_data

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +20,7 @@ from db.positions import Positions, Promoted, Server, Snapshot, parse_snapshot
 from db.snapshot_reads import PRIMARY_MOMENT, REST_SECONDS, SnapshotReads
 from db.statements import Prepared
 from tests.fakes import FakeClock
+from tests.ports.deadlines import in_time
 
 SERVED = Server(system=7, timeline=2, is_standby=False, wal_end=1000, promoted_at=None)
 NODE = UUID(int=1)
@@ -187,6 +191,32 @@ def test_a_replica_that_was_promoted_is_asked_again_after_a_rest(
         reads.row(Prepared("snapshot_for_node"), {}, NODE, deadline)
         assert replica.asked == asked
         clock.now += REST_SECONDS / 2
+
+
+class SlowPool(FakePool):
+    """Its sessions wait until they may go on, and their server has less than was served."""
+
+    def __init__(self) -> None:
+        super().__init__("7 2 off off 15:17:15")
+        self.may_go_on, self.is_closed = Event(), Event()
+
+    @contextmanager
+    def session(self, deadline: Deadline) -> Iterator[Any]:
+        assert self.may_go_on.wait(10)
+        behind = ("7", 2, False, 999, None, "7 2 off")
+        yield SimpleNamespace(run=lambda query: [behind])
+
+    def close(self) -> None:
+        self.is_closed.set()
+
+
+def test_a_pull_that_has_its_row_does_not_wait_for_the_end_of_the_wal(positions: Positions) -> None:
+    pool = SlowPool()
+    reads = SnapshotReads(pool, positions)  # type: ignore[arg-type]
+    row = reads.row(Prepared("snapshot_for_node"), {}, NODE, in_time())
+    assert row == ("row", "7 2 off off 15:17:15")
+    pool.may_go_on.set()
+    assert pool.is_closed.wait(10)
 
 
 def seen(number: int, by_standby: bool = False) -> Snapshot:
