@@ -34,6 +34,7 @@ from server.events.nats import (
     STREAM,
     NatsConnection,
     ensured_stream,
+    reason,
 )
 from server.events.stream_list import SUBJECT, answers
 from server.events.window import BusEvent
@@ -83,6 +84,7 @@ class Consumer:
         self._clock = clock
         self._created: datetime | None = None  # the stream that the positions belong to
         self._is_current = threading.Event()
+        self._cause = ""  # why the bus is not followed, as it was logged
         self._start_until = 0.0
         self._waiting = 0  # events that are still to come
 
@@ -113,8 +115,9 @@ class Consumer:
     async def _follow_for_ever(self) -> None:
         while True:
             cause = await self._follow_once()
-            if self._is_current.is_set():
+            if cause != self._cause:
                 _log.warning("event_bus_lost", cause=cause)
+            self._cause = cause
             self._is_current.clear()
             await asyncio.sleep(uniform(*RETRY_SECONDS))
 
@@ -122,8 +125,10 @@ class Consumer:
         """Follow until something fails; why it did."""
         try:
             await self._connection.use(self._follow)
-        except (Error, BusLost, OSError) as error:
-            return f"{type(error).__name__} {error}".strip()
+        except BusLost as error:
+            return str(error)
+        except (Error, OSError) as error:
+            return reason(error)
         except Exception as error:
             _log.exception("event_bus_not_followed")
             return type(error).__name__
@@ -210,6 +215,7 @@ class Consumer:
         self._on_progress(self._fan_out.last, waiting)
         if not waiting and not self._is_current.is_set():
             self._is_current.set()
+            self._cause = ""
             _log.info("event_bus_followed", position=self._fan_out.last)
 
     def _take(self, message: Msg) -> None:

@@ -89,8 +89,7 @@ class NatsConnection:
             return future.result(seconds)
         except (nats.errors.Error, OSError, CallTimeout, CancelledError) as error:
             future.cancel()
-            reason = error.description if isinstance(error, APIError) else type(error).__name__
-            raise EventStreamUnavailable(f"NATS: {reason}") from error
+            raise EventStreamUnavailable(f"NATS: {reason(error)}") from error
 
     def spawn(self, coroutine: Coroutine[Any, Any, object]) -> None:
         """Run a coroutine on the client's loop until it ends or the connection is closed."""
@@ -185,6 +184,12 @@ class NatsConnection:
         if sentence != self._last_trouble:
             self._last_trouble = sentence
             self._on_trouble(sentence)
+
+
+def reason(error: BaseException) -> str:
+    """In the words of NATS, where it has given some: it gives none where there is no JetStream."""
+    description = error.description if isinstance(error, APIError) else None
+    return description or type(error).__name__
 
 
 class EncryptedClient(Client):
