@@ -53,7 +53,7 @@ class EffectiveConfigBuilder:
     """Makes a Bridge out of rows; a part without rows is absent."""
 
     def build(self, rows: BridgeRows | None) -> Bridge | None:
-        """None where the Node hosts no bridge Resource. A Bridge without parts is valid."""
+        """The Bridge, which may have no parts; None where the Node hosts no bridge Resource."""
         if rows is None:
             return None
         return Bridge(
@@ -86,5 +86,5 @@ class BridgeSource(Protocol):
     """Yields the rows of the bridge Resource that the Addressed Node hosts."""
 
     def bridge(self) -> BridgeRows | None:
-        """None where the Node hosts no bridge Resource."""
+        """The row; None where the Node hosts no bridge Resource."""
         ...

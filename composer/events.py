@@ -136,14 +136,14 @@ class BridgeConfigUpdated:
 
 @dataclass(frozen=True, slots=True)
 class ResyncRequired:
-    """Only a pull shows the state of the receiver now."""
+    """The events of the receiver are lost: only a pull shows its state now."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class PullRequired:
-    """In place of a payload that is too large, or cannot be shown: a pull shows the change."""
+    """Stands for a payload that is too large or cannot be shown: a pull shows the change."""
 
 
 # Reasons of ResyncRequired.

@@ -56,7 +56,7 @@ class LastAnswers(Protocol):
 
 
 class NoLastAnswers:
-    """For a service that keeps none."""
+    """The LastAnswers of a service that keeps none."""
 
     is_enabled = False
 

@@ -10,7 +10,7 @@ _TEXT = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,10})-([0-9]{1,19})-([0-9]{1,19})"
 
 @dataclass(frozen=True, slots=True)
 class LedgerPosition:
-    """Of the ledger ``system`` on its ``timeline``, in numbers of transactions.
+    """A position of the ledger ``system`` on its ``timeline``, in numbers of transactions.
 
     Every transaction before ``all_before`` is seen, and none from ``none_from`` on.
     """

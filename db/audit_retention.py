@@ -36,7 +36,10 @@ class OldAudit:
 
 
 class AuditRetention:
-    """For one thread. Every method raises DatastoreUnavailable or another ComposerError."""
+    """Deletes old audit rows, for one thread.
+
+    Every method raises DatastoreUnavailable or another ComposerError.
+    """
 
     def __init__(self, dsn: str, pause: Callable[[float], None] = time.sleep) -> None:
         """``pause`` waits between attempts."""

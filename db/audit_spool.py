@@ -181,7 +181,7 @@ class AuditSpool:
                     self._others += path.stat().st_size
 
     def close(self) -> None:
-        """End. Rows that wait stay for the next process."""
+        """Close the spool. Rows that wait stay for the next process."""
         with self._lock:
             if self.own is not None:
                 self.own.close(delete=not len(self.own))
@@ -203,7 +203,7 @@ class AuditSpool:
         return file
 
     def _opened(self, path: Path, flags: int) -> SpoolFile | None:
-        """None where the file is not ours alone, or another process has the lock."""
+        """The open file; None where the file is not ours alone, or another process has the lock."""
         try:
             UUID(path.stem)
             descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)

@@ -70,13 +70,13 @@ def last_changes(dsn: str) -> list[tuple[str, int]]:
 
 
 def forget_authz_tokens(dsn: str) -> None:
-    """For a SpiceDB that starts empty: the ZedTokens of another SpiceDB do not apply to it."""
+    """Remove the ZedTokens: those of another SpiceDB do not apply to one that starts empty."""
     with _transaction(dsn, "forgetting ZedTokens") as opened:
         opened.execute(statement("forget_authz_tokens"))
 
 
 def forget_events(dsn: str) -> None:
-    """For a ledger that was just loaded: nobody holds an earlier pull of it."""
+    """Remove the events of a ledger that was just loaded: nobody holds an earlier pull of it."""
     with _transaction(dsn, "forgetting events") as opened:
         opened.execute(statement("forget_events"))
 

@@ -73,7 +73,7 @@ class ReadSession(Session):
 
 
 class WriteSession(Session):
-    """May write."""
+    """A session that may write."""
 
     parameters: ClassVar[Mapping[str, str]] = {"default_transaction_read_only": "off"}
 
@@ -165,7 +165,7 @@ class SingleConnection(Generic[S]):
 def command_connections(
     dsn: str, application_name: str
 ) -> Iterator[tuple[SingleConnection[ReadSession], SingleConnection[WriteSession]]]:
-    """One to read and one to write, for a command with one thread."""
+    """A connection to read and one to write, for a command with one thread."""
     reads = SingleConnection(dsn, ReadSession, application_name=application_name)
     writes = SingleConnection(
         dsn, WriteSession, application_name=application_name, parameters=COMMAND_PARAMETERS

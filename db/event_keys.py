@@ -8,7 +8,13 @@ from uuid import UUID
 
 from composer.deadline import Deadline
 from composer.errors import DomainNotFound, EventKeyInTransition
-from composer.event_keys import EventKey, EventKeySource, RotatedEventKey, StoredEventKey
+from composer.event_keys import (
+    EventKey,
+    EventKeySource,
+    NewEventKey,
+    RotatedEventKey,
+    StoredEventKey,
+)
 from db.connections import ReadSession, Sessions, WriteSession
 from db.statements import Prepared, statement
 
@@ -85,14 +91,7 @@ class PostgresEventKeys:
         """
         self.current(domain_id, deadline)
         new = self._source.new(domain_id)
-        arguments = {
-            "domain_id": str(domain_id),
-            "key_id": new.id,
-            "public_key": new.public_key,
-            "private_key": new.encrypted_private_key,
-            "transition": transition,
-            "operator": operator,
-        }
+        arguments = _arguments(domain_id, new) | {"transition": transition, "operator": operator}
         ((outcome, previous_id, expires),) = self._writes.fetch(
             ROTATE_EVENT_KEY, arguments, deadline
         )
@@ -103,15 +102,18 @@ class PostgresEventKeys:
         return RotatedEventKey(EventKey(new.id, new.public_key), previous_id, expires)
 
     def _ensured(self, domain_id: UUID, deadline: Deadline) -> tuple[str | None, bytes]:
-        new = self._source.new(domain_id)
-        arguments = {
-            "domain_id": str(domain_id),
-            "key_id": new.id,
-            "public_key": new.public_key,
-            "private_key": new.encrypted_private_key,
-        }
+        arguments = _arguments(domain_id, self._source.new(domain_id))
         ((key_id, public_key),) = self._writes.fetch(ENSURE_EVENT_KEY, arguments, deadline)
         return key_id, public_key
+
+
+def _arguments(domain_id: UUID, new: NewEventKey) -> dict[str, object]:
+    return {
+        "domain_id": str(domain_id),
+        "key_id": new.id,
+        "public_key": new.public_key,
+        "private_key": new.encrypted_private_key,
+    }
 
 
 def has_event_keys(sessions: Sessions[ReadSession], deadline: Deadline) -> bool:

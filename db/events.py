@@ -83,7 +83,7 @@ class PostgresEvents:
         return len(self._run("events_delete_unpublished", deadline, age=age, limit=limit))
 
     def lag(self, deadline: Deadline) -> EventLag:
-        """As of now."""
+        """The lag as of now."""
         return EventLag(*self._run("events_lag", deadline)[0])
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ def _event(row: Row) -> LedgerEvent:
 
 
 def _change(block: str, content: str | None) -> Change | None:
-    """None where there is no content, or content of another release."""
+    """The change; None where there is no content, or content of another release."""
     decode = _DECODERS.get(block)
     if content is None or decode is None:
         return None

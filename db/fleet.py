@@ -241,7 +241,7 @@ class Ipv6Nodes:
 def ipv6_nodes(
     sessions: Sessions[ReadSession], domain_id: UUID | None, deadline: Deadline
 ) -> Ipv6Nodes:
-    """Of a Domain, or of all Domains. Raises DatastoreUnavailable."""
+    """The Nodes of a Domain, or of all, with an IPv6 address. Raises DatastoreUnavailable."""
     arguments = {"domain_id": domain_id and str(domain_id), "most": IPV6_NODES + 1}
     found = [node_id for (node_id,) in sessions.fetch(IPV6_NODES_OF, arguments, deadline)]
     return Ipv6Nodes(found[:IPV6_NODES], are_all=len(found) <= IPV6_NODES)

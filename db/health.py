@@ -76,7 +76,7 @@ def schema_version(sessions: Sessions[ReadSession], deadline: Deadline) -> int:
 
 
 def read_readiness(sessions: Sessions[ReadSession], deadline: Deadline) -> Readiness:
-    """By a statement that is prepared, then run again: what a pull does on a kept connection.
+    """Prepare a statement and run it twice, as a pull does on a kept connection.
 
     Raises DatastoreUnavailable, or ComposerError where a prepared statement does not stay.
     """
@@ -92,7 +92,10 @@ def read_readiness(sessions: Sessions[ReadSession], deadline: Deadline) -> Readi
 
 
 def read_lag(sessions: Sessions[ReadSession], deadline: Deadline) -> Lag:
-    """As of now. Raises DatastoreUnavailable, or ComposerError for a ledger of another schema."""
+    """The lag as of now.
+
+    Raises DatastoreUnavailable, or ComposerError for a ledger of another schema.
+    """
     with sessions.session(deadline) as session:
         outbox = OutboxLag(*session.run(statement("outbox_lag"))[0])
         found = session.run(statement("evaluator_age"))

@@ -77,7 +77,7 @@ class BodyQueue:
         self._overflow = 0
 
     def keep(self, node: str, digest: str, body: bytes) -> None:
-        """Queue ``body``: no I/O, no exception. A body that waits already is not held twice."""
+        """Queue ``body``: no I/O, no exception. A body that waits already is not queued again."""
         node_id = parse_canonical_uuid(node.removeprefix("node:"))
         if node_id is None:
             return

@@ -211,7 +211,10 @@ class OldRows:
 
 
 class OutboxRetention:
-    """For one thread. Every method raises DatastoreUnavailable or another ComposerError."""
+    """Deletes delivered rows, for one thread.
+
+    Every method raises DatastoreUnavailable or another ComposerError.
+    """
 
     def __init__(self, dsn: str) -> None:
         self._connection = SingleConnection(

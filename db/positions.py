@@ -123,7 +123,8 @@ class Positions:
 
     @classmethod
     def of_service(cls, file: str) -> Positions:
-        """For a process beside the service, which makes no file that the service could not open."""
+        """The memory for a process beside the service, which makes no file: the service might not
+        be able to open it."""
         return cls(Path(file) if file and Path(file).exists() else None)
 
     def __init__(self, path: Path | None = None) -> None:

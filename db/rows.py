@@ -64,7 +64,7 @@ def reachability_row(text: str) -> ReachabilityRow:
 def reachability_columns(
     state: str, last_heartbeat_at: str | None, changed_at: str
 ) -> ReachabilityRow:
-    """From the columns themselves; times are texts in UTC."""
+    """The row of these columns; times are texts in UTC."""
     return ReachabilityRow(
         state,
         None if last_heartbeat_at is None else moment(last_heartbeat_at),

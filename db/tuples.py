@@ -33,7 +33,10 @@ class LedgerTuple:
 
 
 class TupleLedger:
-    """For one thread. Every method raises DatastoreUnavailable or another ComposerError."""
+    """The ledger's relationships, for one thread.
+
+    Every method raises DatastoreUnavailable or another ComposerError.
+    """
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ _DOMAIN_MEMBERS = {
 
 
 def _put_entry(kind: str) -> Operation:
-    """Of metadata or data, which have the same facts."""
+    """The operation that puts metadata or data, which have the same facts."""
     return Operation(
         handler=put_entry,
         way=AS_EDITOR,

@@ -103,7 +103,7 @@ class Adapters:
 
     @classmethod
     def absent(cls) -> Adapters:
-        """Those of a service that is not provisioned: no ledger, and no caller has a Principal."""
+        """The adapters of a service without a ledger, where no caller has a Principal."""
         return cls(ledger=None, authenticate=_no_principal)
 
 
@@ -351,7 +351,7 @@ def _trusted(signing_keys: OwnKeys | None, other_keys: KeySource | None) -> KeyS
 
 
 def _body_queue(settings: Settings, metrics: Metrics) -> BodyQueue | None:
-    """None where bodies are not kept, which is the default."""
+    """The queue of served bodies; None where bodies are not kept, which is the default."""
     if not settings.history:
         return None
     return BodyQueue(settings.history, on_lost=HistoryRecorder(metrics).lost)
@@ -360,7 +360,7 @@ def _body_queue(settings: Settings, metrics: Metrics) -> BodyQueue | None:
 def _audit_sink(
     settings: Settings, metrics: Metrics, history: BodyQueue | None
 ) -> PostgresAuditSink | None:
-    """None where the audit is switched off."""
+    """The audit sink; None where the audit is switched off."""
     if not settings.audit:
         return None
     recorder = AuditRecorder(metrics)

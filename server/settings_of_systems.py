@@ -131,7 +131,7 @@ class SystemSettings:
 
     @property
     def nats(self) -> NatsEndpoint:
-        """Where NATS is, and how it is called."""
+        """The addresses of NATS, and the way to log in."""
         return NatsEndpoint(
             urls=self.nats_url,
             credentials=Path(self.nats_credentials) if self.nats_credentials else None,

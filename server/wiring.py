@@ -130,7 +130,7 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
 
 
 def _spans(settings: Settings) -> Spans | None:
-    """None without a collector. Its packages are imported only where there is one."""
+    """The spans; None without a collector. Its packages are imported only where there is one."""
     if not settings.otlp_url:
         return None
     from server.telemetry.spans import Spans, exported_to

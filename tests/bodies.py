@@ -59,13 +59,6 @@ def example_body(operation_id: str) -> dict[str, Any] | None:
     return dict(next(iter(shown.values()))) if shown else None
 
 
-def example_answer(operation_id: str) -> dict[str, Any]:
-    """The first example of the operation's success."""
-    declared = Contract.packaged().operations[operation_id].responses
-    success = str(min(status for status in declared if status >= 200))
-    return dict(next(iter(_DOCUMENTED[operation_id, success]["application/json"].values())))
-
-
 def body_now(operation_id: str, **changes: Any) -> bytes | None:
     """A body that is accepted now, but for the ``changes``; None without a body."""
     value = example_body(operation_id)

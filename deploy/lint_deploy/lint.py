@@ -67,15 +67,15 @@ def prometheus() -> Iterator[str]:
     """The rules, their tests, and the queries of the dashboard as rules."""
     promtool = debian("prometheus", "usr/bin/promtool")
     rules = DEPLOY / "prometheus"
-    yield from said("rules.yml", promtool, "check", "rules", rules / "rules.yml")
-    yield from said("rules_test.yml", promtool, "test", "rules", rules / "rules_test.yml")
+    yield from faults_of("rules.yml", promtool, "check", "rules", rules / "rules.yml")
+    yield from faults_of("rules_test.yml", promtool, "test", "rules", rules / "rules_test.yml")
     with tempfile.NamedTemporaryFile("w", suffix=".json", dir=FOLDER) as file:
         recorded = [
             {"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries())
         ]
         json.dump({"groups": [{"name": "dashboard", "rules": recorded}]}, file)
         file.flush()
-        yield from said("dashboard.json", promtool, "check", "rules", file.name)
+        yield from faults_of("dashboard.json", promtool, "check", "rules", file.name)
 
 
 def queries() -> list[str]:
@@ -87,9 +87,9 @@ def queries() -> list[str]:
 
 
 def chart() -> Iterator[str]:
-    """Linted, and rendered in each form."""
+    """The chart, linted and rendered in each form."""
     helm = built_by_go("helm", HELM)
-    yield from said("chart", helm, "lint", "--strict", "--kube-version", KUBERNETES, CHART)
+    yield from faults_of("chart", helm, "lint", "--strict", "--kube-version", KUBERNETES, CHART)
     for form, options in FORMS.items():
         rendered = FOLDER / f"{form.replace(' ', '-')}.yaml"
         render = [helm, "template", "example", CHART, "--kube-version", KUBERNETES, *options]
@@ -98,10 +98,12 @@ def chart() -> Iterator[str]:
             yield f"chart, {form}: {done.stderr.strip()}"
             continue
         rendered.write_text(done.stdout)
-        yield from said(f"chart, {form}", *module("yamllint"), "--strict", "-c", STYLE, rendered)
+        yield from faults_of(
+            f"chart, {form}", *module("yamllint"), "--strict", "-c", STYLE, rendered
+        )
         version = KUBERNETES.rpartition(".")[0]
         validate = (*module("kubernetes_validate"), "--strict", "-k", version, rendered)
-        yield from said(f"chart, {form}", *validate)
+        yield from faults_of(f"chart, {form}", *validate)
 
 
 STYLE = DEPLOY / "lint_deploy" / "yamllint.yaml"
@@ -123,19 +125,21 @@ def nginx() -> Iterator[str]:
     whole.write_text(
         f"pid {FOLDER}/nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\n{folders}{text}\n}}\n"
     )
-    yield from said("nginx", program, "-t", "-q", "-p", FOLDER, "-e", "stderr", "-c", whole)
+    yield from faults_of("nginx", program, "-t", "-q", "-p", FOLDER, "-e", "stderr", "-c", whole)
 
 
 def caddy() -> Iterator[str]:
     """The example, with every module that it names."""
     program = PACKAGES / "bin" / "caddy"
     example = DEPLOY / "caddy" / "Caddyfile"
-    yield from said("caddy", program, "validate", "--adapter", "caddyfile", "--config", example)
-    yield from said("caddy, format", program, "fmt", "--diff", example)
+    yield from faults_of(
+        "caddy", program, "validate", "--adapter", "caddyfile", "--config", example
+    )
+    yield from faults_of("caddy, format", program, "fmt", "--diff", example)
 
 
-def said(subject: str, *command: object) -> Iterator[str]:
-    """The output of the tool where it finds fault."""
+def faults_of(subject: str, *command: object) -> Iterator[str]:
+    """The output of a tool that finds a fault."""
     done = run(*command)
     if done.returncode:
         yield f"{subject}: {(done.stdout + done.stderr).strip()}"

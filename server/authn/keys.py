@@ -70,7 +70,7 @@ class KeySource(Protocol):
         ...
 
     def describe(self) -> tuple[bool, str]:
-        """For /readyz: whether there is a usable set, and one line on it."""
+        """Whether there is a usable set, and one line about it, for /readyz."""
         ...
 
 

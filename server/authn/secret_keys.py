@@ -145,7 +145,7 @@ class Authenticator:
         self._max_bytes = max_bytes
 
     def principal(self, headers: list[str], deadline: Deadline) -> Principal | None:
-        """None for every credential that proves nothing. Raises DatastoreUnavailable."""
+        """The Principal; None where the credential proves nothing. Raises DatastoreUnavailable."""
         if len(headers) == 1 and PREFIX in headers[0]:
             try:
                 text = bearer_token(headers, self._max_bytes)

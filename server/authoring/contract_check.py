@@ -95,7 +95,7 @@ def _at(node: yaml.Node, sentence: str) -> Complaint:
 
 
 def _located(root: yaml.Node, fault: ContractFault) -> Complaint:
-    """At the part itself, or at the innermost part that the file has."""
+    """The complaint at the part itself, or at the innermost part that the file has."""
     node = find_key(root, fault.path) if fault.is_key else find(root, fault.path)[0]
     return _at(node, fault.sentence)
 

@@ -89,7 +89,7 @@ def signature_faults(contract: Contract, operations: Operations) -> Iterator[Con
 
 
 def _declared_parameters(declared: OperationContract, operation: AnyOperation) -> list[Parameter]:
-    """Those of the contract, without the id that the way reads."""
+    """The parameters of the contract, without the id that the way reads."""
     address = operation.way.address if isinstance(operation, Operation) else None
     parameters = [
         Parameter(

@@ -56,7 +56,7 @@ class SpiceDbChecker:
         self._allowed_at = _AllowedTokens(cache_size)
 
     def check(self, principal: Principal, relation: str, resource: str, deadline: Deadline) -> bool:
-        """With SpiceDB's minimal latency; every answer but a yes is confirmed fully consistent."""
+        """Ask with SpiceDB's minimal latency; all but a yes is confirmed fully consistent."""
         question = _question(principal, relation, resource)
         if question is None:
             return False
@@ -73,7 +73,7 @@ class SpiceDbChecker:
     def check_at_least(
         self, principal: Principal, relation: str, resource: str, token: str, deadline: Deadline
     ) -> bool:
-        """At or after ``token``, a denial confirmed as in ``check``.
+        """Ask at or after ``token``; a denial confirmed as in ``check``.
 
         Makes no call when this relation was already allowed at exactly this token.
         """
@@ -98,7 +98,7 @@ class SpiceDbChecker:
     def check_now(
         self, principal: Principal, relation: str, resource: str, deadline: Deadline
     ) -> bool:
-        """By everything that was written before; never from a cache."""
+        """The answer by everything that was written before; never from a cache."""
         question = _question(principal, relation, resource)
         if question is None:
             return False
@@ -108,7 +108,7 @@ class SpiceDbChecker:
     def objects_of(
         self, principal: Principal, relation: str, kind: str, deadline: Deadline
     ) -> frozenset[UUID]:
-        """By everything that was written before; never from a cache."""
+        """The answer by everything that was written before; never from a cache."""
         question = _question(principal, relation, f"{kind}:any")
         if question is None:
             return frozenset()
@@ -231,7 +231,7 @@ class _ConfirmedDenials:
 
 
 class _AllowedTokens:
-    """For each question the last token at or after which SpiceDB said yes.
+    """The last token, for each question, at or after which SpiceDB said yes.
 
     The least recently used question is dropped first.
     """

@@ -141,7 +141,7 @@ class CoalescedChecks(Coalesced[Question, bool]):
             return [AuthzUnavailable("SpiceDB is in trouble")] * len(questions)
         if len(questions) == 1:
             return [self._ask_alone(questions[0], deadline)]
-        besides = {beside for asked in questions if (beside := self._known.beside(asked))}
+        besides = {beside for question in questions if (beside := self._known.beside(question))}
         items = [_item(question) for question in (*questions, *besides)]
         request = CheckBulkPermissionsRequest(consistency=_MINIMIZE_LATENCY, items=items)
         try:
@@ -166,11 +166,11 @@ def _item(question: Question) -> CheckBulkPermissionsRequestItem:
 
 
 def _question_of(pair: CheckBulkPermissionsPair) -> Question:
-    asked = pair.request
-    subject, resource = asked.subject.object, asked.resource
+    item = pair.request
+    subject, resource = item.subject.object, item.resource
     return (
         f"{subject.object_type}:{subject.object_id}",
-        asked.permission,
+        item.permission,
         f"{resource.object_type}:{resource.object_id}",
     )
 

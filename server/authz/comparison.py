@@ -39,7 +39,10 @@ class Difference:
 
 
 class TupleComparison:
-    """For one thread. Raises AuthzUnavailable, DatastoreUnavailable."""
+    """Compares SpiceDB with the ledger, for one thread.
+
+    Raises AuthzUnavailable, DatastoreUnavailable.
+    """
 
     def __init__(
         self,

@@ -45,7 +45,7 @@ class RoleAssignment:
 
     @property
     def tuple(self) -> RelationTuple:
-        """As SpiceDB and the ledger spell it."""
+        """The relationship as SpiceDB and the ledger spell it."""
         return RelationTuple(self.object, self.role.relation, self.principal.subject)
 
 

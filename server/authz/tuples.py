@@ -90,7 +90,7 @@ class TupleWriter:
         deadline: Deadline,
         fences: Sequence[Fence] = (),
     ) -> str | None:
-        """All in as few calls as SpiceDB allows; each tuple may occur only once.
+        """Write all tuples in as few calls as SpiceDB allows; each tuple may occur only once.
 
         At most ``MAX_UPDATES / 2`` fences.
         """

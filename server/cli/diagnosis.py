@@ -36,7 +36,7 @@ MAX_SKEW_SECONDS = 5.0
 
 
 def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
-    """One after the other; where the settings are bad, nothing else can be checked."""
+    """Every check in order; where the settings are bad, nothing else can be checked."""
     try:
         settings = read()
     except SettingsError as error:

@@ -44,7 +44,7 @@ class ItemChange:
         return tuple(name for name in names if before.get(name) != after.get(name))
 
     def to_json(self) -> dict[str, Any]:
-        """For scripts."""
+        """The value as JSON, for scripts."""
         return {"kind": self.kind, "item": self.item, "before": self.before, "after": self.after}
 
 
@@ -64,7 +64,7 @@ class SnapshotDifference:
         return not any(self.blocks.values())
 
     def to_json(self) -> dict[str, Any]:
-        """For scripts."""
+        """The value as JSON, for scripts."""
         return {
             "same": self.same,
             "blocks": {
@@ -99,7 +99,7 @@ def differences(
 
 
 def _changes(before: Mapping[str, Record], after: Mapping[str, Record]) -> list[ItemChange]:
-    """Of items that have a key, in the order in which they first appear."""
+    """The changes of items that have a key, in the order in which they first appear."""
     changes: list[ItemChange] = []
     for key in dict.fromkeys((*before, *after)):
         old, new = before.get(key), after.get(key)
@@ -185,7 +185,7 @@ TWO_NODES = Wording(
 
 
 def write_difference(difference: SnapshotDifference, wording: Wording, as_json: bool) -> None:
-    """To stdout; ends the command with exit code 1 where the snapshots differ."""
+    """Print the difference, and end the command with exit code 1 where the snapshots differ."""
     if as_json:
         write_json(difference.to_json())
     else:

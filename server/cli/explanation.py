@@ -128,7 +128,7 @@ def render(explanation: Explanation) -> Iterator[Text | Table]:
 
 
 def to_json(explanation: Explanation) -> dict[str, Any]:
-    """For scripts; bytes as base64."""
+    """The value as JSON, for scripts; bytes as base64."""
     return {
         "failures": failures(explanation),
         "node": asdict(explanation.node),

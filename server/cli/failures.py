@@ -19,7 +19,7 @@ from server.cli.formats import printable
 
 
 class ExitCode(IntEnum):
-    """For scripts; ``--help`` lists them."""
+    """The exit codes of the commands, for scripts; ``--help`` lists them."""
 
     OK = 0
     DIFFERENT = 1

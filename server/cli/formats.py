@@ -50,5 +50,5 @@ def duration(seconds: float) -> str:
 
 
 def utc(moment: datetime) -> str:
-    """To the second, in UTC, whatever time zone the session of Postgres has."""
+    """The time to the second, in UTC, whatever time zone the session of Postgres has."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

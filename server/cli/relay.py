@@ -97,7 +97,7 @@ def comparing(settings: Settings) -> Iterator[list[TurnLoop]]:
 
 
 def print_parked(row: OutboxRow, reason: str) -> None:
-    """On stderr, beside the output of the command."""
+    """Print the parked rows on stderr, beside the output of the command."""
     typer.echo(
         f"parked: row {row.seq} about {printable(row.object)}: {printable(reason)}", err=True
     )

@@ -45,7 +45,7 @@ def samples_of(text: str) -> dict[tuple[str, Labels], float]:
 
 
 class Change:
-    """From one scrape to the next. A counter that restarted counts from zero."""
+    """The difference from one scrape to the next. A counter that restarted counts from zero."""
 
     def __init__(self, before: Scrape, after: Scrape) -> None:
         self._before = before
@@ -69,7 +69,7 @@ class Change:
         return sum(self._rises(name, **labels).values()) / self._seconds
 
     def operations(self) -> list[str]:
-        """Those with requests, the most frequent first."""
+        """The operations with requests, the most frequent first."""
         counts: dict[str, float] = {}
         for labels, rise in self._rises("plexsphere_http_requests_total").items():
             operation = dict(labels)["operation"]
@@ -83,7 +83,7 @@ class Change:
         return bad / (sum(rises.values()) or 1.0)
 
     def quantile(self, share: float, histogram: str, **labels: str) -> float | None:
-        """By the buckets, as Prometheus' histogram_quantile; None without a value."""
+        """The quantile by the buckets, as histogram_quantile; None without a value."""
         rises = self._rises(f"{histogram}_bucket", **labels)
         buckets = sorted((float(dict(own)["le"]), rise) for own, rise in rises.items())
         wanted = share * buckets[-1][1] if buckets else 0.0

@@ -57,7 +57,7 @@ class Screen:
 
 
 def write_bytes(body: bytes) -> None:
-    """Exactly these bytes, without a newline at the end."""
+    """Write exactly these bytes, without a newline at the end."""
     stream = typer.get_binary_stream("stdout")
     stream.write(body)
     stream.flush()

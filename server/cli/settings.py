@@ -81,7 +81,7 @@ def _rows() -> list[tuple[str, ...]]:
 
 
 def _shown(default: Any) -> str:
-    """As a person writes it into the environment."""
+    """The value as a person writes it into the environment."""
     if default in ("", ()):
         return "empty"
     if isinstance(default, float):

@@ -30,7 +30,7 @@ class BlockContract:
 def block_contract(
     schema: Schema, follow: Callable[[Schema], Schema], compiler: SchemaCompiler
 ) -> BlockContract | None:
-    """None where the schema says more than each of its properties says."""
+    """The rules of each block; None where the schema says more than each of its properties says."""
     schema = follow(schema)
     properties: Mapping[str, Any] = schema.get("properties", {})
     if schema.get("type") != "object" or not properties or schema.get("additionalProperties"):

@@ -155,7 +155,7 @@ class Contract:
         )
 
     def path_of_rule(self, rule: str, schema: Path) -> Path:
-        """Where a rule that an answer breaks is written; ``schema`` is the path of its schema.
+        """The place of a rule that an answer breaks; ``schema`` is the path of its schema.
 
         A rule that only the translation has leads to the ``format`` or the schema that it is of.
         """

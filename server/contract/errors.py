@@ -99,7 +99,7 @@ def read_status(responses: Mapping[str, Any], status: str) -> int:
 
 
 def _path_of(holder: Any, part: object) -> Path | None:
-    """By identity: a document has many equal parts."""
+    """The path of a part, found by identity: a document has many equal parts."""
     if holder is part:
         return ()
     if not isinstance(holder, (dict, list)):

@@ -47,7 +47,7 @@ def canonical_path(document: Any, path: Path) -> Path:
 
 
 def deepest_path(document: Any, path: Path) -> Path:
-    """As ``canonical_path``, of the innermost part on the path that the document has."""
+    """The ``canonical_path`` of the innermost part on the path that the document has."""
     found, place = _end_of_chain(document, document, ())
     for key in path:
         if isinstance(found, list) and str(key).isdecimal() and int(key) < len(found):

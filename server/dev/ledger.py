@@ -54,7 +54,7 @@ def prepare_ledger(cluster: Cluster, sample: Sample, stamp: Path, step: Step) ->
 
 
 def load_sample(dsn: str, sample: Sample) -> None:
-    """By COPY, in one transaction; a large sample shows its progress on a terminal."""
+    """Load the sample in one transaction; a large sample shows its progress on a terminal."""
     tables = chain(sample.tables(), sample.extremes())
     if sample.nodes < LARGE or not sys.stdout.isatty():
         copy_rows(dsn, tables)
@@ -77,7 +77,7 @@ def tuples_for_spicedb(dsn: str) -> list[tuple[str, str, str]]:
 
 
 def _digest(package: str, folder: str, prefix: str = "") -> str:
-    """Of the files that decide what is made: a change in them makes the ledger anew."""
+    """The digest of the files that decide what is made: a change in them makes the ledger anew."""
     place = files(package).joinpath(folder) if folder else files(package)
     found = sorted(
         (entry.name, entry.read_bytes())
@@ -88,7 +88,7 @@ def _digest(package: str, folder: str, prefix: str = "") -> str:
 
 
 def _with_cause(error: BaseException) -> str:
-    """With the driver's message, which only the developer sees here."""
+    """The error with the driver's message, which only the developer sees here."""
     return f"{error} ({str(error.__cause__).strip()})" if error.__cause__ else str(error)
 
 

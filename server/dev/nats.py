@@ -69,7 +69,7 @@ def start_nats(files: NatsFiles, port: int) -> Process:
 
 
 def await_nats(port: int, process: Process) -> None:
-    """Until it accepts connections."""
+    """Wait until NATS accepts connections."""
     wait_until(lambda: answers(port), process, START_SECONDS, "listening")
 
 

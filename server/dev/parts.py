@@ -254,7 +254,7 @@ class Part:
 
 
 def wait_for_answer(port: int, path: str, process: Process, seconds: float = 30.0) -> None:
-    """Until a GET of `path` is a 200; the last other answer is in the error."""
+    """Wait until a GET of `path` is a 200; the last other answer is in the error."""
     last = ""
 
     def answered() -> bool:

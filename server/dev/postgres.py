@@ -177,7 +177,7 @@ class Cluster:
 
 
 def binary(name: str) -> Path:
-    """In the wheel. Its package is not imported, because that would change the machine.
+    """The program in the wheel. Its package is not imported, because that would change the machine.
 
     `POSTGRES_BIN` names the folder of another Postgres' programs; `make matrix` sets it.
     """
@@ -190,7 +190,7 @@ def binary(name: str) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Without the shell's PG* and LD_*, which the server would obey."""
+    """The environment without the shell's PG* and LD_*, which the server would obey."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 

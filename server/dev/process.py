@@ -75,11 +75,11 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative where a signal ended it."""
+        """The exit code: None while it runs, negative where a signal ended it."""
         return self._popen.poll()
 
     def signal_family(self, number: signal.Signals) -> None:
-        """To the process and its descendants, also those that it makes meanwhile: Postgres gives
+        """Signal the process and its descendants, also those made meanwhile: Postgres gives
         each child a group of its own."""
         signalled: set[int] = set()
         while family := {self.pid, *descendants(self.pid)} - signalled:

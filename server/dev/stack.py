@@ -119,7 +119,7 @@ class Stack:
         return self._node_id
 
     def token(self, subject: str = "", **claims: Any) -> str:
-        """For `subject`, by default the addressed Node itself.
+        """A token of `subject`, by default of the addressed Node itself.
 
         With somebody else's JWKS and no key for it, the shell's own PLEXSPHERE_TOKEN.
         """

@@ -190,7 +190,7 @@ class Consumer:
                 self._check_number(_last_number(message), number)
 
     def _start_of(self, info: StreamInfo) -> dict[str, Any]:
-        """Where the consumer begins: with the window, or after the last event taken.
+        """The place where the consumer begins: with the window, or after the last event taken.
 
         Where events between are lost, or the stream was made anew, all streams begin again.
         """

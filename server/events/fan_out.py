@@ -107,7 +107,7 @@ class FanOut:
         return next((event.sequence for event in events if event.peer_id == node_id), 0)
 
     def join(self, receiver: Receiver) -> Sequence[BusEvent]:
-        """From here on the receiver gets events; those that it has missed."""
+        """Send the receiver every later event; the events that it has missed."""
         with self._lock:
             self._by_domain.setdefault(receiver.domain_id, {})[receiver] = None
             self._by_node.setdefault(receiver.node_id, {})[receiver] = None
@@ -116,7 +116,7 @@ class FanOut:
         return [event for event in missed if event.is_for(receiver.node_id)]
 
     def leave(self, receiver: Receiver) -> None:
-        """It gets nothing more; harmless to repeat."""
+        """Send the receiver nothing more; harmless to repeat."""
         with self._lock:
             _remove(self._by_domain, receiver.domain_id, receiver)
             _remove(self._by_node, receiver.node_id, receiver)

@@ -48,7 +48,7 @@ class Published:
 
 
 class EventPublisher:
-    """For one thread."""
+    """Publishes the ledger's events, for one thread."""
 
     def __init__(
         self,
@@ -109,8 +109,8 @@ class EventPublisher:
 
     def _publish(self, row: LedgerEvent, known: dict[UUID, DomainSigners | None]) -> int:
         """The number of events of the row. The events of a Domain that is gone have no receiver."""
-        told = event(row)
-        if told is None:
+        change = event(row)
+        if change is None:
             return 0
         if row.domain_id not in known:
             try:
@@ -120,7 +120,7 @@ class EventPublisher:
         signers = known[row.domain_id]
         if signers is None:
             return 0
-        sent = Sent(row.id, row.scope, told)
+        sent = Sent(row.id, row.scope, change)
         envelope = signed_envelope(sent, signers.at(row.seq), self._now())
         self._stream.append(row.scope, row.id, row.domain_id, envelope)
         return 1

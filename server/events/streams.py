@@ -40,7 +40,7 @@ class Bus(Protocol):
         ...
 
     def last_position(self, deadline: Deadline) -> int:
-        """Of the newest event, as the bus itself says. Raises EventStreamUnavailable."""
+        """The position of the newest event in the bus. Raises EventStreamUnavailable."""
         ...
 
 
@@ -121,7 +121,7 @@ class NodeEventStreams:
     def _position(
         self, subscriber: Subscriber, after: int | None, deadline: Deadline
     ) -> tuple[int, bool]:
-        """From where the stream goes on, and whether events before it are lost to it."""
+        """The position at which the stream goes on, and whether events before it are lost."""
         last, node_id, domain_id = self._fan_out.last, subscriber.node_id, subscriber.domain_id
         if after is None:
             return last, False
@@ -275,5 +275,5 @@ class NodeEventStream:
 
 
 def _made_at(node_id: UUID) -> float:
-    """When the ledger made the id (Unix seconds); 0 for an id that does not tell."""
+    """The time at which the ledger made the id (Unix seconds); 0 for an id without a time."""
     return (node_id.int >> 80) / 1000 if node_id.version == 7 else 0.0

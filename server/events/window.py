@@ -40,7 +40,7 @@ class BusEvent:
 
 
 class Window:
-    """Not thread-safe: the fan-out has the lock. ``clock`` is Unix seconds."""
+    """The newest events. Not thread-safe: the fan-out has the lock. ``clock`` is Unix seconds."""
 
     def __init__(
         self,

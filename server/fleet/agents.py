@@ -49,7 +49,7 @@ class Picture:
 
     @property
     def desired_state(self) -> Value:
-        """As in the envelope, without ``reachability``, which is no desired state."""
+        """The envelope without ``reachability``, which is no desired state."""
         blocks = {
             block: {bucket: _sorted(entries) for bucket, entries in buckets.items()}
             for block, buckets in self._entries.items()

@@ -65,7 +65,7 @@ class FleetEnrolment:
     jwt: bool = False
 
     def slug(self, number: int) -> str:
-        """Of the Domain with this number; the names of its Nodes begin with it."""
+        """The slug of the Domain with this number; the names of its Nodes begin with it."""
         return f"{self.name}-{number}"
 
     def domain(self, number: int) -> str:
@@ -117,8 +117,8 @@ class FleetEnrolment:
     def send(
         self, method: str, path: str, value: dict[str, Any] | None = None, key: str = ""
     ) -> Answered:
-        """As the operator; sent again while a dependency is away, which is safe with a ``key``, and
-        when a limit lets it through."""
+        """Send as the operator, and again while a dependency is away (which is safe with a ``key``)
+        or a limit refuses it."""
         headers = {"Idempotency-Key": key} if key else {}
         ends, left = time.monotonic() + LIMITED_SECONDS, ATTEMPTS
         while True:

@@ -24,7 +24,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """By Node: what differs from the ledger, or how its last pull was refused."""
+    """The faults by Node: the difference from the ledger, or the refusal of its last pull."""
 
     unequal: Mapping[str, str]
     silent: Mapping[str, str]
@@ -56,7 +56,7 @@ def _refused(agents: Sequence[Agent], clients: int) -> dict[str, str]:
 
 
 def unequal(agents: Sequence[Agent], dsn: str) -> dict[str, str]:
-    """By Node how its picture differs from the ledger. Raises ComposerError."""
+    """The differences from the ledger by Node. Raises ComposerError."""
     connection = fleet_connection(dsn)
     found: dict[str, str] = {}
     for domain_id in sorted({agent.domain_id for agent in agents}):

@@ -32,7 +32,7 @@ OnEvent = Callable[[float], None]
 
 @dataclass
 class AgentStream:
-    """One agent's. ``pull`` is called at each connect and after each event."""
+    """The event stream of an agent. ``pull`` is called at each connect and after each event."""
 
     agent: Agent
     pull: Callable[[], None]

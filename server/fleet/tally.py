@@ -95,7 +95,7 @@ def is_served(status: int) -> bool:
 
 
 def quantiles(values: Iterable[float], wanted: Sequence[float] = QUANTILES) -> tuple[float, ...]:
-    """By nearest rank; zeros where there are no values."""
+    """The quantiles by nearest rank; zeros where there are no values."""
     ordered = sorted(values)
     if not ordered:
         return (0.0,) * len(wanted)

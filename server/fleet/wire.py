@@ -50,7 +50,7 @@ class Answered:
 
     @property
     def refusal(self) -> str:
-        """For people: ``503 dependency_unavailable``, ``502``, ``no answer``."""
+        """The refusal for people: ``503 dependency_unavailable``, ``502``, ``no answer``."""
         named = status_name(self.status)
         return named if self.code == str(self.status) else f"{named} {self.code}"
 
@@ -67,7 +67,7 @@ def send(
     value: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answered:
-    """Never raises for a fault of the network or the service: NO_ANSWER is the result then."""
+    """Send a request. A fault of the network or the service raises nothing: it is NO_ANSWER."""
     started = time.monotonic()
     ends = started + WHOLE_SECONDS
     target = urlsplit(url)

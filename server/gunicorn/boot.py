@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class Boot(IntEnum):
-    """In the order of a worker's life."""
+    """The steps of a worker's boot, in order."""
 
     STARTING = 0
     SERVING = 1

@@ -13,7 +13,7 @@ OTHER_DESCRIPTORS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Of one worker. Times in seconds, sizes in bytes, rates in bytes a second.
+    """The bounds of one worker. Times in seconds, sizes in bytes, rates in bytes a second.
 
     A bound with a default here is no setting.
     """

@@ -137,7 +137,7 @@ class Chunks:
         self._in_trailers = False
 
     def end(self, buffer: bytearray) -> int | None:
-        """None while bytes are missing. Raises UnusableBody."""
+        """The end of the body; None while bytes are missing. Raises UnusableBody."""
         while not self._in_trailers:
             line = buffer.find(b"\r\n", self._at)
             if line < 0:

@@ -39,13 +39,13 @@ class StreamSender:
         self._close = close
         self._is_stopping = False
 
-    def stop(self, held: Sequence[Connection], longest: float) -> None:
+    def stop(self, connections: Sequence[Connection], longest: float) -> None:
         """End the streams within ``longest`` seconds: their clients come back at once, and must not
         all be at the gates together. One that begins later ends after its beginning."""
         self._is_stopping = True
-        seconds = min(longest, len(held) / STREAMS_A_SECOND)
+        seconds = min(longest, len(connections) / STREAMS_A_SECOND)
         now = time.monotonic()
-        for connection in held:
+        for connection in connections:
             connection.end_stream_at(now + uniform(0.0, seconds))
 
     def begin(self, connection: Connection) -> None:

@@ -86,7 +86,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     @property
     def lanes(self) -> Iterable[Lane]:
-        """None before it serves."""
+        """The lanes; None before the worker serves."""
         return () if self._lanes is None else self._lanes.all
 
     def init_process(self) -> None:
@@ -170,7 +170,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             listener.close()
 
     def _hand_over(self, connection: Connection) -> None:
-        """To a thread; or 503 at once, where its client would give up before a thread is free."""
+        """Hand the request to a thread; or answer 503 at once, where its client would give up
+        before a thread is free."""
         assert self._lanes is not None
         own = self._lanes.own_lane(connection.request)
         lane = self._lanes.with_room(own)

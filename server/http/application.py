@@ -111,7 +111,7 @@ class Application(flask.Flask):
         return func
 
     def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
-        """One map for every host."""
+        """The same map for every host."""
         if request is None:
             return None
         environ = request.environ
@@ -142,5 +142,5 @@ class Front(connexion.FlaskApp):  # type: ignore[misc]
     """Connexion's application around ours."""
 
     def create_app(self) -> Application:
-        """Of Connexion's additions we need none: no number is in a path, no answer is jsonified."""
+        """The application without Connexion's converters and JSON encoder, which nothing uses."""
         return Application(self.import_name, **self.server_args)

@@ -63,7 +63,7 @@ class MomentTable:
         return 0.0, NO_MARK
 
     def write(self, key: str, moment: float, mark: bytes = NO_MARK) -> None:
-        """With ``locked``."""
+        """Write a slot; the caller has ``locked``."""
         digest = _digest(key)
         earliest, chosen = float("inf"), 0
         for place in self._places(digest):

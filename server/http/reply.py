@@ -56,7 +56,7 @@ class Reply:
 
 @cache
 def status_line(status: int) -> str:
-    """As Werkzeug writes it."""
+    """The status line as Werkzeug writes it."""
     return f"{status} {HTTP_STATUS_CODES[status].upper()}"
 
 

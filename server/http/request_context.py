@@ -40,7 +40,7 @@ _NODE_PATH = re.compile(r"/v1/nodes/([^/]+)")
 
 @dataclass(slots=True)
 class _Facts:
-    """Of one request."""
+    """The facts of one request."""
 
     environ: dict[str, Any]
     operation: str | None = None

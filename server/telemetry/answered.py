@@ -52,7 +52,7 @@ class Answered(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """From its last byte to its answer."""
+        """The seconds from its last byte to its answer."""
         return self.answered - self.received
 
     def seconds_by_stage(self) -> dict[str, float]:

@@ -250,7 +250,7 @@ class Metrics:
             yield self.requests_waiting, (lane.name,), lane.waiting
 
     def exposition(self) -> bytes:
-        """All of them, in Prometheus' text format."""
+        """All metrics, in Prometheus' text format."""
         self.answered.settle()
         directory = metrics_directory()
         if directory is None:
@@ -278,7 +278,7 @@ class Exposition:
         self._read = read
 
     def exposition(self, deadline: Deadline) -> tuple[bytes, str]:
-        """Without the gauges when the ledger does not answer within a second."""
+        """The metrics, without the gauges where the ledger does not answer within a second."""
         gauges = generate_latest(_Families(self._gauges(deadline)))
         return self._metrics.exposition() + gauges, CONTENT_TYPE_PLAIN_0_0_4
 

@@ -31,7 +31,7 @@ class RepeatWindow:
 
 
 class Repeats:
-    """Not for several threads at once: a logging handler calls it under its lock."""
+    """Passes a few lines of each kind, and counts the others. Not thread-safe."""
 
     def __init__(self, most: int, clock: Callable[[], float]) -> None:
         """``most`` lines of a kind are written in a minute; ``clock`` is monotonic seconds."""

@@ -19,7 +19,7 @@ SHOWN = 20  # relationships of each kind; --json has all
 
 @contextmanager
 def open_comparison() -> Iterator[TupleComparison]:
-    """On the ledger and the SpiceDB of the settings."""
+    """A comparison of the ledger and the SpiceDB of the settings."""
     from db.tuples import TupleLedger
     from server.authz.command_adapters import command_adapters
     from server.authz.comparison import TupleComparison
@@ -36,7 +36,7 @@ def open_comparison() -> Iterator[TupleComparison]:
 
 
 def show_difference(difference: Difference) -> None:
-    """For people."""
+    """Print a difference for people."""
     screen = Screen()
     kinds = (
         ("missing", "in the ledger and not in SpiceDB", difference.missing),
@@ -58,7 +58,7 @@ def show_difference(difference: Difference) -> None:
 
 
 def to_json(difference: Difference) -> dict[str, object]:
-    """For scripts."""
+    """A difference as JSON, for scripts."""
     return {
         "missing": [_json(stored) for stored in difference.missing],
         "surplus": [_json(stored) for stored in difference.surplus],

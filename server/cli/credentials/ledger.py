@@ -17,7 +17,7 @@ SECONDS = 10.0
 
 @contextmanager
 def node_credentials(node: str, dsn: str) -> Iterator[PostgresNodeCredentials]:
-    """For a change of ``node``. Raises Failure where there is no such Node."""
+    """The credentials of ``node`` in the ledger. Raises Failure where there is no such Node."""
     from composer.errors import NodeNotFound
     from db.connections import command_connections
     from db.credentials import PostgresNodeCredentials

@@ -36,11 +36,11 @@ class HistoryStep:
     difference: SnapshotDifference
 
     def to_json(self) -> dict[str, Any]:
-        """For scripts."""
+        """The history as JSON, for scripts."""
         return {"before": self.before, "after": self.after, **self.difference.to_json()}
 
     def render(self) -> Iterator[Text | Table]:
-        """For people."""
+        """The history as a table, for people."""
         from server.cli.differences import OVER_TIME, render
 
         yield line("From", f"{self.before[:SHORT]} to {self.after[:SHORT]}")

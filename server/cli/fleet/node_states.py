@@ -82,7 +82,7 @@ class FleetStatus:
         return {state: numbers[state] for state in STATES}
 
     def to_json(self) -> dict[str, Any]:
-        """For scripts."""
+        """The states as JSON, for scripts."""
         summary = {"nodes": len(self.nodes), **self.counts(), "late": self.late}
         return {
             "domain_id": self.domain_id,

@@ -318,7 +318,7 @@ def latency(seconds: float) -> str:
 
 
 def check_plot(file: Path) -> None:
-    """Before the simulation begins, because the plot is drawn at its end."""
+    """Refuse a bad ``--plot`` before the simulation: the plot is drawn at its end."""
     if file.suffix not in (".svg", ".png"):
         raise Failure(f"--plot {file} must end in .svg or .png.", ExitCode.USAGE)
     if not file.parent.is_dir():

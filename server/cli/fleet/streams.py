@@ -48,7 +48,7 @@ def stream_lines(streams: StreamList, nodes: int) -> Iterator[Text]:
 
 
 def stream_cells(streams: StreamList | None) -> dict[str, str]:
-    """By Node: the age of its oldest stream, and the bytes that its client has not taken yet."""
+    """The cells of each Node: the age of its oldest stream, and the unread bytes of its client."""
     found: dict[str, list[NodeStream]] = {}
     for stream in streams.streams if streams else ():
         found.setdefault(stream.node_id, []).append(stream)
