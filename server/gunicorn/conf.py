@@ -74,11 +74,15 @@ def on_starting(server):  # type: ignore[no-untyped-def]
     """gunicorn makes its own master; from here on it is one that no broken file ends."""
     from server.gunicorn.accept_turns import AcceptTurns
     from server.gunicorn.arbiter import PatientArbiter
-    from server.telemetry.dead_workers import add_up_dead
+    from server.telemetry.dead_workers import add_up_dead, reserve_sums
 
     server.__class__ = PatientArbiter
     server.accept_turns = AcceptTurns()
     server.add_up_dead = add_up_dead  # later the tree may be one that cannot be imported
+    try:
+        reserve_sums(_metrics)
+    except OSError as error:  # tried again when a worker ends
+        server.log.warning("no room for the metrics of workers that end: %s", error)
 
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]

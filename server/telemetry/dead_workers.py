@@ -16,8 +16,9 @@ from pathlib import Path
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import mark_process_dead
 
+from server.telemetry.metric_files import SUMMED, file_of, reserve
+
 ATTEMPTS, PAUSE = 10, 0.05  # s
-_KINDS = ("counter", "histogram")
 _GONE = "0"  # in the place of a process id, which no worker has
 
 
@@ -49,13 +50,19 @@ def _lock_alone(descriptor: int) -> None:
 
 
 def add_up_dead(folder: str, pid: int) -> None:
-    """Move the counts of a worker that is gone, and forget its gauges."""
+    """Move the counts of a worker that is gone, and forget its gauges. Raises OSError."""
     mark_process_dead(pid, folder)
+    reserve_sums(folder)
     with unchanged(folder, by_others=False):
-        for kind in _KINDS:
-            file = Path(folder, f"{kind}_{pid}.db")
+        for kind in SUMMED:
+            file = file_of(folder, kind, pid)
             if file.exists():
-                _move(file, Path(folder, f"{kind}_{_GONE}.db"))
+                _move(file, file_of(folder, kind, _GONE))
+
+
+def reserve_sums(folder: str) -> None:
+    """Make the files that the counts go to. Raises OSError where the disk has no room for them."""
+    reserve(folder, _GONE, SUMMED)
 
 
 def _move(file: Path, total: Path) -> None:

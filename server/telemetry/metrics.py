@@ -9,6 +9,7 @@ contains the work that they have not done, so every instance of the service show
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter as TallyOf
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import values as value_classes
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -28,6 +30,7 @@ from db.health import Lag
 from server.settings import metrics_directory
 from server.telemetry.answered import Answered, AnsweredRequests, BulkHistogram
 from server.telemetry.dead_workers import unchanged
+from server.telemetry.metric_files import reserve
 
 # Prometheus waits ten seconds for a scrape by default; the counters are shown in any case.
 READ_SECONDS = 1.0
@@ -67,6 +70,7 @@ class Metrics:
     """One set of instruments. Dashboards use the names, so they are spelled in this module only."""
 
     def __init__(self) -> None:
+        count_in_memory_without_room()
         self._registry = CollectorRegistry()
         self.answered = AnsweredRequests(self._add_up)
         self.levels: list[Callable[[], Iterable[Level]]] = []
@@ -268,6 +272,18 @@ def _alone(event: str) -> Iterator[None]:
         yield
     except Exception:
         _log.exception(event)
+
+
+def count_in_memory_without_room() -> None:
+    """Let this process count in files, or where nobody else sees it: without room for the files,
+    a count would end it."""
+    folder = metrics_directory()
+    try:
+        if folder is not None:
+            reserve(folder, os.getpid())
+    except OSError as error:
+        value_classes.ValueClass = value_classes.MutexValue
+        _log.error("metrics_not_shared", cause=str(error))
 
 
 class Exposition:

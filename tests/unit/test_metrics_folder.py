@@ -11,6 +11,7 @@ import pytest
 
 from server.telemetry import dead_workers
 from server.telemetry.dead_workers import add_up_dead
+from server.telemetry.metric_files import ROOM
 
 ROOT = Path(__file__).resolve().parents[2]
 # One worker: counts, and ends.
@@ -56,6 +57,56 @@ def test_the_counts_of_dead_workers_stay_in_one_file_of_each_kind(tmp_path: Path
     ):
         assert line in text.splitlines()
     assert "plexsphere_threads_busy{" not in text
+
+
+# Every label that a worker can count under.
+ALL_LABELS = """
+from handlers import OPERATIONS
+from server.http.problems import TITLES
+from server.telemetry.answered import STAGES
+from server.telemetry.metrics import Metrics
+metrics = Metrics()
+for operation in OPERATIONS:
+    for status in (200, 201, 204, 304, *TITLES):
+        metrics.requests.labels(operation, str(status)).inc()
+    metrics.breaches.labels(operation).inc()
+    metrics.seconds.labels(operation).observe_all([1.0])
+    for stage in STAGES:
+        metrics.stages.labels(operation, stage).observe_all([1.0])
+"""
+# No file may be larger than the first of them.
+WITHOUT_ROOM = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536))\n"
+
+
+def test_the_room_of_a_worker_is_twice_what_its_labels_take(tmp_path: Path) -> None:
+    """Without it the library would map pages that the disk may not have: make ROOM larger."""
+    _, _, complaint = python(ALL_LABELS, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
+    assert complaint == ""
+    sizes = {}
+    for file in tmp_path.iterdir():
+        kind = file.stem.rpartition("_")[0]
+        sizes[kind] = file.stat().st_size
+        assert file.stat().st_blocks * 512 >= ROOM[kind]
+        assert 2 * int.from_bytes(file.read_bytes()[:4], sys.byteorder) < ROOM[kind]
+    assert sizes == ROOM
+
+
+def test_a_worker_without_room_for_its_counts_loses_them_and_says_it(tmp_path: Path) -> None:
+    _, printed, complaint = python(WITHOUT_ROOM + WORKER, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
+    assert (complaint, list(tmp_path.iterdir())) == ("", [])
+    assert "metrics_not_shared" in printed
+
+
+def test_counts_of_a_dead_worker_that_the_disk_has_no_room_for_are_left(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    pid, _, _ = python(WORKER, PROMETHEUS_MULTIPROC_DIR=folder)
+    code = f"from server.telemetry.dead_workers import add_up_dead; add_up_dead({folder!r}, {pid})"
+    _, _, complaint = python(WITHOUT_ROOM + code)
+    assert "OSError" in complaint
+    assert {file.name for file in tmp_path.iterdir()} == {
+        f"counter_{pid}.db",
+        f"histogram_{pid}.db",
+    }
 
 
 def test_a_scrape_that_does_not_end_is_not_waited_for(
