@@ -36,6 +36,13 @@ OPERATOR_TOKEN = "PLEXSPHERE_OPERATOR_TOKEN"
 # The longest time without a byte of a stream, as an agent's: a keep-alive comes every 25 s.
 IDLE_SECONDS = 90.0
 _INTERNAL = "the service's log has the cause under the correlation id"
+_STREAM_HINTS = _HINTS | {
+    "insufficient_relation": "a stream is for the Node's own agent: use the Node's own token",
+    "invalid_last_event_id": "--after takes the id of an event",
+    "signed_event_bus_not_provisioned": "start the service with PLEXSPHERE_NATS_URL and "
+    "PLEXSPHERE_EVENT_KEK set; `plexsphere-state receipt` shows what is missing",
+}
+_NOT_A_STREAM = "this is not the answer of an event stream: check PLEXSPHERE_URL"
 _WRITE_HINTS = {"insufficient_relation": "`plexsphere-state grant` gives it a role"}
 _NOT_WRITTEN = "check the options and PLEXSPHERE_URL"
 _NOT_A_PULL = "this is not the answer of a pull: check PLEXSPHERE_URL"
@@ -113,7 +120,9 @@ def frames(service: ServiceAccess, node_id: str, after: str) -> Iterator[Mapping
     headers = {"Accept": "text/event-stream", "Last-Event-ID": after}
     with _answer(service, "GET", f"/v1/nodes/{node_id}/events", headers, stream=True) as answer:
         if answer.status_code != requests.codes.ok:
-            sentence = refusal_sentence(answer.status_code, _problem(answer), service.token)
+            sentence = refusal_sentence(
+                answer.status_code, _problem(answer), service.token, _STREAM_HINTS, _NOT_A_STREAM
+            )
             raise Failure(f"{without_credentials(service.url)} answered {sentence}")
         frame: dict[str, str] = {}
         received = b""

@@ -170,3 +170,20 @@ def test_a_403_names_the_subject_of_the_token() -> None:
     good = token(ed25519_key(), "user:ada", now=time.time())
     problem = {"code": "insufficient_relation", "detail": "No.", "correlation_id": "c"}
     assert "the token is of user:ada; give it domain-view" in refusal_sentence(403, problem, good)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "hint"),
+    [
+        (403, "insufficient_relation", "use the Node's own token"),
+        (400, "invalid_last_event_id", "--after takes the id of an event"),
+        (501, "signed_event_bus_not_provisioned", "with PLEXSPHERE_NATS_URL"),
+        (302, None, "this is not the answer of an event stream"),
+    ],
+)
+def test_a_refused_stream_says_what_to_do(status: int, code: str | None, hint: str) -> None:
+    problem = {"status": status, "code": code, "detail": "No.", "correlation_id": "c"}
+    body = json.dumps(problem).encode() if code else b""
+    with service(status, body, "application/problem+json") as url:
+        sentence = failed(run("events", "show", NODE, "--url", url), ExitCode.REFUSED)
+    assert hint in sentence
