@@ -29,6 +29,8 @@ MODE = 0o600
 SUFFIX = ".rows"
 # A file whose rows are all written is replaced from this size on.
 REPLACED_BYTES = 1_048_576
+# How often a process that puts rows looks how much the files of the others have (seconds).
+MEASURED_EVERY = 1.0
 READ_BYTES = 262_144
 
 OnDamage = Callable[[str, int], None]
@@ -137,8 +139,11 @@ class AuditSpool:
         self._folder = folder
         self._max_bytes = max_bytes
         self._on_damage = on_damage
+        self._monotonic = monotonic
         self._clocks = Clocks(monotonic)
         self._others = 0  # bytes of the files of other processes
+        self._measured_at = float("-inf")
+        self._is_full = False  # a row was refused since the own file was begun
         self._lock = threading.Lock()
         self.own: SpoolFile | None = None
 
@@ -153,32 +158,33 @@ class AuditSpool:
             if self.own is None:
                 self.own = self._made()
             own = self.own
-            if own is None or self._others + own.end + len(line) > self._max_bytes:
+            if own is None:
+                return False
+            if self._monotonic() - self._measured_at >= MEASURED_EVERY:
+                self._measured_at = self._monotonic()
+                self._others = sum(size for _, size, _ in self._files_of_others())
+            if self._others + own.end + len(line) > self._max_bytes:
+                self._is_full = True
                 return False
             return own.put(line)
 
     def renew(self) -> None:
-        """Begin another file where the own one is large and has no row that waits."""
+        """Begin another file where the own one is large, or there is no room, and none of its rows
+        waits."""
         with self._lock:
             own = self.own
-            if own is not None and not len(own) and own.end >= REPLACED_BYTES:
+            if own is None or len(own):
+                return
+            if own.end >= REPLACED_BYTES or self._is_full:
                 own.close(delete=True)
-                self.own = None
+                self.own, self._is_full = None, False
 
     def left_behind(self) -> Iterator[SpoolFile]:
         """Each file of an ended process, the oldest first. It must be closed."""
-        self._others = 0
-        with suppress(OSError):
-            for path in sorted(
-                self._folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime
-            ):
-                if self.own is not None and path == self.own.path:
-                    continue
-                file = self._opened(path, os.O_RDWR)
-                if file is not None:
-                    yield file
-                with suppress(OSError):
-                    self._others += path.stat().st_size
+        for _, _, path in sorted(self._files_of_others()):
+            file = self._opened(path, os.O_RDWR)
+            if file is not None:
+                yield file
 
     def close(self) -> None:
         """Close the spool. Rows that wait stay for the next process."""
@@ -186,6 +192,18 @@ class AuditSpool:
             if self.own is not None:
                 self.own.close(delete=not len(self.own))
                 self.own = None
+
+    def _files_of_others(self) -> list[tuple[float, int, Path]]:
+        """The time, the bytes and the path of each. A file may go at any moment."""
+        own, found = self.own, []
+        with suppress(OSError):
+            for entry in os.scandir(self._folder):
+                path = Path(entry.path)
+                if path.suffix == SUFFIX and (own is None or path != own.path):
+                    with suppress(OSError):
+                        facts = entry.stat(follow_symlinks=False)
+                        found.append((facts.st_mtime, facts.st_size, path))
+        return found
 
     def _made(self) -> SpoolFile | None:
         path = self._folder / f"{uuid4()}{SUFFIX}"
