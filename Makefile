@@ -21,7 +21,7 @@ VENV := .venv/bin
 INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
 SOURCES = $(wildcard composer db handlers server tests deploy docs wsgi.py)
 
-# The tests that depend on the version of Postgres, and those of a NATS cluster and of streams over TLS; each session makes a data folder of its own.
+# The tests that depend on the version of Postgres, and those of a NATS cluster, of streams over TLS and of a full disk; each session makes a data folder of its own.
 MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py tests/integration/test_byte_equal.py \
   tests/integration/test_byte_equal_databases.py \
   tests/integration/test_migrations.py tests/integration/test_ledger_view.py \

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import psycopg2
 
 from tests.faults.world import World
+from tests.small_disk import empty, fill
 
 DEPENDENCIES = (
     "SpiceDB",
@@ -24,11 +25,13 @@ DEPENDENCIES = (
 )
 FAULTS = (
     *("down", "refused", "black hole", "slow", "half-open", "flapping", "cut in mid-answer"),
-    *("wrong data", "full", "restarted", "failed over"),
+    *("wrong data", "full", "restarted", "failed over", "no connection left"),
 )
 NETWORK = FAULTS[1:8]
 # The network before Postgres is before its standby too; the standby alone has a row of its own.
 EVERY_SERVER = ("Postgres", "second host", "standby")
+# Of the service's disk.
+FOLDERS = ("last-answers", "audit-rows")
 PARTS = {"SpiceDB": "spicedb", "NATS": "nats", "Postgres": "postgres"}
 
 Break = Callable[[World], None]
@@ -57,7 +60,12 @@ NO_SENSE = {
     ("audit table", "failed over"): "it fails over with Postgres",
     **{
         ("disk", fault): "a file system of this machine answers, or it does not"
-        for fault in ("black hole", "slow", "half-open", "flapping", "cut in mid-answer")
+        for fault in ("black hole", "slow", "half-open", "cut in mid-answer")
+    },
+    **{
+        (dependency, "no connection left"): "Postgres alone limits its connections"
+        for dependency in DEPENDENCIES
+        if dependency != "Postgres"
     },
     ("disk", "restarted"): "it is the machine's",
     ("disk", "failed over"): "it is the machine's",
@@ -161,13 +169,36 @@ def _unlock_audit(world: World) -> None:
 
 
 def _fill_disk(world: World) -> None:
-    with suppress(OSError), (world.state / "filler").open("wb", buffering=0) as file:
-        while True:
-            file.write(b"x" * 65_536)
+    fill(world.stack.places.gunicorn)
 
 
 def _empty_disk(world: World) -> None:
-    (world.state / "filler").unlink(missing_ok=True)
+    empty(world.stack.places.gunicorn)
+
+
+def _fill_ledger(world: World) -> None:
+    """Postgres needs room for a table first, and then for its WAL, without which it ends."""
+    fill(world.stack.places.postgres)
+    with suppress(psycopg2.Error):
+        world.run("CREATE TABLE public.faults AS SELECT generate_series(1, 1000000)")
+    threading.Thread(target=_use_up_wal, args=(world,), daemon=True).start()
+
+
+def _use_up_wal(world: World) -> None:
+    time.sleep(1.0)
+    with suppress(psycopg2.Error):
+        while True:
+            world.run("SELECT pg_logical_emit_message(true, '', ''), pg_switch_wal()")
+
+
+def _empty_ledger(world: World) -> None:
+    """Whoever operates Postgres starts it again where it has ended."""
+    empty(world.stack.places.postgres)
+    postgres = world.stack.postgres
+    if postgres.process is not None and postgres.process.exit_code is not None:
+        postgres.restart()
+    with suppress(psycopg2.Error):
+        world.run("DROP TABLE IF EXISTS public.faults")
 
 
 def _tear_files(world: World) -> None:
@@ -175,20 +206,22 @@ def _tear_files(world: World) -> None:
         path.write_bytes(b"torn")
 
 
-def _no_folder(world: World) -> None:
-    (world.state / "last-answers").rename(world.state / "gone")
+def _no_folders(world: World) -> None:
+    for name in FOLDERS:
+        (world.state / name).rename(world.state / f"{name}-gone")
 
 
-def _folder_again(world: World) -> None:
-    (world.state / "gone").rename(world.state / "last-answers")
+def _files_instead(world: World) -> None:
+    """Permissions are nothing to root."""
+    _no_folders(world)
+    for name in FOLDERS:
+        (world.state / name).touch()
 
 
-def _read_only(world: World) -> None:
-    (world.state / "last-answers").chmod(0o500)
-
-
-def _writable(world: World) -> None:
-    (world.state / "last-answers").chmod(0o700)
+def _folders_again(world: World) -> None:
+    for name in FOLDERS:
+        (world.state / name).unlink(missing_ok=True)
+        (world.state / f"{name}-gone").rename(world.state / name)
 
 
 def _no_connection(world: World) -> None:
@@ -209,25 +242,29 @@ def _set_clock(seconds: float) -> Break:
     return lambda world: _ignore(world.clock.write_text(str(seconds)))
 
 
-_JUMPING = threading.Event()
+_TURNS = threading.Event()
 
 
-def _jump(world: World) -> None:
-    """An hour back and on again, in turn."""
+def _in_turn(begin: Break, end: Break) -> Broken:
+    """Broken and not, until the end."""
+    running: list[threading.Thread] = []
 
-    def jump() -> None:
-        while not _JUMPING.wait(0.3):
-            now = float(world.clock.read_text() or 0)
-            world.clock.write_text("0" if now else "-3600")
+    def turns(world: World) -> None:
+        while not _TURNS.wait(0.3):
+            begin(world)
+            _TURNS.wait(0.3)
+            end(world)
 
-    _JUMPING.clear()
-    threading.Thread(target=jump, daemon=True).start()
+    def start(world: World) -> None:
+        _TURNS.clear()
+        running.append(threading.Thread(target=turns, args=(world,), daemon=True))
+        running[-1].start()
 
+    def stop(world: World) -> None:
+        _TURNS.set()
+        running.pop().join()
 
-def _stop_jumping(world: World) -> None:
-    _JUMPING.set()
-    time.sleep(0.4)
-    world.clock.write_text("0")
+    return Broken(start, stop)
 
 
 def _fail_over(world: World) -> None:
@@ -252,7 +289,8 @@ _OWN = {
     **{(name, "restarted"): Broken(_restart(part), _nothing) for name, part in PARTS.items()},
     ("JWKS URL", "down"): Broken(lambda world: world.keys.stop(), lambda world: world.keys.start()),
     ("JWKS URL", "restarted"): Broken(_restart_keys, _nothing),
-    ("Postgres", "full"): Broken(_no_connection, _connections),
+    ("Postgres", "full"): Broken(_fill_ledger, _empty_ledger),
+    ("Postgres", "no connection left"): Broken(_no_connection, _connections),
     ("Postgres", "failed over"): Broken(_fail_over, _nothing),
     ("standby", "down"): Broken(
         lambda world: world.standby.part.kill(), lambda world: world.standby.part.start()
@@ -273,12 +311,13 @@ _OWN = {
     ("audit table", "full"): Broken(
         _trigger("RAISE EXCEPTION 'full' USING ERRCODE = 'disk_full';"), _no_trigger
     ),
-    ("disk", "down"): Broken(_no_folder, _folder_again),
-    ("disk", "refused"): Broken(_read_only, _writable),
+    ("disk", "down"): Broken(_no_folders, _folders_again),
+    ("disk", "refused"): Broken(_files_instead, _folders_again),
     ("disk", "wrong data"): Broken(_tear_files, _nothing),
     ("disk", "full"): Broken(_fill_disk, _empty_disk),
+    ("disk", "flapping"): _in_turn(_fill_disk, _empty_disk),
     ("clock", "wrong data"): Broken(_set_clock(-3600), _set_clock(0)),
-    ("clock", "flapping"): Broken(_jump, _stop_jumping),
+    ("clock", "flapping"): _in_turn(_set_clock(-3600), _set_clock(0)),
 }
 
 

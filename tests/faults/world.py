@@ -25,6 +25,7 @@ from tests.client import ask, bearer, pull_path
 from tests.faults.callers import Callers
 from tests.faults.proxy import FaultyProxy
 from tests.faults.seen import STALE, Cell, NodePictures, fixed, written
+from tests.small_disk import small_disk
 from tests.standby import Copy
 from tests.tokens import ed25519_key, token
 
@@ -33,7 +34,9 @@ PULLING = 3  # Nodes whose agents pull in each cell
 ROOT = Path(__file__).resolve().parents[2]
 RECOVERY_SECONDS = 15.0
 AUDIT_SECONDS = 10.0
-STATE_BYTES = 4 * 1024 * 1024  # of the small disk
+# Of the disk of the service (logs, metrics, last answers, positions, audit rows), and of Postgres.
+SERVICE_BYTES = 64 * 1024 * 1024
+LEDGER_BYTES = 512 * 1024 * 1024
 
 
 class World:
@@ -45,6 +48,8 @@ class World:
         self.folder = folder
         self.clock = folder / "clock"
         self.state = folder / "state"
+        if is_whole:
+            self.state = stack.places.gunicorn / "state"
         self.keys = KeysServer(stack.places.jwks)
         self._standby = self._new_standby() if is_whole else None
         self.promoted: Copy | None = None
@@ -167,7 +172,7 @@ class World:
 
     def _new_standby(self) -> Copy:
         cluster = self.stack._cluster
-        standby = Copy(cluster, self.stack.places.postgres / "standby", follows=True)
+        standby = Copy(cluster, self.folder / "standby", follows=True)
         standby.part.start()
         return standby
 
@@ -183,6 +188,7 @@ class World:
                 ),
                 "PLEXSPHERE_READ_DSN": make_dsn(dsn, port=ports["standby"]),
                 "PLEXSPHERE_NATS_URL": f"nats://{HOST}:{ports['NATS']}",
+                "PLEXSPHERE_AUDIT_SPOOL": str(self.state / "audit-rows"),
             }
         return {
             "PLEXSPHERE_DSN": dsn,
@@ -267,19 +273,17 @@ def world(name: str = "faults") -> Iterator[World]:
     folder = ROOT / ".dev" / name
     with ExitStack() as end:
         # Made anew: a failover of before left another history.
-        rmtree(folder / "postgres", ignore_errors=True)
+        for part in ("standby", "gunicorn", "postgres"):
+            subprocess.run(["umount", str(folder / part)], capture_output=True)
+            rmtree(folder / part, ignore_errors=True)
         (folder / "sample.json").unlink(missing_ok=True)
+        end.enter_context(small_disk(folder / "gunicorn", SERVICE_BYTES))
+        end.enter_context(small_disk(folder / "postgres", LEDGER_BYTES))
         stack = Stack(folder, nodes=NODES, workers=1, nats=True, relay=True)
         end.callback(stack.stop)
         stack.start()
-        state = folder / "state"
-        with suppress(OSError):
-            subprocess.run(["umount", str(state)], capture_output=True)
-        rmtree(state, ignore_errors=True)
-        state.mkdir(parents=True)
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={STATE_BYTES},mode=0700", "none", str(state)]
-        if subprocess.run(mount, capture_output=True).returncode == 0:
-            end.callback(lambda: subprocess.run(["umount", str(state)], capture_output=True))
+        for part in ("state", "state/audit-rows"):
+            (folder / "gunicorn" / part).mkdir(mode=0o700)
         (folder / "clock").write_text("0")
         made = World(stack, folder)
         end.callback(made.close)
