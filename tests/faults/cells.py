@@ -192,7 +192,7 @@ def _use_up_wal(world: World) -> None:
 
 
 def _empty_ledger(world: World) -> None:
-    """Whoever operates Postgres starts it again where it has ended."""
+    """Postgres has ended, perhaps; it is started then, as its operator would."""
     empty(world.stack.places.postgres)
     postgres = world.stack.postgres
     if postgres.process is not None and postgres.process.exit_code is not None:

@@ -19,7 +19,6 @@ from tests.small_disk import empty, fill, small_disk
 from tests.stacks import FOLDER, running_stack
 from tests.waiting import until
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
 BYTES = 16 * 1024 * 1024
 NAME = "small-disk"
 
