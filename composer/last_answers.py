@@ -64,11 +64,11 @@ class NoLastAnswers:
         """Do nothing."""
 
     def of_node(self, node_id: UUID) -> KeptAnswer | None:
-        """None."""
+        """Find nothing."""
         return None
 
     def digests_of(self, node_id: UUID) -> tuple[bytes, ...]:
-        """None."""
+        """Find nothing."""
         return ()
 
     def forget(self, node_id: UUID) -> None:

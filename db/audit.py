@@ -177,8 +177,8 @@ class PostgresAuditSink:
     def _write_queue(
         self, writer: AuditBatchWriter, queue: RowQueue, *, grows: bool = True
     ) -> None:
-        """Until the queue is empty, time is over, or the table refuses all that is left of a queue
-        that does not grow."""
+        """Write the queue until it is empty, time is over, or the table refuses all that is left
+        of a queue that does not grow."""
         backoff = FIRST_BACKOFF
         while not self._is_over() and (batch := queue.batch(BATCH)) is not None:
             written = self._write_batch(writer, batch)

@@ -1,4 +1,4 @@
-"""From psycopg2's errors to the composer's; the only place that knows SQLSTATEs.
+"""Turns psycopg2's errors into the composer's; the only place that knows SQLSTATEs.
 
 A message has the work that failed, the kind of error and its SQLSTATE, and never a value. The
 driver's own message is kept as ``__cause__``, for the log.

@@ -117,7 +117,7 @@ class FleetNode:
 
     @property
     def heartbeat_at(self) -> datetime | None:
-        """None also when the column is no time; every pull of such a Node is a 500."""
+        """The last heartbeat; None also where the column is no time (a pull is then a 500)."""
         text = self.row.last_heartbeat_at
         try:
             return None if text is None else rows.moment(text)

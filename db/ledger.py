@@ -233,7 +233,7 @@ class PostgresLedger:
         deadline: Deadline,
         presented: LedgerPosition | None,
     ) -> LedgerMoment:
-        """Without a table where ``cached`` is not current."""
+        """Read a moment, without its table where ``cached`` is not current."""
         revision, *own = self._reads.of_node(node_id, deadline, presented)
         seen, table = None, None
         with suppress(*rows.UNDECODABLE):
@@ -248,7 +248,7 @@ class PostgresLedger:
         deadline: Deadline,
         presented: LedgerPosition | None,
     ) -> LedgerMoment:
-        """With the peers, unless those that are cached are current."""
+        """Read a moment with its peers, unless the cached peers are current."""
         arguments = {
             "node_id": str(node_id),
             "cached_revision": str(cached.table.revision) if cached else None,

@@ -98,8 +98,8 @@ class Claim:
 
 
 class PostgresOutbox:
-    """At most ``size`` claims at once, on connections of their own: a claim that waits for a frozen
-    SpiceDB takes no connection from the other writers of the ledger."""
+    """The outbox, with at most ``size`` claims at once. They have connections of their own: a claim
+    that waits for a frozen SpiceDB takes no connection from the other writers of the ledger."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""From the columns of ``snapshot_for_node`` to the composer's rows, with unchanged content.
+"""Turns the columns of ``snapshot_for_node`` into the composer's rows, unchanged in content.
 
 Each function raises ValueError or another error of ``UNDECODABLE`` for what it cannot decode;
 ``decoded`` turns that into CorruptLedger.

@@ -124,7 +124,7 @@ class SnapshotReads:
         presented: LedgerPosition | None,
         read: Callable[[Source, Deadline], Row],
     ) -> Row | None:
-        """None where the primary must be asked."""
+        """The result of the replica; None where the primary must be asked."""
         moment = Deadline.after(MOMENT, self._clock)
         while True:
             try:

@@ -21,7 +21,7 @@ KEPT = 8
 
 
 class _Turns(threading.local):
-    """Of one thread. ``asked`` has each question since the last call, with its request."""
+    """The turns of a thread. ``asked`` has each question since the last call, with its request."""
 
     hub: greenlet | None = None
     asked: list[tuple[Settle, Any, greenlet]]

@@ -121,7 +121,7 @@ class CoalescedChecks(Coalesced[Question, bool]):
         return self._concurrency.stands_still()
 
     def _refusal(self) -> Exception | None:
-        """After a failed call: to wait for another one holds as many threads again."""
+        """The error after a failed call: to wait for another occupies as many threads again."""
         if self._concurrency.in_trouble():
             return AuthzUnavailable("SpiceDB is in trouble and a call is under way")
         return None

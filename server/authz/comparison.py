@@ -92,7 +92,7 @@ class TupleComparison:
                 self._relay.deliver(object, deadline)
 
     def close_parked(self, remaining: Difference) -> int:
-        """After a repair: close the parked rows of objects without a difference; how many."""
+        """Close the parked rows of objects without a difference, after a repair; their number."""
         return self._ledger.close_parked({differing.object for differing in remaining.all})
 
     def _stored(self) -> set[LedgerTuple]:

@@ -274,7 +274,7 @@ def _spicedb_schema(text: str | None, admin: SpiceDbAdmin) -> Check:
 
 
 def keys_check(settings: Settings) -> Check:
-    """At least one key verifies tokens: of the JWKS, or without one the service's own."""
+    """Whether a key verifies tokens: a key of the JWKS, or without one the service's own."""
     source = key_source(settings.jwks) if settings.jwks else own_keys(settings.signing_key)
     assert source is not None, "the settings require one of them"
     usable, detail = source.describe()

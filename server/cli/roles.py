@@ -76,8 +76,8 @@ def change_role(
 
 
 def not_in_force(granted: bool, error: Exception) -> str:
-    """For a change that the ledger has and SpiceDB does not have: SpiceDB may be away, or another
-    session may be about to write the row."""
+    """The sentence about a change that the ledger has and SpiceDB does not have: SpiceDB may be
+    away, or another session may be about to write the row."""
     effect = "the relay will grant it" if granted else "the role holds until the relay revokes it"
     return f"recorded; SpiceDB does not have it yet ({error}): {effect}."
 

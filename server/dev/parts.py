@@ -383,8 +383,8 @@ def worker_part(places: Places, name: str, env: Mapping[str, str], log_to_file: 
 
 
 def own_ports(places: Places) -> tuple[int, int, int]:
-    """Of Postgres, SpiceDB and NATS: those of the last start where free, so that addresses stay
-    valid."""
+    """The ports of Postgres, SpiceDB and NATS: those of the last start where free, so that
+    addresses stay valid."""
     try:
         postgres, spicedb, nats = json.loads(places.ports.read_text())
         if all(map(can_bind, (postgres, spicedb, nats))):

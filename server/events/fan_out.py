@@ -1,4 +1,4 @@
-"""From one event to the streams of its Nodes."""
+"""Passes each event to the streams of its Nodes."""
 
 from __future__ import annotations
 

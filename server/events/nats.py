@@ -187,7 +187,7 @@ class NatsConnection:
 
 
 def reason(error: BaseException) -> str:
-    """In the words of NATS, where it has given some: it gives none where there is no JetStream."""
+    """The description by NATS, or the name of the error where there is no JetStream."""
     description = error.description if isinstance(error, APIError) else None
     return description or type(error).__name__
 

@@ -127,7 +127,7 @@ class EventPublisher:
 
 
 class DiscardedEvents:
-    """In the place of a publisher where there is no stream: old rows are deleted, published or not.
+    """Stands for a publisher where there is no stream: old rows are deleted, published or not.
 
     Nobody follows events there, and a stream that comes later begins with a pull.
     """

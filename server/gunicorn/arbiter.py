@@ -27,7 +27,7 @@ class NotReloaded(Exception):
 
 
 class PatientArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
-    """Never made: gunicorn's own becomes one (conf.py), so it has no ``__init__``."""
+    """Outlives a broken tree. No ``__init__``: gunicorn's Arbiter becomes one (conf.py)."""
 
     _has_served = False
     _reloading_since: int | None = None  # the age of the last old worker

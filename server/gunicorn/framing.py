@@ -169,7 +169,7 @@ class Chunks:
 
 
 def _missing(buffer: bytearray) -> int | None:
-    """None. Raises UnusableBody where no more bytes are taken."""
+    """Wait for more bytes. Raises UnusableBody where no more are taken."""
     if len(buffer) > CHUNKED_MAX_BYTES:
         raise UnusableBody
     return None

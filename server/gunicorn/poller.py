@@ -33,7 +33,7 @@ class Poller:
         self._epoll.modify(descriptor, mask)
 
     def unregister(self, descriptor: int) -> None:
-        """Before it is closed."""
+        """Watch a descriptor no longer, before it is closed."""
         self._epoll.unregister(descriptor)
         del self._on_event[descriptor]
 

@@ -93,7 +93,7 @@ class Reader:
         self._unread.count(connection, len(connection.incoming.buffer) + connection.request_bytes)
 
     def forget(self, connection: Connection) -> None:
-        """It is closed."""
+        """Count nothing more for a connection that is closed."""
         self._unread.count(connection, 0)
 
     def _queue(self, connection: Connection) -> None:

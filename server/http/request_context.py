@@ -117,7 +117,7 @@ def correlation_id_of(header: str) -> str:
 
 
 def explaining_command() -> dict[str, str]:
-    """For the log line of a 500: the command that explains it; nothing where no Node is asked."""
+    """The command that explains a 500, for its log line; empty where the path has no Node."""
     found = _NODE_PATH.match(_facts().environ["PATH_INFO"])
     node_id = parse_canonical_uuid(found[1]) if found else None
     return {} if node_id is None else {"explain": f"plexsphere-state snapshot {node_id} --explain"}

@@ -134,7 +134,7 @@ def _rows(
 
 
 def _check_values(reader: AuditReader, wanted: AuditFilter, follow: bool) -> None:
-    """For a filter without rows: a value that exists nowhere is a Failure, or with ``follow`` a
+    """Check a filter without rows: a value that exists nowhere is a Failure, or with ``follow`` a
     warning."""
     from handlers.operation import GRANTED, GRANTED_STALE
     from handlers.refusals import INSUFFICIENT_RELATION
