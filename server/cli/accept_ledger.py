@@ -29,7 +29,7 @@ def accept_ledger(dsn: Dsn = "") -> None:
     ledger, file = usable_dsn(dsn), read_settings(ledger_only=True).position_file
     if not file:
         raise Failure(
-            "PLEXSPHERE_POSITION_FILE is not set: restart the service, and it remembers nothing.",
+            "PLEXSPHERE_POSITION_FILE is not set: a restart of the service accepts every ledger.",
             ExitCode.USAGE,
         )
     name = "plexsphere-state accept-ledger"

@@ -22,7 +22,7 @@ def diff(
         str,
         typer.Option(
             envvar="PLEXSPHERE_TOKEN_B",
-            help="For NODE_B, where the first token may not pull it.",
+            help="Token for NODE_B, where the first token may not pull it.",
             show_default=False,
         ),
     ] = "",

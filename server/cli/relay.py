@@ -29,7 +29,7 @@ SHOWN = 5  # objects that wait for a schema; --json has all
 
 def relay(
     once: Annotated[
-        bool, typer.Option("--once", help="Drain the waiting rows, print how many, end.")
+        bool, typer.Option("--once", help="Drain the waiting rows, print their number and end.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -37,9 +37,9 @@ _HEADER = ("operation", "per s", "bad", "p50", "p99", *_STAGES.values())
 def top(
     url: Url = DEFAULT_URL,
     every: Annotated[
-        float, typer.Option("--every", min=0.5, max=60, help="Seconds between two looks.")
+        float, typer.Option("--every", min=0.5, max=60, help="Seconds between two readings.")
     ] = SECONDS,
-    once: Annotated[bool, typer.Option("--once", help="Look once, print, end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Read once, print and end.")] = False,
 ) -> None:
     """Show rates, latencies, and the stage in which requests spend their time, until Ctrl-C.
 

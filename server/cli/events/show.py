@@ -24,7 +24,7 @@ def show(
         str, typer.Option(metavar="ID", help="Events after this position.", show_default=False)
     ] = "",
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on with what happens, until Ctrl-C.")
+        bool, typer.Option("--follow", help="Go on with later events until Ctrl-C.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

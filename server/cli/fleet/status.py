@@ -47,27 +47,29 @@ def status(
         ),
     ],
     max_age: Annotated[
-        str, typer.Option("--max-age", help="The longest time without it: 300s, 5m, 2h, 1d.")
+        str,
+        typer.Option("--max-age", help="Longest time without the desired state: 300s, 5m, 2h, 1d."),
     ] = "5m",
     limit: Annotated[
-        int, typer.Option(min=0, help="Number of Nodes, the worst; 0 shows all.")
+        int, typer.Option(min=0, help="Number of Nodes, the worst first; 0 shows all.")
     ] = 100,
     dsn: Dsn = "",
     as_json: AsJson = False,
 ) -> None:
     """Show which Nodes run the desired state, by what each was last granted.
 
-    A Node is current when a pull would give it the same now, apart from its own reachability, and
-    behind when not; never when it was granted nothing yet; corrupt when its rows make no snapshot.
+    A Node is current when a pull would now give it the same, apart from its own reachability; else
+    it is behind. "never" is a Node that was granted nothing yet, "corrupt" one whose rows make no
+    snapshot.
 
     "without" is the longest time that the Node can have been without the desired state: since its
     last grant, or its registration. An agent that pulls every 60 s is behind for a minute at most.
     "granted" and "heartbeat" are the ages of the last grant and the last heartbeat. Corrupt Nodes
     come first, then the Nodes that are without the desired state for the longest time.
 
-    --max-age limits the time without it, not the silence of a Node: a current Node is never too
-    late, however long ago its last grant was. The exit code is 1 when a Node exceeds it. With less
-    than the interval of the pulls (60 s) healthy Nodes exceed it too.
+    --max-age limits the time without the desired state, not the silence of a Node: a current Node
+    is never too late, however long ago its last grant was. The exit code is 1 when a Node exceeds
+    it. With less than the interval of the pulls (60 s) healthy Nodes exceed it too.
 
     A grant is a pull by the Node's own agent. A pull by another caller, or a HEAD, does not show
     what the Node runs.
