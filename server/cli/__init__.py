@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import io
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 from server.cli.commands import LazyCommands, group_class
-from server.cli.failures import PlainFailures
+from server.cli.failures import ExitCode, PlainFailures
 
 COMMANDS = (
     "dev",
@@ -69,7 +71,27 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # An ASCII locale cannot encode some keys: they are escaped, and the command goes on.
             stream.reconfigure(errors="backslashreplace")
-    build_app()(prog_name="plexsphere-state")
+    code: str | int | None = None
+    try:
+        build_app()(prog_name="plexsphere-state")
+    except SystemExit as end:
+        code = end.code
+    except OSError as error:  # of --help and --version, which no command prints
+        code = _not_written(error)
+    try:
+        if sys.stdout:  # none where it was closed before the start
+            sys.stdout.flush()
+    except OSError as error:
+        code = _not_written(error)
+    sys.exit(code)
+
+
+def _not_written(error: OSError) -> int:
+    """Say why the output is incomplete, and keep the end of the process from trying again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno != errno.EPIPE:
+        print(f"error: the output cannot be written: {error.strerror}.", file=sys.stderr)
+    return ExitCode.REFUSED
 
 
 def _print_version(wanted: bool) -> None:

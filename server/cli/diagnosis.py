@@ -23,8 +23,9 @@ from server.authz.admin import SpiceDbAdmin, missing_from
 from server.authz.channel import SpiceDbChannel
 from server.cli.capacity import capacity_checks
 from server.cli.check import Check
-from server.cli.failures import innermost
+from server.cli.failures import Failure, innermost
 from server.cli.formats import counted
+from server.cli.service import ServiceAccess, get, without_credentials
 from server.events.endpoint import NatsEndpoint
 from server.settings import Settings, SettingsError, read_settings, unknown_variables
 from server.workers.relay import LATE_SECONDS
@@ -33,9 +34,13 @@ CHECK_SECONDS = 3.0
 # Less than the 30 s of leeway in a token's times, and than the 60 s of silence that make a Node
 # stale: a difference of this size is a fault, and has no effect yet.
 MAX_SKEW_SECONDS = 5.0
+# Where a service that listens on every address is asked.
+_LOOPBACKS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
 
-def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
+def all_checks(
+    read: Callable[[], Settings] = read_settings, service_url: str = ""
+) -> Iterator[Check]:
     """Every check in order; where the settings are bad, nothing else can be checked."""
     try:
         settings = read()
@@ -67,6 +72,7 @@ def all_checks(read: Callable[[], Settings] = read_settings) -> Iterator[Check]:
     if ledger[0].ok and ledger[1].ok:
         yield from capacity_checks(settings)
     yield keys_check(settings)
+    yield service_check(settings, service_url)
 
 
 def doctor_connection(settings: Settings) -> SingleConnection[ReadSession]:
@@ -280,6 +286,29 @@ def keys_check(settings: Settings) -> Check:
     usable, detail = source.describe()
     remedy = "" if usable else "put a JWKS with an EdDSA, ES256 or RS256 key at PLEXSPHERE_JWKS"
     return Check("jwks", usable, detail, remedy)
+
+
+def service_check(settings: Settings, url: str) -> Check:
+    """The running service: at ``url``, or where the settings say that it listens."""
+    host, _, port = settings.bind.rpartition(":")
+    if not url and settings.bind.startswith("unix:"):
+        return Check("service", True, f"not asked at {settings.bind}: give --url, and it is")
+    url = url or f"http://{_LOOPBACKS.get(host, host)}:{port}"
+    shown = without_credentials(url)
+    try:
+        answer = get(ServiceAccess(url, "", CHECK_SECONDS), "/readyz")
+        found = {check["name"]: check["status"] for check in answer.json()["checks"]}
+    except Failure as failure:
+        remedy = "start it (`plexsphere-state serve`), or name it with --url"
+        return Check("service", False, failure.sentence.partition(": ")[0], remedy)
+    except (ValueError, KeyError, TypeError):
+        remedy = "name the service itself with --url: a proxy may refuse /readyz"
+        return Check("service", False, f"{shown} answers /readyz as no service of ours", remedy)
+    others = ", ".join(f"{name} is {status}" for name, status in found.items() if status != "ok")
+    if answer.ok:
+        return Check("service", True, f"{shown} is ready{f'; {others}' if others else ''}")
+    remedy = "correct what is bad above; the service's log says more"
+    return Check("service", False, f"{shown} is not ready: {others}", remedy)
 
 
 def _deadline() -> Deadline:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from server.cli.failures import ExitCode
-from server.cli.options import AsJson
+from server.cli.options import AsJson, Url
 from server.cli.screen import Screen, plain, write_json
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 EXAMPLE = "plexsphere-state doctor"
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(url: Url = "", as_json: AsJson = False) -> None:
     """Check settings, Postgres, its schema and clock, SpiceDB and its schema, and the JWKS; and
     that a relay and an evaluator keep up with the ledger. Then what the service needs: connections
     that Postgres grants, no pooler in transaction mode, descriptors, and no two Nodes of a Domain
-    with one address or key.
+    with one address or key. At last the running service: /readyz of URL, or of PLEXSPHERE_BIND.
 
     Every line says ok or bad, and a bad line is followed by its remedy. Exit code 1 when a line is
     bad.
@@ -30,7 +30,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     checks = []
     screen = Screen()
-    for check in all_checks():
+    for check in all_checks(service_url=url):
         checks.append(check)
         if not as_json:
             _show(check, screen)

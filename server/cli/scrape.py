@@ -11,6 +11,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.cli.failures import Failure
+from server.cli.service import ServiceAccess, get, without_credentials
 
 TIMEOUT = 3.0
 Labels = frozenset[tuple[str, str]]
@@ -26,12 +27,12 @@ class Scrape:
 
 def scrape(url: str) -> Scrape:
     """One scrape. Raises Failure where the service does not answer it."""
-    try:
-        answer = requests.get(f"{url.rstrip('/')}/metrics", timeout=TIMEOUT)
-        answer.raise_for_status()
-    except requests.RequestException as error:
-        reason = type(error).__name__
-        raise Failure(f"{url} does not answer /metrics ({reason}): check --url.") from error
+    answer = get(ServiceAccess(url, "", TIMEOUT), "/metrics")
+    if answer.status_code != requests.codes.ok:
+        raise Failure(
+            f"{without_credentials(url)} answers /metrics with {answer.status_code}: check --url, "
+            "which is that of PLEXSPHERE_INTERNAL_BIND where it is set."
+        )
     return Scrape(time.monotonic(), samples_of(answer.text))
 
 

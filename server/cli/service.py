@@ -99,6 +99,11 @@ def pull(
     )
 
 
+def get(service: ServiceAccess, path: str) -> requests.Response:
+    """The answer, of any status. Raises Failure where there is none."""
+    return _send(service, "GET", path)
+
+
 def post(service: ServiceAccess, path: str, value: Mapping[str, object]) -> dict[str, Any]:
     """The JSON object of a 201. Raises Failure for every other answer."""
     answer, shown_url = _send(service, "POST", path, value), without_credentials(service.url)

@@ -48,7 +48,7 @@ def top(
     ask spice, SpiceDB; pool for a connection to pg, Postgres; work is the handler. Below are
     threads, requests that wait for them, connections in use, and what waits in the ledger.
 
-    URL is that of one instance, or of the port of PLEXSPHERE_METRICS_BIND. It needs no token.
+    URL is that of one instance, or of PLEXSPHERE_INTERNAL_BIND. It needs no token.
     """
     from rich.console import Group
     from rich.live import Live

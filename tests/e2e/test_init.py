@@ -98,7 +98,7 @@ def test_blank_servers_become_a_service_that_answers_the_first_pull(
         agent = {"Authorization": f"Bearer {node['token']}"}
         state = f"{url}/v1/nodes/{node['node_id']}/state"
         assert requests.get(state, headers=agent, timeout=10).status_code == 200
-        checks = json.loads(run("doctor", "--json", **settings).stdout)["checks"]
+        checks = json.loads(run("doctor", "--json", "--url", url, **settings).stdout)["checks"]
         bad = [check["name"] for check in checks if not check["ok"]]
         assert bad == ["evaluator"]  # none runs
     finally:

@@ -22,12 +22,14 @@ from server.cli.diagnosis import (
     outbox_check,
     relationships_check,
     schema_check,
+    service_check,
     spicedb_checks,
 )
 from server.receipt import LOAD_BEARING
 from server.settings import Settings, SettingsError
 from tests.command_runs import run
 from tests.tokens import ed25519_key, write_jwks
+from tests.unit.test_cli_service import service
 
 NOWHERE = "127.0.0.1:1"
 
@@ -98,6 +100,35 @@ def test_a_jwks_without_a_usable_key_is_bad(tmp_path: Path) -> None:
     assert keys_check(Settings(jwks=str(good))).ok
     missing = keys_check(Settings(jwks=str(tmp_path / "none")))
     assert not missing.ok and "PLEXSPHERE_JWKS" in missing.remedy
+
+
+def readiness(**statuses: str) -> bytes:
+    checks = [{"name": name, "status": status} for name, status in statuses.items()]
+    return json.dumps({"status": "", "checks": checks}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "ok", "detail"),
+    [
+        (200, readiness(postgres="ok"), True, " is ready"),
+        (200, readiness(postgres="ok", nats="degraded"), True, " is ready; nats is degraded"),
+        (503, readiness(postgres="down", jwks="ok"), False, " is not ready: postgres is down"),
+        (403, b"<html>", False, " answers /readyz as no service of ours"),
+    ],
+)
+def test_the_running_service_is_asked(status: int, body: bytes, ok: bool, detail: str) -> None:
+    with service(status, body, "application/json") as url:
+        address = url.removeprefix("http://")
+        check = service_check(Settings(bind=f"0.0.0.0:{address.rpartition(':')[2]}"), "")
+        assert check == service_check(Settings(bind=NOWHERE), url)
+    assert (check.ok, bool(check.remedy)) == (ok, not ok)
+    assert check.detail == url + detail
+
+
+def test_a_service_that_does_not_answer_is_bad() -> None:
+    check = service_check(Settings(bind=NOWHERE), "")
+    assert (check.ok, "plexsphere-state serve" in check.remedy) == (False, True)
+    assert check.detail.startswith(f"nothing answers at http://{NOWHERE} (")
 
 
 def test_doctor_exits_with_1_when_anything_is_bad() -> None:

@@ -34,6 +34,20 @@ def test_a_missing_malformed_unverified_or_unreachable_dsn_is_a_failure(
     assert "Connection refused" in refused and "secret" not in refused
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["events", "kek"], ["settings"]], ids=str)
+def test_an_output_that_cannot_be_written_is_a_failure(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["plexsphere-state", *arguments])
+    with open("/dev/full", "w") as full, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as end:
+            server.cli.main()
+    assert end.value.code in (ExitCode.USAGE, ExitCode.REFUSED)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and line.endswith("No space left on device.")
+
+
 @pytest.mark.parametrize("subject", ["ada", "node:ada", "robot:x", "user:", "node:" + NODE.upper()])
 def test_a_malformed_subject_is_refused(subject: str) -> None:
     assert "SUBJECT must be node:<uuid>" in failed(run("token", subject), ExitCode.USAGE)
