@@ -273,7 +273,8 @@ class PostgresLedger:
             if cached is None or cached.table.revision != revision:
                 raise ValueError("no peers were read")
             return cached.table
-        lines = rows.peer_rows(peers, cached.lines if cached else {}) if peers else {}
+        known = cached.lines if cached else {}
+        lines = rows.peer_rows(rows.undamaged(peers), known) if peers else {}
         new = CachedPeers(PeerTable(domain_id, revision, tuple(lines.values())), lines)
         self._prepare(new.table)
         self._tables.keep(new)

@@ -6,6 +6,7 @@ Each function raises ValueError or another error of ``UNDECODABLE`` for what it 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -33,6 +34,15 @@ def decoded(place: str, decode: Callable[..., T], *columns: object) -> T:
     except UNDECODABLE as cause:
         # Not chained: the cause quotes what it could not decode.
         raise CorruptLedger(f"{place} reason={type(cause).__name__}") from None
+
+
+def undamaged(text: str) -> str:
+    """The lines of a text that begins with their digest (peer_lines): they are served until the
+    ledger has another revision. Raises ValueError where a byte has changed on the way."""
+    digest, _, lines = text.partition("\n")
+    if hashlib.sha256(lines.encode()).hexdigest() != digest:
+        raise ValueError("lines unlike their digest")
+    return lines
 
 
 def peer_rows(text: str, known: Mapping[str, PeerRow]) -> dict[str, PeerRow]:

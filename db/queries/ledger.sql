@@ -20,7 +20,7 @@ JOIN plexsphere.domains AS d ON d.id = n.domain_id;
 -- snapshots_for_nodes. cached_revision is the peers_revision that the caller already has, or NULL. One
 -- row, or no row when there is no such Node. Its columns:
 --   peers_revision  text
---   peers           NULL when cached_revision is current, else one line for each Node (peer_line)
+--   peers           NULL when cached_revision is current, else peer_lines
 --   node_columns
 -- Indexes: nodes_pkey and domains_pkey; nodes_by_domain for the peers; for the relays
 -- bridge_resources_node_id_key, bridge_relays_pkey and bridge_relay_assignments_pkey; those of
@@ -56,21 +56,26 @@ FROM plexsphere.domains AS d
 WHERE d.id = %(domain_id)s;
 
 -- fragment: peer_lines
--- Every Node of a Domain d, a line for each (peer_line); NULL where it has none.
+-- The SHA-256 in hex of what follows it, and every Node of a Domain d, a line for each (peer_line); NULL
+-- where the Domain has none.
 WITH fallbacks AS MATERIALIZED (
     -- include: relay_fallbacks
     WHERE h.domain_id = d.id
     -- include: lowest_resource_first
+),
+peer_lines AS MATERIALIZED (
+    SELECT
+        string_agg(
+            -- include: peer_line
+            ,
+            E'\n'
+        ) AS text
+    FROM plexsphere.nodes AS p
+    LEFT JOIN fallbacks AS f ON f.peer_node_id = p.id
+    WHERE p.domain_id = d.id
 )
-SELECT
-    string_agg(
-        -- include: peer_line
-        ,
-        E'\n'
-    )
-FROM plexsphere.nodes AS p
-LEFT JOIN fallbacks AS f ON f.peer_node_id = p.id
-WHERE p.domain_id = d.id
+SELECT encode(sha256(convert_to(l.text, 'UTF8')), 'hex') || E'\n' || l.text
+FROM peer_lines AS l
 
 -- fragment: node_columns
 -- Of a Node n in a Domain d:

@@ -1,4 +1,5 @@
-"""A TCP proxy before Postgres that can be told where in an answer to cut, or to fall silent."""
+"""A TCP proxy before Postgres that can be told where in an answer to cut, to fall silent, or to
+change bytes."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ class CuttingProxy:
         self.silently = False
         self.left = 0
         self.cuts = 0
+        self._replacement: bytes | None = None
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -32,6 +34,16 @@ class CuttingProxy:
             yield
         finally:
             self.marker = None
+
+    @contextmanager
+    def replacing(self, marker: bytes, replacement: bytes) -> Iterator[None]:
+        """The next answer that holds `marker` has the replacement in its place."""
+        self._replacement = replacement
+        try:
+            with self.cutting(marker, times=1):
+                yield
+        finally:
+            self._replacement = None
 
     def close(self) -> None:
         self._listener.close()
@@ -62,6 +74,9 @@ class CuttingProxy:
                 if self.left and self.marker is not None and self.marker in chunk:
                     self.left -= 1
                     self.cuts += 1
+                    if self._replacement is not None:
+                        client.sendall(chunk.replace(self.marker, self._replacement))
+                        continue
                     client.sendall(chunk[: chunk.index(self.marker)])
                     if self.silently:
                         return

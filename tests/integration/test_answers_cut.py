@@ -119,3 +119,12 @@ def test_a_connection_that_falls_silent_in_the_middle_of_an_answer(
         refused = outcome_of(behind.pull(NODE, seconds=0.5))
     assert (refused, proxy.cuts) == (UNAVAILABLE, 1)
     assert behind.pull(NODE).body == RIGHT
+
+
+def test_a_byte_of_the_peers_that_changes_on_its_way_is_served_to_nobody(
+    behind: Puller, proxy: CuttingProxy
+) -> None:
+    with proxy.replacing(b"10.42.0.4", b"10.42.0.5"):
+        refused = outcome_of(behind.pull(NODE))
+    assert (refused, proxy.cuts) == (FAULT, 1)
+    assert behind.pull(NODE).body == RIGHT
