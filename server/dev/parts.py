@@ -107,6 +107,15 @@ class Places:
         )
 
 
+# One small check is a chain of tiny steps: one processor for Go, fewer collections, and gRPC's
+# poller without threads of its own take half the thread switches (docs/performance.md).
+FEW_SWITCHES = {
+    "GOMAXPROCS": "1",
+    "GOGC": "400",
+    "GRPC_EXPERIMENTS": "-event_engine_client,-event_engine_listener",
+}
+
+
 def spicedb_command(places: Places, listen: str) -> Command:
     return Command(
         name="spicedb",
@@ -123,6 +132,7 @@ def spicedb_command(places: Places, listen: str) -> Command:
             # 107 bytes and a clone may lie deeper, so the path is relative to its own folder.
             "TMPDIR": ".",
             "PYTHONPATH": str(REPOSITORY),
+            **FEW_SWITCHES,
         },
         cwd=places.spicedb,
         # Its data is in memory, and there is nothing to save.
