@@ -7,13 +7,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from queue import SimpleQueue
 from statistics import median
 from typing import Any
 
 from composer.memory import Memory
 from server.gunicorn.connection import Connection
 from server.gunicorn.sources import address_of
+from server.gunicorn.tickets import Tickets
 from server.threads import Threads
 
 # The last answers, of which the median is what a request takes: so many for each request that the
@@ -71,8 +71,8 @@ class Lane:
         self._others: deque[Connection] = deque()
         self._new = 0  # requests that no thread was told of
         # Each is for up to ``together`` requests.
-        self._tickets: SimpleQueue[bool] = SimpleQueue()
-        self._tickets_of_others: SimpleQueue[bool] = SimpleQueue()  # for the thread that is free
+        self._tickets = Tickets()
+        self._tickets_of_others = Tickets()  # for the thread that is free
         self._running: set[Connection] = set()
         self._busy: set[int] = set()  # threads
         self._answered: Memory[float] = Memory(CALLERS_BYTES)  # the last moment of each caller
@@ -115,9 +115,9 @@ class Lane:
         """Let threads take what was queued."""
         new, self._new = self._new, 0
         for _ in range(0, new, self._together):
-            self._tickets.put(True)
+            self._tickets.put()
         if new and self._kept_free and self._others and self._running:
-            self._tickets_of_others.put(True)
+            self._tickets_of_others.put()
 
     def took(self, seconds: float) -> None:
         """Remember what a request took."""
@@ -127,12 +127,12 @@ class Lane:
 
     def _run(self) -> None:
         while True:
-            self._tickets.get()
+            self._tickets.take()
             self._serve_next(self._next)
 
     def _run_for_others(self) -> None:
         while True:
-            self._tickets_of_others.get()
+            self._tickets_of_others.take()
             self._serve_next(self._next_of_others)
 
     def _serve_next(self, next_request: Callable[[], Connection | None]) -> None:
