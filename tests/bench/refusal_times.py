@@ -30,7 +30,6 @@ from rich.table import Column, Table
 from composer.enrolment import bootstrap_token_text, parse_bootstrap_token
 from handlers import OPERATIONS
 from handlers.operation import Operation
-from handlers.ports import OptionalPort
 from server.dev.stack import Stack
 from tests import scratch
 from tests.bodies import JSON, body_now
@@ -66,8 +65,6 @@ def questions(stack: Stack) -> Iterator[tuple[str, Pair]]:
     for name, operation in OPERATIONS.items():
         if not isinstance(operation, Operation) or operation.way.address is None:
             continue
-        if operation.needs is OptionalPort.EVENTS:
-            continue  # the service has no bus, so its 501 comes before gate 2
         there = existing(stack, name)
         pair = [
             Question(
@@ -147,7 +144,7 @@ def main() -> None:
         *("there, median us", "not there, median us", "difference us", "z"),
         caption=f"{pairs:,} pairs each",
     )
-    with Stack(FOLDER, nodes=64, workers=1, env=NO_LIMITS) as stack:
+    with Stack(FOLDER, nodes=64, workers=1, env=NO_LIMITS, nats=True) as stack:
         address = urlsplit(stack.url)
         connection = HTTPConnection(address.hostname or "", address.port, timeout=20)
         for number in (1, 2):  # as in any service, agents pull
