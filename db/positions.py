@@ -13,7 +13,7 @@ import os
 import stat
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -47,7 +47,8 @@ class Server:
     """A server as one connection found it.
 
     ``wal_end`` is what a crash leaves of its WAL; ``promoted_at`` the WAL that it had at its
-    promotion, None where it began as a primary or was restarted since.
+    promotion, None where it began as a primary or was restarted since. ``left_at`` is where its
+    history left each timeline before; None where the role may not know.
     """
 
     system: int
@@ -55,6 +56,7 @@ class Server:
     is_standby: bool
     wal_end: int
     promoted_at: int | None
+    left_at: Mapping[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,12 @@ CheckServer = Callable[[AskServer], None]
 
 def identify(opened: connection, deadline: Deadline) -> Server:
     """The server of a new connection; its statements can then say it (the column ``position``)."""
-    return _server_of(fetch(opened, statement("ledger_server"), None, deadline)[0])
+    return _identified(lambda sql, arguments: fetch(opened, sql, arguments, deadline))
 
 
 def server_in(session: ReadSession) -> Server:
     """The server of a session."""
-    return _server_of(session.run(statement("ledger_server"))[0])
+    return _identified(session.run)
 
 
 def unchecked(ask: AskServer) -> None:
@@ -90,16 +92,31 @@ def unchecked(ask: AskServer) -> None:
     ask()
 
 
-def _server_of(row: Row) -> Server:
-    """The row of ledger_server."""
-    system, timeline, is_standby, wal_end, promoted_at, _ = row
+def _identified(run: Callable[[str, Mapping[str, object] | None], list[Row]]) -> Server:
+    row = run(statement("ledger_server"), None)[0]
+    system, timeline, is_standby, wal_end, promoted_at, has_history, _ = row
+    history = None
+    if has_history:
+        history = run(statement("ledger_history"), {"timeline": timeline})[0][0]
     return Server(
         int(system) % 2**64,
         int(timeline),
         bool(is_standby),
         int(wal_end or 0),
         None if promoted_at is None else int(promoted_at),
+        None if history is None else _left_at(history),
     )
+
+
+def _left_at(history: str) -> dict[int, int]:
+    """Postgres' own file: a line for each timeline, with its number and the end of its WAL."""
+    found = {}
+    for line in history.splitlines():
+        if line.strip() and not line.startswith("#"):
+            timeline, wal_end = line.split()[:2]
+            high, _, low = wal_end.partition("/")
+            found[int(timeline)] = int(high, 16) << 32 | int(low, 16)
+    return found
 
 
 @lru_cache(maxsize=1024)
@@ -221,8 +238,11 @@ def _fault(server: Server, system: int, timeline: int, wal_end: int) -> str | No
     if server.timeline < timeline:
         return f"timeline {server.timeline}, and {timeline} was served before"
     has = server.wal_end
-    if server.timeline > timeline and not server.is_standby and server.promoted_at is not None:
-        has = server.promoted_at  # later WAL is of its own, and not what was served before
+    if server.timeline > timeline:  # later WAL is of its own, and not what was served before
+        if server.left_at is not None:
+            has = min(has, server.left_at.get(timeline, 0))
+        elif not server.is_standby and server.promoted_at is not None:
+            has = server.promoted_at
     if has < wal_end:
         return f"its WAL ends {wal_end - has} bytes before what was served"
     return None

@@ -1280,6 +1280,21 @@ CREATE FUNCTION plexsphere.shown_peers(nodes uuid[]) RETURNS TABLE(node_id uuid,
     WHERE n.id = ANY (nodes);
 $$;
 
+CREATE FUNCTION plexsphere.timeline_history(timeline integer) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF timeline > 1 AND has_function_privilege('pg_read_file(text)', 'EXECUTE') THEN
+        RETURN pg_read_file('pg_wal/' || lpad(upper(to_hex(timeline)), 8, '0') || '.history');
+    END IF;
+    RETURN NULL;
+EXCEPTION
+    WHEN undefined_file OR insufficient_privilege THEN
+        RETURN NULL;
+END;
+$$;
+
 CREATE FUNCTION plexsphere.tuples_reduced() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'

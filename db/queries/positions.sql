@@ -3,6 +3,7 @@
 -- name: ledger_server
 -- db/positions.py, identify: the server and the database, once for each connection. No table is read, but
 -- catalogues and the control file. A database that was made anew on the same server is another ledger.
+-- has_history: ledger_history can be asked, as in a ledger since migration 0026.
 -- The last column lets later statements of the session say where they ran (node_columns, position).
 SELECT
     s.system,
@@ -10,6 +11,8 @@ SELECT
     s.is_standby,
     s.wal_end,
     CASE WHEN NOT s.is_standby THEN pg_last_wal_replay_lsn() - '0/0'::pg_lsn END AS promoted_at,
+    s.timeline > 1
+        AND to_regprocedure('plexsphere.timeline_history(integer)') IS NOT NULL AS has_history,
     set_config(
         'plexsphere.server',
         s.system || ' ' || s.timeline || ' ' || CASE WHEN s.is_standby THEN 'on' ELSE 'off' END,
@@ -33,3 +36,8 @@ FROM (
     FROM pg_control_system() AS c, pg_database AS d
     WHERE d.datname = current_database()
 ) AS s;
+
+-- name: ledger_history
+-- db/positions.py, identify: where the timelines before this one were left; NULL where the role may not
+-- know. No table is read.
+SELECT plexsphere.timeline_history(%(timeline)s);

@@ -44,4 +44,13 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA plexsphere TO plexsphere_service;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA plexsphere FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA plexsphere TO plexsphere_service;
 
+-- It reads where Postgres left its timelines, which only a superuser may, and nothing else.
+DO $$
+BEGIN
+    IF to_regprocedure('plexsphere.timeline_history(integer)') IS NOT NULL THEN
+        ALTER FUNCTION plexsphere.timeline_history(integer) OWNER TO CURRENT_USER;
+    END IF;
+END;
+$$;
+
 COMMIT;

@@ -194,6 +194,30 @@ def test_an_older_copy_is_refused_and_accepted_on_purpose(pair: Pair) -> None:
         assert restored.view(node, pair.domain, in_time()).position is not None
 
 
+def test_a_failover_that_lost_writes_is_noticed_after_a_restart_and_later_writes(
+    pair: Pair,
+) -> None:
+    standby = Copy(pair.primary.cluster, pair.primary.folder / "lossy", follows=False)
+    (standby.data / "standby.signal").touch()  # of nobody, so that it lacks what comes now
+    pair.write(pair.nodes[0], "lost")
+    remembered = Positions()
+    with (
+        closing(read_pool(pair.dsn, 1, 5.0, check=remembered.check)) as pool,
+        pool.session(in_time()),
+    ):
+        pass
+    with ExitStack() as end:
+        standby.part.start()
+        end.callback(standby.part.stop)
+        standby.promote()
+        standby.run("SELECT pg_switch_wal()")
+        standby.part.restart()
+        dsn = standby.dsn_of(parse_dsn(pair.dsn)["dbname"])
+        pool = end.enter_context(closing(read_pool(dsn, 1, 5.0, check=remembered.check)))
+        with pytest.raises(LedgerBehind, match="bytes before"), pool.session(in_time()):
+            pass
+
+
 def test_after_a_failover_the_standby_answers_and_nothing_is_older(pair: Pair) -> None:
     node = pair.nodes[1]
     pair.write(node, "before the failover")

@@ -106,3 +106,13 @@ def test_the_service_has_the_days_of_the_audit_made_by_the_owner(service: cursor
     with pytest.raises(InsufficientPrivilege):
         service.execute("SELECT plexsphere.drop_audit_day('2031-05-01')")
     service.execute("ROLLBACK TO before")
+
+
+def test_the_history_of_timelines_is_read_with_the_rights_of_a_superuser(service: cursor) -> None:
+    service.execute(
+        "SELECT r.rolsuper, p.prosecdef FROM pg_proc AS p JOIN pg_roles AS r ON r.oid = p.proowner"
+        " WHERE p.proname = 'timeline_history'"
+    )
+    assert service.fetchone() == (True, True)
+    service.execute("SELECT plexsphere.timeline_history(1)")
+    assert service.fetchone() == (None,)

@@ -44,12 +44,21 @@ def positions() -> Positions:
         (replace(SERVED, timeline=3, wal_end=2000, promoted_at=1000), None),
         (replace(SERVED, timeline=3, wal_end=2000, promoted_at=990), "10 bytes before"),
         (replace(SERVED, timeline=3, wal_end=2000), None),
+        (replace(SERVED, timeline=3, wal_end=2000, left_at={1: 50, 2: 1000}), None),
+        (replace(SERVED, timeline=3, wal_end=2000, left_at={1: 50, 2: 990}), "10 bytes before"),
+        (
+            replace(SERVED, timeline=4, wal_end=3000, promoted_at=2000, left_at={2: 990, 3: 2000}),
+            "10 bytes before",
+        ),
+        (replace(SERVED, timeline=3, wal_end=2000, left_at={1: 50}), "1000 bytes before"),
         (replace(SERVED, is_standby=True), None),
         (replace(SERVED, is_standby=True, wal_end=900), "100 bytes before"),
     ],
     ids=[
         *("the same", "later", "a copy of before", "another", "before a failover", "after one"),
-        *("after one that lost", "restarted after one", "a standby", "a standby that lags"),
+        *("after one that lost", "restarted after one", "the history is complete"),
+        *("the history lost some", "after two of which the first lost", "another branch"),
+        *("a standby", "a standby that lags"),
     ],
 )
 def test_a_server_must_have_all_that_was_served(
@@ -203,8 +212,8 @@ class SlowPool(FakePool):
     @contextmanager
     def session(self, deadline: Deadline) -> Iterator[Any]:
         assert self.may_go_on.wait(10)
-        behind = ("7", 2, False, 999, None, "7 2 off")
-        yield SimpleNamespace(run=lambda query: [behind])
+        behind = ("7", 2, False, 999, None, False, "7 2 off")
+        yield SimpleNamespace(run=lambda query, arguments: [behind])
 
     def close(self) -> None:
         self.is_closed.set()
