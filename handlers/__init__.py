@@ -387,7 +387,7 @@ OPERATIONS: Mapping[str, AnyOperation] = MappingProxyType(
         "GetHealth": OpenOperation(handler=service.get_health, statuses=(200, 503)),
         "GetVersion": OpenOperation(handler=service.get_version),
         "GetMetrics": OpenOperation(handler=service.get_metrics),
-        "GetOpenapi": OpenOperation(handler=service.get_openapi),
+        "GetOpenapi": OpenOperation(handler=service.get_openapi, headers=service.CONTRACT_HEADERS),
         "GetOpenapiJson": OpenOperation(handler=service.get_openapi_json),
         "GetJwks": OpenOperation(handler=service.get_jwks, headers=service.KEYS_HEADERS),
         "GetDocs": OpenOperation(handler=service.get_docs, headers=service.PAGE_HEADERS),

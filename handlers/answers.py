@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from composer.deadline import Deadline
@@ -30,6 +30,7 @@ class Call:
     - ``principal``: None where authentication failed.
     - ``matches``: whether ``If-None-Match`` names an opaque tag.
     - ``takes_body``: False for a HEAD.
+    - ``preferred``: the media type that ``Accept`` prefers; the first where it prefers none.
     - ``idempotency_key`` and ``last_event_id``: of the headers, where the operation declares them.
     - ``position``: what the caller has seen of the ledger, where its header says so.
     """
@@ -42,6 +43,7 @@ class Call:
     idempotency_key: str | None = None
     last_event_id: str | None = None
     position: LedgerPosition | None = None
+    preferred: Callable[[Sequence[str]], str] = field(default=lambda media_types: media_types[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ PAGE_HEADERS: Mapping[str, str] = {
 }
 # The commit and its time where the release does not name them.
 UNKNOWN = "unknown"
+CONTRACT_HEADERS: Mapping[str, str] = {"Vary": "Accept"}
 KEYS_HEADERS: Mapping[str, str] = {"Cache-Control": "public, max-age=300"}
 
 
@@ -145,7 +146,8 @@ def get_jwks(ports: ServicePorts, call: Call) -> Answer:
 
 def get_openapi(ports: ServicePorts, call: Call) -> Answer:
     """The contract, byte for byte the file that the service runs on."""
-    return Answer(200, ports.contract, media_type="application/yaml")
+    media_type = call.preferred(("application/yaml", "text/plain"))
+    return Answer(200, ports.contract, media_type=media_type)
 
 
 def get_openapi_json(ports: ServicePorts, call: Call) -> Answer:

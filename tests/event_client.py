@@ -86,7 +86,8 @@ def held_stream(
         connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=tls)
     resume = {} if last_id is None else {"Last-Event-ID": last_id}
     try:
-        connection.request("GET", f"/v1/nodes/{node_id}/events", headers={**headers, **resume})
+        path = f"{target.path}/v1/nodes/{node_id}/events"
+        connection.request("GET", path, headers={**headers, **resume})
         yield EventClient(connection.getresponse(), last_id or "")
     finally:
         connection.close()

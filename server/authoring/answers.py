@@ -26,6 +26,7 @@ from server.contract.pointers import (
     format_pointer,
     parse_pointer,
     resolve_pointer,
+    schema_reference,
 )
 from server.contract.schemas import Validator
 from server.events.envelope import Sent, signed_envelope
@@ -120,7 +121,8 @@ def _value_breaches(
             yield _Breach((*path, _index(contract, path, name)), sentence)
         else:
             sentence = f"can answer {name}{at}, which is not declared"
-            yield _Breach((*path, "properties"), sentence, name)
+            holder = path[:-1] if path[-1] == "additionalProperties" else path
+            yield _Breach((*holder, "properties"), sentence, name)
 
 
 def _index(contract: Contract, path: Path, name: str) -> int:
@@ -137,16 +139,21 @@ def _event_breaches(contract: Contract, declared: OperationContract) -> Iterator
     place = (*_place(contract, declared, HTTPStatus.OK), "content", EVENT_STREAM, "schema")
     schema = canonical_path(contract.document, place)
     mapping = resolve_pointer(contract.document, f"#{format_pointer(schema)}")["discriminator"]
+    for kind, envelope in sample_envelopes():
+        validator = response.media[EVENT_STREAM].events.get(kind)
+        if validator is None:
+            sentence = f"sends {kind}, which has no schema here"
+            yield _Breach((*schema, "discriminator", "mapping"), sentence, kind)
+            continue
+        of_type = parse_pointer(schema_reference(mapping["mapping"][kind]))
+        yield from _value_breaches(contract, validator, of_type, envelope)
+
+
+def sample_envelopes() -> Iterator[tuple[str, Any]]:
+    """The type and the signed envelope of each sample of an event."""
     for event, moment in zip(EVENTS, cycle(MOMENTS), strict=False):
         scope = f"node:{ID}" if moment.microsecond else f"domain:{ID}"
-        validator = response.media[EVENT_STREAM].events.get(event.type)
-        if validator is None:
-            sentence = f"sends {event.type}, which has no schema here"
-            yield _Breach((*schema, "discriminator", "mapping"), sentence, event.type)
-            continue
-        envelope = json.loads(signed_envelope(Sent(ID, scope, event), _Signer(), moment))
-        of_type = parse_pointer(mapping["mapping"][event.type])
-        yield from _value_breaches(contract, validator, of_type, envelope)
+        yield event.type, json.loads(signed_envelope(Sent(ID, scope, event), _Signer(), moment))
 
 
 def _place(contract: Contract, declared: OperationContract, *status: int) -> Path:

@@ -14,6 +14,7 @@ import yaml
 
 import handlers as handlers_room
 from server.authoring.answers import sample_faults
+from server.authoring.bodies import body_faults
 from server.authoring.operations import (
     Operations,
     answer_faults,
@@ -23,7 +24,11 @@ from server.authoring.operations import (
     unserved_faults,
 )
 from server.authoring.shape import shape_faults
-from server.authoring.unsupported import declared_operations, unsupported_faults
+from server.authoring.unsupported import (
+    declared_operations,
+    path_reference_faults,
+    unsupported_faults,
+)
 from server.contract.document import CONTRACT_FILE, Contract
 from server.contract.errors import ContractError, ContractFault
 from server.contract.pointers import resolve_pointer
@@ -55,7 +60,8 @@ def check_contract(raw: bytes, operations: Operations) -> tuple[Contract | None,
         return None, [_line((PLACE, fault.line, fault.column, str(fault)))]
     complaints = [*_duplicate_keys(root), *_dangling_references(root, document)]
     if not complaints:
-        complaints = [_located(root, fault) for fault in shape_faults(document)]
+        faults = [*shape_faults(document), *path_reference_faults(document)]
+        complaints = [_located(root, fault) for fault in faults]
     if not complaints:
         contract, faults = _faults(raw, document, operations)
         complaints = [_located(root, fault) for fault in faults]
@@ -80,6 +86,7 @@ def _faults(
     faults += problem_faults(contract, operations)
     faults += answer_faults(contract, operations)
     faults += sample_faults(contract, operations)
+    faults += body_faults(contract, operations)
     faults += unserved_faults(contract)
     return contract, faults
 

@@ -321,4 +321,11 @@ def _open_answers(contract: Contract, handler: OpenHandler) -> list[Answer]:
 
 
 def _call(is_current: bool) -> Call:
-    return Call(None, "", Deadline(0.0, lambda: 0.0), matches=lambda tag: is_current)
+    """``is_current``: the caller has the current tag, and prefers the last media type."""
+    return Call(
+        None,
+        "",
+        Deadline(0.0, lambda: 0.0),
+        matches=lambda tag: is_current,
+        preferred=lambda media_types: media_types[-1 if is_current else 0],
+    )

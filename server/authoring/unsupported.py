@@ -6,7 +6,7 @@ Such a file would load, but the service would not behave as the file says.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,10 +22,18 @@ _ROOT_URL = re.compile(r"((\S*:)?//[^/?#]*)?/?")
 # The service finds the schema of a body by this part of its Content-Type, in lower case.
 MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+", re.ASCII)
 _JSON = ("/json", "+json")
+# The kinds of components where a part is the value of a key, or is in a list or a mapping.
+_KIND_OF_KEY: Mapping[str | int, str] = {
+    "requestBody": "requestBodies",
+    "schema": "schemas",
+    "items": "schemas",
+}
+_KINDS_OF_LISTS = {"parameters", "responses", "headers", "examples", "links"}
 
 
 def unsupported_faults(document: Document) -> Iterator[ContractFault]:
     """Every fault of a valid OpenAPI document whose references exist."""
+    yield from _component_kinds(document)
     yield from _servers(document)
     yield from _security(document)
     yield from _media_types(document)
@@ -37,6 +45,43 @@ def unsupported_faults(document: Document) -> Iterator[ContractFault]:
 def declared_operations(document: Document) -> Iterator[Part]:
     for path, item in _paths(document):
         yield from (((*path, method), item[method]) for method in item if method in METHODS)
+
+
+def path_reference_faults(document: Document) -> Iterator[ContractFault]:
+    """Each path that is a reference. Nothing else of such a document can be checked."""
+    for path, item in _paths(document):
+        if "$ref" in item:
+            yield ContractFault((*path, "$ref"), "a path needs operations of its own")
+
+
+def _component_kinds(document: Document) -> Iterator[ContractFault]:
+    """A reference to a component of another kind."""
+    for path, part in _parts(document):
+        kind, target = _kind_at(path), parse_pointer(part["$ref"]) if "$ref" in part else ()
+        if kind is not None and target[:1] == ("components",) and target[1] != kind:
+            sentence = f"$ref {part['$ref']} leads to no component in {kind}"
+            yield ContractFault((*path, "$ref"), sentence)
+
+
+def _kind_at(path: Path) -> str | None:
+    """The kind of component that a part of the document may be; None where it may be anything."""
+    if not path or "properties" in path[-3:-1]:
+        return None
+    if path[-1] in _KIND_OF_KEY:
+        return _KIND_OF_KEY[path[-1]]
+    return str(path[-2]) if len(path) > 1 and path[-2] in _KINDS_OF_LISTS else None
+
+
+def _parts(part: Any, path: Path = ()) -> Iterator[Part]:
+    """Every mapping of the document but the values of examples."""
+    if isinstance(part, Mapping):
+        yield path, part
+        inner: Iterable[tuple[str | int, Any]] = part.items()
+    else:
+        inner = enumerate(part) if isinstance(part, list) else ()
+    for key, value in inner:
+        if key not in ("example", "value", "default", "enum") or path[-1:] == ("properties",):
+            yield from _parts(value, (*path, key))
 
 
 def _servers(document: Document) -> Iterator[ContractFault]:

@@ -33,7 +33,9 @@ def block_contract(
     """The rules of each block; None where the schema says more than each of its properties says."""
     schema = follow(schema)
     properties: Mapping[str, Any] = schema.get("properties", {})
-    if schema.get("type") != "object" or not properties or schema.get("additionalProperties"):
+    if schema.get("type") != "object" or not properties or "x-free-keys" in schema:
+        return None
+    if schema.get("additionalProperties") not in (None, True, False):
         return None
     has_forbidden = any(map(compiler.forbids, properties.values()))
     if has_forbidden or not _has_only(schema, _OBJECT_KEYS):

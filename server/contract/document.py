@@ -28,6 +28,7 @@ from server.contract.pointers import (
     format_pointer,
     parse_pointer,
     resolve_pointer,
+    schema_reference,
 )
 from server.contract.schemas import Direction, SchemaCompiler, Validator, ValueFault, follow
 from server.contract.unserved import UNSERVED, UnservedRequest, unserved_requests
@@ -255,7 +256,13 @@ class Contract:
     def _events(self, schema: Mapping[str, Any]) -> Mapping[str, Validator]:
         """The schema of each type, where the file tells types apart (``discriminator``)."""
         mapping = self._follow(schema).get("discriminator", {}).get("mapping", {})
-        return {name: self._schemas.compile({"$ref": ref}) for name, ref in mapping.items()}
+        found = {}
+        for name, target in mapping.items():
+            try:
+                found[name] = self._schemas.compile({"$ref": schema_reference(target)})
+            except PartError as error:
+                raise PartError(str(error), mapping, name) from error
+        return found
 
     def _headers(self, headers: Mapping[str, Any]) -> Iterator[HeaderContract]:
         for name, part in headers.items():

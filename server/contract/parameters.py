@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.contract.errors import PartError
-from server.contract.schemas import Follow, Schema, Validator, combined
+from server.contract.schemas import TYPES, Follow, Schema, Validator, combined
 
 # OpenAPI's defaults, and the only styles that are read: repeated names in a query, else commas.
 STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
@@ -109,7 +109,7 @@ def text_type(schema: Schema, follow: Follow) -> str:
 def possible_types(schema: Schema, follow: Follow) -> set[str] | None:
     """The types that a value may have, behind references and combinations; None for any."""
     schema = follow(schema)
-    types = {schema["type"]} if "type" in schema else None
+    types = {schema["type"]} if "type" in schema else _types_of(schema.get("enum"))
     for inner in schema.get("allOf", ()):
         types = _both(types, possible_types(inner, follow))
     for key in ("oneOf", "anyOf"):
@@ -117,6 +117,17 @@ def possible_types(schema: Schema, follow: Follow) -> set[str] | None:
         if parts and None not in parts:
             types = _both(types, set().union(*(part for part in parts if part is not None)))
     return types
+
+
+def _types_of(values: Sequence[object] | None) -> set[str] | None:
+    """The types of an enum's values."""
+    if values is None:
+        return None
+    return {"boolean" if isinstance(value, bool) else _type_of(value) for value in values}
+
+
+def _type_of(value: object) -> str:
+    return next((name for name, types in TYPES.items() if isinstance(value, types)), "null")
 
 
 def value_of(parameter: ParameterContract, texts: Sequence[str]) -> object:

@@ -25,6 +25,11 @@ def format_pointer(path: Iterable[str | int]) -> str:
     return "".join(f"/{str(key).replace('~', '~0').replace('/', '~1')}" for key in path)
 
 
+def schema_reference(target: str) -> str:
+    """The reference of a discriminator's target, which may be the name of a schema."""
+    return target if "/" in target else f"#/components/schemas/{target}"
+
+
 def resolve_pointer(document: Any, reference: str) -> Any:
     """The part of a document that a reference names. Raises LookupError, ValueError."""
     found = document

@@ -4,7 +4,8 @@ OpenAPI 3.0 is Draft 4 with extras. Translated are ``nullable``, ``readOnly`` an
 the formats that Draft 4 or the library leave unchecked: they become rules that the library does
 check. A schema has one translation for each direction, because a required ``readOnly`` member is
 required of answers only, and forbidden in requests. In an answer, an object has the members that
-the file lists and no others. The file does not say so, because a client must accept later members.
+the file lists and no others, although the file opens it: a client must accept later members.
+``x-free-keys`` beside the members allows others.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ _DROPPED = {
     *("nullable", "format", "example", "description", "title", "deprecated", "xml"),
     *("default", "discriminator", "externalDocs", "readOnly", "writeOnly"),
 }
+_ANNOTATIONS = {"description", "title", "example", "externalDocs"}
 _MAPS = {"properties", "definitions"}
 _LISTS = {"allOf", "anyOf", "oneOf"}
 _SINGLES = {"items", "not", "additionalProperties"}
 _INNER = _MAPS | _LISTS | _SINGLES
 COMBINERS = ("allOf", "oneOf", "anyOf")
-_TYPES: Mapping[str, tuple[type, ...]] = {
+TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
     "number": (int, float),
@@ -207,6 +209,8 @@ class _Translation:
         if not isinstance(schema, Mapping):
             return schema
         if "$ref" in schema:
+            for key in schema.keys() - _ANNOTATIONS - {"$ref"}:
+                self._report(PartError("what stands beside $ref is ignored", schema, key))
             target = self._follow(schema)
             if forbidden & self._required(target) or (is_part and self._listed(target)):
                 return self.rules(target, references, forbidden, is_part=is_part)
@@ -305,7 +309,7 @@ class _Translation:
     def _listed(self, schema: Schema) -> frozenset[str]:
         """The only members that an object may have, although the file does not close it."""
         parts = [*combined(schema, self._follow)]
-        if self._direction is Direction.REQUEST or any("additionalProperties" in p for p in parts):
+        if self._direction is Direction.REQUEST or any(map(_says_which_keys, parts)):
             return frozenset()
         return frozenset(name for part in parts for name in part.get("properties", ()))
 
@@ -330,6 +334,11 @@ class _Translation:
     def _required(self, schema: Schema) -> frozenset[str]:
         parts = combined(schema, self._follow, ("allOf",))
         return frozenset(name for part in parts for name in part.get("required", ()))
+
+
+def _says_which_keys(schema: Schema) -> bool:
+    """Whether a schema decides about the members that it does not list."""
+    return schema.get("additionalProperties", True) is not True or "x-free-keys" in schema
 
 
 def _compile(rules: Any) -> jsonschema_rs.Draft4Validator:
@@ -367,7 +376,7 @@ def _pattern_faults(schema: Schema) -> Iterator[PartError]:
 
 def _enum_faults(schema: Schema) -> Iterator[PartError]:
     """A value that its own type forbids would never be accepted."""
-    types = _TYPES.get(schema.get("type", ""))
+    types = TYPES.get(schema.get("type", ""))
     values = schema.get("enum")
     if types is None or not isinstance(values, list):
         return

@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
 from random import getrandbits
 from typing import Any
 
-from werkzeug.datastructures import Accept
+from werkzeug.datastructures import Accept, MIMEAccept
 from werkzeug.http import parse_accept_header, parse_etags
 from werkzeug.wrappers import Request
 
@@ -218,8 +218,14 @@ def current_call() -> Call:
         takes_body=facts.environ["REQUEST_METHOD"] != "HEAD",
         idempotency_key=facts.environ.get("HTTP_IDEMPOTENCY_KEY"),
         last_event_id=facts.environ.get("HTTP_LAST_EVENT_ID"),
+        preferred=partial(_preferred, facts.environ.get("HTTP_ACCEPT", "")),
         position=parse_position(facts.environ.get("HTTP_X_PLEXSPHERE_LEDGER_POSITION", "")),
     )
+
+
+def _preferred(header: str, media_types: Sequence[str]) -> str:
+    accepted = parse_accept_header(header, MIMEAccept)
+    return accepted.best_match(media_types) or media_types[0]
 
 
 def _matches(header: str, tag: str) -> bool:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.client import ask
+from tests.client import EVENT_STREAM, ask
 from tests.clients.answers import DECLARED, Answer, Case
+from tests.clients.frames import events
+from tests.event_client import held_stream
 from tests.good_requests import filled
 
 HERE = Path(__file__).resolve().parent
@@ -81,12 +83,16 @@ def openapi_typescript(folder: Path, cases: Sequence[Case], url: str) -> Errors:
     run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
     run(["npx", "--no-install", "openapi-typescript", str(CONTRACT), "-o", "contract.d.ts"], folder)
     answers = [case.answer or _fetched(case, number, url) for number, case in enumerate(cases)]
-    lines = ['import type { operations } from "./contract";']
+    lines = ['import type { components, operations } from "./contract";']
     for number, (case, answer) in enumerate(zip(cases, answers, strict=True)):
         media = answer.media_type.partition(";")[0]
         kind = f'operations["{case.operation}"]["responses"][{answer.status}]'
         value = answer.body.decode()
-        if media.endswith("json"):
+        if case.events:
+            kind, frames = 'components["schemas"]["NodeEvent"][]', value.splitlines()
+            values = [envelope for _, envelope in events(frames, case.events)]
+            value = json.dumps(values)
+        elif media.endswith("json"):
             kind = f'{kind}["content"]["{media}"]'
         else:
             value = "undefined as never"
@@ -105,6 +111,11 @@ def openapi_typescript(folder: Path, cases: Sequence[Case], url: str) -> Errors:
 
 def _fetched(case: Case, number: int, url: str) -> Any:
     operation = DECLARED[case.operation]
+    if case.events:
+        with held_stream(f"{url}/{number}", case.parameters["id"], {}) as stream:
+            frames = [stream.event() for _ in range(case.events)]
+        body = "".join(f"event: {frame.event}\ndata: {frame.data.decode()}\n" for frame in frames)
+        return Answer(200, EVENT_STREAM, body.encode())
     body = None if case.body is None else json.dumps(case.body).encode()
     headers = {"Content-Type": "application/json"} if body else {}
     path = f"/{number}{filled(operation.path, case.parameters)}"
@@ -156,5 +167,6 @@ def _described(cases: Sequence[Case], url: str) -> Iterator[dict[str, Any]]:
             "body": case.body,
             # a live case answers with a body, but for a 204
             "has_body": bool(answer.body) if answer else case.has_live_body,
+            "events": case.events,
             "is_json": answer.media_type.endswith("json") if answer else case.is_live_json,
         }

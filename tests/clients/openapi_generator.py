@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import openapi_client
+from frames import events
 from openapi_client.exceptions import ApiException
 
 
@@ -16,6 +17,16 @@ def call(case):
     client = openapi_client.ApiClient(openapi_client.Configuration(host=case["url"]))
     classes = [value for key, value in vars(openapi_client).items() if key.endswith("Api")]
     (owner,) = (found for found in classes if hasattr(found, name))
+    if case["events"]:
+        response = getattr(owner(client), f"{name}_without_preload_content")(**case["parameters"])
+        for kind, envelope in events((line.decode() for line in response), case["events"]):
+            event = openapi_client.NodeEvent.from_json(json.dumps(envelope)).actual_instance
+            if (
+                event.type != kind
+                or type(event).__name__ != kind.title().replace("_", "") + "Event"
+            ):
+                return f"{kind} is decoded as {type(event).__name__}"
+        return None
     function = getattr(owner(client), f"{name}_with_http_info")
     values = list(case["parameters"].values())
     if case["body"] is not None:

@@ -19,6 +19,7 @@ Schema = Mapping[str, Any]
 Words = Collection[tuple[str, str]]
 # What a schema may be read by; anything else would be passed over unseen.
 READ = {"type", "properties", "required", "items", "additionalProperties", "nullable", "enum"}
+READ |= {"x-free-keys"}
 SAID = {"description", "format", "pattern", "not"}
 BOUNDS = {"minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems"}
 

@@ -26,7 +26,7 @@ REFUSED = (
     # Another type, or null no more.
     ("NodeStatePeer", "type: string\n          minLength: 1", "type: integer", "integer"),
     ("Port", "type: integer\n      format: int32", "type: string", "string"),
-    ("NodeStateBridge", "type: object\n      nullable: true", "type: object", "object"),
+    ("NodeStateBridge", "nullable: true", "nullable: false", "object"),
     # A member that no answer has, or not every answer.
     ("NodeKey", "[node_id, public_key]", "[node_id, public_key, seq]", "seq]"),
     ("NodePage", "[items]", "[items, next_cursor]", "next_cursor]"),
@@ -40,7 +40,7 @@ REFUSED = (
     ("Problem", "child_counts:\n          $ref", "counts:\n          $ref", "type:"),
     # A smaller set of texts, numbers or items.
     ("Slug", "^[a-z0-9]+(-[a-z0-9]+)*$", "^[a-z]+$", "^[a-z]+$"),
-    ("BootstrapToken", "maxLength: 512", "maxLength: 64", "64"),
+    ("Jwk", "maxLength: 1366", "maxLength: 342", "342"),
     ("Domain", "maxLength: 255", "maxLength: 200", "200"),
     ("StateEntry", "to the service.\n          type: string", "x\n          minLength: 1", "1\n"),
     ("Count", "maximum: 9007199254740991", "maximum: 65535", "65535"),
@@ -57,7 +57,7 @@ SERVED = (
     ("Reachability", "[healthy, ", "[never_reported, healthy, "),
     ("Domain", "maxLength: 255", "maxLength: 300"),
     ("Domain", "created_at, updated_at,", "created_at,"),
-    ("NodeStatePeer", "type: object", "type: object\n      additionalProperties: false"),
+    ("NodeStatePeer", "additionalProperties: true", "additionalProperties: false"),
     ("NodeKey", "type: object", "type: object\n      nullable: true"),
 )
 
@@ -114,7 +114,7 @@ def test_the_samples_have_the_headers_that_the_handlers_add() -> None:
 
 
 def test_an_answer_of_another_media_type_is_told() -> None:
-    at = TEXT.index("application/yaml", TEXT.index("/v1/openapi.yaml:"))
-    text = TEXT[:at] + "text/plain" + TEXT[at + len("application/yaml") :]
+    at = TEXT.index("text/plain:", TEXT.index("  /metrics:"))
+    text = TEXT[:at] + "text/csv:" + TEXT[at + len("text/plain:") :]
     (complaint,) = complaints(text, OPERATIONS)
-    assert complaint[1] == "GetOpenapi: sends application/yaml, which is not declared"
+    assert complaint[1] == "GetMetrics: sends text/plain, which is not declared"

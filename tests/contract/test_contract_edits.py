@@ -72,6 +72,62 @@ def test_a_body_that_may_be_an_object_is_not_told() -> None:
     assert complaints(replaced(HEARTBEAT, reference, alternatives)) == []
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "at", "sentence"),
+    [
+        (
+            "required: [client_now,",
+            "required: [ghost, client_now,",
+            "application/json:",
+            "application/json: no example of the body is accepted, because of required",
+        ),
+        (
+            "required: [client_now,",
+            "required: [",
+            "$ref: '#/components/schemas/ClientTimestamp'",
+            "PostNodeHeartbeat: the handler cannot read client_now where it is absent",
+        ),
+    ],
+)
+def test_a_body_that_is_never_accepted_or_never_read_is_told(
+    old: str, new: str, at: str, sentence: str
+) -> None:
+    assert complaints(replaced("    NodeHeartbeatRequest:", old, new)) == [(at, sentence)]
+
+
+def test_a_body_longer_than_its_limit_is_told_at_the_media_type() -> None:
+    edited = replaced(HEARTBEAT, "required: true", "required: true\n        x-max-body-bytes: 9")
+    sentence = "application/json: no example is as short as 9 bytes"
+    assert complaints(edited) == [("application/json:", sentence)]
+
+
+def test_a_value_of_a_type_that_the_ledger_does_not_take_is_told_at_its_member() -> None:
+    edited = replaced("    StateEntryWrite:", "value:\n", "value:\n          nullable: true\n")
+    told = {sentence.partition(": ")[2] for _, sentence in complaints(edited)}
+    assert told == {"the handler cannot read value where it is null"}
+
+
+def test_a_path_that_is_a_reference_is_told_at_the_reference() -> None:
+    path, reference = "  /livez:\n", "'#/paths/~1v1~1nodes~1{id}~1heartbeat'"
+    edited = replaced("paths:", path, f"{path}    $ref: {reference}\n")
+    assert complaints(edited) == [(reference, "a path needs operations of its own")]
+
+
+def test_what_is_ignored_beside_a_reference_is_told() -> None:
+    member = "client_now:\n"
+    edited = replaced("    NodeHeartbeatRequest:", member, f"{member}          readOnly: true\n")
+    assert complaints(edited) == [("true", "what stands beside $ref is ignored")]
+
+
+def test_a_type_of_event_without_a_schema_is_told_at_its_word() -> None:
+    edited = replaced(
+        "    NodeEvent:", "schemas/PeerAddedEvent'\n          peer_r", "Gone'\n          peer_r"
+    )
+    assert complaints(edited) == [
+        ("'#/components/Gone'", "$ref #/components/Gone points to nothing")
+    ]
+
+
 def test_an_enum_value_of_another_type_is_told_at_the_value() -> None:
     edited = replaced("    Limit:", "type: integer\n", "type: integer\n        enum: [50, on, 2]\n")
     (complaint,) = complaints(edited)
@@ -197,6 +253,7 @@ REFERENCE = "$ref: '#/components/schemas/"
         (f"{{ {REFERENCE}Switch' }}", "string", None, "on", True),
         ("{ type: string, enum: [yes, no, y] }", "string", None, "no", False),
         ("{ maxLength: 3 }", "string", None, "abc", "abcd"),
+        ("{ enum: [1, 50] }", "integer", None, 50, 2),
     ],
 )
 def test_a_parameter_has_the_type_behind_its_references_and_combinations(

@@ -55,7 +55,7 @@ EDITS = {
         LOWER,
         "application/json; charset=utf-8",
     ),
-    "range": ("/v1/openapi.yaml:", "application/yaml", "application/*", LOWER, "application/*"),
+    "range": ("/v1/openapi.yaml:", "application/yaml:", "a/*:", LOWER, "a/*"),
     "of a body": ("/heartbeat:", "application/json", "application/JSON", LOWER, "application/JSON"),
     "shared": ("    Healthy:", "application/json", "a/b;c=d", LOWER, "a/b;c=d"),
     "link": ("Revalidate:", "GetNodeState", "GetNodeStates", f"GetNodeStates, {NOWHERE}", "GetN"),
@@ -72,6 +72,13 @@ EDITS = {
         "    NodeUuid: { schema: { type: string } }\n    Vary:\n",
         "NodeUuid is also the name of a component in schemas",
         "NodeUuid: {",
+    ),
+    "another kind": (
+        "/.well-known/jwks.json:",
+        "examples/JwksWithoutAKey",
+        "schemas/Problem",
+        "$ref #/components/schemas/Problem leads to no component in examples",
+        "'#/components/schemas/Problem'",
     ),
     "to nowhere": (
         "    NodeRegistered:",

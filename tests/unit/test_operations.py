@@ -129,7 +129,12 @@ def test_liveness_looks_at_nothing() -> None:
 
 
 def test_the_contract_is_served_byte_for_byte() -> None:
-    answer = FakeService().ask("/v1/openapi.yaml")
+    service = FakeService()
+    text = service.ask("/v1/openapi.yaml", headers={"Accept": "application/json, text/plain;q=0.5"})
+    assert (text.data, text.mimetype) == (CONTRACT.raw, "text/plain")
+    browser = service.ask("/v1/openapi.yaml", headers={"Accept": "text/html, */*;q=0.8"})
+    assert (browser.mimetype, browser.headers["Vary"]) == ("application/yaml", "Accept")
+    answer = service.ask("/v1/openapi.yaml")
     assert (answer.data, answer.mimetype) == (CONTRACT.raw, "application/yaml")
 
 

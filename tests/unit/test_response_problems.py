@@ -202,7 +202,7 @@ def test_json_that_two_readers_would_read_differently_may_not_leave(body: bytes)
 
 
 def other(operation_id: str, media_type: str, body: bytes) -> Outgoing:
-    headers = {"x-correlation-id": CORRELATION}
+    headers = {"x-correlation-id": CORRELATION, "vary": "Accept"}
     return Outgoing(operation_id, 200, media_type, headers, body)
 
 

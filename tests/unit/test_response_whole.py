@@ -12,6 +12,7 @@ from tests.unit.test_response_memory import CONTRACT, HEADERS, pulled
 
 OBJECT = b"""\
       type: object
+      additionalProperties: true
       required: [peers, reachability, policy, bridge, state, reports]
 """
 PEERS = b"""\
