@@ -124,7 +124,7 @@ def probe(stack: Stack) -> str | None:
         try:
             reply = ask(stack.url, path, headers)
         except Exception as error:
-            nothing = Exchange("GET", path, headers, 0, {}, b"")
+            nothing = Exchange.unanswered("GET", path, headers)
             return of_exchange(fault("no answer", error), nothing)
         if reply.status != HTTPStatus.OK:
             exchange = Exchange.of("GET", path, headers, reply)
@@ -227,7 +227,7 @@ def send(url: str, case: cases.Directed, judge: Judge) -> Iterator[str]:
         exchange = Exchange.of(case.method, case.path, case.headers, reply, case.body)
         judge.take(exchange)
     except Exception as error:
-        nothing = Exchange(case.method, case.path, dict(case.headers), 0, {}, b"", case.body)
+        nothing = Exchange.unanswered(case.method, case.path, case.headers, case.body)
         yield of_exchange(fault(named, error), nothing)
         return
     if reply.status != case.status:
@@ -251,6 +251,8 @@ def reply_to(url: str, case: cases.Directed) -> Reply:
     lines = [f"{name}: {value}" for name, value in {"Host": "x", **case.headers}.items()]
     head = "\r\n".join([f"HEAD {case.path} HTTP/1.1", *lines, "Connection: close", "", ""])
     top, _, body = send_raw(url, head.encode()).partition(b"\r\n\r\n")
+    if not top.startswith(b"HTTP/"):
+        raise ConnectionError(f"no answer: {top[:80]!r}")
     first, *rest = top.decode("latin-1").split("\r\n")
     headers = dict(line.split(": ", 1) for line in rest)
     return Reply(int(first.split()[1]), {k.lower(): v for k, v in headers.items()}, body)

@@ -48,6 +48,13 @@ class Exchange:
         lower = {name.lower(): value for name, value in sent.items()}
         return cls(method, path, lower, reply.status, reply.headers, reply.body, sent_body)
 
+    @classmethod
+    def unanswered(
+        cls, method: str, path: str, sent: Mapping[str, str], sent_body: bytes | None = None
+    ) -> Exchange:
+        """A request without an answer."""
+        return cls.of(method, path, sent, Reply(0, {}, b""), sent_body)
+
     @property
     def is_ours(self) -> bool:
         """Whether a declared path answered, and not the HTTP server in front of it."""

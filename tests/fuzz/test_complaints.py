@@ -48,6 +48,11 @@ def test_a_complaint_has_all_that_repeats_it(complaint: str) -> None:
     assert curl.startswith("curl ") and '"$PLEXSPHERE_URL"/v1/nodes/' in curl
 
 
+def test_a_request_without_an_answer_is_repeated_with_a_token_of_its_caller() -> None:
+    asked = Exchange.unanswered("GET", PULL, bearer(token(ed25519_key(), sub=f"node:{NODE}")))
+    assert f"token node:{NODE})" in curl_of(asked) and "eyJ" not in curl_of(asked)
+
+
 def test_a_fault_of_the_run_has_the_seed() -> None:
     assert AGAIN.of("audit rows: OSError: the disk is full").endswith(f"{BETWEEN}seed 7")
 
