@@ -169,9 +169,9 @@ def connect(
     limits, last_answers = _limits(settings, metrics), _last_answers(settings, metrics)
     secret_keys = SecretKeyVerifier(
         credentials,
-        time.monotonic,
-        limits,
-        last_answers.digests_of,
+        clock=time.monotonic,
+        failures=limits,
+        kept_digests=last_answers.digests_of,
         on_refused=TokenRecorder(metrics).refused,
     )
     event_keys = EncryptedEventKeys(*settings.event_kek) if settings.event_kek else None
@@ -203,13 +203,15 @@ def connect(
         domain_reader=PostgresDomainReader(reads),
         domain_nodes=PostgresDomainNodes(reads),
         domain_registry=PostgresDomainRegistry(writes, time_offset, event_keys),
-        node_registry=PostgresNodeRegistry(writes, hold_off, settings.node_quota, time_offset),
+        node_registry=PostgresNodeRegistry(
+            writes, hold_off=hold_off, node_quota=settings.node_quota, time_offset=time_offset
+        ),
         outbox=SpiceDbOutboxRelay(outbox_pool, TupleWriter(channel), record_parked_row),
         domain_audit=PostgresDomainAuditReader(reads),
         credentials=credentials,
         secret_keys=RandomSecretKeys(),
         bootstrap_tokens=PostgresBootstrapTokens(
-            writes, hold_off, settings.node_quota, time_offset
+            writes, hold_off=hold_off, node_quota=settings.node_quota, time_offset=time_offset
         ),
         audit=RequestAudit(sink),
         limits=limits,
@@ -288,12 +290,12 @@ def _event_service(
 
     return event_service(
         settings.dsn,
-        NatsConnection(settings.nats, "plexsphere-state", warning_logger("nats")),
-        settings.nats_replicas,
-        signers,
-        contract,
-        metrics,
-        settings.event_window,
+        connection=NatsConnection(settings.nats, "plexsphere-state", warning_logger("nats")),
+        replicas=settings.nats_replicas,
+        signers=signers,
+        contract=contract,
+        metrics=metrics,
+        window_seconds=settings.event_window,
     )
 
 
@@ -318,9 +320,9 @@ def _limits(settings: Settings, metrics: Metrics) -> HostLimits:
     shared = metrics_directory()
     return HostLimits(
         rates,
-        MomentTable(Path(shared, "limits") if shared else None),
-        lambda: request_source(sources),
-        lambda limit: metrics.limited.labels(limit).inc(),
+        table=MomentTable(Path(shared, "limits") if shared else None),
+        source=lambda: request_source(sources),
+        on_limited=lambda limit: metrics.limited.labels(limit).inc(),
     )
 
 
@@ -330,7 +332,12 @@ def _last_answers(settings: Settings, metrics: Metrics) -> LastAnswers:
         return NoLastAnswers()
     folder = Path(settings.stale_read_folder or Path(shared or "", "last-answers"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return FileLastAnswers(folder, settings.stale_read_ttl, settings.stale_read_bytes, metrics)
+    return FileLastAnswers(
+        folder,
+        ttl=settings.stale_read_ttl,
+        max_bytes=settings.stale_read_bytes,
+        metrics=metrics,
+    )
 
 
 def _kept_keys(settings: Settings) -> Path | None:

@@ -60,7 +60,7 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
     if signing_keys is not None:
         signing_keys.current()  # read now, while it is what was checked at the start
     adapters = (
-        connect(settings, contract, metrics, signing_keys)
+        connect(settings, contract=contract, metrics=metrics, signing_keys=signing_keys)
         if settings.provisioned
         else Adapters.absent()
     )
@@ -88,10 +88,10 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
     app = build_app(
         contract,
         BoundOperations(
-            OPERATIONS,
-            Ports(service, adapters.ledger),
-            adapters.authenticate,
-            settings.path_prefix,
+            operations=OPERATIONS,
+            ports=Ports(service, adapters.ledger),
+            authenticate=adapters.authenticate,
+            path_prefix=settings.path_prefix,
         ),
         metrics=metrics,
         deadline_s=settings.pull_deadline,
@@ -120,12 +120,12 @@ def wire(settings: Settings, contract: Contract | None = None) -> Service:
         adapters.close()
 
     return Service(
-        app,
-        receipt,
-        start,
-        close,
-        lambda lane: metrics.overloaded.labels(lane).inc(),
-        lambda lanes: metrics.levels.append(lambda: metrics.of_lanes(lanes())),
+        app=app,
+        receipt=receipt,
+        start=start,
+        close=close,
+        count_overloaded=lambda lane: metrics.overloaded.labels(lane).inc(),
+        watch=lambda lanes: metrics.levels.append(lambda: metrics.of_lanes(lanes())),
     )
 
 

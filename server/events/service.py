@@ -71,11 +71,11 @@ def event_service(
     )
     streams = NodeEventStreams(
         fan_out,
-        consumer,
-        OpeningEvents(signers),
-        frames,
-        schedule,
-        recorder,
+        bus=consumer,
+        signed=OpeningEvents(signers),
+        frames=frames,
+        schedule=schedule,
+        recorder=recorder,
         window_seconds=window_seconds,
     )
 
@@ -85,4 +85,9 @@ def event_service(
     def gap() -> None:
         schedule.ask_soon(fan_out.all())
 
-    return EventService(streams, connection, consumer, ReducedAccess(dsn, reduced, gap))
+    return EventService(
+        streams=streams,
+        connection=connection,
+        consumer=consumer,
+        access=ReducedAccess(dsn, reduced, gap),
+    )

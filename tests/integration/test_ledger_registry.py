@@ -9,7 +9,6 @@ from uuid import UUID
 
 import pytest
 
-from composer.identity import VisibleDomains
 from composer.reachability import DEFAULT_POLICY, reachability_policy
 from composer.registry import Domain, NewDomain, NewNode
 from db.connections import ReadSession
@@ -30,6 +29,7 @@ from tests.integration.registry_parts import (
 )
 from tests.ports.deadlines import in_time
 from tests.ports.domain_nodes import OTHER, DomainNodesSuite
+from tests.ports.domain_reader import DomainReaderSuite
 from tests.ports.domain_registry import NORTH, SOUTH, DomainRegistrySuite
 from tests.ports.node_registry import NODE_QUOTA, RANGES, NodeRegistrySuite
 
@@ -87,6 +87,27 @@ class TestPostgresDomainRegistry(DomainRegistrySuite):
         self, ledger_dsn: str, hand: Hand, gates: Gates, made: Registries
     ) -> DomainsOfPostgres:
         return DomainsOfPostgres(ledger_dsn, hand, gates, made)
+
+
+class ReadsOfPostgres:
+    def __init__(self, pool: Pool[ReadSession], gates: Gates, made: Registries) -> None:
+        self.reader = PostgresDomainReader(pool)
+        self._gates = gates
+        self._made = made
+
+    def create(self, new: NewDomain) -> UUID:
+        return self._made.domains.create(new, None, WRITE, in_time()).domain_id
+
+    def go_away(self) -> None:
+        self._gates.shut()
+
+
+class TestPostgresDomainReader(DomainReaderSuite):
+    @pytest.fixture
+    def facts(self, ledger_dsn: str, gates: Gates, made: Registries) -> Iterator[ReadsOfPostgres]:
+        pool = read_pool(ledger_dsn, size=1, statement_timeout=5.0)
+        yield ReadsOfPostgres(pool, gates, made)
+        pool.close()
 
 
 class NodesOfPostgres:
@@ -236,29 +257,5 @@ def test_a_domains_own_policy_is_kept_and_read(
         reader = PostgresDomainReader(pool)
         assert reader.read(with_policy.domain_id, in_time()).reachability == policy
         assert reader.read(without.domain_id, in_time()).reachability == DEFAULT_POLICY
-    finally:
-        pool.close()
-
-
-def test_a_page_of_domains_has_the_visible_ones_by_id_above_the_last(
-    ledger_dsn: str, made: Registries
-) -> None:
-    ids = sorted(
-        made.domains.create(new, None, WRITE, in_time()).domain_id for new in (NORTH, SOUTH)
-    )
-    pool = read_pool(ledger_dsn, size=1, statement_timeout=5.0)
-
-    def page(visible: frozenset[UUID] | None, after: UUID | None = None, limit: int = 9):
-        reader = PostgresDomainReader(pool)
-        found = reader.page(VisibleDomains(visible), after, limit, in_time())
-        assert all(domain == reader.read(domain.id, in_time()) for domain in found)
-        return [domain.id for domain in found]
-
-    try:
-        assert page(None) == ids
-        assert page(None, limit=1) == ids[:1]
-        assert page(None, after=ids[0]) == ids[1:]
-        assert page(frozenset(ids[1:])) == ids[1:]
-        assert page(frozenset()) == page(None, after=ids[1]) == []
     finally:
         pool.close()

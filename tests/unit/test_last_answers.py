@@ -26,8 +26,9 @@ from server.http.last_answers import (
 )
 from server.telemetry.metrics import Metrics
 from tests.factories import DOMAIN, addressed, agent_of, node_id
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, FakeLastAnswers
 from tests.ports.in_process import FakeService
+from tests.ports.last_answers import LastAnswersSuite
 
 STALE = "X-Plexsphere-Stale-Seconds"
 AWAY = DatastoreUnavailable("away")
@@ -159,6 +160,18 @@ def answers(
     return FileLastAnswers(folder, TTL, max_bytes, Metrics(), clock or FakeClock())
 
 
+class TestFileLastAnswers(LastAnswersSuite):
+    @pytest.fixture
+    def kept(self, tmp_path: Path) -> FileLastAnswers:
+        return answers(tmp_path)
+
+
+class TestFakeLastAnswers(LastAnswersSuite):
+    @pytest.fixture
+    def kept(self) -> FakeLastAnswers:
+        return FakeLastAnswers()
+
+
 def node(number: int) -> AddressedNode:
     return AddressedNode(node_id(number), DOMAIN, None)
 
@@ -241,15 +254,6 @@ def test_an_answer_that_comes_back_replaces_what_another_worker_kept_meanwhile(
         worker.keep(NODE, digest, BLOCKS)
     kept = second.of_node(NODE.id)
     assert kept is not None and kept.digest == "ab"
-
-
-def test_what_was_forgotten_is_kept_again(tmp_path: Path) -> None:
-    kept = answers(tmp_path)
-    kept.keep(NODE, "ab", BLOCKS)
-    kept.forget(NODE.id)
-    assert kept.of_node(NODE.id) is None
-    kept.keep(NODE, "ab", BLOCKS)
-    assert kept.of_node(NODE.id) is not None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,11 @@ from uuid import UUID
 import pytest
 
 from composer.errors import DatastoreUnavailable
+from composer.registry import NewDomain
+from tests.factories import WRITE
+from tests.ports.deadlines import in_time
 from tests.ports.domain_nodes import DomainNodesSuite
+from tests.ports.domain_reader import DomainReaderSuite
 from tests.ports.domain_registry import DomainRegistrySuite
 from tests.ports.node_registry import NODE_QUOTA, RANGES, NodeRegistrySuite
 from tests.registry_fakes import FakeDomainNodes, FakeDomainRegistry, FakeNodeRegistry
@@ -64,6 +68,24 @@ class TestFakeNodeRegistry(NodeRegistrySuite):
     @pytest.fixture
     def facts(self) -> NodesInADict:
         return NodesInADict()
+
+
+class ReadsInADict:
+    def __init__(self) -> None:
+        self._registry = FakeDomainRegistry()
+        self.reader = self._registry.reader
+
+    def create(self, new: NewDomain) -> UUID:
+        return self._registry.create(new, None, WRITE, in_time()).domain_id
+
+    def go_away(self) -> None:
+        self.reader.fails = DatastoreUnavailable("away")
+
+
+class TestFakeDomainReader(DomainReaderSuite):
+    @pytest.fixture
+    def facts(self) -> ReadsInADict:
+        return ReadsInADict()
 
 
 class ListsInADict:
