@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from composer.deadline import Deadline
@@ -15,27 +16,23 @@ from db.connections import ReadSession, Row, Sessions
 from db.statements import Prepared
 from db.timing import POSTGRES, Timed, untimed
 
+Q = TypeVar("Q")
+A = TypeVar("A")
+
 SNAPSHOTS_FOR_NODES = Prepared("snapshots_for_nodes")
 # A statement that is under way for longer does not come back (seconds): nobody waits for it.
 TROUBLE = 1.0
 
 
-class CoalescedReads(Coalesced[UUID, Row]):
-    """``ask`` returns the Node's row of snapshots_for_nodes. It raises NodeNotFound and
-    DatastoreUnavailable."""
+class CoalescedStatements(Coalesced[Q, A]):
+    """Questions that are asked by one statement of a pool. ``ask`` raises DatastoreUnavailable."""
 
     errors = (ComposerError,)
     patience = TROUBLE
     stage = POSTGRES
 
-    def __init__(
-        self,
-        sessions: Sessions[ReadSession],
-        clock: Callable[[], float] = time.monotonic,
-        timed: Timed = untimed,
-    ) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, timed: Timed = untimed) -> None:
         super().__init__(timed)
-        self._sessions = sessions
         self._clock = clock
         self._began = 0.0
 
@@ -52,6 +49,20 @@ class CoalescedReads(Coalesced[UUID, Row]):
 
     def _late_error(self) -> Exception:
         return DatastoreUnavailable("earlier statements took too long")
+
+
+class CoalescedReads(CoalescedStatements[UUID, Row]):
+    """``ask`` returns the Node's row of snapshots_for_nodes. It raises NodeNotFound and
+    DatastoreUnavailable."""
+
+    def __init__(
+        self,
+        sessions: Sessions[ReadSession],
+        clock: Callable[[], float] = time.monotonic,
+        timed: Timed = untimed,
+    ) -> None:
+        super().__init__(clock, timed)
+        self._sessions = sessions
 
     def _ask_alone(self, question: UUID, deadline: Deadline) -> Row:
         (outcome,) = self._ask_together([question], deadline)

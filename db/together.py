@@ -71,3 +71,13 @@ def wait_for_others(settle: Settle, question: Any) -> None:
     assert _turns.hub is not None
     _turns.asked.append((settle, question, getcurrent()))
     _turns.hub.switch()
+
+
+def go_last() -> None:
+    """Let the other requests of this thread go on first, because this one may wait long."""
+    if take_turns():
+        wait_for_others(_settled, None)
+
+
+def _settled(questions: Sequence[Any]) -> None:
+    """There is no question."""

@@ -197,7 +197,7 @@ def connect(
         domains=PostgresDomainRepo(reads),
         snapshots=snapshots,
         wire=snapshot_wire,
-        heartbeats=PostgresHeartbeats(heartbeats, time_offset),
+        heartbeats=PostgresHeartbeats(heartbeats, time_offset, timed),
         reachability=PostgresReachabilityRepo(reads),
         entries=PostgresEntries(writes, settings.report_quota, settings.entry_quota),
         domain_reader=PostgresDomainReader(reads),

@@ -183,7 +183,7 @@ class Lanes:
     def __init__(self, threads: Threads, serve: Serve) -> None:
         self._requests = Lane("requests", threads.requests, serve)
         self._pulls = Lane("pulls", threads.pulls, serve, together=TOGETHER, kept_free=True)
-        self._heartbeats = Lane("heartbeats", threads.heartbeats, serve)
+        self._heartbeats = Lane("heartbeats", threads.heartbeats, serve, together=TOGETHER)
         # the contract declares no 503 `overloaded` for these
         self._others = Lane("others", 1, serve, may_refuse=False)
         self._by_path: Mapping[str, Lane] = {
@@ -222,8 +222,8 @@ class Lanes:
 
     def with_room(self, own: Lane) -> Lane:
         """Its own lane, or the large one where that has more room: the own is a promise, no cap.
-        Pulls stay together, and a probe has its thread."""
-        stays = own is self._pulls or own in self._by_path.values()
+        Pulls and heartbeats stay together, and a probe has its thread."""
+        stays = own in (self._pulls, self._heartbeats, *self._by_path.values())
         if stays or own.load < 1.0 or own.load <= self._requests.load:
             return own
         return self._requests

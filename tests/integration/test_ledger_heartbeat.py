@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from composer.errors import ComposerError, DatastoreUnavailable
+from composer.deadline import Deadline
+from composer.errors import ClockSkew, ComposerError, DatastoreUnavailable, NodeNotFound
+from composer.heartbeat import HeartbeatResult
 from composer.reachability import ReachabilityRow
 from db.connections import ReadSession, WriteSession
 from db.heartbeat import PostgresHeartbeats
 from db.pool import Pool, read_pool, write_pool
 from db.reachability import PostgresReachabilityRepo
-from tests.factories import DOMAIN, agent_of
+from db.statements import Prepared
+from tests.factories import DOMAIN, agent_of, node_id
 from tests.integration.ledger_places import Gates, Home
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
 from tests.ports.heartbeat_sink import NODE, HeartbeatSinkSuite
 from tests.ports.reachability_repo import ReachabilityRepoSuite
+from tests.unit.test_together import together
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
@@ -212,3 +217,49 @@ def test_after_every_connection_was_cut_the_next_heartbeat_is_written(
         " WHERE application_name = 'plexsphere-state write' AND datname = current_database()"
     )
     assert beat(home, writes)
+
+
+class Counting:
+    """A pool, and the names of the statements that it was given."""
+
+    def __init__(self, pool: Pool[WriteSession]) -> None:
+        self._pool = pool
+        self.names: list[str] = []
+
+    def fetch(self, query: Prepared, arguments: Mapping[str, object], deadline: Deadline) -> Any:
+        self.names.append(query.name)
+        return self._pool.fetch(query, arguments, deadline)
+
+
+def test_heartbeats_that_come_together_are_one_statement_and_each_has_its_own_end(
+    home: Home, writes: Pool[WriteSession]
+) -> None:
+    """Only what one statement cannot say has another, and a locked row delays no other Node."""
+    home.set(1, authz_token="of row 1")
+    now: datetime = home.hand.run("SELECT clock_timestamp()")[0][0]
+    counting = Counting(writes)
+    sink = PostgresHeartbeats(counting)  # type: ignore[arg-type]
+
+    def beats(node: UUID, at: datetime, token: str | None) -> Callable[[], HeartbeatResult]:
+        return lambda: sink.heartbeat(agent_of(9), node, at, token, in_time())
+
+    first, second, third = home.nodes
+    with closing(home.hand.session()) as other, other.cursor() as used:
+        used.execute("SELECT FROM plexsphere.nodes WHERE id = %s FOR UPDATE", (str(third),))
+        ends = together(
+            beats(third, now, None),
+            beats(first, now, None),
+            beats(first, now + timedelta(hours=1), None),
+            beats(first, now, "another"),
+            beats(second, now, "of row 1"),
+            beats(second, now, "another"),
+            beats(node_id(99), now, None),
+        )
+        other.rollback()
+    assert isinstance(ends[0], DatastoreUnavailable)
+    assert isinstance(ends[2], ClockSkew)
+    assert isinstance(ends[6], NodeNotFound)
+    told = [end for end in ends if isinstance(end, HeartbeatResult)]
+    assert [end.accepted_at is not None for end in told] == [True, True, True, False]
+    assert told[3].authz_token == "of row 1"
+    assert counting.names == ["node_heartbeats"] + 5 * ["node_heartbeat"]
