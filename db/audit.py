@@ -188,8 +188,7 @@ class PostgresAuditSink:
             if not written:  # the table refuses every row, which a later one may change
                 if not grows:
                     return
-                self._ending.wait(self._attempt().at_most(backoff).remaining())
-                backoff = min(2 * backoff, LONGEST_BACKOFF)
+                backoff = self._pause(backoff)
             with self._written:
                 self._written.notify_all()
 
@@ -233,9 +232,20 @@ class PostgresAuditSink:
                 if is_refused_row(error):
                     return None
                 self._report_overflow()
-                self._ending.wait(self._attempt().at_most(backoff).remaining())
-                backoff = min(2 * backoff, LONGEST_BACKOFF)
+                backoff = self._pause(backoff)
         return None
+
+    def _pause(self, backoff: float) -> float:
+        """Wait before the next attempt, and return the backoff of the pause after it.
+
+        The begin of ``close`` ends a pause, and the first pauses after it are short.
+        """
+        seconds = self._attempt().at_most(backoff).remaining()
+        if self._ending.is_set():
+            time.sleep(seconds)
+        elif self._ending.wait(seconds):
+            return FIRST_BACKOFF
+        return min(2 * backoff, LONGEST_BACKOFF)
 
     def _write_bodies(self, writer: AuditBatchWriter) -> None:
         """One batch, once: the ledger has just answered, and rows must not wait for bodies."""

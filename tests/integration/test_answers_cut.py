@@ -13,7 +13,7 @@ from composer.deadline import Deadline
 from db.connections import ReadSession, Row
 from db.pool import Pool, read_pool
 from db.statements import Prepared
-from tests.integration.cutting_proxy import CuttingProxy
+from tests.integration.marked_proxy import MarkedProxy
 from tests.integration.full_ledger import (
     FAULT,
     NODE,
@@ -79,15 +79,15 @@ CUTS = {
 
 
 @pytest.fixture
-def proxy(full_dsn: str) -> Iterator[CuttingProxy]:
+def proxy(full_dsn: str) -> Iterator[MarkedProxy]:
     address = parse_dsn(full_dsn)
-    made = CuttingProxy(address["host"], int(address["port"]))
+    made = MarkedProxy(address["host"], int(address["port"]))
     yield made
     made.close()
 
 
 @pytest.fixture
-def behind(full_dsn: str, proxy: CuttingProxy) -> Iterator[Puller]:
+def behind(full_dsn: str, proxy: MarkedProxy) -> Iterator[Puller]:
     """A process whose connections lead through the proxy; it holds no peers yet."""
     with pulling(make_dsn(full_dsn, host="127.0.0.1", port=proxy.port)) as made:
         yield made
@@ -95,7 +95,7 @@ def behind(full_dsn: str, proxy: CuttingProxy) -> Iterator[Puller]:
 
 @pytest.mark.parametrize("cut", CUTS)
 def test_a_connection_cut_in_the_middle_of_an_answer(
-    behind: Puller, proxy: CuttingProxy, cut: str
+    behind: Puller, proxy: MarkedProxy, cut: str
 ) -> None:
     with proxy.cutting(CUTS[cut]):
         refused = outcome_of(behind.pull(NODE))
@@ -104,7 +104,7 @@ def test_a_connection_cut_in_the_middle_of_an_answer(
 
 
 def test_what_a_cut_connection_did_not_answer_is_asked_again_whole(
-    behind: Puller, proxy: CuttingProxy
+    behind: Puller, proxy: MarkedProxy
 ) -> None:
     assert behind.pull(NODE).body == RIGHT
     with proxy.cutting(CUTS["in the entries"], times=1):
@@ -113,7 +113,7 @@ def test_what_a_cut_connection_did_not_answer_is_asked_again_whole(
 
 
 def test_a_connection_that_falls_silent_in_the_middle_of_an_answer(
-    behind: Puller, proxy: CuttingProxy
+    behind: Puller, proxy: MarkedProxy
 ) -> None:
     with proxy.cutting(CUTS["in the entries"], silently=True):
         refused = outcome_of(behind.pull(NODE, seconds=0.5))
@@ -122,7 +122,7 @@ def test_a_connection_that_falls_silent_in_the_middle_of_an_answer(
 
 
 def test_a_byte_of_the_peers_that_changes_on_its_way_is_served_to_nobody(
-    behind: Puller, proxy: CuttingProxy
+    behind: Puller, proxy: MarkedProxy
 ) -> None:
     with proxy.replacing(b"10.42.0.4", b"10.42.0.5"):
         refused = outcome_of(behind.pull(NODE))

@@ -18,7 +18,7 @@ from server.authz.checker import SpiceDbChecker
 from server.authz.concurrency import ConcurrencyLimit
 from server.authz.endpoint import SpiceDbEndpoint
 from server.dev.ports import HOST
-from tests.integration.cutting_proxy import CuttingProxy
+from tests.integration.marked_proxy import MarkedProxy
 from tests.integration.spicedb_parts import (
     KEY,
     PERMITS,
@@ -74,7 +74,7 @@ def test_a_frozen_spicedb_holds_one_call_and_every_caller_is_refused(spicedb: Sp
 
 def test_a_way_to_spicedb_that_died_without_a_word_is_left_for_a_new_one(spicedb: SpiceDb) -> None:
     """As behind a NAT that forgot the connection: nothing comes back on it, ever."""
-    proxy = CuttingProxy(HOST, spicedb.port)
+    proxy = MarkedProxy(HOST, spicedb.port)
     endpoint = SpiceDbEndpoint(f"{HOST}:{proxy.port}", KEY, insecure=True)
     checker = SpiceDbChecker(SpiceDbChannel(endpoint, timeout=1.0), ConcurrencyLimit(PERMITS))
     agent = own_agent(spicedb)

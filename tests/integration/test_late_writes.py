@@ -17,7 +17,7 @@ from server.authz.endpoint import SpiceDbEndpoint
 from server.authz.outbox_relay import SpiceDbOutboxRelay
 from server.authz.tuples import RelationTuple, TupleWriter, fence_tuple
 from server.dev.ports import HOST
-from tests.integration.delaying_proxy import DelayingProxy
+from tests.integration.marked_proxy import LateRequest, MarkedProxy
 from tests.integration.spicedb_parts import KEY, soon
 from tests.outboxes import delete, new_domain, own_tuple, purge, touch
 
@@ -32,15 +32,16 @@ pytest_plugins = (
 
 
 @contextmanager
-def delivered_late(both: Following, object: str, marker: str) -> Iterator[DelayingProxy]:
+def delivered_late(both: Following, object: str, marker: str) -> Iterator[LateRequest]:
     """A request delivers the rows about ``object``, and gives up: the write is in the network."""
-    proxy = DelayingProxy(HOST, both.spicedb.port, marker.encode())
+    proxy = MarkedProxy(HOST, both.spicedb.port)
+    late = proxy.delay(marker.encode())
     endpoint = SpiceDbEndpoint(f"{HOST}:{proxy.port}", KEY, insecure=True)
     with closing(proxy), closing(SpiceDbChannel(endpoint, timeout=2.0)) as channel:
         request = SpiceDbOutboxRelay(both.outbox, TupleWriter(channel), lambda row, because: None)
         with pytest.raises(AuthzUnavailable):
             request.deliver(object, soon())
-        yield proxy
+        yield late
 
 
 def test_a_late_grant_does_not_undo_a_revocation(drained: Following) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from db.migrate import migrate
+from server.dev.ports import free_ports
 from tests.integration.ledger_audit import Watched, row
 
 if TYPE_CHECKING:
@@ -83,6 +84,13 @@ def test_closing_on_a_frozen_postgres_ends_in_time_and_counts_the_rest(
     breakable.sink.close(0.3)
     assert time.monotonic() - began < 5.0
     assert breakable.lost == [(30, "shutdown")]
+
+
+def test_closing_without_a_postgres_pauses_between_attempts() -> None:
+    watched = Watched(f"postgresql://nobody@127.0.0.1:{free_ports(1)[0]}/none")
+    watched.record(range(1))
+    watched.sink.close(1.0)
+    assert 1 < len(watched.failed) < 10
 
 
 def test_rows_wait_for_a_ledger_that_is_migrated_later(fresh_database: FreshDatabase) -> None:
