@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg2
@@ -22,14 +23,29 @@ def run_sql(dsn: str, sql: str, arguments: Sequence[Any] = ()) -> list[tuple[Any
 
 def audit_rows(dsn: str, correlation_id: str, expected: int = 1) -> list[tuple[Any, ...]]:
     """The rows of one exchange, once as many are visible as expected (or the time is up)."""
-    for _ in range(100):
-        rows = run_sql(
-            dsn,
-            "SELECT relation, outcome, subject, object, digest FROM plexsphere.audit_rows"
-            " WHERE correlation_id = %s ORDER BY occurred_at",
-            (correlation_id,),
-        )
-        if len(rows) >= expected:
-            break
-        time.sleep(0.02)
+    with polling(dsn) as look:
+        for _ in range(100):
+            rows = look(
+                "SELECT relation, outcome, subject, object, digest FROM plexsphere.audit_rows"
+                " WHERE correlation_id = %s ORDER BY occurred_at",
+                (correlation_id,),
+            )
+            if len(rows) >= expected:
+                break
+            time.sleep(0.02)
     return rows
+
+
+@contextmanager
+def polling(dsn: str) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+    """A function for one statement after another on one connection: to connect costs many looks."""
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+
+    def look(sql: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, arguments or None)
+            return cursor.fetchall()
+
+    with closing(connection):
+        yield look

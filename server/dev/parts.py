@@ -96,7 +96,8 @@ class Places:
         if f"{seen.cwd}{os.sep}".startswith(f"{self.postgres}{os.sep}"):
             # Postgres' children replace their command line with their state.
             return any(name in seen.argv[0] for name in OF_POSTGRES) if seen.argv else False
-        gunicorn = any(argument.startswith(f"{self.gunicorn}{os.sep}") for argument in seen.argv)
+        own = f"{self.gunicorn}{os.sep}"
+        gunicorn = any(argument.startswith(own) for argument in seen.argv)
         relay = str(self.spicedb_token) in seen.argv
         if str(self.nats.configuration) in seen.argv:
             return "nats-server" in seen.argv[0]

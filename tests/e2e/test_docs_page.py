@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from server.contract.document import Contract
 from server.dev.sample import OPERATOR
@@ -34,6 +35,14 @@ REFUSAL_LINE = "Failed to load resource: the server responded with a status of 4
 
 # An operation of each method; DELETE answers without a body.
 OF_EACH_KIND = ("GetNodeState", "CreateDomain", "PutNodeStateReport", "DeleteDomain")
+# Those that are filled in and sent from a page of forms.
+SENT = (
+    "GetNodeState",
+    "PostNodeHeartbeat",
+    "PutNodeStateReport",
+    "DeleteNodeStateReport",
+    "CreateDomain",
+)
 
 
 @dataclass(frozen=True)
@@ -52,10 +61,32 @@ class Visit:
 
 def contract_files(folder: Path) -> dict[str, str]:
     """Contracts that a page shows in place of the service's: of few operations, and of forms."""
-    few, forms = folder / "few.yaml", folder / "forms.yaml"
-    few.write_text(excerpt(Contract.packaged().raw.decode(), OF_EACH_KIND))
-    forms.write_text(without_responses(Contract.packaged().document))
-    return {"few": str(few), "forms": str(forms)}
+    whole = Contract.packaged()
+    text = whole.raw.decode()
+    contracts = {
+        "few": excerpt(text, OF_EACH_KIND),
+        "forms": without_responses(whole.document),
+        "some_forms": without_responses(yaml.safe_load(excerpt(text, SENT))),
+        "inline": with_own_parameters(excerpt(text, ("GetNodeState",))),
+    }
+    for name, contract in contracts.items():
+        (folder / f"{name}.yaml").write_text(contract)
+    return {name: str(folder / f"{name}.yaml") for name in contracts}
+
+
+def with_own_parameters(pull: str) -> str:
+    """A contract of the pull that declares parameters where they are used."""
+
+    def declared(name: str, required: str) -> str:
+        rest = f"required: {required}, example: shown, schema: {{ type: string }}"
+        return f"- {{ name: {name}, in: header, {rest} }}\n"
+
+    path, parameters = "\n  /v1/nodes/{id}/state:\n", "\n      parameters:\n"
+    of_the_path = f"    parameters:\n      {declared('X-Of-The-Path', 'false')}"
+    optional, required = declared("X-Inline", "false"), declared("X-Required", "true")
+    of_the_pull = f"        {optional}        {required}"
+    assert pull.count(path) == 1 and parameters in pull
+    return pull.replace(path, path + of_the_path).replace(parameters, parameters + of_the_pull, 1)
 
 
 @pytest.fixture(scope="module")

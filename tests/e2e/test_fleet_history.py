@@ -17,7 +17,7 @@ from tests import scratch
 from tests.bodies import JSON, body_now
 from tests.client import ask, bearer, pull_path
 from tests.command_runs import run
-from tests.ledger_sql import audit_rows, run_sql
+from tests.ledger_sql import audit_rows, polling, run_sql
 from tests.stacks import running_stack
 
 KEPT = "SELECT count(*) FROM plexsphere.node_bodies WHERE node_id = %s"
@@ -51,11 +51,12 @@ def pulled(stack: Stack, node: dict[str, Any], **headers: str) -> str:
 
 def kept(stack: Stack, node: dict[str, Any], expected: int) -> int:
     """The number of bodies, once it is the expected one (or the time is up)."""
-    for _ in range(200):
-        found: int = run_sql(stack.dsn, KEPT, (node["node_id"],))[0][0]
-        if found >= expected:
-            break
-        time.sleep(0.02)
+    with polling(stack.dsn) as look:
+        for _ in range(200):
+            found: int = look(KEPT, (node["node_id"],))[0][0]
+            if found >= expected:
+                break
+            time.sleep(0.02)
     return found
 
 

@@ -17,7 +17,7 @@ from tests import scratch
 from tests.client import ask, bearer, pull_path
 from tests.heartbeats import beat, heartbeat_path, last_heartbeat
 from tests.key_sources import wait_for
-from tests.ledger_sql import audit_rows, run_sql
+from tests.ledger_sql import audit_rows, polling, run_sql
 
 UNREAL = "0190ffff-0000-7000-8000-00000000ffff"
 
@@ -142,7 +142,8 @@ def test_no_heartbeat_waits_for_the_registrations_of_a_domain_that_is_held(stack
         holder.cursor().execute(lock, (home,))
         path = f"/v1/domains/{home}/nodes"
         sent = [clients.submit(scratch.post, stack, path, "RegisterNode") for _ in range(32)]
-        wait_for(lambda: run_sql(stack.dsn, waiting)[0][0] >= writers)
+        with polling(stack.dsn) as look:
+            wait_for(lambda: look(waiting)[0][0] >= writers)
         assert [beat(stack).status for _ in range(8)] == [200] * 8
         holder.rollback()
     assert {future.result().status for future in sent} <= {201, 503}

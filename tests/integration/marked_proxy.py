@@ -29,7 +29,7 @@ class LateRequest:
         assert self.answered.wait(LATEST_S), "the server has not answered"
 
     def wait_to_be_sent(self, server: socket.socket, chunk: bytes) -> None:
-        """What the proxy does with it, in a thread of its own."""
+        """Called by the proxy, in a thread of its own."""
         self.waiting.set()
         self.delivered.wait(LATEST_S)
         with suppress(OSError):

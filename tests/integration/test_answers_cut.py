@@ -13,7 +13,6 @@ from composer.deadline import Deadline
 from db.connections import ReadSession, Row
 from db.pool import Pool, read_pool
 from db.statements import Prepared
-from tests.integration.marked_proxy import MarkedProxy
 from tests.integration.full_ledger import (
     FAULT,
     NODE,
@@ -22,6 +21,7 @@ from tests.integration.full_ledger import (
     outcome_of,
     pulling,
 )
+from tests.integration.marked_proxy import MarkedProxy
 from tests.pulls import Puller
 
 pytest_plugins = ("tests.integration.ledger_fixtures", "tests.integration.full_ledger")

@@ -29,7 +29,7 @@ PROFILE = settings(
     deadline=None,
     database=None,
     derandomize=True,
-    max_examples=int(os.environ.get("DIGEST_EXAMPLES", "40")),
+    max_examples=int(os.environ.get("DIGEST_EXAMPLES", "25")),
     phases=(Phase.generate, Phase.shrink, Phase.explain),
     suppress_health_check=list(HealthCheck),
 )

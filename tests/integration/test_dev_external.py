@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
@@ -49,7 +48,7 @@ def pull(stack: Stack) -> int:
     return requests.get(url, headers=stack.headers, timeout=10).status_code
 
 
-def test_an_empty_ledger_gets_the_sample_once_and_spicedb_its_tuples(
+def test_an_empty_ledger_gets_the_sample_once_and_no_token_is_made_for_foreign_keys(
     settings: dict[str, str],
 ) -> None:
     with Stack(FOLDER / "external", nodes=3, seed=2, external=settings) as first:
@@ -57,8 +56,12 @@ def test_an_empty_ledger_gets_the_sample_once_and_spicedb_its_tuples(
         assert pull(first) == 200
         ids = node_ids(settings["PLEXSPHERE_DSN"])
         assert str(first.sample.node_id(2)) in ids
-    with Stack(FOLDER / "external", nodes=5, seed=2, external=settings) as second:
-        assert pull(second) == 200
+    foreign = FOLDER / "foreign-jwks.json"
+    write_private(foreign, (FOLDER / "external-parts" / "jwks.json").read_text())
+    shell = {**settings, "PLEXSPHERE_JWKS": str(foreign), "PLEXSPHERE_TOKEN": "of the shell"}
+    with Stack(FOLDER / "external", nodes=5, seed=2, external=shell) as second:
+        assert second.identities["PLEXSPHERE_TOKEN"] == "of the shell"
+        assert "PLEXSPHERE_SIGNING_KEY" not in second.env
     assert node_ids(settings["PLEXSPHERE_DSN"]) == ids
 
 
@@ -78,13 +81,3 @@ def test_an_unreachable_part_is_one_sentence_that_names_its_setting() -> None:
     settings = {"PLEXSPHERE_DSN": "postgresql://nobody@127.0.0.1:1/none"}
     with pytest.raises(StackError, match="Postgres of PLEXSPHERE_DSN"):
         Stack(FOLDER / "external", nodes=1, external=settings).start()
-
-
-def test_no_token_is_made_for_foreign_keys(settings: dict[str, str]) -> None:
-    jwks = Path(FOLDER / "external-parts" / "jwks.json")
-    foreign = FOLDER / "foreign-jwks.json"
-    write_private(foreign, jwks.read_text())
-    shell = {**settings, "PLEXSPHERE_JWKS": str(foreign), "PLEXSPHERE_TOKEN": "of the shell"}
-    with Stack(FOLDER / "external", nodes=1, external=shell) as stack:
-        assert stack.identities["PLEXSPHERE_TOKEN"] == "of the shell"
-        assert "PLEXSPHERE_SIGNING_KEY" not in stack.env

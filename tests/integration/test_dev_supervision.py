@@ -20,6 +20,7 @@ import pytest
 from server.dev.parts import REPOSITORY, Places
 from server.dev.ports import HOST, free_ports
 from server.dev.process import processes
+from server.dev.stack import Stack
 
 PARTS = ("supervisor", "postgres", "spicedb", "nats", "gunicorn", "evaluator", "relay")
 SECONDS = 100.0
@@ -111,22 +112,20 @@ def port() -> int:
 
 
 @pytest.fixture(scope="module")
-def steady() -> Iterator[Run]:
-    """For tests that leave it as it was."""
-    with running(REPOSITORY / ".dev" / "test" / "supervision-steady", free_ports(1)[0]) as started:
+def first(folder: Path) -> Iterator[Run]:
+    """For tests that leave it as it was, until it is killed."""
+    with running(folder, free_ports(1)[0]) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def recovered(folder: Path) -> Iterator[Run]:
+def recovered(first: Run) -> Iterator[Run]:
     """A start on what another one left when it was ended by kill -9."""
-    port = free_ports(1)[0]
-    with running(folder, port) as first:
-        os.kill(first.process.pid, signal.SIGKILL)
-        # At once, on the same port: what is still on its way out must not be in the way.
-        (folder / "gunicorn" / "gunicorn.pid").write_text(f"{os.getpid()}\n")
-        with running(folder, port) as second:
-            yield second
+    os.kill(first.process.pid, signal.SIGKILL)
+    # At once, on the same port: what is still on its way out must not be in the way.
+    (first.folder / "gunicorn" / "gunicorn.pid").write_text(f"{os.getpid()}\n")
+    with running(first.folder, first.port) as second:
+        yield second
 
 
 def livez(port: int) -> int:
@@ -142,15 +141,33 @@ def sentence(output: str) -> str:
     return line
 
 
-def test_pids_json_names_every_part(steady: Run) -> None:
-    assert tuple(sorted(steady.pids)) == tuple(sorted(PARTS))
-    assert set(steady.pids.values()) - {steady.process.pid} <= set(survivors(steady.folder))
+def test_pids_json_names_every_part(first: Run) -> None:
+    assert tuple(sorted(first.pids)) == tuple(sorted(PARTS))
+    assert set(first.pids.values()) - {first.process.pid} <= set(survivors(first.folder))
+
+
+def test_a_second_run_in_the_clone_names_the_first_and_leaves_it_alone(
+    first: Run, port: int
+) -> None:
+    pids, up = first.pids, first.output
+    second = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(first.folder), str(port)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert second.returncode == 1
+    assert f"pid {first.process.pid}, port {first.port}" in sentence(second.stderr)
+    assert first.pids == pids
+    assert first.output.startswith(up)
+    assert livez(first.port) == 200
 
 
 def test_kill_9_of_the_supervisor_ends_everything_and_the_next_start_recovers_beside_another(
-    steady: Run, recovered: Run
+    stack: Stack, recovered: Run
 ) -> None:
-    assert livez(recovered.port) == livez(steady.port) == 200
+    assert livez(recovered.port) == livez(stack.gunicorn.port) == 200
 
 
 def test_the_end_of_a_part_with_children_ends_everything_and_is_named(recovered: Run) -> None:
@@ -159,23 +176,6 @@ def test_the_end_of_a_part_with_children_ends_everything_and_is_named(recovered:
     assert recovered.exit_code() == 1
     gone(recovered.folder)
     assert f"gunicorn (pid {pid}) was ended by SIGKILL" in sentence(recovered.output)
-
-
-def test_a_second_run_in_the_clone_names_the_first_and_leaves_it_alone(
-    steady: Run, port: int
-) -> None:
-    pids, up = steady.pids, steady.output
-    second = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(steady.folder), str(port)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert second.returncode == 1
-    assert f"pid {steady.process.pid}, port {steady.port}" in sentence(second.stderr)
-    assert (steady.pids, steady.output) == (pids, up)
-    assert livez(steady.port) == 200
 
 
 def test_a_port_in_use_is_one_sentence(folder: Path) -> None:

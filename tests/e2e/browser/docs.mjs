@@ -16,11 +16,11 @@ await inBrowser(async (open, given) => {
   };
   return {
     pull: await visit("pull", {}, (page) => pull(page, given)),
-    refusals: await visit("refusals", { contract: given.forms }, (page) => refusals(page, given)),
-    widths: await visit("phone", PHONE, widths),
+    refusals: await visit("refusals", { contract: given.some_forms }, (page) => refusals(page, given)),
+    widths: await visit("phone", { ...PHONE, contract: given.forms }, widths),
     open: await visit("open", { colorScheme: "light", contract: given.few }, (page) => everythingOpen(page, given)),
-    keyboard: await visit("keyboard", {}, (page) => keyboardOnly(page, given)),
-    attack: await visit("attack", {}, attack),
+    keyboard: await visit("keyboard", { contract: given.few }, (page) => keyboardOnly(page, given)),
+    attack: await visit("attack", { contract: given.some_forms }, attack),
     journals,
   };
 });

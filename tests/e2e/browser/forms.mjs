@@ -8,7 +8,8 @@ const operation = (tag, name) => `#operations-${tag}-${name}`;
 await inBrowser(async (open, given) => {
   const found = { journals: {} };
   for (const [name, work] of Object.entries({ every, agent, keyboard, manager, inline })) {
-    const { page, journal, context } = await open({ contract: work === inline ? undefined : given.forms });
+    const contract = { every: given.forms, inline: given.inline }[name] ?? given.some_forms;
+    const { page, journal, context } = await open({ contract });
     found[name] = await work(page, given);
     found.journals[name] = journal;
     await context.close();
@@ -111,18 +112,6 @@ async function manager(page, { operator, domain }) {
 
 /** The same page over a contract that declares parameters where they are used. */
 async function inline(page, { token }) {
-  const declared = (indent, name, required) =>
-    `${indent}- { name: ${name}, in: header, required: ${required}, example: shown, schema: { type: string } }\n`;
-  await page.route("**/v1/openapi.yaml", async (route) => {
-    const answer = await route.fetch();
-    const yaml = await answer.text();
-    const body = yaml
-      .replace("\n  /v1/nodes/{id}/state:\n", (line) => `${line}    parameters:\n${declared("      ", "X-Of-The-Path", false)}`)
-      .replace("\n      parameters:\n", (line) => line + declared("        ", "X-Inline", false) + declared("        ", "X-Required", true));
-    await route.fulfill({ response: answer, body });
-  });
-  await page.reload();
-  await page.waitForSelector(".opblock");
   await authorize(page, token);
   const { asked, status } = await pulled(page);
   const text = await page.textContent(operation("mesh", "GetNodeState"));
