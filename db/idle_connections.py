@@ -114,7 +114,7 @@ class IdleConnections:
     def _open(self, wanted: int) -> None:
         """Have so many under way, as far as there is room; called under the lock."""
         while self._opening < wanted and self._existing < self._size:
-            thread = threading.Thread(target=self._open_one, name="connect", daemon=True)
+            thread = threading.Thread(target=self._open_connection, name="connect", daemon=True)
             try:
                 thread.start()
             except RuntimeError:  # no more threads: what is under way must do
@@ -122,7 +122,7 @@ class IdleConnections:
             self._opening += 1
             self._existing += 1
 
-    def _open_one(self) -> None:
+    def _open_connection(self) -> None:
         generation = self._generation
         opened: connection | None = None
         error: Exception | None = None

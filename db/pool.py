@@ -314,7 +314,7 @@ class ConnectionSlots:
         if deadline.remaining() <= 0:
             raise DeadlineExceeded("no time left")
         if not self._free.acquire(blocking=False):
-            self._wait_for_one(deadline)
+            self._wait_for_connection(deadline)
         self._changed_at = self._clock()
 
     def release(self, error: BaseException | None) -> None:
@@ -326,7 +326,7 @@ class ConnectionSlots:
             self._gave_up_at = self._clock()
         self._free.release()
 
-    def _wait_for_one(self, deadline: Deadline) -> None:
+    def _wait_for_connection(self, deadline: Deadline) -> None:
         now = self._clock()
         if now - self._gave_up_at < TROUBLE or now - self._changed_at > TROUBLE:
             raise NoFreeConnection("every connection is in use, and none is coming back")

@@ -73,7 +73,9 @@ def body_faults(
 
 def _examples(contract: Contract, media: Path) -> list[Any]:
     content = _part(contract, media)
-    places = [("examples", name, "value") for name in content.get("examples", {})]
+    places: list[tuple[str, ...]] = [
+        ("examples", name, "value") for name in content.get("examples", {})
+    ]
     places += [("example",)] if "example" in content else []
     paths = (canonical_path(contract.document, (*media, *place)) for place in places)
     return [_part(contract, path) for path in paths]

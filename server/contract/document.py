@@ -160,8 +160,8 @@ class Contract:
 
         A rule that only the translation has leads to the ``format`` or the schema that it is of.
         """
-        holder, number, *inner = parse_pointer(f"#{rule}")
-        if holder == "definitions":
+        root, number, *inner = parse_pointer(f"#{rule}")
+        if root == "definitions":
             schema = parse_pointer(self._schemas.references()[int(number)])
         path = deepest_path(self.document, (*schema, *inner))
         part = resolve_pointer(self.document, f"#{format_pointer(path)}")

@@ -75,19 +75,19 @@ class FaultCollector:
         self._faults.setdefault(fault)
 
 
-def read_flag(holder: Mapping[str, Any], key: str) -> bool:
+def read_flag(part: Mapping[str, Any], key: str) -> bool:
     """An ``x-`` key that is true, or absent."""
-    value = holder.get(key, False)
+    value = part.get(key, False)
     if not isinstance(value, bool):
-        raise PartError(f"{key} must be true or absent", holder, key)
+        raise PartError(f"{key} must be true or absent", part, key)
     return value
 
 
-def read_size(holder: Mapping[str, Any], key: str, default: int) -> int:
+def read_size(part: Mapping[str, Any], key: str, default: int) -> int:
     """An ``x-`` key that is a number of bytes."""
-    value = holder.get(key, default)
+    value = part.get(key, default)
     if type(value) is not int or value < 1:  # to Python, true is a number
-        raise PartError(f"{key} must be a whole number from 1, or absent", holder, key)
+        raise PartError(f"{key} must be a whole number from 1, or absent", part, key)
     return value
 
 
@@ -98,13 +98,13 @@ def read_status(responses: Mapping[str, Any], status: str) -> int:
     return int(status)
 
 
-def _path_of(holder: Any, part: object) -> Path | None:
+def _path_of(whole: Any, part: object) -> Path | None:
     """The path of a part, found by identity: a document has many equal parts."""
-    if holder is part:
+    if whole is part:
         return ()
-    if not isinstance(holder, (dict, list)):
+    if not isinstance(whole, (dict, list)):
         return None
-    members = holder.items() if isinstance(holder, dict) else enumerate(holder)
+    members = whole.items() if isinstance(whole, dict) else enumerate(whole)
     for key, value in members:
         path = _path_of(value, part)
         if path is not None:

@@ -108,11 +108,11 @@ def find(root: yaml.Node, path: Sequence[object]) -> tuple[yaml.Node, int]:
 
 def find_key(root: yaml.Node, path: Sequence[object]) -> yaml.Node:
     """The key at the end of a path, or the deepest node on the path."""
-    holder, _ = find(root, path[:-1])
-    for key, _ in holder.value if isinstance(holder, yaml.MappingNode) else ():
+    parent, _ = find(root, path[:-1])
+    for key, _ in parent.value if isinstance(parent, yaml.MappingNode) else ():
         if key.value == str(path[-1]):
             return key
-    return holder
+    return parent
 
 
 def _child(node: yaml.Node, part: object) -> yaml.Node | None:

@@ -105,10 +105,12 @@ class StreamSchedule:
         with suppress(Empty):
             while len(streams) < TOGETHER:
                 streams[self._questions.get_nowait()[2]] = None
-        run_together([partial(self._ask_one, stream) for stream in streams if not stream.is_over])
+        run_together(
+            [partial(self._ask_of_stream, stream) for stream in streams if not stream.is_over]
+        )
         self._woken.set()
 
-    def _ask_one(self, stream: ScheduledStream) -> None:
+    def _ask_of_stream(self, stream: ScheduledStream) -> None:
         try:
             stream.ask(self._clock(), Deadline.after(ASK_DEADLINE_SECONDS, self._clock))
         except Exception:  # the others of its call must be asked, and this one ends in time

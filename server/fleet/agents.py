@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from server.authn.strict import base64url, json_object
-from server.fleet.wire import UNREADABLE, Answered, send
+from server.fleet.wire import UNREADABLE, AgentAnswer, send
 
 VERSION = "0.0.0-simulated"
 # SHA-256 of the binary, in base64.
@@ -89,7 +89,7 @@ class Agent:
     # An agent has one pull under way, whatever asked for it.
     _pulling: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def heartbeat(self) -> Answered:
+    def heartbeat(self) -> AgentAnswer:
         """A heartbeat, with the time of the agent's clock."""
         value = {
             "client_now": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
@@ -99,12 +99,12 @@ class Agent:
         }
         return send(self.url, "POST", f"{self._path}/heartbeat", self.credential, value)
 
-    def pull(self) -> Answered:
+    def pull(self) -> AgentAnswer:
         """A pull. A 200 is applied; after any other answer the agent keeps what it has."""
         with self._pulling:
             return self._pull()
 
-    def _pull(self) -> Answered:
+    def _pull(self) -> AgentAnswer:
         condition = {"If-None-Match": self.etag} if self.conditional and self.etag else {}
         answered = send(self.url, "GET", f"{self._path}/state", self.credential, headers=condition)
         if answered.status != 200:
@@ -112,18 +112,18 @@ class Agent:
         try:
             snapshot = answered.json
         except ValueError:
-            return Answered(UNREADABLE, answered.headers, answered.body, answered.seconds)
+            return AgentAnswer(UNREADABLE, answered.headers, answered.body, answered.seconds)
         self.corrections += self.picture.apply(snapshot)
         self.etag = answered.headers.get("etag", "")
         return answered
 
-    def report(self) -> Answered:
+    def report(self) -> AgentAnswer:
         """A report with a new text every time."""
         line = f"package {time.time_ns()} of {self.node_id}\n"
         value = {"value": (line * REPORT_SIZE)[:REPORT_SIZE]}
         return send(self.url, "PUT", f"{self._path}/state/reports/{REPORT}", self.credential, value)
 
-    def renew(self) -> Answered:
+    def renew(self) -> AgentAnswer:
         """Gets the next token; the present token stays valid until it expires."""
         answered = send(self.url, "POST", f"{self._path}/token", self.credential)
         if answered.status == 200:

@@ -22,7 +22,7 @@ from db.fleet import FleetMember, fleet_connection, fleet_members
 from server.authn.secret_keys import RandomSecretKeys, secret_key_text
 from server.cli.operators import operator_write
 from server.fleet.agents import Agent
-from server.fleet.wire import NO_ANSWER, Answered, send
+from server.fleet.wire import NO_ANSWER, AgentAnswer, send
 
 # A /16 for each Domain, outside the range of the sample.
 RANGES = [
@@ -116,7 +116,7 @@ class FleetEnrolment:
 
     def send(
         self, method: str, path: str, value: dict[str, Any] | None = None, key: str = ""
-    ) -> Answered:
+    ) -> AgentAnswer:
         """Send as the operator, and again while a dependency is away (which is safe with a ``key``)
         or a limit refuses it."""
         headers = {"Idempotency-Key": key} if key else {}
@@ -191,7 +191,7 @@ def simulated_key(name: str) -> bytes:
     return hashlib.sha256(f"simulated key {name}".encode()).digest()
 
 
-def _granted(path: str, answered: Answered) -> dict[str, Any]:
+def _granted(path: str, answered: AgentAnswer) -> dict[str, Any]:
     if answered.status in (200, 201):
         return dict(answered.json)
     if answered.status == NO_ANSWER:

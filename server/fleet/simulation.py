@@ -14,7 +14,7 @@ from random import Random
 from server.fleet.agents import Agent
 from server.fleet.streams import AgentStream, Streams
 from server.fleet.tally import EVENT, HEARTBEAT, PULL, REPORT, STREAM, TOKEN, Tally
-from server.fleet.wire import Answered
+from server.fleet.wire import AgentAnswer
 
 HEARTBEAT_SECONDS, PULL_SECONDS = 30.0, 60.0
 # Between an agent's reports. plexd has no such interval: it reports when something changed.
@@ -194,7 +194,7 @@ class Simulation:
         with self._finishing:
             self._finished.append(due)
 
-    def _tally(self, kind: str, due: float, begun: float, answered: Answered) -> None:
+    def _tally(self, kind: str, due: float, begun: float, answered: AgentAnswer) -> None:
         self.tally.add(kind, due, begun - due, answered.status, answered.seconds)
 
     def _put_back(self, now: float) -> None:

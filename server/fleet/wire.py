@@ -27,7 +27,7 @@ UNREADABLE = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AgentAnswer:
     """An answer. ``seconds`` from the first byte sent to the last received; names of ``headers``
     are in lower case."""
 
@@ -66,7 +66,7 @@ def send(
     token: str,
     value: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Answered:
+) -> AgentAnswer:
     """Send a request. A fault of the network or the service raises nothing: it is NO_ANSWER."""
     started = time.monotonic()
     ends = started + WHOLE_SECONDS
@@ -93,9 +93,9 @@ def send(
         status = response.status
         if received and found.get("content-encoding") == "gzip":
             status, received = _inflated(status, received)
-        return Answered(status, found, received, time.monotonic() - started)
+        return AgentAnswer(status, found, received, time.monotonic() - started)
     except (OSError, http.client.HTTPException):
-        return Answered(NO_ANSWER, {}, b"", time.monotonic() - started)
+        return AgentAnswer(NO_ANSWER, {}, b"", time.monotonic() - started)
     finally:
         connection.close()
 

@@ -176,10 +176,10 @@ class Connection:
         self.stream_ends_at = moment
         self.deadline = min(self.deadline, moment)
 
-    def say_that_was_all(self) -> None:
-        """Half-close. Raises OSError where the client is gone."""
+    def half_close(self) -> None:
+        """Send nothing more. Raises OSError where the client is gone."""
         if isinstance(self.sock, ssl.SSLSocket):
-            with contextlib.suppress(OSError, ValueError):  # it is not to wait for the client's
+            with contextlib.suppress(OSError, ValueError):  # without a wait for the client's
                 self.sock.unwrap()
         self.sock.shutdown(socket.SHUT_WR)
 

@@ -84,8 +84,8 @@ class Listeners:
         for listener in self._sockets:
             self._accept(listener)
 
-    def say_who_was_turned_away(self) -> None:
-        """A line for all of them."""
+    def log_refused_clients(self) -> None:
+        """Log a line for all clients of a source that has too many."""
         if self._turned_away:
             most = self._bounds.source_connections
             _log.warning("source_full", connections=most, turned_away=self._turned_away)

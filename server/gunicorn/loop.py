@@ -320,7 +320,7 @@ class Loop:
     def _linger(self, connection: Connection) -> None:
         """Read past what the client still sends, or the kernel would take our answer from it."""
         try:
-            connection.say_that_was_all()
+            connection.half_close()
         except OSError:
             self._close(connection)
             return
@@ -365,7 +365,7 @@ class Loop:
             self._expire(connection, now)
         if len(some) < MOST_OF_A_TURN:
             self._next_sweep = now + SWEEP_SECONDS
-            self._listeners.say_who_was_turned_away()
+            self._listeners.log_refused_clients()
 
     def _expire(self, connection: Connection, now: float) -> None:
         if connection.is_unparsed:  # it waits for us

@@ -147,7 +147,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             if now - notified >= 1.0:
                 notified = now
                 self.notify()
-                self._say_what_was_refused()
+                self._log_refusals()
                 if not self.is_parent_alive():
                     break
         self._stop(bounds)
@@ -211,7 +211,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         _log.warning("request_malformed", status=status, cause=type(exc).__name__)
         util.write_error(client, status, reason, "")
 
-    def _say_what_was_refused(self) -> None:
+    def _log_refusals(self) -> None:
         """One line a second for each lane, however many there were."""
         for lane in self.lanes:
             refused, lane.refused = lane.refused, 0

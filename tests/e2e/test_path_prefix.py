@@ -12,7 +12,7 @@ import pytest
 from server.dev.ports import HOST
 from server.dev.sample import OPERATOR
 from server.dev.stack import Stack
-from server.fleet.wire import Answered, send
+from server.fleet.wire import AgentAnswer, send
 from tests.client import ask, bearer, pull_path
 from tests.command_runs import run
 from tests.e2e.browser.headless import run_script
@@ -62,7 +62,7 @@ def proxied(stack: Stack) -> Iterator[str]:
 
 
 def test_a_marked_etag_still_gets_its_304(stack: Stack, proxied: str) -> None:
-    def pulled(**headers: str) -> Answered:
+    def pulled(**headers: str) -> AgentAnswer:
         names = {name.replace("_", "-"): text for name, text in headers.items()}
         return send(proxied, "GET", pull_path(stack.node_id), stack.token(), headers=names)
 

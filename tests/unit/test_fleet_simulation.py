@@ -23,7 +23,7 @@ from server.fleet.simulation import (
     raise_descriptor_limit,
 )
 from server.fleet.tally import HEARTBEAT, PULL, Tally, quantiles
-from server.fleet.wire import NO_ANSWER, Answered
+from server.fleet.wire import NO_ANSWER, AgentAnswer
 from tests.control_plane import Control, control_plane
 from tests.golden.pull import kept
 
@@ -105,9 +105,9 @@ def test_every_agent_of_a_herd_sends_at_once() -> None:
     agents = [Agent("http://127.0.0.1:9", f"n-{number}", "d-1", "t") for number in range(40)]
     there = threading.Barrier(2 * len(agents))
 
-    def exchange(agent: Agent) -> Answered:
+    def exchange(agent: Agent) -> AgentAnswer:
         there.wait(10.0)
-        return Answered(200, {}, b"{}", 0.0)
+        return AgentAnswer(200, {}, b"{}", 0.0)
 
     run = Run(seconds=0.1, clients=2, jitter=0.0, herd=True, seed=1)
     simulation = Simulation(agents, run)
@@ -178,9 +178,9 @@ def test_an_agent_without_a_last_answer_is_listed_with_its_refusal(
 ) -> None:
     problem = json.dumps({"code": "dependency_unavailable"}).encode()
     answers = {
-        "n-0": [Answered(503, {}, problem, 0.0)] * 4,
-        "n-1": [Answered(502, {}, b"<html>", 0.0), Answered(200, {}, b"{}", 0.0)],
-        "n-2": [Answered(NO_ANSWER, {}, b"", 0.0)] * 4,
+        "n-0": [AgentAnswer(503, {}, problem, 0.0)] * 4,
+        "n-1": [AgentAnswer(502, {}, b"<html>", 0.0), AgentAnswer(200, {}, b"{}", 0.0)],
+        "n-2": [AgentAnswer(NO_ANSWER, {}, b"", 0.0)] * 4,
     }
     monkeypatch.setattr(Agent, "pull", lambda agent: answers[agent.node_id].pop(0))
     proof = prove([Agent("", name, "d-1", "t") for name in answers], 4, lambda agents: {})
