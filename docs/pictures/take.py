@@ -2,7 +2,7 @@
 
     python -m docs.pictures.take
 
-``docs-*.png`` are the docs page in a real browser; ``terminal.svg``, ``top.svg`` and
+``docs-light.png`` is the docs page in a real browser; ``terminal.svg``, ``top.svg`` and
 ``fleet-status.svg`` are what the command line printed, the last two of a simulated fleet;
 ``dashboard.svg`` are the answers of a real Prometheus; ``flow.svg`` is drawn.
 """

@@ -1,27 +1,21 @@
-// Takes the pictures of the docs page that `make pictures` puts into `docs/pictures/`.
-import { authorize, execute, expand, inBrowser, PULL } from "./page.mjs";
+// Takes the picture of the docs page that `make pictures` puts into `docs/pictures/`.
+import { authorize, execute, expand, inBrowser } from "./page.mjs";
 
-const SHOTS = [
-  { name: "docs-light.png", colorScheme: "light", viewport: { width: 1180, height: 1050 } },
-  { name: "docs-dark.png", colorScheme: "dark", viewport: { width: 1180, height: 670 }, top: `${PULL} .live-responses-table` },
-  { name: "docs-phone.png", colorScheme: "light", viewport: { width: 390, height: 844 } },
-];
+const NAME = "docs-light.png";
 
 await inBrowser(async (open, { token, folder }) => {
-  for (const { name, top = "body", ...options } of SHOTS) {
-    const { page, context } = await open(options);
-    await authorize(page, token);
-    await expand(page);
-    await execute(page);
-    // Nothing that has the focus or the mouse over it.
-    await page.evaluate((selector) => {
-      document.activeElement.blur();
-      document.querySelector(selector).scrollIntoView();
-    }, top);
-    await page.mouse.move(2, 2);
-    await page.waitForTimeout(800);
-    await page.screenshot({ path: `${folder}/${name}` });
-    await context.close();
-  }
-  return SHOTS.map(({ name }) => name);
+  const { page, context } = await open({ colorScheme: "light", viewport: { width: 1180, height: 1050 } });
+  await authorize(page, token);
+  await expand(page);
+  await execute(page);
+  // Nothing that has the focus or the mouse over it.
+  await page.evaluate(() => {
+    document.activeElement.blur();
+    document.body.scrollIntoView();
+  });
+  await page.mouse.move(2, 2);
+  await page.waitForTimeout(800);
+  await page.screenshot({ path: `${folder}/${NAME}` });
+  await context.close();
+  return [NAME];
 });
