@@ -243,29 +243,28 @@ AUTHZ_UNAVAILABLE = RefusalKind(
 )
 INTERNAL = RefusalKind(500, None, "The request could not be completed.")
 # Requests that belong to no operation: ``x-unserved`` of the contract has their paths.
-_UNSERVED = "This release does not serve this request."
-ENDPOINT_NOT_PROVISIONED = RefusalKind(501, "endpoint_not_provisioned", _UNSERVED)
-CAPABILITIES_NOT_PROVISIONED = RefusalKind(501, "capabilities_not_provisioned", _UNSERVED)
-KEYS_ROTATE_NOT_PROVISIONED = RefusalKind(501, "keys_rotate_not_provisioned", _UNSERVED)
-NODE_KEYS_ROTATE_NOT_PROVISIONED = RefusalKind(501, "node_keys_rotate_not_provisioned", _UNSERVED)
-NODE_KEYS_ROTATE_PREVIEW_NOT_PROVISIONED = RefusalKind(
-    501, "node_keys_rotate_preview_not_provisioned", _UNSERVED
+UNSERVED = tuple(
+    RefusalKind(501, code, "This release does not serve this request.")
+    for code in (
+        "endpoint_not_provisioned",
+        "capabilities_not_provisioned",
+        "keys_rotate_not_provisioned",
+        "node_keys_rotate_not_provisioned",
+        "node_keys_rotate_preview_not_provisioned",
+        "integrity_violations_not_provisioned",
+        "secrets_not_provisioned",
+        "psk_delivery_not_provisioned",
+        "observability_ingest_not_provisioned",
+        "executions_not_provisioned",
+        "sessions_not_provisioned",
+        "mesh_topology_not_provisioned",
+    )
 )
-INTEGRITY_VIOLATIONS_NOT_PROVISIONED = RefusalKind(
-    501, "integrity_violations_not_provisioned", _UNSERVED
-)
-SECRETS_NOT_PROVISIONED = RefusalKind(501, "secrets_not_provisioned", _UNSERVED)
-PSK_DELIVERY_NOT_PROVISIONED = RefusalKind(501, "psk_delivery_not_provisioned", _UNSERVED)
-OBSERVABILITY_INGEST_NOT_PROVISIONED = RefusalKind(
-    501, "observability_ingest_not_provisioned", _UNSERVED
-)
-EXECUTIONS_NOT_PROVISIONED = RefusalKind(501, "executions_not_provisioned", _UNSERVED)
-SESSIONS_NOT_PROVISIONED = RefusalKind(501, "sessions_not_provisioned", _UNSERVED)
-MESH_TOPOLOGY_NOT_PROVISIONED = RefusalKind(501, "mesh_topology_not_provisioned", _UNSERVED)
 
 # Every kind above, in the same order.
-CATALOGUE: tuple[RefusalKind, ...] = tuple(
-    kind for kind in tuple(globals().values()) if isinstance(kind, RefusalKind)
+CATALOGUE: tuple[RefusalKind, ...] = (
+    *(kind for kind in tuple(globals().values()) if isinstance(kind, RefusalKind)),
+    *UNSERVED,
 )
 NOT_PROVISIONED_KINDS: Mapping[str, RefusalKind] = {
     kind.code: kind for kind in CATALOGUE if kind.status == 501 and kind.code is not None
