@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -28,7 +29,7 @@ from handlers.operation import (
     is_provisioned,
     perform,
 )
-from handlers.ports import LedgerPorts, Ports
+from handlers.ports import LedgerPorts, OptionalPort, OptionalPorts, Ports
 from handlers.refusals import (
     AUTHZ_UNAVAILABLE,
     DATASTORE_UNAVAILABLE,
@@ -155,6 +156,12 @@ def test_without_an_event_bus_only_the_events_are_not_provisioned() -> None:
 
 def test_without_event_keys_only_enrolment_is_not_provisioned() -> None:
     assert unprovisioned(fake_ports(event_keys=None)) == {"PostRegister"}
+
+
+def test_no_port_on_the_ledger_may_be_absent_but_those_that_an_operation_declares() -> None:
+    types = get_type_hints(LedgerPorts)
+    assert [name for name, kind in types.items() if NoneType in get_args(kind)] == []
+    assert {port.value for port in OptionalPort} == get_type_hints(OptionalPorts).keys()
 
 
 def test_an_operation_without_gates_asks_for_no_ledger() -> None:
