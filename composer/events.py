@@ -214,7 +214,8 @@ def _payload(change: Change | None) -> Payload:
 
 
 def _of_peer(change: PeerChange) -> Event | None:
-    """A corrupt row is as none: a pull leaves it out (docs/design.md, The envelope)."""
+    """The event of a peer. A corrupt row counts as no row, because a pull leaves it out
+    (docs/design.md, The envelope)."""
     before, after = (
         None if row is None else valid_peer(row) for row in (change.before, change.after)
     )

@@ -73,7 +73,7 @@ class AuditRetention:
         return [LockHolder(*row) for row in self._run("lock_holders", **ON_AUDIT_ROWS)]
 
     def delete_default(self, old: OldAudit) -> int:
-        """Delete the old rows of the default partition, in several transactions; how many."""
+        """Delete the old rows of the default partition, in several transactions; their number."""
         deleted = 0
         while rows := self._run("audit_delete_default", since=old.since, limit=DEFAULT_ROWS):
             deleted += len(rows)

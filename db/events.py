@@ -75,11 +75,11 @@ class PostgresEvents:
             self._run("events_published", deadline, seqs=seqs)
 
     def delete_published(self, age: timedelta, limit: int, deadline: Deadline) -> int:
-        """Delete rows that were published longer ago than ``age``; how many."""
+        """Delete rows that were published longer ago than ``age``; their number."""
         return len(self._run("events_delete_published", deadline, age=age, limit=limit))
 
     def delete_unpublished(self, age: timedelta, limit: int, deadline: Deadline) -> int:
-        """Delete rows that were written longer ago than ``age`` and wait; how many."""
+        """Delete rows that were written longer ago than ``age`` and wait; their number."""
         return len(self._run("events_delete_unpublished", deadline, age=age, limit=limit))
 
     def lag(self, deadline: Deadline) -> EventLag:

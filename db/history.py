@@ -46,7 +46,7 @@ class ServedBody:
 
 
 class BodyQueue:
-    """Implements server.telemetry.history.BodyHistory: bounded in bytes, and a pull never waits.
+    """Implements server.http.body_history.BodyHistory: bounded in bytes, and a pull never waits.
 
     It has no thread: the thread that writes audit rows takes from it, after the rows.
     """

@@ -231,7 +231,7 @@ class OutboxRetention:
         return OldRows(found[0][0], rows, sum(row[3] for row in found if row[1] is not None))
 
     def delete(self, old: OldRows, batch: int = BATCH) -> int:
-        """Delete them, ``batch`` rows in a transaction; how many."""
+        """Delete them, ``batch`` rows in a transaction; their number."""
         deleted = after = 0
         while found := self._run("outbox_delete_old", after=after, since=old.since, limit=batch):
             deleted += len(found)

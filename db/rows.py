@@ -93,7 +93,7 @@ def rule_set_rows(text: str | None) -> tuple[RuleSetRow, ...]:
 
 
 def rule_set_line(line: str) -> RuleSetRow:
-    """policy_id SP revision_id SP rule_payload in hex SP fingerprint in hex"""
+    """The row of ``policy_id revision_id rule_payload fingerprint``, the last two in hex."""
     policy_id, revision_id, payload, print_ = line.split(" ")
     return RuleSetRow(
         UUID(policy_id), UUID(revision_id), bytes.fromhex(payload), bytes.fromhex(print_)

@@ -84,7 +84,7 @@ class TupleLedger:
         )
 
     def close_parked(self, differing: set[str]) -> int:
-        """Close the parked rows of all objects that are not ``differing``; how many."""
+        """Close the parked rows of all objects that are not ``differing``; their number."""
         return len(self._run("close_parked", {"differing": sorted(differing)}))
 
     def begin_comparison(self, interval: timedelta) -> bool:

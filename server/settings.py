@@ -229,7 +229,7 @@ def _check_nats(reader: _Reader, settings: Settings) -> None:
 
 
 def _check_telemetry(reader: _Reader, settings: Settings) -> None:
-    """Optional: spans, and an address of their own for what only operators ask for."""
+    """Check the optional settings of spans and of the address for operators alone."""
     if settings.otlp_url and not settings.otlp_url.startswith(("http://", "https://")):
         reader.complain(PREFIX + "OTLP_URL", "must be an http or https URL")
     elif settings.otlp_url and not find_spec("opentelemetry"):

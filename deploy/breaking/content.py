@@ -107,7 +107,7 @@ def compare_headers(pair: Pair, old: Place | None, new: Place | None) -> None:
 
 
 def by_media_type(content: Mapping[str, Place]) -> dict[str, Place]:
-    """Media types without spaces and in lower case, which have no meaning."""
+    """The content by media type in lower case without spaces: neither has a meaning."""
     return {media.lower().replace(" ", ""): place for media, place in content.items()}
 
 

@@ -15,7 +15,7 @@ NOBODY = 2**32 - 1
 
 
 def operator(login: Path = LOGIN) -> str:
-    """``operator:<account>@<machine>``, which no token can have as its subject (claims.py).
+    """``operator:<account>@<machine>``, which no token can have as its subject.
 
     It is not proven: a person with the ledger's password can use any account of any machine.
     """

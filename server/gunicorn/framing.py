@@ -92,7 +92,7 @@ class Incoming:
         return True
 
     def _refuse_codings(self) -> None:
-        """gunicorn lets compressed chunks pass, and nothing behind it inflates them."""
+        """Refuse compressed chunks: gunicorn lets them pass, and nothing inflates them later."""
         for name, value in self.request.headers:
             if name == "TRANSFER-ENCODING" and value.lower() != "chunked":
                 raise UnsupportedTransferCoding(value)

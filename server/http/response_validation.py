@@ -161,7 +161,7 @@ class ResponseValidator:
         return self._snapshot_breach(ok.media["application/json"], outgoing.snapshot)
 
     def _text_breach(self, validator: Validator, outgoing: Outgoing) -> Breach | None:
-        """A text with an ETag, such as the script of the docs page, is validated once."""
+        """The breach of a text. A text with an ETag (the page's script) is validated once."""
         key = (validator, outgoing.text)
         if self._valid.get(key):
             return None

@@ -161,8 +161,8 @@ FAILURES_TO_DEGRADE = 3
 def keys_probe(
     keys: KeySource, own: KeySource | None = None, failures: Callable[[], int] = lambda: 0
 ) -> Probe:
-    """There is a key to verify tokens; degraded with keys in ``own`` alone, or where the set could
-    not be refreshed several times."""
+    """A probe for a key that verifies tokens; degraded with keys in ``own`` alone, or where the set
+    could not be refreshed several times."""
 
     def probe(deadline: Deadline) -> None:
         usable, _ = keys.describe()
