@@ -30,31 +30,34 @@ class ServingSettings(LimitSettings):
     )
     commit_date: str = text("the time of that commit", "empty: as for the commit")
     log_format: str = choice(
-        "json", ("json", "console"), "the form of a log line", "console: for people"
+        default="json",
+        choices=("json", "console"),
+        meaning="the form of a log line",
+        at_limit="console: for people",
     )
     log_level: str = choice(
-        "info",
-        ("debug", "info", "warning", "error"),
-        "the lowest level that is logged",
-        "lower levels are not written",
+        default="info",
+        choices=("debug", "info", "warning", "error"),
+        meaning="the lowest level that is logged",
+        at_limit="lower levels are not written",
     )
     log_queue: int = count(
-        10_000,
-        100,
-        10_000_000,
-        "lines",
-        "log lines of each process that wait for the reader of stdout",
-        "the line is lost and counted in `log_lines_dropped`",
+        default=10_000,
+        low=100,
+        high=10_000_000,
+        unit="lines",
+        meaning="log lines of each process that wait for the reader of stdout",
+        at_limit="the line is lost and counted in `log_lines_dropped`",
     )
     log_repeats: int = count(
-        6,
-        1,
-        1_000_000,
-        "lines a minute",
-        "how many equal lines are written: `peer_dropped` of one addressed Node, peer row and "
-        "outcome; `request_refused` of one operation, status, code and path; `request_malformed` "
-        "of one status and cause",
-        "further ones are counted in one line with `repeated`; counters count all",
+        default=6,
+        low=1,
+        high=1_000_000,
+        unit="lines a minute",
+        meaning="how many equal lines are written: `peer_dropped` of one addressed Node, peer "
+        "row and outcome; `request_refused` of one operation, status, code and path; "
+        "`request_malformed` of one status and cause",
+        at_limit="further ones are counted in one line with `repeated`; counters count all",
     )
     access_log: bool = switch(
         False, "a line `request` of the log for each request", "1: as for any line of the log"
@@ -71,35 +74,40 @@ class ServingSettings(LimitSettings):
         "", "another address to listen on, with `/metrics` and `/docs`", "empty: they are on both"
     )
     workers: int = count(
-        2, 1, 1024, "processes", "worker processes", "further requests wait for a free thread"
+        default=2,
+        low=1,
+        high=1024,
+        unit="processes",
+        meaning="worker processes",
+        at_limit="further requests wait for a free thread",
     )
     threads: int = count(
-        24,
-        LEAST_THREADS,
-        1024,
-        "threads",
-        "threads of each process: 3 for requests that need no ledger, and one for each "
+        default=24,
+        low=LEAST_THREADS,
+        high=1024,
+        unit="threads",
+        meaning="threads of each process: 3 for requests that need no ledger, and one for each "
         "connection to Postgres and each call to SpiceDB",
-        "further requests wait for a free thread; pools that do not fit refuse the start",
+        at_limit="further requests wait for a free thread; pools that do not fit refuse the start",
     )
     connections: int = count(
-        20_000,
-        16,
-        1_000_000,
-        "connections",
-        "connections of clients that each process accepts, idle ones included; at most as many as "
-        "its descriptors allow",
-        "the connection that has been idle for longest is closed; without one, further connections "
-        "wait in the listener's queue",
+        default=20_000,
+        low=16,
+        high=1_000_000,
+        unit="connections",
+        meaning="connections of clients that each process accepts, idle ones included; at most "
+        "as many as its descriptors allow",
+        at_limit="the connection that has been idle for longest is closed; without one, further "
+        "connections wait in the listener's queue",
     )
     source_connections: int = count(
-        12_000,
-        1,
-        1_000_000,
-        "connections",
-        "connections of one address that each process accepts; behind a proxy, its requests that "
-        "are not answered yet",
-        "further connections are closed at once; behind a proxy, 503 `overloaded`",
+        default=12_000,
+        low=1,
+        high=1_000_000,
+        unit="connections",
+        meaning="connections of one address that each process accepts; behind a proxy, its "
+        "requests that are not answered yet",
+        at_limit="further connections are closed at once; behind a proxy, 503 `overloaded`",
     )
     path_prefix: str = path_prefix(
         "the path below which a proxy serves the service; the proxy removes it from requests",
@@ -111,46 +119,50 @@ class ServingSettings(LimitSettings):
         "empty: the address of a client is that of its connection",
     )
     head_timeout: float = seconds(
-        10.0,
-        0.1,
-        60,
-        "how long the head of a request may take",
-        "408; closed where no byte has come",
+        default=10.0,
+        low=0.1,
+        high=60,
+        meaning="how long the head of a request may take",
+        at_limit="408; closed where no byte has come",
     )
     body_rate: int = count(
-        1_024,
-        1,
-        1_073_741_824,
-        "bytes a second",
-        "the least rate of a body, after its first 5 s; a body may take 30 s",
-        "408",
+        default=1_024,
+        low=1,
+        high=1_073_741_824,
+        unit="bytes a second",
+        meaning="the least rate of a body, after its first 5 s; a body may take 30 s",
+        at_limit="408",
     )
     send_timeout: float = seconds(
-        30.0, 0.1, 600, "how long a client may take to receive an answer", "the connection is reset"
+        default=30.0,
+        low=0.1,
+        high=600,
+        meaning="how long a client may take to receive an answer",
+        at_limit="the connection is reset",
     )
     unread_bytes: int = count(
-        33_554_432,
-        1_048_576,
-        1_099_511_627_776,
-        "bytes",
-        "memory of each process for requests that no thread has read yet",
-        "the connections whose requests have taken longest are closed",
+        default=33_554_432,
+        low=1_048_576,
+        high=1_099_511_627_776,
+        unit="bytes",
+        meaning="memory of each process for requests that no thread has read yet",
+        at_limit="the connections whose requests have taken longest are closed",
     )
     unsent_bytes: int = count(
-        268_435_456,
-        1_048_576,
-        1_099_511_627_776,
-        "bytes",
-        "memory of each process for answers that clients have not received yet",
-        "the connections whose answers have taken longest are closed",
+        default=268_435_456,
+        low=1_048_576,
+        high=1_099_511_627_776,
+        unit="bytes",
+        meaning="memory of each process for answers that clients have not received yet",
+        at_limit="the connections whose answers have taken longest are closed",
     )
     # A longer interval would make a takeover look like a pause (composer/reachability.py).
     evaluator_interval: float = seconds(
-        5.0,
-        0.1,
-        6,
-        "the time between two sweeps of `plexsphere-state evaluator`",
-        "a Node becomes stale or unreachable up to that much later",
+        default=5.0,
+        low=0.1,
+        high=6,
+        meaning="the time between two sweeps of `plexsphere-state evaluator`",
+        at_limit="a Node becomes stale or unreachable up to that much later",
     )
     test_clock: str = clock_file(
         "for tests only: a file with the seconds by which the service's time is ahead",

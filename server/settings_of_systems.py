@@ -45,15 +45,19 @@ class SystemSettings:
     )
     spicedb_insecure: bool = switch(False, "no TLS to SpiceDB", "1 is refused outside loopback")
     spicedb_timeout: float = seconds(
-        1.0, 0.05, 60, "the longest time of one call to SpiceDB", "503 `authz_unavailable`"
+        default=1.0,
+        low=0.05,
+        high=60,
+        meaning="the longest time of one call to SpiceDB",
+        at_limit="503 `authz_unavailable`",
     )
     spicedb_calls: int = count(
-        0,
-        0,
-        1000,
-        "calls",
-        "calls of each process to SpiceDB at once; 0: a share of the threads",
-        "a request waits until another's call ends; then 503 `authz_unavailable`",
+        default=0,
+        low=0,
+        high=1000,
+        unit="calls",
+        meaning="calls of each process to SpiceDB at once; 0: a share of the threads",
+        at_limit="a request waits until another's call ends; then 503 `authz_unavailable`",
     )
     jwks: str = text(
         "the public keys that verify tokens: a JWKS file or an https URL, followed while the "
@@ -67,11 +71,11 @@ class SystemSettings:
         "the `aud` of accepted tokens", "required with a DSN; 401 for another `aud`"
     )
     jwt_leeway: float = seconds(
-        30.0,
-        0,
-        300,
-        "the difference of clocks that `exp`, `nbf` and `iat` may have",
-        "401 `unauthorized`",
+        default=30.0,
+        low=0,
+        high=300,
+        meaning="the difference of clocks that `exp`, `nbf` and `iat` may have",
+        at_limit="401 `unauthorized`",
     )
     signing_key: str = text(
         "the service's own private JWK, or a set of them: a file, followed while the service "
@@ -99,19 +103,19 @@ class SystemSettings:
     )
     # An agent refuses an event that is older than 5 minutes.
     event_window: float = seconds(
-        240.0,
-        1,
-        240,
-        "how far back an event stream can be resumed",
-        "the stream begins with `resync_required`, and its agent pulls",
+        default=240.0,
+        low=1,
+        high=240,
+        meaning="how far back an event stream can be resumed",
+        at_limit="the stream begins with `resync_required`, and its agent pulls",
     )
     nats_replicas: int = count(
-        1,
-        1,
-        5,
-        "servers",
-        "servers that store each event, where the stream is made",
-        "a cluster with fewer servers refuses to make the stream",
+        default=1,
+        low=1,
+        high=5,
+        unit="servers",
+        meaning="servers that store each event, where the stream is made",
+        at_limit="a cluster with fewer servers refuses to make the stream",
     )
 
     @property
