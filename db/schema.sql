@@ -933,9 +933,10 @@ $$;
 
 CREATE FUNCTION plexsphere.refuse_truncate() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    RAISE EXCEPTION 'TRUNCATE of plexsphere.% would bypass peers_revision', TG_TABLE_NAME
+    RAISE EXCEPTION 'TRUNCATE of plexsphere.% would bypass peers_revision and events', TG_TABLE_NAME
         USING HINT = 'DELETE FROM it instead.', ERRCODE = 'feature_not_supported';
 END;
 $$;
@@ -1895,6 +1896,8 @@ ALTER INDEX plexsphere.audit_rows_pkey ATTACH PARTITION plexsphere.audit_rows_de
 
 CREATE TRIGGER audit_rows_announced BEFORE INSERT ON plexsphere.audit_rows FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.announce_audit_rows();
 
+CREATE TRIGGER bridge_ingress_rules_not_truncated BEFORE TRUNCATE ON plexsphere.bridge_ingress_rules FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
+
 CREATE TRIGGER bridge_ingress_rules_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.bridge_ingress_rules FOR EACH ROW EXECUTE FUNCTION plexsphere.note_row_of_bridge();
 
 CREATE TRIGGER bridge_relay_assignments_deleted AFTER DELETE ON plexsphere.bridge_relay_assignments REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.relay_assignments_came_or_went();
@@ -1931,7 +1934,11 @@ CREATE TRIGGER bridge_resources_noted AFTER INSERT OR DELETE OR UPDATE ON plexsp
 
 CREATE TRIGGER bridge_resources_updated AFTER UPDATE OF id, node_id ON plexsphere.bridge_resources FOR EACH ROW WHEN (((old.id IS DISTINCT FROM new.id) OR (old.node_id IS DISTINCT FROM new.node_id))) EXECUTE FUNCTION plexsphere.bridge_resource_moved();
 
+CREATE TRIGGER bridge_site_to_site_tunnels_not_truncated BEFORE TRUNCATE ON plexsphere.bridge_site_to_site_tunnels FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
+
 CREATE TRIGGER bridge_site_to_site_tunnels_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.bridge_site_to_site_tunnels FOR EACH ROW EXECUTE FUNCTION plexsphere.note_row_of_bridge();
+
+CREATE TRIGGER bridge_user_access_providers_not_truncated BEFORE TRUNCATE ON plexsphere.bridge_user_access_providers FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
 
 CREATE TRIGGER bridge_user_access_providers_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.bridge_user_access_providers FOR EACH ROW EXECUTE FUNCTION plexsphere.note_row_of_bridge();
 
@@ -1944,6 +1951,8 @@ CREATE TRIGGER domains_departed AFTER DELETE ON plexsphere.domains REFERENCING O
 CREATE TRIGGER node_state_entries_deleted_noted AFTER DELETE ON plexsphere.node_state_entries FOR EACH ROW WHEN ((old.kind <> 'report'::text)) EXECUTE FUNCTION plexsphere.note_row_of_node('state');
 
 CREATE TRIGGER node_state_entries_inserted_noted AFTER INSERT ON plexsphere.node_state_entries FOR EACH ROW WHEN ((new.kind <> 'report'::text)) EXECUTE FUNCTION plexsphere.note_row_of_node('state');
+
+CREATE TRIGGER node_state_entries_not_truncated BEFORE TRUNCATE ON plexsphere.node_state_entries FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
 
 CREATE TRIGGER node_state_entries_updated_noted AFTER UPDATE ON plexsphere.node_state_entries FOR EACH ROW WHEN (((old.kind <> 'report'::text) OR (new.kind <> 'report'::text))) EXECUTE FUNCTION plexsphere.note_row_of_node('state');
 
@@ -1976,6 +1985,8 @@ CREATE TRIGGER nodes_updated_noted AFTER UPDATE OF id, domain_id, mesh_ip, publi
 CREATE TRIGGER nodes_updated_release AFTER UPDATE OF domain_id, mesh_ip ON plexsphere.nodes FOR EACH ROW WHEN (((old.mesh_ip IS NOT NULL) AND ((old.domain_id IS DISTINCT FROM new.domain_id) OR (host(old.mesh_ip) IS DISTINCT FROM host(new.mesh_ip))))) EXECUTE FUNCTION plexsphere.address_released();
 
 CREATE TRIGGER outbox_tuples_reduced AFTER UPDATE OF drained_at ON plexsphere.outbox FOR EACH ROW WHEN (((old.drained_at IS NULL) AND (new.drained_at IS NOT NULL) AND (new.object ~~ 'node:%'::text) AND jsonb_path_exists(new.tuples, '$[*]."operation"?(@ != "touch")'::jsonpath))) EXECUTE FUNCTION plexsphere.tuples_reduced();
+
+CREATE TRIGGER policy_compiled_ruleset_not_truncated BEFORE TRUNCATE ON plexsphere.policy_compiled_ruleset FOR EACH STATEMENT EXECUTE FUNCTION plexsphere.refuse_truncate();
 
 CREATE TRIGGER policy_compiled_ruleset_noted AFTER INSERT OR DELETE OR UPDATE ON plexsphere.policy_compiled_ruleset FOR EACH ROW EXECUTE FUNCTION plexsphere.note_row_of_node('policy');
 

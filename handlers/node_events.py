@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from uuid import UUID
 
 from composer.deadline import Deadline
 from composer.errors import ComposerError, CredentialEnded, NodeNotFound
@@ -30,23 +29,24 @@ def get_node_events(request: Request, node: AddressedNode, events: EventStreams)
     subscriber = Subscriber(
         node_id=node.id,
         domain_id=node.domain_id,
-        ask_again=partial(_decide, request, node.id),
+        ask_again=partial(_decide, request, node),
         expires_at=request.principal.credential.expires_at,
     )
     stream = events.subscribe(subscriber, int(position) if position else None, request.deadline)
     return Answer(200, media_type=EVENT_STREAM, stream=stream)
 
 
-def _decide(request: Request, node_id: UUID, deadline: Deadline) -> Decision:
+def _decide(request: Request, node: AddressedNode, deadline: Deadline) -> Decision:
     """Gates 2 and 3 once more. Only a refusal of gate 2 leaves an audit row.
 
-    No error becomes a refusal: the answer has begun, so that the stream can only go on or end.
+    A Node that has moved has the events of another Domain. No error becomes a refusal: the answer has begun, so that the stream can only go on or end.
     """
     again = replace(request, deadline=deadline, call=replace(request.call, deadline=deadline))
     try:
-        request.operation.way.gates(again, node_id)
+        found = request.operation.way.gates(again, node.id)
     except (Refused, NodeNotFound, CredentialEnded):
         return Decision.NO
     except ComposerError:
         return Decision.UNDECIDED
-    return Decision.YES
+    assert isinstance(found, AddressedNode)
+    return Decision.YES if found.domain_id == node.domain_id else Decision.NO

@@ -219,7 +219,10 @@ class Consumer:
             _log.info("event_bus_followed", position=self._fan_out.last)
 
     def _take(self, message: Msg) -> None:
-        sequence = message.metadata.sequence.stream
+        sequence, last = message.metadata.sequence.stream, self._fan_out.last
+        if sequence != last + 1:  # deleted from the stream before they came here
+            _log.warning("events_lost", last=last, first=sequence)
+            self._fan_out.restart(sequence - 1)
         try:
             event = self._event(message, sequence)
         except UnsendableEvent as error:

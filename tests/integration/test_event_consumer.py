@@ -85,6 +85,15 @@ class World:
 
         self.connection.call(publish, SECONDS)
 
+    def delete(self, back: int) -> None:
+        """Delete the event that is so many before the newest."""
+
+        async def delete(client: Client) -> None:
+            jetstream, info = await ensured_stream(client)
+            await jetstream.delete_msg(STREAM, info.state.last_seq - back)
+
+        self.connection.call(delete, SECONDS)
+
     def anew(self) -> None:
         async def anew(client: Client) -> None:
             await client.jetstream().delete_stream(STREAM)
@@ -157,6 +166,14 @@ def test_streams_end_where_the_stream_of_the_bus_was_made_anew(world: World) -> 
         world.publish(4, 5, 6)
         until(lambda: fan_out.last > known + 2, "the new events are missing")
         assert not fan_out.covers(known, DOMAIN)
+
+
+def test_events_that_were_deleted_before_they_came_are_lost(world: World) -> None:
+    world.publish(2, 3, 4)
+    world.delete(back=1)
+    with world.following() as (fan_out, _):
+        last = fan_out.last
+        assert fan_out.covers(last - 1, DOMAIN) and not fan_out.covers(last - 2, DOMAIN)
 
 
 def test_an_event_that_breaks_the_contract_ends_its_domains_streams(world: World) -> None:

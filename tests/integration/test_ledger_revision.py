@@ -187,7 +187,12 @@ def test_updating_ten_thousand_nodes_bumps_once(hand: Hand) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", ["nodes", "bridge_resources", "bridge_relays", "bridge_relay_assignments", "domains"]
+    "table",
+    [
+        *("nodes", "bridge_resources", "bridge_relays", "bridge_relay_assignments", "domains"),
+        *("policy_compiled_ruleset", "node_state_entries", "bridge_user_access_providers"),
+        *("bridge_ingress_rules", "bridge_site_to_site_tunnels"),
+    ],
 )
 def test_truncate_is_refused_even_to_the_owner(hand: Hand, table: str) -> None:
     with pytest.raises(psycopg2.errors.FeatureNotSupported, match="peers_revision"):

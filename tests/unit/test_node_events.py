@@ -11,6 +11,7 @@ import pytest
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, DatastoreUnavailable
 from composer.event_streams import Decision, Subscriber
+from tests.events import OTHER_DOMAIN
 from tests.factories import DOMAIN, agent_of, node_id
 from tests.ports.deadlines import expired, in_time
 from tests.ports.in_process import FakeService
@@ -72,6 +73,13 @@ def test_a_node_that_is_gone_holds_no_stream(service: FakeService) -> None:
     service.nodes.nodes.clear()
     assert again(subscriber) is Decision.NO
     assert [row.outcome for row in service.audit.rows] == ["granted"]
+
+
+def test_a_node_of_another_domain_now_must_open_its_stream_again(service: FakeService) -> None:
+    subscriber, _ = subscribed(service)
+    node = service.nodes.nodes[node_id(1)]
+    service.nodes.nodes[node_id(1)] = replace(node, domain_id=OTHER_DOMAIN)
+    assert again(subscriber) is Decision.NO
 
 
 @pytest.mark.parametrize("error", [AuthzUnavailable("away"), DatastoreUnavailable("away")])
