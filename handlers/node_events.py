@@ -39,7 +39,8 @@ def get_node_events(request: Request, node: AddressedNode, events: EventStreams)
 def _decide(request: Request, node: AddressedNode, deadline: Deadline) -> Decision:
     """Gates 2 and 3 once more. Only a refusal of gate 2 leaves an audit row.
 
-    A Node that has moved has the events of another Domain. No error becomes a refusal: the answer has begun, so that the stream can only go on or end.
+    A Node that has moved has the events of another Domain. No error becomes a refusal: the answer
+    has begun, so that the stream can only go on or end.
     """
     again = replace(request, deadline=deadline, call=replace(request.call, deadline=deadline))
     try:

@@ -170,13 +170,17 @@ class World:
 
     def hold(self, after: int | None = None, **values: object) -> Client:
         """A client whose stream has begun."""
+        return self.begun(self.open(after, **values))  # type: ignore[arg-type]
+
+    def begun(self, stream: NodeEventStream) -> Client:
+        """The client of a stream that begins."""
         client = Client()
 
         def hold(gone: Callable[[], None]) -> Client:
             client.gone = gone
             return client
 
-        client.sent = self.open(after, **values).begin(hold)  # type: ignore[arg-type]
+        client.sent = stream.begin(hold)
         return client
 
     def pass_time(self, seconds: float) -> None:

@@ -15,6 +15,7 @@ from tests.events import OTHER_DOMAIN
 from tests.factories import DOMAIN, agent_of, node_id
 from tests.ports.deadlines import expired, in_time
 from tests.ports.in_process import FakeService
+from tests.stream_world import World
 
 EVENTS = f"/v1/nodes/{node_id(1)}/events"
 
@@ -88,3 +89,14 @@ def test_an_outage_decides_nothing(service: FakeService, error: Exception) -> No
     part = service.relations if isinstance(error, AuthzUnavailable) else service.nodes
     part.fails = error
     assert again(subscriber) is Decision.UNDECIDED
+
+
+def test_a_stream_outlives_an_outage_of_spicedb_by_less_than_a_minute(service: FakeService) -> None:
+    world, (subscriber, _) = World(), subscribed(service)
+    client = world.begun(world.streams.subscribe(subscriber, None, in_time()))
+    world.pass_time(200)
+    assert not client.is_closed
+    service.relations.fails = AuthzUnavailable("away")
+    world.pass_time(60)
+    assert client.is_closed
+    assert [row.outcome for row in service.audit.rows] == ["granted"]
