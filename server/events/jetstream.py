@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import structlog
+from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import Header
+from nats.js.api import Header, StreamInfo
 
 from server.events.nats import DOMAIN_HEADER, STREAM, SUBJECT_PREFIX, NatsConnection, ensured_stream
 
 ANSWER_SECONDS = 2.0  # for one acknowledgement
+
+_log = structlog.stdlib.get_logger("plexsphere.events")
 
 
 class StreamWriter:
@@ -29,13 +33,22 @@ class StreamWriter:
     def open(self) -> None:
         """Make the stream unless it exists, and learn its last sequence.
 
+        One that has less than this writer has seen is an older copy, or lost what was not on its
+        disk. It is made anew, because its next positions were other events' already. Not so in a
+        cluster: it loses nothing, and a new leader may not know everything yet.
         Raises EventStreamUnavailable.
         """
         self._jetstream = None
-        self._jetstream, info = self._connection.call(
-            lambda client: ensured_stream(client, self._replicas), ANSWER_SECONDS
-        )
+        self._jetstream, info = self._connection.call(self._opened, ANSWER_SECONDS)
         self._last = info.state.last_seq
+
+    async def _opened(self, client: Client) -> tuple[JetStreamContext, StreamInfo]:
+        jetstream, info = await ensured_stream(client, self._replicas)
+        if info.config.num_replicas == 1 and info.state.last_seq < self._last:
+            _log.warning("events_lost", last=self._last, newest=info.state.last_seq)
+            await jetstream.delete_stream(STREAM)
+            jetstream, info = await ensured_stream(client, self._replicas)
+        return jetstream, info
 
     def append(self, scope: str, event_id: UUID, domain_id: UUID, envelope: bytes) -> None:
         """Store an event unless it is there; returns when JetStream has it.

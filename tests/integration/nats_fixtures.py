@@ -30,6 +30,7 @@ class OwnNats:
 
     def __init__(self, folder: Path) -> None:
         files, port = NatsFiles(folder), free_ports(1)[0]
+        self.store = folder / "store"
         self.part = Part(
             name="nats",
             port=port,

@@ -6,6 +6,8 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree, rmtree
+from uuid import uuid4
 
 import pytest
 from nats.aio.client import Client
@@ -16,7 +18,9 @@ from server.dev.nats import nats_server
 from server.dev.ports import HOST, free_ports
 from server.dev.process import Command, Process, wait_until
 from server.events.endpoint import NatsEndpoint
+from server.events.jetstream import StreamWriter
 from server.events.nats import STREAM, ensured_stream
+from tests.factories import DOMAIN
 from tests.integration.nats_fixtures import OwnNats, connected
 from tests.keys_of_tls import certificate_for_loopback
 from tests.nats_accounts import Operator
@@ -24,6 +28,7 @@ from tests.nats_accounts import Operator
 pytest_plugins = "tests.integration.nats_fixtures"
 
 SECONDS = 10.0
+SCOPE = f"domain:{DOMAIN}"
 
 
 async def stored(client: Client) -> int:
@@ -41,6 +46,40 @@ def test_a_stream_outlives_its_server_and_the_connection_comes_back(nats: OwnNat
             connection.call(stored, 0.5)
         nats.part.start()
         assert connection.call(stored, SECONDS) == 2
+
+
+def test_a_replaced_publisher_cannot_append_behind_its_successor(nats: OwnNats) -> None:
+    with connected(nats.endpoint) as connection:
+        frozen, successor = StreamWriter(connection, 1), StreamWriter(connection, 1)
+        frozen.open()
+        successor.open()
+        successor.append(SCOPE, uuid4(), DOMAIN, b"event")
+        with pytest.raises(EventStreamUnavailable):
+            frozen.append(SCOPE, uuid4(), DOMAIN, b"late")
+        assert connection.call(stored, SECONDS) == 2
+
+
+def test_an_older_copy_of_the_stream_is_made_anew(nats: OwnNats, tmp_path: Path) -> None:
+    with connected(nats.endpoint) as connection:
+        writer = StreamWriter(connection, 1)
+
+        def append() -> int:
+            """Writes once; the number of messages then."""
+            writer.open()
+            writer.append(SCOPE, uuid4(), DOMAIN, b"event")
+            return connection.call(stored, SECONDS) - 1
+
+        assert append() == 1
+        nats.part.stop()
+        copytree(nats.store, tmp_path / "older")
+        nats.part.start()
+        assert append() == 3
+        nats.part.kill()
+        rmtree(nats.store)
+        copytree(tmp_path / "older", nats.store)
+        nats.part.start()
+        assert append() == 1
+        assert append() == 3
 
 
 def test_what_jetstream_refuses_is_the_same_as_nats_away(nats: OwnNats) -> None:

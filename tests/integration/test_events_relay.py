@@ -21,7 +21,6 @@ from nats.aio.client import Client
 from composer.errors import EventKeyInTransition, EventStreamUnavailable
 from db.connections import ReadSession, SingleConnection, WriteSession
 from db.event_keys import PostgresEventKeys
-from server.events.jetstream import StreamWriter
 from server.events.keys import EncryptedEventKeys
 from server.events.nats import STREAM, NatsConnection
 from server.events.publisher import DiscardedEvents, EventPublisher, event_publisher
@@ -186,20 +185,6 @@ def test_one_publisher_is_elected_and_another_takes_over(hand: Hand, settings: S
         until(lambda: second.publish() is not None, "nobody is elected")
         add_nodes(hand, 1)
         assert publish_all(second) == 1
-
-
-def test_a_replaced_publisher_cannot_append_behind_its_successor(
-    hand: Hand, nats: OwnNats, settings: Settings, reader: NatsConnection
-) -> None:
-    add_nodes(hand, 1, 2)
-    with connected(nats.endpoint) as connection:
-        frozen = StreamWriter(connection, 1)
-        frozen.open()
-        with publisher(settings) as made:
-            publish_all(made)
-        with pytest.raises(EventStreamUnavailable):
-            frozen.append(f"domain:{DOMAIN}", node_id(99), DOMAIN, b"late")
-    assert [node for _, node in types(reader)] == [str(node_id(n)) for n in (1, 2)]
 
 
 def test_an_event_waits_for_the_commit_of_its_ledger_row(
