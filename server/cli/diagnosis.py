@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from uuid import UUID
 
 from composer.deadline import Deadline
 from composer.errors import AuthzUnavailable, ComposerError, EventStreamUnavailable
 from composer.reachability import PAUSE_AFTER
-from db.connections import ReadSession, SingleConnection
+from db.connections import ReadSession, SingleConnection, command_connections
 from db.dsn import is_unverified
+from db.event_keys import PostgresEventKeys
 from db.events import EventLag
 from db.fleet import ipv6_nodes
 from db.health import LastComparison, clock_skew, read_lag, schema_version
@@ -27,6 +29,7 @@ from server.cli.failures import Failure, innermost
 from server.cli.formats import counted
 from server.cli.service import ServiceAccess, get, without_credentials
 from server.events.endpoint import NatsEndpoint
+from server.events.keys import EncryptedEventKeys
 from server.settings import Settings, SettingsError, read_settings, unknown_variables
 from server.workers.relay import LATE_SECONDS
 
@@ -34,6 +37,7 @@ CHECK_SECONDS = 3.0
 # Less than the 30 s of leeway in a token's times, and than the 60 s of silence that make a Node
 # stale: a difference of this size is a fault, and has no effect yet.
 MAX_SKEW_SECONDS = 5.0
+DOMAINS_OF_KEYS = 1000
 # Where a service that listens on every address is asked.
 _LOOPBACKS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
@@ -207,6 +211,24 @@ def lag_checks(settings: Settings) -> Iterator[Check]:
     yield from agents_check(connection)
     if settings.nats_url:
         yield events_check(lag.events)
+    if settings.event_kek:
+        yield event_keys_check(settings)
+
+
+def event_keys_check(settings: Settings) -> Check:
+    """The event keys of a page of Domains decrypt."""
+    source = EncryptedEventKeys(*settings.event_kek)
+    try:
+        with command_connections(settings.dsn, "plexsphere-state doctor") as (reads, writes):
+            keys = PostgresEventKeys(reads, writes, source)
+            domains = keys.domains(UUID(int=0), DOMAINS_OF_KEYS, _deadline())
+            for domain_id, stored in keys.stored(domains, _deadline()).items():
+                for key in stored:
+                    source.signer(domain_id, key)
+    except ComposerError as error:
+        remedy = "set PLEXSPHERE_EVENT_KEK to the value that encrypted it; streams are 500"
+        return Check("event keys", False, str(error), remedy)
+    return Check("event keys", True, f"those of {counted(len(domains), 'Domain')} decrypt")
 
 
 def agents_check(connection: SingleConnection[ReadSession]) -> Iterator[Check]:

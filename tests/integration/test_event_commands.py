@@ -8,8 +8,10 @@ from uuid import UUID
 
 import pytest
 
+from server.cli.diagnosis import event_keys_check
 from server.cli.operators import operator
 from server.events.keys import EncryptedEventKeys, new_kek, parse_keks
+from server.settings import Settings
 from tests.command_runs import run
 from tests.factories import DOMAIN, node_id
 from tests.integration.ledger_rows import Hand
@@ -83,3 +85,9 @@ def test_a_key_under_neither_kek_is_named_and_the_others_are_encrypted(hand: Han
     hand.run(sql, DOMAIN)
     found = as_json(hand, f"{NEW},{OLD}", "re-encrypt", exit_code=1)
     assert found == {"re_encrypted": 1, "unchanged": 0, "undecryptable": [str(DOMAIN)]}
+
+
+@pytest.mark.parametrize(("kek", "is_ok"), [(OLD, True), (f"{NEW},{OLD}", True), (NEW, False)])
+def test_the_doctor_sees_a_kek_that_decrypts_nothing(hand: Hand, kek: str, is_ok: bool) -> None:
+    check = event_keys_check(Settings(dsn=hand.dsn, event_kek=parse_keks(kek)))
+    assert (check.ok, "decrypt" in check.detail) == (is_ok, True)
