@@ -56,7 +56,13 @@ class PostgresEventKeys:
         for domain_id, key_id, public_key, private_key, after, expires in self._reads.fetch(
             EVENT_KEYS_OF_DOMAINS, arguments, deadline
         ):
-            key = StoredEventKey(key_id, bytes(public_key), bytes(private_key), after, expires)
+            key = StoredEventKey(
+                id=key_id,
+                public_key=bytes(public_key),
+                encrypted_private_key=bytes(private_key),
+                signs_after=after,
+                transition_expires=expires,
+            )
             keys.setdefault(UUID(domain_id), []).append(key)
         return keys
 

@@ -132,7 +132,13 @@ def _peer_row(node_id: str, columns: list[Any] | None) -> PeerRow | None:
     if columns is None:
         return None
     mesh_ip, key, host, port = columns
-    return PeerRow(UUID(node_id), mesh_ip, None if key is None else bytes.fromhex(key), host, port)
+    return PeerRow(
+        node_id=UUID(node_id),
+        mesh_ip=mesh_ip,
+        public_key=None if key is None else bytes.fromhex(key),
+        relay_host=host,
+        relay_port=port,
+    )
 
 
 def _bridge_change(text: str) -> BridgeChange:

@@ -135,11 +135,11 @@ def explain(
         of_domain = {"domain_id": node.domain_id}
         relays = _relays(read("explain_relays", **of_domain))
         return Explanation(
-            node,
-            tuple(_domain_node(row, relays) for row in read("explain_domain", **of_domain)),
-            tuple(_compiled(row) for row in read("explain_policies", **of_node)),
-            tuple(BridgeRow(*row[1:]) for row in read("explain_bridge", **of_node)),
-            tuple(EntryFacts(*row) for row in read("explain_entries", **of_node)),
+            node=node,
+            domain=tuple(_domain_node(row, relays) for row in read("explain_domain", **of_domain)),
+            policies=tuple(_compiled(row) for row in read("explain_policies", **of_node)),
+            bridge=tuple(BridgeRow(*row[1:]) for row in read("explain_bridge", **of_node)),
+            entries=tuple(EntryFacts(*row) for row in read("explain_entries", **of_node)),
         )
 
 
@@ -148,7 +148,15 @@ def _relays(rows: list[Row]) -> dict[str, tuple[Assignment, ...]]:
     for peer, resource, host_node, enabled, same_domain, host, port in rows:
         earlier = found.get(peer, ())
         served = enabled and same_domain and not any(before.served for before in earlier)
-        assignment = Assignment(resource, host_node, enabled, same_domain, host, port, served)
+        assignment = Assignment(
+            bridge_resource_id=resource,
+            host_node_id=host_node,
+            enabled=enabled,
+            same_domain=same_domain,
+            host=host,
+            port=port,
+            served=served,
+        )
         found[peer] = (*earlier, assignment)
     return found
 
@@ -157,7 +165,14 @@ def _domain_node(row: Row, relays: Mapping[str, tuple[Assignment, ...]]) -> Doma
     node_id, name, mesh_ip, key = row
     public_key = None if key is None else bytes(key)
     broken = broken_invariant(PeerRow(UUID(node_id), mesh_ip, public_key))
-    return DomainNode(node_id, name, mesh_ip, public_key, broken, relays.get(node_id, ()))
+    return DomainNode(
+        id=node_id,
+        name=name,
+        mesh_ip=mesh_ip,
+        public_key=public_key,
+        broken=broken,
+        assignments=relays.get(node_id, ()),
+    )
 
 
 def _compiled(row: Row) -> CompiledRow:
@@ -170,4 +185,12 @@ def _compiled(row: Row) -> CompiledRow:
     except CorruptLedger as error:
         fault = str(error).rpartition("reason=")[2]
     holds = sha256(payload).digest() == fingerprint
-    return CompiledRow(policy_id, revision_id, compiled_at, len(payload), holds, rules, fault)
+    return CompiledRow(
+        policy_id=policy_id,
+        revision_id=revision_id,
+        compiled_at=compiled_at,
+        payload_bytes=len(payload),
+        fingerprint_holds=holds,
+        rules=rules,
+        fault=fault,
+    )

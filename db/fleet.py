@@ -281,4 +281,6 @@ def _expected(row: Row) -> ExpectedNode:
         if fallback is not None:
             peer["fallback_endpoint"] = fallback
     wanted = None if policy is None else json.loads(policy)
-    return ExpectedNode(node_id, peer, wanted, has_bridge, json.loads(state))
+    return ExpectedNode(
+        node_id=node_id, peer=peer, policy=wanted, has_bridge=has_bridge, state=json.loads(state)
+    )

@@ -102,7 +102,13 @@ def read_lag(sessions: Sessions[ReadSession], deadline: Deadline) -> Lag:
         comparison = LastComparison(*session.run(statement("comparison_last"))[0])
         events = EventLag(*session.run(statement("events_lag"))[0])
         skew = _clock_skew(session, time.time)
-    return Lag(outbox, found[0][0] if found else None, comparison, events, skew)
+    return Lag(
+        outbox=outbox,
+        sweep_age=found[0][0] if found else None,
+        comparison=comparison,
+        events=events,
+        clock_skew=skew,
+    )
 
 
 def clock_skew(

@@ -82,7 +82,9 @@ class BodyQueue:
         if node_id is None:
             return
         kept = body if len(body) <= self._largest else None
-        served = ServedBody(self._clock(), str(node_id), digest, len(body), kept)
+        served = ServedBody(
+            at=self._clock(), node_id=str(node_id), digest=digest, size=len(body), body=kept
+        )
         key = (served.node_id, digest)
         with self._changing:
             before = self._waiting.pop(key, None)

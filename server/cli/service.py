@@ -91,11 +91,11 @@ def pull(
             "this machine and the service."
         ) from error
     return Pulled(
-        answer.content,
-        snapshot,
-        answer.headers.get("ETag", ""),
-        answer.headers.get("X-Correlation-Id", ""),
-        seconds,
+        body=answer.content,
+        snapshot=snapshot,
+        etag=answer.headers.get("ETag", ""),
+        correlation_id=answer.headers.get("X-Correlation-Id", ""),
+        seconds=seconds,
     )
 
 

@@ -109,7 +109,13 @@ class FleetEnrolment:
     ) -> Agent:
         """The agent of a Node; an empty ``token`` is renewed with its secret key."""
         own = secret_key_text(UUID(node_id), secret, SECRET_KEY_ENV)
-        agent = Agent(self.url, node_id, domain_id, token or own, conditional)
+        agent = Agent(
+            url=self.url,
+            node_id=node_id,
+            domain_id=domain_id,
+            credential=token or own,
+            conditional=conditional,
+        )
         if self.jwt and not token:
             _granted(f"/v1/nodes/{node_id}/token", agent.renew())
         return agent

@@ -70,11 +70,11 @@ class Tally:
             rows = list(zip(kinds, self._statuses, self._seconds, self._late, strict=True))
         return [
             Kind(
-                kind,
-                len(of_kind),
-                Counter(status for _, status, _, _ in of_kind),
-                quantiles([seconds for _, _, seconds, _ in of_kind]),
-                max(late for _, _, _, late in of_kind),
+                name=kind,
+                count=len(of_kind),
+                statuses=Counter(status for _, status, _, _ in of_kind),
+                latencies=quantiles([seconds for _, _, seconds, _ in of_kind]),
+                latest_start=max(late for _, _, _, late in of_kind),
             )
             for kind in sorted(set(kinds))
             if (of_kind := [row for row in rows if row[0] == kind])

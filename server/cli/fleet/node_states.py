@@ -102,7 +102,11 @@ def fleet_status(
     digests = CurrentDigests(moment.peer_table)
     nodes = [_status(node, digests, moment.at) for node in moment.nodes]
     return FleetStatus(
-        str(moment.domain_id), moment.at, max_age, tuple(sorted(nodes, key=_worst_first)), streams
+        domain_id=str(moment.domain_id),
+        at=moment.at,
+        max_age=max_age,
+        nodes=tuple(sorted(nodes, key=_worst_first)),
+        streams=streams,
     )
 
 
@@ -113,17 +117,17 @@ def _status(node: FleetNode, digests: CurrentDigests, at: datetime) -> NodeStatu
     without = _seconds(at, node.registered_at) if silent is None else silent
     heartbeat_at = node.heartbeat_at
     return NodeStatus(
-        str(node.id),
-        node.name,
-        state,
-        None if pull is None else pull.digest,
-        current,
-        None if pull is None else pull.since,
-        None if pull is None else pull.granted_at,
-        silent,
-        None if state == CURRENT else without,
-        heartbeat_at,
-        None if heartbeat_at is None else _seconds(at, heartbeat_at),
+        node_id=str(node.id),
+        name=node.name,
+        state=state,
+        digest=None if pull is None else pull.digest,
+        current_digest=current,
+        since=None if pull is None else pull.since,
+        granted_at=None if pull is None else pull.granted_at,
+        silent_seconds=silent,
+        behind_seconds=None if state == CURRENT else without,
+        heartbeat_at=heartbeat_at,
+        heartbeat_seconds=None if heartbeat_at is None else _seconds(at, heartbeat_at),
     )
 
 

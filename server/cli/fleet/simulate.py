@@ -137,7 +137,7 @@ def simulate(
 
     run = Run(seconds=seconds, clients=clients, jitter=jitter, herd=herd, seed=seed, events=events)
     _allow_connections(run.threads(nodes) + nodes * events, nodes)
-    enrolment = FleetEnrolment(url, operator, ledger, name, jwt)
+    enrolment = FleetEnrolment(url=url, operator=operator, dsn=ledger, name=name, jwt=jwt)
     try:
         agents = _enrol(enrolment, nodes, domains, clients, conditional)
         simulation = _simulate(agents, run)
