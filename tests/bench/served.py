@@ -38,9 +38,9 @@ TICK = 1 / os.sysconf("SC_CLK_TCK")
 GZIP = {"Accept-Encoding": "gzip"}
 
 
-def tree_of(ref: str | None) -> Path:
-    """A copy of a commit, or of the working folder."""
-    found = FOLDER / (_git("rev-parse", "--short", ref).decode().strip() if ref else "now")
+def tree_of(ref: str | None, name: str = "now") -> Path:
+    """A copy of a commit, or of the working folder as ``name``."""
+    found = FOLDER / (_git("rev-parse", "--short", ref).decode().strip() if ref else name)
     found.mkdir(parents=True, exist_ok=True)
     for name in CODE:
         shutil.rmtree(found / name, ignore_errors=True)
