@@ -72,12 +72,10 @@ if METRICS_FOLDER not in _metrics:
 
 def on_starting(server):  # type: ignore[no-untyped-def]
     """gunicorn makes its own master; from here on it is one that no broken file ends."""
-    from server.gunicorn.accept_turns import AcceptTurns
     from server.gunicorn.arbiter import PatientArbiter
     from server.telemetry.dead_workers import add_up_dead, reserve_sums
 
     server.__class__ = PatientArbiter
-    server.accept_turns = AcceptTurns()
     server.add_up_dead = add_up_dead  # later the tree may be one that cannot be imported
     try:
         reserve_sums(_metrics)
@@ -88,7 +86,6 @@ def on_starting(server):  # type: ignore[no-untyped-def]
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
     """Only a worker that no other has served before ends the master where it does not start."""
     worker.is_first = not server.has_served()
-    worker.accept_turn = server.accept_turns.join()
 
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]
@@ -119,9 +116,7 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
 
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]
-    """Forget a dead worker's gauges and its turn; its counts stay."""
-    if worker.accept_turn is not None:
-        worker.accept_turn.leave()
+    """Forget a dead worker's gauges; its counts stay."""
     try:
         server.add_up_dead(_metrics, worker.pid)
     except OSError as error:  # of the disk, or of a scrape that does not end: the master goes on

@@ -108,7 +108,11 @@ class Lane:
         """Queue a connection's request; a thread gets it after ``release``."""
         answered = self._answered.get(caller_of(connection))
         is_crowd = answered is not None and connection.began - answered < CROWD_SECONDS
-        (self._crowd if is_crowd else self._others).append(connection)
+        queue = self._crowd if is_crowd else self._others
+        if self._newest_first and connection.answered:  # it had its turn on this connection
+            queue.appendleft(connection)
+        else:
+            queue.append(connection)
         self._new += 1
 
     def release(self) -> None:

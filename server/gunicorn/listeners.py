@@ -13,18 +13,16 @@ from typing import Any
 
 import structlog
 
-from server.gunicorn.accept_turns import AcceptTurn
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.connection import Connection, State
 from server.gunicorn.poller import READ, Poller
 from server.gunicorn.sources import Sources, address_of
 
-# Connections taken at once: enough for a crowd, few enough to leave the others to other workers.
-ACCEPT_BATCH = 16
+# Connections taken at once. Where they are taken more slowly than they come, the kernel drops some,
+# and those clients try again a second later.
+ACCEPT_BATCH = 256
 # How long nobody is let in after the process or the machine ran out of descriptors.
 ACCEPT_PAUSE_SECONDS = 0.5
-# How long clients are left to a worker that has let in fewer, which may be busy.
-YIELD_SECONDS = 0.005
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _log = structlog.stdlib.get_logger("plexsphere.connections")
@@ -40,12 +38,11 @@ class Listeners:
         bounds: Bounds,
         sources: Sources,
         connections: Collection[Connection],
-        turn: AcceptTurn | None,
         *,
         let_in: Callable[[socket.socket, Any, Any, str], None],
         close: Callable[[Connection], None],
     ) -> None:
-        """``connections`` are all of the loop's; without a ``turn`` clients are taken as they come.
+        """``connections`` are all of the loop's.
 
         ``let_in`` gets a new socket, the addresses of client and server, and the counted source.
         """
@@ -54,12 +51,10 @@ class Listeners:
         self._bounds = bounds
         self._sources = sources
         self._connections = connections
-        self._turn = turn
         self._let_in = let_in
         self._close = close
         self._is_accepting = False
         self.accepts_from = inf  # the moment at which a pause ends
-        self._has_yielded = False
         self._turned_away = 0  # clients of a source that has too many, since it was last said
         for listener in sockets:
             listener.setblocking(False)
@@ -76,8 +71,6 @@ class Listeners:
         """Leave clients in the queue of their listener, for another worker."""
         self._stop_listening()
         self.accepts_from = inf
-        if self._turn is not None:
-            self._turn.end()
 
     def look(self) -> None:
         """Let in who waits now, before others are seen to."""
@@ -97,45 +90,32 @@ class Listeners:
             for listener in self._sockets:
                 self._poller.unregister(listener.fileno())
 
-    def _pause(self, seconds: float) -> None:
+    def _pause(self) -> None:
         """Clients wait in the queue of their listener meanwhile."""
         self._stop_listening()
-        self.accepts_from = time.monotonic() + seconds
+        self.accepts_from = time.monotonic() + ACCEPT_PAUSE_SECONDS
 
     def _accept(self, listener: Any, mask: int = READ) -> None:
         if not self._is_accepting:
             return
         if self._is_crowded and not self._has_made_room():
-            self._pause(ACCEPT_PAUSE_SECONDS)
+            self._pause()
             return
-        is_ours = self._turn is None or self._turn.is_ours()
-        if not is_ours and not self._has_yielded:
-            self._has_yielded = True
-            self._pause(YIELD_SECONDS)
-            return
-        self._has_yielded = False
-        taken = self._take(listener)
-        if is_ours and self._turn is not None:  # who was waited for in vain has its turn still
-            self._turn.count(taken)
-
-    def _take(self, listener: Any) -> int:
-        """The number of clients that were taken."""
-        for taken in range(ACCEPT_BATCH):
+        for _ in range(ACCEPT_BATCH):
             if self._is_crowded:  # room is made for who is known to wait
-                return taken
+                return
             try:
                 sock, client = listener.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
-                return taken
+                return
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
                 _log.error("accept_paused", cause=os.strerror(error.errno or 0))
                 self._has_made_room()
-                self._pause(ACCEPT_PAUSE_SECONDS)
-                return taken
+                self._pause()
+                return
             self._count_in(sock, client, listener.getsockname())
-        return ACCEPT_BATCH
 
     def _count_in(self, sock: socket.socket, client: Any, server: Any) -> None:
         """Let a client in unless its source has too many; a proxy may have any number."""

@@ -18,7 +18,6 @@ from typing import Any
 
 import structlog
 
-from server.gunicorn.accept_turns import AcceptTurn
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.byte_limit import ByteLimit
 from server.gunicorn.connection import Connection, State
@@ -33,7 +32,7 @@ from server.gunicorn.stream_sender import StreamSender
 SWEEP_SECONDS = 0.25
 # Streams that are sent to, and deadlines that are seen to, in one turn: a crowd of them must not
 # keep others waiting.
-MOST_OF_A_TURN = 256
+MOST_OF_A_TURN = 64
 
 _log = structlog.stdlib.get_logger("plexsphere.connections")
 
@@ -49,12 +48,10 @@ class Loop:
         tls: Any,
         hand_over: Callable[[Connection], None],
         refuse: Callable[[Connection, Exception], None],
-        turn: AcceptTurn | None = None,
     ) -> None:
         """``hand_over`` gives a whole request to a thread, ``refuse`` writes gunicorn's own answer.
 
-        ``cfg`` is gunicorn's, ``tls`` an SSL context or None. ``turn`` is the worker's among those
-        that let clients in.
+        ``cfg`` is gunicorn's, ``tls`` an SSL context or None.
         """
         self.connections: set[Connection] = set()
         self._cfg = cfg
@@ -74,7 +71,6 @@ class Loop:
             bounds,
             self._sources,
             self.connections,
-            turn,
             let_in=self._let_in,
             close=self._close,
         )

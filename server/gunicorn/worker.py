@@ -27,7 +27,6 @@ from gunicorn.http.errors import (
 from gunicorn.workers.gthread import ThreadWorker
 
 from server.flags import COMPLAINED, clear_flag
-from server.gunicorn.accept_turns import AcceptTurn
 from server.gunicorn.boot import Boot, BootState
 from server.gunicorn.bounds import Bounds, with_descriptors
 from server.gunicorn.connection import Connection
@@ -69,8 +68,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     wake: Callable[[], None] = staticmethod(lambda: None)
     # Where others serve or have served, a worker that does not start must not end the master.
     is_first = True
-    # Given by the master.
-    accept_turn: AcceptTurn | None = None
     # Told the lane of each request that is 503 `overloaded`.
     count_overloaded: Callable[[str], None] = staticmethod(lambda lane: None)
 
@@ -130,9 +127,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         settings = read_settings()
         bounds = with_descriptors(settings.bounds)
         tls = gunicorn_sockets.ssl_context(self.cfg) if self.cfg.is_ssl else None
-        self.loop = Loop(
-            self.cfg, bounds, self.sockets, tls, self._hand_over, self._refuse, self.accept_turn
-        )
+        self.loop = Loop(self.cfg, bounds, self.sockets, tls, self._hand_over, self._refuse)
         self.wake = self.loop.wake
         self._run_together = run_together
         self._answer_overloaded = answer_overloaded

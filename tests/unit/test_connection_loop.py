@@ -1,5 +1,4 @@
-"""The loop on a machine without free descriptors, with a crowd, with other workers beside it, and
-with a thread that does not return."""
+"""The loop without free descriptors, with a crowd, and with a thread that does not return."""
 
 from __future__ import annotations
 
@@ -16,11 +15,10 @@ import pytest
 import structlog
 from gunicorn.config import Config
 
-from server.gunicorn.accept_turns import AcceptTurn, AcceptTurns
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.connection import Connection, State
 from server.gunicorn.framing import Incoming
-from server.gunicorn.listeners import ACCEPT_BATCH, ACCEPT_PAUSE_SECONDS
+from server.gunicorn.listeners import ACCEPT_PAUSE_SECONDS
 from server.gunicorn.loop import MOST_OF_A_TURN, Loop
 from server.gunicorn.reader import HEADS_A_TURN
 from server.gunicorn.stream import Stream
@@ -62,9 +60,8 @@ def loop_of(
     bounds: Bounds,
     *listeners: Any,
     hand_over: Callable[[Connection], None] = lambda connection: None,
-    turn: AcceptTurn | None = None,
 ) -> Loop:
-    return Loop(Config(), bounds, listeners, None, hand_over, lambda connection, error: None, turn)
+    return Loop(Config(), bounds, listeners, None, hand_over, lambda connection, error: None)
 
 
 @contextmanager
@@ -172,51 +169,6 @@ def test_a_client_that_leaves_behind_a_crowd_has_its_request_handed_over(
             loop.turn()
         assert "/last" in handed
         loop.close()
-
-
-def test_workers_let_clients_in_by_turns(listener: socket.socket) -> None:
-    turns = AcceptTurns()
-    first, second = (loop_of(Settings().bounds, listener, turn=turns.join()) for _ in range(2))
-    first.accept_connections()
-    second.accept_connections()
-    with crowd_of(listener, 2 * ACCEPT_BATCH):
-        first.turn()
-        first.turn()
-        assert len(first.connections) == ACCEPT_BATCH
-        second.turn()
-        assert len(second.connections) == ACCEPT_BATCH
-        first.close()
-        second.close()
-
-
-@pytest.mark.parametrize("other", ["stops", "is gone", "hangs"])
-def test_clients_wait_for_no_worker_that_does_not_let_them_in(
-    listener: socket.socket, other: str
-) -> None:
-    turns = AcceptTurns()
-    loop, turn = loop_of(Settings().bounds, listener, turn=turns.join()), turns.join()
-    assert turn is not None
-    {"stops": turn.end, "is gone": turn.leave, "hangs": lambda: None}[other]()
-    loop.accept_connections()
-    with crowd_of(listener, 2 * ACCEPT_BATCH) as crowd:
-        until = time.monotonic() + 20
-        while len(loop.connections) < len(crowd) and time.monotonic() < until:
-            loop.turn()
-        assert len(loop.connections) == len(crowd)
-        loop.close()
-
-
-def test_a_worker_that_comes_later_does_not_have_to_catch_up() -> None:
-    turns = AcceptTurns()
-    first, second = turns.join(), turns.join()
-    assert first is not None and second is not None
-    first.count(1_000)
-    second.end()
-    third = turns.join()
-    assert third is not None
-    assert first.is_ours() and third.is_ours()
-    third.count(1)
-    assert first.is_ours() and not third.is_ours()
 
 
 def test_a_crowd_that_is_late_does_not_keep_a_turn(listener: socket.socket) -> None:

@@ -63,6 +63,11 @@ def test_a_probe_does_not_wait_for_a_crowd_of_probes() -> None:
     assert order({"newest_first": True}, asking) == ["c", "b", "a"]
 
 
+def test_a_probe_does_not_wait_for_those_who_ask_again_and_again_on_their_connections() -> None:
+    asking = [Asking("a", answered=1.0), Asking("new"), Asking("b", answered=1.0)]
+    assert order({"newest_first": True}, asking) == ["new", "a", "b"]
+
+
 def test_who_asks_seldom_goes_before_who_always_asks_and_holds_up_nobody_for_ever() -> None:
     crowd = [Asking(f"crowd {number}", began=10.0, answered=9.99) for number in range(3)]
     quiet = [Asking(f"quiet {number}", began=10.0, answered=5.0) for number in range(6)]
