@@ -13,9 +13,10 @@ from server.gunicorn.bounds import Bounds
 from server.gunicorn.byte_limit import ByteLimit
 from server.gunicorn.connection import Connection, State
 
-# Heads that one turn parses. To receive a request takes a tenth of what parsing it takes, so a
-# crowd is received first, and waits for its turns.
-HEADS_A_TURN = 64
+# The bytes that one turn parses, where each head counts as some more than it has. To parse a
+# request takes ten times what receiving it takes, so a crowd is received first, and waits.
+BYTES_A_TURN = 131_072
+BYTES_A_HEAD = 1_024
 # These wait for no crowd.
 PROBES = (b"GET /livez", b"GET /readyz", b"HEAD /livez", b"HEAD /readyz")
 
@@ -83,8 +84,10 @@ class Reader:
 
     def parse(self) -> None:
         """Parse the heads whose turn it is."""
-        for _ in range(min(HEADS_A_TURN, len(self._unparsed))):
+        left = BYTES_A_TURN
+        while self._unparsed and left > 0:
             connection = self._unparsed.popleft()
+            left -= BYTES_A_HEAD + len(connection.incoming.buffer)
             if connection.is_unparsed and connection.state is State.READING:
                 self._parse(connection)
 

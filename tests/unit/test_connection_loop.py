@@ -20,11 +20,13 @@ from server.gunicorn.connection import Connection, State
 from server.gunicorn.framing import Incoming
 from server.gunicorn.listeners import ACCEPT_PAUSE_SECONDS
 from server.gunicorn.loop import MOST_OF_A_TURN, Loop
-from server.gunicorn.reader import HEADS_A_TURN
+from server.gunicorn.reader import BYTES_A_HEAD, BYTES_A_TURN
 from server.gunicorn.stream import Stream
 from server.settings import Settings
 
 CLIENT = ("127.0.0.1", 4000)
+HEAD = b"GET /v1/nodes/a/state HTTP/1.1\r\n\r\n"
+HEADS = -(-BYTES_A_TURN // (BYTES_A_HEAD + len(HEAD)))  # that one turn parses
 
 
 class Listener:
@@ -139,14 +141,14 @@ def test_a_probe_waits_for_no_crowd(listener: socket.socket) -> None:
         Settings().bounds, listener, hand_over=lambda each: handed.append(each.request.path)
     )
     loop.accept_connections()
-    with crowd_of(listener, HEADS_A_TURN + 10) as crowd, crowd_of(listener, 1) as (probe,):
+    with crowd_of(listener, HEADS + 10) as crowd, crowd_of(listener, 1) as (probe,):
         while len(loop.connections) < len(crowd) + 1:
             loop.turn()
         for client in crowd:
-            client.sendall(b"GET /v1/nodes/a/state HTTP/1.1\r\n\r\n")
+            client.sendall(HEAD)
         probe.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
         loop.turn()
-        assert (handed[0], len(handed)) == ("/livez", 1 + HEADS_A_TURN)
+        assert (handed[0], len(handed)) == ("/livez", 1 + HEADS)
         loop.turn()
         assert len(handed) == 1 + len(crowd)
         loop.close()
@@ -160,9 +162,9 @@ def test_a_client_that_leaves_behind_a_crowd_has_its_request_handed_over(
         Settings().bounds, listener, hand_over=lambda each: handed.append(each.request.path)
     )
     loop.accept_connections()
-    with crowd_of(listener, HEADS_A_TURN) as crowd, crowd_of(listener, 1) as (last,):
+    with crowd_of(listener, HEADS) as crowd, crowd_of(listener, 1) as (last,):
         for client in crowd:
-            client.sendall(b"GET /v1/nodes/a/state HTTP/1.1\r\n\r\n")
+            client.sendall(HEAD)
         last.sendall(b"GET /last HTTP/1.1\r\n\r\n")
         last.shutdown(socket.SHUT_WR)
         while len(handed) < len(crowd) + 1:
@@ -193,7 +195,7 @@ def test_a_thread_that_hangs_is_said_with_its_request_and_its_place() -> None:
     with ours, client:
         incoming = Incoming(Config(), CLIENT)
         connection = Connection(ours, CLIENT, CLIENT, incoming)
-        incoming.buffer += b"GET /v1/nodes/a/state HTTP/1.1\r\n\r\n"
+        incoming.buffer += HEAD
         connection.request = incoming.whole()
         connection.state = State.ANSWERING
         connection.started = 1e-9
