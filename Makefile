@@ -72,12 +72,12 @@ bench-storm: ## first pulls of a whole Domain at once, with heartbeats and /live
 	$(INSTALL) test
 	@exec $(VENV)/python -m tests.bench.storm $(call options,nodes)
 
-bench-soak: ## pulls while Nodes change, and what grows (MINUTES=60 NODES=1000)
+bench-soak: ## pulls while Nodes change, and what grows (MINUTES=60 PULLS=0 NODES=1000)
 	$(INSTALL) test
 	@command -v wrk >/dev/null || apt-get install --yes --no-install-recommends wrk
-	@exec $(VENV)/python -m tests.bench.soak $(call options,minutes nodes)
+	@exec $(VENV)/python -m tests.bench.soak $(call options,minutes pulls nodes)
 
-bench-flames: ## flame graphs of a worker at 64 and 10,000 Nodes, into docs/pictures (SIZES=64,10000 SECONDS=15)
+bench-flames: ## flame graphs of a worker at 64 and 10,000 Nodes, into docs/pictures (SIZES=64,10000 SECONDS=30)
 	$(INSTALL) test
 	@command -v wrk >/dev/null || apt-get install --yes --no-install-recommends wrk
 	@exec $(VENV)/python -m tests.bench.flames $(call options,sizes seconds)

@@ -167,11 +167,16 @@ class Served:
                 return
             time.sleep(0.5)
 
+    @property
+    def workers(self) -> list[int]:
+        """The processes of gunicorn's workers."""
+        pids = json.loads((self.tree / ".dev" / "pids.json").read_text())
+        return family(pids["gunicorn"])[1:]
+
     def worker_bytes(self) -> int:
         """Memory of the largest worker that it shares with nobody, and its part of the rest."""
-        pids = json.loads((self.tree / ".dev" / "pids.json").read_text())
         sizes = []
-        for pid in family(pids["gunicorn"])[1:]:
+        for pid in self.workers:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
             sizes.append(sum(int(kb) for kb in re.findall(r"^Pss: +(\d+) kB", rollup, re.M)) * 1024)
         return max(sizes)

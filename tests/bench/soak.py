@@ -1,8 +1,8 @@
 """Pulls for a long time while Nodes change: does the service become slower, larger or wrong?
 
-    make bench-soak         (MINUTES=60 NODES=1000)
+    make bench-soak         (MINUTES=60 PULLS=0 NODES=1000)
 
-A line a minute. It ends with an error where the last minutes need a tenth more memory or half as
+A line a minute, and the memory at the end; with PULLS it ends once there were so many. It ends with an error where the last minutes need a tenth more memory or half as
 much CPU again as the first ones, or where an answer was not 200.
 """
 
@@ -25,6 +25,7 @@ MOST_MEMORY, MOST_CPU = 1.1, 1.5
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench-soak")
     parser.add_argument("--minutes", type=int, default=60)
+    parser.add_argument("--pulls", type=int, default=0)
     parser.add_argument("--nodes", type=int, default=1_000)
     parser.add_argument("--connections", type=int, default=16)
     options = parser.parse_args()
@@ -37,6 +38,11 @@ def main() -> None:
                 costs = [subject.cost(ROUND_SECONDS, options.connections) for _ in range(3)]
                 minutes.append(of_minute(costs, served.worker_bytes()))
                 print(json.dumps({"minute": minute, **minutes[-1]}), flush=True)
+                if 0 < options.pulls <= answered(minutes):
+                    break
+    memory = [minute["worker_mb"] for minute in minutes]
+    print(f"{answered(minutes):,.0f} pulls; a worker had {memory[0]} MB after the first minute,")
+    print(f"{max(memory)} MB at most and {memory[-1]} MB at the end")
     (ROOT / ".dev" / "bench-soak.json").write_text(json.dumps(minutes))
     complaints = faults(minutes)
     raise SystemExit("\n".join(complaints) if complaints else 0)
@@ -52,6 +58,10 @@ def of_minute(costs: list[Cost], memory: int) -> dict[str, float]:
         "worker_mb": round(memory / 1e6, 1),
         "load": load_average()[0],
     }
+
+
+def answered(minutes: list[dict[str, float]]) -> float:
+    return sum(minute["answers"] for minute in minutes)
 
 
 def faults(minutes: list[dict[str, float]]) -> list[str]:
