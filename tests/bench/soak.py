@@ -2,8 +2,9 @@
 
     make bench-soak         (MINUTES=60 PULLS=0 NODES=1000)
 
-A line a minute, and the memory at the end; with PULLS it ends once there were so many. It ends with an error where the last minutes need a tenth more memory or half as
-much CPU again as the first ones, or where an answer was not 200.
+A line a minute, and the memory at the end; with PULLS it ends once there were so many. It ends with
+an error where the last minutes need a tenth more memory or half as much CPU again as the first
+ones, or where an answer was not 200.
 """
 
 from __future__ import annotations
