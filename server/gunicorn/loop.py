@@ -1,12 +1,14 @@
 """The loop that owns all connections of a worker, and waits for clients in place of threads.
 
 A thread is given a whole request and writes its answer without waiting. Everything that a client
-can be slow at happens here: the handshake, the request (reader.py), taking the answer, closing.
+can be slow at happens here: the handshake (handshakes.py), the request (reader.py), taking the
+answer, closing.
 """
 
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
 import time
 import traceback
@@ -22,6 +24,7 @@ from server.gunicorn.bounds import Bounds
 from server.gunicorn.byte_limit import ByteLimit
 from server.gunicorn.connection import Connection, State
 from server.gunicorn.framing import Incoming
+from server.gunicorn.handshakes import Handshakes
 from server.gunicorn.listeners import Listeners
 from server.gunicorn.poller import MOST_EVENTS, READ, Poller
 from server.gunicorn.reader import Reader
@@ -45,7 +48,7 @@ class Loop:
         cfg: Any,
         bounds: Bounds,
         listeners: Sequence[Any],
-        tls: Any,
+        tls: ssl.SSLContext | None,
         hand_over: Callable[[Connection], None],
         refuse: Callable[[Connection, Exception], None],
     ) -> None:
@@ -56,7 +59,6 @@ class Loop:
         self.connections: set[Connection] = set()
         self._cfg = cfg
         self._bounds = bounds
-        self._tls = tls
         self._refuse = refuse
         self._poller = Poller()
         self.wake = self._poller.wake
@@ -83,6 +85,11 @@ class Loop:
         )
         self._reader = Reader(
             bounds, hand_over=hand_over, refuse=self._refuse_read, close=self._close
+        )
+        self._handshakes = (
+            None
+            if tls is None
+            else Handshakes(tls, watch=self._watch, read=self._reader.read, close=self._close)
         )
         self._unsent = ByteLimit(  # what clients have not taken yet
             bounds.unsent_bytes,
@@ -122,7 +129,7 @@ class Loop:
         """Wait for something to happen and see to it; the monotonic time afterwards."""
         self._finish_done()
         self._sleeping = True
-        is_due = self._done or self._changed or self._reader.has_more
+        is_due = self._done or self._changed or self._reader.has_more or self._are_shaking_hands
         next_moment = min(self._next_sweep, self._listeners.accepts_from)
         events = self._poller.wait(0.0 if is_due else max(0.0, next_moment - time.monotonic()))
         self._sleeping = False
@@ -132,12 +139,18 @@ class Loop:
         for on_event, mask in events:
             on_event(mask)
         self._reader.parse()
+        if self._handshakes is not None:
+            self._handshakes.step()
         now = time.monotonic()
         if now >= self._listeners.accepts_from:
             self._listeners.begin()
         if now >= self._next_sweep:
             self._sweep(now)
         return now
+
+    @property
+    def _are_shaking_hands(self) -> bool:
+        return self._handshakes is not None and self._handshakes.has_more
 
     def accept_connections(self) -> None:
         """Let clients in."""
@@ -189,22 +202,11 @@ class Loop:
         connection.source = source
         connection.deadline = time.monotonic() + self._bounds.head_seconds
         self.connections.add(connection)
-        if self._tls is not None:
-            self._begin_tls(connection)
+        if self._handshakes is not None:
+            self._handshakes.begin(connection)
             return
         self._watch(connection, READ)
         self._reader.read(connection)  # the request is often here already
-
-    def _begin_tls(self, connection: Connection) -> None:
-        connection.state = State.SHAKING_HANDS
-        try:
-            connection.sock = self._tls.wrap_socket(
-                connection.sock, server_side=True, do_handshake_on_connect=False
-            )
-        except OSError:  # it left meanwhile
-            self._close(connection)
-            return
-        self._watch(connection, READ)
 
     def _on_event(self, connection: Connection, mask: int) -> None:
         state = connection.state
@@ -219,20 +221,8 @@ class Loop:
             self._streams.on_event(connection, mask)
         elif state is State.LINGERING:
             self._read_past(connection)
-        elif state is State.SHAKING_HANDS:
-            self._shake_hands(connection)
-
-    def _shake_hands(self, connection: Connection) -> None:
-        try:
-            if not connection.shake_hands():
-                self._watch(connection, connection.wants)
-                return
-        except OSError:  # no TLS, or not one we speak
-            self._close(connection)
-            return
-        connection.state = State.READING
-        self._watch(connection, READ)
-        self._reader.read(connection)
+        elif state is State.SHAKING_HANDS and self._handshakes is not None:
+            self._handshakes.queue(connection)
 
     # requests
 
