@@ -33,6 +33,14 @@ class PatientArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     _reloading_since: int | None = None  # the age of the last old worker
     _retry_at: float | None = None
 
+    def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
+        """Those that end the master come first, and of several reloads there is one: the others
+        were asked for before it began."""
+        signals: list[int] = super().wait_for_signals(timeout)
+        others = [sig for sig in signals if sig != signal.SIGHUP]
+        reloads = [sig for sig in signals if sig == signal.SIGHUP][:1]
+        return sorted(others + reloads, key=lambda sig: sig not in _ENDS)
+
     def reload(self) -> None:
         """Start the new workers, then end the old ones; where they do not start, try again."""
         self._reloading_since = self.worker_age
