@@ -148,9 +148,10 @@ class ServingSettings(LimitSettings):
         meaning="memory of each process for requests that no thread has read yet",
         at_limit="the connections whose requests have taken longest are closed",
     )
+    # One answer may have 16 MiB (UNSENT_MAX_BYTES): a smaller limit would let nobody have it.
     unsent_bytes: int = count(
         default=268_435_456,
-        low=1_048_576,
+        low=16_777_216,
         high=1_099_511_627_776,
         unit="bytes",
         meaning="memory of each process for answers that clients have not received yet",

@@ -14,12 +14,12 @@ from tests.small_gunicorn import Served, answer, small_gunicorn
 MEBIBYTE = 1_048_576
 MANY = 40
 BODY = 60_000  # so that MANY of them are more than a mebibyte
-SETTINGS = {"THREADS": "8", "UNREAD_BYTES": str(MEBIBYTE), "UNSENT_BYTES": str(MEBIBYTE)}
+LEAST = {"UNREAD_BYTES": str(MEBIBYTE), "UNSENT_BYTES": str(16 * MEBIBYTE)}
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with small_gunicorn(tmp_path_factory.mktemp("gunicorn"), SETTINGS) as running:
+    with small_gunicorn(tmp_path_factory.mktemp("gunicorn"), {"THREADS": "8", **LEAST}) as running:
         yield running
 
 
@@ -47,7 +47,7 @@ def test_bodies_that_take_longest_make_room_for_those_that_come_at_once(served: 
 def test_answers_that_are_not_taken_make_room_for_others(served: Served) -> None:
     with ExitStack() as resources:
         clients = []
-        for _ in range(4):
+        for _ in range(20):
             raw = resources.enter_context(socket.socket())
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 88)
