@@ -34,7 +34,7 @@ class PatientArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     _retry_at: float | None = None
 
     def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
-        """Those that end the master come first, and of several reloads there is one: the others
+        """The signals, first those that end the master; of several reloads one, because the others
         were asked for before it began."""
         signals: list[int] = super().wait_for_signals(timeout)
         others = [sig for sig in signals if sig != signal.SIGHUP]

@@ -48,8 +48,11 @@ class LineQueue(logging.Handler):
         self._repeats.forget()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue a line; called under the handler's lock."""
-        self._put(record)
+        """Queue a line where there is room; called under the handler's lock."""
+        if self._lines.qsize() >= self._capacity:
+            self._dropped += 1
+        else:
+            self._put(record)
 
     def drop_repeats(self, logger: object, level: str, event: EventDict) -> EventDict:
         """The first processor of structlog: what is only counted must cost little."""
@@ -65,9 +68,6 @@ class LineQueue(logging.Handler):
         return event
 
     def _put(self, record: logging.LogRecord) -> None:
-        if self._lines.qsize() >= self._capacity:
-            self._dropped += 1
-            return
         try:
             line = self.format(record) + "\n"
         except Exception:
@@ -103,7 +103,8 @@ class LineQueue(logging.Handler):
                 self._count()
 
     def _count(self, *, all_of_them: bool = False) -> None:
-        """Write the number of dropped lines, and of repeated lines of each kind."""
+        """Queue the number of dropped lines, and of repeated lines of each kind. There is room for
+        these, because a reader that was slow finds the queue full again."""
         self.acquire()
         try:
             counts = self._repeats.over(all_of_them=all_of_them)

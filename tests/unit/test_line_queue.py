@@ -86,6 +86,17 @@ def test_a_reader_that_stalls_loses_lines_and_is_told_how_many(
     assert len(received) - 1 + count == sent
 
 
+def test_the_number_of_lost_lines_has_room_where_the_queue_is_full_again(
+    lines: LineQueue, pipe: tuple[int, int]
+) -> None:
+    sent = 2 * FULL
+    for number in range(sent):
+        say(lines, f"{number} {LINE}")
+    lines._count()  # as after a batch that took longer than a tick
+    received = read_until(pipe[0], "log_lines_dropped")
+    assert len(received) - 1 + received[-1]["count"] == sent
+
+
 def test_the_end_of_the_process_waits_for_the_lines_and_not_for_a_reader(
     lines: LineQueue, pipe: tuple[int, int]
 ) -> None:
