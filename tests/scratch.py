@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from composer.entries import KINDS
 from server.dev.sample import OPERATOR
@@ -28,11 +29,16 @@ def domain(stack: Stack) -> str:
     return str(json.loads(reply.body)["id"])
 
 
+def registered(stack: Stack, domain_id: str = "") -> dict[str, Any]:
+    """The answer to the registration of a new Node in a Domain, or in a new one."""
+    reply = post(stack, f"/v1/domains/{domain_id or domain(stack)}/nodes", "RegisterNode")
+    assert reply.status == 201, reply.body
+    return dict(json.loads(reply.body))
+
+
 def node(stack: Stack) -> str:
     """The id of a new Node in a Domain of its own."""
-    reply = post(stack, f"/v1/domains/{domain(stack)}/nodes", "RegisterNode")
-    assert reply.status == 201, reply.body
-    return str(json.loads(reply.body)["node_id"])
+    return str(registered(stack)["node_id"])
 
 
 def bootstrap_token(stack: Stack, domain_id: str = "") -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,11 +12,13 @@ from itertools import count
 from typing import Any, NamedTuple
 
 import psycopg2
+from typer.testing import Result
 
 from server.dev.stack import Stack
 from tests.bodies import JSON, example_body
 from tests.client import Reply, ask, bearer, pull_path
 from tests.oracle import expected_body
+from tests.role_commands import command
 
 OPERATOR, AUDITOR = "user:operator", "user:story-auditor"
 # What the story itself leaves beside its requests: reading the audit, and the command that lets it.
@@ -144,19 +144,11 @@ class Story:
     def pass_time(self, seconds: int) -> None:
         """Time goes on for service and evaluator, and the evaluator looks."""
         self.time.forward(seconds)
-        assert self.command("evaluator", "--once").returncode == 0
+        assert self.command("evaluator", "--once").exit_code == 0
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """The console script, with the stack's own settings."""
-        code = "from server.cli import main; main()"
-        return subprocess.run(
-            [sys.executable, "-c", code, *words],
-            env={"PATH": "/usr/bin:/bin", "NO_COLOR": "1", **self.stack.env},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    def command(self, *words: str) -> Result:
+        """Of ``plexsphere-state``, with the stack's own settings."""
+        return command(self.stack, *words)
 
     def audited(self, domain_id: str, token: str) -> list[Row]:
         """Every row of the story that the auditor is shown, page by page in sequence order; by the

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import pytest
 
-from server.dev.sample import OPERATOR
 from server.dev.stack import Stack
 from tests import scratch
 from tests.bodies import JSON, body_now
@@ -28,15 +27,6 @@ def keeping() -> Iterator[Stack]:
     env = {"PLEXSPHERE_HISTORY": "3"}
     with running_stack("history", nodes=4, workers=2, env=env) as stack:
         yield stack
-
-
-def register(stack: Stack, domain_id: str) -> dict[str, Any]:
-    headers = {**JSON, **bearer(stack.token(OPERATOR))}
-    path = f"/v1/domains/{domain_id}/nodes"
-    reply = ask(stack.url, path, headers, method="POST", body=body_now("RegisterNode"))
-    assert reply.status == 201, reply.body
-    found: dict[str, Any] = json.loads(reply.body)
-    return found
 
 
 def pulled(stack: Stack, node: dict[str, Any], **headers: str) -> str:
@@ -62,12 +52,12 @@ def kept(stack: Stack, node: dict[str, Any], expected: int) -> int:
 
 def test_history_says_in_words_what_changed_from_pull_to_pull(keeping: Stack) -> None:
     domain_id = scratch.domain(keeping)
-    node = register(keeping, domain_id)
+    node = scratch.registered(keeping, domain_id)
     alone = pulled(keeping, node)
     for _ in range(4):
         assert pulled(keeping, node) == alone
     assert pulled(keeping, node, **{"If-None-Match": f'W/"{alone}"'}) == alone
-    peer = register(keeping, domain_id)
+    peer = scratch.registered(keeping, domain_id)
     with_peer = pulled(keeping, node)
     assert kept(keeping, node, 2) == 2
     key = body_now("RotateNodeKey")
@@ -95,10 +85,10 @@ def test_history_says_in_words_what_changed_from_pull_to_pull(keeping: Stack) ->
 
 def test_the_newest_as_many_as_the_setting_says_are_kept(keeping: Stack) -> None:
     domain_id = scratch.domain(keeping)
-    node = register(keeping, domain_id)
+    node = scratch.registered(keeping, domain_id)
     digests = [pulled(keeping, node)]
     for _ in range(4):
-        register(keeping, domain_id)
+        scratch.registered(keeping, domain_id)
         digests.append(pulled(keeping, node))
         kept(keeping, node, min(3, len(digests)))
     result = run("fleet", "history", node["node_id"], "--json", PLEXSPHERE_DSN=keeping.dsn)
@@ -111,7 +101,7 @@ def test_what_is_kept_is_what_was_sent_byte_for_byte(keeping: Stack) -> None:
     from db.history import NodeHistory
     from tests.ports.deadlines import in_time
 
-    node = register(keeping, scratch.domain(keeping))
+    node = scratch.registered(keeping, scratch.domain(keeping))
     body = ask(keeping.url, pull_path(node["node_id"]), bearer(node["token"])).body
     assert kept(keeping, node, 1) == 1
     with closing(NodeHistory(keeping.dsn, node["node_id"])) as history:
@@ -121,9 +111,9 @@ def test_what_is_kept_is_what_was_sent_byte_for_byte(keeping: Stack) -> None:
 
 def test_nothing_is_kept_unless_a_setting_says_so(stack: Stack) -> None:
     domain_id = scratch.domain(stack)
-    node = register(stack, domain_id)
+    node = scratch.registered(stack, domain_id)
     for _ in range(3):  # bodies follow the rows of their pulls: the earlier ones would be there
         pulled(stack, node)
-        register(stack, domain_id)
+        scratch.registered(stack, domain_id)
     assert kept(stack, node, 0) == 0
     assert run_sql(stack.dsn, "SELECT count(*) FROM plexsphere.node_bodies") == [(0,)]

@@ -99,7 +99,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Author]:
 
 @pytest.fixture
 def author(served: Author) -> Iterator[Author]:
-    """Each test leaves the tree as it found it, the version apart, and is still served by it."""
+    """Each test but the last leaves the tree as it found it, the version apart, and served."""
     yield served
     assert served.run.poll() is None, served.log.read_text()
 
@@ -123,10 +123,7 @@ def test_a_broken_contract_is_told_with_its_place_and_the_old_one_goes_on(author
     assert author.has_logged("operation GetLives of the contract has no handler")
     assert author.has_logged("  handlers/__init__.py:")
     assert eventually(lambda: author.version() == version), author.log.read_text()
-
     author.save("operationId: GetLives", "operationId: GetLivez")
-    version = author.save_version()
-    assert eventually(lambda: author.version() == version), author.log.read_text()
 
 
 def test_a_save_that_breaks_what_was_just_served_does_not_reach_its_workers(
@@ -160,4 +157,3 @@ def test_a_worker_that_dies_comes_back_with_what_is_served(author: Author) -> No
     os.kill(*descendants(master), signal.SIGKILL)
     assert eventually(lambda: author.has_logged("Booting worker")), author.log.read_text()
     assert eventually(lambda: author.version() == version), author.log.read_text()
-    author.save("\ntags: [mesh\n", "\ntags:\n")

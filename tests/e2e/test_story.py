@@ -51,7 +51,7 @@ def test_from_an_empty_domain_to_a_mesh_and_back(story: Story) -> None:
     assert created.status == 201, created.body
     domain_id = created.json["id"]
     granted = story.command("grant", AUDITOR, "auditor", f"domain:{domain_id}")
-    assert granted.returncode == 0, granted.stderr
+    assert granted.exit_code == 0, granted.output
 
     together = Barrier(NODES)
 

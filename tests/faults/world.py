@@ -16,6 +16,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import make_dsn
 
+from server.cli.scrape import samples_of
 from server.contract.document import Contract
 from server.dev.ports import HOST
 from server.dev.postgres import DATABASE
@@ -162,13 +163,8 @@ class World:
         self._lost_before = self._counted_as_lost()
 
     def _counted_as_lost(self) -> int:
-        metrics = ask(self.service.url, "/metrics").body.decode()
-        counted = [
-            float(line.rsplit(" ", 1)[1])
-            for line in metrics.splitlines()
-            if line.startswith("plexsphere_audit_rows_lost_total")
-        ]
-        return int(sum(counted))
+        found = samples_of(ask(self.service.url, "/metrics").body.decode()).items()
+        return int(sum(n for (name, _), n in found if name == "plexsphere_audit_rows_lost_total"))
 
     def _new_standby(self) -> Copy:
         cluster = self.stack._cluster

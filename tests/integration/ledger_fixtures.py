@@ -18,7 +18,9 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
+from db.connections import ReadSession
 from db.migrate import migrate
+from db.pool import Pool, read_pool
 from server.dev.parts import Part
 from server.dev.ports import free_ports
 from server.dev.postgres import Cluster
@@ -106,6 +108,13 @@ def ledger_dsn(ledger_postgres: OwnPostgres) -> str:
 def hand(ledger_dsn: str) -> Iterator[Hand]:
     """Writes to the module's ledger."""
     with closing(Hand(ledger_dsn)) as made:
+        yield made
+
+
+@pytest.fixture
+def pool(ledger_dsn: str) -> Iterator[Pool[ReadSession]]:
+    """Reads the module's ledger."""
+    with closing(read_pool(ledger_dsn, size=2, statement_timeout=5.0)) as made:
         yield made
 
 

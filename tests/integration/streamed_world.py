@@ -6,7 +6,6 @@ Real Postgres, relay, NATS, consumer and streams; a client in memory in the plac
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Protocol
@@ -20,6 +19,7 @@ from composer.event_streams import Decision, EventStream, Subscriber
 from db.connections import command_connections
 from db.event_keys import PostgresEventKeys
 from db.pool import read_pool
+from server.cli.scrape import samples_of
 from server.contract.document import Contract
 from server.events.endpoint import NatsEndpoint
 from server.events.keys import EncryptedEventKeys, EventSigners
@@ -218,9 +218,8 @@ class World:
 
     def _position(self) -> float:
         """Of the newest event that the worker has sent to its streams."""
-        found = re.search(rb"^plexsphere_events_position (.+)$", self._metrics.exposition(), re.M)
-        assert found is not None
-        return float(found[1])
+        samples = samples_of(self._metrics.exposition().decode())
+        return samples["plexsphere_events_position", frozenset()]
 
     def differences(self) -> list[str]:
         """From pulls now."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -30,6 +30,7 @@ from tests.integration.registry_parts import (
 from tests.ports.bootstrap_tokens import WANTED, BootstrapTokensSuite, enrolment
 from tests.ports.deadlines import in_time
 from tests.ports.node_registry import NODE_QUOTA, RANGES
+from tests.waiting import at_once
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
@@ -81,29 +82,19 @@ class TestPostgresBootstrapTokens(BootstrapTokensSuite):
         return TokensOfPostgres(hand, gates, writes)
 
 
-def at_once(
-    jobs: list[Callable[[], RegisteredNode]],
-) -> tuple[list[RegisteredNode], list[ComposerError]]:
-    """The results, and the exceptions."""
-    made: list[RegisteredNode] = []
-    raised: list[ComposerError] = []
-    with ThreadPoolExecutor(WRITERS) as threads:
-        for sent in [threads.submit(job) for job in jobs]:
-            try:
-                made.append(sent.result())
-            except ComposerError as error:
-                raised.append(error)
-    return made, raised
-
-
 def test_one_token_makes_one_node_of_32_at_once(hand: Hand, facts: TokensOfPostgres) -> None:
     token = facts.tokens.issue(DOMAIN, WANTED, WRITE, in_time())
 
-    def enrolling(number: int) -> Callable[[], RegisteredNode]:
+    def enrolled(number: int) -> RegisteredNode | ComposerError:
         wanted = enrolment(number, secret_key_digest=key_bytes(number))
-        return lambda: facts.tokens.enrol(token.token_id, wanted, WRITE, in_time())
+        try:
+            return facts.tokens.enrol(token.token_id, wanted, WRITE, in_time())
+        except ComposerError as error:
+            return error
 
-    made, raised = at_once([enrolling(number) for number in range(32)])
+    found = at_once([partial(enrolled, number) for number in range(32)])
+    made = [node for node in found if isinstance(node, RegisteredNode)]
+    raised = [error for error in found if isinstance(error, ComposerError)]
     assert [node.mesh_ip for node in made] == addresses(hand, DOMAIN) == ["10.42.0.1"]
     assert {type(error) for error in raised} == {TokenConsumed}
     assert len(raised) == 31

@@ -87,19 +87,12 @@ async def messages(client: Client) -> list[tuple[str, str, str, bytes]]:
     """(subject, message id, Domain, data) of everything in the stream, in order."""
     jsm = client.jsm()
     state = (await jsm.stream_info(STREAM)).state
-    found = []
-    for sequence in range(state.first_seq, state.last_seq + 1):
-        message = await jsm.get_msg(STREAM, sequence)
-        headers = message.headers or {}
-        found.append(
-            (
-                message.subject or "",
-                headers["Nats-Msg-Id"],
-                headers["Plexsphere-Domain"],
-                message.data or b"",
-            )
-        )
-    return found
+    stored = [await jsm.get_msg(STREAM, seq) for seq in range(state.first_seq, state.last_seq + 1)]
+    return [
+        (message.subject or "", headers["Nats-Msg-Id"], headers["Plexsphere-Domain"], data or b"")
+        for message in stored
+        for headers, data in [(message.headers or {}, message.data)]
+    ]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from db.domains import PostgresDomainRepo
 from db.history import BodyQueue
 from db.ledger import PostgresLedger
 from db.nodes import PostgresNodeRepo
-from db.pool import Pool, read_pool
+from db.pool import Pool
 from tests.factories import DOMAIN, node_id
 from tests.integration.ledger_places import Gates
 from tests.integration.ledger_rows import Hand
@@ -41,13 +41,6 @@ ADDRESSED = node_id(1)
 def hand(emptied: Hand) -> Hand:
     """On an empty ledger."""
     return emptied
-
-
-@pytest.fixture
-def pool(ledger_dsn: str) -> Iterator[Pool[ReadSession]]:
-    made = read_pool(ledger_dsn, size=2, statement_timeout=5.0)
-    yield made
-    made.close()
 
 
 class PostgresLedgerFacts:

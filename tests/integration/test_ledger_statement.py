@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -13,7 +12,7 @@ from db.coalesced_reads import SNAPSHOTS_FOR_NODES
 from db.connections import ReadSession
 from db.ledger import SNAPSHOT_FOR_NODE, PostgresLedger
 from db.nodes import NODE_BY_ID, PostgresNodeRepo
-from db.pool import Pool, read_pool
+from db.pool import Pool
 from db.statements import Prepared, queries, statement
 from tests.integration.ledger_rows import Hand
 from tests.ports.deadlines import in_time
@@ -28,13 +27,6 @@ RUNBOOK = (
     "SELECT node_id, mesh_ip, public_key FROM plexsphere.tenancy_nodes"
     " WHERE domain_id = $1 AND id <> $2 ORDER BY node_id ASC"
 )
-
-
-@pytest.fixture
-def pool(ledger_dsn: str) -> Iterator[Pool[ReadSession]]:
-    made = read_pool(ledger_dsn, 1, 5.0)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from db.connections import ReadSession, WriteSession
 from db.credentials import PostgresNodeCredentials
-from db.pool import Pool, read_pool, write_pool
+from db.pool import Pool, write_pool
 from server.cli.operators import operator
 from tests.command_runs import run
 from tests.factories import DOMAIN
@@ -41,18 +41,11 @@ def writes(ledger_dsn: str) -> Iterator[Pool[WriteSession]]:
     made.close()
 
 
-@pytest.fixture
-def reads(ledger_dsn: str) -> Iterator[Pool[ReadSession]]:
-    made = read_pool(ledger_dsn, size=2, statement_timeout=5.0)
-    yield made
-    made.close()
-
-
 class CredentialsOnPostgres:
     def __init__(
-        self, hand: Hand, gates: Gates, reads: Pool[ReadSession], writes: Pool[WriteSession]
+        self, hand: Hand, gates: Gates, pool: Pool[ReadSession], writes: Pool[WriteSession]
     ) -> None:
-        self.credentials = PostgresNodeCredentials(reads, writes)
+        self.credentials = PostgresNodeCredentials(pool, writes)
         self._hand = hand
         self._gates = gates
 
@@ -76,9 +69,9 @@ def not_before(hand: Hand, node: UUID) -> datetime | None:
 class TestPostgresNodeCredentials(NodeCredentialsSuite):
     @pytest.fixture
     def facts(
-        self, hand: Hand, gates: Gates, reads: Pool[ReadSession], writes: Pool[WriteSession]
+        self, hand: Hand, gates: Gates, pool: Pool[ReadSession], writes: Pool[WriteSession]
     ) -> CredentialsOnPostgres:
-        return CredentialsOnPostgres(hand, gates, reads, writes)
+        return CredentialsOnPostgres(hand, gates, pool, writes)
 
 
 def on_record(hand: Hand) -> list[tuple[str, str, str, str]]:

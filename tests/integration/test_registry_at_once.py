@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from ipaddress import ip_address
-from typing import TypeVar
 
 import pytest
 
@@ -16,7 +14,6 @@ from tests.factories import DOMAIN, WRITE, key_bytes, registration
 from tests.integration.ledger_rows import Hand
 from tests.integration.registry_parts import (
     HOLD_OFF,
-    WRITERS,
     Registries,
     add_domain,
     addresses,
@@ -25,9 +22,9 @@ from tests.integration.registry_parts import (
     registries,
 )
 from tests.ports.deadlines import in_time
+from tests.waiting import at_once
 
 pytest_plugins = "tests.integration.ledger_fixtures"
-T = TypeVar("T")
 
 
 @pytest.fixture
@@ -42,11 +39,6 @@ def hand(emptied: Hand) -> Hand:
 def made(ledger_dsn: str, hand: Hand) -> Iterator[Registries]:
     with registries(ledger_dsn) as both:
         yield both
-
-
-def at_once(jobs: list[Callable[[], T]]) -> list[T]:
-    with ThreadPoolExecutor(WRITERS) as threads:
-        return [future.result() for future in [threads.submit(job) for job in jobs]]
 
 
 def registering(

@@ -10,6 +10,7 @@ from composer.errors import ComposerError, DatastoreUnavailable
 from db.events import EventLag
 from db.health import Lag, LastComparison
 from db.outbox import OutboxLag
+from server.cli.scrape import samples_of
 from server.telemetry.metrics import READ_SECONDS, Exposition, Metrics
 from tests.fakes import FakeClock
 from tests.outboxes import NO_LAG
@@ -25,8 +26,7 @@ def scraped(exposition: Exposition, seconds: float = 3.0) -> str:
 
 def samples(text: str) -> dict[str, float]:
     """By name, of those without a label."""
-    lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, value in lines if "{" not in name}
+    return {name: value for (name, labels), value in samples_of(text).items() if not labels}
 
 
 @pytest.mark.parametrize(
