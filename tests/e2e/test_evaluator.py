@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -297,3 +298,27 @@ def test_no_state_moves_without_an_evaluator(
     speak(stack, clock)
     assert run_sql(stack.dsn, sql) == before
     assert re.fullmatch("healthy|stale|unreachable|", shown(stack))
+
+
+def test_a_heartbeat_is_accepted_at_the_moved_moment(stack: Stack, clock: MovableClock) -> None:
+    first = beat(stack, changed(client_now=clock.now().isoformat()))
+    clock.forward(300)
+    second = beat(stack, changed(client_now=clock.now().isoformat()))
+    assert (first.status, second.status) == (200, 200)
+    passed = datetime.fromisoformat(second.json["accepted_at"]) - datetime.fromisoformat(
+        first.json["accepted_at"]
+    )
+    assert passed >= timedelta(seconds=300)
+
+
+def test_an_agent_that_time_has_left_behind_is_told_so(stack: Stack, clock: MovableClock) -> None:
+    left_behind = clock.now()
+    clock.forward(120)
+    reply = beat(stack, changed(client_now=left_behind.isoformat()))
+    assert (reply.status, reply.code) == (400, "clock_skew")
+
+
+def test_a_service_whose_time_is_moved_says_so_at_boot(stack: Stack) -> None:
+    lines = (stack.places.gunicorn / "gunicorn.log").read_text().splitlines()
+    (warning,) = [json.loads(line) for line in lines if '"test_clock_moves_time"' in line]
+    assert (warning["level"], warning["path"]) == ("warning", str(stack.places.test_clock))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
 from uuid import uuid4
 
 import psycopg2
-import pytest
 
 from server.dev.stack import Stack
 from server.settings import Settings
 from tests import scratch
 from tests.client import ask, bearer, pull_path
-from tests.heartbeats import beat, heartbeat_path, last_heartbeat
+from tests.heartbeats import beat, last_heartbeat
 from tests.key_sources import wait_for
 from tests.ledger_sql import audit_rows, polling, run_sql
 
@@ -114,24 +112,6 @@ def test_a_row_that_a_writer_holds_is_503_after_the_lock_timeout(stack: Stack) -
     assert beat(stack).status == 200
 
 
-@pytest.fixture(scope="module")
-def unprovisioned(stack: Stack) -> Iterator[str]:
-    part = stack.extra_gunicorn("unprovisioned-writers", {"PLEXSPHERE_DSN": ""})
-    yield part.url
-    part.stop()
-
-
-@pytest.mark.parametrize("body", [b"", b"{", b" " * 100_000], ids=["empty", "broken", "large"])
-@pytest.mark.parametrize("node_id", [UNREAL, "nonsense"])
-def test_every_form_of_request_is_501_where_nothing_is_wired(
-    unprovisioned: str, node_id: str, body: bytes
-) -> None:
-    reply = ask(unprovisioned, heartbeat_path(node_id), method="POST", body=body)
-    assert (reply.status, reply.code) == (501, "heartbeat_not_provisioned")
-    reply = ask(unprovisioned, f"/v1/nodes/{node_id}/reachability", body=body)
-    assert (reply.status, reply.code) == (501, "reachability_not_provisioned")
-
-
 def test_no_heartbeat_waits_for_the_registrations_of_a_domain_that_is_held(stack: Stack) -> None:
     """Every connection of the registry's writers waits for the same row meanwhile."""
     home = scratch.domain(stack)
@@ -147,3 +127,7 @@ def test_no_heartbeat_waits_for_the_registrations_of_a_domain_that_is_held(stack
         assert [beat(stack).status for _ in range(8)] == [200] * 8
         holder.rollback()
     assert {future.result().status for future in sent} <= {201, 503}
+
+
+def test_a_service_in_real_time_says_nothing_of_a_test_clock(stack: Stack) -> None:
+    assert "test_clock" not in (stack.places.gunicorn / "gunicorn.log").read_text()

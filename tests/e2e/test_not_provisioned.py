@@ -8,6 +8,7 @@ import pytest
 
 from server.dev.stack import Stack
 from tests.client import ask, bearer, pull_path
+from tests.heartbeats import heartbeat_path
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,17 @@ def test_every_form_of_request_is_501(
 ) -> None:
     reply = ask(unprovisioned, pull_path(node_id), headers)
     assert (reply.status, reply.code) == (501, "signed_event_bus_not_provisioned")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b" " * 100_000], ids=["empty", "broken", "large"])
+@pytest.mark.parametrize("node_id", ["0190b2c4-8d5e-7000-8000-000000000001", "nonsense"])
+def test_every_form_of_heartbeat_and_of_reachability_is_501(
+    unprovisioned: str, node_id: str, body: bytes
+) -> None:
+    reply = ask(unprovisioned, heartbeat_path(node_id), method="POST", body=body)
+    assert (reply.status, reply.code) == (501, "heartbeat_not_provisioned")
+    reply = ask(unprovisioned, f"/v1/nodes/{node_id}/reachability", body=body)
+    assert (reply.status, reply.code) == (501, "reachability_not_provisioned")
 
 
 def test_a_good_token_is_501_too(unprovisioned: str, stack: Stack) -> None:
