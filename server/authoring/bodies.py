@@ -73,9 +73,7 @@ def body_faults(
 
 def _examples(contract: Contract, media: Path) -> list[Any]:
     content = _part(contract, media)
-    places: list[tuple[str, ...]] = [
-        ("examples", name, "value") for name in content.get("examples", {})
-    ]
+    places: list[Path] = [("examples", name, "value") for name in content.get("examples", {})]
     places += [("example",)] if "example" in content else []
     paths = (canonical_path(contract.document, (*media, *place)) for place in places)
     return [_part(contract, path) for path in paths]
@@ -91,7 +89,7 @@ def _size(body: Any) -> int:
 
 def _variants(examples: list[Any], schema: Schema) -> Iterator[tuple[str, Body]]:
     """Each example with one member absent, or of another kind."""
-    for example in examples:
+    for example in filter(lambda value: isinstance(value, dict), examples):
         for name in {**example, **schema.get("properties", {})}:
             yield name, {key: value for key, value in example.items() if key != name}
             yield from ((name, {**example, name: value}) for value in _VALUES)

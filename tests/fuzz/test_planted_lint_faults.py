@@ -50,7 +50,6 @@ def without(rule: str, after: str, old: str) -> Plant:
 
 BODY = "description: x, content: { text/plain: { schema: { type: string }, example: x } }"
 SIZE = "x-max-body-bytes"
-CLOSED = "additionalProperties: false"
 PLANTS = [
     Plant("openapi-version", "openapi: ", "3.0.3", "3.0.2"),
     Plant("operation-id-pascal-case", "/livez:", "GetLivez", "getLivez"),
@@ -75,7 +74,7 @@ PLANTS = [
     Plant("parameter-is-snake-case", "  parameters:\n    NodeId:", "name: id", "name: nodeId"),
     Plant("no-required-schema-properties-undefined", "    StateEntry:", " key:\n", " name:\n"),
     without("request-is-closed", "    NodeKeyRequest:", "additionalProperties:"),
-    Plant("answer-is-open", "    PolicyPortRange:", "required: [from, to]", CLOSED),
+    without("answer-is-open", "    PolicyPortRange:", "additionalProperties:"),
     without("object-says-so", "    Reachability:", "type: object"),
     Plant("nullable-is-a-named-object", "enabled:", "type: boolean", "nullable: true"),
     Plant("no-code-in-the-contract", "/livez:", "# No x-strict-query:", "x-module:"),
