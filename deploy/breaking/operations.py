@@ -14,6 +14,7 @@ from deploy.breaking.schemas import ACCEPTED
 from deploy.breaking.shapes import Shapes
 from server.contract.document import METHODS
 from server.contract.pointers import parse_pointer
+from server.contract.unserved import UNSERVED
 
 STRICT = "x-strict-query"
 _TEMPLATE = re.compile(r"\{([^}]*)\}")
@@ -36,7 +37,36 @@ def compare(old: Document, new: Document) -> Report:
         pair.within(_template(place)).harmless(
             place.pointer, "the path is new", "no client uses it yet"
         )
+    _compare_unserved(pair, after)
     return report
+
+
+def _compare_unserved(pair: Pair, paths: Mapping[str, Place]) -> None:
+    """Requests that are answered 501: an agent that gets a 404 instead sends them for ever."""
+    was, now = _unserved(pair.old.document), _unserved(pair.new.document)
+    for (method, path), entry in was.items():
+        served = paths.get(_TEMPLATE.sub("{}", path))
+        is_served = served is not None and method in pair.new.document.mapping(served)
+        known = now.get((method, path))
+        at = pair.within(f"{method.upper()} {path}")
+        if known is None and not is_served:
+            why = "it is now 404, and agents send it again for ever"
+            at.breaking(entry.pointer, "the request is no longer answered 501", why)
+        elif known is not None and _code(pair.old, entry) != _code(pair.new, known):
+            change = f"code {_code(pair.old, entry)} -> {_code(pair.new, known)}"
+            at.breaking(known.pointer, change, "agents branch on the code")
+
+
+def _unserved(document: Document) -> dict[tuple[str, str], Place]:
+    found = {}
+    for entry in document.listing(document.mapping(document.root).get(UNSERVED)):
+        members = document.mapping(entry)
+        found[str(plain(members, "method")), str(plain(members, "path"))] = entry
+    return found
+
+
+def _code(shapes: Shapes, entry: Place) -> str:
+    return str(plain(shapes.document.mapping(entry), "code"))
 
 
 def _paths(document: Document) -> dict[str, Place]:
@@ -131,7 +161,8 @@ def _urls(
 # A scheme with the required scopes, as a client sees it: its name in the file is not on the wire.
 Scheme = tuple[str, frozenset[str]]
 Requirement = frozenset[Scheme]
-_ON_THE_WIRE = ("type", "scheme", "in", "name", "openIdConnectUrl")
+# Two bearer tokens differ by their format.
+_ON_THE_WIRE = ("type", "scheme", "bearerFormat", "in", "name", "openIdConnectUrl")
 
 
 def compare_security(pair: Pair, old: Mapping[str, Place], new: Mapping[str, Place]) -> None:

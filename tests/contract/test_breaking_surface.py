@@ -84,6 +84,9 @@ BREAKING = [
     Row("no codes any more", drop((*NOT_FOUND, "x-problem-codes")), "problem code"),
     Row("a credential is asked for", drop((*LIVEZ, "security")), "a credential is now asked for"),
     Row("another credential", put((*SCHEME, "scheme"), "basic"), "no longer enough"),
+    Row("a bearer less", lose((*STATE, "security"), {"nodeSecretKey": []}), "no longer enough"),
+    Row("a request is unserved in silence", drop(("x-unserved", 0)), "no longer answered 501"),
+    Row("an unserved request has another code", put(("x-unserved", 0, "code"), "gone"), "-> gone"),
     Row("two credentials", both(
         put(component("securitySchemes", "key"), {"type": "apiKey", "in": "header", "name": "K"}),
         put(("security",), [{"nodeAgentJWT": [], "key": []}])), "no longer enough"),

@@ -48,6 +48,9 @@ REPORTS = (
     "schemathesis.txt",
     "tables.txt",
 )
+# In faults of a run that did not ask everything, so that what was never seen says nothing.
+NOT_ASKED = "the rest is not asked"
+CUT_SHORT = ("Server Unavailable", NOT_ASKED)
 CONFIGURATION = ROOT / "tests" / "fuzz" / "schemathesis.toml"
 
 
@@ -105,7 +108,9 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
     finally:
         with collecting("the end of the stack", faults):
             stack.stop()
-    complaints = list(map(again.of, dict.fromkeys([*judge.tally.complaints(run.phases), *faults])))
+    is_whole = not any(words in fault for fault in faults for words in CUT_SHORT)
+    counted = judge.tally.complaints(run.phases) if is_whole else judge.tally.breaches()
+    complaints = list(map(again.of, dict.fromkeys([*faults, *counted])))
     return recorded(run, Outcome(judge.tally, complaints, fuzzed / seconds, judge.directed))
 
 
@@ -208,7 +213,7 @@ def ask_all(url: str, every: Sequence[cases.Directed], judge: Judge) -> Iterator
         yield from send(url, case, judge)
         silent = 0 if len(judge.directed) > answered else silent + 1
         if silent == MOST_SILENT:
-            raise TimeoutError(f"{silent} cases in a row without an answer: the rest is not asked")
+            raise TimeoutError(f"{silent} cases in a row without an answer: {NOT_ASKED}")
 
 
 def send(url: str, case: cases.Directed, judge: Judge) -> Iterator[str]:

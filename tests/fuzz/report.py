@@ -8,7 +8,7 @@ from tests.contract.tables import REACHED
 from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.links import declared_links
 from tests.fuzz.outcome import Outcome
-from tests.fuzz.tally import DIRECTED, FUZZED, NO_OPERATION, Tally
+from tests.fuzz.tally import DIRECTED, FUZZED, NO_OPERATION, UNSEEN, Tally
 
 HEADINGS = ("operation", "status", "fuzzed", "directed", "2xx or 304 of valid", "answers/s")
 
@@ -32,6 +32,9 @@ def shares(outcome: Outcome, command: str) -> str:
         "# Fuzzed cases",
         "",
         f"Made by `{command}`. A valid case is one that the contract admits.",
+        "Every declared status and code was seen in such a run, but for "
+        f"{' and '.join(f'`{code}`' for code in UNSEEN)}: only a standby or a restored copy of the",
+        "ledger can be behind, and the run has one Postgres (`tests/e2e/test_ledger_position.py`).",
         "",
         "| operation | cases | valid | share of 2xx or 304 |",
         "|---|---|---|---|",

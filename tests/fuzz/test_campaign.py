@@ -70,6 +70,15 @@ def test_a_part_of_the_run_that_breaks_is_a_complaint_beside_the_others(
     Console(quiet=True).print(status_table(outcome))
 
 
+def test_a_run_that_is_cut_short_has_no_complaint_about_what_it_did_not_ask(
+    parts: Callable[..., None], tmp_path: Path
+) -> None:
+    parts(schemathesis=lambda run, url: ["Server: Server Unavailable: it does not answer"])
+    complaints = campaign(Run(tmp_path, 1, 1)).complaints
+    assert any("Server Unavailable" in complaint for complaint in complaints)
+    assert NEVER_SEEN not in [complaint.partition("\n")[0] for complaint in complaints]
+
+
 def test_every_run_meets_a_ledger_made_anew(
     parts: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
