@@ -100,7 +100,7 @@ class Tally:
         return cases / self.seconds[name] if self.seconds.get(name) else None
 
     def breaches(self) -> list[str]:
-        """What single answers had wrong."""
+        """The faults of single answers."""
         return [complaint for _, complaint in sorted(self.failures.items())]
 
     def complaints(self, phases: Sequence[str] = PHASES) -> list[str]:
