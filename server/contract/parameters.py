@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.contract.errors import PartError
-from server.contract.schemas import TYPES, Follow, Schema, Validator, combined
+from server.contract.keywords import TYPES
+from server.contract.schemas import Follow, Schema, Validator, combined
 
 # OpenAPI's defaults, and the only styles that are read: repeated names in a query, else commas.
 STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}

@@ -13,13 +13,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import Enum
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jsonschema_rs
 
 from server.contract.errors import PartError
 from server.contract.formats import RECEIVED, SENT
+from server.contract.keywords import Schema, is_pattern, keyword_faults
 from server.contract.pointers import LONGEST_CHAIN, format_pointer, resolve_pointer
 
 _DROPPED = {
@@ -32,16 +33,7 @@ _LISTS = {"allOf", "anyOf", "oneOf"}
 _SINGLES = {"items", "not", "additionalProperties"}
 _INNER = _MAPS | _LISTS | _SINGLES
 COMBINERS = ("allOf", "oneOf", "anyOf")
-TYPES: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list,),
-    "object": (dict,),
-}
 
-Schema = Mapping[str, Any]
 Follow = Callable[[Schema], Schema]
 Report = Callable[[PartError], None]
 
@@ -217,7 +209,7 @@ class _Translation:
             references.add(schema["$ref"])
             self._define(schema["$ref"], target)
             return {"$ref": f"#/definitions/{self.names[schema['$ref']]}"}
-        for error in (*_pattern_faults(schema), *_enum_faults(schema), *_format_faults(schema)):
+        for error in keyword_faults(schema):
             self._report(error)
         if "default" in schema:
             self.with_default.append(schema)
@@ -242,7 +234,7 @@ class _Translation:
                 required = [name for name in value if name not in forbidden]
                 if required:
                     rules[key] = required
-            elif key == "pattern" and not _is_pattern(value):
+            elif key == "pattern" and not is_pattern(value):
                 continue  # told before
             elif key not in _DROPPED and not key.startswith("x-"):
                 rules[key] = value
@@ -360,42 +352,6 @@ def _allow_null(rules: dict[str, Any]) -> None:
     rules["type"] = [rules["type"], "null"]
     if "enum" in rules:
         rules["enum"] = [*rules["enum"], None]
-
-
-def _format_faults(schema: Schema) -> Iterator[PartError]:
-    name = schema.get("format")
-    if name is not None and name not in RECEIVED:
-        sentence = f"format {name!r} has no check in server/contract/formats.py"
-        yield PartError(sentence, schema, "format")
-
-
-def _pattern_faults(schema: Schema) -> Iterator[PartError]:
-    if "pattern" in schema and not _is_pattern(schema["pattern"]):
-        yield PartError("the pattern does not compile", schema, "pattern")
-
-
-def _enum_faults(schema: Schema) -> Iterator[PartError]:
-    """A value that its own type forbids would never be accepted."""
-    types = TYPES.get(schema.get("type", ""))
-    values = schema.get("enum")
-    if types is None or not isinstance(values, list):
-        return
-    for index, value in enumerate(values):
-        if value is None and schema.get("nullable"):
-            continue
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            text = json.dumps(value)
-            sentence = f"the enum value {text} is of another type than {schema['type']}"
-            yield PartError(sentence, values, index)
-
-
-@cache
-def _is_pattern(pattern: str) -> bool:
-    try:
-        jsonschema_rs.Draft4Validator({"pattern": pattern})
-    except ValueError:
-        return False
-    return True
 
 
 def _fault(error: jsonschema_rs.ValidationError) -> ValueFault:
