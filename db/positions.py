@@ -162,7 +162,9 @@ class Positions:
             size = os.fstat(self._file).st_size
             if size != SIZE or os.pread(self._file, 8, 0) != MAGIC:
                 os.ftruncate(self._file, 0)
-                os.ftruncate(self._file, SIZE)
+            # With all its pages: a mapped one that a full disk has no room for kills the process.
+            os.posix_fallocate(self._file, 0, SIZE)
+            if not os.pread(self._file, 1, 0).strip(b"\0"):
                 os.pwrite(self._file, HEADER.pack(MAGIC, 0, 0, 0), 0)
         self._map = mmap(self._file, SIZE)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import structlog
+
 from db.connections import ReadSession, WriteSession
 from db.pool import Pool, read_pool, write_pool
 from db.positions import Positions, unchecked
@@ -13,13 +15,20 @@ from server.settings import Settings, metrics_directory
 # A pull waits so long for a connection to a replica, and is then answered by the primary (seconds).
 REPLICA_WAIT = 0.1
 
+_log = structlog.stdlib.get_logger("plexsphere.positions")
+
 
 def host_positions(settings: Settings) -> Positions:
-    """The memory of this host, in a file that its workers share."""
+    """The memory of this host, in a file that its workers share. Raises OSError where the file that
+    the settings name cannot be used; without one each process can have a memory of its own."""
     shared = metrics_directory()
     if settings.position_file:
         return Positions(Path(settings.position_file))
-    return Positions(Path(shared, "positions") if shared else None)
+    try:
+        return Positions(Path(shared, "positions") if shared else None)
+    except OSError as error:
+        _log.warning("positions_not_shared", cause=str(error))
+        return Positions()
 
 
 def primary_pool(settings: Settings, positions: Positions) -> Pool[ReadSession]:

@@ -40,6 +40,8 @@ SHARED_KEPT = 32  # blocks of Domains that are known by their object, without th
 # The file of a shared block is given a new time this often within the time that answers are kept.
 SHARED_TOUCHES = 16
 MODE = 0o600
+# The clock of this machine is set back so far and no further without a doubt about ages.
+STEP_SECONDS = 2.0
 # The times of heartbeats are no part of the digest.
 UNDIGESTED = "reachability"
 UNDIGESTED_BYTES = 256  # with checksum and padding
@@ -233,10 +235,11 @@ class FileLastAnswers:
         return name
 
     def _head(self, node_id: UUID) -> NodeFile | None:
-        """The file of the Node, without the shared blocks; None where it is too old."""
+        """The file of the Node, without the shared blocks; None where it is too old, or of a later
+        time: the clock was set back since, and its age is not known."""
         content, served_at = self._read(str(node_id), skipped=UNDIGESTED_BYTES)
-        age = max(0.0, self._clock() - served_at)
-        if age > self._ttl:
+        age = self._clock() - served_at
+        if not -STEP_SECONDS <= age <= self._ttl:
             return None
         head = json.loads(content[UNDIGESTED_BYTES:])
         if head["node"] != str(node_id):
@@ -249,7 +252,9 @@ class FileLastAnswers:
             secret_key_digests=tuple(map(bytes.fromhex, head["secret_keys"])),
             tokens_not_before=datetime.fromisoformat(not_before) if not_before else None,
         )
-        return NodeFile(node, head["digest"], head["blocks"], content[:UNDIGESTED_BYTES], age)
+        return NodeFile(
+            node, head["digest"], head["blocks"], content[:UNDIGESTED_BYTES], max(0.0, age)
+        )
 
     def _answer(self, file: NodeFile) -> KeptAnswer:
         def source(part: dict[str, Any]) -> bytes:

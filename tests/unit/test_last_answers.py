@@ -211,6 +211,17 @@ def test_the_age_counts_from_the_last_answer_and_ends_it(tmp_path: Path) -> None
     assert kept.of_node(NODE.id) is None
 
 
+def test_an_answer_has_no_age_where_the_clock_was_set_back_and_is_not_sent(tmp_path: Path) -> None:
+    clock = FakeClock()
+    kept = answers(tmp_path, clock)
+    kept.keep(NODE, "ab", BLOCKS)
+    clock.now -= 1
+    found = kept.of_node(NODE.id)
+    assert found is not None and found.age == 0
+    clock.now -= 60
+    assert (kept.of_node(NODE.id), kept.digests_of(NODE.id)) == (None, ())
+
+
 def test_the_same_answer_again_only_gives_its_files_a_new_time(tmp_path: Path) -> None:
     """The shared one seldom, but long before a sweep would take it for too old."""
     clock = FakeClock()

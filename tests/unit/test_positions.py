@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +21,8 @@ from composer.position import LedgerPosition, parse_position
 from db.positions import Positions, Promoted, Server, Snapshot, parse_snapshot
 from db.snapshot_reads import PRIMARY_MOMENT, REST_SECONDS, SnapshotReads
 from db.statements import Prepared
+from server.ledger_pools import host_positions
+from server.settings import Settings
 from tests.fakes import FakeClock
 from tests.ports.deadlines import in_time
 
@@ -109,6 +113,25 @@ def test_a_file_that_is_not_ours_is_begun_anew(tmp_path: Path, content: bytes) -
     assert Positions(path).seen == (0, 0, 0)
     Positions(path).check(lambda: SERVED)
     assert Positions(path).seen == (7, 2, 1000)
+
+
+def test_a_full_disk_is_an_error_at_once_and_not_the_end_of_the_process_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "positions"
+    allocate = os.posix_fallocate
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with pytest.raises(OSError):
+        Positions(path)
+    monkeypatch.setattr("server.ledger_pools.metrics_directory", lambda: str(tmp_path))
+    host_positions(Settings()).check(lambda: SERVED)
+    monkeypatch.setattr(os, "posix_fallocate", allocate)
+    assert Positions(path).seen == (0, 0, 0)
+    assert path.stat().st_blocks * 512 >= path.stat().st_size > NODE.int
+
+
+def refuse(*arguments: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_process_beside_the_service_makes_no_file(tmp_path: Path) -> None:
