@@ -223,7 +223,8 @@ def test_after_a_failover_the_standby_answers_and_nothing_is_older(pair: Pair) -
     pair.write(node, "before the failover")
     seen = pair.answer(node).position
     assert seen is not None
-    pair.primary.part.stop()  # it sends what it has before it ends
+    pair.follow()
+    pair.primary.part.stop()
     pair.standby.promote()
 
     def answered() -> LedgerMoment | None:
