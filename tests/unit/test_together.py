@@ -10,7 +10,7 @@ import pytest
 from composer.deadline import Deadline
 from composer.errors import ComposerError, DatastoreUnavailable, NodeNotFound
 from db.coalescing import Coalesced
-from db.together import run_together
+from db.together import go_last, run_together
 from tests.ports.deadlines import in_time
 
 
@@ -133,3 +133,20 @@ def test_a_question_that_waits_too_long_for_another_thread_gets_the_late_error()
     ends = together(asking(doubles, 1), asking(doubles, 2))
     assert [type(end) for end in ends] == [DatastoreUnavailable] * 2
     assert not doubles._waiting
+
+
+def test_a_request_that_goes_last_lets_the_others_of_its_thread_end() -> None:
+    ended: list[str] = []
+    doubles = Doubles()
+
+    def slow() -> None:
+        doubles.ask(1, in_time())
+        go_last()
+        ended.append("slow")
+
+    def other() -> None:
+        doubles.ask(2, in_time())
+        ended.append("other")
+
+    together(slow, other, other)
+    assert ended == ["other", "other", "slow"]
