@@ -47,8 +47,8 @@ ROOM = {
     "PLEXSPHERE_WRITE_POOL_SIZE": "8",
     "PLEXSPHERE_SPICEDB_CALLS": "16",
 }
-# Between these, a relay's own test dies (tests/integration/test_outbox_outages.py); `make fuzz` has
-# every step.
+# The steps between are a relay's too, which tests/integration/test_outbox_outages.py kills there;
+# `make fuzz` takes every step.
 ENDS = (Step.ASKED, Step.COMMITTED, Step.TAKEN, Step.SENDING)
 STEPS = tuple(Step) if os.environ.get("CRASH_STEPS") == "all" else ENDS
 
