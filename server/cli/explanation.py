@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -36,13 +36,19 @@ _BROKEN = {
 
 def show_explanation(dsn: str, addressed: str, as_json: bool) -> None:
     """Reads the ledger, and writes the explanation of this Node to stdout."""
+    from server.cli.pull_fault import pull_fault
+
     explanation = _explained(dsn, addressed)
+    faults = failures(explanation)
+    if not faults:  # the rows alone do not tell what the contract does not allow
+        fault = pull_fault(dsn, UUID(addressed), UUID(explanation.node.domain_id))
+        faults += [fault] if fault else []
     if as_json:
-        write_json(to_json(explanation))
+        write_json(to_json(explanation, faults))
         return
     screen = Screen()
     screen.print(line("Node", f"{explanation.node.id} {explanation.node.name}"))
-    screen.print_all(render(explanation))
+    screen.print_all(render(explanation, faults))
 
 
 def _explained(dsn: str, addressed: str) -> Explanation:
@@ -106,7 +112,7 @@ def peer_outcome(node: DomainNode, addressed: str) -> tuple[str, str]:
 
 
 def failures(explanation: Explanation) -> list[str]:
-    """The reasons why a pull of this Node is answered 500; empty when it is not."""
+    """The rows because of which a pull of this Node is answered 500."""
     faults = [
         f"policy {row.policy_id} is refused: {row.fault}"
         for row in explanation.policies
@@ -117,9 +123,10 @@ def failures(explanation: Explanation) -> list[str]:
     return faults
 
 
-def render(explanation: Explanation) -> Iterator[Text | Table]:
-    """The result of a pull, the Domain's Nodes, then block by block the rows of the ledger."""
-    yield line("outcome", _outcome(explanation))
+def render(explanation: Explanation, faults: Sequence[str]) -> Iterator[Text | Table]:
+    """The result of a pull, which ``faults`` make a 500, the Domain's Nodes, then block by block
+    the rows of the ledger."""
+    yield line("outcome", _outcome(faults))
     yield _peers(explanation)
     yield _reachability(explanation)
     yield from _policy(explanation)
@@ -127,10 +134,10 @@ def render(explanation: Explanation) -> Iterator[Text | Table]:
     yield from _entries(explanation)
 
 
-def to_json(explanation: Explanation) -> dict[str, Any]:
+def to_json(explanation: Explanation, faults: Sequence[str]) -> dict[str, Any]:
     """The value as JSON, for scripts; bytes as base64."""
     return {
-        "failures": failures(explanation),
+        "failures": [*faults],
         "node": asdict(explanation.node),
         "domain": [_node_json(node, explanation.node.id) for node in explanation.domain],
         "policies": [asdict(row) for row in explanation.policies],
@@ -139,8 +146,7 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _outcome(explanation: Explanation) -> str:
-    faults = failures(explanation)
+def _outcome(faults: Sequence[str]) -> str:
     if faults:
         return f"a pull of this Node is answered 500: {'; '.join(faults)}"
     return "a pull that passes the gates is answered 200: no row is corrupt"

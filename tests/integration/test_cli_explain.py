@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from uuid import UUID, uuid4
@@ -20,6 +21,7 @@ from tests.command_runs import run
 from tests.factories import ALLOW_HTTPS, payload
 from tests.fakes import FakeDropReporter
 from tests.integration.ledger_rows import Hand
+from tests.ledger_sql import run_sql
 from tests.ports.deadlines import in_time
 
 pytest_plugins = "tests.integration.ledger_fixtures"
@@ -157,6 +159,16 @@ def test_times_outside_of_datetime_are_shown_unchanged(ledger_dsn: str, hand: Ha
 def test_an_unknown_state_is_a_failure(ledger_dsn: str, hand: Hand) -> None:
     node = hand.node(hand.domain(), reachability_state="asleep")
     assert failures(explain(ledger_dsn, node)) == ["reachability_state is 'asleep'"]
+
+
+def test_a_pull_that_the_contract_does_not_allow_is_a_failure(ledger_dsn: str, hand: Hand) -> None:
+    node = hand.node(hand.domain())
+    table = "ALTER TABLE plexsphere.node_state_entries"
+    run_sql(ledger_dsn, f"{table} DROP CONSTRAINT node_state_entries_key_check")
+    hand.insert("node_state_entries", node_id=node, kind="data", key="k" * 129, value="v")
+    said = run("snapshot", str(node), "--explain", "--json", PLEXSPHERE_DSN=ledger_dsn)
+    (failure,) = json.loads(said.stdout)["failures"]
+    assert failure.startswith("the contract does not allow /state/data/0/key (")
 
 
 def test_an_unknown_node_has_no_explanation(ledger_dsn: str) -> None:

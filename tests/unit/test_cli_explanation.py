@@ -52,7 +52,7 @@ def explanation(**changes: Any) -> Explanation:
 
 
 def shown(capsys: pytest.CaptureFixture[str], found: Explanation) -> str:
-    Screen().print_all(render(found))
+    Screen().print_all(render(found, failures(found)))
     return capsys.readouterr().out
 
 
@@ -150,7 +150,7 @@ def test_every_block_names_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json_has_outcomes_and_keys() -> None:
-    found = json.loads(json.dumps(to_json(explanation())))
+    found = json.loads(json.dumps(to_json(explanation(), [])))
     assert found["failures"] == []
     assert [node["outcome"] for node in found["domain"]] == ["addressed", "peer"]
     assert len(found["domain"][1]["public_key"]) == 44
