@@ -137,3 +137,19 @@ def test_a_reload_starts_the_new_before_it_ends_the_old(
         assert eventually(lambda: bool(workers(served)) and not workers(served) & before)
     finally:
         wsgi.write_text(sound)
+
+
+def test_a_reload_takes_the_worker_itself_from_the_new_release(served: Served, tree: Path) -> None:
+    file = tree / "server" / "gunicorn" / "worker.py"
+    sound = file.read_text()
+    assert '(400, "Bad Request")' in sound
+    file.write_text(sound.replace('(400, "Bad Request")', '(400, "Newer Release")'))
+    try:
+        before = workers(served)
+        served.process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: bool(workers(served)) and not workers(served) & before)
+        with served.connect() as client:
+            client.sendall(b"no request\r\n\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 400 Newer Release\r\n")
+    finally:
+        file.write_text(sound)
