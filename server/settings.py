@@ -246,6 +246,11 @@ def metrics_directory() -> str | None:
     return os.environ.get("PROMETHEUS_MULTIPROC_DIR")
 
 
+def forget_options_of_gunicorn() -> None:
+    """Remove what would win over our settings in a gunicorn that this process becomes."""
+    os.environ.pop("GUNICORN_CMD_ARGS", None)
+
+
 def share_metrics(directory: str) -> None:
     """Let the workers that are forked from here on count in one directory."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory

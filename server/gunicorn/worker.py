@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import structlog
@@ -91,7 +90,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Start and serve. A later worker that does not start is tried again, by its master."""
         try:
             # The master has this class from the release that it was started with.
-            self.__class__ = import_module(__name__).Worker
+            from server.gunicorn import worker as now
+
+            self.__class__ = now.Worker
             ThreadWorker.init_process(self)  # super() would ask for the class from before
         except (Exception, SystemExit) as error:
             if self.booted or self.is_first:

@@ -131,7 +131,7 @@ def test_a_reload_starts_the_new_before_it_ends_the_old(
     try:
         served.process.send_signal(signal.SIGHUP)
         assert eventually(starting.exists), served.log.read_text()
-        assert before < workers(served)
+        assert eventually(lambda: before < workers(served)), served.log.read_text()
         assert {ask(served.url, "/livez").status for _ in range(10)} == {200}
         may_start.touch()
         assert eventually(lambda: bool(workers(served)) and not workers(served) & before)

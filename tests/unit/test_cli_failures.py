@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 import server.cli
 from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable
 from server.cli.failures import ExitCode, Failure, failure_of
-from server.settings import SettingsError
+from server.settings import Settings, SettingsError
 from tests.command_runs import NODE, failed, run
 
 
@@ -46,6 +47,47 @@ def test_an_output_that_cannot_be_written_is_a_failure(
     assert end.value.code in (ExitCode.USAGE, ExitCode.REFUSED)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and line.endswith("No space left on device.")
+
+
+def test_a_service_without_a_current_folder_does_not_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("server.start.start_complaints", list)
+    monkeypatch.setattr("server.settings.read_settings", Settings)
+    monkeypatch.setattr("os.getcwd", gone)
+    result = run("serve")
+    assert (result.exit_code, "the current folder is gone" in result.stderr) == (
+        ExitCode.USAGE,
+        True,
+    )
+
+
+def test_the_options_of_gunicorn_itself_do_not_reach_a_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[list[str]] = []
+    left: list[str] = []
+
+    def become(program: str, command: list[str]) -> None:
+        started.append(command)
+        left.extend(name for name in os.environ if name.startswith("GUNICORN_"))
+
+    monkeypatch.setattr("server.start.start_complaints", list)
+    monkeypatch.setattr("server.settings.read_settings", Settings)
+    monkeypatch.setattr("os.execv", become)
+    run("serve", GUNICORN_CMD_ARGS="--bind 127.0.0.1:1")
+    assert (len(started), left) == (1, [])
+
+
+def test_standard_streams_that_are_closed_lead_nowhere() -> None:
+    script = (
+        "import os; [os.close(n) for n in (0, 1)]; from server.cli import serve as s;"
+        "s.open_standard_streams(); os.execv('/bin/sh', ['sh', '-c', 'echo x && read y || exit 7'])"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 7
 
 
 @pytest.mark.parametrize("subject", ["ada", "node:ada", "robot:x", "user:", "node:" + NODE.upper()])
