@@ -25,7 +25,8 @@ DEPENDENCIES = (
 )
 FAULTS = (
     *("down", "refused", "black hole", "slow", "half-open", "flapping", "cut in mid-answer"),
-    *("wrong data", "full", "restarted", "failed over", "no connection left"),
+    # The last one ends the primary.
+    *("wrong data", "full", "no connection left", "restarted", "failed over"),
 )
 NETWORK = FAULTS[1:8]
 # The network before Postgres is before its standby too; the standby alone has a row of its own.
