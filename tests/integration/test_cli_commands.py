@@ -117,7 +117,7 @@ def test_doctor_finds_everything_well(run: Run, stack: Stack) -> None:
     assert names == [
         *("settings", "postgres", "ledger schema", "clock"),
         *("spicedb", "spicedb schema", "outbox", "evaluator", "relationships", "agents"),
-        *("connections", "pooler", "duplicates", "descriptors", "jwks", "service"),
+        *("event keys", "connections", "pooler", "duplicates", "descriptors", "jwks", "service"),
     ]
 
 
