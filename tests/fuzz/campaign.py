@@ -32,7 +32,7 @@ from tests.stacks import made_anew_next_time
 ROOT = Path(__file__).resolve().parents[2]
 # What runs in `make test`; the seconds are for Schemathesis alone, on a machine with much to do.
 # Coverage, half of a short run's cost, is for `make fuzz`.
-SHORT_CASES, SHORT_SECONDS = 5, 120.0
+SHORT_CASES, SHORT_SECONDS = 8, 120.0
 SHORT_PHASES = ("examples", "fuzzing")
 # How long a stopped part may take to be noticed: a probe's result stands for a second.
 PATIENCE_S = 15.0
