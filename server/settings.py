@@ -221,11 +221,6 @@ def _check_nats(reader: _Reader, settings: Settings) -> None:
     for name, path in (("CREDENTIALS", settings.nats_credentials), ("CA", settings.nats_ca)):
         if path and not os.access(path, os.R_OK):
             reader.complain(f"{PREFIX}NATS_{name}", "must be a file that can be read")
-    if settings.nats_url and not settings.event_kek:
-        expected = (
-            "set where there is a PLEXSPHERE_NATS_URL; `plexsphere-state events kek` makes one"
-        )
-        reader.complain(PREFIX + "EVENT_KEK", f"must be {expected}")
 
 
 def _check_telemetry(reader: _Reader, settings: Settings) -> None:

@@ -134,6 +134,11 @@ class SystemSettings:
         )
 
     @property
+    def has_events(self) -> bool:
+        """Whether events are published and streamed: they need NATS, and a KEK for their keys."""
+        return bool(self.nats_url and self.event_kek)
+
+    @property
     def nats(self) -> NatsEndpoint:
         """The addresses of NATS, and the way to log in."""
         return NatsEndpoint(

@@ -71,6 +71,8 @@ def all_checks(
     yield from spicedb_checks(settings)
     if settings.nats_url:
         yield nats_check(settings.nats)
+    if settings.nats_url and not settings.event_kek:
+        yield Check("event keys", False, "no KEK", "set PLEXSPHERE_EVENT_KEK; streams are 501")
     if ledger[0].ok:
         yield from lag_checks(settings)
     if ledger[0].ok and ledger[1].ok:
@@ -226,7 +228,7 @@ def event_keys_check(settings: Settings) -> Check:
                 for key in stored:
                     source.signer(domain_id, key)
     except ComposerError as error:
-        remedy = "set PLEXSPHERE_EVENT_KEK to the value that encrypted it; streams are 500"
+        remedy = "set PLEXSPHERE_EVENT_KEK to the value that encrypted it; streams are 503"
         return Check("event keys", False, str(error), remedy)
     return Check("event keys", True, f"those of {counted(len(domains), 'Domain')} decrypt")
 

@@ -35,7 +35,8 @@ def relay(
 ) -> None:
     """Write to SpiceDB what waits in the outbox, and events to NATS, until SIGTERM or Ctrl-C.
 
-    Neither waits for the other; without PLEXSPHERE_NATS_URL no event is published. A request writes
+    Neither waits for the other; without PLEXSPHERE_NATS_URL or
+    PLEXSPHERE_EVENT_KEK no event is published. A request writes
     its own rows of the outbox before it answers; the relay writes the rows of a request that was
     killed, or that SpiceDB did not answer. At intervals one of the relays compares SpiceDB with the
     ledger, and repairs what differs. Any number may run. It logs to stdout.
@@ -73,7 +74,7 @@ def relay(
                     relay_loop(parts.relay, parts.outbox.lag),
                     "relay",
                     beside=[*comparisons, events_loop(publisher, time.monotonic)],
-                    events=bool(settings.nats_url),
+                    events=settings.has_events,
                 )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from composer.deadline import Deadline
+from composer.errors import EventStreamUnavailable, SigningUnavailable
 from composer.events import (
     RESYNC_REQUIRED,
     SIGNING_KEY_ROTATED,
@@ -34,10 +35,16 @@ class OpeningEvents:
     ) -> Sequence[bytes]:
         """See SignedEvents.
 
+        Without a key that decrypts there is no stream: nothing could be signed for it.
+
         ``signing_key_rotated`` comes first, signed with the previous key: the agent may know no
         other.
         """
-        signers, now = self._signers.of_domain(domain_id, deadline), self._now()
+        try:
+            signers = self._signers.of_domain(domain_id, deadline)
+        except SigningUnavailable as error:
+            raise EventStreamUnavailable(str(error)) from error
+        now = self._now()
         events: list[tuple[Event, EventSigner]] = []
         previous, expires = signers.previous, signers.transition_expires
         if previous is not None and expires is not None and expires > now:

@@ -152,7 +152,7 @@ def event_publisher(
 ) -> Iterator[EventPublisher | DiscardedEvents]:
     """The publisher of a relay. Connections are made at first use."""
     with closing(PostgresEvents(settings.dsn)) as events:
-        if not settings.nats_url:
+        if not settings.has_events:
             yield DiscardedEvents(events)
             return
         source = EncryptedEventKeys(*settings.event_kek)

@@ -25,8 +25,9 @@ ASK_SECONDS = 40.0
 ASK_AGAIN_SECONDS = 4.0  # after no decision
 # A stream ends when its last yes is this old. Less than 60 s by the time that ending it may take.
 YES_SECONDS = 59.0
-# A stream that has missed more than this pulls; an agent reads less in a snapshot.
-MISSED_BYTES = 131_072
+# A stream that has missed more than this pulls: an agent reads less in a snapshot of 10,000 peers.
+# A client that was cut for not reading has missed less (server/gunicorn/stream.py).
+MISSED_BYTES = 1_048_576
 # What a client waits before it opens its stream again (ms): so that those of a worker that ends do
 # not come at once.
 RETRY_MS = (1_000, 5_000)
@@ -50,7 +51,9 @@ class SignedEvents(Protocol):
     def opening(
         self, domain_id: UUID, node_id: UUID, must_pull: bool, deadline: Deadline
     ) -> Sequence[bytes]:
-        """The envelopes with which a stream begins. Raises DatastoreUnavailable.
+        """The envelopes with which a stream begins.
+
+        Raises DatastoreUnavailable, EventStreamUnavailable.
 
         ``signing_key_rotated`` while the last rotation of the Domain's key is in transition, and
         ``resync_required`` where the agent must pull.

@@ -7,8 +7,11 @@ from collections.abc import Callable
 
 import structlog
 
-# What a client may leave unread of a stream (bytes); one that leaves more is closed.
+# What a client may leave unread of a stream, besides its beginning (bytes); one that leaves more is
+# closed.
 STREAM_MAX_BYTES = 262_144
+# What the kernel may have of it (bytes; it doubles this); without a bound it takes megabytes.
+STREAM_KERNEL_BYTES = 65_536
 
 _log = structlog.stdlib.get_logger("plexsphere.streams")
 
@@ -37,6 +40,7 @@ class Stream:
         self._bytes = 0
         self._is_closed = False
         self._is_gone = False
+        self.beginning = 0  # bytes of the answer that it goes on with
         self.is_chunked = False  # how the answer's head frames it
         self.is_overrun = False  # the client left too much unread
 
@@ -55,7 +59,7 @@ class Stream:
         with self._lock:
             if self._is_closed:
                 return False
-            if self.unread + len(data) > STREAM_MAX_BYTES:
+            if self.unread + len(data) > self.beginning + STREAM_MAX_BYTES:
                 self._is_closed = self.is_overrun = True
             elif data:
                 self._pieces.append(data)

@@ -7,6 +7,7 @@ docs/decisions/0018-a-loop-owns-the-connections.md.
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +35,7 @@ from server.gunicorn.environ import HOLD, RECEIVED, SEND_WHOLE
 from server.gunicorn.framing import is_read_to_the_end
 from server.gunicorn.lanes import Lane, Lanes
 from server.gunicorn.loop import Loop
-from server.gunicorn.stream import Stream
+from server.gunicorn.stream import STREAM_KERNEL_BYTES, Stream
 from server.gunicorn.whole_answer import head
 from server.settings import read_settings
 
@@ -278,6 +279,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             return not response.must_close and is_read_to_the_end(request)
         try:
             for item in items:
+                if connection.stream is not None:
+                    connection.stream.beginning += len(item)
                 response.write(item)
             if connection.stream is not None and not response._omits_body:
                 response.send_headers()
@@ -314,6 +317,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def _hold(self, connection: Connection, response: Any, on_gone: Callable[[], None]) -> Stream:
         """The stream that the answer under way goes on with; nothing else follows it."""
         response.force_close()
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_KERNEL_BYTES)
         connection.stream = Stream(
             on_gone,
             changed=partial(self.loop.stream_changed, connection),

@@ -7,18 +7,21 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
-from uuid import UUID
+from contextlib import AbstractContextManager, ExitStack, suppress
+from hashlib import sha256
+from random import randint
+from uuid import UUID, uuid4
 
 import pytest
 
 from server.authn.secret_keys import secret_key_text
+from server.cli.scrape import samples_of
 from server.dev.sample import OPERATOR
 from server.dev.stack import Stack
 from tests import scratch
 from tests.bodies import JSON, body_now
 from tests.client import ask, bearer, pull_path
-from tests.envelope_verifier import verify
+from tests.envelope_verifier import go_escaped, verify
 from tests.event_client import EventClient, Frame, held_stream
 from tests.ledger_sql import run_sql
 from tests.role_commands import change_role, command
@@ -28,6 +31,15 @@ from tests.waiting import until
 REGISTERED = 4
 ROTATED = "peer_key_rotated"
 PEER = ("node_id", "mesh_ip", "public_key")
+POLICY = UUID(int=7)
+# Events that show blocks of the pull, with the members of their payload that do.
+BLOCKS = {
+    "policy_updated": ["rules", "fingerprint"],
+    "bridge_config_updated": ["effective_config"],
+    "node_state_updated": ["metadata", "data"],
+}
+# Events of 60 KB each: more than a client may leave unread, less than a stream resumes after.
+CUT_AFTER = 15
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +93,12 @@ def payload(frame: Frame) -> dict[str, str]:
     return json.loads(frame.data)["payload"]
 
 
+def cuts(stack: Stack) -> float:
+    """The streams that were cut, because their clients did not read."""
+    samples = samples_of(ask(stack.url, "/metrics").body.decode())
+    return samples.get(("plexsphere_event_streams_cut_total", frozenset()), 0.0)
+
+
 def outcomes(stack: Stack, node_id: str) -> list[str]:
     """Of the audit rows about the Node's stream."""
     rows = run_sql(
@@ -90,6 +108,44 @@ def outcomes(stack: Stack, node_id: str) -> list[str]:
         (f"node:{node_id}",),
     )
     return [outcome for (outcome,) in rows]
+
+
+def put_policy(stack: Stack, node_id: str, rules: int) -> None:
+    """The merged policy of a Node, of another fingerprint each time."""
+    port = {"from": randint(1, 65_535), "to": 65_535}
+    rule = {"action": "allow", "protocol": "tcp", "source_cidr": "10.0.0.0/8", "ports": port}
+    line = json.dumps({**rule, "destination_cidr": "10.42.0.7/32"}, separators=(",", ":"))
+    payload = f"{line}\n".encode() * rules
+    run_sql(
+        stack.dsn,
+        "INSERT INTO plexsphere.policy_compiled_ruleset"
+        " (node_id, policy_id, revision_id, rule_payload, fingerprint)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (node_id, policy_id) DO UPDATE"
+        " SET rule_payload = EXCLUDED.rule_payload, fingerprint = EXCLUDED.fingerprint",
+        (node_id, str(POLICY), str(POLICY), payload, sha256(payload).digest()),
+    )
+
+
+def put_bridge(stack: Stack, node_id: str) -> None:
+    """A bridge whose provider has a policy that JSON printers spell in more than one way."""
+    run_sql(
+        stack.dsn,
+        "WITH b AS (INSERT INTO plexsphere.bridge_resources (id, node_id) VALUES (%s, %s)"
+        " RETURNING id) INSERT INTO plexsphere.bridge_user_access_providers (bridge_resource_id,"
+        " slug, kind, interface_name, listen_port, max_peers, auth_secret_ref, routing_policy)"
+        " SELECT b.id, 'a', 'wireguard', 'wg<&>', 1, 1, 'secret:a/b/c', %s FROM b",
+        (str(uuid4()), node_id, '{"b": 1.50, "a": [1e3]}'),
+    )
+
+
+def members(text: str) -> list[str]:
+    """The members of a JSON object as they are written, with their names."""
+    names, found = list(json.loads(text)), []
+    for name in names:
+        start = text.index(f'"{name}":')
+        _, end = json.JSONDecoder().raw_decode(text, start + len(name) + 3)
+        found.append(text[start:end])
+    return found
 
 
 def rotations(frames: list[Frame]) -> list[Frame]:
@@ -110,6 +166,43 @@ def test_stream_and_pull_show_the_same_peers_byte_for_byte(fleet: Fleet) -> None
     for frame in frames:
         event = verify(frame.data, fleet.event_keys, {f"domain:{fleet.domain_id}"})
         assert event.payload_text.encode() in fleet.pull(first)
+
+
+def test_stream_and_pull_show_the_same_policy_bridge_and_state_byte_for_byte(
+    stack: Stack, fleet: Fleet
+) -> None:
+    node_id = fleet.register()
+    scopes = {f"domain:{fleet.domain_id}", f"node:{node_id}"}
+    with fleet.hold(node_id) as client:
+        client.opening()
+        put_policy(stack, node_id, rules=2)
+        put_bridge(stack, node_id)
+        scratch.hold(stack, node_id, "a")
+        frames = [client.event(kind) for kind in BLOCKS]
+    pulled = go_escaped(fleet.pull(node_id).decode())  # as an envelope spells <, > and &
+    for frame, (kind, names) in zip(frames, BLOCKS.items(), strict=True):
+        event = verify(frame.data, fleet.event_keys, scopes)
+        texts = dict(zip(event.payload, members(event.payload_text), strict=True))
+        for name in names:
+            text = texts[name].removeprefix(f'"{name}":')
+            assert text in pulled, kind
+
+
+def test_a_client_that_is_cut_for_not_reading_resumes_by_its_id(stack: Stack, fleet: Fleet) -> None:
+    node_id, before = fleet.register(), cuts(stack)
+    with fleet.hold(node_id) as client:
+        client.opening()
+        for _ in range(CUT_AFTER):
+            put_policy(stack, node_id, rules=450)
+        until(lambda: cuts(stack) > before, "the cut of the client")
+        with suppress(ConnectionError):
+            client.rest()
+    frames = [frame for frame in client.seen if frame.event]
+    assert len(frames) < CUT_AFTER
+    with fleet.hold(node_id, client.last_id) as again:
+        frames += again.opening()
+        frames += [again.event() for _ in range(CUT_AFTER - len(frames))]
+    assert [frame.event for frame in frames] == ["policy_updated"] * CUT_AFTER
 
 
 def test_a_node_hears_of_its_peers_and_never_of_itself(fleet: Fleet) -> None:

@@ -378,7 +378,7 @@ def test_without_a_stream_old_events_are_deleted(hand: Hand, settings: Settings)
     add_nodes(hand, 2, 3)
     before = rows(hand)
     hand.run(AGED, before[1][0])
-    none = replace(settings, nats_url=())
+    none = replace(settings, event_kek=())
     with event_publisher(none, lambda *found: None, print) as made:
         assert isinstance(made, DiscardedEvents)
         assert not made.delete_old()

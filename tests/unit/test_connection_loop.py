@@ -15,13 +15,14 @@ import pytest
 import structlog
 from gunicorn.config import Config
 
+from server.events.streams import MISSED_BYTES
 from server.gunicorn.bounds import Bounds
 from server.gunicorn.connection import Connection, State
 from server.gunicorn.framing import Incoming
 from server.gunicorn.listeners import ACCEPT_PAUSE_SECONDS
 from server.gunicorn.loop import MOST_OF_A_TURN, Loop
 from server.gunicorn.reader import BYTES_A_HEAD, BYTES_A_TURN
-from server.gunicorn.stream import Stream
+from server.gunicorn.stream import STREAM_MAX_BYTES, Stream
 from server.settings import Settings
 
 CLIENT = ("127.0.0.1", 4000)
@@ -224,3 +225,11 @@ def test_a_stream_that_was_opened_while_the_worker_stops_ends_after_its_beginnin
         assert connection.state is State.LINGERING
         assert client.recv(64) == b"begun"
         loop.close()
+
+
+def test_what_an_answer_begins_with_is_not_counted_as_unread() -> None:
+    """A client that resumes is sent what it missed, which may be more than it may leave unread."""
+    stream = Stream(lambda: None, changed=lambda: None, unsent=lambda: MISSED_BYTES)
+    stream.beginning = MISSED_BYTES
+    assert stream.write(b"x" * STREAM_MAX_BYTES)
+    assert not stream.write(b"x") and stream.is_overrun

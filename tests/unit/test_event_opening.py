@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from composer.deadline import Deadline
+from composer.errors import EventStreamUnavailable
 from composer.event_keys import StoredEventKey
 from server.events.keys import EncryptedEventKeys, EventSigners
 from server.events.opening import OpeningEvents
@@ -43,8 +44,8 @@ class Keys:
         return {DOMAIN: self._stored}
 
 
-def opening(keys: Keys, must_pull: bool) -> list[bytes]:
-    made = OpeningEvents(EventSigners(keys, SOURCE), lambda: NOW)
+def opening(keys: Keys, must_pull: bool, source: EncryptedEventKeys = SOURCE) -> list[bytes]:
+    made = OpeningEvents(EventSigners(keys, source), lambda: NOW)
     return list(made.opening(DOMAIN, node_id(1), must_pull, in_time()))
 
 
@@ -78,3 +79,9 @@ def test_after_the_transition_only_a_resync_is_told() -> None:
     assert opening(keys, must_pull=False) == []
     (resync,) = opening(keys, must_pull=True)
     assert seen(keys.current_key, resync).payload == {"reason": "events_lost"}
+
+
+def test_a_key_that_does_not_decrypt_opens_no_stream() -> None:
+    """Nothing could be signed for it; whoever has set the wrong KEK can mend that."""
+    with pytest.raises(EventStreamUnavailable):
+        opening(Keys(NOW), must_pull=False, source=EncryptedEventKeys(b"w" * 32))
