@@ -7,6 +7,8 @@ docs/decisions/0018-a-loop-owns-the-connections.md.
 
 from __future__ import annotations
 
+import atexit
+import signal
 import socket
 import threading
 import time
@@ -94,6 +96,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             from server.gunicorn import worker as now
 
             self.__class__ = now.Worker
+            atexit.register(_ignore_signals_to_end)  # the last lines are written after that
             ThreadWorker.init_process(self)  # super() would ask for the class from before
         except (Exception, SystemExit) as error:
             if self.booted or self.is_first:
@@ -121,6 +124,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle_quit(self, sig: int, frame: object) -> None:
         """SIGQUIT and SIGINT: end at once."""
+        _ignore_signals_to_end()
         super(ThreadWorker, self).handle_quit(sig, frame)
 
     def run(self) -> None:
@@ -331,3 +335,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             connection.flush()
         except OSError:
             connection.discard()
+
+
+def _ignore_signals_to_end() -> None:
+    """A second one would raise SystemExit in what the end of the process still does."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

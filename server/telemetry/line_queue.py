@@ -100,7 +100,15 @@ class LineQueue(logging.Handler):
                 time.sleep(GATHER_SECONDS)
             if time.monotonic() - counted >= TICK_SECONDS:
                 counted = time.monotonic()
+                self._count_without_waiting()
+
+    def _count_without_waiting(self) -> None:
+        """The end of the process flushes with the lock of the handler, and waits for the thread."""
+        if self.lock is not None and self.lock.acquire(blocking=False):
+            try:
                 self._count()
+            finally:
+                self.release()
 
     def _count(self, *, all_of_them: bool = False) -> None:
         """Queue the number of dropped lines, and of repeated lines of each kind. There is room for

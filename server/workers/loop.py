@@ -109,7 +109,8 @@ def run_until_stopped(
     except Stopped as stopped:
         is_over.set()
         for thread in threads:
-            thread.join(LAST_TURN_SECONDS)
+            if thread.ident is not None:  # the signal may come before it is started
+                thread.join(LAST_TURN_SECONDS)
         _log.info(f"{name}_stopped", signal=str(stopped))
 
 

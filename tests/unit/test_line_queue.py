@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
+from server.telemetry import line_queue
 from server.telemetry.line_queue import LineQueue
 from server.telemetry.repeats import Repeats
 
@@ -58,6 +59,22 @@ def test_lines_arrive_in_their_order(lines: LineQueue, pipe: tuple[int, int]) ->
     say(lines, "last")
     events = [line["event"] for line in read_until(pipe[0], "last")]
     assert events == [*(f"line {number}" for number in range(50)), "last"]
+
+
+def test_a_line_at_the_end_of_the_process_is_written_while_the_handler_is_locked(
+    lines: LineQueue, pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As logging.shutdown does; the thread must not wait for the lock to count."""
+    monkeypatch.setattr(line_queue, "TICK_SECONDS", 0.01)
+    lines.acquire()
+    try:
+        for word in ("first", "last"):
+            say(lines, word)
+            lines.flush()
+    finally:
+        lines.release()
+    received = os.read(pipe[0], 65_536).splitlines()
+    assert [json.loads(line)["event"] for line in received] == ["first", "last"]
 
 
 def test_repeated_lines_are_counted_before_they_are_made(

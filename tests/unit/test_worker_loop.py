@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from threading import Thread
 
 import pytest
 from structlog.testing import capture_logs
 
 from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable
+from server.workers import loop as worker_loop
 from server.workers.loop import LONGEST_BACKOFF, TurnLoop, run_until_stopped
 
 AWAY = DatastoreUnavailable("sweep: OperationalError")
@@ -86,21 +89,38 @@ def test_an_error_of_ours_ends_the_loop() -> None:
     assert turns.waits == [5.0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_loop_and_is_logged(number: signal.Signals) -> None:
-    handlers = {handled: signal.getsignal(handled) for handled in (signal.SIGTERM, signal.SIGINT)}
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Those of the test run are there again afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_loop_and_is_logged(number: signal.Signals, handlers: None) -> None:
     def turn() -> float:
         os.kill(os.getpid(), number)
         return 0.0
 
-    try:
-        with capture_logs() as lines:
-            run_until_stopped(TurnLoop(turn, failing="", recovered=""), "worker", interval=5.0)
-    finally:
-        for handled, handler in handlers.items():
-            signal.signal(handled, handler)
+    with capture_logs() as lines:
+        run_until_stopped(TurnLoop(turn, failing="", recovered=""), "worker", interval=5.0)
     assert lines == [
         {"event": "worker_started", "log_level": "info", "interval": 5.0},
         {"event": "worker_stopped", "log_level": "info", "signal": number.name},
     ]
+
+
+def test_a_signal_before_the_loops_beside_it_have_begun_ends_it_too(
+    handlers: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(Thread):
+        def start(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(worker_loop, "Thread", Late)
+    loops = [TurnLoop(Turns(), failing="", recovered="") for _ in range(2)]
+    with capture_logs() as lines:
+        run_until_stopped(loops[0], "worker", beside=loops[1:])
+    assert [line["event"] for line in lines] == ["worker_started", "worker_stopped"]
