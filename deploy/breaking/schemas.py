@@ -8,7 +8,7 @@ client. Of a closed object it does: a client generated from the earlier file ref
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -227,11 +227,19 @@ class SchemaWalk:
         if before.discriminator != after.discriminator:
             text = f"discriminator {before.discriminator} -> {after.discriminator}"
             self.add_change(Change(Width.OTHER, text), after.pointer, at)
+        old_named, new_named = _by_component(left), _by_component(right)
+        same = old_named.keys() & new_named.keys()
+        for name in sorted(same):
+            self.compare(old_named[name], new_named[name], at)
         for new in right:
+            if _component(new) in same:
+                continue
             if not any(self._fits(Direction.ANSWER, old, new) for old in left):
                 text = "an alternative is new, or wider than it was"
                 self.add_change(Change(Width.WIDER, text), new.pointer, at)
         for old in left:
+            if _component(old) in same:
+                continue
             if not any(self._fits(Direction.REQUEST, old, new) for new in right):
                 text = "an alternative is gone, or narrower than it was"
                 self.add_change(Change(Width.NARROWER, text), old.pointer, at)
@@ -261,6 +269,17 @@ class SchemaWalk:
             text = f"default {before.default} -> {after.default or 'none'}"
             why = "a request without it now means something else"
             self.add(Finding(Severity.BREAKING, after.pointer, text, why), at)
+
+
+def _component(alternative: Place) -> str:
+    """The component that an alternative is a reference to; empty where it is none."""
+    is_reference = isinstance(alternative.value, dict) and "$ref" in alternative.value
+    return str(alternative.value["$ref"]) if is_reference else ""
+
+
+def _by_component(alternatives: Sequence[Place]) -> dict[str, Place]:
+    """The alternatives that are references: the same component is the same alternative."""
+    return {_component(each): each for each in alternatives if _component(each)}
 
 
 BREAKING, HARMLESS = Severity.BREAKING, Severity.HARMLESS

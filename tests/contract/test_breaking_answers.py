@@ -174,3 +174,10 @@ def test_a_client_of_the_answer_sees_nothing_it_cannot_take(row: Row) -> None:
 def test_the_order_of_keys_changes_bytes_and_breaks_nobody() -> None:
     row = Row("another order", reorder(schema("NodeStatePeer", PROPERTIES)), "")
     assert [finding.severity for finding in findings(row)] == [Severity.BYTES]
+
+
+def test_an_edit_behind_an_alternative_is_told_as_itself() -> None:
+    """A word of a rule is gone, which events show behind `oneOf`."""
+    found = findings(Row("a lost word", lose((*RULE, "action", "enum"), "log"), ""))
+    assert found and {finding.severity for finding in found} == {Severity.BREAKING}
+    assert not [finding for finding in found if "alternative" in finding.change]

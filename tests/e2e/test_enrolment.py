@@ -258,10 +258,13 @@ def test_a_token_ends_with_the_role_of_its_issuer(stack: Stack, tokens: Tokens) 
 
 def test_the_command_prints_a_token_that_enrols(stack: Stack, tokens: Tokens) -> None:
     operator = {"PLEXSPHERE_OPERATOR_TOKEN": stack.token(OPERATOR), "PLEXSPHERE_URL": stack.url}
-    asked = ("enrol", "token", "--domain", tokens.domain_id, "--project", PROJECT, "--ttl", "5m")
-    printed = run(*asked, **operator)
-    assert printed.exit_code == 0, printed.stderr
-    assert tokens.agent(printed.stdout.strip()).register() == (201, "")
+    asked = ("enrol", "token", "--domain", tokens.domain_id, "--ttl", "5m")
+    for project in ([], ["--project", PROJECT]):
+        printed = run(*asked, *project, **operator)
+        assert printed.exit_code == 0, printed.stderr
+        named = PROJECT if project else printed.stderr.strip().removeprefix("project ")
+        agent = Agent(stack.url, printed.stdout.strip(), named)
+        assert agent.register() == (201, "")
     stranger = {**operator, "PLEXSPHERE_OPERATOR_TOKEN": stack.token("user:stranger")}
     refused = run(*asked, **stranger)
     assert (refused.exit_code, refused.stdout) == (3, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Annotated
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import typer
 
@@ -26,8 +26,11 @@ def token(
         ),
     ],
     project: Annotated[
-        str, typer.Option("--project", help="Project that the agent must name.", show_default=False)
-    ],
+        str,
+        typer.Option(
+            "--project", help="Project that the agent must name.", show_default="a new id"
+        ),
+    ] = "",
     ttl: Annotated[
         str, typer.Option("--ttl", metavar="TIME", help="Time of the token: 5m to 24h.")
     ] = "1h",
@@ -42,12 +45,12 @@ def token(
     """Print a bootstrap token of a Domain. It is shown once, and enrols one Node, once.
 
     The caller (--operator) must have domain-edit in the Domain, also when the token is used: a
-    token ends with the role of its issuer.
+    token ends with the role of its issuer. Without --project stderr has the id of a new project.
     """
     from server.cli.service import ServiceAccess, post
 
     body: dict[str, object] = {
-        "project_id": _project(project),
+        "project_id": _project(project or str(uuid4())),
         "ttl_seconds": _lifetime(ttl),
         **({"resource_handle": handle} if handle else {}),
     }
@@ -57,6 +60,8 @@ def token(
         write_json(issued)
     else:
         print(issued["token"])
+        if not project:
+            typer.echo(f"project {body['project_id']}", err=True)
 
 
 def _project(text: str) -> str:
