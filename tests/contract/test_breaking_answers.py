@@ -177,7 +177,9 @@ def test_the_order_of_keys_changes_bytes_and_breaks_nobody() -> None:
 
 
 def test_an_edit_behind_an_alternative_is_told_as_itself() -> None:
-    """A word of a rule is gone, which events show behind `oneOf`."""
-    found = findings(Row("a lost word", lose((*RULE, "action", "enum"), "log"), ""))
+    """As events show a rule."""
+    rule = {"$ref": "#/components/schemas/NodeStateCompiledRule"}
+    behind = put((*PEER, "mesh_ip"), {"oneOf": [{"type": "string"}, rule]})
+    found = findings(Row("a lost word", lose((*RULE, "action", "enum"), "log"), "", given=behind))
     assert found and {finding.severity for finding in found} == {Severity.BREAKING}
     assert not [finding for finding in found if "alternative" in finding.change]
