@@ -7,7 +7,9 @@ it must keep nobody waiting.
 from __future__ import annotations
 
 import ssl
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from server.gunicorn.connection import Connection, State
 from server.gunicorn.poller import READ
@@ -15,6 +17,20 @@ from server.gunicorn.sources import address_of
 
 # Steps of handshakes in one turn of the loop.
 STEPS_A_TURN = 8
+
+
+@dataclass(slots=True)
+class SourceQueue:
+    """The clients of a source that wait for a step."""
+
+    waiting: deque[Connection] = field(default_factory=deque)
+    takes_last: bool = True
+
+    def next(self) -> Connection:
+        """The one that sent last, then the one that sent first, by turns."""
+        connection = self.waiting.pop() if self.takes_last else self.waiting.popleft()
+        self.takes_last = not self.takes_last
+        return connection
 
 
 class Handshakes:
@@ -34,8 +50,7 @@ class Handshakes:
         self._watch = watch
         self._read = read
         self._close = close
-        self._waiting: dict[str, list[Connection]] = {}  # by source
-        self._takes_last = False
+        self._waiting: dict[str, SourceQueue] = {}  # by source
 
     @property
     def has_more(self) -> bool:
@@ -57,7 +72,8 @@ class Handshakes:
     def queue(self, connection: Connection) -> None:
         """A client has sent something, or may be sent something."""
         self._watch(connection, 0)
-        self._waiting.setdefault(address_of(connection.client), []).append(connection)
+        source = address_of(connection.client)
+        self._waiting.setdefault(source, SourceQueue()).waiting.append(connection)
 
     def step(self) -> None:
         """Go on with those whose turn it is."""
@@ -73,12 +89,11 @@ class Handshakes:
                 self._shake_hands(connection)
 
     def _next(self) -> Connection:
-        source, connections = next(iter(self._waiting.items()))
-        del self._waiting[source]
-        self._takes_last = not self._takes_last
-        connection = connections.pop(-1 if self._takes_last else 0)
-        if connections:
-            self._waiting[source] = connections
+        source = next(iter(self._waiting))
+        queue = self._waiting.pop(source)
+        connection = queue.next()
+        if queue.waiting:
+            self._waiting[source] = queue
         return connection
 
     def _shake_hands(self, connection: Connection) -> None:

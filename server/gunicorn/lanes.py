@@ -66,7 +66,6 @@ class Lane:
         self._serve = serve
         most = REMEMBERED * threads * together
         self._seconds: deque[float] = deque(maxlen=most)  # that a thread has had a request
-        self._usual_seconds = 0.0  # their median; 0 while it is not known
         self._crowd: deque[Connection] = deque()
         self._others: deque[Connection] = deque()
         self._new = 0  # requests that no thread was told of
@@ -101,8 +100,12 @@ class Lane:
 
     @property
     def wait_seconds(self) -> float:
-        """The seconds that the next request is likely to wait for a thread."""
-        return self.waiting * self._usual_seconds / self.threads
+        """The seconds that the next request is likely to wait for a thread; 0 while it is not
+        known what a request takes."""
+        if not self.waiting or len(self._seconds) < (self._seconds.maxlen or 0):
+            return 0.0
+        usual = median(list(self._seconds))  # a copy, as other threads append
+        return self.waiting * usual / self.threads
 
     def put(self, connection: Connection) -> None:
         """Queue a connection's request; a thread gets it after ``release``."""
@@ -126,8 +129,6 @@ class Lane:
     def took(self, seconds: float) -> None:
         """Remember what a request took."""
         self._seconds.append(seconds)
-        if len(self._seconds) == self._seconds.maxlen:
-            self._usual_seconds = median(list(self._seconds))  # a copy, as other threads append
 
     def _run(self) -> None:
         while True:

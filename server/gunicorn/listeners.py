@@ -73,7 +73,9 @@ class Listeners:
         self.accepts_from = inf
 
     def look(self) -> None:
-        """Let in who waits now, before others are seen to."""
+        """Let in who waits now, before others are seen to. No room is made: nobody may wait."""
+        if self._is_crowded:
+            return
         for listener in self._sockets:
             self._accept(listener)
 

@@ -18,7 +18,7 @@ from server.gunicorn.connection import Connection, State
 BYTES_A_TURN = 131_072
 BYTES_A_HEAD = 1_024
 # These wait for no crowd.
-PROBES = (b"GET /livez", b"GET /readyz", b"HEAD /livez", b"HEAD /readyz")
+PROBES = (b"GET /livez ", b"GET /readyz ", b"HEAD /livez ", b"HEAD /readyz ")
 
 
 class Reader:

@@ -100,20 +100,14 @@ class LineQueue(logging.Handler):
                 time.sleep(GATHER_SECONDS)
             if time.monotonic() - counted >= TICK_SECONDS:
                 counted = time.monotonic()
-                self._count_without_waiting()
+                # The end of the process flushes with the lock, and waits for this thread.
+                self._count(waits=False)
 
-    def _count_without_waiting(self) -> None:
-        """The end of the process flushes with the lock of the handler, and waits for the thread."""
-        if self.lock is not None and self.lock.acquire(blocking=False):
-            try:
-                self._count()
-            finally:
-                self.release()
-
-    def _count(self, *, all_of_them: bool = False) -> None:
+    def _count(self, *, all_of_them: bool = False, waits: bool = True) -> None:
         """Queue the number of dropped lines, and of repeated lines of each kind. There is room for
         these, because a reader that was slow finds the queue full again."""
-        self.acquire()
+        if self.lock is None or not self.lock.acquire(blocking=waits):
+            return
         try:
             counts = self._repeats.over(all_of_them=all_of_them)
             dropped, self._dropped = self._dropped, 0

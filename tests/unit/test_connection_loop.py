@@ -107,6 +107,8 @@ def test_at_the_most_connections_an_idle_one_makes_room_and_a_busy_one_does_not(
         while listener.accepted < len(clients):
             loop.turn()
         assert len(loop.connections) == expected
+        loop._listeners.look()  # as in a crowd; nobody waits, so nobody makes room
+        assert len(loop.connections) == expected
     assert clients[0].recv(1) == b""
     for client in clients[1:]:
         client.sendall(b"GET / HT")

@@ -76,6 +76,15 @@ def test_of_a_source_the_last_and_the_first_are_next(
     assert agreed == [third, first, second]
 
 
+def test_each_of_two_sources_has_its_last_and_its_first_next(
+    handshakes: Handshakes, agreed: list[Any]
+) -> None:
+    one = queue(handshakes, *(Client("192.0.2.1") for _ in range(3)))
+    two = queue(handshakes, *(Client("192.0.2.2") for _ in range(3)))
+    handshakes.step()
+    assert agreed == [one[2], two[2], one[0], two[0], one[1], two[1]]
+
+
 def test_clients_that_have_left_take_no_step(
     handshakes: Handshakes, agreed: list[Any], closed: list[Any]
 ) -> None:
