@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from server.dev.parts import gunicorn_command
+from server.dev.commands import gunicorn_command
 from server.dev.ports import HOST, free_ports
 from server.dev.process import Process, StackError, wait_until
 from server.dev.stack import Stack

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import CodeType
 
-from .parts import REPOSITORY
+from .commands import REPOSITORY
 
 ROOMS = ("api", "composer", "db", "handlers", "server")
 SUFFIXES = (".py", ".yaml", ".sql", ".zed", ".html", ".css", ".js")

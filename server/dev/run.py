@@ -13,8 +13,8 @@ from types import FrameType
 from typing import NoReturn
 
 from . import defaults
+from .commands import REPOSITORY
 from .files import write_private
-from .parts import REPOSITORY
 from .postgres import binary
 from .process import StackError, die_with_parent
 from .reload import FrozenTrees, Reloader

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from . import keys, parts
+from .commands import Places
 from .files import FolderLock, file_errors
 from .movable_clock import MovableClock
-from .parts import Part, Places
+from .parts import Part
 from .ports import HOST, bindable, free_ports
 from .postgres import Cluster
 from .process import end_strays

@@ -29,7 +29,7 @@ from deploy.lint_deploy.lint import debian
 from docs.pictures.running import scraped
 from server.authz.channel import SpiceDbChannel
 from server.authz.tuples import RelationTuple, TupleWriter
-from server.dev.parts import worker_command
+from server.dev.commands import worker_command
 from server.dev.ports import HOST
 from server.dev.process import Process
 from server.dev.stack import Stack

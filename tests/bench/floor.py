@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 
-from server.dev.parts import plain_environment
+from server.dev.commands import plain_environment
 from server.dev.ports import free_ports
 from tests.bench.served import Served
 from tests.client import Reply, ask

@@ -22,8 +22,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Self
 
+from server.dev.commands import plain_environment, spicedb_library
 from server.dev.keys import mint
-from server.dev.parts import plain_environment, spicedb_library
 from server.dev.ports import free_ports
 from server.dev.sample import Sample
 from tests.bench.driver import request_bytes

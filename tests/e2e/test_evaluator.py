@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from server.dev.commands import REPOSITORY
 from server.dev.movable_clock import MovableClock
-from server.dev.parts import REPOSITORY, Part
+from server.dev.parts import Part
 from server.dev.stack import Stack
 from tests.client import ask, pull_path
 from tests.heartbeats import beat, changed

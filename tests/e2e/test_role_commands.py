@@ -17,7 +17,7 @@ import pytest
 
 from composer.identity import domain_object, node_object
 from server.cli.operators import operator
-from server.dev.parts import REPOSITORY, plain_environment
+from server.dev.commands import REPOSITORY, plain_environment
 from server.dev.sample import AUDITOR, OPERATOR
 from server.dev.stack import Stack
 from tests.client import ask, bearer, pull_path

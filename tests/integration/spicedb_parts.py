@@ -22,7 +22,7 @@ from server.authz.checker import SpiceDbChecker
 from server.authz.concurrency import ConcurrencyLimit
 from server.authz.endpoint import SpiceDbEndpoint
 from server.authz.tuples import RelationTuple, TupleWriter
-from server.dev.parts import Places, spicedb_command
+from server.dev.commands import Places, spicedb_command
 from server.dev.ports import HOST, answers, free_ports
 from server.dev.process import Process, wait_until
 

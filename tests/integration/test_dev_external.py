@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from db.bulk import node_ids
+from server.dev.commands import REPOSITORY
 from server.dev.files import write_private
-from server.dev.parts import REPOSITORY
 from server.dev.postgres import SUPERUSER, binary
 from server.dev.process import StackError
 from server.dev.stack import Stack

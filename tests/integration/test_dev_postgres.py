@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import psycopg2
 import pytest
 
-from server.dev.parts import REPOSITORY, Places
+from server.dev.commands import REPOSITORY, Places
 from server.dev.ports import free_ports
 from server.dev.postgres import Cluster
 from server.dev.process import end_strays

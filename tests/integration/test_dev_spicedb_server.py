@@ -20,7 +20,7 @@ from authzed.api.v1 import (
     WriteSchemaRequest,
 )
 
-from server.dev.parts import REPOSITORY
+from server.dev.commands import REPOSITORY
 from server.dev.spicedb_server import status_of
 from server.dev.stack import Stack
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from server.dev.parts import REPOSITORY, Places
+from server.dev.commands import REPOSITORY, Places
 from server.dev.ports import HOST, free_ports
 from server.dev.process import processes
 from server.dev.stack import Stack

@@ -13,7 +13,7 @@ import pytest
 
 from composer.errors import AuthzUnavailable
 from composer.identity import node_object
-from server.dev.parts import REPOSITORY, plain_environment
+from server.dev.commands import REPOSITORY, plain_environment
 from tests.integration.spicedb_parts import KEY, soon
 from tests.outboxes import delete, new_domain, new_node, own_tuple, token_of, touch, waiting
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from server.dev import reload
-from server.dev.parts import REPOSITORY
+from server.dev.commands import REPOSITORY
 from server.dev.reload import ROOMS, FrozenTrees, import_path, saved
 
 CONTRACT = "api/plexsphere-v1.yaml"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from server.dev.parts import REPOSITORY
+from server.dev.commands import REPOSITORY
 from server.dev.process import processes, send_signal
 from tests.waiting_stack import PARTS
 

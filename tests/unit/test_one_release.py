@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from server.dev.parts import REPOSITORY, plain_environment
+from server.dev.commands import REPOSITORY, plain_environment
 
 SCRIPT = """
 import os, sys
