@@ -177,7 +177,7 @@ def connect(
     event_keys = EncryptedEventKeys(*settings.event_kek) if settings.event_kek else None
     stored_keys = PostgresEventKeys(reads, writes, event_keys) if event_keys else None
     events = None
-    if settings.has_events and event_keys is not None and stored_keys is not None:
+    if settings.nats_url and event_keys and stored_keys:
         signers = EventSigners(stored_keys, event_keys)
         events = _event_service(settings, contract, metrics, signers)
     snapshot_wire = SnapshotWire()

@@ -45,10 +45,10 @@ def _compare_unserved(pair: Pair, paths: Mapping[str, Place]) -> None:
     """Requests that are answered 501: an agent that gets a 404 instead sends them for ever."""
     was, now = _unserved(pair.old.document), _unserved(pair.new.document)
     for (method, path), entry in was.items():
-        served = paths.get(_TEMPLATE.sub("{}", path))
+        served = paths.get(path)
         is_served = served is not None and method in pair.new.document.mapping(served)
         known = now.get((method, path))
-        at = pair.within(f"{method.upper()} {path}")
+        at = pair.within(f"{method.upper()} {plain(pair.old.document.mapping(entry), 'path')}")
         if known is None and not is_served:
             why = "it is now 404, and agents send it again for ever"
             at.breaking(entry.pointer, "the request is no longer answered 501", why)
@@ -58,10 +58,12 @@ def _compare_unserved(pair: Pair, paths: Mapping[str, Place]) -> None:
 
 
 def _unserved(document: Document) -> dict[tuple[str, str], Place]:
+    """The table by method in lower case and shape of the path, as they are on the wire."""
     found = {}
     for entry in document.listing(document.mapping(document.root).get(UNSERVED)):
         members = document.mapping(entry)
-        found[str(plain(members, "method")), str(plain(members, "path"))] = entry
+        method, path = str(plain(members, "method")), str(plain(members, "path"))
+        found[method.lower(), _TEMPLATE.sub("{}", path)] = entry
     return found
 
 

@@ -58,7 +58,7 @@ def _component_kinds(document: Document) -> Iterator[ContractFault]:
     """A reference to a component of another kind."""
     for path, part in _parts(document):
         kind, target = _kind_at(path), parse_pointer(part["$ref"]) if "$ref" in part else ()
-        if kind is not None and target[:1] == ("components",) and target[1] != kind:
+        if kind is not None and target[:1] == ("components",) and target[1:2] != (kind,):
             sentence = f"$ref {part['$ref']} leads to no component in {kind}"
             yield ContractFault((*path, "$ref"), sentence)
 

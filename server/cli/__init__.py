@@ -15,6 +15,8 @@ import typer
 from server.cli.commands import LazyCommands, group_class
 from server.cli.failures import ExitCode, PlainFailures
 
+# What a write to the output raises.
+OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)
 COMMANDS = (
     "dev",
     "init",
@@ -77,6 +79,8 @@ def main() -> None:
     except SystemExit as end:
         code = end.code
     except OSError as error:  # of --help and --version, which no command prints
+        if error.errno not in OUTPUT_ERRORS:
+            raise  # an error of a command, with --debug
         code = _not_written(error)
     try:
         if sys.stdout:  # none where it was closed before the start

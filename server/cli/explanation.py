@@ -41,7 +41,10 @@ def show_explanation(dsn: str, addressed: str, as_json: bool) -> None:
     explanation = _explained(dsn, addressed)
     faults = failures(explanation)
     if not faults:  # the rows alone do not tell what the contract does not allow
-        fault = pull_fault(dsn, UUID(addressed), UUID(explanation.node.domain_id))
+        try:
+            fault = pull_fault(dsn, UUID(addressed), UUID(explanation.node.domain_id))
+        except NodeNotFound as error:  # it was deleted between the two reads
+            raise _gone(addressed) from error
         faults += [fault] if fault else []
     if as_json:
         write_json(to_json(explanation, faults))
@@ -57,10 +60,14 @@ def _explained(dsn: str, addressed: str) -> Explanation:
     try:
         return explain(dsn, UUID(addressed))
     except NodeNotFound as error:
-        raise Failure(
-            f"the ledger has no Node {addressed}: a caller that may pull it is answered 404.",
-            ExitCode.DIFFERENT,
-        ) from error
+        raise _gone(addressed) from error
+
+
+def _gone(addressed: str) -> Failure:
+    return Failure(
+        f"the ledger has no Node {addressed}: a caller that may pull it is answered 404.",
+        ExitCode.DIFFERENT,
+    )
 
 
 def show_peer(dsn: str, addressed: str, peer: str, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 from uuid import UUID
 
 from composer.deadline import Deadline
-from composer.errors import ComposerError, DatastoreUnavailable
+from composer.errors import CorruptLedger
 from composer.snapshot_composer import SnapshotComposer
 from db.ledger import PostgresLedger
 from db.pool import read_pool
@@ -19,7 +19,7 @@ READ_SECONDS = 10.0
 
 
 def pull_fault(dsn: str, node_id: UUID, domain_id: UUID) -> str | None:
-    """A sentence; None where the pull is a 200. Raises DatastoreUnavailable."""
+    """A sentence; None where the pull is a 200. Raises NodeNotFound, DatastoreUnavailable."""
     deadline = Deadline.after(READ_SECONDS, time.monotonic)
     with closing(
         read_pool(dsn, 1, READ_SECONDS, application_name="plexsphere-state explain")
@@ -28,9 +28,7 @@ def pull_fault(dsn: str, node_id: UUID, domain_id: UUID) -> str | None:
         try:
             snapshot = composer.snapshot_for_node(node_id, domain_id, deadline)
             body = SnapshotWire().encode(snapshot).to_bytes()
-        except DatastoreUnavailable:
-            raise
-        except ComposerError as error:
+        except CorruptLedger as error:
             return str(error)
     answer = Contract.packaged().operations["GetNodeState"].responses[200].media["application/json"]
     fault = answer.validator.fault(json.loads(body))

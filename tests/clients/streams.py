@@ -23,7 +23,7 @@ class Changes:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._domain = scratch.domain(stack)
-        self.node = self._registered()
+        self.node = str(scratch.registered(stack, self._domain)["node_id"])
 
     @property
     def credential(self) -> dict[str, str]:
@@ -32,15 +32,11 @@ class Changes:
 
     def make(self) -> None:
         """One event for each."""
-        peer = self._registered()
+        peer = str(scratch.registered(self._stack, self._domain)["node_id"])
         self._ask("PUT", f"/v1/nodes/{peer}/public-key", f"node:{peer}", body_now("RotateNodeKey"))
         entry = body_now("PutNodeMetadata")
         self._ask("PUT", f"/v1/nodes/{self.node}/state/metadata/zone", OPERATOR, entry)
         self._ask("DELETE", f"/v1/nodes/{peer}", OPERATOR)
-
-    def _registered(self) -> str:
-        reply = scratch.post(self._stack, f"/v1/domains/{self._domain}/nodes", "RegisterNode")
-        return str(reply.json["node_id"])
 
     def _ask(self, method: str, path: str, caller: str, body: bytes | None = None) -> None:
         headers = bearer(self._stack.token(caller)) | (JSON if body else {})

@@ -98,6 +98,8 @@ BREAKING = [
 
 HARMLESS = [
     Row("a path more", put((*PATHS, "/v2/version"), spot(REAL, (*PATHS, "/v1/version"))), "path"),
+    Row("an unserved request in other letters", both(put(("x-unserved", 0, "method"), "PUT"),
+        put(("x-unserved", 0, "path"), "/v1/nodes/{node_id}/endpoint")), ""),
     Row("an operation more", put((*LIVEZ[:2], "post"), spot(REAL, LIVEZ)), "operation is new"),
     Row("a refusal more", put((*RESPONSES, "409"), REFUSAL), "status 409 is new"),
     Row("a refusal more with a code of its own", both(

@@ -123,6 +123,12 @@ def test_each_is_told_once(complaints: list[str]) -> None:
     assert len(complaints) == len(EDITS)
 
 
+def test_a_reference_to_all_components_leads_to_none_of_a_kind() -> None:
+    text = TEXT.replace("#/components/examples/JwksWithoutAKey", "#/components", 1)
+    (complaint,) = contract_complaints(text.encode(), OPERATIONS)
+    assert "$ref #/components leads to no component in examples" in complaint
+
+
 def test_what_the_service_does_is_not_told() -> None:
     text = TEXT
     for old, new in [

@@ -112,6 +112,17 @@ def test_all_bad_settings_are_named_at_once() -> None:
         assert f"error: PLEXSPHERE_{name} " in result.stderr
 
 
+def test_debug_shows_the_trace_of_an_error_that_is_not_of_the_output(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def command(prog_name: str) -> None:
+        raise ConnectionError("no answer")
+
+    monkeypatch.setattr(server.cli, "build_app", lambda: command)
+    with pytest.raises(ConnectionError, match="no answer"):
+        server.cli.main()
+
+
 def test_errors_of_other_rooms_become_sentences() -> None:
     try:
         raise DatastoreUnavailable("migrating: OperationalError") from OSError("no\n\troute")
