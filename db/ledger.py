@@ -259,8 +259,6 @@ class PostgresLedger:
         seen, table = None, None
         with suppress(*rows.UNDECODABLE):
             seen = UUID(revision)
-            if peers == "":  # the Node itself is a line of them
-                raise ValueError("no peer rows")
             table = self._table(UUID(own[4]), seen, peers, cached)
         return _moment_of(node_id, own, seen, table)
 
@@ -273,8 +271,8 @@ class PostgresLedger:
             if cached is None or cached.table.revision != revision:
                 raise ValueError("no peers were read")
             return cached.table
-        known = cached.lines if cached else {}
-        lines = rows.peer_rows(rows.undamaged(peers), known) if peers else {}
+        text, known = rows.undamaged(peers), cached.lines if cached else {}
+        lines = rows.peer_rows(text, known) if text else {}
         new = CachedPeers(PeerTable(domain_id, revision, tuple(lines.values())), lines)
         self._prepare(new.table)
         self._tables.keep(new)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Thread
 from typing import TypeVar
 from uuid import UUID
@@ -206,7 +207,9 @@ class SnapshotReads:
         if noted == snapshot or self._clock() - noted_at < NOTED_EVERY:
             return
         self._noted = (self._clock(), snapshot)
-        Thread(target=self._note_now, args=(positions,), name="position", daemon=True).start()
+        thread = Thread(target=self._note_now, args=(positions,), name="position", daemon=True)
+        with suppress(RuntimeError):  # no more threads: it is noted with another pull
+            thread.start()
 
     def _note_now(self, positions: Positions) -> None:
         """Nothing where Postgres is away by now. Of a server that has lost what was served no

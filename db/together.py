@@ -21,10 +21,12 @@ KEPT = 8
 
 
 class _Turns(threading.local):
-    """The turns of a thread. ``asked`` has each question since the last call, with its request."""
+    """The turns of a thread. ``asked`` has each question since the last call, with its request;
+    ``last`` has the requests that go on when no other has a question."""
 
     hub: greenlet | None = None
     asked: list[tuple[Settle, Any, greenlet]]
+    last: list[greenlet]
 
     def __init__(self) -> None:
         self.free: list[greenlet] = []
@@ -36,12 +38,15 @@ _turns = _Turns()
 def run_together(requests: Sequence[Callable[[], object]]) -> None:
     """Answer requests, which raise nothing."""
     _turns.hub = hub = getcurrent()
-    _turns.asked = []
+    _turns.asked, _turns.last = [], []
     try:
         for request in requests:
             turn = _turns.free.pop() if _turns.free else greenlet(_take_requests, hub)
             turn.switch(request)
-        while _turns.asked:
+        while _turns.asked or _turns.last:
+            if not _turns.asked:
+                _turns.last.pop(0).switch()
+                continue
             settle = _turns.asked[0][0]
             ours = [entry for entry in _turns.asked if entry[0] == settle]
             _turns.asked = [entry for entry in _turns.asked if entry[0] != settle]
@@ -75,9 +80,6 @@ def wait_for_others(settle: Settle, question: Any) -> None:
 
 def go_last() -> None:
     """Let the other requests of this thread go on first, because this one may wait long."""
-    if take_turns():
-        wait_for_others(_settled, None)
-
-
-def _settled(questions: Sequence[Any]) -> None:
-    """There is no question."""
+    if _turns.hub is not None:
+        _turns.last.append(getcurrent())
+        _turns.hub.switch()

@@ -22,15 +22,16 @@ written AS (
     UPDATE plexsphere.nodes AS n
     SET last_heartbeat_at = m.at
     FROM moment AS m
+    CROSS JOIN (
+        SELECT
+            %(last_token)s AS last_token,
+            %(is_the_node)s AS is_of_the_node,
+            %(secret_key_digest)s AS secret_key_digest,
+            %(issued_at)s AS issued_at
+    ) AS w
     WHERE n.id = %(node_id)s
         AND m.clocks_agree
-        AND (n.authz_token IS NULL OR n.authz_token = %(last_token)s)
-        AND CASE
-            WHEN NOT %(is_the_node)s THEN true
-            WHEN %(secret_key_digest)s IS NOT NULL
-                THEN %(secret_key_digest)s = ANY (n.secret_key_digests)
-            ELSE n.tokens_not_before IS NULL OR coalesce(%(issued_at)s >= n.tokens_not_before, false)
-        END
+        -- include: heartbeat_is_allowed
     RETURNING n.id
 )
 SELECT
@@ -71,13 +72,7 @@ free AS MATERIALIZED (
     JOIN plexsphere.nodes AS n ON n.id = w.node_id
     CROSS JOIN moment AS m
     WHERE m.at BETWEEN w.client_now - %(max_skew)s AND w.client_now + %(max_skew)s
-        AND (n.authz_token IS NULL OR n.authz_token = w.last_token)
-        AND CASE
-            WHEN NOT w.is_of_the_node THEN true
-            WHEN w.secret_key_digest IS NOT NULL
-                THEN w.secret_key_digest = ANY (n.secret_key_digests)
-            ELSE n.tokens_not_before IS NULL OR coalesce(w.issued_at >= n.tokens_not_before, false)
-        END
+        -- include: heartbeat_is_allowed
     FOR NO KEY UPDATE OF n SKIP LOCKED
 )
 UPDATE plexsphere.nodes AS n
@@ -86,3 +81,14 @@ FROM free AS f
 CROSS JOIN moment AS m
 WHERE n.id = f.id
 RETURNING f.number, m.at, n.authz_token;
+
+-- fragment: heartbeat_is_allowed
+-- Whether a heartbeat w, with what its caller has presented, may be written for a Node n: the last
+-- permission check is of the Node's newest ZedToken, and the credential has not ended.
+AND (n.authz_token IS NULL OR n.authz_token = w.last_token)
+AND CASE
+    WHEN NOT w.is_of_the_node THEN true
+    WHEN w.secret_key_digest IS NOT NULL
+        THEN w.secret_key_digest = ANY (n.secret_key_digests)
+    ELSE n.tokens_not_before IS NULL OR coalesce(w.issued_at >= n.tokens_not_before, false)
+END

@@ -40,24 +40,20 @@ WHERE n.id = %(node_id)s;
 -- name: domain_peers
 -- prepare: domain_id uuid, cached_revision uuid
 -- db/ledger.py, PostgresLedger.peers: the peers of a Domain for whoever is no Node of it yet. Columns
--- as in snapshot_for_node; an empty text where the Domain has no Node.
+-- as in snapshot_for_node.
 -- Indexes: domains_pkey, and those of the peers in snapshot_for_node.
 SELECT
     d.peers_revision::text,
     CASE
-        WHEN d.peers_revision IS DISTINCT FROM %(cached_revision)s THEN coalesce(
-            (
-                -- include: peer_lines
-            ),
-            ''
+        WHEN d.peers_revision IS DISTINCT FROM %(cached_revision)s THEN (
+            -- include: peer_lines
         )
     END AS peers
 FROM plexsphere.domains AS d
 WHERE d.id = %(domain_id)s;
 
 -- fragment: peer_lines
--- The SHA-256 in hex of what follows it, and every Node of a Domain d, a line for each (peer_line); NULL
--- where the Domain has none.
+-- The SHA-256 in hex of what follows it, and every Node of a Domain d, a line for each (peer_line).
 WITH fallbacks AS MATERIALIZED (
     -- include: relay_fallbacks
     WHERE h.domain_id = d.id
@@ -65,10 +61,13 @@ WITH fallbacks AS MATERIALIZED (
 ),
 peer_lines AS MATERIALIZED (
     SELECT
-        string_agg(
-            -- include: peer_line
-            ,
-            E'\n'
+        coalesce(
+            string_agg(
+                -- include: peer_line
+                ,
+                E'\n'
+            ),
+            ''
         ) AS text
     FROM plexsphere.nodes AS p
     LEFT JOIN fallbacks AS f ON f.peer_node_id = p.id

@@ -30,10 +30,10 @@ from server.events.fan_out import FanOut
 from server.events.frames import EventFrames, UnsendableEvent, frame
 from server.events.nats import (
     DOMAIN_HEADER,
-    REQUEST_SECONDS,
     STREAM,
     NatsConnection,
     ensured_stream,
+    jetstream_of,
     reason,
 )
 from server.events.stream_list import SUBJECT, answers
@@ -257,7 +257,7 @@ class Consumer:
 
 
 async def _stream_info(client: Client) -> StreamInfo:
-    return await client.jetstream(timeout=REQUEST_SECONDS).stream_info(STREAM)
+    return await jetstream_of(client).stream_info(STREAM)
 
 
 def _last_number(message: Msg) -> int:

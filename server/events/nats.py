@@ -257,17 +257,22 @@ def seed_key(seed: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(raw[2:34])
 
 
+def jetstream_of(client: Client) -> JetStreamContext:
+    """JetStream of a client; an answer that does not come is an error soon."""
+    return client.jetstream(timeout=REQUEST_SECONDS)
+
+
 async def found_stream(client: Client) -> StreamInfo | None:
     """The stream of events; None where there is none yet."""
     try:
-        return await client.jetstream(timeout=REQUEST_SECONDS).stream_info(STREAM)
+        return await jetstream_of(client).stream_info(STREAM)
     except NotFoundError:
         return None
 
 
 async def ensured_stream(client: Client, replicas: int = 1) -> tuple[JetStreamContext, StreamInfo]:
     """JetStream, with the stream of events; one that exists is left as it is."""
-    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    jetstream = jetstream_of(client)
     info = await found_stream(client)
     if info is None:
         info = await jetstream.add_stream(

@@ -104,10 +104,8 @@ class ReadsOfPostgres:
 
 class TestPostgresDomainReader(DomainReaderSuite):
     @pytest.fixture
-    def facts(self, ledger_dsn: str, gates: Gates, made: Registries) -> Iterator[ReadsOfPostgres]:
-        pool = read_pool(ledger_dsn, size=1, statement_timeout=5.0)
-        yield ReadsOfPostgres(pool, gates, made)
-        pool.close()
+    def facts(self, pool: Pool[ReadSession], gates: Gates, made: Registries) -> ReadsOfPostgres:
+        return ReadsOfPostgres(pool, gates, made)
 
 
 class NodesOfPostgres:
@@ -155,10 +153,8 @@ class ListsOfPostgres:
 
 class TestPostgresDomainNodes(DomainNodesSuite):
     @pytest.fixture
-    def facts(self, ledger_dsn: str, hand: Hand, gates: Gates) -> Iterator[ListsOfPostgres]:
-        pool = read_pool(ledger_dsn, size=2, statement_timeout=5.0)
-        yield ListsOfPostgres(hand, gates, pool)
-        pool.close()
+    def facts(self, hand: Hand, gates: Gates, pool: Pool[ReadSession]) -> ListsOfPostgres:
+        return ListsOfPostgres(hand, gates, pool)
 
 
 def outbox(hand: Hand) -> list[tuple[object, ...]]:

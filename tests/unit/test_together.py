@@ -146,6 +146,7 @@ def test_a_request_that_goes_last_lets_the_others_of_its_thread_end() -> None:
 
     def other() -> None:
         doubles.ask(2, in_time())
+        doubles.ask(3, in_time())
         ended.append("other")
 
     together(slow, other, other)
