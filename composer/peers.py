@@ -113,12 +113,12 @@ def domain_peers(
     ordered = sorted(rows, key=_BY_ID)
     found = [known.get(id(row)) or _made(row) for row in ordered]
     return DomainPeers(
-        domain_id,
-        revision,
-        tuple([peer for peer in found if type(peer) is Peer]),
-        tuple([drop for drop in found if type(drop) is DroppedPeer]),
-        tuple(ordered),
-        dict(zip(map(id, ordered), found, strict=True)),
+        domain_id=domain_id,
+        revision=revision,
+        peers=tuple([peer for peer in found if type(peer) is Peer]),
+        dropped=tuple([drop for drop in found if type(drop) is DroppedPeer]),
+        rows=tuple(ordered),
+        made=dict(zip(map(id, ordered), found, strict=True)),
     )
 
 
@@ -160,7 +160,12 @@ def _is_usable_address(text: str | None) -> bool:
 
 def _peer(row: PeerRow) -> Peer:
     assert row.mesh_ip is not None and row.public_key is not None  # see broken_invariant
-    return Peer(row.node_id, row.mesh_ip, bytes(row.public_key), _fallback_endpoint(row))
+    return Peer(
+        node_id=row.node_id,
+        mesh_ip=row.mesh_ip,
+        public_key=bytes(row.public_key),
+        fallback_endpoint=_fallback_endpoint(row),
+    )
 
 
 def _fallback_endpoint(row: PeerRow) -> str | None:

@@ -88,7 +88,13 @@ def _rule(row: RuleSetRow, line: bytes) -> CompiledRule:
     if ("ports" in value) != (protocol in PROTOCOLS_WITH_PORTS):
         raise _corrupt(row, "invalid_ports")
     ports = _ports(row, value["ports"]) if "ports" in value else None
-    return CompiledRule(action, protocol, source, destination, ports)
+    return CompiledRule(
+        action=action,
+        protocol=protocol,
+        source_cidr=source,
+        destination_cidr=destination,
+        ports=ports,
+    )
 
 
 def _ports(row: RuleSetRow, value: object) -> PolicyPortRange:

@@ -117,7 +117,12 @@ class SnapshotComposer:
             # The slices do not know the Node.
             raise CorruptLedger(f"node_id={node_id} {error}") from None
         for drop in snapshot.peers.dropped():
-            self._drops.dropped(drop.outcome, domain_id, node_id, drop.peer_node_id)
+            self._drops.dropped(
+                outcome=drop.outcome,
+                domain_id=domain_id,
+                addressed_node_id=node_id,
+                peer_node_id=drop.peer_node_id,
+            )
         return snapshot
 
     def domain_peers(self, domain_id: UUID, deadline: Deadline) -> DomainPeers:
@@ -152,6 +157,8 @@ class SnapshotComposer:
         filtered = self._filtered.get(table)
         if filtered is None:
             before = self._latest.get(table.domain_id)
-            filtered = domain_peers(table.domain_id, table.revision, table.rows, before)
+            filtered = domain_peers(
+                domain_id=table.domain_id, revision=table.revision, rows=table.rows, before=before
+            )
             self._filtered[table] = self._latest[table.domain_id] = filtered
         return filtered

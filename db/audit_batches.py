@@ -132,7 +132,13 @@ class AuditBatchWriter:
         self, bodies: tuple[ServedBody, ...], per_node: int, deadline: Deadline
     ) -> None:
         """Write what the ledger lacks of ``bodies``. Raises as ``write``."""
-        write_bodies(self._connection, bodies, per_node, self._clock, deadline)
+        write_bodies(
+            connection=self._connection,
+            batch=bodies,
+            per_node=per_node,
+            clock=self._clock,
+            deadline=deadline,
+        )
 
     def close(self) -> None:
         """Close the connection, if there is one."""

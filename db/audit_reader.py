@@ -123,7 +123,12 @@ class AuditReader:
             if kind != "all":
                 counts[kind].append(AuditCount(*columns))
         total = next(row[3] for row in rows if row[0] == "all")
-        return AuditSummary(total, counts["relation"], counts["subject"], counts["object"])
+        return AuditSummary(
+            rows=total,
+            relations=counts["relation"],
+            subjects=counts["subject"],
+            objects=counts["object"],
+        )
 
     def unknown(self, deadline: Deadline, where: AuditFilter) -> list[str]:
         """The fields of the filter whose value no row has, and no Node or Domain."""

@@ -233,7 +233,9 @@ class AuditSpool:
             is_ours = stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid()
             # Without a name it was written and deleted by another process just now.
             if is_ours and stat.S_IMODE(facts.st_mode) == MODE and facts.st_nlink == 1:
-                return SpoolFile(path, descriptor, self._clocks, self._on_damage)
+                return SpoolFile(
+                    path=path, descriptor=descriptor, clocks=self._clocks, on_damage=self._on_damage
+                )
         except OSError:
             pass
         os.close(descriptor)

@@ -56,14 +56,18 @@ class Session:
 
     def run(self, sql: str, arguments: Mapping[str, object] | None = None) -> list[Row]:
         """All rows of one message."""
-        return fetch(self._connection, sql, arguments, self._deadline)
+        return fetch(opened=self._connection, sql=sql, arguments=arguments, deadline=self._deadline)
 
     def execute(self, query: Prepared, arguments: Mapping[str, object]) -> list[Row]:
         """All rows of a prepared statement; the first use on a connection prepares it."""
         if query.name not in self._prepared:
-            fetch(self._connection, query.prepare, None, self._deadline)
+            fetch(
+                opened=self._connection, sql=query.prepare, arguments=None, deadline=self._deadline
+            )
             self._prepared.add(query.name)
-        return fetch(self._connection, query.execute, arguments, self._deadline)
+        return fetch(
+            opened=self._connection, sql=query.execute, arguments=arguments, deadline=self._deadline
+        )
 
 
 class ReadSession(Session):

@@ -45,16 +45,25 @@ class PostgresNodeCredentials:
     ) -> None:
         """See composer.credentials.NodeCredentials."""
         arguments = {"digest": digest, **write_arguments(write)}
-        self._write(ROTATE_SECRET_KEY, node_id, arguments, deadline)
+        self._write(
+            statement=ROTATE_SECRET_KEY, node_id=node_id, arguments=arguments, deadline=deadline
+        )
 
     def record_token(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         """See composer.credentials.NodeCredentials."""
-        self._write(RECORD_TOKEN, node_id, write_arguments(write), deadline)
+        self._write(
+            statement=RECORD_TOKEN,
+            node_id=node_id,
+            arguments=write_arguments(write),
+            deadline=deadline,
+        )
 
     def revoke(self, node_id: UUID, write: AuditedWrite, deadline: Deadline) -> None:
         """See composer.credentials.NodeCredentials."""
         arguments = {"time_offset": self._time_offset(), **write_arguments(write)}
-        self._write(REVOKE_CREDENTIALS, node_id, arguments, deadline)
+        self._write(
+            statement=REVOKE_CREDENTIALS, node_id=node_id, arguments=arguments, deadline=deadline
+        )
 
     def _write(
         self,

@@ -105,7 +105,10 @@ class PostgresBootstrapTokens:
             raise BootstrapTokenInvalid(f"bootstrap_token={token_id}")
         domain_id, issuer, digest = found[0]
         return BootstrapToken(
-            token_id, UUID(domain_id), Principal.of_subject(issuer), bytes(digest)
+            id=token_id,
+            domain_id=UUID(domain_id),
+            issuer=Principal.of_subject(issuer),
+            digest=bytes(digest),
         )
 
     def enrol(

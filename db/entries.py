@@ -34,7 +34,7 @@ class PostgresEntries:
         """See composer.entries.EntryStore."""
         is_report = entry.kind == REPORT
         arguments = {
-            **_arguments(node, entry.kind, entry.key, write),
+            **_arguments(node=node, kind=entry.kind, key=entry.key, write=write),
             "value": entry.value,
             "workload_tag": entry.workload_tag or None,
             "quota": self._report_quota if is_report else self._entry_quota,
@@ -52,7 +52,9 @@ class PostgresEntries:
     ) -> None:
         """See composer.entries.EntryStore."""
         statement = REPORT_REMOVE if kind == REPORT else ENTRY_REMOVE
-        found = self._pool.fetch(statement, _arguments(node, kind, key, write), deadline)
+        found = self._pool.fetch(
+            statement, _arguments(node=node, kind=kind, key=key, write=write), deadline
+        )
         node_exists, is_granted = found[0]
         if not node_exists:
             raise NodeNotFound(f"node_id={node.id}")

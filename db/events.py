@@ -158,7 +158,10 @@ def _second(text: str) -> str:
 def _signing_key(text: str) -> SigningKeyRotated:
     key_id, public_key, previous_key_id, expires = json.loads(text)
     return SigningKeyRotated(
-        key_id, bytes.fromhex(public_key), previous_key_id, rows.moment(expires)
+        key_id=key_id,
+        public_key=bytes.fromhex(public_key),
+        previous_key_id=previous_key_id,
+        transition_expires=rows.moment(expires),
     )
 
 

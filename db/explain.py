@@ -180,7 +180,16 @@ def _compiled(row: Row) -> CompiledRow:
     payload, fingerprint = bytes(row[2]), bytes(row[3])
     rules, fault = None, None
     try:
-        merged = policy([RuleSetRow(UUID(policy_id), UUID(revision_id), payload, fingerprint)])
+        merged = policy(
+            [
+                RuleSetRow(
+                    policy_id=UUID(policy_id),
+                    revision_id=UUID(revision_id),
+                    rule_payload=payload,
+                    fingerprint=fingerprint,
+                )
+            ]
+        )
         rules = len(merged.rules) if merged else 0
     except CorruptLedger as error:
         fault = str(error).rpartition("reason=")[2]

@@ -192,7 +192,7 @@ class PostgresFleet:
         lines = [line for row in found if row.rule_sets for line in row.rule_sets.split("\n")]
         rule_sets = RuleSets(lines)
         nodes = [FleetNode(peers[line].node_id, row, rule_sets) for line, row in members]
-        return FleetMoment(domain_id, found[0].at, table, nodes)
+        return FleetMoment(domain_id=domain_id, at=found[0].at, peer_table=table, nodes=nodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,12 @@ def fleet_members(
     """
     arguments = {"slugs": list(slugs), "ranges": list(ranges)}
     return [
-        FleetMember(domain_id, node_id, name, None if key is None else bytes(key))
+        FleetMember(
+            domain_id=domain_id,
+            node_id=node_id,
+            name=name,
+            public_key=None if key is None else bytes(key),
+        )
         for domain_id, node_id, name, key in sessions.fetch(FLEET_MEMBERS, arguments, deadline)
     ]
 

@@ -65,7 +65,9 @@ class PostgresHeartbeats(CoalescedStatements[Heartbeat, HeartbeatResult]):
         deadline: Deadline,
     ) -> HeartbeatResult:
         """See composer.heartbeat.HeartbeatSink."""
-        heartbeat = Heartbeat(principal, node_id, client_now, last_token)
+        heartbeat = Heartbeat(
+            principal=principal, node_id=node_id, client_now=client_now, last_token=last_token
+        )
         result = self.ask(heartbeat, deadline)
         if result is UNWRITTEN:
             go_last()

@@ -225,7 +225,12 @@ class NodeHistory:
         """All bodies that are kept, the newest first."""
         found = self._connection.run("node_bodies", {"node_id": self._node_id}, deadline)
         return [
-            KeptBody(digest, served_at, size, None if body is None else bytes(body))
+            KeptBody(
+                digest=digest,
+                served_at=served_at,
+                size=size,
+                compressed=None if body is None else bytes(body),
+            )
             for digest, served_at, size, body in found
         ]
 

@@ -138,7 +138,9 @@ class PostgresLedger:
         known = self._domains.get(node_id)
         expected = known or self._tables.newest
         while expected is not None and self._tables.find(expected) is not None:
-            moment = self._moment(node_id, expected, deadline, presented)
+            moment = self._moment(
+                node_id=node_id, domain_id=expected, deadline=deadline, presented=presented
+            )
             if moment.domain_id != known:
                 self._domains.put(node_id, moment.domain_id, 0)
             if moment.domain_id == expected:
@@ -163,12 +165,14 @@ class PostgresLedger:
         reachability, policies, entries, bridge = moment.own
         place = f"node_id={node_id} row_set="
         return PostgresLedgerView(
-            moment.table,
-            rows.decoded(f"{place}reachability", rows.reachability_row, reachability),
-            rows.decoded(f"{place}policies", self._once, rows.rule_set_rows, policies),
-            rows.decoded(f"{place}bridge", self._once, rows.bridge_rows, bridge),
-            rows.decoded(f"{place}entries", self._once, rows.entry_rows, entries),
-            moment.position,
+            peer_table=moment.table,
+            reachability_row=rows.decoded(
+                f"{place}reachability", rows.reachability_row, reachability
+            ),
+            rule_sets=rows.decoded(f"{place}policies", self._once, rows.rule_set_rows, policies),
+            bridge_rows=rows.decoded(f"{place}bridge", self._once, rows.bridge_rows, bridge),
+            entry_rows=rows.decoded(f"{place}entries", self._once, rows.entry_rows, entries),
+            position=moment.position,
         )
 
     def peers(self, domain_id: UUID, deadline: Deadline) -> PeerTable:
@@ -214,17 +218,26 @@ class PostgresLedger:
             cached = self._tables.find(domain_id)
             found = None
             if cached is not None:
-                found = self._read(node_id, cached, deadline, presented)
+                found = self._read(
+                    node_id=node_id, cached=cached, deadline=deadline, presented=presented
+                )
                 if found.table is not None or found.domain_id != domain_id:
                     return found
             with self._refreshing.locked(domain_id, deadline):
                 if self._tables.find(domain_id) is cached:  # nobody was faster
-                    return self._read_peers(node_id, cached, deadline, presented)
+                    return self._read_peers(
+                        node_id=node_id, cached=cached, deadline=deadline, presented=presented
+                    )
             new = self._tables.find(domain_id)
             if found is not None and new is not None and new.table.revision == found.revision:
                 return replace(found, table=new.table)
         with self._refreshing.locked(domain_id, deadline):
-            return self._read_peers(node_id, self._tables.find(domain_id), deadline, presented)
+            return self._read_peers(
+                node_id=node_id,
+                cached=self._tables.find(domain_id),
+                deadline=deadline,
+                presented=presented,
+            )
 
     def _read(
         self,
@@ -239,7 +252,7 @@ class PostgresLedger:
         with suppress(*rows.UNDECODABLE):
             seen = _uuid(revision)
             table = cached.table if cached.table.revision == seen else None
-        return _moment_of(node_id, own, seen, table)
+        return _moment_of(node_id=node_id, own=own, revision=seen, table=table)
 
     def _read_peers(
         self,
@@ -254,13 +267,17 @@ class PostgresLedger:
             "cached_revision": str(cached.table.revision) if cached else None,
         }
         revision, peers, *own = self._reads.row(
-            SNAPSHOT_FOR_NODE, arguments, node_id, deadline, presented
+            query=SNAPSHOT_FOR_NODE,
+            arguments=arguments,
+            node_id=node_id,
+            deadline=deadline,
+            presented=presented,
         )
         seen, table = None, None
         with suppress(*rows.UNDECODABLE):
             seen = UUID(revision)
-            table = self._table(UUID(own[4]), seen, peers, cached)
-        return _moment_of(node_id, own, seen, table)
+            table = self._table(domain_id=UUID(own[4]), revision=seen, peers=peers, cached=cached)
+        return _moment_of(node_id=node_id, own=own, revision=seen, table=table)
 
     def _table(
         self, domain_id: UUID, revision: UUID, peers: str | None, cached: CachedPeers | None

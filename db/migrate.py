@@ -55,7 +55,11 @@ def migrations() -> tuple[Migration, ...]:
         if match := _FILE.fullmatch(entry.name):
             content = entry.read_bytes()
             checksum = hashlib.sha256(content).hexdigest()
-            found.append(Migration(int(match[1]), match[2], content.decode(), checksum))
+            found.append(
+                Migration(
+                    version=int(match[1]), name=match[2], sql=content.decode(), checksum=checksum
+                )
+            )
     ordered = tuple(sorted(found, key=lambda migration: migration.version))
     assert [m.version for m in ordered] == list(range(1, len(ordered) + 1)), "a gap in the numbers"
     return ordered

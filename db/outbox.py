@@ -114,10 +114,10 @@ class PostgresOutbox:
     ) -> None:
         """Times in seconds; ``check`` as in Pool."""
         self._pool = write_pool(
-            dsn,
-            size,
-            statement_timeout,
-            lock_timeout,
+            dsn=dsn,
+            size=size,
+            statement_timeout=statement_timeout,
+            lock_timeout=lock_timeout,
             parameters={"idle_in_transaction_session_timeout": str(LONGEST_CLAIM * 1000)},
             application_name=application_name,
             clock=clock,

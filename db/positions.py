@@ -79,7 +79,9 @@ CheckServer = Callable[[AskServer], None]
 
 def identify(opened: connection, deadline: Deadline) -> Server:
     """The server of a new connection; its statements can then say it (the column ``position``)."""
-    return _identified(lambda sql, arguments: fetch(opened, sql, arguments, deadline))
+    return _identified(
+        lambda sql, arguments: fetch(opened=opened, sql=sql, arguments=arguments, deadline=deadline)
+    )
 
 
 def server_in(session: ReadSession) -> Server:
@@ -99,12 +101,12 @@ def _identified(run: Callable[[str, Mapping[str, object] | None], list[Row]]) ->
     if has_history:
         history = run(statement("ledger_history"), {"timeline": timeline})[0][0]
     return Server(
-        int(system) % 2**64,
-        int(timeline),
-        bool(is_standby),
-        int(wal_end or 0),
-        None if promoted_at is None else int(promoted_at),
-        None if history is None else _left_at(history),
+        system=int(system) % 2**64,
+        timeline=int(timeline),
+        is_standby=bool(is_standby),
+        wal_end=int(wal_end or 0),
+        promoted_at=None if promoted_at is None else int(promoted_at),
+        left_at=None if history is None else _left_at(history),
     )
 
 
@@ -131,7 +133,12 @@ def parse_snapshot(text: str | None) -> Snapshot | None:
     if was_standby != is_standby:
         raise Promoted
     all_before, none_from, _ = numbers.split(":")
-    position = LedgerPosition(int(system) % 2**64, int(timeline), int(all_before), int(none_from))
+    position = LedgerPosition(
+        system=int(system) % 2**64,
+        timeline=int(timeline),
+        all_before=int(all_before),
+        none_from=int(none_from),
+    )
     return Snapshot(position, is_standby == "on")
 
 
@@ -190,7 +197,9 @@ class Positions:
         with self._changing():  # a number that another process writes may be read in part
             system, timeline, wal_end = self.seen
         server = ask()
-        return server, _fault(server, system, timeline, wal_end) if system else None
+        return server, _fault(
+            server=server, system=system, timeline=timeline, wal_end=wal_end
+        ) if system else None
 
     def accept(self, server: Server) -> None:
         """Take the server for the ledger, whatever was seen before."""

@@ -96,7 +96,10 @@ class PostgresSweeps:
             "elected": self._elected,
         }
         resumed, found = self._run("evaluator_sweep", arguments, deadline)[0]
-        transitions = (Transition(old, new, nodes, tuple(ids)) for old, new, nodes, ids in found)
+        transitions = (
+            Transition(old_state=old, new_state=new, nodes=nodes, example_ids=tuple(ids))
+            for old, new, nodes, ids in found
+        )
         return Sweep(tuple(transitions), bool(resumed))
 
     def _run(self, name: str, arguments: dict[str, object], deadline: Deadline) -> list[Row]:

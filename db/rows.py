@@ -57,11 +57,11 @@ def _peer_row(line: str) -> PeerRow:
     node_id, mesh_ip, public_key, *fallback = line.split(" ", 4)
     port, host = fallback if fallback else (None, None)
     return PeerRow(
-        UUID(int=int(node_id.replace("-", ""), 16)),  # a third faster than from text
-        None if mesh_ip == "-" else mesh_ip,
-        None if public_key == "-" else bytes.fromhex(public_key),
-        None if host is None else _text(json.loads(host)),
-        None if port is None else int(port),
+        node_id=UUID(int=int(node_id.replace("-", ""), 16)),  # a third faster than from text
+        mesh_ip=None if mesh_ip == "-" else mesh_ip,
+        public_key=None if public_key == "-" else bytes.fromhex(public_key),
+        relay_host=None if host is None else _text(json.loads(host)),
+        relay_port=None if port is None else int(port),
     )
 
 
@@ -86,7 +86,10 @@ def rule_set_rows(text: str | None) -> tuple[RuleSetRow, ...]:
     """[[policy_id, revision_id, rule_payload, fingerprint], ...]"""
     return tuple(
         RuleSetRow(
-            UUID(policy_id), UUID(revision_id), bytes.fromhex(payload), bytes.fromhex(print_)
+            policy_id=UUID(policy_id),
+            revision_id=UUID(revision_id),
+            rule_payload=bytes.fromhex(payload),
+            fingerprint=bytes.fromhex(print_),
         )
         for policy_id, revision_id, payload, print_ in _array(text)
     )
@@ -96,7 +99,10 @@ def rule_set_line(line: str) -> RuleSetRow:
     """The row of ``policy_id revision_id rule_payload fingerprint``, the last two in hex."""
     policy_id, revision_id, payload, print_ = line.split(" ")
     return RuleSetRow(
-        UUID(policy_id), UUID(revision_id), bytes.fromhex(payload), bytes.fromhex(print_)
+        policy_id=UUID(policy_id),
+        revision_id=UUID(revision_id),
+        rule_payload=bytes.fromhex(payload),
+        fingerprint=bytes.fromhex(print_),
     )
 
 
@@ -124,46 +130,46 @@ def _provider(row: list[Any]) -> UserAccessProvider:
         row
     )
     return UserAccessProvider(
-        UUID(provider_id),
-        slug,
-        kind,
-        interface,
-        port,
-        peers,
-        secret_ref,
-        routing,
-        moment(created_at),
-        moment(updated_at),
+        id=UUID(provider_id),
+        slug=slug,
+        kind=kind,
+        interface_name=interface,
+        listen_port=port,
+        max_peers=peers,
+        auth_secret_ref=secret_ref,
+        routing_policy=routing,
+        created_at=moment(created_at),
+        updated_at=moment(updated_at),
     )
 
 
 def _rule(row: list[Any]) -> IngressRule:
     rule_id, slug, sni_host, target_node_id, target_port, acme, created_at, updated_at = row
     return IngressRule(
-        UUID(rule_id),
-        slug,
-        sni_host,
-        UUID(target_node_id),
-        target_port,
-        moment(created_at),
-        moment(updated_at),
-        acme,
+        id=UUID(rule_id),
+        slug=slug,
+        sni_host=sni_host,
+        target_node_id=UUID(target_node_id),
+        target_port=target_port,
+        created_at=moment(created_at),
+        updated_at=moment(updated_at),
+        acme_account_ref=acme,
     )
 
 
 def _tunnel(row: list[Any]) -> SiteToSiteTunnel:
     tunnel_id, slug, kind, host, port, secret_ref, subnets, routing, created_at, updated_at = row
     return SiteToSiteTunnel(
-        UUID(tunnel_id),
-        slug,
-        kind,
-        host,
-        port,
-        secret_ref,
-        tuple(_text(subnet) for subnet in subnets),
-        routing,
-        moment(created_at),
-        moment(updated_at),
+        id=UUID(tunnel_id),
+        slug=slug,
+        kind=kind,
+        remote_host=host,
+        remote_port=port,
+        auth_secret_ref=secret_ref,
+        allowed_subnets=tuple(_text(subnet) for subnet in subnets),
+        routing_policy=routing,
+        created_at=moment(created_at),
+        updated_at=moment(updated_at),
     )
 
 

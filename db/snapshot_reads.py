@@ -80,7 +80,10 @@ class SnapshotReads:
         """The Node's row of snapshots_for_nodes, without its id. Raises NodeNotFound,
         DatastoreUnavailable, LedgerBehind."""
         return self._qualified(
-            node_id, deadline, presented, lambda source, left: source.together.ask(node_id, left)
+            node_id=node_id,
+            deadline=deadline,
+            presented=presented,
+            read=lambda source, left: source.together.ask(node_id, left),
         )
 
     def row(
@@ -93,10 +96,10 @@ class SnapshotReads:
     ) -> Row:
         """The one row of a statement about the Node. Raises as ``of_node``."""
         return self._qualified(
-            node_id,
-            deadline,
-            presented,
-            lambda source, left: source.row(query, arguments, left),
+            node_id=node_id,
+            deadline=deadline,
+            presented=presented,
+            read=lambda source, left: source.row(query, arguments, left),
         )
 
     def _qualified(
@@ -110,11 +113,22 @@ class SnapshotReads:
             return read(self._primary, deadline)
         if self._replica is not None and self._clock() >= self._rests_until:
             row = self._of_replica(
-                self._replica, self._positions, node_id, deadline, presented, read
+                replica=self._replica,
+                positions=self._positions,
+                node_id=node_id,
+                deadline=deadline,
+                presented=presented,
+                read=read,
             )
             if row is not None:
                 return row
-        return self._of_primary(self._positions, node_id, deadline, presented, read)
+        return self._of_primary(
+            positions=self._positions,
+            node_id=node_id,
+            deadline=deadline,
+            presented=presented,
+            read=read,
+        )
 
     def _of_replica(
         self,
@@ -141,7 +155,9 @@ class SnapshotReads:
             if snapshot is None or not snapshot.is_standby:
                 self._rest()
                 return None
-            if self._replica_saw_all(positions, snapshot, node_id, presented):
+            if self._replica_saw_all(
+                positions=positions, snapshot=snapshot, node_id=node_id, presented=presented
+            ):
                 positions.served(node_id, snapshot)
                 return row
             if moment.remaining() <= 0:

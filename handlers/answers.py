@@ -66,7 +66,14 @@ class Answer:
         if not headers:
             return self
         headers = {**headers, **self.headers}
-        return Answer(self.status, self.body, self.media_type, headers, self.confirmed, self.stream)
+        return Answer(
+            status=self.status,
+            body=self.body,
+            media_type=self.media_type,
+            headers=headers,
+            confirmed=self.confirmed,
+            stream=self.stream,
+        )
 
     @property
     def digest(self) -> str | None:

@@ -59,7 +59,11 @@ def list_domain_audit(request: Request, domain: AddressedDomain, parsed: AuditPa
     """A page of rows, oldest first."""
     # One more row than requested shows whether another page follows.
     rows = request.ports.domain_audit.page(
-        domain.id, parsed.query, parsed.after, parsed.limit + 1, request.deadline
+        domain_id=domain.id,
+        query=parsed.query,
+        after=parsed.after,
+        limit=parsed.limit + 1,
+        deadline=request.deadline,
     )
     return Answer(200, audit_page_value(rows, parsed.limit))
 

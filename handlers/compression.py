@@ -51,7 +51,9 @@ def deflated(plain: bytes) -> Deflated:
     """Compress one part."""
     compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     blocks = compressor.compress(plain) + compressor.flush(zlib.Z_SYNC_FLUSH)
-    return Deflated(blocks, len(plain), zlib.crc32(plain), shift_of(len(plain)))
+    return Deflated(
+        blocks=blocks, size=len(plain), crc=zlib.crc32(plain), shift=shift_of(len(plain))
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,16 +88,23 @@ def deflated_text(plain: bytes, ends: Sequence[int], parts: Sequence[Deflated]) 
     for part, start, end, offset in zip(parts, (0, *ends), ends, offsets[1:], strict=False):
         crc = zlib.crc32(memoryview(plain)[start:end], crc)
         shift = _product(before[-1].shift, part.shift)
-        before.append(Deflated(blocks[:offset], end, crc, shift))
+        before.append(Deflated(blocks=blocks[:offset], size=end, crc=crc, shift=shift))
     behind = [_EMPTY]
     for part, offset in zip(reversed(parts), reversed(offsets[:-1]), strict=True):
         last = behind[-1]
         size, shift = part.size + last.size, _product(part.shift, last.shift)
         behind.append(
-            Deflated(blocks[offset:], size, _product(part.crc, last.shift) ^ last.crc, shift)
+            Deflated(
+                blocks=blocks[offset:],
+                size=size,
+                crc=_product(part.crc, last.shift) ^ last.crc,
+                shift=shift,
+            )
         )
     behind.reverse()
-    return DeflatedText(plain, tuple(ends), tuple(before), tuple(behind[1:]))
+    return DeflatedText(
+        plain=plain, ends=tuple(ends), before=tuple(before), behind=tuple(behind[1:])
+    )
 
 
 def gzip_member(parts: Iterable[Deflated | bytes]) -> Pieces:
@@ -117,7 +126,7 @@ def gzip_member(parts: Iterable[Deflated | bytes]) -> Pieces:
     return Pieces(tuple(written))
 
 
-_EMPTY = Deflated(b"", 0, 0, _ONE)
+_EMPTY = Deflated(blocks=b"", size=0, crc=0, shift=_ONE)
 
 
 def _product(a: int, b: int) -> int:

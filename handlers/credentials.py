@@ -12,7 +12,7 @@ def rotate_node_secret_key(request: Request, node: AddressedNode) -> Answer:
     """200 with a new secret key. It and the newest key before it are valid then, and no other."""
     secret_key = request.ports.secret_keys.new()
     request.ports.credentials.rotate_secret_key(
-        node.id, secret_key.digest, request.write, request.deadline
+        node_id=node.id, digest=secret_key.digest, write=request.write, deadline=request.deadline
     )
     request.ports.last_answers.forget(node.id)
     return Answer(200, secret_key_value(node.id, secret_key))

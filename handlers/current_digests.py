@@ -45,7 +45,12 @@ class CurrentDigests:
             raise ZeroNodeId("digest of the nil Node")
         # The timestamps are not in the digest, but an invalid row must raise as in the pull.
         state = reachability(sources.reachability()).state
-        return desired_state_digest(self._peers, node_id, state, self._blocks(sources))
+        return desired_state_digest(
+            domain_digest=self._peers,
+            addressed_node_id=node_id,
+            reachability_state=state,
+            block_digests=self._blocks(sources),
+        )
 
     def is_desired(self, digest: str, node_id: UUID, sources: NodeSources) -> bool:
         """Whether ``digest`` is of the Node's desired state with any reachability state.
@@ -55,7 +60,14 @@ class CurrentDigests:
         """
         blocks = self._blocks(sources)
         return any(
-            desired_state_digest(self._peers, node_id, state, blocks) == digest for state in STATES
+            desired_state_digest(
+                domain_digest=self._peers,
+                addressed_node_id=node_id,
+                reachability_state=state,
+                block_digests=blocks,
+            )
+            == digest
+            for state in STATES
         )
 
     def _blocks(self, sources: NodeSources) -> tuple[bytes, ...]:

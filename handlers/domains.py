@@ -70,7 +70,9 @@ def create_domain(request: Request, addressed: None, parsed: NewDomain) -> Answe
     """
     ports, deadline = request.ports, request.deadline
     key = request.call.idempotency_key
-    created = ports.domain_registry.create(parsed, key, request.write, deadline)
+    created = ports.domain_registry.create(
+        domain=parsed, key=key, write=request.write, deadline=deadline
+    )
     ports.outbox.deliver(domain_object(created.domain_id), deadline)
     domain = ports.domain_reader.read(created.domain_id, deadline)
     headers = {"Location": f"/v1/domains/{domain.id}"}
@@ -95,7 +97,9 @@ def domain_change(domain_id: UUID, body: Mapping[str, Any]) -> DomainChange:
 
 def patch_domain(request: Request, domain: AddressedDomain, parsed: DomainChange) -> Answer:
     """The Domain as it is now."""
-    request.ports.domain_registry.update(domain.id, parsed, request.write, request.deadline)
+    request.ports.domain_registry.update(
+        domain_id=domain.id, change=parsed, write=request.write, deadline=request.deadline
+    )
     return get_domain(request, domain)
 
 

@@ -66,7 +66,9 @@ def issue_bootstrap_token(request: Request, domain: AddressedDomain, parsed: Wan
         issuer=request.principal.subject,
     )
     tokens = request.ports.bootstrap_tokens
-    issued = tokens.issue(domain.id, wanted, request.write, request.deadline)
+    issued = tokens.issue(
+        domain_id=domain.id, wanted=wanted, write=request.write, deadline=request.deadline
+    )
     text = bootstrap_token_text(issued.token_id, secret_key.secret)
     return Answer(201, issued_token_value(issued, text))
 
@@ -119,4 +121,6 @@ def enrol_node(
     except ComposerError as error:
         extra = {"correlation_id": request.call.correlation_id, "cause": str(error)}
         _log.warning("enrolled_before_its_relationships", extra=extra)
-    return Answer(201, enrolment_body(node, event_key, secret_key, peers))
+    return Answer(
+        201, enrolment_body(node=node, event_key=event_key, secret_key=secret_key, peers=peers)
+    )

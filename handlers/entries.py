@@ -17,7 +17,9 @@ def entry_of(kind: str) -> Callable[..., EntryRow]:
     """The ``parse`` of an operation that puts an entry of this kind."""
 
     def entry(node_id: UUID, key: str, body: Mapping[str, Any]) -> EntryRow:
-        return EntryRow(kind, key, body["value"], body.get("workload_tag") or None)
+        return EntryRow(
+            kind=kind, key=key, value=body["value"], workload_tag=body.get("workload_tag") or None
+        )
 
     return entry
 
@@ -40,5 +42,7 @@ def put_entry(request: Request, node: AddressedNode, parsed: EntryRow) -> Answer
 def delete_entry(request: Request, node: AddressedNode, parsed: tuple[str, str]) -> Answer:
     """Remove an entry."""
     kind, key = parsed
-    request.ports.entries.remove(node, kind, key, request.write, request.deadline)
+    request.ports.entries.remove(
+        node=node, kind=kind, key=key, write=request.write, deadline=request.deadline
+    )
     return NO_CONTENT

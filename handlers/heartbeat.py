@@ -32,12 +32,12 @@ def post_node_heartbeat(request: Request, node_id: UUID, parsed: datetime) -> An
     resource = node_object(node_id)
     relation = request.operation.way.relation
     token = request.ports.relations.last_token(request.principal, relation, resource)
-    result = _heartbeat(request, node_id, parsed, token)
+    result = _heartbeat(request=request, node_id=node_id, parsed=parsed, token=token)
     while result.accepted_at is None:
         token = result.authz_token
         if not request.has_relation_at(resource, token):
             raise request.insufficient(resource)
-        result = _heartbeat(request, node_id, parsed, token)
+        result = _heartbeat(request=request, node_id=node_id, parsed=parsed, token=token)
     return Answer(200, heartbeat_value(result.accepted_at))
 
 

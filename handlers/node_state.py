@@ -23,7 +23,9 @@ def get_node_state(request: Request, node: AddressedNode) -> Answer:
     Raises LedgerBehind where the ledger lacks what the caller has seen of it.
     """
     snapshots, wire = request.ports.snapshots, request.ports.wire
-    snapshot = snapshots.snapshot_for_node(node.id, node.domain_id, request.deadline, node.moment)
+    snapshot = snapshots.snapshot_for_node(
+        node_id=node.id, domain_id=node.domain_id, deadline=request.deadline, moment=node.moment
+    )
     position, presented = snapshot.position, request.call.position
     if position and presented and not position.sees(presented):
         raise LedgerBehind(f"presented {presented.text}, found {position.text}")
@@ -44,7 +46,7 @@ def get_last_node_state(request: Request, node_id: UUID) -> Answer | None:
     resource = node_object(node_id)
     relation = request.operation.way.relation
     if not request.ports.relations.check_now(
-        request.principal, relation, resource, request.deadline
+        principal=request.principal, relation=relation, resource=resource, deadline=request.deadline
     ):
         raise request.insufficient(resource)
     kept.node.check_credential(request.principal)

@@ -49,7 +49,9 @@ def register_node(
     )
     event_key = ports.optional.event_key(domain.id, deadline)
     try:
-        node = ports.node_registry.register(domain.id, registration, request.write, deadline)
+        node = ports.node_registry.register(
+            domain_id=domain.id, registration=registration, write=request.write, deadline=deadline
+        )
         resource = node_object(node.node_id)
         ports.outbox.deliver(resource, deadline)
         snapshot = ports.snapshots.snapshot_for_node(node.node_id, domain.id, deadline)
@@ -57,7 +59,9 @@ def register_node(
         raise Refused(DATASTORE_UNAVAILABLE, f"deleted during the registration: {error}") from error
     token = mint.mint(node.node_id, node.tokens_not_before)
     peers = ports.wire.domain(snapshot.peers.domain)
-    body = registration_body(node, peers, token, secret_key, event_key)
+    body = registration_body(
+        node=node, peers=peers, token=token, secret_key=secret_key, event_key=event_key
+    )
     return Answer(201 if node.is_new else 200, body)
 
 
@@ -71,6 +75,8 @@ def delete_node(request: Request, node: AddressedNode) -> Answer:
 
 def rotate_node_key(request: Request, node: AddressedNode, parsed: bytes) -> Answer:
     """200 when the Node has that key, also where it had it before. The next pulls show the key."""
-    request.ports.node_registry.rotate_key(node.id, parsed, request.write, request.deadline)
+    request.ports.node_registry.rotate_key(
+        node_id=node.id, public_key=parsed, write=request.write, deadline=request.deadline
+    )
     request.ports.last_answers.forget(node.id)
     return Answer(200, node_key_value(node.id, parsed))

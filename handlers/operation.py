@@ -75,12 +75,18 @@ class Request:
     def has_relation(self, resource: str) -> bool:
         """Gate 2: whether the Principal has the operation's relation on ``resource``."""
         relation = self.operation.way.relation
-        return self.ports.relations.check(self.principal, relation, resource, self.deadline)
+        return self.ports.relations.check(
+            principal=self.principal, relation=relation, resource=resource, deadline=self.deadline
+        )
 
     def has_relation_at(self, resource: str, token: str | None) -> bool:
         """Gate 2 at a ZedToken or later; True where there is no token."""
         return token is None or self.ports.relations.check_at_least(
-            self.principal, self.operation.way.relation, resource, token, self.deadline
+            principal=self.principal,
+            relation=self.operation.way.relation,
+            resource=resource,
+            token=token,
+            deadline=self.deadline,
         )
 
     def insufficient(self, resource: str) -> Refused:
@@ -308,7 +314,7 @@ def answer(
             raise refusal_for(error) from error
         return result.with_headers(operation.headers)
     assert isinstance(operation, Operation) and ports.ledger is not None
-    return perform(operation, ports.ledger, call, parameters)
+    return perform(operation=operation, ports=ports.ledger, call=call, parameters=parameters)
 
 
 def perform(
@@ -326,13 +332,17 @@ def perform(
         if operation.parse is not None:
             arguments = {"parsed": operation.parse(addressed_id, **arguments)}
         caller = principal or arguments["parsed"].caller
-        request = Request(operation, ports, call, caller, deadline)
+        request = Request(
+            operation=operation, ports=ports, call=call, principal=caller, deadline=deadline
+        )
         # Whoever has a bootstrap token is limited by source alone: a caller may invent any number.
         subject = request.principal.kind if way.caller_in_body else request.principal.subject
         # Before gate 2, so that a caller who is refused again and again costs no check and no row.
         permission = f"{way.relation} on {way.resource(addressed_id)}"
         content = operation.repeat_by(arguments["parsed"]) if operation.repeat_by else None
-        ports.limits.admit(subject, permission, operation.limit, content)
+        ports.limits.admit(
+            subject=subject, permission=permission, limit=operation.limit, content=content
+        )
         addressed = way.gates(request, addressed_id)
         ports.limits.granted(subject, permission)
         needed = [ports.optional.find(operation.needs)] if operation.needs else []

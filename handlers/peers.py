@@ -95,10 +95,12 @@ def encode_peers(peers: DomainPeers, before: EncodedPeers | None = None) -> Enco
     ends = list(accumulate((len(segment.text) + 1 for segment in segments), initial=1))
     starts = tuple(ends[:-1])
     if len(array) < GZIP_LEAST_BYTES:
-        return EncodedPeers(array, digest, segments, starts)
+        return EncodedPeers(array=array, digest=digest, segments=segments, starts=starts)
     parts = (_OPENING, *(segment.deflated() for segment in segments))
     text = deflated_text(array, ends, parts)
-    return EncodedPeers(array, digest, segments, starts, text, joined)
+    return EncodedPeers(
+        array=array, digest=digest, segments=segments, starts=starts, deflated=text, joined=joined
+    )
 
 
 def peers_digest(peers: DomainPeers) -> bytes:
@@ -143,4 +145,4 @@ def _segment(peers: tuple[Peer, ...], behind: bytes) -> Segment:
         spans[peer.node_id] = (position, position + len(fragment))
         position += len(fragment) + 1
         fragments.append(fragment)
-    return Segment(peers, b",".join(fragments), behind, spans)
+    return Segment(peers=peers, text=b",".join(fragments), behind=behind, spans=spans)

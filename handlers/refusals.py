@@ -218,7 +218,10 @@ ENTRIES_NOT_PROVISIONED = RefusalKind(
     501, "entries_not_provisioned", "Writing entries is not provisioned on this instance."
 )
 OVERLOADED = RefusalKind(
-    503, "overloaded", "There are more requests than can be answered in time; retry later.", 5
+    status=503,
+    code="overloaded",
+    detail="There are more requests than can be answered in time; retry later.",
+    retry_after=5,
 )
 EVENT_STREAM_UNAVAILABLE = RefusalKind(
     503,

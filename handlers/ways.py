@@ -39,8 +39,15 @@ MANAGE = "manage"
 # A manager of the platform has these relations in every Domain and to every Node.
 MANAGER_RELATIONS = frozenset({DOMAIN_EDIT, DOMAIN_VIEW, NODE_VIEW})
 
-NODE_ADDRESS = Address("id", INVALID_NODE_ID, NODE_NOT_FOUND, node_object)
-DOMAIN_ADDRESS = Address("domain_id", INVALID_DOMAIN_ID, DOMAIN_NOT_FOUND, domain_object)
+NODE_ADDRESS = Address(
+    parameter="id", invalid=INVALID_NODE_ID, not_found=NODE_NOT_FOUND, object=node_object
+)
+DOMAIN_ADDRESS = Address(
+    parameter="domain_id",
+    invalid=INVALID_DOMAIN_ID,
+    not_found=DOMAIN_NOT_FOUND,
+    object=domain_object,
+)
 
 
 def _require(request: Request, resource: str) -> None:
@@ -62,8 +69,12 @@ def _require_role(request: Request, resource: str) -> None:
     # revocation.
     if (
         request.operation.way.relation not in MANAGER_RELATIONS
-        or not relations.check(principal, MANAGE, PLATFORM, request.deadline)
-        or not relations.check_now(principal, MANAGE, PLATFORM, request.deadline)
+        or not relations.check(
+            principal=principal, relation=MANAGE, resource=PLATFORM, deadline=request.deadline
+        )
+        or not relations.check_now(
+            principal=principal, relation=MANAGE, resource=PLATFORM, deadline=request.deadline
+        )
     ):
         raise request.insufficient(resource)
 
@@ -146,7 +157,9 @@ def _in_domain(request: Request, domain_id: UUID) -> AddressedDomain:
 def _may_manage(request: Request) -> bool:
     """Gate 2 on the platform, fully consistent because no row has a ZedToken of the platform."""
     relations = request.ports.relations
-    return relations.check_now(request.principal, MANAGE, PLATFORM, request.deadline)
+    return relations.check_now(
+        principal=request.principal, relation=MANAGE, resource=PLATFORM, deadline=request.deadline
+    )
 
 
 def _as_manager(request: Request, addressed: None) -> None:
@@ -159,7 +172,9 @@ def _any_domain(request: Request, addressed: None) -> VisibleDomains:
     if _may_manage(request):
         return VisibleDomains(None)
     relations, relation = request.ports.relations, request.operation.way.relation
-    ids = relations.objects_of(request.principal, relation, "domain", request.deadline)
+    ids = relations.objects_of(
+        principal=request.principal, relation=relation, kind="domain", deadline=request.deadline
+    )
     if not ids:
         raise request.insufficient(PLATFORM)
     return VisibleDomains(ids)
@@ -179,8 +194,12 @@ def _as_enrolling(request: Request, addressed: None) -> BootstrapToken:
     token.check_secret(request.principal)
     domain, issuer = domain_object(token.domain_id), token.issuer
     if not (
-        ports.relations.check_now(issuer, DOMAIN_EDIT, domain, deadline)
-        or ports.relations.check_now(issuer, MANAGE, PLATFORM, deadline)
+        ports.relations.check_now(
+            principal=issuer, relation=DOMAIN_EDIT, resource=domain, deadline=deadline
+        )
+        or ports.relations.check_now(
+            principal=issuer, relation=MANAGE, resource=PLATFORM, deadline=deadline
+        )
     ):
         assert INSUFFICIENT_RELATION.code is not None
         request.record(INSUFFICIENT_RELATION.code, domain)

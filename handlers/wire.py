@@ -140,10 +140,10 @@ class SnapshotWire:
             Block("reports", reports.text),
         )
         digest = desired_state_digest(
-            domain.digest,
-            snapshot.peers.addressed_node_id,
-            snapshot.reachability.state,
-            (policy.digest, bridge.digest, state.digest, reports.digest),
+            domain_digest=domain.digest,
+            addressed_node_id=snapshot.peers.addressed_node_id,
+            reachability_state=snapshot.reachability.state,
+            block_digests=(policy.digest, bridge.digest, state.digest, reports.digest),
         )
         return SnapshotBody(blocks, digest)
 

@@ -179,7 +179,9 @@ def connect(
     events = None
     if settings.nats_url and event_keys and stored_keys:
         signers = EventSigners(stored_keys, event_keys)
-        events = _event_service(settings, contract, metrics, signers)
+        events = _event_service(
+            settings=settings, contract=contract, metrics=metrics, signers=signers
+        )
     snapshot_wire = SnapshotWire()
     snapshot_ledger = PostgresLedger(
         reads,

@@ -51,7 +51,12 @@ class Settings(ServingSettings):
     @property
     def shared_threads(self) -> Threads:
         """The number of threads of each kind of work."""
-        return shared_out(self.threads, self.pool_size, self.write_pool_size, self.spicedb_calls)
+        return shared_out(
+            total=self.threads,
+            read=self.pool_size,
+            write=self.write_pool_size,
+            spicedb=self.spicedb_calls,
+        )
 
 
 class SettingsError(Exception):

@@ -43,7 +43,7 @@ class WaitingStack(Stack):
 class NothingSaved:
     """A reloader of a tree that nobody edits."""
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, **arguments: object) -> None:
         pass
 
     def poll(self) -> None:

@@ -74,14 +74,24 @@ def spectral_faults(results: list[dict[str, Any]]) -> Iterator[Fault]:
     """Spectral's JSON, which counts from 0."""
     for fault in results:
         at = fault["range"]["start"]
-        yield Fault(at["line"] + 1, at["character"] + 1, fault["code"], one_line(fault["message"]))
+        yield Fault(
+            line=at["line"] + 1,
+            column=at["character"] + 1,
+            rule=fault["code"],
+            message=one_line(fault["message"]),
+        )
 
 
 def redocly_faults(results: dict[str, Any]) -> Iterator[Fault]:
     """Redocly's JSON; of several places the first is the one to mend."""
     for fault in results["problems"]:
         at = fault["location"][0].get("start", {"line": 1, "col": 1})
-        yield Fault(at["line"], at["col"], fault["ruleId"], one_line(fault["message"]))
+        yield Fault(
+            line=at["line"],
+            column=at["col"],
+            rule=fault["ruleId"],
+            message=one_line(fault["message"]),
+        )
 
 
 def one_line(message: str) -> str:

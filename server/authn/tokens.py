@@ -255,7 +255,7 @@ def parse_token(text: str, algorithms: Collection[str]) -> UnverifiedToken:
         claims = json_object(claims_bytes)
     except ValueError:
         raise TokenRefused(TokenFault.MALFORMED_CLAIMS) from None
-    return UnverifiedToken(text, algorithm, kid, claims)
+    return UnverifiedToken(text=text, algorithm=algorithm, kid=kid, claims=claims)
 
 
 def read_validity(claims: dict[str, Any]) -> Validity:

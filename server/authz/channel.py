@@ -118,11 +118,11 @@ class SpiceDbChannel:
 
     def permissions(self, method: str, request: Any, deadline: Deadline) -> Any:
         """Call ``method`` of PermissionsService; raises Undecided and AuthzUnavailable."""
-        return self._call("permissions", method, request, deadline)
+        return self._call(service="permissions", method=method, request=request, deadline=deadline)
 
     def schema(self, method: str, request: Any, deadline: Deadline) -> Any:
         """Call ``method`` of SchemaService; raises Undecided and AuthzUnavailable."""
-        return self._call("schema", method, request, deadline)
+        return self._call(service="schema", method=method, request=request, deadline=deadline)
 
     def stream(self, method: str, request: Any, deadline: Deadline) -> Iterator[Any]:
         """The answers of a streaming ``method`` of PermissionsService; raises as ``permissions``.
@@ -197,11 +197,11 @@ class SpiceDbChannel:
                 # A connection inherited through a fork is the parent's: it must not be closed.
                 channel = self._open()
                 connection = self._connection = _Connection(
-                    os.getpid(),
-                    channel,
-                    PermissionsServiceStub(channel),
-                    SchemaServiceStub(channel),
-                    self._clock(),
+                    pid=os.getpid(),
+                    channel=channel,
+                    permissions=PermissionsServiceStub(channel),
+                    schema=SchemaServiceStub(channel),
+                    answered_at=self._clock(),
                 )
             return connection
 

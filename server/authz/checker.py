@@ -51,7 +51,9 @@ class SpiceDbChecker:
         self._channel = channel
         self._concurrency = concurrency
         self._known = KnownNode()
-        self._coalesced = CoalescedChecks(channel, concurrency, timed, self._known)
+        self._coalesced = CoalescedChecks(
+            channel=channel, concurrency=concurrency, timed=timed, known=self._known
+        )
         self._denials = _ConfirmedDenials(confirm_every_s, cache_size, clock)
         self._allowed_at = _AllowedTokens(cache_size)
 
@@ -163,7 +165,13 @@ class SpiceDbChecker:
 
     def _ask(self, question: Question, consistency: Consistency, deadline: Deadline) -> bool:
         beside = self._known.beside(question)
-        return ask_alone(self._channel, question, consistency, deadline, beside)
+        return ask_alone(
+            channel=self._channel,
+            question=question,
+            consistency=consistency,
+            deadline=deadline,
+            beside=beside,
+        )
 
 
 def _question(principal: Principal, relation: str, resource: str) -> Question | None:

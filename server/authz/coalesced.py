@@ -132,7 +132,13 @@ class CoalescedChecks(Coalesced[Question, bool]):
     def _ask_alone(self, question: Question, deadline: Deadline) -> bool:
         with self._concurrency.permit(deadline):
             beside = self._known.beside(question)
-            return ask_alone(self._channel, question, _MINIMIZE_LATENCY, deadline, beside)
+            return ask_alone(
+                channel=self._channel,
+                question=question,
+                consistency=_MINIMIZE_LATENCY,
+                deadline=deadline,
+                beside=beside,
+            )
 
     def _ask_together(
         self, questions: Sequence[Question], deadline: Deadline

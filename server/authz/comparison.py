@@ -70,7 +70,12 @@ class TupleComparison:
         confirmed = {suspect for suspect in suspects if suspect.object not in waiting}
         missing = sorted(confirmed & implied - stored)
         surplus = sorted(confirmed & stored - implied)
-        return Difference(tuple(missing), tuple(surplus), len(implied), len(waiting))
+        return Difference(
+            missing=tuple(missing),
+            surplus=tuple(surplus),
+            tuples=len(implied),
+            pending=len(waiting),
+        )
 
     def repair(self, difference: Difference, operator: str) -> None:
         """Correct SpiceDB through the outbox; the audit rows name ``operator``.

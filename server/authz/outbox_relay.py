@@ -99,7 +99,7 @@ class SpiceDbOutboxRelay:
         except AuthzUnavailable as error:
             delivery.unavailable = error
         for row, because in delivery.refused:
-            self._park(claim, row, because, delivery)
+            self._park(claim=claim, row=row, because=because, delivery=delivery)
         if delivery.done:
             # The last token is at least as late as every token before it.
             claim.drained(
@@ -118,7 +118,7 @@ class SpiceDbOutboxRelay:
             try:
                 parsed.append(RowChanges(row, read_changes(row.tuples)))
             except MalformedRow as error:
-                self._park(claim, row, str(error), delivery)
+                self._park(claim=claim, row=row, because=str(error), delivery=delivery)
         return parsed
 
     def _with_stored(self, rows: Sequence[RowChanges], deadline: Deadline) -> list[RowChanges]:
@@ -149,7 +149,9 @@ class SpiceDbOutboxRelay:
         try:
             self._write(rows, deadline, delivery)
         except TuplesRefused as refused:
-            if self._is_sent_again(rows, refused, deadline, delivery):
+            if self._is_sent_again(
+                rows=rows, refused=refused, deadline=deadline, delivery=delivery
+            ):
                 return
             if len(rows) > 1:
                 middle = len(rows) // 2
@@ -197,10 +199,10 @@ class SpiceDbOutboxRelay:
             for object in dict.fromkeys(changes.row.object for changes in rows)
         ]
         token = self._writer.write(
-            total.touched,
-            [relation for relation in deleted if relation not in total.touched],
-            deadline,
-            fences,
+            touched=total.touched,
+            deleted=[relation for relation in deleted if relation not in total.touched],
+            deadline=deadline,
+            fences=fences,
         )
         delivery.token = token or delivery.token
         delivery.done += [changes.row for changes in rows]

@@ -23,11 +23,11 @@ class Role:
 
 
 ROLES = (
-    Role("platform", "manage", "manager", _PEOPLE),
-    Role("domain", "domain-edit", "editor", _PEOPLE),
-    Role("domain", "domain-view", "viewer", _PEOPLE),
-    Role("domain", "auditor", "audit_reader", _PEOPLE),
-    Role("node", "node-agent", "agent", _ANY_KIND),
+    Role(kind="platform", permission="manage", relation="manager", subjects=_PEOPLE),
+    Role(kind="domain", permission="domain-edit", relation="editor", subjects=_PEOPLE),
+    Role(kind="domain", permission="domain-view", relation="viewer", subjects=_PEOPLE),
+    Role(kind="domain", permission="auditor", relation="audit_reader", subjects=_PEOPLE),
+    Role(kind="node", permission="node-agent", relation="agent", subjects=_ANY_KIND),
 )
 
 

@@ -45,7 +45,12 @@ def capacity_checks(settings: Settings) -> Iterator[Check]:
         yield pooler_check(is_pooled, are_parameters_kept(first, deadline))
         yield duplicates_check(duplicate_nodes(first, deadline))
     except ComposerError as error:
-        yield Check("capacity", False, innermost(error), "run doctor again: Postgres was too slow")
+        yield Check(
+            name="capacity",
+            ok=False,
+            detail=innermost(error),
+            remedy="run doctor again: Postgres was too slow",
+        )
     finally:
         for connection in connections:
             connection.close()
@@ -63,7 +68,12 @@ def connections_check(settings: Settings, limit: int) -> Check:
     if needed <= limit:
         return Check("connections", True, detail)
     remedy = "raise max_connections, or lower PLEXSPHERE_WORKERS or PLEXSPHERE_POOL_SIZE"
-    return Check("connections", False, f"{detail} (`plexsphere-state settings`)", remedy)
+    return Check(
+        name="connections",
+        ok=False,
+        detail=f"{detail} (`plexsphere-state settings`)",
+        remedy=remedy,
+    )
 
 
 def pooler_check(is_pooled: bool, keeps_parameters: bool = True) -> Check:
@@ -71,11 +81,16 @@ def pooler_check(is_pooled: bool, keeps_parameters: bool = True) -> Check:
     if not keeps_parameters:
         detail = "a pooler ignores the parameters of our sessions, read-only among them"
         remedy = "connect PLEXSPHERE_DSN directly: options must not be in ignore_startup_parameters"
-        return Check("pooler", False, detail, remedy)
+        return Check(name="pooler", ok=False, detail=detail, remedy=remedy)
     if not is_pooled:
         return Check("pooler", True, "each connection has a process of Postgres of its own")
     remedy = "connect PLEXSPHERE_DSN directly or set the pooler to session mode; then run doctor"
-    return Check("pooler", False, "a pooler in transaction mode loses prepared statements", remedy)
+    return Check(
+        name="pooler",
+        ok=False,
+        detail="a pooler in transaction mode loses prepared statements",
+        remedy=remedy,
+    )
 
 
 def descriptors_check(settings: Settings, limit: int) -> Check:
@@ -90,7 +105,7 @@ def descriptors_check(settings: Settings, limit: int) -> Check:
     if limit - OTHER_DESCRIPTORS >= settings.connections / 2:
         return Check("descriptors", True, detail)
     remedy = "raise LimitNOFILE (`ulimit -Hn`), or lower PLEXSPHERE_CONNECTIONS"
-    return Check("descriptors", False, detail, remedy)
+    return Check(name="descriptors", ok=False, detail=detail, remedy=remedy)
 
 
 def duplicates_check(found: list[DuplicateNodes]) -> Check:
@@ -103,4 +118,4 @@ def duplicates_check(found: list[DuplicateNodes]) -> Check:
         f"{worst.first} and {worst.last} among them"
     )
     remedy = f"`plexsphere-state snapshot {worst.first} --explain` shows them; correct one row"
-    return Check("duplicates", False, detail, remedy)
+    return Check(name="duplicates", ok=False, detail=detail, remedy=remedy)

@@ -37,4 +37,4 @@ def dev(
         )
     from server.dev.run import run_dev
 
-    raise typer.Exit(run_dev(port, nodes, seed, external, history))
+    raise typer.Exit(run_dev(port=port, nodes=nodes, seed=seed, external=external, history=history))

@@ -50,14 +50,19 @@ def all_checks(
         settings = read()
     except SettingsError as error:
         for complaint in error.complaints:
-            yield Check("settings", False, complaint, "set the variable, then run doctor again")
+            yield Check(
+                name="settings",
+                ok=False,
+                detail=complaint,
+                remedy="set the variable, then run doctor again",
+            )
         return
     if not settings.provisioned:
         yield Check(
-            "settings",
-            False,
-            "PLEXSPHERE_DSN is not set, so every pull is answered 501",
-            "set PLEXSPHERE_DSN (`. .dev/env` beside `make run`), then run doctor again",
+            name="settings",
+            ok=False,
+            detail="PLEXSPHERE_DSN is not set, so every pull is answered 501",
+            remedy="set PLEXSPHERE_DSN (`. .dev/env` beside `make run`), then run doctor again",
         )
         return
     yield Check("settings", True, "complete and well-formed")
@@ -65,14 +70,24 @@ def all_checks(
         reason = settings.unverified_postgres
         yield Check("settings", True, f"Postgres is used without verified TLS: {reason}")
     for sentence in unknown_variables():
-        yield Check("settings", False, sentence, "see `plexsphere-state settings`, and unset it")
+        yield Check(
+            name="settings",
+            ok=False,
+            detail=sentence,
+            remedy="see `plexsphere-state settings`, and unset it",
+        )
     ledger = list(ledger_checks(settings))
     yield from ledger
     yield from spicedb_checks(settings)
     if settings.nats_url:
         yield nats_check(settings.nats)
     if settings.nats_url and not settings.event_kek:
-        yield Check("event keys", False, "no KEK", "set PLEXSPHERE_EVENT_KEK; streams are 501")
+        yield Check(
+            name="event keys",
+            ok=False,
+            detail="no KEK",
+            remedy="set PLEXSPHERE_EVENT_KEK; streams are 501",
+        )
     if ledger[0].ok:
         yield from lag_checks(settings)
     if ledger[0].ok and ledger[1].ok:
@@ -99,7 +114,7 @@ def ledger_checks(settings: Settings) -> Iterator[Check]:
         found = schema_version(connection, _deadline())
     except ComposerError as error:
         remedy = "check PLEXSPHERE_DSN, that Postgres runs there, and that it admits this role"
-        yield Check("postgres", False, innermost(error), remedy)
+        yield Check(name="postgres", ok=False, detail=innermost(error), remedy=remedy)
         return
     reason = settings.unverified_postgres if is_unverified(settings.dsn) else ""
     yield Check(
@@ -112,7 +127,10 @@ def ledger_checks(settings: Settings) -> Iterator[Check]:
         skew = clock_skew(connection, _deadline(), time.time)
     except ComposerError as error:
         yield Check(
-            "clock", False, innermost(error), "Postgres stopped answering: run doctor again"
+            name="clock",
+            ok=False,
+            detail=innermost(error),
+            remedy="Postgres stopped answering: run doctor again",
         )
         return
     yield clock_check(skew, settings.jwt_leeway)
@@ -122,10 +140,14 @@ def schema_check(found: int, expected: int) -> Check:
     """The version of the ledger's schema is that of this release."""
     if found < expected:
         detail = f"at version {found}, and this release needs {expected}"
-        return Check("ledger schema", False, detail, "run `plexsphere-state migrate`")
+        return Check(
+            name="ledger schema", ok=False, detail=detail, remedy="run `plexsphere-state migrate`"
+        )
     if found > expected:
         detail = f"at version {found}, newer than the {expected} of this release"
-        return Check("ledger schema", False, detail, "run the release that migrated it")
+        return Check(
+            name="ledger schema", ok=False, detail=detail, remedy="run the release that migrated it"
+        )
     return Check("ledger schema", True, f"at version {found}")
 
 
@@ -136,14 +158,19 @@ def position_check(settings: Settings, connection: SingleConnection[ReadSession]
         with connection.session(_deadline()) as session:
             _, fault = positions.compared(lambda: server_in(session))
     except (ComposerError, OSError) as error:
-        return Check("position", False, str(error), "check PLEXSPHERE_POSITION_FILE and Postgres")
+        return Check(
+            name="position",
+            ok=False,
+            detail=str(error),
+            remedy="check PLEXSPHERE_POSITION_FILE and Postgres",
+        )
     if fault is None:
         return Check("position", True, "the ledger has all that this host has served of it")
     remedy = (
         "let PLEXSPHERE_DSN lead to the ledger; if this one is restored on purpose, run "
         "`plexsphere-state accept-ledger` on every host"
     )
-    return Check("position", False, fault, remedy)
+    return Check(name="position", ok=False, detail=fault, remedy=remedy)
 
 
 def clock_check(skew: float, leeway: float) -> Check:
@@ -157,7 +184,9 @@ def clock_check(skew: float, leeway: float) -> Check:
         return Check("clock", True, detail)
     if abs(skew) > leeway:
         detail += f", more than PLEXSPHERE_JWT_LEEWAY ({leeway:g} s): tokens are refused (401)"
-    return Check("clock", False, detail, "have both follow a time server (NTP)")
+    return Check(
+        name="clock", ok=False, detail=detail, remedy="have both follow a time server (NTP)"
+    )
 
 
 def spicedb_checks(settings: Settings) -> Iterator[Check]:
@@ -168,7 +197,7 @@ def spicedb_checks(settings: Settings) -> Iterator[Check]:
         text = admin.read_schema(_deadline())
     except AuthzUnavailable as error:
         remedy = "check PLEXSPHERE_SPICEDB_ENDPOINT, _TOKEN and _CA, and that SpiceDB runs there"
-        yield Check("spicedb", False, str(error), remedy)
+        yield Check(name="spicedb", ok=False, detail=str(error), remedy=remedy)
         return
     else:
         yield Check("spicedb", True, "answers")
@@ -190,7 +219,7 @@ def nats_check(endpoint: NatsEndpoint) -> Check:
                 "check PLEXSPHERE_NATS_URL, _CREDENTIALS and _CA, and that NATS with JetStream "
                 "runs there; pulls do not need it"
             )
-            return Check("nats", False, troubles[-1] or str(error), remedy)
+            return Check(name="nats", ok=False, detail=troubles[-1] or str(error), remedy=remedy)
     if info is None:
         return Check("nats", True, "answers; the relay makes the stream")
     replicas = info.config.num_replicas or 1
@@ -229,7 +258,7 @@ def event_keys_check(settings: Settings) -> Check:
                     source.signer(domain_id, key)
     except ComposerError as error:
         remedy = "set PLEXSPHERE_EVENT_KEK to the value that encrypted it; streams are 503"
-        return Check("event keys", False, str(error), remedy)
+        return Check(name="event keys", ok=False, detail=str(error), remedy=remedy)
     return Check("event keys", True, f"those of {counted(len(domains), 'Domain')} decrypt")
 
 
@@ -247,9 +276,11 @@ def outbox_check(lag: OutboxLag) -> Check:
     detail = f"{lag.waiting} waiting, the oldest for {lag.seconds:.1f} s; {lag.parked} parked"
     if lag.parked:
         remedy = "run `plexsphere-state authz repair`, and look for outbox_row_parked in the log"
-        return Check("outbox", False, detail, remedy)
+        return Check(name="outbox", ok=False, detail=detail, remedy=remedy)
     if lag.seconds > LATE_SECONDS:
-        return Check("outbox", False, detail, "start `plexsphere-state relay`")
+        return Check(
+            name="outbox", ok=False, detail=detail, remedy="start `plexsphere-state relay`"
+        )
     return Check("outbox", True, detail if lag.waiting else "SpiceDB has every row")
 
 
@@ -258,7 +289,7 @@ def events_check(lag: EventLag) -> Check:
     if lag.seconds > LATE_SECONDS:
         detail = f"{lag.waiting} waiting, the oldest for {lag.seconds:.1f} s"
         remedy = "start `plexsphere-state relay`, or look for relay_cannot_publish in its log"
-        return Check("events", False, detail, remedy)
+        return Check(name="events", ok=False, detail=detail, remedy=remedy)
     return Check("events", True, f"{lag.waiting} waiting" if lag.waiting else "all in the stream")
 
 
@@ -274,7 +305,7 @@ def relationships_check(comparison: LastComparison) -> Check:
         remedy = (
             "look for authz_differs in the relay's log, and run `plexsphere-state authz verify`"
         )
-        return Check("relationships", False, detail, remedy)
+        return Check(name="relationships", ok=False, detail=detail, remedy=remedy)
     return Check("relationships", True, detail)
 
 
@@ -282,24 +313,30 @@ def evaluator_check(swept: float | None) -> Check:
     """The last sweep was ``swept`` seconds ago: less than a pause (None: never)."""
     remedy = "start `plexsphere-state evaluator`: until then no Node changes state"
     if swept is None:
-        return Check("evaluator", False, "no evaluator has ever swept", remedy)
+        return Check(
+            name="evaluator", ok=False, detail="no evaluator has ever swept", remedy=remedy
+        )
     detail = f"swept {swept:.1f} s ago"
     if swept > PAUSE_AFTER.total_seconds():
-        return Check("evaluator", False, detail, remedy)
+        return Check(name="evaluator", ok=False, detail=detail, remedy=remedy)
     return Check("evaluator", True, detail)
 
 
 def _spicedb_schema(text: str | None, admin: SpiceDbAdmin) -> Check:
     remedy = "run `plexsphere-state authz schema`"
     if text is None:
-        return Check("spicedb schema", False, "it has none", remedy)
+        return Check(name="spicedb schema", ok=False, detail="it has none", remedy=remedy)
     missing = missing_from(text)
     if missing:
-        return Check("spicedb schema", False, f"lacks {'; '.join(missing)}", remedy)
+        return Check(
+            name="spicedb schema", ok=False, detail=f"lacks {'; '.join(missing)}", remedy=remedy
+        )
     try:
         admin.ping(_deadline())
     except AuthzUnavailable as error:
-        return Check("spicedb schema", False, str(error), "read SpiceDB's log")
+        return Check(
+            name="spicedb schema", ok=False, detail=str(error), remedy="read SpiceDB's log"
+        )
     return Check("spicedb schema", True, "is ours, and checks are answered")
 
 
@@ -309,7 +346,7 @@ def keys_check(settings: Settings) -> Check:
     assert source is not None, "the settings require one of them"
     usable, detail = source.describe()
     remedy = "" if usable else "put a JWKS with an EdDSA, ES256 or RS256 key at PLEXSPHERE_JWKS"
-    return Check("jwks", usable, detail, remedy)
+    return Check(name="jwks", ok=usable, detail=detail, remedy=remedy)
 
 
 def service_check(settings: Settings, url: str) -> Check:
@@ -324,15 +361,22 @@ def service_check(settings: Settings, url: str) -> Check:
         found = {check["name"]: check["status"] for check in answer.json()["checks"]}
     except Failure as failure:
         remedy = "start it (`plexsphere-state serve`), or name it with --url"
-        return Check("service", False, failure.sentence.partition(": ")[0], remedy)
+        return Check(
+            name="service", ok=False, detail=failure.sentence.partition(": ")[0], remedy=remedy
+        )
     except (ValueError, KeyError, TypeError):
         remedy = "name the service itself with --url: a proxy may refuse /readyz"
-        return Check("service", False, f"{shown} answers /readyz as no service of ours", remedy)
+        return Check(
+            name="service",
+            ok=False,
+            detail=f"{shown} answers /readyz as no service of ours",
+            remedy=remedy,
+        )
     others = ", ".join(f"{name} is {status}" for name, status in found.items() if status != "ok")
     if answer.ok:
         return Check("service", True, f"{shown} is ready{f'; {others}' if others else ''}")
     remedy = "correct what is bad above; the service's log says more"
-    return Check("service", False, f"{shown} is not ready: {others}", remedy)
+    return Check(name="service", ok=False, detail=f"{shown} is not ready: {others}", remedy=remedy)
 
 
 def _deadline() -> Deadline:

@@ -93,7 +93,11 @@ def differences(
             changes += _rule_changes(rules(before), rules(after))
         if not changes and not ignored and _content(name, before) != _content(name, after):
             # Every item is equal, so only the order of an array can differ.
-            changes = [ItemChange(MOVED, f"{name}: the same items in another order", {}, {})]
+            changes = [
+                ItemChange(
+                    kind=MOVED, item=f"{name}: the same items in another order", before={}, after={}
+                )
+            ]
         blocks[name] = tuple(changes)
     return SnapshotDifference(blocks, tuple(_moved_timestamps(before, after)))
 
@@ -104,11 +108,11 @@ def _changes(before: Mapping[str, Record], after: Mapping[str, Record]) -> list[
     for key in dict.fromkeys((*before, *after)):
         old, new = before.get(key), after.get(key)
         if old is None:
-            changes.append(ItemChange(ADDED, key, None, new))
+            changes.append(ItemChange(kind=ADDED, item=key, before=None, after=new))
         elif new is None:
-            changes.append(ItemChange(REMOVED, key, old, None))
+            changes.append(ItemChange(kind=REMOVED, item=key, before=old, after=None))
         elif old != new:
-            changes.append(ItemChange(CHANGED, key, old, new))
+            changes.append(ItemChange(kind=CHANGED, item=key, before=old, after=new))
     return changes
 
 
@@ -119,13 +123,16 @@ def _rule_changes(before: list[str], after: list[str]) -> list[ItemChange]:
     for position, rule in removed:
         moved_to = next((place for place, other in added if other == rule), None)
         if moved_to is None:
-            changes.append(ItemChange(REMOVED, f"rule {position}", {"rule": rule}, None))
+            changes.append(
+                ItemChange(kind=REMOVED, item=f"rule {position}", before={"rule": rule}, after=None)
+            )
             continue
         added.remove((moved_to, rule))
         places = {"position": position, "rule": rule}, {"position": moved_to, "rule": rule}
         changes.append(ItemChange(MOVED, f"rule {position}", *places))
     changes += [
-        ItemChange(ADDED, f"rule {position}", None, {"rule": rule}) for position, rule in added
+        ItemChange(kind=ADDED, item=f"rule {position}", before=None, after={"rule": rule})
+        for position, rule in added
     ]
     return changes
 

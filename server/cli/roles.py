@@ -60,19 +60,22 @@ def change_role(
         raise Failure(str(error), ExitCode.USAGE) from error
     settings = read_settings(tokenless=True)
     with command_adapters(settings, "roles", print_parked) as parts:
-        changed, roles = _record(parts, role, granted, force)
+        changed, roles = _record(parts=parts, role=role, granted=granted, force=force)
         deadline = Deadline.after(SECONDS, time.monotonic)
         try:
             parts.relay.deliver(role.object, deadline)
             holds = parts.checker.check_now(
-                role.principal, role.role.permission, role.object, deadline
+                principal=role.principal,
+                relation=role.role.permission,
+                resource=role.object,
+                deadline=deadline,
             )
         except AuthzUnavailable as error:
             raise Failure(not_in_force(granted, error), ExitCode.DIFFERENT) from error
     if as_json:
-        _write_json(role, changed, holds, roles)
+        _write_json(role=role, changed=changed, holds=holds, roles=roles)
     else:
-        _show(role, changed, holds, roles, granted)
+        _show(role=role, changed=changed, holds=holds, roles=roles, granted=granted)
 
 
 def not_in_force(granted: bool, error: Exception) -> str:

@@ -106,10 +106,17 @@ def get(service: ServiceAccess, path: str) -> requests.Response:
 
 def post(service: ServiceAccess, path: str, value: Mapping[str, object]) -> dict[str, Any]:
     """The JSON object of a 201. Raises Failure for every other answer."""
-    answer, shown_url = _send(service, "POST", path, value), without_credentials(service.url)
+    answer, shown_url = (
+        _send(service=service, method="POST", path=path, value=value),
+        without_credentials(service.url),
+    )
     if answer.status_code != requests.codes.created:
         sentence = refusal_sentence(
-            answer.status_code, _problem(answer), service.token, _WRITE_HINTS, _NOT_WRITTEN
+            status=answer.status_code,
+            problem=_problem(answer),
+            token=service.token,
+            hints=_WRITE_HINTS,
+            otherwise=_NOT_WRITTEN,
         )
         sentence = sentence.replace("PLEXSPHERE_TOKEN", OPERATOR_TOKEN)
         raise Failure(f"{shown_url} answered {sentence}")
@@ -123,10 +130,20 @@ def frames(service: ServiceAccess, node_id: str, after: str) -> Iterator[Mapping
     ``after`` is a position, or empty for from now. Raises Failure.
     """
     headers = {"Accept": "text/event-stream", "Last-Event-ID": after}
-    with _answer(service, "GET", f"/v1/nodes/{node_id}/events", headers, stream=True) as answer:
+    with _answer(
+        service=service,
+        method="GET",
+        path=f"/v1/nodes/{node_id}/events",
+        headers=headers,
+        stream=True,
+    ) as answer:
         if answer.status_code != requests.codes.ok:
             sentence = refusal_sentence(
-                answer.status_code, _problem(answer), service.token, _STREAM_HINTS, _NOT_A_STREAM
+                status=answer.status_code,
+                problem=_problem(answer),
+                token=service.token,
+                hints=_STREAM_HINTS,
+                otherwise=_NOT_A_STREAM,
             )
             raise Failure(f"{without_credentials(service.url)} answered {sentence}")
         frame: dict[str, str] = {}
@@ -148,7 +165,7 @@ def _send(
     service: ServiceAccess, method: str, path: str, value: Mapping[str, object] | None = None
 ) -> requests.Response:
     headers = {"Accept": "application/json"}
-    with _answer(service, method, path, headers, json=value) as answer:
+    with _answer(service=service, method=method, path=path, headers=headers, json=value) as answer:
         return answer
 
 

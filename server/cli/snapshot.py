@@ -81,7 +81,12 @@ def snapshot(
         if peer is None:
             show_explanation(usable_dsn(dsn), addressed, as_json)
         else:
-            show_peer(usable_dsn(dsn), addressed, node_id(peer, "--peer"), as_json)
+            show_peer(
+                dsn=usable_dsn(dsn),
+                addressed=addressed,
+                peer=node_id(peer, "--peer"),
+                as_json=as_json,
+            )
         return
     earlier = None if diff is None else read_snapshot(diff)
     pulled = pull(ServiceAccess(url, token), addressed)

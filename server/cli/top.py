@@ -82,9 +82,16 @@ def render(change: Change) -> Iterator[Text]:
     for operation in change.operations():
         bad = change.share_of_bad(operation)
         yield plain(_row(change, operation, bad), "bold red" if bad else "default")
-    yield line("threads ", _shares(change, "threads_busy", "threads", "lane"))
+    yield line(
+        "threads ", _shares(change=change, used="threads_busy", all_of="threads", label="lane")
+    )
     yield line("waiting ", _levels(change, "requests_waiting", "lane"))
-    yield line("postgres", _shares(change, "pool_connections_used", "pool_connections", "pool"))
+    yield line(
+        "postgres",
+        _shares(
+            change=change, used="pool_connections_used", all_of="pool_connections", label="pool"
+        ),
+    )
     yield line("ledger  ", _ledger(change))
 
 

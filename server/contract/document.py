@@ -182,7 +182,7 @@ class Contract:
                         sentence = f"the operationId {name} is repeated"
                         raise PartError(sentence, operation, "operationId")
                     names.add(name)
-                    yield self._operation(path, method, item, operation)
+                    yield self._operation(path=path, method=method, item=item, operation=operation)
 
     def _operation(
         self, path: str, method: str, item: Mapping[str, Any], operation: Mapping[str, Any]

@@ -70,7 +70,7 @@ def start_nats(files: NatsFiles, port: int) -> Process:
 
 def await_nats(port: int, process: Process) -> None:
     """Wait until NATS accepts connections."""
-    wait_until(lambda: answers(port), process, START_SECONDS, "listening")
+    wait_until(ready=lambda: answers(port), part=process, seconds=START_SECONDS, what="listening")
 
 
 def nats_server() -> Path:

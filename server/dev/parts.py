@@ -103,7 +103,9 @@ def wait_for_answer(port: int, path: str, process: Process, seconds: float = 30.
             connection.close()
 
     try:
-        wait_until(answered, process, seconds, f"ready at {path}", pause=0.03)
+        wait_until(
+            ready=answered, part=process, seconds=seconds, what=f"ready at {path}", pause=0.03
+        )
     except StackError as error:
         raise StackError(f"{error} Its last answer: {last}" if last else str(error)) from error
 
@@ -112,7 +114,13 @@ SECONDS = 30.0
 
 
 def postgres_part(cluster: Cluster) -> Part:
-    return Part("postgres", cluster.port, signal.SIGINT, cluster.start, cluster.wait_ready)
+    return Part(
+        name="postgres",
+        port=cluster.port,
+        stop_signal=signal.SIGINT,
+        launch=cluster.start,
+        ready=cluster.wait_ready,
+    )
 
 
 def spicedb_part(places: Places, port: int, dsn: Callable[[], str]) -> Part:
@@ -127,12 +135,12 @@ def spicedb_part(places: Places, port: int, dsn: Callable[[], str]) -> Part:
         return Process(spicedb_command(places, f"{HOST}:{port}"))
 
     def ready(process: Process) -> None:
-        wait_until(lambda: answers(port), process, SECONDS, "listening")
+        wait_until(ready=lambda: answers(port), part=process, seconds=SECONDS, what="listening")
 
     places.spicedb.mkdir(exist_ok=True)
     if not places.spicedb_token.exists():
         write_private(places.spicedb_token, secrets.token_urlsafe(24))
-    return Part("spicedb", port, signal.SIGTERM, launch, ready)
+    return Part(name="spicedb", port=port, stop_signal=signal.SIGTERM, launch=launch, ready=ready)
 
 
 def nats_part(places: Places, port: int) -> Part:
@@ -142,7 +150,7 @@ def nats_part(places: Places, port: int) -> Part:
     def ready(process: Process) -> None:
         await_nats(port, process)
 
-    return Part("nats", port, signal.SIGTERM, launch, ready)
+    return Part(name="nats", port=port, stop_signal=signal.SIGTERM, launch=launch, ready=ready)
 
 
 def own_settings(
@@ -196,22 +204,28 @@ def gunicorn_part(
         (places.gunicorn / f"{name}.pid").unlink(missing_ok=True)
         shutil.rmtree(places.gunicorn / name, ignore_errors=True)
         (places.gunicorn / name).mkdir(parents=True)
-        return Process(gunicorn_command(places, name, env(), log_to_file))
+        return Process(
+            gunicorn_command(places=places, name=name, settings=env(), log_to_file=log_to_file)
+        )
 
     def ready(process: Process) -> None:
-        wait_for_answer(port, wait_for, process, SECONDS)
+        wait_for_answer(port=port, path=wait_for, process=process, seconds=SECONDS)
 
-    return Part(name, port, signal.SIGTERM, launch, ready)
+    return Part(name=name, port=port, stop_signal=signal.SIGTERM, launch=launch, ready=ready)
 
 
 def worker_part(places: Places, name: str, env: Mapping[str, str], log_to_file: bool) -> Part:
     """The evaluator or the relay: it waits itself for what it needs."""
 
     def launch() -> Process:
-        return Process(worker_command(places, name, env, log_to_file))
+        return Process(
+            worker_command(places=places, name=name, settings=env, log_to_file=log_to_file)
+        )
 
     (places.folder / name).mkdir(exist_ok=True)
-    return Part(name, 0, signal.SIGTERM, launch, lambda process: None)
+    return Part(
+        name=name, port=0, stop_signal=signal.SIGTERM, launch=launch, ready=lambda process: None
+    )
 
 
 def own_ports(places: Places) -> tuple[int, int, int]:

@@ -132,7 +132,12 @@ class Cluster:
         )
 
     def wait_ready(self, process: Process) -> None:
-        wait_until(lambda: self._says_ready(process.pid), process, START_SECONDS, "ready")
+        wait_until(
+            ready=lambda: self._says_ready(process.pid),
+            part=process,
+            seconds=START_SECONDS,
+            what="ready",
+        )
 
     def recreate_database(self) -> None:
         """Replaces the database by an empty one."""

@@ -156,7 +156,14 @@ def processes() -> list[Seen]:
                 cwd = os.readlink(Path(entry.path, "cwd"))
             except OSError:
                 continue
-            found.append(Seen(int(entry.name), int(parent.split()[1]), argv.split("\0")[:-1], cwd))
+            found.append(
+                Seen(
+                    pid=int(entry.name),
+                    parent=int(parent.split()[1]),
+                    argv=argv.split("\0")[:-1],
+                    cwd=cwd,
+                )
+            )
     return found
 
 

@@ -71,7 +71,9 @@ def run_dev(
         with stopping_on_signals(), stack:
             write_env(folder / "env", {**stack.env, **stack.identities}, not external)
             steps.ready(stack)
-            reloader = Reloader(trees, stack.env, lambda: stack.gunicorn.pid, say)
+            reloader = Reloader(
+                trees=trees, settings=stack.env, gunicorn_pid=lambda: stack.gunicorn.pid, say=say
+            )
             watch(stack, reloader.poll)
     except StopRequested as reason:
         say(f"\nstopped ({reason}): nothing is left running.")

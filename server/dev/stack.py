@@ -91,7 +91,7 @@ class Stack:
         """
         port = free_ports(1)[0]
         settings = {**self.env, **env, "PLEXSPHERE_BIND": f"{HOST}:{port}"}
-        part = self._add_gunicorn(name, port, lambda: settings, wait_for)
+        part = self._add_gunicorn(name=name, port=port, env=lambda: settings, wait_for=wait_for)
         part.start()
         return part
 
@@ -140,10 +140,10 @@ class Stack:
     def env(self) -> dict[str, str]:
         """Every setting that `serve` and the command line need."""
         own = parts.own_settings(
-            self.places,
-            self.dsn,
-            self.parts.get("spicedb"),
-            self.parts.get("nats"),
+            places=self.places,
+            dsn=self.dsn,
+            spicedb=self.parts.get("spicedb"),
+            nats=self.parts.get("nats"),
             own_keys="PLEXSPHERE_JWKS" not in self._external,
             test_clock=self.test_clock is not None,
         )
@@ -221,7 +221,11 @@ class Stack:
         self.gunicorn.await_ready()
         self._step("gunicorn, ready")
         for name in self._workers:
-            self._add(parts.worker_part(self.places, name, self.env, self._log_to_file)).start()
+            self._add(
+                parts.worker_part(
+                    places=self.places, name=name, env=self.env, log_to_file=self._log_to_file
+                )
+            ).start()
 
     def _start_ledger(self) -> bool:
         """Whether a SpiceDB elsewhere lacks its tuples."""
@@ -231,7 +235,12 @@ class Stack:
 
             self.postgres.await_ready()
             self._step("Postgres")
-            prepare_ledger(self._cluster, self.sample, self.places.sample_stamp, self._step)
+            prepare_ledger(
+                cluster=self._cluster,
+                sample=self.sample,
+                stamp=self.places.sample_stamp,
+                step=self._step,
+            )
             return True
         from .external import external_ledger
 
@@ -251,13 +260,22 @@ class Stack:
             self._add(parts.spicedb_part(self.places, spicedb, lambda: self.dsn))
         if self._nats and "PLEXSPHERE_NATS_URL" not in self._external:
             self._add(parts.nats_part(self.places, self._nats_port))
-        self._add_gunicorn("gunicorn", port, lambda: {**self.env, **self._tree()}, "/readyz")
+        self._add_gunicorn(
+            name="gunicorn", port=port, env=lambda: {**self.env, **self._tree()}, wait_for="/readyz"
+        )
 
     def _add_gunicorn(
         self, name: str, port: int, env: Callable[[], Mapping[str, str]], wait_for: str
     ) -> Part:
         return self._add(
-            parts.gunicorn_part(self.places, name, port, env, wait_for, self._log_to_file)
+            parts.gunicorn_part(
+                places=self.places,
+                name=name,
+                port=port,
+                env=env,
+                wait_for=wait_for,
+                log_to_file=self._log_to_file,
+            )
         )
 
     def _add(self, part: Part) -> Part:

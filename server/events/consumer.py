@@ -140,7 +140,7 @@ class Consumer:
         messages = await client.subscribe(inbox)
         questions = await client.subscribe(SUBJECT, cb=self._list_streams)
         try:
-            await self._consume(jetstream, info, inbox, messages)
+            await self._consume(jetstream=jetstream, info=info, inbox=inbox, messages=messages)
         finally:
             for subscription in (messages, questions):
                 with suppress(Error, OSError):

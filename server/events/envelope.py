@@ -47,10 +47,10 @@ def signed_envelope(sent: Sent, signer: Signer, issued_at: datetime) -> bytes:
 
     A payload that is too long for that is replaced by one that says: pull.
     """
-    envelope = _signed(sent, sent.event, signer, issued_at)
+    envelope = _signed(sent=sent, event=sent.event, signer=signer, issued_at=issued_at)
     if len(envelope) <= MAX_BYTES:
         return envelope
-    return _signed(sent, pull_required(sent.event), signer, issued_at)
+    return _signed(sent=sent, event=pull_required(sent.event), signer=signer, issued_at=issued_at)
 
 
 def _signed(sent: Sent, event: Event, signer: Signer, issued_at: datetime) -> bytes:

@@ -122,7 +122,9 @@ class EventPublisher:
             return 0
         sent = Sent(row.id, row.scope, change)
         envelope = signed_envelope(sent, signers.at(row.seq), self._now())
-        self._stream.append(row.scope, row.id, row.domain_id, envelope)
+        self._stream.append(
+            scope=row.scope, event_id=row.id, domain_id=row.domain_id, envelope=envelope
+        )
         return 1
 
 
@@ -163,7 +165,9 @@ def event_publisher(
         ):
             signers = EventSigners(PostgresEventKeys(reads, writes, source), source)
             stream = StreamWriter(nats, settings.nats_replicas)
-            yield EventPublisher(events, signers, stream, on_unsigned)
+            yield EventPublisher(
+                events=events, signers=signers, stream=stream, on_unsigned=on_unsigned
+            )
 
 
 def _keys_connection(dsn: str, access: type[S]) -> SingleConnection[S]:

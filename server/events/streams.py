@@ -109,7 +109,9 @@ class NodeEventStreams:
         if subscriber.expires_at is not None:
             ends_at = now + subscriber.expires_at.timestamp() - self._wall_clock()
         position, must_pull = self._position(subscriber, after, deadline)
-        opening = self._opening(subscriber, position, must_pull, deadline)
+        opening = self._opening(
+            subscriber=subscriber, position=position, must_pull=must_pull, deadline=deadline
+        )
         return NodeEventStream(
             subscriber,
             position,
@@ -150,7 +152,10 @@ class NodeEventStreams:
         if must_pull:
             self._recorder.resynced()
         envelopes = self._signed.opening(
-            subscriber.domain_id, subscriber.node_id, must_pull, deadline
+            domain_id=subscriber.domain_id,
+            node_id=subscriber.node_id,
+            must_pull=must_pull,
+            deadline=deadline,
         )
         checked = [(self._frames.checked(envelope)["type"], envelope) for envelope in envelopes]
         return b"".join(frame(position, *event) for event in checked)

@@ -112,7 +112,12 @@ class Agent:
         try:
             snapshot = answered.json
         except ValueError:
-            return AgentAnswer(UNREADABLE, answered.headers, answered.body, answered.seconds)
+            return AgentAnswer(
+                status=UNREADABLE,
+                headers=answered.headers,
+                body=answered.body,
+                seconds=answered.seconds,
+            )
         self.corrections += self.picture.apply(snapshot)
         self.etag = answered.headers.get("etag", "")
         return answered

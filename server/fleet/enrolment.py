@@ -168,7 +168,9 @@ def enrol(
             key = RandomSecretKeys().new()
             deadline = Deadline.after(READ_SECONDS, time.monotonic)
             with lock:
-                credentials.rotate_secret_key(UUID(node_id), key.digest, write, deadline)
+                credentials.rotate_secret_key(
+                    node_id=UUID(node_id), digest=key.digest, write=write, deadline=deadline
+                )
             return key.secret
 
         def register(number: int) -> Agent:
@@ -181,7 +183,13 @@ def enrol(
                 found = enrolment.registered(domain_id, name)
                 node_id, token = str(found["node_id"]), str(found.get("token", ""))
                 secret = base64.b64decode(found["nsk"])
-            agent = enrolment.agent(domain_id, node_id, secret, token, conditional)
+            agent = enrolment.agent(
+                domain_id=domain_id,
+                node_id=node_id,
+                secret=secret,
+                token=token,
+                conditional=conditional,
+            )
             progress()
             return agent
 
@@ -223,7 +231,9 @@ def members_of(enrolment: FleetEnrolment) -> Members:
 def _rows(enrolment: FleetEnrolment) -> list[FleetMember]:
     slugs = [enrolment.slug(number) for number in range(len(RANGES))]
     deadline = Deadline.after(READ_SECONDS, time.monotonic)
-    return fleet_members(fleet_connection(enrolment.dsn), slugs, RANGES, deadline)
+    return fleet_members(
+        sessions=fleet_connection(enrolment.dsn), slugs=slugs, ranges=RANGES, deadline=deadline
+    )
 
 
 def _is_simulated(row: FleetMember) -> bool:

@@ -71,7 +71,7 @@ class Schedule:
 
     def _push(self, at: float, agent: int, kind: str) -> None:
         self._count += 1
-        heapq.heappush(self._heap, Due(at, self._count, agent, kind))
+        heapq.heappush(self._heap, Due(at=at, number=self._count, agent=agent, kind=kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +152,13 @@ class Simulation:
 
     def _serve_event(self, number: int) -> None:
         begun = self._now()
-        self._tally(PULL, begun, begun, self._agents[number].pull())
+        self._tally(kind=PULL, due=begun, begun=begun, answered=self._agents[number].pull())
 
     def _note(self, kind: str, status: int, seconds: float) -> None:
         """Count an answer of this moment, which took ``seconds``."""
-        self.tally.add(kind, self._now() - seconds, 0.0, status, seconds)
+        self.tally.add(
+            kind=kind, due=self._now() - seconds, late=0.0, status=status, seconds=seconds
+        )
 
     def _release(self, pool: ThreadPoolExecutor) -> None:
         """The first ticks, each in a thread. All threads wait at a barrier, and begin together."""
@@ -187,15 +189,17 @@ class Simulation:
     def _serve(self, due: Due) -> None:
         agent, begun = self._agents[due.agent], self._now()
         if due.kind == HEARTBEAT and agent.renews_in() < 0:
-            self._tally(TOKEN, begun, begun, agent.renew())
+            self._tally(kind=TOKEN, due=begun, begun=begun, answered=agent.renew())
         exchange = {PULL: agent.pull, HEARTBEAT: agent.heartbeat, REPORT: agent.report}[due.kind]
         begun = self._now()
-        self._tally(due.kind, due.at, begun, exchange())
+        self._tally(kind=due.kind, due=due.at, begun=begun, answered=exchange())
         with self._finishing:
             self._finished.append(due)
 
     def _tally(self, kind: str, due: float, begun: float, answered: AgentAnswer) -> None:
-        self.tally.add(kind, due, begun - due, answered.status, answered.seconds)
+        self.tally.add(
+            kind=kind, due=due, late=begun - due, status=answered.status, seconds=answered.seconds
+        )
 
     def _put_back(self, now: float) -> None:
         with self._finishing:

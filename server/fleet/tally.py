@@ -105,4 +105,4 @@ def quantiles(values: Iterable[float], wanted: Sequence[float] = QUANTILES) -> t
 
 def _second(at: int, rows: Sequence[tuple[int, float]]) -> Second:
     p50, p99 = quantiles([took for _, took in rows], (0.5, 0.99))
-    return Second(at, Counter(status for status, _ in rows), p50, p99)
+    return Second(at=at, statuses=Counter(status for status, _ in rows), p50=p50, p99=p99)

@@ -93,9 +93,13 @@ def send(
         status = response.status
         if received and found.get("content-encoding") == "gzip":
             status, received = _inflated(status, received)
-        return AgentAnswer(status, found, received, time.monotonic() - started)
+        return AgentAnswer(
+            status=status, headers=found, body=received, seconds=time.monotonic() - started
+        )
     except (OSError, http.client.HTTPException):
-        return AgentAnswer(NO_ANSWER, {}, b"", time.monotonic() - started)
+        return AgentAnswer(
+            status=NO_ANSWER, headers={}, body=b"", seconds=time.monotonic() - started
+        )
     finally:
         connection.close()
 

@@ -68,11 +68,11 @@ class Loop:
         self._next_sweep = 0.0
         self._sources = Sources(bounds.source_connections, bounds.trusted_proxies)
         self._listeners = Listeners(
-            listeners,
-            self._poller,
-            bounds,
-            self._sources,
-            self.connections,
+            sockets=listeners,
+            poller=self._poller,
+            bounds=bounds,
+            sources=self._sources,
+            connections=self.connections,
             let_in=self._let_in,
             close=self._close,
         )
@@ -198,7 +198,9 @@ class Loop:
         return True
 
     def _let_in(self, sock: socket.socket, client: Any, server: Any, source: str) -> None:
-        connection = Connection(sock, client, server, Incoming(self._cfg, client))
+        connection = Connection(
+            sock=sock, client=client, server=server, incoming=Incoming(self._cfg, client)
+        )
         connection.source = source
         connection.deadline = time.monotonic() + self._bounds.head_seconds
         self.connections.add(connection)

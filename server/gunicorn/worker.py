@@ -136,7 +136,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         settings = read_settings()
         bounds = with_descriptors(settings.bounds)
         tls = gunicorn_sockets.ssl_context(self.cfg) if self.cfg.is_ssl else None
-        self.loop = Loop(self.cfg, bounds, self.sockets, tls, self._hand_over, self._refuse)
+        self.loop = Loop(
+            cfg=self.cfg,
+            bounds=bounds,
+            listeners=self.sockets,
+            tls=tls,
+            hand_over=self._hand_over,
+            refuse=self._refuse,
+        )
         self.wake = self.loop.wake
         self._run_together = run_together
         self._answer_overloaded = answer_overloaded
@@ -201,7 +208,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         connection.may_go_on = False
         connection.begin_answer()
         try:
-            self.handle_error(None, connection, connection.client, error)
+            self.handle_error(req=None, client=connection, addr=connection.client, exc=error)
             connection.flush()
         except OSError:
             connection.discard()
@@ -209,7 +216,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """gunicorn's page for what is no HTTP request, and nothing in it that the client sent."""
         if not isinstance(exc, ParseException | TimeoutError):
-            super().handle_error(req, client, addr, exc)
+            super().handle_error(req=req, client=client, addr=addr, exc=exc)
             return
         status, reason = _NO_REQUEST.get(type(exc), (400, "Bad Request"))
         _log.warning("request_malformed", status=status, cause=type(exc).__name__)
@@ -331,7 +338,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _answer_fault(self, connection: Connection, error: BaseException) -> None:
         try:
-            self.handle_error(connection.request, connection, connection.client, error)
+            self.handle_error(
+                req=connection.request, client=connection, addr=connection.client, exc=error
+            )
             connection.flush()
         except OSError:
             connection.discard()

@@ -64,7 +64,14 @@ def build_app(
     app: Application = front.app
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.before_request(lambda: _begin(deadline_s, answer_deadline_s, internal, internal_port))
+    app.before_request(
+        lambda: _begin(
+            deadline_s=deadline_s,
+            answer_deadline_s=answer_deadline_s,
+            internal=internal,
+            internal_port=internal_port,
+        )
+    )
     api = _api_class(contract, bound)(
         contract,
         OperationResolver(contract, bound),
@@ -92,10 +99,10 @@ def build_app(
     )
     app.after_request(doorkeeper.check_answer)
     app.without_flask = WithoutFlask(
-        contract,
-        bound,
-        doorkeeper,
-        lambda: request_context.start(deadline_s, answer_deadline_s),
+        contract=contract,
+        bound=bound,
+        doorkeeper=doorkeeper,
+        start=lambda: request_context.start(deadline_s, answer_deadline_s),
         by_flask=internal,
     )
     return app

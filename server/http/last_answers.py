@@ -253,7 +253,11 @@ class FileLastAnswers:
             tokens_not_before=datetime.fromisoformat(not_before) if not_before else None,
         )
         return NodeFile(
-            node, head["digest"], head["blocks"], content[:UNDIGESTED_BYTES], max(0.0, age)
+            node=node,
+            digest=head["digest"],
+            parts=head["blocks"],
+            undigested=content[:UNDIGESTED_BYTES],
+            age=max(0.0, age),
         )
 
     def _answer(self, file: NodeFile) -> KeptAnswer:
@@ -266,7 +270,7 @@ class FileLastAnswers:
             KeptBlock(part["name"], source(part), tuple(part["cut"]) if part["cut"] else None)
             for part in file.parts
         )
-        return KeptAnswer(file.node, file.digest, blocks, file.age)
+        return KeptAnswer(node=file.node, digest=file.digest, blocks=blocks, age=file.age)
 
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}"

@@ -48,7 +48,12 @@ class BoundOperations:
         deadline = request_context.deadline()
         began = time.monotonic()
         try:
-            principal = gate_1(self.operations[name], self.authenticate, headers, deadline)
+            principal = gate_1(
+                operation=self.operations[name],
+                authenticate=self.authenticate,
+                headers=headers,
+                deadline=deadline,
+            )
         finally:
             request_context.timed(AUTHENTICATION, began, time.monotonic())
         request_context.set_principal(principal)

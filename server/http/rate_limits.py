@@ -79,7 +79,8 @@ class HostLimits:
         """``source`` is that of the current request; ``on_limited`` gets the name of the limit;
         ``clock`` is monotonic seconds, the same in all processes."""
         self._buckets = {
-            limit: TokenBuckets(limit, rate, table, clock) for limit, rate in rates.items()
+            limit: TokenBuckets(name=limit, rate=rate, table=table, clock=clock)
+            for limit, rate in rates.items()
         }
         self._table = table
         self._source = source

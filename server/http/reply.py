@@ -86,7 +86,7 @@ def reply_of(answer: Answer, *, in_pieces: bool = False) -> Reply:
         headers.append(("Content-Type", answer.media_type))
     if answer.status not in WITHOUT_BODY and answer.stream is None:
         headers.append(("Content-Length", str(len(data))))
-    return Reply(answer.status, headers, data, answer.stream)
+    return Reply(status=answer.status, headers=headers, body=data, stream=answer.stream)
 
 
 def reply_of_refusal(refused: Refused, allow: tuple[str, ...] = ()) -> Reply:

@@ -160,16 +160,16 @@ def answered(status: int) -> Answered:
     facts = _facts()
     now = time.monotonic()
     return Answered(
-        facts.operation or "none",
-        status,
-        now if facts.received is None else facts.received,
-        now,
-        facts.stages,
-        facts.environ["REQUEST_METHOD"],
-        facts.environ["PATH_INFO"],
-        correlation_id(),
-        facts.principal,
-        facts.environ.get("HTTP_TRACEPARENT"),
+        operation=facts.operation or "none",
+        status=status,
+        received=now if facts.received is None else facts.received,
+        answered=now,
+        stages=facts.stages,
+        method=facts.environ["REQUEST_METHOD"],
+        path=facts.environ["PATH_INFO"],
+        correlation_id=correlation_id(),
+        principal=facts.principal,
+        traceparent=facts.environ.get("HTTP_TRACEPARENT"),
     )
 
 

@@ -21,11 +21,11 @@ def only_refusals_audited(build: Build) -> None:
 
 
 def entries_kept(build: Build) -> None:
-    build.entries.remove = lambda *arguments: None  # type: ignore[method-assign]
+    build.entries.remove = lambda *arguments, **named: None  # type: ignore[method-assign]
 
 
 def nodes_kept(build: Build) -> None:
-    build.node_registry.deregister = lambda *arguments: None  # type: ignore[method-assign]
+    build.node_registry.deregister = lambda *arguments, **named: None  # type: ignore[method-assign]
 
 
 def another_nodes_token(build: Build) -> None:

@@ -16,7 +16,7 @@ import server.http.operations
 SECRET = "password=hunter2 in SELECT secret FROM vault"  # what no answer may carry
 
 
-def _fail(*arguments: object) -> NoReturn:
+def _fail(*arguments: object, **named: object) -> NoReturn:
     raise RuntimeError(SECRET)
 
 

@@ -134,7 +134,7 @@ def test_a_table_that_is_locked_until_the_end_of_the_process_has_every_row(
 
 
 def test_what_an_observer_raises_reaches_nobody(dsn: str) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("an observer's own fault")
 
     sink = PostgresAuditSink(dsn, on_lost=broken, on_failed=broken, capacity=0)

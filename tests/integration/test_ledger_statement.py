@@ -97,9 +97,9 @@ def test_a_snapshot_is_one_round_trip(
     sent: list[str] = []
     fetch = db.connections.fetch
 
-    def counted(connection, sql, arguments, deadline):  # type: ignore[no-untyped-def]
+    def counted(opened, sql, arguments, deadline):  # type: ignore[no-untyped-def]
         sent.append(sql)
-        return fetch(connection, sql, arguments, deadline)
+        return fetch(opened, sql, arguments, deadline)
 
     monkeypatch.setattr(db.connections, "fetch", counted)
     view = ledger.view(*node, in_time())

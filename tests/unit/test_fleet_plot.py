@@ -114,7 +114,7 @@ def test_the_report_lists_differing_and_unproven_agents(
 def test_a_stopped_registration_names_the_command_that_removes_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def interrupted(*words: object) -> None:
+    def interrupted(*words: object, **named: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("server.fleet.enrolment.enrol", interrupted)

@@ -188,7 +188,7 @@ def read(
         clock.now += seconds
 
     monkeypatch.setattr("db.snapshot_reads.time.sleep", sleep)
-    monkeypatch.setattr(SnapshotReads, "_note", lambda *arguments: None)
+    monkeypatch.setattr(SnapshotReads, "_note", lambda *arguments, **named: None)
 
     def found(*snapshots: str) -> tuple[object, ...]:
         reads = SnapshotReads(FakePool(*snapshots), positions)  # type: ignore[arg-type]
@@ -211,7 +211,7 @@ def test_a_replica_that_was_promoted_is_asked_again_after_a_rest(
     positions: Positions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, replica = FakeClock(), FakePool("7 3 off off 16:16:")
-    monkeypatch.setattr(SnapshotReads, "_note", lambda *arguments: None)
+    monkeypatch.setattr(SnapshotReads, "_note", lambda *arguments, **named: None)
     reads = SnapshotReads(
         FakePool("7 2 off off 16:16:"),  # type: ignore[arg-type]
         positions,

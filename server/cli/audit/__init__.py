@@ -103,11 +103,11 @@ def audit(
     with closing(read_pool(usable_dsn(dsn), size=1, statement_timeout=READ_SECONDS)) as pool:
         reader = AuditReader(pool)
         if summary:
-            _show_summary(reader, wanted, limit, as_json)
+            _show_summary(reader=reader, wanted=wanted, limit=limit, as_json=as_json)
             return
         # Ctrl-C ends --follow and is no failure.
         with suppress(KeyboardInterrupt) if follow else nullcontext():
-            for row in _rows(reader, wanted, limit, follow):
+            for row in _rows(reader=reader, wanted=wanted, limit=limit, follow=follow):
                 _write(row, as_json)
 
 
@@ -125,7 +125,7 @@ def _rows(
         yield row
         cursor = max(cursor, row.seq)
     while follow:
-        rows = reader.after(cursor, BATCH, _deadline(), wanted)
+        rows = reader.after(seq=cursor, limit=BATCH, deadline=_deadline(), where=wanted)
         for row in rows:
             yield row
             cursor = row.seq

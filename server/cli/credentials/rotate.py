@@ -27,10 +27,10 @@ def rotate(node: Node, dsn: Dsn = "", as_json: AsJson = False) -> None:
     addressed, key = node_id(node), RandomSecretKeys().new()
     with node_credentials(addressed, dsn) as credentials:
         credentials.rotate_secret_key(
-            UUID(addressed),
-            key.digest,
-            operator_write("node.rotate_secret_key"),
-            Deadline.after(SECONDS, time.monotonic),
+            node_id=UUID(addressed),
+            digest=key.digest,
+            write=operator_write("node.rotate_secret_key"),
+            deadline=Deadline.after(SECONDS, time.monotonic),
         )
     text = b64encode(key.secret).decode()
     if as_json:

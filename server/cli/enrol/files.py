@@ -100,10 +100,16 @@ def _identity(addressed: str, raw_key: bytes) -> Mapping[str, str]:
             source = EncryptedEventKeys(*settings.event_kek)
             event_key = PostgresEventKeys(reads, writes, source).current(node.domain_id, deadline)
             PostgresNodeRegistry(writes, hold_off=timedelta(0)).rotate_key(
-                uuid, public_key, operator_write("node.rotate_key"), deadline
+                node_id=uuid,
+                public_key=public_key,
+                write=operator_write("node.rotate_key"),
+                deadline=deadline,
             )
             PostgresNodeCredentials(reads, writes).rotate_secret_key(
-                uuid, secret.digest, operator_write("node.rotate_secret_key"), deadline
+                node_id=uuid,
+                digest=secret.digest,
+                write=operator_write("node.rotate_secret_key"),
+                deadline=deadline,
             )
         except NodeNotFound as error:
             sentence = f"the ledger has no Node {addressed}; nothing was changed."

@@ -45,7 +45,7 @@ def re_encrypt(as_json: AsJson = False) -> None:
     found, after = Found(), UUID(int=0)
     with event_keys("plexsphere-state events re-encrypt") as (keys, source):
         while domain_ids := keys.domains(after, PAGE, _deadline()):
-            _re_encrypt(keys, source, domain_ids, found)
+            _re_encrypt(keys=keys, source=source, domain_ids=domain_ids, found=found)
             after = domain_ids[-1]
     if as_json:
         write_json(asdict(found))
@@ -72,7 +72,9 @@ def _re_encrypt(
                 continue
             if encrypted is None:
                 found.unchanged += 1
-            elif keys.replace_encrypted(domain_id, key, encrypted, _deadline()):
+            elif keys.replace_encrypted(
+                domain_id=domain_id, key=key, encrypted=encrypted, deadline=_deadline()
+            ):
                 found.re_encrypted += 1
 
 

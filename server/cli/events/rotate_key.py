@@ -50,10 +50,10 @@ def rotate_key(domain: Domain, transition: Transition = DAY, as_json: AsJson = F
     with event_keys("plexsphere-state events rotate-key") as (keys, _):
         try:
             rotated = keys.rotate(
-                UUID(addressed),
-                timedelta(seconds=transition),
-                operator(),
-                Deadline.after(SECONDS, time.monotonic),
+                domain_id=UUID(addressed),
+                transition=timedelta(seconds=transition),
+                operator=operator(),
+                deadline=Deadline.after(SECONDS, time.monotonic),
             )
         except DomainNotFound as error:
             raise Failure(f"the ledger has no Domain {addressed}.", ExitCode.USAGE) from error

@@ -139,10 +139,16 @@ def simulate(
     _allow_connections(run.threads(nodes) + nodes * events, nodes)
     enrolment = FleetEnrolment(url=url, operator=operator, dsn=ledger, name=name, jwt=jwt)
     try:
-        agents = _enrol(enrolment, nodes, domains, clients, conditional)
+        agents = _enrol(
+            enrolment=enrolment,
+            nodes=nodes,
+            domains=domains,
+            clients=clients,
+            conditional=conditional,
+        )
         simulation = _simulate(agents, run)
         proof = _prove(agents, clients, ledger)
-        report(simulation.tally, len(agents), proof, as_json)
+        report(tally=simulation.tally, agents=len(agents), proof=proof, as_json=as_json)
         if plot is not None:
             _draw(simulation.tally, f"{nodes} agents in {domains} Domains", plot)
     except KeyboardInterrupt as error:
@@ -189,12 +195,12 @@ def _enrol(
         task = progress.add_task("registering", total=nodes)
         try:
             return enrol(
-                enrolment,
-                nodes,
-                domains,
-                min(clients, 8),
-                conditional,
-                lambda: progress.advance(task),
+                enrolment=enrolment,
+                nodes=nodes,
+                domains=domains,
+                clients=min(clients, 8),
+                conditional=conditional,
+                progress=lambda: progress.advance(task),
             )
         except EnrolmentError as error:
             raise Failure(str(error)) from error
