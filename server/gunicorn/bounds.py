@@ -32,9 +32,10 @@ class Bounds:
     # Answers that clients have not taken. An agent gives up after 30 s.
     unsent_bytes: int
     send_seconds: float
-    # What is read of a connection after its last answer: in all, and for the next bytes.
-    rest_bytes: int = 8 * 1024 * 1024
-    rest_seconds: float = 5.0
+    # What is read of a connection after its last answer, and thrown away: in all, and for the next
+    # bytes. Some clients send a whole body before they read, and an agent gives up after 30 s.
+    rest_bytes: int = 64 * 1024 * 1024
+    rest_seconds: float = 30.0
     next_seconds: float = 1.0
     # How long a stopping worker keeps idle connections, for a request on its way.
     stopping_seconds: float = 2.0

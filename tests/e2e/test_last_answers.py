@@ -55,6 +55,18 @@ def test_a_chunked_body_that_is_too_large_gets_its_413(stack: Stack) -> None:
         assert raw.recv(PIECE).startswith(b"HTTP/1.1 413 ")
 
 
+def test_a_batch_of_20_MB_that_no_release_takes_gets_its_501(stack: Stack) -> None:
+    size = 20 * 1024 * 1024
+    head = (
+        f"POST /v1/nodes/{stack.node_id}/logs HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"
+    )
+    with connected(stack) as raw:
+        raw.sendall(head.encode())
+        raw.sendall(bytes(size))
+        answer = raw.recv(PIECE)
+    assert answer.startswith(b"HTTP/1.1 501 ") and b"observability_ingest_not_provisioned" in answer
+
+
 def test_a_client_that_does_not_close_what_it_said_it_would_holds_up_nobody(stack: Stack) -> None:
     started = time.monotonic()
     with ExitStack() as resources:
