@@ -109,7 +109,7 @@ lint-api: ## the contract's style and correctness: Spectral, Redocly's CLI and t
 deploy-lint: tools ## the rules of Prometheus, the dashboard, the Helm chart, nginx, Caddy: each by its own linters
 	@exec $(VENV)/python -m deploy.lint_deploy.lint
 
-alerts: ## each alert fired by a fault of a real service, under a real Prometheus, in seconds for minutes
+alerts: ## each alert fired by a fault of a real service, under a real Prometheus: docs/alerts.md
 	$(INSTALL) test
 	@exec $(VENV)/python -m tests.bench.alerts
 

@@ -41,6 +41,8 @@ COMMAND_VARIABLES = {
         "DOMAIN_ID": "the Domain of these Nodes",
     }.items()
 }
+# Variables of libpq that count: they lead to no other server and in no other way.
+PROOFS = {"PGPASSWORD", "PGPASSFILE", "PGSSLCERT", "PGSSLKEY", "PGSSLROOTCERT", "PGSSLCRL"}
 METRICS_FOLDER = "plexsphere-metrics-"  # part of the name of a folder that the service makes
 
 
@@ -143,6 +145,8 @@ def read_settings(
     With ``ledger_only`` nothing is required of what only requests need: SpiceDB and the tokens;
     with ``tokenless`` SpiceDB is required, and the DSN too.
     """
+    if environ is None:
+        _forget_options_of_libraries()
     reader = _Reader(os.environ if environ is None else environ)
     declared = declared_settings()
     settings = Settings(
@@ -248,7 +252,24 @@ def metrics_directory() -> str | None:
 
 def forget_options_of_gunicorn() -> None:
     """Remove what would win over our settings in a gunicorn that this process becomes."""
-    os.environ.pop("GUNICORN_CMD_ARGS", None)
+    for name in [name for name in os.environ if name.startswith("GUNICORN_")]:
+        del os.environ[name]
+    for name in ("WEB_CONCURRENCY", "PORT", "SENDFILE", "FORWARDED_ALLOW_IPS"):
+        os.environ.pop(name, None)
+    # The sockets of systemd, in place of PLEXSPHERE_BIND.
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+
+
+def _forget_options_of_libraries() -> None:
+    """Remove what would change a connection behind our settings: the DSN alone describes it.
+
+    What proves who we are may stay out of the DSN. gRPC ends the process at a poller that it lacks.
+    """
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        if name not in PROOFS:
+            del os.environ[name]
+    os.environ.pop("GRPC_POLL_STRATEGY", None)
 
 
 def share_metrics(directory: str) -> None:

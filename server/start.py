@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from server.flags import COMPLAINED, set_flag
+from server.gunicorn.bounds import descriptors_complaint
 from server.settings import SettingsError, read_settings, unknown_variables
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def error_place(error: BaseException) -> str:
 def _check() -> tuple[Contract | None, list[str]]:
     """The contract, which is read and validated here once for the process, and the complaints."""
     contract, complaints = _contract()
-    return contract, [*_settings(), *complaints]
+    descriptors = descriptors_complaint()
+    return contract, [*_settings(), *([descriptors] if descriptors else []), *complaints]
 
 
 def _settings() -> list[str]:

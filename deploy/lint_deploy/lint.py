@@ -164,6 +164,7 @@ def debian(package: str, program: str) -> Path:
     if not (unpacked / program).is_file():
         if not shutil.which("apt-get"):
             raise Unable(f"install {package}: {Path(program).name} is not on the PATH.")
+        FOLDER.mkdir(parents=True, exist_ok=True)
         fetch = ["apt-get", "download", "-q", package]
         done = subprocess.run(fetch, cwd=FOLDER, capture_output=True, text=True)
         if done.returncode:

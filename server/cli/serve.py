@@ -33,10 +33,9 @@ def serve() -> None:
             "the current folder is gone: change into another one.", ExitCode.USAGE
         ) from error
     open_standard_streams()
-    gunicorn = ["-m", "gunicorn", "-c", "python:server.gunicorn.conf", "wsgi:application"]
     forget_options_of_gunicorn()
     # This process becomes gunicorn, so that a supervisor's signals reach gunicorn.
-    os.execv(sys.executable, [sys.executable, *gunicorn])
+    os.execv(sys.executable, [sys.executable, "-I", "-m", "server.gunicorn"])
 
 
 def open_standard_streams() -> None:

@@ -9,6 +9,8 @@ from server.gunicorn.sources import Network
 
 # What a process opens beside its clients: files, and connections to Postgres and SpiceDB.
 OTHER_DESCRIPTORS = 256
+# gRPC ends a process that has none left.
+FEWEST_DESCRIPTORS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,17 @@ class Bounds:
     stopping_streams_seconds: float = 6.0
     # A thread that has a request for so long is said to hang.
     hung_seconds: float = 30.0
+
+
+def descriptors_complaint() -> str | None:
+    """Why a worker cannot serve with the files that it may open; None where it can."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY or hard >= FEWEST_DESCRIPTORS:
+        return None
+    return (
+        f"a process may open {hard} files, and a worker needs {FEWEST_DESCRIPTORS} at least: "
+        "raise LimitNOFILE (`ulimit -Hn`)"
+    )
 
 
 def with_descriptors(bounds: Bounds) -> Bounds:

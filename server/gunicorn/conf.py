@@ -119,8 +119,8 @@ def child_exit(server, worker):  # type: ignore[no-untyped-def]
     """Forget a dead worker's gauges; its counts stay."""
     try:
         server.add_up_dead(_metrics, worker.pid)
-    except OSError as error:  # of the disk, or of a scrape that does not end: the master goes on
-        server.log.warning("metrics of worker %s are not added up: %s", worker.pid, error)
+    except Exception as error:  # of a disk, a torn file, a scrape that does not end: it must go on
+        server.log.warning("metrics of worker %s are not added up: %r", worker.pid, error)
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]

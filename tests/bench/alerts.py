@@ -4,7 +4,8 @@
 
 A real Prometheus scrapes the service once a second and evaluates the rules, whose times are a
 sixtieth: minutes are seconds. For each alert a fault is made, and the seconds until the alert fires
-are printed; then the fault ends. `make alerts` runs it; it takes some minutes.
+are printed; then the fault ends. `make alerts` runs it, in about three minutes, and writes
+docs/alerts.md where each alert of the rules has fired.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
 import requests
+import yaml
 from nats.aio.client import Client
 
 from composer.deadline import Deadline
 from composer.identity import node_object
-from deploy.lint_deploy.lint import debian
+from deploy.lint_deploy.lint import Unable, debian
 from docs.pictures.running import scraped
 from server.authz.channel import SpiceDbChannel
 from server.authz.tuples import RelationTuple, TupleWriter
@@ -43,6 +45,19 @@ from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
+PAGE = ROOT / "docs" / "alerts.md"
+HEAD = """\
+# Alerts
+
+Made by `make alerts`: a fault of a real service for each alert of
+[`rules.yml`](../deploy/prometheus/rules.yml), under a real Prometheus. There the times of the rules
+are a sixtieth, so `for: 5m` waits for 5 seconds, ranges are 10 seconds, and the service is scraped
+once a second. *fired after* counts from the beginning of the fault.
+
+| alert | for | fault | fired after |
+|---|---|---|---|
+"""
+INFINITY = float("inf")
 PATIENCE = 90.0  # seconds
 CALLERS = 4
 CROWD = 300
@@ -71,9 +86,13 @@ class Fault:
 
 
 def main() -> int:
-    """Make each fault in turn; exit code 1 where an alert does not fire."""
-    prometheus = debian("prometheus", "usr/bin/prometheus")
-    silent = []
+    """Make each fault in turn; exit code 1 where an alert of the rules does not fire."""
+    try:
+        prometheus = debian("prometheus", "usr/bin/prometheus")
+    except Unable as reason:
+        print(f"plexsphere-state: {reason}", file=sys.stderr)
+        return 2
+    found: dict[str, tuple[float, str]] = {}
     folder = ROOT / ".dev" / "alerts"
     shutil.rmtree(folder, ignore_errors=True)  # an earlier run left rows that wait
     with Stack(folder, nodes=8, nats=True, env=BOUNDS, tree=lambda: SERVICE) as stack:
@@ -87,9 +106,29 @@ def main() -> int:
                 ends = fault.makes(stack)
                 for alert, seconds in fired(url, fault.fires, began):
                     print(f"{alert:<22}{seconds:>6.1f} s  {fault.text}", flush=True)
-                    silent += [alert] if seconds == float("inf") else []
+                    found[alert] = seconds, fault.text
                 ends()
-    return 1 if silent else 0
+    silent = [alert for alert in waits() if found.get(alert, (INFINITY, ""))[0] == INFINITY]
+    if silent:
+        print(f"never fired: {', '.join(silent)}", file=sys.stderr)
+        return 1
+    PAGE.write_text(page(found))
+    return 0
+
+
+def waits() -> dict[str, str]:
+    """Alert of the rules -> its ``for``."""
+    (group,) = yaml.safe_load(RULES.read_text())["groups"]
+    return {rule["alert"]: rule["for"] for rule in group["rules"]}
+
+
+def page(found: Mapping[str, tuple[float, str]]) -> str:
+    """docs/alerts.md, in the order of the rules."""
+    rows = [
+        f"| {alert} | {wait} | {found[alert][1]} | {found[alert][0]:.1f} s |"
+        for alert, wait in waits().items()
+    ]
+    return HEAD + "\n".join(rows) + "\n"
 
 
 def in_seconds(rules: str) -> str:
@@ -109,7 +148,7 @@ def fired(url: str, alerts: tuple[str, ...], began: float) -> Iterator[tuple[str
         waiting -= found
         time.sleep(0.2)
     for alert in sorted(waiting):
-        yield alert, float("inf")
+        yield alert, INFINITY
 
 
 def firing(url: str) -> set[str]:

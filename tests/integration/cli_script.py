@@ -65,11 +65,14 @@ def run_script(stack: Stack, *arguments: str, **env: str) -> subprocess.Complete
 
 
 @contextmanager
-def started(stack: Stack, *arguments: str, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    stack: Stack, *arguments: str, cwd: Path | None = None, **env: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """A command that runs until it is told to stop."""
     process = subprocess.Popen(
         [SCRIPT, *arguments],
         env={**environment(stack), **env},
+        cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         # It may have been set to ignore by whoever runs the tests in the background.

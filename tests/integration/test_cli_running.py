@@ -64,10 +64,16 @@ def test_audit_follows_until_it_is_interrupted(run: Run, stack: Stack) -> None:
 def test_serve_without_a_ledger_warns_answers_501_and_ends_as_gunicorn(
     stack: Stack, tmp_path: Path
 ) -> None:
-    """The same process goes on as gunicorn, so SIGTERM to it ends everything."""
+    """The same process goes on as gunicorn, so SIGTERM to it ends everything.
+
+    Variables and a folder that would mislead Python and gunicorn do not.
+    """
     port = free_ports(1)[0]
+    for name in ("flask.py", "server.py", "wsgi.py"):
+        (tmp_path / name).write_text("raise RuntimeError")
     env = {"PLEXSPHERE_DSN": "", "PLEXSPHERE_BIND": f"{HOST}:{port}", "TMPDIR": str(tmp_path)}
-    with started(stack, "serve", **env) as process:
+    env |= {"PYTHONWARNINGS": "error", "WEB_CONCURRENCY": "many", "GUNICORN_FD": "99"}
+    with started(stack, "serve", cwd=tmp_path, **env) as process:
         assert answer_of(port, f"/v1/nodes/{stack.node_id}/state", process) == 501
         process.terminate()
         _, output = process.communicate(timeout=PATIENCE_S)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,23 +62,6 @@ def test_a_service_without_a_current_folder_does_not_start(
         ExitCode.USAGE,
         True,
     )
-
-
-def test_the_options_of_gunicorn_itself_do_not_reach_a_service(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    started: list[list[str]] = []
-    left: list[str] = []
-
-    def become(program: str, command: list[str]) -> None:
-        started.append(command)
-        left.extend(name for name in os.environ if name.startswith("GUNICORN_"))
-
-    monkeypatch.setattr("server.start.start_complaints", list)
-    monkeypatch.setattr("server.settings.read_settings", Settings)
-    monkeypatch.setattr("os.execv", become)
-    run("serve", GUNICORN_CMD_ARGS="--bind 127.0.0.1:1")
-    assert (len(started), left) == (1, [])
 
 
 def test_standard_streams_that_are_closed_lead_nowhere() -> None:

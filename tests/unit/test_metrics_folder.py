@@ -109,6 +109,21 @@ def test_counts_of_a_dead_worker_that_the_disk_has_no_room_for_are_left(tmp_path
     }
 
 
+def test_a_torn_file_of_a_dead_worker_does_not_end_the_master(tmp_path: Path) -> None:
+    folder = tmp_path / "plexsphere-metrics-x"
+    folder.mkdir()
+    (folder / "counter_7.db").write_bytes(b"\x40" + bytes(7) + b"\x7f" * 56)
+    code = """
+from types import SimpleNamespace as Namespace
+import server.gunicorn.conf as conf
+from server.telemetry.dead_workers import add_up_dead
+server = Namespace(add_up_dead=add_up_dead, log=Namespace(warning=print))
+conf.child_exit(server, Namespace(pid=7))
+"""
+    _, printed, complaint = python(code, PROMETHEUS_MULTIPROC_DIR=str(folder), PLEXSPHERE_DSN="")
+    assert ("are not added up" in printed, complaint) == (True, "")
+
+
 def test_a_scrape_that_does_not_end_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
