@@ -108,7 +108,8 @@ def _prepare(name: str) -> str:
     parameters = queries()[name].parameters
     places = {parameter: f"${place}" for place, parameter in enumerate(parameters, 1)}
     body = _PARAMETER.sub(lambda found: places[found[1]], statement(name)).replace("%%", "%")
-    return f"PREPARE {name} ({', '.join(parameters.values())}) AS\n{body}"
+    types = f" ({', '.join(parameters.values())})" if parameters else ""
+    return f"PREPARE {name}{types} AS\n{body}"
 
 
 @cache

@@ -87,15 +87,8 @@ class Incoming:
         del buffer[: end + 4]
         self._searched = 0
         if isinstance(self.request.body.reader, ChunkedReader):
-            self._refuse_codings()
             self._chunks = Chunks()
         return True
-
-    def _refuse_codings(self) -> None:
-        """Refuse compressed chunks: gunicorn lets them pass, and nothing inflates them later."""
-        for name, value in self.request.headers:
-            if name == "TRANSFER-ENCODING" and value.lower() != "chunked":
-                raise UnsupportedTransferCoding(value)
 
     def _refuse_early(self) -> None:
         """Raise for a head that can only be refused, however it goes on."""
@@ -111,7 +104,7 @@ class Incoming:
         unreader = IterUnreader(())
         unreader.unread(bytes(head))
         try:
-            request = Request(self._cfg, unreader, self._client)
+            request = FramedRequest(self._cfg, unreader, self._client)
         except (NoMoreData, StopIteration):
             raise InvalidHeader("incomplete head") from None
         if unreader.take_buffered():  # the parser saw the end of the head elsewhere
@@ -126,6 +119,29 @@ class Incoming:
         if length > BODY_MAX_BYTES:
             raise UnusableBody
         return length if len(self.buffer) >= length else None
+
+
+class FramedRequest(Request):
+    """gunicorn's request, but that ``chunked`` alone, in HTTP/1.1, is a transfer coding here.
+
+    The service decodes no other: it is 501 (RFC 9112, 6.1). Where the end of the body would be in
+    doubt it is 400: HTTP/1.0, a length too, an empty name, ``chunked`` before the end (6.1, 6.3).
+    """
+
+    def set_body_reader(self) -> None:
+        fields = [value for name, value in self.headers if name == "TRANSFER-ENCODING"]
+        if fields:
+            self._check_codings(",".join(fields))
+        super().set_body_reader()
+
+    def _check_codings(self, value: str) -> None:
+        codings = [coding.strip(" \t").lower() for coding in value.split(",")]
+        has_length = any(name == "CONTENT-LENGTH" for name, _ in self.headers)
+        is_doubtful = "" in codings or "chunked" in codings[:-1]
+        if has_length or is_doubtful or self.version < (1, 1):
+            raise InvalidHeader("TRANSFER-ENCODING", req=self)
+        if codings != ["chunked"]:
+            raise UnsupportedTransferCoding(value)
 
 
 class Chunks:

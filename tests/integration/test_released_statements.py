@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg2
@@ -22,7 +23,7 @@ from psycopg2.errors import (
 )
 
 from db import statements
-from db.statements import Query, parse, statement
+from db.statements import Prepared, Query, parse, statement
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,9 +45,21 @@ def released(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Query]]:
         for query in parse(file.name, file.read_text(encoding="utf-8"))
     }
     monkeypatch.setattr(statements, "queries", lambda: found)
-    statement.cache_clear()
+    _forget_texts()
+    found |= {name: _with_parameters(query) for name, query in found.items()}
     yield found
+    _forget_texts()
+
+
+def _forget_texts() -> None:
     statement.cache_clear()
+    statements._prepare.cache_clear()
+
+
+def _with_parameters(query: Query) -> Query:
+    """A query that no connection prepares declares none; Postgres finds out their types."""
+    names = PARAMETER.findall(statement(query.name))
+    return replace(query, parameters=query.parameters or dict.fromkeys(names, "unknown"))
 
 
 def unfound(cursor: psycopg2.extensions.cursor, queries: dict[str, Query]) -> dict[str, str]:
@@ -55,14 +68,9 @@ def unfound(cursor: psycopg2.extensions.cursor, queries: dict[str, Query]) -> di
     for query in queries.values():
         if query.is_fragment:
             continue
-        text = statement(query.name)
-        names = list(query.parameters) or list(dict.fromkeys(PARAMETER.findall(text)))
-        places = {name: f"${place}" for place, name in enumerate(names, 1)}
-        body = PARAMETER.sub(lambda match, places=places: places[match[1]], text)
-        types = f"({', '.join(query.parameters.values())})" if query.parameters else ""
         cursor.execute("SAVEPOINT before")
         try:
-            cursor.execute(f"PREPARE released {types} AS\n{body.replace('%%', '%')}")
+            cursor.execute(Prepared(query.name).prepare)
         except MISSING as error:
             found[query.name] = str(error).splitlines()[0]
         except psycopg2.Error:  # not a statement that can be prepared, or types left open

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from server.gunicorn.conf import child_exit
 from server.telemetry import dead_workers
 from server.telemetry.dead_workers import add_up_dead
 from server.telemetry.metric_files import ROOM
@@ -117,7 +120,8 @@ def test_a_torn_file_of_a_dead_worker_does_not_end_the_master(tmp_path: Path) ->
 from types import SimpleNamespace as Namespace
 import server.gunicorn.conf as conf
 from server.telemetry.dead_workers import add_up_dead
-server = Namespace(add_up_dead=add_up_dead, log=Namespace(warning=print))
+log = Namespace(warning=print)
+server = Namespace(add_up_dead=add_up_dead, dead_workers=set(), WORKERS={}, log=log)
 conf.child_exit(server, Namespace(pid=7))
 """
     _, printed, complaint = python(code, PROMETHEUS_MULTIPROC_DIR=str(folder), PLEXSPHERE_DSN="")
@@ -130,6 +134,23 @@ def test_a_scrape_that_does_not_end_is_not_waited_for(
     monkeypatch.setattr(dead_workers, "PAUSE", 0.0)
     with dead_workers.unchanged(str(tmp_path)), pytest.raises(BlockingIOError):
         add_up_dead(str(tmp_path), 1)
+
+
+def test_a_worker_whose_counts_could_not_be_added_up_is_tried_again_with_the_next() -> None:
+    faults: list[Exception] = [OSError("no room"), ValueError("a torn file")]
+    tried = []
+
+    def add_up(folder: str, pid: int) -> None:
+        tried.append(pid)
+        if faults:
+            raise faults.pop(0)
+
+    server = SimpleNamespace(
+        add_up_dead=add_up, dead_workers=set(), WORKERS={}, log=logging.getLogger()
+    )
+    for pid in (1, 2, 3):
+        child_exit(server, SimpleNamespace(pid=pid))
+    assert tried == [1, 1, 2, 3]
 
 
 def test_the_folder_goes_with_the_process_that_made_it_and_not_with_a_copy(tmp_path: Path) -> None:
