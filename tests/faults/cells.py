@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -52,7 +51,6 @@ NO_SENSE = {
     ("standby", "full"): "it takes its limits from the primary",
     ("JWKS URL", "full"): "it only reads",
     ("JWKS URL", "failed over"): "a URL has no second server",
-    ("NATS", "full"): "only the relay writes to it; events then wait in the ledger",
     ("NATS", "failed over"): "the embedded NATS is one server",
     ("audit table", "half-open"): "a table has no connection of its own",
     ("audit table", "cut in mid-answer"): "a table has no connection of its own",
@@ -177,8 +175,12 @@ def _empty_disk(world: World) -> None:
     empty(world.stack.places.gunicorn)
 
 
+_ROOM = threading.Event()
+
+
 def _fill_ledger(world: World) -> None:
     """Postgres needs room for a table first, and then for its WAL, without which it ends."""
+    _ROOM.clear()
     fill(world.stack.places.postgres)
     with suppress(psycopg2.Error):
         world.run("CREATE TABLE public.faults AS SELECT generate_series(1, 1000000)")
@@ -186,20 +188,32 @@ def _fill_ledger(world: World) -> None:
 
 
 def _use_up_wal(world: World) -> None:
-    time.sleep(1.0)
+    if _ROOM.wait(1.0):
+        return
     with suppress(psycopg2.Error):
-        while True:
+        while not _ROOM.is_set():
             world.run("SELECT pg_logical_emit_message(true, '', ''), pg_switch_wal()")
 
 
 def _empty_ledger(world: World) -> None:
     """Postgres has ended, perhaps; it is started then, as its operator would."""
+    _ROOM.set()
     empty(world.stack.places.postgres)
     postgres = world.stack.postgres
     if postgres.process is not None and postgres.process.exit_code is not None:
         postgres.restart()
     with suppress(psycopg2.Error):
         world.run("DROP TABLE IF EXISTS public.faults")
+
+
+def _fill_nats(world: World) -> None:
+    fill(world.nats_store)
+
+
+def _empty_nats(world: World) -> None:
+    """It writes nothing more to a stream that had no room, until it is started again."""
+    empty(world.nats_store)
+    world.stack.parts["nats"].restart()
 
 
 def _tear_files(world: World) -> None:
@@ -290,6 +304,7 @@ _OWN = {
     **{(name, "restarted"): Broken(_restart(part), _nothing) for name, part in PARTS.items()},
     ("JWKS URL", "down"): Broken(lambda world: world.keys.stop(), lambda world: world.keys.start()),
     ("JWKS URL", "restarted"): Broken(_restart_keys, _nothing),
+    ("NATS", "full"): Broken(_fill_nats, _empty_nats),
     ("Postgres", "full"): Broken(_fill_ledger, _empty_ledger),
     ("Postgres", "no connection left"): Broken(_no_connection, _connections),
     ("Postgres", "failed over"): Broken(_fail_over, _nothing),

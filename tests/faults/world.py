@@ -35,8 +35,9 @@ PULLING = 3  # Nodes whose agents pull in each cell
 ROOT = Path(__file__).resolve().parents[2]
 RECOVERY_SECONDS = 15.0
 AUDIT_SECONDS = 10.0
-# Of the disk of the service (logs, metrics, last answers, positions, audit rows), and of Postgres.
-SERVICE_BYTES = 64 * 1024 * 1024
+# Of the disk of the service (logs, metrics, last answers, positions, audit rows), of NATS, and of
+# Postgres.
+SERVICE_BYTES = NATS_BYTES = 64 * 1024 * 1024
 LEDGER_BYTES = 512 * 1024 * 1024
 
 
@@ -74,6 +75,11 @@ class World:
         """Of a whole world."""
         assert self._standby is not None
         return self._standby
+
+    @property
+    def nats_store(self) -> Path:
+        """The folder of JetStream, a disk of its own."""
+        return self.stack.places.nats.folder / "store"
 
     @property
     def dsn(self) -> str:
@@ -269,12 +275,13 @@ def world(name: str = "faults") -> Iterator[World]:
     folder = ROOT / ".dev" / name
     with ExitStack() as end:
         # Made anew: a failover of before left another history.
-        for part in ("standby", "gunicorn", "postgres"):
+        for part in ("standby", "gunicorn", "postgres", "nats/store"):
             subprocess.run(["umount", str(folder / part)], capture_output=True)
             rmtree(folder / part, ignore_errors=True)
         (folder / "sample.json").unlink(missing_ok=True)
         end.enter_context(small_disk(folder / "gunicorn", SERVICE_BYTES))
         end.enter_context(small_disk(folder / "postgres", LEDGER_BYTES))
+        end.enter_context(small_disk(folder / "nats" / "store", NATS_BYTES))
         stack = Stack(folder, nodes=NODES, workers=1, nats=True, relay=True)
         end.callback(stack.stop)
         stack.start()
