@@ -21,7 +21,7 @@ VENV := .venv/bin
 INSTALL = @$(PYTHON) -E -s deploy/bootstrap/install.py
 SOURCES = $(wildcard composer db handlers server tests deploy docs wsgi.py)
 
-# The tests that depend on the version of Postgres, and those of a NATS cluster, of streams over TLS and of a full disk; each session makes a data folder of its own.
+# The tests that depend on the version of Postgres, and those of a NATS cluster, of proxies, of streams over TLS and of a full disk; each session makes a data folder of its own.
 MATRIX = tests/integration/test_oracle_words.py tests/integration/test_golden.py tests/integration/test_byte_equal.py \
   tests/integration/test_byte_equal_databases.py \
   tests/integration/test_migrations.py tests/integration/test_ledger_view.py \
@@ -125,8 +125,7 @@ tools:
 	@$(VENV)/uv pip install --quiet --python $(VENV)/python --require-hashes --upgrade \
 	  --target .dev/tools -r requirements-tools.lock
 
-matrix: ## the ledger's tests on Debian's Postgres, and tests/matrix; as root it installs the package where it is missing
-	$(INSTALL) test
+matrix: tools ## the ledger's tests on Debian's Postgres, and tests/matrix; as root it installs the package where it is missing
 	@ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || apt-get install --yes --no-install-recommends postgresql
 	@POSTGRES_BIN=$$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1) && export POSTGRES_BIN \
 	  && "$$POSTGRES_BIN/postgres" --version && exec $(VENV)/python -m pytest $(MATRIX)

@@ -110,7 +110,7 @@ STYLE = DEPLOY / "lint_deploy" / "yamllint.yaml"
 
 
 def nginx() -> Iterator[str]:
-    """The example, with a certificate made here in place of the operator's."""
+    """The examples, with a certificate made here in place of the operator's."""
     program = debian("nginx", "usr/sbin/nginx")
     certificate, key = FOLDER / "tls.pem", FOLDER / "tls.key"
     subject = ("-subj", "/CN=state.example", "-days", "1", "-nodes")
@@ -119,23 +119,24 @@ def nginx() -> Iterator[str]:
     text = (DEPLOY / "nginx" / "plexsphere-state.conf").read_text()
     text = re.sub(r"(ssl_certificate) [^;]+;", rf"\1 {certificate};", text)
     text = re.sub(r"(ssl_certificate_key) [^;]+;", rf"\1 {key};", text)
+    below = f"server {{ include {DEPLOY / 'nginx' / 'below-a-path.conf'}; }}"
     whole = FOLDER / "nginx.conf"
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     folders = "".join(f"{kind}_temp_path {FOLDER}/nginx-{kind};\n" for kind in kinds)
     whole.write_text(
-        f"pid {FOLDER}/nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\n{folders}{text}\n}}\n"
+        f"pid {FOLDER}/nginx.pid;\nevents {{}}\n"
+        f"http {{\naccess_log off;\n{folders}{text}\n{below}\n}}\n"
     )
     yield from faults_of("nginx", program, "-t", "-q", "-p", FOLDER, "-e", "stderr", "-c", whole)
 
 
 def caddy() -> Iterator[str]:
-    """The example, with every module that it names."""
+    """The examples, with every module that they name."""
     program = PACKAGES / "bin" / "caddy"
-    example = DEPLOY / "caddy" / "Caddyfile"
-    yield from faults_of(
-        "caddy", program, "validate", "--adapter", "caddyfile", "--config", example
-    )
-    yield from faults_of("caddy, format", program, "fmt", "--diff", example)
+    for example in sorted((DEPLOY / "caddy").iterdir()):
+        validate = ("validate", "--adapter", "caddyfile", "--config", example)
+        yield from faults_of(example.name, program, *validate)
+        yield from faults_of(f"{example.name}, format", program, "fmt", "--diff", example)
 
 
 def faults_of(subject: str, *command: object) -> Iterator[str]:

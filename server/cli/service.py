@@ -175,8 +175,6 @@ def _answer(
 ) -> Iterator[requests.Response]:
     host, shown_url = _host(service.url), without_credentials(service.url)
     with requests.Session() as session:
-        # A proxy of the environment cannot reach the loopback of this machine.
-        session.trust_env = not _is_loopback(host)
         try:
             answer = session.request(
                 method,
@@ -187,6 +185,8 @@ def _answer(
                 # A redirect would send the token to a host that the operator did not name.
                 allow_redirects=False,
                 timeout=IDLE_SECONDS if "stream" in options else service.timeout,
+                # A proxy of the environment cannot reach the loopback of this machine.
+                proxies={"no_proxy": host} if _is_loopback(host) else None,
                 **options,
             )
         except requests.exceptions.SSLError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from handlers.refusals import CATALOGUE
 from server.cli.failures import ExitCode
 from server.cli.service import refusal_sentence, token_hint, without_credentials
 from tests.command_runs import NODE, failed, run
+from tests.keys_of_tls import certificate_for_loopback
 from tests.tokens import ed25519_key, token
 from tests.unit.test_cli_differences import bridge_node, plain_node
 
@@ -25,7 +27,9 @@ NOW = 1_700_000_000.0
 
 
 @contextmanager
-def service(status: int, body: bytes, media_type: str) -> Iterator[str]:
+def service(
+    status: int, body: bytes, media_type: str, tls: tuple[Path, Path] | None = None
+) -> Iterator[str]:
     """A server on loopback with the same answer to every request."""
 
     class Answer(BaseHTTPRequestHandler):
@@ -41,9 +45,13 @@ def service(status: int, body: bytes, media_type: str) -> Iterator[str]:
             pass
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*tls)
+        listening.socket = context.wrap_socket(listening.socket, server_side=True)
     Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{listening.server_port}"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{listening.server_port}"
     finally:
         listening.shutdown()
         listening.server_close()
@@ -113,6 +121,18 @@ def test_credentials_in_an_url_are_not_repeated() -> None:
 @pytest.mark.parametrize("node", ["", "x", "00000000-0000-0000-0000-000000000000"])
 def test_an_id_that_is_no_uuid_is_refused(node: str) -> None:
     failed(run("snapshot", node), ExitCode.USAGE)
+
+
+def test_on_loopback_the_cas_of_the_environment_count_and_its_proxies_do_not(
+    tmp_path: Path,
+) -> None:
+    certificate = certificate_for_loopback(tmp_path)
+    body = json.dumps(bridge_node()).encode()
+    with service(200, body, "application/json", certificate) as url:
+        command = ("snapshot", NODE, "--url", url, "--raw")
+        assert "is not trusted" in failed(run(*command), ExitCode.REFUSED)
+        trusting = {"REQUESTS_CA_BUNDLE": str(certificate[0]), "https_proxy": "http://127.0.0.1:1"}
+        assert run(*command, **trusting).stdout_bytes == body
 
 
 def test_raw_is_exactly_the_bytes() -> None:
