@@ -154,9 +154,9 @@ schema: ## db/schema.sql anew: what the migrations make, as the embedded server'
 
 fuzz: ## tests/fuzz, then Schemathesis and directed cases (CASES=200 an operation, SEED=... SHARES=file; of a deployed service: URL=... TOKEN=...)
 	$(INSTALL) test
-	@$(if $(URL),:,ORACLE_PROFILE=full DIGEST_EXAMPLES=1000 CRASH_STEPS=all $(VENV)/python -m pytest --numprocesses 2 \
+	@$(if $(URL),:,ORACLE_PROFILE=full DIGEST_EXAMPLES=1000 CRASH_STEPS=all STREAM_EXAMPLES=100 $(VENV)/python -m pytest --numprocesses 2 \
 	  --dist loadfile tests/fuzz tests/integration/test_oracle_agrees.py tests/integration/test_current_digests.py \
-	  tests/e2e/test_crashes.py)
+	  tests/integration/test_events_streamed.py tests/e2e/test_crashes.py)
 	@exec $(VENV)/python -m tests.fuzz --cases $(CASES) $(call options,seed url token shares)
 
 clients: ## clients by five generators: each decodes every answer of every operation (CLIENTS=oapi-codegen)

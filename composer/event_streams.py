@@ -28,12 +28,14 @@ class Decision(Enum):
 class Subscriber:
     """A caller that may hold the stream of a Node.
 
+    ``joined_seq``: events of the Domain with a lower ``seq`` are from before the Node joined it.
     ``ask_again`` passes the gates once more and never raises. ``expires_at`` is when the caller's
     token is refused; None where its credential has no such moment.
     """
 
     node_id: UUID
     domain_id: UUID
+    joined_seq: int
     ask_again: Callable[[Deadline], Decision]
     expires_at: datetime | None = None
 

@@ -79,6 +79,8 @@ class AddressedNode:
       ledger has no such token (docs/design.md, Relationships).
     - ``secret_key_digests`` are the SHA-256 digests of its valid secret keys, at most two.
     - ``tokens_not_before``: the Node's tokens that were issued earlier are no longer valid.
+    - ``joined_seq``: events of the Domain with a lower ``seq`` are from before the Node joined it.
+      0 where nobody asked for it, and for a Node that gets every event.
     - ``moment`` is what the same statement read for the Node's snapshot, where it did; only the
       ledger that read it can use it.
     """
@@ -88,6 +90,7 @@ class AddressedNode:
     authz_token: str | None
     secret_key_digests: tuple[bytes, ...] = ()
     tokens_not_before: datetime | None = None
+    joined_seq: int = 0
     moment: object = field(default=None, compare=False, repr=False)
 
     def check_credential(self, principal: Principal) -> None:

@@ -29,10 +29,11 @@ IDLE_SECONDS = 30  # a frozen publisher loses its session, and the election, aft
 
 @dataclass(frozen=True, slots=True)
 class EventLag:
-    """``waiting`` rows, the oldest for ``seconds``."""
+    """``waiting`` rows, the oldest for ``seconds``; ``published`` events so far."""
 
     waiting: int
     seconds: float
+    published: int
 
 
 class PostgresEvents:
@@ -69,10 +70,10 @@ class PostgresEvents:
         )
         return [_event(row) for row in found]
 
-    def published(self, seqs: list[int], deadline: Deadline) -> None:
-        """Mark rows as published."""
+    def published(self, seqs: list[int], events: int, deadline: Deadline) -> None:
+        """Mark rows as published, and count the events that they were."""
         if seqs:
-            self._run("events_published", deadline, seqs=seqs)
+            self._run("events_published", deadline, seqs=seqs, events=events)
 
     def delete_published(self, age: timedelta, limit: int, deadline: Deadline) -> int:
         """Delete rows that were published longer ago than ``age``; their number."""

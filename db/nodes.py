@@ -85,13 +85,14 @@ class PostgresNodeRepo:
         found = self._pool.fetch(NODE_BY_ID, {"node_id": str(node_id)}, deadline)
         if not found:
             raise NodeNotFound(f"node_id={node_id}")
-        domain_id, authz_token, digests, tokens_not_before = found[0]
+        domain_id, authz_token, digests, tokens_not_before, joined_seq = found[0]
         return AddressedNode(
             id=node_id,
             domain_id=UUID(domain_id),
             authz_token=authz_token,
             secret_key_digests=tuple(map(bytes, digests)),
             tokens_not_before=tokens_not_before,
+            joined_seq=joined_seq or 0,
         )
 
 

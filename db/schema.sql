@@ -96,7 +96,9 @@ BEGIN
         ORDER BY d.id
         FOR NO KEY UPDATE;
         WITH shown AS MATERIALIZED (
-            SELECT s.*
+            SELECT
+                s.*,
+                nextval('plexsphere.events_seq_seq') AS joined_seq
             FROM plexsphere.shown_peers(of_peer) AS s
         ),
         changed AS MATERIALIZED (
@@ -119,11 +121,17 @@ BEGIN
             HAVING max(b.before) IS DISTINCT FROM max(b.after)
         ),
         announced AS (
-            INSERT INTO plexsphere.announced_blocks AS a (node_id, block, domain_id, content)
-            SELECT s.node_id, 'peer', s.domain_id, s.content
+            INSERT INTO plexsphere.announced_blocks AS a
+                (node_id, block, domain_id, content, joined_seq)
+            SELECT s.node_id, 'peer', s.domain_id, s.content, s.joined_seq
             FROM shown AS s
             ON CONFLICT (node_id, block) DO UPDATE
-            SET domain_id = EXCLUDED.domain_id, content = EXCLUDED.content
+            SET domain_id = EXCLUDED.domain_id,
+                content = EXCLUDED.content,
+                joined_seq = CASE
+                    WHEN a.domain_id = EXCLUDED.domain_id THEN a.joined_seq
+                    ELSE EXCLUDED.joined_seq
+                END
             WHERE (a.domain_id, a.content) IS DISTINCT FROM (EXCLUDED.domain_id, EXCLUDED.content)
         ),
         gone AS (
@@ -1361,7 +1369,8 @@ CREATE TABLE plexsphere.announced_blocks (
     node_id uuid NOT NULL,
     block text NOT NULL,
     domain_id uuid NOT NULL,
-    content text NOT NULL
+    content text NOT NULL,
+    joined_seq bigint DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE plexsphere.audit_rows (
@@ -1699,6 +1708,12 @@ CREATE TABLE plexsphere.policy_compiled_ruleset (
     compiled_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE plexsphere.published_events (
+    is_row boolean DEFAULT true NOT NULL,
+    number bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT published_events_is_row_check CHECK (is_row)
+);
+
 CREATE TABLE plexsphere.released_addresses (
     domain_id uuid NOT NULL,
     mesh_ip inet NOT NULL,
@@ -1832,6 +1847,9 @@ ALTER TABLE ONLY plexsphere.outbox
 
 ALTER TABLE ONLY plexsphere.policy_compiled_ruleset
     ADD CONSTRAINT policy_compiled_ruleset_pkey PRIMARY KEY (node_id, policy_id);
+
+ALTER TABLE ONLY plexsphere.published_events
+    ADD CONSTRAINT published_events_pkey PRIMARY KEY (is_row);
 
 ALTER TABLE ONLY plexsphere.released_addresses
     ADD CONSTRAINT released_addresses_pkey PRIMARY KEY (domain_id, mesh_ip);

@@ -25,15 +25,21 @@ STREAM_HEADERS: Mapping[str, str] = {
 
 def get_node_events(request: Request, node: AddressedNode, events: EventStreams) -> Answer:
     """200 with a stream that goes on after this answer's end."""
-    position = request.call.last_event_id
     subscriber = Subscriber(
         node_id=node.id,
         domain_id=node.domain_id,
+        joined_seq=node.joined_seq,
         ask_again=partial(_decide, request, node),
         expires_at=request.principal.credential.expires_at,
     )
-    stream = events.subscribe(subscriber, int(position) if position else None, request.deadline)
+    position = _position(request.call.last_event_id)
+    stream = events.subscribe(subscriber, position, request.deadline)
     return Answer(200, media_type=EVENT_STREAM, stream=stream)
+
+
+def _position(text: str | None) -> int | None:
+    """A number of more than 20 digits is after the last event, and so are its first 20."""
+    return int(text.lstrip("0")[:20] or "0") if text else None
 
 
 def _decide(request: Request, node: AddressedNode, deadline: Deadline) -> Decision:

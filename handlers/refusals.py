@@ -100,7 +100,7 @@ INVALID_IDEMPOTENCY_KEY = RefusalKind(
 INVALID_LAST_EVENT_ID = RefusalKind(
     400,
     "invalid_last_event_id",
-    "The Last-Event-ID must be a whole number that an event had as its id.",
+    "The Last-Event-ID must be a whole number, the id of an event.",
 )
 INVALID_CURSOR = RefusalKind(
     400, "invalid_cursor", "The cursor is not one that this list has given."

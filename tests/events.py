@@ -57,6 +57,7 @@ def event(sequence: int, **changes: Any) -> BusEvent:
     """An event of the Domain; its frame tells its sequence."""
     values: dict[str, Any] = {
         "sequence": sequence,
+        "seq": sequence,
         "domain_id": DOMAIN,
         "node_id": None,
         "peer_id": None,

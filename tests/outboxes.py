@@ -17,7 +17,7 @@ NO_LAG = Lag(
     OutboxLag(0, 0.0, 0),
     sweep_age=None,
     comparison=LastComparison(None, 0, 0),
-    events=EventLag(0, 0.0),
+    events=EventLag(0, 0.0, 0),
     clock_skew=0.0,
 )
 

@@ -134,7 +134,6 @@ class World:
             FRAMES,
             self.schedule,
             self.recorder,
-            window_seconds=WINDOW,
             clock=self.clock,
             wall_clock=self.wall_clock,
         )
@@ -161,10 +160,15 @@ class World:
         node: UUID | None = None,
         domain_id: UUID = DOMAIN,
         expires_at: datetime | None = None,
+        joined_seq: int = 0,
     ) -> NodeEventStream:
         addressed = node or node_id(number)
         subscriber = Subscriber(
-            addressed, domain_id, lambda deadline: self.ask_again(addressed), expires_at
+            node_id=addressed,
+            domain_id=domain_id,
+            joined_seq=joined_seq,
+            ask_again=lambda deadline: self.ask_again(addressed),
+            expires_at=expires_at,
         )
         return self.streams.subscribe(subscriber, after, Deadline.after(1, self.clock))
 

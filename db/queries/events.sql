@@ -22,8 +22,13 @@ ORDER BY e.seq
 LIMIT %(limit)s;
 
 -- name: events_published
--- db/events.py, PostgresEvents.published.
+-- db/events.py, PostgresEvents.published. Rows that no pull shows are marked and were no event.
 -- Index: events_pkey.
+WITH counted AS (
+    UPDATE plexsphere.published_events AS p
+    SET number = p.number + %(events)s
+    WHERE %(events)s > 0
+)
 UPDATE plexsphere.events AS e
 SET published_at = clock_timestamp()
 WHERE e.seq = ANY (%(seqs)s::bigint[])
@@ -62,11 +67,12 @@ RETURNING e.seq;
 
 -- name: events_lag
 -- db/events.py, PostgresEvents.lag, and db/health.py, read_lag: the number of rows that wait, and the
--- age of the oldest in seconds.
+-- age of the oldest in seconds; the number of events that were published.
 -- Index: events_unpublished.
 SELECT
     count(*),
-    coalesce(greatest(extract(epoch FROM clock_timestamp() - min(e.created_at)), 0), 0)::float8
+    coalesce(greatest(extract(epoch FROM clock_timestamp() - min(e.created_at)), 0), 0)::float8,
+    (SELECT p.number FROM plexsphere.published_events AS p)
 FROM plexsphere.events AS e
 WHERE e.published_at IS NULL;
 

@@ -3,12 +3,18 @@
 -- name: node_by_id
 -- prepare: node_id uuid
 -- db/nodes.py, PostgresNodeRepo.get_by_id (the gate that looks for the addressed Node).
--- Index: nodes_pkey.
+-- Indexes: nodes_pkey, announced_blocks_pkey.
 SELECT
     n.domain_id::text,
     n.authz_token,
     n.secret_key_digests,
-    n.tokens_not_before
+    n.tokens_not_before,
+    (
+        SELECT a.joined_seq
+        FROM plexsphere.announced_blocks AS a
+        WHERE a.node_id = n.id
+            AND a.block = 'peer'
+    )
 FROM plexsphere.nodes AS n
 WHERE n.id = %(node_id)s;
 

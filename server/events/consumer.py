@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import uniform
+from sys import maxsize
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from server.events.fan_out import FanOut
 from server.events.frames import EventFrames, UnsendableEvent, frame
 from server.events.nats import (
     DOMAIN_HEADER,
+    SEQ_HEADER,
     STREAM,
     NatsConnection,
     ensured_stream,
@@ -248,6 +250,7 @@ class Consumer:
         is_peer = event_type.startswith("peer_")
         return BusEvent(
             sequence=sequence,
+            seq=_seq(message),
             domain_id=domain_id,
             node_id=UUID(scope_id) if kind == "node" else None,
             peer_id=UUID(value["payload"]["node_id"]) if is_peer else None,
@@ -263,6 +266,12 @@ async def _stream_info(client: Client) -> StreamInfo:
 def _last_number(message: Msg) -> int:
     """The number of the last message before a heartbeat."""
     return int((message.headers or {}).get("Nats-Last-Consumer", "-1"))
+
+
+def _seq(message: Msg) -> int:
+    """The ``seq`` in the ledger. A message of an earlier release has none: every Node gets it."""
+    text = (message.headers or {}).get(SEQ_HEADER, "")
+    return int(text) if text.isdecimal() else maxsize
 
 
 def _domain(message: Msg) -> UUID | None:

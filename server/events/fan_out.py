@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from composer.event_streams import Subscriber
 from server.events.schedule import ScheduledStream
 from server.events.stream_list import ListedStream
 from server.events.window import BusEvent, Window
@@ -20,6 +21,7 @@ class Receiver(ScheduledStream, ListedStream, Protocol):
     """A stream that is held."""
 
     domain_id: UUID
+    joined_seq: int
     position: int  # events up to here are known to the client
 
     def send(self, frame: bytes) -> bool:
@@ -65,7 +67,7 @@ class FanOut:
             receivers = self._receivers(event)
         delivered = 0
         for number, receiver in enumerate(receivers):
-            if event.sequence > receiver.position and event.is_for(receiver.node_id):
+            if event.sequence > receiver.position and event.is_for(receiver):
                 delivered += receiver.send(event.frame)
             if number == FIRST:
                 time.sleep(0)
@@ -94,17 +96,11 @@ class FanOut:
         with self._lock:
             return self._window.covers(position, domain_id)
 
-    def missed(self, position: int, node_id: UUID, domain_id: UUID) -> Sequence[BusEvent]:
+    def missed(self, position: int, subscriber: Subscriber) -> Sequence[BusEvent]:
         """The events of a Node after a position, in order."""
         with self._lock:
-            missed = self._window.after(position, domain_id)
-        return [event for event in missed if event.is_for(node_id)]
-
-    def first_about(self, node_id: UUID, domain_id: UUID) -> int:
-        """The position of the first event of the window that is about a Node; 0 without one."""
-        with self._lock:
-            events = self._window.after(0, domain_id)
-        return next((event.sequence for event in events if event.peer_id == node_id), 0)
+            missed = self._window.after(position, subscriber.domain_id)
+        return [event for event in missed if event.is_for(subscriber)]
 
     def join(self, receiver: Receiver) -> Sequence[BusEvent]:
         """Send the receiver every later event; the events that it has missed."""
@@ -113,7 +109,7 @@ class FanOut:
             self._by_node.setdefault(receiver.node_id, {})[receiver] = None
             missed = self._window.after(receiver.position, receiver.domain_id)
             receiver.position = max(receiver.position, self._window.last)
-        return [event for event in missed if event.is_for(receiver.node_id)]
+        return [event for event in missed if event.is_for(receiver)]
 
     def leave(self, receiver: Receiver) -> None:
         """Send the receiver nothing more; harmless to repeat."""

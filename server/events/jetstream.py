@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import Header, StreamInfo
 
-from server.events.nats import DOMAIN_HEADER, STREAM, SUBJECT_PREFIX, NatsConnection, ensured_stream
+from composer.events import LedgerEvent
+from server.events.nats import (
+    DOMAIN_HEADER,
+    SEQ_HEADER,
+    STREAM,
+    SUBJECT_PREFIX,
+    NatsConnection,
+    ensured_stream,
+)
 
 ANSWER_SECONDS = 2.0  # for one acknowledgement
 
@@ -50,19 +56,20 @@ class StreamWriter:
             jetstream, info = await ensured_stream(client, self._replicas)
         return jetstream, info
 
-    def append(self, scope: str, event_id: UUID, domain_id: UUID, envelope: bytes) -> None:
-        """Store an event unless it is there; returns when JetStream has it.
+    def append(self, row: LedgerEvent, envelope: bytes) -> None:
+        """Store the event of a row unless it is there; returns when JetStream has it.
 
-        ``scope`` is the envelope's. Raises EventStreamUnavailable, after which ``open`` is needed;
+        Raises EventStreamUnavailable, after which ``open`` is needed;
         the event may be there then, and storing it again changes nothing.
         """
         jetstream = self._jetstream
         assert jetstream is not None
-        subject = SUBJECT_PREFIX + scope.replace(":", ".")
+        subject = SUBJECT_PREFIX + row.scope.replace(":", ".")
         headers = {
-            Header.MSG_ID: str(event_id),
+            Header.MSG_ID: str(row.id),
             Header.EXPECTED_LAST_SEQUENCE: str(self._last),
-            DOMAIN_HEADER: str(domain_id),
+            DOMAIN_HEADER: str(row.domain_id),
+            SEQ_HEADER: str(row.seq),
         }
         stored = self._connection.call(
             lambda client: jetstream.publish(

@@ -32,6 +32,7 @@ from server.events.endpoint import NatsEndpoint
 STREAM = "plexsphere_events"
 SUBJECT_PREFIX = "plexsphere.events."  # before the scope
 DOMAIN_HEADER = "Plexsphere-Domain"
+SEQ_HEADER = "Plexsphere-Seq"  # of the row in the ledger
 # Agents refuse an event after 5 min, so nobody reads older messages.
 MAX_AGE_SECONDS = 600.0
 # Within this time JetStream stores a message with the same Nats-Msg-Id once.

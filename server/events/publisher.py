@@ -100,7 +100,7 @@ class EventPublisher:
             self._is_open = False
             raise
         finally:
-            self._events.published(done, _deadline())
+            self._events.published(done, sent, _deadline())
         return Published(sent, len(done), more=len(rows) == limit)
 
     def delete_old(self, limit: int = DELETED_AT_ONCE) -> bool:
@@ -122,9 +122,7 @@ class EventPublisher:
             return 0
         sent = Sent(row.id, row.scope, change)
         envelope = signed_envelope(sent, signers.at(row.seq), self._now())
-        self._stream.append(
-            scope=row.scope, event_id=row.id, domain_id=row.domain_id, envelope=envelope
-        )
+        self._stream.append(row, envelope)
         return 1
 
 

@@ -76,7 +76,6 @@ def event_service(
         frames=frames,
         schedule=schedule,
         recorder=recorder,
-        window_seconds=window_seconds,
     )
 
     def reduced(node_id: UUID) -> None:

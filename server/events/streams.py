@@ -83,7 +83,6 @@ class NodeEventStreams:
         schedule: StreamSchedule,
         recorder: StreamRecorder,
         *,
-        window_seconds: float,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -94,7 +93,6 @@ class NodeEventStreams:
         self._frames = frames
         self._schedule = schedule
         self._recorder = recorder
-        self._window_seconds = window_seconds
         self._clock = clock
         self._wall_clock = wall_clock
 
@@ -127,24 +125,18 @@ class NodeEventStreams:
         self, subscriber: Subscriber, after: int | None, deadline: Deadline
     ) -> tuple[int, bool]:
         """The position at which the stream goes on, and whether events before it are lost."""
-        last, node_id, domain_id = self._fan_out.last, subscriber.node_id, subscriber.domain_id
+        last = self._fan_out.last
         if after is None:
             return last, False
         # Another process may have sent an event that this one has not read yet.
         if after > last and after <= self._bus.last_position(deadline):
             return after, False
-        if not self._fan_out.covers(after, domain_id):
+        if not self._fan_out.covers(after, subscriber.domain_id):
             return last, True
-        missed = self._fan_out.missed(after, node_id, domain_id)
+        missed = self._fan_out.missed(after, subscriber)
         if sum(len(event.frame) for event in missed) > MISSED_BYTES:
             return last, True
-        return max(after, self._registered_at(node_id, domain_id)), False
-
-    def _registered_at(self, node_id: UUID, domain_id: UUID) -> int:
-        """The position at which a young Node joined its Domain: earlier events are not for it."""
-        if _made_at(node_id) < self._wall_clock() - self._window_seconds:
-            return 0
-        return self._fan_out.first_about(node_id, domain_id)
+        return after, False
 
     def _opening(
         self, subscriber: Subscriber, position: int, must_pull: bool, deadline: Deadline
@@ -180,6 +172,7 @@ class NodeEventStream:
         "began_at",
         "domain_id",
         "ends_at",
+        "joined_seq",
         "node_id",
         "position",
         "ticket",
@@ -199,6 +192,7 @@ class NodeEventStream:
     ) -> None:
         self.node_id = subscriber.node_id
         self.domain_id = subscriber.domain_id
+        self.joined_seq = subscriber.joined_seq
         self.position = position
         self.ask_at = now + uniform(ASK_SECONDS / 2, ASK_SECONDS)
         self.began_at = now
@@ -280,8 +274,3 @@ class NodeEventStream:
         elif decision is Decision.YES:
             self._yes_at = now
         self.ask_at = now + (ASK_SECONDS if decision is Decision.YES else ASK_AGAIN_SECONDS)
-
-
-def _made_at(node_id: UUID) -> float:
-    """The time at which the ledger made the id (Unix seconds); 0 for an id without a time."""
-    return (node_id.int >> 80) / 1000 if node_id.version == 7 else 0.0

@@ -10,33 +10,46 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 # Of all events together; the oldest leave first.
 WINDOW_BYTES = 64 * 1024 * 1024
 
 
+class NodeOfDomain(Protocol):
+    """A Node that holds a stream; ``joined_seq`` as in composer.event_streams.Subscriber."""
+
+    @property
+    def node_id(self) -> UUID: ...
+
+    @property
+    def joined_seq(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class BusEvent:
     """An event of a Domain, as it is sent.
 
+    - ``seq``: of its row in the ledger. A Domain's event is for Nodes that joined before it.
     - ``node_id``: the only Node that gets it; None where the whole Domain does.
     - ``peer_id``: the Node that a ``peer_*`` event is about, which does not get it.
     - ``published``: when the bus took it (Unix seconds).
     """
 
     sequence: int
+    seq: int
     domain_id: UUID
     node_id: UUID | None
     peer_id: UUID | None
     published: float
     frame: bytes
 
-    def is_for(self, node_id: UUID) -> bool:
+    def is_for(self, node: NodeOfDomain) -> bool:
         """Whether this Node of the Domain gets it."""
         if self.node_id is not None:
-            return self.node_id == node_id
-        return self.peer_id != node_id
+            return self.node_id == node.node_id
+        return self.peer_id != node.node_id and self.seq >= node.joined_seq
 
 
 class Window:

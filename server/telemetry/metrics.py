@@ -19,7 +19,7 @@ from typing import Protocol
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client import values as value_classes
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -212,7 +212,7 @@ class Metrics:
         )
         self.events_position = Gauge(
             "plexsphere_events_position",
-            "The newest event of the bus that a process has taken: its rate is that of publishing.",
+            "The newest event of the bus that a process has taken.",
             multiprocess_mode="livemax",
             registry=self._registry,
         )
@@ -357,6 +357,11 @@ def gauges(lag: Lag) -> Iterator[Metric]:
         "plexsphere_events_oldest_age_seconds",
         "How long the oldest of them waits; 0 where none does.",
         lag.events.seconds,
+    )
+    yield CounterMetricFamily(
+        "plexsphere_events_published",
+        "Events that relays have published, as the ledger counts them: each once.",
+        lag.events.published,
     )
     yield GaugeMetricFamily(
         "plexsphere_clock_skew_seconds",

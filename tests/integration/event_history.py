@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -17,19 +17,15 @@ from psycopg2.extensions import cursor
 from composer.deadline import Deadline
 from composer.event_keys import EventKey, StoredEventKey
 from composer.events import LedgerEvent, event
-from composer.snapshot_composer import SnapshotComposer
-from db.connections import ReadSession
 from db.events import PostgresEvents
-from db.ledger import PostgresLedger
-from db.pool import Pool
-from handlers.wire import SnapshotWire
 from server.events.envelope import Sent, signed_envelope
 from server.events.keys import DomainSigners, EncryptedEventKeys, EventSigners
 from tests.envelope_verifier import Verified, verify
 from tests.event_receiver import Receiver, pulled_blocks
 from tests.factories import DOMAIN, key_bytes, node_id
-from tests.fakes import FakeDropReporter
 from tests.integration.ledger_rows import Hand
+from tests.oracle import domain_of, expected_body
+from tests.oracle_rows import NoBodyError, NoSuchNodeError
 from tests.ports.deadlines import in_time
 
 NODES = [str(node_id(number)) for number in range(1, 6)]
@@ -246,21 +242,28 @@ class History:
 
 
 class Pulls:
-    """Bodies of pulls, by the service's own way from the ledger to bytes."""
+    """Bodies of pulls, by the second implementation: it shares no code with the events."""
 
-    def __init__(self, pool: Pool[ReadSession]) -> None:
-        self._snapshots = SnapshotComposer(
-            PostgresLedger(pool, cached_rows=1000), FakeDropReporter()
-        )
-        self._wire = SnapshotWire()
+    def __init__(self, reads: psycopg2.extensions.connection) -> None:
+        """``reads`` commits each statement."""
+        self._reads = reads
 
     def body(self, node: str) -> bytes | None:
         """None where the pull is refused: no such Node in the Domain, or a corrupt rule set."""
         try:
-            found = self._snapshots.snapshot_for_node(UUID(node), DOMAIN, in_time())
-        except Exception:
+            if domain_of(self._reads, node) != str(DOMAIN):
+                return None
+            return expected_body(self._reads, node)
+        except (NoBodyError, NoSuchNodeError):
             return None
-        return self._wire.encode(found).to_bytes()
+
+
+@contextmanager
+def pulls_of(dsn: str) -> Iterator[Pulls]:
+    """For a ledger that nobody writes to during a pull."""
+    with closing(psycopg2.connect(dsn)) as reads:
+        reads.autocommit = True
+        yield Pulls(reads)
 
 
 class OneKey:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -18,20 +19,27 @@ from composer.errors import EventStreamUnavailable
 from composer.event_streams import Decision, EventStream, Subscriber
 from db.connections import command_connections
 from db.event_keys import PostgresEventKeys
+from db.nodes import PostgresNodeRepo
 from db.pool import read_pool
 from server.cli.scrape import samples_of
 from server.contract.document import Contract
 from server.events.endpoint import NatsEndpoint
 from server.events.keys import EncryptedEventKeys, EventSigners
-from server.events.nats import DOMAIN_HEADER, STREAM, NatsConnection, ensured_stream
+from server.events.nats import DOMAIN_HEADER, SEQ_HEADER, STREAM, NatsConnection, ensured_stream
 from server.events.publisher import EventPublisher, event_publisher
 from server.events.service import EventService, event_service
 from server.settings import Settings
 from server.telemetry.metrics import Metrics
 from tests.envelope_verifier import verify
 from tests.event_receiver import Receiver, pulled_blocks
-from tests.factories import DOMAIN
-from tests.integration.event_history import NODES, Pulls, begin_history, write_randomly
+from tests.factories import DOMAIN, key_bytes
+from tests.integration.event_history import (
+    NODES,
+    Pulls,
+    begin_history,
+    pulls_of,
+    write_randomly,
+)
 from tests.integration.ledger_rows import Hand
 from tests.integration.nats_fixtures import connected
 from tests.ports.deadlines import in_time
@@ -54,6 +62,7 @@ class Agent:
         self._read = 0  # bytes of the stream
         self._ids: list[int] = []
         self._must_pull = False
+        self.types: list[str] = []  # of the events so far
         body = world.pulls.body(node)
         assert body is not None
         self._receiver = Receiver(node, body, lambda: b"", may_repeat=True)
@@ -95,6 +104,7 @@ class Agent:
     def _apply(self, data: bytes) -> None:
         scopes = {f"domain:{DOMAIN}", f"node:{self.node}"}
         event = verify(data, self._world.keys, scopes)
+        self.types.append(event.type)
         if event.type == "resync_required" or event.payload == {"pull_required": True}:
             self._must_pull = True
         else:
@@ -125,9 +135,16 @@ class World:
     """A ledger, a relay, NATS, a worker, and agents. ``replicas`` is of the stream in NATS."""
 
     def __init__(
-        self, hand: Hand, pulls: Pulls, nats: Nats, signers: EventSigners, replicas: int = 1
+        self,
+        hand: Hand,
+        pulls: Pulls,
+        nodes: PostgresNodeRepo,
+        nats: Nats,
+        signers: EventSigners,
+        replicas: int = 1,
     ) -> None:
         self.pulls = pulls
+        self._nodes = nodes
         self._hand = hand
         self._nats = nats
         self._signers = signers
@@ -160,7 +177,8 @@ class World:
 
     def open(self, node_id: UUID, after: int | None) -> EventStream:
         """Where the worker has no events yet, again: as a client does after a 503."""
-        subscriber = Subscriber(node_id, DOMAIN, lambda deadline: Decision.YES)
+        joined_seq = self._nodes.get_by_id(node_id, in_time()).joined_seq
+        subscriber = Subscriber(node_id, DOMAIN, joined_seq, lambda deadline: Decision.YES)
         while True:
             with suppress(EventStreamUnavailable):
                 return self._service.streams.subscribe(subscriber, after, in_time())
@@ -187,6 +205,19 @@ class World:
         return made
 
     # time passes
+
+    def join(self, node: str) -> Agent:
+        """A Node joins, pulls, and holds a stream from now on."""
+        self._hand.insert(
+            "nodes", id=node, domain_id=DOMAIN, mesh_ip="10.42.9.99", public_key=key_bytes(99)
+        )
+        self.agents.append(Agent(node, self))
+        return self.agents[-1]
+
+    def rotate_key(self) -> None:
+        with command_connections(self._hand.dsn, "test") as (reads, writes):
+            keys = PostgresEventKeys(reads, writes, EncryptedEventKeys(KEK))
+            keys.rotate(DOMAIN, timedelta(hours=1), "user:ada", in_time())
 
     def write(self, chance: random.Random) -> None:
         write_randomly(self._ledger, chance)
@@ -263,7 +294,9 @@ class World:
             last = info.state.last_seq
             for sequence in range(max(info.state.first_seq, last - 4), last + 1):
                 found = await jetstream.get_msg(STREAM, sequence)
-                headers = {DOMAIN_HEADER: (found.headers or {})[DOMAIN_HEADER]}
+                headers = {
+                    name: (found.headers or {})[name] for name in (DOMAIN_HEADER, SEQ_HEADER)
+                }
                 await jetstream.publish(found.subject or "", found.data or b"", headers=headers)
 
         with connected(self._nats.endpoint) as connection:
@@ -288,5 +321,8 @@ def world(hand: Hand, nats: Nats, replicas: int = 1) -> Iterator[World]:
         closing(read_pool(hand.dsn, 2, 5.0)) as pool,
     ):
         signers = EventSigners(PostgresEventKeys(reads, writes, source), source)
-        with closing(World(hand, Pulls(pool), nats, signers, replicas)) as made:
+        with (
+            pulls_of(hand.dsn) as pulls,
+            closing(World(hand, pulls, PostgresNodeRepo(pool), nats, signers, replicas)) as made,
+        ):
             yield made

@@ -13,6 +13,7 @@ import pytest
 from nats.aio.client import Client
 
 from composer.deadline import Deadline
+from composer.event_streams import Decision, Subscriber
 from server.events.consumer import Consumer
 from server.events.fan_out import FanOut
 from server.events.nats import STREAM, NatsConnection, ensured_stream
@@ -36,6 +37,7 @@ class Collected:
 
     node_id: UUID = field(default_factory=lambda: node_id(1))
     domain_id: UUID = DOMAIN
+    joined_seq: int = 0
     position: int = 0
     ask_at: float = 0.0
     ticket: int = 0
@@ -131,7 +133,7 @@ def test_a_process_that_starts_has_the_events_of_the_window(world: World) -> Non
     with world.following() as (fan_out, consumer):
         first = fan_out.last - 1
         assert fan_out.covers(first - 1, DOMAIN) and not fan_out.covers(first - 2, DOMAIN)
-        missed = fan_out.missed(first, node_id(1), DOMAIN)
+        missed = fan_out.missed(first, Subscriber(node_id(1), DOMAIN, 0, lambda at: Decision.YES))
         assert [event.sequence for event in missed] == [fan_out.last]
         assert consumer.last_position(Deadline.after(5, time.monotonic)) == fan_out.last
 

@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from composer.events import LedgerEvent, PolicyChange, event
-from db.pool import read_pool
 from server.events.envelope import Sent, signed_envelope
 from tests.envelope_verifier import Refused, verify
 from tests.factories import DOMAIN
@@ -35,6 +34,7 @@ from tests.integration.event_history import (
     as_agent_sees,
     begin_history,
     disagreement,
+    pulls_of,
     read_events,
     rule_line,
     run_history,
@@ -47,8 +47,8 @@ pytest_plugins = "tests.integration.ledger_fixtures"
 
 @pytest.fixture
 def pulls(ledger_dsn: str) -> Iterator[Pulls]:
-    with closing(read_pool(ledger_dsn, 2, 5.0)) as pool:
-        yield Pulls(pool)
+    with pulls_of(ledger_dsn) as made:
+        yield made
 
 
 @settings(
@@ -88,8 +88,8 @@ def test_what_an_agent_writes_itself_is_no_event(emptied: Hand) -> None:
 @pytest.fixture(scope="module")
 def recorded(ledger_dsn: str) -> tuple[list[Step], list[LedgerEvent]]:
     """A history that is known to agree."""
-    with closing(Hand(ledger_dsn)) as hand, closing(read_pool(ledger_dsn, 2, 5.0)) as pool:
-        steps = run_history(hand, Pulls(pool), random.Random(7), steps=40)
+    with closing(Hand(ledger_dsn)) as hand, pulls_of(ledger_dsn) as pulls:
+        steps = run_history(hand, pulls, random.Random(7), steps=40)
         rows = read_events(ledger_dsn)
     assert disagreement(steps, rows) is None
     return steps, rows

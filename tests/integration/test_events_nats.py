@@ -13,6 +13,7 @@ import pytest
 from nats.aio.client import Client
 
 from composer.errors import EventStreamUnavailable
+from composer.events import LedgerEvent
 from server.cli.diagnosis import nats_check
 from server.dev.nats import nats_server
 from server.dev.ports import HOST, free_ports
@@ -28,7 +29,11 @@ from tests.nats_accounts import Operator
 pytest_plugins = "tests.integration.nats_fixtures"
 
 SECONDS = 10.0
-SCOPE = f"domain:{DOMAIN}"
+
+
+def row() -> LedgerEvent:
+    """A row that was never published."""
+    return LedgerEvent(1, uuid4(), DOMAIN, None, "peer", None)
 
 
 async def stored(client: Client) -> int:
@@ -53,9 +58,9 @@ def test_a_replaced_publisher_cannot_append_behind_its_successor(nats: OwnNats) 
         frozen, successor = StreamWriter(connection, 1), StreamWriter(connection, 1)
         frozen.open()
         successor.open()
-        successor.append(SCOPE, uuid4(), DOMAIN, b"event")
+        successor.append(row(), b"event")
         with pytest.raises(EventStreamUnavailable):
-            frozen.append(SCOPE, uuid4(), DOMAIN, b"late")
+            frozen.append(row(), b"late")
         assert connection.call(stored, SECONDS) == 2
 
 
@@ -66,7 +71,7 @@ def test_an_older_copy_of_the_stream_is_made_anew(nats: OwnNats, tmp_path: Path)
         def append() -> int:
             """Writes once; the number of messages then."""
             writer.open()
-            writer.append(SCOPE, uuid4(), DOMAIN, b"event")
+            writer.append(row(), b"event")
             return connection.call(stored, SECONDS) - 1
 
         assert append() == 1

@@ -21,6 +21,7 @@ from nats.aio.client import Client
 from composer.errors import EventKeyInTransition, EventStreamUnavailable
 from db.connections import ReadSession, SingleConnection, WriteSession
 from db.event_keys import PostgresEventKeys
+from db.events import PostgresEvents
 from server.events.keys import EncryptedEventKeys
 from server.events.nats import STREAM, NatsConnection
 from server.events.publisher import DiscardedEvents, EventPublisher, event_publisher
@@ -275,6 +276,7 @@ def test_a_corrupt_node_is_no_event_until_it_is_valid(
     hand: Hand, settings: Settings, reader: NatsConnection
 ) -> None:
     hand.node(DOMAIN, 1, id=node_id(1), public_key=b"short")
+    before = counted(hand)
     with publisher(settings) as made:
         assert publish_all(made) == 0
         hand.run("UPDATE plexsphere.nodes SET public_key = %s", key_bytes(1))
@@ -285,6 +287,13 @@ def test_a_corrupt_node_is_no_event_until_it_is_valid(
     assert [type for type, _ in types(reader)] == [
         *("peer_added", "peer_added", "peer_key_rotated", "peer_removed")
     ]
+    assert counted(hand) - before == 4
+
+
+def counted(hand: Hand) -> int:
+    """Events that were published, as the ledger counts them."""
+    with closing(PostgresEvents(hand.dsn)) as events:
+        return events.lag(in_time()).published
 
 
 def relay_environment(settings: Settings) -> dict[str, str]:

@@ -163,8 +163,8 @@ def test_late_or_parked_rows_of_the_outbox_are_bad(lag: OutboxLag, remedy: str) 
 
 
 def test_late_events_are_bad() -> None:
-    assert events_check(EventLag(0, 0.0)).ok and events_check(EventLag(3, 0.2)).ok
-    late = events_check(EventLag(3, 60.0))
+    assert events_check(EventLag(0, 0.0, 0)).ok and events_check(EventLag(3, 0.2, 7)).ok
+    late = events_check(EventLag(3, 60.0, 7))
     assert not late.ok and "start `plexsphere-state relay`" in late.remedy
 
 

@@ -39,7 +39,7 @@ def test_what_waits_and_when_somebody_swept_is_shown_beside_the_counters(
         Exposition(
             Metrics(),
             lambda deadline: Lag(
-                OutboxLag(3, 61.5, 2), swept, LastComparison(7.5, 1, 4), EventLag(5, 8.5), -31.0
+                OutboxLag(3, 61.5, 2), swept, LastComparison(7.5, 1, 4), EventLag(5, 8.5, 40), -31.0
             ),
         )
     )
@@ -50,6 +50,8 @@ def test_what_waits_and_when_somebody_swept_is_shown_beside_the_counters(
     )
     for name in NAMES:
         assert text.count(f"# TYPE plexsphere_{name} gauge\n") == 1
+    assert found["plexsphere_events_published_total"] == 40
+    assert "# TYPE plexsphere_events_published_total counter\n" in text
 
 
 NAMES = (

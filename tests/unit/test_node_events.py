@@ -36,7 +36,17 @@ def again(subscriber: Subscriber) -> Decision:
 
 
 @pytest.mark.parametrize(
-    ("text", "position"), [(None, None), ("", None), ("0", 0), ("1796054080832", 1796054080832)]
+    ("text", "position"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0),
+        ("1796054080832", 1796054080832),
+        ("0001796054080832", 1796054080832),
+        ("0" * 1000, 0),
+        ("9" * 1000, 10**20 - 1),
+    ],
+    ids=["absent", "empty", "zero", "a position", "leading zeros", "zeros", "beyond"],
 )
 def test_a_stream_is_opened_for_the_node_and_from_the_position(
     service: FakeService, text: str | None, position: int | None
