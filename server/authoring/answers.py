@@ -23,8 +23,8 @@ from server.contract.errors import ContractFault
 from server.contract.pointers import (
     Path,
     canonical_path,
-    format_pointer,
     parse_pointer,
+    part_at,
     resolve_pointer,
     schema_reference,
 )
@@ -127,7 +127,7 @@ def _value_breaches(
 
 def _index(contract: Contract, path: Path, name: str) -> int:
     """The position of a name in the list at a path."""
-    names: list[str] = resolve_pointer(contract.document, f"#{format_pointer(path)}")
+    names: list[str] = part_at(contract.document, path)
     return names.index(name)
 
 
@@ -138,7 +138,7 @@ def _event_breaches(contract: Contract, declared: OperationContract) -> Iterator
         return
     place = (*_place(contract, declared, HTTPStatus.OK), "content", EVENT_STREAM, "schema")
     schema = canonical_path(contract.document, place)
-    mapping = resolve_pointer(contract.document, f"#{format_pointer(schema)}")["discriminator"]
+    mapping = part_at(contract.document, schema)["discriminator"]
     for kind, envelope in sample_envelopes():
         validator = response.media[EVENT_STREAM].events.get(kind)
         if validator is None:

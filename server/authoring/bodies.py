@@ -19,13 +19,7 @@ from server.authoring.sample_values import ID
 from server.contract.document import Contract, OperationContract
 from server.contract.errors import ContractFault
 from server.contract.parameters import possible_types
-from server.contract.pointers import (
-    Path,
-    canonical_path,
-    deepest_path,
-    format_pointer,
-    resolve_pointer,
-)
+from server.contract.pointers import Path, canonical_path, deepest_path, part_at
 from server.contract.schemas import Schema, follow
 from server.http.requests import python_name
 
@@ -38,17 +32,16 @@ def body_faults(
     contract: Contract, operations: Mapping[str, AnyOperation]
 ) -> Iterator[ContractFault]:
     """Each body without an accepted example, and each member that a handler cannot read."""
+    document = contract.document
     for name, declared in contract.operations.items():
         operation = operations.get(name)
         if declared.body is None or not isinstance(operation, Operation):
             continue
         path = ("paths", declared.path, declared.method.lower(), "requestBody", "content")
-        place = canonical_path(contract.document, path)
+        place = canonical_path(document, path)
         for media, validator in declared.body.media.items():
             at = (*place, media)
-            types = possible_types(
-                _part(contract, (*at, "schema")), partial(follow, contract.document)
-            )
+            types = possible_types(part_at(document, (*at, "schema")), partial(follow, document))
             if types is not None and "object" not in types:
                 continue  # told by unsupported_faults
             examples = _examples(contract, at)
@@ -61,26 +54,22 @@ def body_faults(
                 sentence = f"{media}: no example is as short as {declared.body.max_bytes} bytes"
                 yield ContractFault(at, sentence, is_key=True)
             else:
-                schema = canonical_path(contract.document, (*at, "schema"))
-                for member, body in _variants(examples, _part(contract, schema)):
+                schema = canonical_path(document, (*at, "schema"))
+                for member, body in _variants(examples, part_at(document, schema)):
                     if validator.is_valid(body) and not _is_read(operation, declared, body):
-                        holder = deepest_path(contract.document, (*schema, "properties"))
-                        inner = (*holder, member) if member in _part(contract, holder) else holder
+                        holder = deepest_path(document, (*schema, "properties"))
+                        inner = (*holder, member) if member in part_at(document, holder) else holder
                         shown = json.dumps(body[member]) if member in body else "absent"
                         sentence = f"{name}: the handler cannot read {member} where it is {shown}"
                         yield ContractFault(inner, sentence)
 
 
 def _examples(contract: Contract, media: Path) -> list[Any]:
-    content = _part(contract, media)
+    content = part_at(contract.document, media)
     places: list[Path] = [("examples", name, "value") for name in content.get("examples", {})]
     places += [("example",)] if "example" in content else []
     paths = (canonical_path(contract.document, (*media, *place)) for place in places)
-    return [_part(contract, path) for path in paths]
-
-
-def _part(contract: Contract, path: Path) -> Any:
-    return resolve_pointer(contract.document, f"#{format_pointer(path)}")
+    return [part_at(contract.document, path) for path in paths]
 
 
 def _size(body: Any) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.contract.pointers import Path
+from server.contract.value_types import is_of_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def read_flag(part: Mapping[str, Any], key: str) -> bool:
 def read_size(part: Mapping[str, Any], key: str, default: int) -> int:
     """An ``x-`` key that is a number of bytes."""
     value = part.get(key, default)
-    if type(value) is not int or value < 1:  # to Python, true is a number
+    if not is_of_type(value, "integer") or value < 1:
         raise PartError(f"{key} must be a whole number from 1, or absent", part, key)
     return value
 

@@ -11,17 +11,9 @@ import jsonschema_rs
 
 from server.contract.errors import PartError
 from server.contract.formats import RECEIVED
+from server.contract.value_types import TYPES, is_of_type
 
 Schema = Mapping[str, Any]
-
-TYPES: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list,),
-    "object": (dict,),
-}
 
 
 def keyword_faults(schema: Schema) -> Iterator[PartError]:
@@ -45,16 +37,14 @@ def _pattern_faults(schema: Schema) -> Iterator[PartError]:
 
 def _enum_faults(schema: Schema) -> Iterator[PartError]:
     """A value that its own type forbids would never be accepted."""
-    types = TYPES.get(schema.get("type", ""))
-    values = schema.get("enum")
-    if types is None or not isinstance(values, list):
+    name, values = schema.get("type", ""), schema.get("enum")
+    if name not in TYPES or not isinstance(values, list):
         return
     for index, value in enumerate(values):
         if value is None and schema.get("nullable"):
             continue
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            text = json.dumps(value)
-            sentence = f"the enum value {text} is of another type than {schema['type']}"
+        if not is_of_type(value, name):
+            sentence = f"the enum value {json.dumps(value)} is of another type than {name}"
             yield PartError(sentence, values, index)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.contract.errors import PartError
-from server.contract.keywords import TYPES
 from server.contract.schemas import Follow, Schema, Validator, combined
+from server.contract.value_types import TYPES, is_of_type
 
 # OpenAPI's defaults, and the only styles that are read: repeated names in a query, else commas.
 STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
@@ -124,11 +124,11 @@ def _types_of(values: Sequence[object] | None) -> set[str] | None:
     """The types of an enum's values."""
     if values is None:
         return None
-    return {"boolean" if isinstance(value, bool) else _type_of(value) for value in values}
+    return {_type_of(value) for value in values}
 
 
 def _type_of(value: object) -> str:
-    return next((name for name, types in TYPES.items() if isinstance(value, types)), "null")
+    return next((name for name in TYPES if is_of_type(value, name)), "null")
 
 
 def value_of(parameter: ParameterContract, texts: Sequence[str]) -> object:

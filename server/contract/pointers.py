@@ -32,14 +32,19 @@ def schema_reference(target: str) -> str:
 
 def resolve_pointer(document: Any, reference: str) -> Any:
     """The part of a document that a reference names. Raises LookupError, ValueError."""
+    return part_at(document, parse_pointer(reference))
+
+
+def part_at(document: Any, path: Path) -> Any:
+    """The part at a path; no reference on it is followed. Raises LookupError."""
     found = document
-    for key in parse_pointer(reference):
-        if isinstance(found, list) and key.isdecimal():
+    for key in path:
+        if isinstance(found, list) and str(key).isdecimal():
             found = found[int(key)]
         elif isinstance(found, dict):
             found = found[key]
         else:
-            raise LookupError(reference)
+            raise LookupError(format_pointer(path))
     return found
 
 

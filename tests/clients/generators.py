@@ -76,6 +76,11 @@ def oapi_codegen(folder: Path, cases: Sequence[Case], url: str) -> Errors:
     return _go(folder, "oapi_codegen.go.txt", cases, url)
 
 
+def agent(folder: Path, cases: Sequence[Case], url: str) -> Errors:
+    """Today's agent: no generator, its own wire."""
+    return _go(folder, "agent.go.txt", cases, url)
+
+
 def openapi_typescript(folder: Path, cases: Sequence[Case], url: str) -> Errors:
     """openapi-typescript: the compiler, strict, holds every answer against its type."""
     for name in ("package.json", "package-lock.json"):
@@ -123,7 +128,14 @@ def _fetched(case: Case, number: int, url: str) -> Any:
     return Answer(reply.status, reply.headers.get("content-type", ""), reply.body)
 
 
+AGENT = "agent's wire"
+# Those that today's agent calls. It renews a token where it has no node secret key.
+OF_AN_AGENT = (
+    *("GetNodeState", "GetNodeEvents", "GetNodeReachability", "PostNodeHeartbeat", "PostRegister"),
+    *("PutNodeStateReport", "DeleteNodeStateReport", "RotateNodeKey", "RenewNodeToken"),
+)
 CLIENTS: Mapping[str, tuple[Driver, tuple[str, ...]]] = {
+    AGENT: (agent, ("go",)),
     "openapi-python-client": (openapi_python_client, ()),
     "openapi-typescript": (openapi_typescript, ("npm",)),
     "openapi-generator-python": (openapi_generator_python, ("java", "mvn")),
@@ -143,6 +155,7 @@ def _openapi_generator(folder: Path, kind: str, *options: str) -> None:
 
 def _go(folder: Path, driver: str, cases: Sequence[Case], url: str) -> Errors:
     shutil.copy(HERE / driver, folder / "main.go")
+    shutil.copy(HERE / "driver.go.txt", folder / "driver.go")
     run(["go", "mod", "init", "clients"], folder)
     run(["go", "mod", "tidy"], folder)
     run(["go", "build", "-o", "client", "."], folder)
@@ -161,6 +174,8 @@ def _described(cases: Sequence[Case], url: str) -> Iterator[dict[str, Any]]:
         answer = case.answer
         yield {
             "operation": case.operation,
+            "method": DECLARED[case.operation].method,
+            "path": filled(DECLARED[case.operation].path, case.parameters),
             "url": f"{url}/{number}",
             "parameters": case.parameters,
             "values": list(case.parameters.values()),

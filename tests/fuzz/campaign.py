@@ -48,9 +48,8 @@ REPORTS = (
     "schemathesis.txt",
     "tables.txt",
 )
-# In faults of a run that did not ask everything, so that what was never seen says nothing.
-NOT_ASKED = "the rest is not asked"
-CUT_SHORT = ("Server Unavailable", NOT_ASKED)
+# Schemathesis' own words where it stops before it has asked everything.
+STOPPED = "Server Unavailable"
 CONFIGURATION = ROOT / "tests" / "fuzz" / "schemathesis.toml"
 
 
@@ -108,8 +107,9 @@ def campaign(run: Run, say: Callable[[str], None] = lambda text: None) -> Outcom
     finally:
         with collecting("the end of the stack", faults):
             stack.stop()
-    is_whole = not any(words in fault for fault in faults for words in CUT_SHORT)
-    counted = judge.tally.complaints(run.phases) if is_whole else judge.tally.breaches()
+    # what was never asked says nothing about what was never seen
+    is_cut = judge.is_cut or any(STOPPED in fault for fault in faults)
+    counted = judge.tally.breaches() if is_cut else judge.tally.complaints(run.phases)
     complaints = list(map(again.of, dict.fromkeys([*faults, *counted])))
     return recorded(run, Outcome(judge.tally, complaints, fuzzed / seconds, judge.directed))
 
@@ -199,6 +199,7 @@ def send_all(stack: Stack, judge: Judge) -> Iterator[str]:
                 if name == cases.LIVE:
                     yield from followed(judge.world, partial(exchanged, url, judge), judge.tally)
         except TimeoutError as error:  # so would the others be
+            judge.is_cut = True
             yield fault(f"the service {name}", error)
             return
         except Exception as error:  # the other services are asked all the same
@@ -213,7 +214,7 @@ def ask_all(url: str, every: Sequence[cases.Directed], judge: Judge) -> Iterator
         yield from send(url, case, judge)
         silent = 0 if len(judge.directed) > answered else silent + 1
         if silent == MOST_SILENT:
-            raise TimeoutError(f"{silent} cases in a row without an answer: {NOT_ASKED}")
+            raise TimeoutError(f"{silent} cases in a row without an answer: the rest is not asked")
 
 
 def send(url: str, case: cases.Directed, judge: Judge) -> Iterator[str]:

@@ -25,6 +25,7 @@ class Judge:
         self.world = world
         self.tally = Tally()
         self.directed: list[Exchange] = []
+        self.is_cut = False  # some directed cases were not asked
         self._declared = declared
         self.checks: dict[str, Check] = {
             **answer_checks(),

@@ -353,7 +353,7 @@ def _creation() -> Iterator[Variant]:
     yield from request.bodies(
         no_slug=_json(name="Plant South", mesh_cidr="10.50.0.0/16"),
         a_slug_that_is_none=_json(**DOMAIN_WANTED | {"slug": "Plant South"}),
-        a_range_that_is_none=_json(**DOMAIN_WANTED | {"mesh_cidr": "10.50.0.1/16"}),
+        a_range_that_is_none=_json(**DOMAIN_WANTED | {"mesh_cidr": "10.50.0.0/31"}),
         a_range_that_is_too_wide=_json(**DOMAIN_WANTED | {"mesh_cidr": "0.0.0.0/0"}),
         a_slug_that_is_taken=_json(**DOMAIN_WANTED | {"slug": "plant-north"}),
         a_range_that_is_taken=_json(**DOMAIN_WANTED | {"mesh_cidr": "10.42.8.0/24"}),
@@ -572,7 +572,8 @@ def _enrolment() -> Iterator[Variant]:
         **_bad_keys(),
         "no_nonce": _json(**{**ENROLMENT, "nonce": ""}),
         "no_handle": _json(**{**ENROLMENT, "resource_handle": ""}),
-        "a_handle_that_no_Node_can_have": _json(**{**ENROLMENT, "resource_handle": "x" * 256}),
+        "a_handle_that_no_Node_can_have": _json(**{**ENROLMENT, "resource_handle": "x" * 4_097}),
+        "a_long_handle": _json(**{**ENROLMENT, "resource_handle": "\u00e9" * 4_096}),
         "no_project": _json(**{**ENROLMENT, "project_id": "plexsphere"}),
         "another_project": _json(**ENROLMENT | {"project_id": str(OTHER_DOMAIN)}),
         "a_resource": _json(**ENROLMENT, requested_resource_id="r-1"),
