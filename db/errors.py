@@ -19,11 +19,15 @@ from composer.errors import ComposerError, DatastoreBusy, DatastoreUnavailable
 # session ended by the server, a write on a standby (after a failover the primary is elsewhere).
 _UNAVAILABLE_CLASSES = ("08", "53", "57")
 _UNAVAILABLE_CODES = frozenset(("40001", "40P01", "55P03", "25006", "25P03", "25P04"))
+# A prepared statement that is not there, or is there already: the connection belongs to a pooler,
+# which sends each transaction to another one of Postgres.
+_POOLER_CODES = frozenset(("26000", "42P05"))
 # Of these: Postgres is there, and cannot do the work now (serialization, deadlock, disk full, out
 # of memory, a lock that is not granted in time).
 _BUSY_CODES = frozenset(("40001", "40P01", "53100", "53200", "55P03"))
 
 
+NO_CONNECTION_LEFT = "it has no connection left"
 # Of several in one text the first in this order is the cause.
 _REFUSALS = (
     ("no encryption", "it demands TLS of this client (pg_hba.conf)"),
@@ -35,9 +39,10 @@ _REFUSALS = (
     ("certificate verify failed", "its certificate is not trusted"),
     ("root certificate file", "the CA for its certificate cannot be read"),
     ("does not match host name", "its certificate is of another host"),
-    ("too many clients", "it has no connection left"),
-    ("remaining connection slots", "it has no connection left"),
-    ("too many connections", "it has no connection left"),
+    ("too many clients", NO_CONNECTION_LEFT),
+    ("remaining connection slots", NO_CONNECTION_LEFT),
+    ("too many connections", NO_CONNECTION_LEFT),
+    ("no more connections allowed", NO_CONNECTION_LEFT),  # PgBouncer
     ("unsupported startup parameter", "a pooler refuses the start-up parameter options"),
     ("could not translate host name", "its host name is unknown"),
     ("starting up", "it is starting"),
@@ -74,7 +79,7 @@ def translated(doing: str, cause: Exception) -> ComposerError:
     """The composer's error for ``cause``."""
     state = getattr(cause, "pgcode", None)
     message = f"{doing}: {type(cause).__name__}" + (f" sqlstate={state}" if state else "")
-    if reason := connection_refusal(cause):
+    if reason := connection_refusal(cause) or _fault_of_pooler(cause):
         message += f": {reason}"
     if not is_unavailable(cause):
         return ComposerError(message)
@@ -92,6 +97,22 @@ def connection_refusal(cause: BaseException) -> str | None:
     return next((reason for part, reason in _REFUSALS if part in words), None)
 
 
+def _fault_of_pooler(cause: BaseException | None) -> str | None:
+    if getattr(cause, "pgcode", None) not in _POOLER_CODES:
+        return None
+    return "a pooler in transaction mode loses prepared statements (plexsphere-state doctor)"
+
+
+def is_fault_of_pooler(error: ComposerError) -> bool:
+    """Whether a pooler sent a statement to a connection that did not prepare it."""
+    return _fault_of_pooler(error.__cause__) is not None
+
+
+def has_no_connection_left(cause: BaseException) -> bool:
+    """Whether a connection was refused because there are as many as there may be."""
+    return connection_refusal(cause) == NO_CONNECTION_LEFT
+
+
 def is_unavailable(cause: BaseException) -> bool:
     """Whether Postgres was not there or not in time; if not, it refused the statement."""
     if isinstance(cause, (DeadlineExceeded, NoFreeConnection)):
@@ -103,7 +124,11 @@ def is_unavailable(cause: BaseException) -> bool:
         return isinstance(cause, (psycopg2.OperationalError, psycopg2.InterfaceError)) or (
             type(cause) is psycopg2.DatabaseError
         )
-    return state.startswith(_UNAVAILABLE_CLASSES) or state in _UNAVAILABLE_CODES
+    return (
+        state.startswith(_UNAVAILABLE_CLASSES)
+        or state in _UNAVAILABLE_CODES
+        or state in _POOLER_CODES
+    )
 
 
 def is_refused_row(error: Exception) -> bool:

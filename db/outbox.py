@@ -22,7 +22,7 @@ from composer.identity import PLATFORM, parse_canonical_uuid
 from db.connections import Row, SingleConnection, WriteSession
 from db.errors import NoFreeConnection
 from db.locks import ON_OUTBOX_CLAIMS, OUTBOX_ROLES, LockHolder
-from db.pool import write_pool
+from db.pool import PoolGroup, write_pool
 from db.positions import CheckServer
 from db.statements import statement
 
@@ -111,8 +111,9 @@ class PostgresOutbox:
         application_name: str = "plexsphere-state outbox",
         clock: Callable[[], float] = time.monotonic,
         check: CheckServer | None = None,
+        group: PoolGroup | None = None,
     ) -> None:
-        """Times in seconds; ``check`` as in Pool."""
+        """Times in seconds; ``check`` and ``group`` as in Pool."""
         self._pool = write_pool(
             dsn=dsn,
             size=size,
@@ -122,6 +123,7 @@ class PostgresOutbox:
             application_name=application_name,
             clock=clock,
             check=check,
+            group=group,
         )
 
     @contextmanager

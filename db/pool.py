@@ -67,13 +67,14 @@ def read_pool(
     size: int,
     statement_timeout: float,
     *,
-    pool_wait: float = 1.0,
+    pool_wait: float | None = None,
     application_name: str = "plexsphere-state",
     clock: Callable[[], float] = time.monotonic,
     timed: Timed = untimed,
     check: CheckServer | None = None,
+    group: PoolGroup | None = None,
 ) -> Pool[ReadSession]:
-    """Sessions that cannot write; times in seconds. ``check`` as in Pool."""
+    """Sessions that cannot write; times in seconds. ``check`` and ``group`` as in Pool."""
     return Pool(
         dsn,
         ReadSession,
@@ -84,6 +85,7 @@ def read_pool(
         clock=clock,
         timed=timed,
         check=check,
+        group=group,
     )
 
 
@@ -98,8 +100,9 @@ def write_pool(
     clock: Callable[[], float] = time.monotonic,
     timed: Timed = untimed,
     check: CheckServer | None = None,
+    group: PoolGroup | None = None,
 ) -> Pool[WriteSession]:
-    """Sessions that may write; times in seconds. ``check`` as in Pool.
+    """Sessions that may write; times in seconds. ``check`` and ``group`` as in Pool.
 
     A pool of their own, so that writers which wait for each other leave the reads their
     connections. A lock that is not granted within ``lock_timeout`` is DatastoreUnavailable.
@@ -114,7 +117,23 @@ def write_pool(
         clock=clock,
         timed=timed,
         check=check,
+        group=group,
     )
+
+
+class PoolGroup:
+    """The pools of a process whose connections count together: they give places to each other."""
+
+    def __init__(self) -> None:
+        self._pools: dict[int, IdleConnections] = {}
+
+    def joined(self, pool: object, idle: IdleConnections) -> None:
+        """``idle`` are from now on the connections of ``pool``."""
+        self._pools[id(pool)] = idle
+
+    def give_back(self) -> bool:
+        """Close an idle connection of any pool without waiting callers; false where none is."""
+        return any(idle.close_idle() for idle in list(self._pools.values()))
 
 
 class Pool(Generic[S]):
@@ -128,17 +147,18 @@ class Pool(Generic[S]):
         size: int,
         statement_timeout: float,
         application_name: str,
-        pool_wait: float = 1.0,
+        pool_wait: float | None = None,
         parameters: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
         timed: Timed = untimed,
         check: CheckServer | None = None,
+        group: PoolGroup | None = None,
     ) -> None:
         """``access`` is the type of its sessions; times are in seconds.
 
         ``statement_timeout`` is Postgres' own, behind the deadline of the request. ``timed`` is
         told of the wait for a connection, and of its use. ``check`` raises LedgerBehind for the
-        server of a new connection that must not be used.
+        server of a new connection that must not be used. ``group`` has the other pools.
         """
         settings = {
             **access.parameters,
@@ -153,13 +173,20 @@ class Pool(Generic[S]):
         self._clock = clock
         self._timed = timed
         self._check = check
+        self._group = group or PoolGroup()
         self._forking = threading.Lock()
         self._start()
 
     def _start(self) -> None:
         self._distrusted = self._doubted = -math.inf
         self._slots = ConnectionSlots(self.size, self._wait, self._clock)
-        self._idle = IdleConnections(self._connect, self.size, self._clock)
+        self._idle = IdleConnections(
+            connect=self._connect,
+            size=self.size,
+            clock=self._clock,
+            give_back=self._group.give_back,
+        )
+        self._group.joined(self, self._idle)
         self._pid = os.getpid()
 
     def _connect(self) -> connection:
@@ -301,8 +328,9 @@ class ConnectionSlots:
     callers without one are refused at once, so that their threads can answer what needs no ledger.
     """
 
-    def __init__(self, slots: int, wait: float, clock: Callable[[], float]) -> None:
-        """``wait`` is the most seconds that a caller waits for a slot."""
+    def __init__(self, slots: int, wait: float | None, clock: Callable[[], float]) -> None:
+        """``wait`` is the most seconds that a caller waits for a slot; without it a caller waits
+        until its deadline, as long as connections come back."""
         self._free = threading.Semaphore(slots)
         self._wait = wait
         self._clock = clock
@@ -330,6 +358,8 @@ class ConnectionSlots:
         now = self._clock()
         if now - self._gave_up_at < TROUBLE or now - self._changed_at > TROUBLE:
             raise NoFreeConnection("every connection is in use, and none is coming back")
-        if not self._free.acquire(timeout=deadline.at_most(self._wait).remaining()):
-            self._gave_up_at = self._clock()
-            raise NoFreeConnection("every connection stayed in use")
+        end = deadline if self._wait is None else deadline.at_most(self._wait)
+        while not self._free.acquire(timeout=end.at_most(TROUBLE).remaining()):
+            if end.remaining() <= 0 or self._clock() - self._changed_at > TROUBLE:
+                self._gave_up_at = self._clock()
+                raise NoFreeConnection("every connection stayed in use")

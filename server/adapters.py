@@ -30,7 +30,7 @@ from db.history import BodyQueue
 from db.ledger import PostgresLedger
 from db.nodes import PostgresDomainNodes, PostgresNodeRegistry, PostgresNodeRepo
 from db.outbox import PostgresOutbox
-from db.pool import Pool, read_pool
+from db.pool import Pool, PoolGroup, read_pool
 from db.reachability import PostgresReachabilityRepo
 from handlers.operation import Authenticate
 from handlers.ports import LedgerPorts, OptionalPorts
@@ -120,15 +120,18 @@ def connect(
     """
     threads = settings.shared_threads
     positions = host_positions(settings)
-    reads, replica = primary_pool(settings, positions), replica_pool(settings)
+    group = PoolGroup()
+    reads, replica = primary_pool(settings, positions, group), replica_pool(settings)
     # Two pools, so that heartbeats do not wait for writers of a whole Domain.
-    writes, heartbeats = writer_pool(settings, positions), writer_pool(settings, positions)
+    writes = writer_pool(settings, positions, group)
+    heartbeats = writer_pool(settings, positions, group)
     outbox_pool = PostgresOutbox(
         settings.dsn,
         size=settings.shared_threads.write,
         statement_timeout=settings.statement_timeout,
         lock_timeout=settings.lock_timeout,
         check=positions.check,
+        group=group,
     )
     # One connection; a scrape that finds it in use has no gauges. So scrapes, however many, take
     # no connections of pulls, and no threads while Postgres does not answer.
@@ -138,6 +141,7 @@ def connect(
         statement_timeout=settings.statement_timeout,
         pool_wait=0.1,
         application_name="plexsphere-state metrics",
+        group=group,
     )
     channel = SpiceDbChannel(settings.spicedb, timeout=settings.spicedb_timeout, timed=timed)
     permits = ConcurrencyLimit(limit=threads.spicedb, timed=timed)

@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from db.connections import ReadSession, WriteSession
-from db.pool import Pool, read_pool, write_pool
+from db.pool import Pool, PoolGroup, read_pool, write_pool
 from db.positions import Positions, unchecked
 from server.http.request_context import timed
 from server.settings import Settings, metrics_directory
@@ -31,7 +31,7 @@ def host_positions(settings: Settings) -> Positions:
         return Positions()
 
 
-def primary_pool(settings: Settings, positions: Positions) -> Pool[ReadSession]:
+def primary_pool(settings: Settings, positions: Positions, group: PoolGroup) -> Pool[ReadSession]:
     """Sessions that read, of a server that has all that this host has served."""
     return read_pool(
         settings.dsn,
@@ -39,6 +39,7 @@ def primary_pool(settings: Settings, positions: Positions) -> Pool[ReadSession]:
         statement_timeout=settings.statement_timeout,
         timed=timed,
         check=positions.check,
+        group=group,
     )
 
 
@@ -57,7 +58,7 @@ def replica_pool(settings: Settings) -> Pool[ReadSession] | None:
     )
 
 
-def writer_pool(settings: Settings, positions: Positions) -> Pool[WriteSession]:
+def writer_pool(settings: Settings, positions: Positions, group: PoolGroup) -> Pool[WriteSession]:
     """Sessions that write, of a server that has all that this host has served."""
     return write_pool(
         settings.dsn,
@@ -66,4 +67,5 @@ def writer_pool(settings: Settings, positions: Positions) -> Pool[WriteSession]:
         lock_timeout=settings.lock_timeout,
         timed=timed,
         check=positions.check,
+        group=group,
     )

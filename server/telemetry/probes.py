@@ -11,8 +11,9 @@ from uuid import UUID
 import structlog
 
 from composer.deadline import Deadline
-from composer.errors import ComposerError, LedgerBehind
+from composer.errors import ComposerError, DatastoreUnavailable, LedgerBehind
 from db.connections import ReadSession, Sessions
+from db.errors import is_fault_of_pooler
 from db.health import read_readiness
 from db.migrate import expected_version
 from handlers.service import HealthCheck
@@ -125,6 +126,10 @@ def ledger_probe(pool: Sessions[ReadSession], recent: RecentNodes) -> Probe:
             found = read_readiness(pool, deadline)
         except LedgerBehind:
             raise Down("it is older than what was answered before; run doctor") from None
+        except DatastoreUnavailable as error:
+            if is_fault_of_pooler(error):
+                raise Down("a pooler loses prepared statements; run doctor") from None
+            raise
         recent.nodes = found.nodes
         if found.version < expected_version():
             raise Down("the schema is older than this release; run plexsphere-state migrate")

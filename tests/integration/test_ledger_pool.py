@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
+import psycopg2
 import pytest
+from psycopg2.extensions import make_dsn
 
 from composer.deadline import Deadline
 from composer.errors import ComposerError, DatastoreUnavailable
 from db import health
+from db.connections import ReadSession, Row
 from db.migrate import expected_version
-from db.pool import IDLE_BEFORE_PING, read_pool
+from db.pool import IDLE_BEFORE_PING, Pool, PoolGroup, read_pool, write_pool
+from server.telemetry.probes import Down, RecentNodes, ledger_probe
 from tests.integration.ledger_places import PLACES, Reads
 from tests.ports.deadlines import in_time
 
@@ -148,3 +154,61 @@ def test_a_ledger_never_migrated_has_version_zero(fresh_database: FreshDatabase)
     pool = read_pool(fresh_database(), 1, 5.0)
     assert health.schema_version(pool, in_time()) == 0
     pool.close()
+
+
+@pytest.fixture
+def narrow_dsn(fresh_database: FreshDatabase) -> Iterator[str]:
+    """A ledger that admits two connections of the role."""
+    dsn = fresh_database()
+    with closing(psycopg2.connect(dsn)) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute("CREATE ROLE narrow LOGIN CONNECTION LIMIT 2 PASSWORD 'narrow'")
+        yield make_dsn(dsn, user="narrow", password="narrow")
+        cursor.execute("DROP ROLE narrow")
+
+
+def test_a_pooler_that_loses_prepared_statements_is_named(reads: Reads) -> None:
+    reads.lookup()
+    with reads.pool.session(in_time()) as session:
+        session.run("DEALLOCATE ALL")
+    with pytest.raises(DatastoreUnavailable, match="a pooler in transaction mode"):
+        reads.lookup()
+    probe = ledger_probe(reads.pool, RecentNodes())
+    probe(in_time())
+    with reads.pool.session(in_time()) as session:
+        session.run("DEALLOCATE ALL")
+    with pytest.raises(Down, match="a pooler loses prepared statements"):
+        probe(in_time())
+
+
+def test_writers_get_the_idle_connections_of_readers_where_postgres_has_no_more(
+    narrow_dsn: str,
+) -> None:
+    group = PoolGroup()
+    reads = read_pool(narrow_dsn, size=2, statement_timeout=5, group=group)
+    writes = write_pool(narrow_dsn, size=2, statement_timeout=5, lock_timeout=1, group=group)
+    with closing(reads), closing(writes):
+        with reads.session(in_time()) as one, reads.session(in_time()) as other:
+            assert one.run("SELECT 1") == other.run("SELECT 1")
+        with writes.session(in_time()) as first, writes.session(in_time()) as second:
+            assert first.run("SELECT 1") == second.run("SELECT 1")
+
+
+def test_a_caller_waits_for_the_connection_of_another_where_postgres_has_no_more(
+    narrow_dsn: str,
+) -> None:
+    reads = read_pool(narrow_dsn, size=3, statement_timeout=5)
+    with closing(reads), ThreadPoolExecutor(1) as threads, ExitStack() as in_use:
+        for _ in range(2):
+            in_use.enter_context(reads.session(in_time()))
+        with pytest.raises(DatastoreUnavailable, match="it has no connection left"):
+            _one(reads, in_time(0.3))
+        waiting = threads.submit(_one, reads, in_time())
+        in_use.close()
+        assert waiting.result() == [(1,)]
+
+
+def _one(reads: Pool[ReadSession], deadline: Deadline) -> list[Row]:
+    with reads.session(deadline) as session:
+        return session.run("SELECT 1")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from db.errors import DeadlineExceeded
-from db.idle_connections import MAX_AGE, IdleConnections
+from db.idle_connections import IDLE_AGE, LEAST_IDLE, MAX_AGE, IdleConnections
 from tests.fakes import FakeClock
 from tests.ports.deadlines import in_time
 from tests.waiting import until
@@ -114,6 +114,19 @@ def test_a_connection_that_ended_makes_room_for_another(
     assert idle.take(in_time()).connection is postgres.opened[SIZE]
 
 
+def test_a_caller_that_waits_while_the_pool_is_closed_gets_a_connection_of_after_that(
+    postgres: Postgres, idle: IdleConnections
+) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(idle.take, in_time())
+        until(lambda: bool(postgres.threads), "an attempt")
+        idle.close()
+        postgres.may_answer.set()
+        taken = waiting.result()
+    assert postgres.opened[0].is_closed
+    assert taken.connection is postgres.opened[1]
+
+
 def test_what_is_too_old_or_of_a_closed_pool_is_not_kept(postgres: Postgres) -> None:
     postgres.may_answer.set()
     clock = FakeClock()
@@ -128,3 +141,20 @@ def test_what_is_too_old_or_of_a_closed_pool_is_not_kept(postgres: Postgres) -> 
     idle.give(kept)
     idle.close()
     assert [opened.is_closed for opened in postgres.opened] == [True, True, True]
+
+
+def test_connections_that_nobody_used_for_long_are_closed_but_for_a_few(
+    postgres: Postgres,
+) -> None:
+    postgres.may_answer.set()
+    clock = FakeClock()
+    idle = IdleConnections(postgres.connect, LEAST_IDLE + 2, clock)
+    for pooled in [idle.take(in_time()) for _ in range(LEAST_IDLE + 2)]:
+        pooled.used_at = clock.now
+        idle.give(pooled)
+    clock.now += IDLE_AGE + 1
+    for _ in range(LEAST_IDLE + 2):
+        pooled = idle.take(in_time())
+        pooled.used_at = clock.now
+        idle.give(pooled)
+    assert [opened.is_closed for opened in postgres.opened] == [True, True, False, False]
