@@ -73,11 +73,11 @@ if METRICS_FOLDER not in _metrics:
 def on_starting(server):  # type: ignore[no-untyped-def]
     """gunicorn makes its own master; from here on it is one that no broken file ends."""
     from server.gunicorn.arbiter import PatientArbiter
-    from server.telemetry.dead_workers import add_up_dead, reserve_sums
+    from server.telemetry.dead_workers import DeadWorkers, reserve_sums
 
     server.__class__ = PatientArbiter
-    server.add_up_dead = add_up_dead  # later the tree may be one that cannot be imported
-    server.dead_workers = set()
+    # Made now, because later the tree may be one that cannot be imported.
+    server.dead_workers = DeadWorkers(_metrics, server.log.warning)
     try:
         reserve_sums(_metrics)
     except OSError as error:  # tried again when a worker ends
@@ -118,17 +118,7 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]
     """Forget a dead worker's gauges; its counts stay."""
-    server.dead_workers.add(worker.pid)
-    server.dead_workers.difference_update(server.WORKERS)  # a number may be a new worker's
-    for pid in sorted(server.dead_workers):
-        try:
-            server.add_up_dead(_metrics, pid)
-        except OSError as error:  # of a disk, or a scrape that does not end: with the next worker
-            server.log.warning("metrics of worker %s are not added up yet: %s", pid, error)
-            break
-        except Exception as error:  # of a torn file: the master must go on
-            server.log.warning("metrics of worker %s are not added up: %r", pid, error)
-        server.dead_workers.discard(pid)
+    server.dead_workers.ended(worker.pid, server.WORKERS)
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]

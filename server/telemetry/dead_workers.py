@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,3 +73,33 @@ def _move(file: Path, total: Path) -> None:
     finally:
         sums.close()
     file.unlink()
+
+
+class DeadWorkers:
+    """Workers whose counts are not added up yet. It never raises, because the master must go on."""
+
+    def __init__(
+        self,
+        folder: str,
+        warn: Callable[..., None],
+        add_up: Callable[[str, int], None] = add_up_dead,
+    ) -> None:
+        """``warn`` takes a sentence with %s and what stands there."""
+        self._folder = folder
+        self._warn = warn
+        self._add_up = add_up
+        self._left: set[int] = set()
+
+    def ended(self, pid: int, living: Collection[int]) -> None:
+        """Add up the counts of a worker, and those that could not be added up before."""
+        self._left.add(pid)
+        self._left.difference_update(living)  # a number may be a new worker's
+        for dead in sorted(self._left):
+            try:
+                self._add_up(self._folder, dead)
+            except OSError as error:  # of a disk, or a scrape that does not end: with the next
+                self._warn("metrics of worker %s are not added up yet: %s", dead, error)
+                return
+            except Exception as error:  # of a torn file
+                self._warn("metrics of worker %s are not added up: %r", dead, error)
+            self._left.discard(dead)

@@ -7,13 +7,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from server.gunicorn.conf import child_exit
 from server.telemetry import dead_workers
-from server.telemetry.dead_workers import add_up_dead
+from server.telemetry.dead_workers import DeadWorkers, add_up_dead
 from server.telemetry.metric_files import ROOM
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,19 +111,10 @@ def test_counts_of_a_dead_worker_that_the_disk_has_no_room_for_are_left(tmp_path
 
 
 def test_a_torn_file_of_a_dead_worker_does_not_end_the_master(tmp_path: Path) -> None:
-    folder = tmp_path / "plexsphere-metrics-x"
-    folder.mkdir()
-    (folder / "counter_7.db").write_bytes(b"\x40" + bytes(7) + b"\x7f" * 56)
-    code = """
-from types import SimpleNamespace as Namespace
-import server.gunicorn.conf as conf
-from server.telemetry.dead_workers import add_up_dead
-log = Namespace(warning=print)
-server = Namespace(add_up_dead=add_up_dead, dead_workers=set(), WORKERS={}, log=log)
-conf.child_exit(server, Namespace(pid=7))
-"""
-    _, printed, complaint = python(code, PROMETHEUS_MULTIPROC_DIR=str(folder), PLEXSPHERE_DSN="")
-    assert ("are not added up" in printed, complaint) == (True, "")
+    (tmp_path / "counter_7.db").write_bytes(b"\x40" + bytes(7) + b"\x7f" * 56)
+    warned: list[object] = []
+    DeadWorkers(str(tmp_path), lambda *words: warned.append(words[:2])).ended(7, {})
+    assert warned == [("metrics of worker %s are not added up: %r", 7)]
 
 
 def test_a_scrape_that_does_not_end_is_not_waited_for(
@@ -145,11 +134,9 @@ def test_a_worker_whose_counts_could_not_be_added_up_is_tried_again_with_the_nex
         if faults:
             raise faults.pop(0)
 
-    server = SimpleNamespace(
-        add_up_dead=add_up, dead_workers=set(), WORKERS={}, log=logging.getLogger()
-    )
+    dead = DeadWorkers("", logging.getLogger().warning, add_up)
     for pid in (1, 2, 3):
-        child_exit(server, SimpleNamespace(pid=pid))
+        dead.ended(pid, {})
     assert tried == [1, 1, 2, 3]
 
 
