@@ -90,7 +90,7 @@ class AddressedNode:
     authz_token: str | None
     secret_key_digests: tuple[bytes, ...] = ()
     tokens_not_before: datetime | None = None
-    joined_seq: int = 0
+    joined_seq: int = field(default=0, compare=False)
     moment: object = field(default=None, compare=False, repr=False)
 
     def check_credential(self, principal: Principal) -> None:

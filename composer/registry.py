@@ -198,19 +198,19 @@ def node_of_cursor(cursor: str, domain_id: UUID) -> UUID:
 
 
 def mesh_range(text: str) -> str:
-    """The canonical form of a range that a Domain may have; host bits are cleared.
+    """Return ``text`` if it is a range that a Domain may have, in canonical form.
 
-    Raises ValueError: not a network, too wide, too narrow, or forbidden.
+    Raises ValueError: not a network, host bits, not canonical, too wide, too narrow, or forbidden.
     """
-    network = ip_network(text, strict=False)
-    # Python keeps an IPv6 zone, which belongs to the interfaces of one host, and reads masks.
-    if "%" in text or text.partition("/")[2] != str(network.prefixlen):
-        raise ValueError("not an address with a prefix length")
+    network = ip_network(text)
+    # Python keeps an IPv6 zone, which belongs to the interfaces of one host.
+    if "%" in text or str(network) != text:
+        raise ValueError("not canonical")
     if network.prefixlen not in PREFIX_LENGTHS[network.version]:
         raise ValueError("too wide or too narrow")
     if any(_overlap(network, forbidden) for forbidden in FORBIDDEN_RANGES):
         raise ValueError("not a range for a mesh")
-    return str(network)
+    return text
 
 
 def wireguard_key(text: str) -> bytes:

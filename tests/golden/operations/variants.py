@@ -353,7 +353,7 @@ def _creation() -> Iterator[Variant]:
     yield from request.bodies(
         no_slug=_json(name="Plant South", mesh_cidr="10.50.0.0/16"),
         a_slug_that_is_none=_json(**DOMAIN_WANTED | {"slug": "Plant South"}),
-        a_range_that_is_none=_json(**DOMAIN_WANTED | {"mesh_cidr": "10.50.0.0/31"}),
+        a_range_that_is_none=_json(**DOMAIN_WANTED | {"mesh_cidr": "10.50.0.1/16"}),
         a_range_that_is_too_wide=_json(**DOMAIN_WANTED | {"mesh_cidr": "0.0.0.0/0"}),
         a_slug_that_is_taken=_json(**DOMAIN_WANTED | {"slug": "plant-north"}),
         a_range_that_is_taken=_json(**DOMAIN_WANTED | {"mesh_cidr": "10.42.8.0/24"}),
