@@ -10,15 +10,38 @@ from composer.errors import EventStreamUnavailable
 from composer.event_streams import Decision
 from server.events.frames import KEEP_ALIVE
 from server.events.schedule import TOGETHER
-from server.events.streams import MISSED_BYTES, NodeEventStream
+from server.events.streams import MISSED_BYTES, NodeEventStream, NodeEventStreams
+from tests.event_fakes import FakeEventStreams
 from tests.events import NOW, OTHER_DOMAIN, envelope, event, last_id, read_frames
 from tests.factories import DOMAIN, node_id
+from tests.ports.event_streams import EventStreamsSuite
 from tests.stream_world import WINDOW, Client, World
 
 
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+class TestNodeEventStreams(EventStreamsSuite):
+    @pytest.fixture
+    def streams(self, world: World) -> NodeEventStreams:
+        return world.streams
+
+    @pytest.fixture
+    def away(self, world: World) -> NodeEventStreams:
+        world.bus.is_up = False
+        return world.streams
+
+
+class TestFakeEventStreams(EventStreamsSuite):
+    @pytest.fixture
+    def streams(self) -> FakeEventStreams:
+        return FakeEventStreams()
+
+    @pytest.fixture
+    def away(self) -> FakeEventStreams:
+        return FakeEventStreams(fails=EventStreamUnavailable("away"))
 
 
 # Where a stream begins
@@ -92,12 +115,6 @@ def test_a_transition_of_the_key_is_told_at_every_opening(world: World) -> None:
     client = world.hold(after=8)
     events = [(at, kind) for at, kind, _ in read_frames(client.sent)]
     assert events == [(8, "signing_key_rotated"), (9, "peer_added"), (10, "peer_added")]
-
-
-def test_without_the_bus_nothing_is_opened(world: World) -> None:
-    world.bus.is_up = False
-    with pytest.raises(EventStreamUnavailable):
-        world.open()
 
 
 def test_where_nothing_can_be_held_the_answer_ends_with_what_was_missed(world: World) -> None:

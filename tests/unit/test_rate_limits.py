@@ -18,7 +18,8 @@ from server.gunicorn.sources import Sources
 from server.http import request_context
 from server.http.moments import PLACES, MomentTable
 from server.http.rate_limits import GRANT_SECONDS, HostLimits, Rate, request_source
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, FakeRequestLimits
+from tests.ports.request_limits import PERMISSION, SUBJECT, RequestLimitsSuite
 
 STRANGER, OTHER = "user:stranger", "user:other"
 WANTED, OWN = "node-agent on node:1", "node-agent on node:2"
@@ -56,6 +57,27 @@ class Arranged:
 @pytest.fixture
 def arranged() -> Arranged:
     return Arranged()
+
+
+class TestHostLimits(RequestLimitsSuite):
+    @pytest.fixture
+    def limits(self, arranged: Arranged) -> HostLimits:
+        return arranged.limits
+
+    @pytest.fixture
+    def spent(self, arranged: Arranged) -> HostLimits:
+        arranged.limits.admit(SUBJECT, PERMISSION, Limit.KEY_ROTATIONS)
+        return arranged.limits
+
+
+class TestFakeRequestLimits(RequestLimitsSuite):
+    @pytest.fixture
+    def limits(self) -> FakeRequestLimits:
+        return FakeRequestLimits()
+
+    @pytest.fixture
+    def spent(self) -> FakeRequestLimits:
+        return FakeRequestLimits(fails=RateLimited("spent", 6.2))
 
 
 def test_a_subject_that_is_refused_again_and_again_waits(arranged: Arranged) -> None:
