@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,6 +24,10 @@ from composer.peers import PeerRow
 from db import rows
 from db.connections import Row, SingleConnection, WriteSession
 from db.locks import EVENTS
+from db.statements import Prepared
+
+EVENTS_UNPUBLISHED = Prepared("events_unpublished")
+EVENTS_PUBLISHED = Prepared("events_published")
 
 IDLE_SECONDS = 30  # a frozen publisher loses its session, and the election, after this
 
@@ -65,15 +70,17 @@ class PostgresEvents:
         self, limit: int, excluded: Collection[UUID], deadline: Deadline
     ) -> list[LedgerEvent]:
         """The oldest rows in the order of ``seq``, without those of the excluded Domains."""
-        found = self._run(
-            "events_unpublished", deadline, limit=limit, excluded=[str(id) for id in excluded]
-        )
+        arguments = {"limit": limit, "excluded": [str(id) for id in excluded]}
+        with self._election():
+            found = self._connection.fetch(EVENTS_UNPUBLISHED, arguments, deadline)
         return [_event(row) for row in found]
 
     def published(self, seqs: list[int], events: int, deadline: Deadline) -> None:
         """Mark rows as published, and count the events that they were."""
         if seqs:
-            self._run("events_published", deadline, seqs=seqs, events=events)
+            arguments = {"seqs": seqs, "events": events}
+            with self._election():
+                self._connection.fetch(EVENTS_PUBLISHED, arguments, deadline)
 
     def delete_published(self, age: timedelta, limit: int, deadline: Deadline) -> int:
         """Delete rows that were published longer ago than ``age``; their number."""
@@ -93,9 +100,14 @@ class PostgresEvents:
         self._connection.close()
 
     def _run(self, name: str, deadline: Deadline, **arguments: object) -> list[Row]:
+        with self._election():
+            return self._connection.run(name, arguments, deadline)
+
+    @contextmanager
+    def _election(self) -> Iterator[None]:
         """Any error ends the connection, and with it the election."""
         try:
-            return self._connection.run(name, arguments, deadline)
+            yield
         except BaseException:
             self._is_elected = False
             raise

@@ -24,7 +24,9 @@ from db.errors import NoFreeConnection
 from db.locks import ON_OUTBOX_CLAIMS, OUTBOX_ROLES, LockHolder
 from db.pool import PoolGroup, write_pool
 from db.positions import CheckServer
-from db.statements import statement
+from db.statements import Prepared, statement
+
+CLAIM_OLDEST = Prepared("outbox_claim_oldest")
 
 # A process that is stopped during a claim loses the rows to the others after this (seconds).
 LONGEST_CLAIM = 15
@@ -150,7 +152,7 @@ class PostgresOutbox:
         """
         arguments = {"limit": limit, "excluded": list(excluded)}
         with self._pool.session(deadline) as session:
-            found = session.run(statement("outbox_claim_oldest"), arguments)
+            found = session.execute(CLAIM_OLDEST, arguments)
             yield self._claim([OutboxRow(*row) for row in found], session)
             session.run(statement("outbox_commit"))
 

@@ -6,6 +6,7 @@
 SELECT pg_try_advisory_lock(%(lock)s);
 
 -- name: events_unpublished
+-- prepare: limit integer, excluded uuid[]
 -- db/events.py, PostgresEvents.unpublished: the oldest rows, but for those of some Domains.
 -- Index: events_unpublished.
 SELECT
@@ -17,11 +18,12 @@ SELECT
     e.content
 FROM plexsphere.events AS e
 WHERE e.published_at IS NULL
-    AND e.domain_id <> ALL (%(excluded)s::uuid[])
+    AND e.domain_id <> ALL (%(excluded)s)
 ORDER BY e.seq
 LIMIT %(limit)s;
 
 -- name: events_published
+-- prepare: seqs bigint[], events integer
 -- db/events.py, PostgresEvents.published. Rows that no pull shows are marked and were no event.
 -- Index: events_pkey.
 WITH counted AS (
@@ -31,7 +33,7 @@ WITH counted AS (
 )
 UPDATE plexsphere.events AS e
 SET published_at = clock_timestamp()
-WHERE e.seq = ANY (%(seqs)s::bigint[])
+WHERE e.seq = ANY (%(seqs)s)
 RETURNING e.seq;
 
 -- name: events_delete_published

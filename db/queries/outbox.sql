@@ -19,21 +19,26 @@ WHERE o.object = %(object)s
 ORDER BY o.seq
 FOR UPDATE OF o;
 
+-- name: outbox_begin
+-- db/outbox.py, before outbox_claim_oldest: a claim is a transaction.
+BEGIN;
+
 -- name: outbox_claim_oldest
--- db/outbox.py, PostgresOutbox.claim_oldest. It begins the transaction of the claim. Objects with a
+-- prepare: limit integer, excluded text[]
+-- first: outbox_begin
+-- db/outbox.py, PostgresOutbox.claim_oldest, several times a second. Objects with a
 -- change of roles come before Nodes that were registered or deleted: a revocation must not wait
 -- behind many Nodes. It locks the oldest row of each object only and skips an object whose oldest row
 -- is locked, so no two claims ever have the same object. The later rows of an object need no lock: no
 -- other claim can reach them.
 -- Indexes: outbox_roles_waiting, outbox_waiting_by_age, outbox_waiting, fences_pkey.
-BEGIN;
 WITH with_roles AS MATERIALIZED (
     SELECT o.object
     FROM plexsphere.outbox AS o
     WHERE o.drained_at IS NULL
         AND o.parked_at IS NULL
         AND o.type NOT IN ('peer_added', 'peer_removed')
-        AND o.object <> ALL (%(excluded)s::text[])
+        AND o.object <> ALL (%(excluded)s)
     GROUP BY o.object
     ORDER BY min(o.seq)
     LIMIT %(limit)s
@@ -53,7 +58,7 @@ others AS MATERIALIZED (
     FROM plexsphere.outbox AS o
     WHERE o.drained_at IS NULL
         AND o.parked_at IS NULL
-        AND o.object <> ALL (%(excluded)s::text[])
+        AND o.object <> ALL (%(excluded)s)
         AND o.object NOT IN (SELECT r.object FROM with_roles AS r)
         AND
         -- include: oldest_of_object
@@ -65,7 +70,7 @@ SELECT
     o.seq,
     o.object,
     o.tuples,
-    NULL,
+    NULL::text,
     f.number
 FROM (SELECT object FROM first UNION ALL SELECT object FROM others) AS l
 JOIN plexsphere.outbox AS o ON o.object = l.object
