@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg2
 
 from composer.identity import parse_canonical_uuid
+from db.connections import by_any_host
 from db.dsn import session_dsn
 from db.statements import statement
 
@@ -44,7 +45,7 @@ class ReducedAccess:
                 time.sleep(RETRY_SECONDS)
 
     def _listen(self) -> NoReturn:
-        connection = psycopg2.connect(self._dsn)
+        connection = by_any_host(self._dsn, psycopg2.connect)
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:

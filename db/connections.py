@@ -27,8 +27,8 @@ from psycopg2.extensions import (
 )
 
 from composer.deadline import Deadline
-from db.dsn import session_dsn
-from db.errors import DeadlineExceeded, ledger_errors
+from db.dsn import later_hosts, session_dsn
+from db.errors import DeadlineExceeded, is_unanswered, ledger_errors
 from db.statements import Prepared, statement
 
 Row = tuple[Any, ...]
@@ -188,12 +188,40 @@ def blocking_connection(
     another ComposerError for what the driver raises.
     """
     named = session_dsn(dsn, parameters or {}, **defaults)
-    with ledger_errors(doing), closing(psycopg2.connect(named)) as opened:
+    with ledger_errors(doing), closing(by_any_host(named, psycopg2.connect)) as opened:
         yield opened
 
 
+def by_any_host(dsn: str, attempt: Callable[[str], connection]) -> connection:
+    """A connection to the first host that answers. Raises what ``attempt`` raises.
+
+    libpq itself tries the next host only where one does not accept connections; before a dead
+    primary there may be a load balancer that accepts one and ends it, or says nothing.
+    """
+    for later in later_hosts(dsn):
+        try:
+            return attempt(dsn)
+        except (psycopg2.OperationalError, DeadlineExceeded) as cause:
+            if not is_unanswered(cause):
+                raise
+            dsn = later
+    return attempt(dsn)
+
+
 def connect(dsn: str, deadline: Deadline) -> connection:
-    """A connection in autocommit; raises DeadlineExceeded or what psycopg2 raises."""
+    """A connection in autocommit; raises DeadlineExceeded or what psycopg2 raises.
+
+    Each host has an equal share of the time that is left.
+    """
+
+    def attempt(hosts: str) -> connection:
+        share = deadline.remaining() / (1 + len(later_hosts(hosts)))
+        return _connected(hosts, deadline.at_most(share))
+
+    return by_any_host(dsn, attempt)
+
+
+def _connected(dsn: str, deadline: Deadline) -> connection:
     opened = psycopg2.connect(dsn, async_=True)
     try:
         wait(opened, deadline)

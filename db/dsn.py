@@ -131,6 +131,20 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10
 
 
+def later_hosts(dsn: str) -> list[str]:
+    """The DSN without its first host, then without its first two, and so on; empty for one."""
+    parts = parse_dsn(dsn)
+    places = {
+        name: parts[name].split(",")
+        for name in ("host", "hostaddr", "port")
+        if "," in parts.get(name, "")
+    }
+    return [
+        str(make_dsn(dsn, **{name: ",".join(found[at:]) for name, found in places.items()}))
+        for at in range(1, max(map(len, places.values()), default=1))
+    ]
+
+
 def without_password(dsn: str) -> tuple[str, str]:
     """The DSN without its password, and the password; empty where it has none."""
     parts = parse_dsn(dsn)

@@ -53,6 +53,9 @@ _REFUSALS = (
     ('database "', "it has no such database, or admits nobody to it"),
 )
 
+# libpq's own words for a connection that ended before the server answered.
+_ENDED = ("server closed the connection", "could not receive", "could not send", "SSL SYSCALL")
+
 
 class DeadlineExceeded(Exception):
     """Postgres did not answer within the caller's deadline."""
@@ -111,6 +114,11 @@ def is_fault_of_pooler(error: ComposerError) -> bool:
 def has_no_connection_left(cause: BaseException) -> bool:
     """Whether a connection was refused because there are as many as there may be."""
     return connection_refusal(cause) == NO_CONNECTION_LEFT
+
+
+def is_unanswered(cause: BaseException) -> bool:
+    """Whether no server answered an attempt to connect; a refused password is an answer."""
+    return isinstance(cause, DeadlineExceeded) or any(word in str(cause) for word in _ENDED)
 
 
 def is_unavailable(cause: BaseException) -> bool:
