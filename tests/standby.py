@@ -41,6 +41,9 @@ class Copy(Cluster):
             check=True,
             capture_output=True,
         )
+        if follows:  # a checkpoint of the primary must not remove what it has not received yet
+            with (self.data / "postgresql.auto.conf").open("a") as settings:
+                settings.write("wal_receiver_create_temp_slot = on\n")
         self.part = Part(
             name="copy",
             port=self.port,
