@@ -47,8 +47,9 @@ class Server:
     """A server as one connection found it.
 
     ``wal_end`` is what a crash leaves of its WAL; ``promoted_at`` the WAL that it had at its
-    promotion, None where it began as a primary or was restarted since. ``left_at`` is where its
-    history left each timeline before; None where the role may not know.
+    promotion, None where it began as a primary or was restarted since. ``left_at`` asks it where
+    its history left each timeline before, while its connection is open; None where the role may not
+    know.
     """
 
     system: int
@@ -56,7 +57,7 @@ class Server:
     is_standby: bool
     wal_end: int
     promoted_at: int | None
-    left_at: Mapping[int, int] | None = None
+    left_at: Callable[[], Mapping[int, int] | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +98,20 @@ def unchecked(ask: AskServer) -> None:
 def _identified(run: Callable[[str, Mapping[str, object] | None], list[Row]]) -> Server:
     row = run(statement("ledger_server"), None)[0]
     system, timeline, is_standby, wal_end, promoted_at, has_history, _ = row
-    history = None
-    if has_history:
+
+    def left_at() -> Mapping[int, int] | None:
+        if not has_history:
+            return None
         history = run(statement("ledger_history"), {"timeline": timeline})[0][0]
+        return None if history is None else _left_at(history)
+
     return Server(
         system=int(system) % 2**64,
         timeline=int(timeline),
         is_standby=bool(is_standby),
         wal_end=int(wal_end or 0),
         promoted_at=None if promoted_at is None else int(promoted_at),
-        left_at=None if history is None else _left_at(history),
+        left_at=left_at,
     )
 
 
@@ -160,20 +165,27 @@ class Positions:
             return
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(path, flags, MODE)
-        facts = os.fstat(self._file)
+        try:
+            self._map = self._mapped(self._file, path)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def _mapped(self, file: int, path: Path) -> mmap:
+        facts = os.fstat(file)
         if not stat.S_ISREG(facts.st_mode) or os.geteuid() not in (0, facts.st_uid):
             raise PermissionError(f"{path} is not a file of this account alone")
-        os.fchmod(self._file, MODE)
+        os.fchmod(file, MODE)
         with self._changing():
             # Read here: another process may have made the file meanwhile, and uses it.
-            size = os.fstat(self._file).st_size
-            if size != SIZE or os.pread(self._file, 8, 0) != MAGIC:
-                os.ftruncate(self._file, 0)
+            is_new = os.fstat(file).st_size != SIZE or os.pread(file, 8, 0) != MAGIC
+            if is_new:
+                os.ftruncate(file, 0)
             # With all its pages: a mapped one that a full disk has no room for kills the process.
-            os.posix_fallocate(self._file, 0, SIZE)
-            if not os.pread(self._file, 1, 0).strip(b"\0"):
-                os.pwrite(self._file, HEADER.pack(MAGIC, 0, 0, 0), 0)
-        self._map = mmap(self._file, SIZE)
+            os.posix_fallocate(file, 0, SIZE)
+            if is_new:
+                os.pwrite(file, HEADER.pack(MAGIC, 0, 0, 0), 0)
+        return mmap(file, SIZE)
 
     @property
     def seen(self) -> tuple[int, int, int]:
@@ -250,8 +262,9 @@ def _fault(server: Server, system: int, timeline: int, wal_end: int) -> str | No
         return f"timeline {server.timeline}, and {timeline} was served before"
     has = server.wal_end
     if server.timeline > timeline:  # later WAL is of its own, and not what was served before
-        if server.left_at is not None:
-            has = min(has, server.left_at.get(timeline, 0))
+        left_at = server.left_at()
+        if left_at is not None:
+            has = min(has, left_at.get(timeline, 0))
         elif not server.is_standby and server.promoted_at is not None:
             has = server.promoted_at
     if has < wal_end:

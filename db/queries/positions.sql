@@ -11,8 +11,7 @@ SELECT
     s.is_standby,
     s.wal_end,
     CASE WHEN NOT s.is_standby THEN pg_last_wal_replay_lsn() - '0/0'::pg_lsn END AS promoted_at,
-    s.timeline > 1
-        AND to_regprocedure('plexsphere.timeline_history(integer)') IS NOT NULL AS has_history,
+    to_regprocedure('plexsphere.timeline_history(integer)') IS NOT NULL AS has_history,
     set_config(
         'plexsphere.server',
         s.system || ' ' || s.timeline || ' ' || CASE WHEN s.is_standby THEN 'on' ELSE 'off' END,
@@ -38,6 +37,6 @@ FROM (
 ) AS s;
 
 -- name: ledger_history
--- db/positions.py, identify: where the timelines before this one were left; NULL where the role may not
--- know. No table is read.
+-- db/positions.py, Server.left_at: where the timelines before this one were left; NULL where the role may
+-- not know. Asked where the timeline is later than what was served. No table is read.
 SELECT plexsphere.timeline_history(%(timeline)s);

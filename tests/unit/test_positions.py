@@ -18,7 +18,7 @@ import pytest
 from composer.deadline import Deadline
 from composer.errors import LedgerBehind
 from composer.position import LedgerPosition, parse_position
-from db.positions import Positions, Promoted, Server, Snapshot, parse_snapshot
+from db.positions import Positions, Promoted, Server, Snapshot, parse_snapshot, server_in
 from db.snapshot_reads import PRIMARY_MOMENT, REST_SECONDS, SnapshotReads
 from db.statements import Prepared
 from server.ledger_pools import host_positions
@@ -48,13 +48,22 @@ def positions() -> Positions:
         (replace(SERVED, timeline=3, wal_end=2000, promoted_at=1000), None),
         (replace(SERVED, timeline=3, wal_end=2000, promoted_at=990), "10 bytes before"),
         (replace(SERVED, timeline=3, wal_end=2000), None),
-        (replace(SERVED, timeline=3, wal_end=2000, left_at={1: 50, 2: 1000}), None),
-        (replace(SERVED, timeline=3, wal_end=2000, left_at={1: 50, 2: 990}), "10 bytes before"),
+        (replace(SERVED, timeline=3, wal_end=2000, left_at=lambda: {1: 50, 2: 1000}), None),
         (
-            replace(SERVED, timeline=4, wal_end=3000, promoted_at=2000, left_at={2: 990, 3: 2000}),
+            replace(SERVED, timeline=3, wal_end=2000, left_at=lambda: {1: 50, 2: 990}),
             "10 bytes before",
         ),
-        (replace(SERVED, timeline=3, wal_end=2000, left_at={1: 50}), "1000 bytes before"),
+        (
+            replace(
+                SERVED,
+                timeline=4,
+                wal_end=3000,
+                promoted_at=2000,
+                left_at=lambda: {2: 990, 3: 2000},
+            ),
+            "10 bytes before",
+        ),
+        (replace(SERVED, timeline=3, wal_end=2000, left_at=lambda: {1: 50}), "1000 bytes before"),
         (replace(SERVED, is_standby=True), None),
         (replace(SERVED, is_standby=True, wal_end=900), "100 bytes before"),
     ],
@@ -74,6 +83,13 @@ def test_a_server_must_have_all_that_was_served(
         with pytest.raises(LedgerBehind, match=fault):
             positions.check(lambda: server)
         assert positions.seen == (7, 2, 1000)
+
+
+def test_the_history_of_a_timeline_that_was_served_is_not_read(positions: Positions) -> None:
+    rows = [("7", 2, False, 1000, None, True, "7 2 off")]
+    session: Any = SimpleNamespace(run=lambda query, arguments: [rows.pop()])
+    positions.check(lambda: server_in(session))
+    assert rows == []
 
 
 def test_what_others_see_while_a_server_is_asked_is_not_missed(positions: Positions) -> None:
@@ -121,8 +137,10 @@ def test_a_full_disk_is_an_error_at_once_and_not_the_end_of_the_process_later(
     path = tmp_path / "positions"
     allocate = os.posix_fallocate
     monkeypatch.setattr(os, "posix_fallocate", refuse)
+    before = os.listdir("/proc/self/fd")
     with pytest.raises(OSError):
         Positions(path)
+    assert os.listdir("/proc/self/fd") == before
     monkeypatch.setattr("server.ledger_pools.metrics_directory", lambda: str(tmp_path))
     host_positions(Settings()).check(lambda: SERVED)
     monkeypatch.setattr(os, "posix_fallocate", allocate)
