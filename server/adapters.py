@@ -184,7 +184,11 @@ def connect(
     if settings.nats_url and event_keys and stored_keys:
         signers = EventSigners(stored_keys, event_keys)
         events = _event_service(
-            settings=settings, contract=contract, metrics=metrics, signers=signers
+            settings=settings,
+            contract=contract,
+            metrics=metrics,
+            signers=signers,
+            last_answers=last_answers,
         )
     snapshot_wire = SnapshotWire()
     snapshot_ledger = PostgresLedger(
@@ -288,7 +292,11 @@ def connect(
 
 
 def _event_service(
-    settings: Settings, contract: Contract, metrics: Metrics, signers: EventSigners
+    settings: Settings,
+    contract: Contract,
+    metrics: Metrics,
+    signers: EventSigners,
+    last_answers: LastAnswers,
 ) -> EventService:
     # Imported here, because nats-py takes 0.25 s to import and only an event bus needs it.
     from server.events.nats import NatsConnection
@@ -302,6 +310,7 @@ def _event_service(
         contract=contract,
         metrics=metrics,
         window_seconds=settings.event_window,
+        on_reduced=last_answers.forget,
     )
 
 

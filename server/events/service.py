@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -53,8 +54,10 @@ def event_service(
     contract: Contract,
     metrics: Metrics,
     window_seconds: float,
+    on_reduced: Callable[[UUID], None] = lambda node_id: None,
 ) -> EventService:
-    """The parts that serve streams of one process."""
+    """The parts that serve streams of one process. ``on_reduced`` gets each Node that lost a
+    relationship or a credential."""
     recorder = EventRecorder(metrics)
     media = contract.operations["GetNodeEvents"].responses[200].media["text/event-stream"]
     frames = EventFrames(media.events)
@@ -79,6 +82,7 @@ def event_service(
     )
 
     def reduced(node_id: UUID) -> None:
+        on_reduced(node_id)
         schedule.ask_at_once(fan_out.of_node(node_id))
 
     def gap() -> None:

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, suppress
 from hashlib import sha256
+from pathlib import Path
 from random import randint
 from uuid import UUID, uuid4
 
@@ -43,8 +44,14 @@ CUT_AFTER = 15
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with running_stack("events", nodes=8, workers=1, nats=True, relay=True) as stack:
+def last_answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("last-answers")
+
+
+@pytest.fixture(scope="module")
+def stack(last_answers: Path) -> Iterator[Stack]:
+    env = {"PLEXSPHERE_STALE_READ_FOLDER": str(last_answers)}
+    with running_stack("events", nodes=8, workers=1, nats=True, relay=True, env=env) as stack:
         yield stack
 
 
@@ -274,6 +281,17 @@ def test_what_ends_a_node_or_its_credential_ends_its_stream(
         reply = ask(stack.url, path, bearer(stack.token(OPERATOR)), "DELETE")
         assert reply.status == 204
         client.rest()
+
+
+def test_a_revocation_by_another_host_ends_the_last_answer(
+    stack: Stack, fleet: Fleet, last_answers: Path
+) -> None:
+    node_id = fleet.register()
+    fleet.pull(node_id)
+    assert (last_answers / node_id).exists()
+    sql = "UPDATE plexsphere.nodes SET tokens_not_before = now() WHERE id = %s"
+    run_sql(stack.dsn, sql, (node_id,))
+    until(lambda: not (last_answers / node_id).exists(), "the last answer to go")
 
 
 def test_without_nats_held_streams_stay_and_catch_up_and_pulls_go_on(
