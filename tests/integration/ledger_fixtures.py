@@ -16,7 +16,7 @@ from tempfile import mkdtemp
 
 import psycopg2
 import pytest
-from psycopg2.extensions import make_dsn
+from psycopg2.extensions import make_dsn, parse_dsn
 
 from db.connections import ReadSession
 from db.migrate import migrate
@@ -26,6 +26,7 @@ from server.dev.ports import free_ports
 from server.dev.postgres import Cluster
 from tests.integration.ledger_places import Gates, Home, Place, Reads
 from tests.integration.ledger_rows import Hand
+from tests.stacks import copy_cluster
 
 FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "test" / "ledger"
 
@@ -37,8 +38,8 @@ class OwnPostgres:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        copy_cluster(folder)
         self.cluster = Cluster(folder, free_ports(1)[0])
-        self.cluster.create()
         self.part = Part(
             name="postgres",
             port=self.cluster.port,
@@ -47,15 +48,26 @@ class OwnPostgres:
             ready=self.cluster.wait_ready,
         )
         self._names = count()
+        self._migrated: str | None = None
 
     def fresh_database(self) -> str:
         """The DSN of a new, empty database."""
+        return self._database()
+
+    def migrated_database(self) -> str:
+        """The DSN of a new database with every migration: a copy costs a third of them."""
+        if self._migrated is None:
+            self._migrated = self.fresh_database()
+            migrate(self._migrated)
+        return self._database(f"TEMPLATE {parse_dsn(self._migrated)['dbname']}")
+
+    def _database(self, options: str = "") -> str:
         name = f"fresh_{next(self._names)}"
         connection = psycopg2.connect(make_dsn(self.cluster.dsn, dbname="postgres"))
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute(f"CREATE DATABASE {name}")
+                cursor.execute(f"CREATE DATABASE {name} {options}")
         finally:
             connection.close()
         return str(make_dsn(self.cluster.dsn, dbname=name))
@@ -66,7 +78,6 @@ def own_postgres() -> Iterator[OwnPostgres]:
     """In a folder of this process's own, which goes with it: sessions may run side by side."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     folder = Path(mkdtemp(dir=FOLDER, prefix=f"{os.getpid()}-"))
-    folder.chmod(0o755)  # for the unprivileged user that runs Postgres
     own = OwnPostgres(folder)
     try:
         own.part.start()
@@ -83,9 +94,9 @@ def ledger_postgres() -> Iterator[OwnPostgres]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def breakable_postgres() -> Iterator[OwnPostgres]:
-    """For tests that stop and freeze it."""
+    """For tests that stop and freeze it: leave it running, and thawed."""
     with own_postgres() as running:
         yield running
 
@@ -96,12 +107,16 @@ def fresh_database(ledger_postgres: OwnPostgres) -> FreshDatabase:
     return ledger_postgres.fresh_database
 
 
+@pytest.fixture
+def migrated_database(ledger_postgres: OwnPostgres) -> FreshDatabase:
+    """A factory of databases with every migration."""
+    return ledger_postgres.migrated_database
+
+
 @pytest.fixture(scope="module")
 def ledger_dsn(ledger_postgres: OwnPostgres) -> str:
     """A migrated database that a test module has to itself."""
-    dsn = ledger_postgres.fresh_database()
-    migrate(dsn)
-    return dsn
+    return ledger_postgres.migrated_database()
 
 
 @pytest.fixture

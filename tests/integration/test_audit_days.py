@@ -49,10 +49,9 @@ FROM generate_series(0, %s - 1) AS n
 
 
 @pytest.fixture
-def fresh(fresh_database: FreshDatabase) -> Iterator[Hand]:
+def fresh(migrated_database: FreshDatabase) -> Iterator[Hand]:
     """A ledger that no writer has seen yet."""
-    dsn = fresh_database()
-    migrate(dsn)
+    dsn = migrated_database()
     with closing(Hand(dsn)) as made:
         yield made
 

@@ -15,7 +15,6 @@ import pytest
 
 from composer.deadline import Deadline
 from db.audit_retention import AuditRetention, OldAudit
-from db.migrate import migrate
 from tests.integration.ledger_audit import Watched, row
 from tests.integration.ledger_places import Home
 from tests.integration.ledger_rows import Hand
@@ -35,10 +34,8 @@ MONTH = timedelta(days=30)
 
 
 @pytest.fixture
-def dsn(fresh_database: FreshDatabase) -> str:
-    made = fresh_database()
-    migrate(made)
-    return made
+def dsn(migrated_database: FreshDatabase) -> str:
+    return migrated_database()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from db.history import BATCH, BodyQueue
-from db.migrate import migrate
 from tests.integration.ledger_audit import Watched, row
 from tests.integration.ledger_rows import Hand
 
@@ -144,8 +143,7 @@ def test_without_a_queue_nothing_is_kept(ledger_dsn: str, hand: Hand) -> None:
 
 @pytest.fixture
 def breakable(breakable_postgres: OwnPostgres) -> Iterator[Keeping]:
-    dsn = breakable_postgres.fresh_database()
-    migrate(dsn)
+    dsn = breakable_postgres.migrated_database()
     made = Keeping(dsn, capacity=200_000)
     yield made
     breakable_postgres.part.thaw()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import Result
 
-from db.migrate import migrate
 from tests.command_runs import failed, run
 from tests.integration.ledger_rows import Hand
 
@@ -31,10 +30,9 @@ VALUES ('node_state.pull', 'insufficient_relation', %s, 'node:9')
 
 
 @pytest.fixture
-def hand(fresh_database: FreshDatabase) -> Iterator[Hand]:
+def hand(migrated_database: FreshDatabase) -> Iterator[Hand]:
     """Rows of 60, 40 and 0 days ago; the first day has no partition."""
-    dsn = fresh_database()
-    migrate(dsn)
+    dsn = migrated_database()
     with closing(Hand(dsn)) as made:
         made.run("SELECT plexsphere.make_audit_days((now() AT TIME ZONE 'UTC')::date - 40, 1)")
         for days in (60, 40, 0):

@@ -21,8 +21,7 @@ pytest_plugins = "tests.integration.ledger_fixtures"
 @pytest.fixture
 def breakable(breakable_postgres: OwnPostgres) -> Iterator[Watched]:
     """On a Postgres that the test may freeze and stop; what thaws late writes nowhere else."""
-    dsn = breakable_postgres.fresh_database()
-    migrate(dsn)
+    dsn = breakable_postgres.migrated_database()
     made = Watched(dsn)
     made.sink.record(row(0))
     assert made.sink.flush(10.0)

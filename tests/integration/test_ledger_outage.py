@@ -14,7 +14,6 @@ import pytest
 from composer.deadline import Deadline
 from composer.errors import DatastoreUnavailable
 from db import health
-from db.migrate import migrate
 from db.pool import IDLE_BEFORE_PING, read_pool
 from tests.integration.ledger_places import PLACES, Reads
 
@@ -26,8 +25,7 @@ pytest_plugins = "tests.integration.ledger_fixtures"
 
 @pytest.fixture(scope="module")
 def breakable_dsn(breakable_postgres: OwnPostgres) -> str:
-    dsn = breakable_postgres.fresh_database()
-    migrate(dsn)
+    dsn = breakable_postgres.migrated_database()
     return dsn
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from composer.errors import CorruptLedger
 from composer.peers import PeerRow
-from db.migrate import migrate
 from tests.integration.ledger_places import Home
 from tests.ports.deadlines import in_time
 
@@ -109,10 +108,9 @@ def test_a_time_is_exact(home: Home, moment: datetime) -> None:
 
 
 def test_no_setting_around_the_connection_changes_what_is_shown(
-    fresh_database: FreshDatabase, monkeypatch: pytest.MonkeyPatch
+    migrated_database: FreshDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dsn = fresh_database()
-    migrate(dsn)
+    dsn = migrated_database()
     moment = datetime(1890, 1, 1, 1, 2, 3, 400000, tzinfo=UTC)
     with closing(Home(dsn)) as home, closing(Home(dsn)) as other:  # its pool connects below
         home.set(0, changed_at=moment)

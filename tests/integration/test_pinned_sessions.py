@@ -12,7 +12,6 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from composer.errors import DatastoreUnavailable
 from db.connections import ReadSession, SingleConnection, WriteSession, blocking_connection
 from db.dsn import PINNED
-from db.migrate import migrate
 from db.pool import read_pool, write_pool
 from tests.ledger_sql import run_sql
 from tests.ports.deadlines import in_time
@@ -36,9 +35,8 @@ SHOWN = "SELECT current_setting(%(name)s)"
 
 
 @pytest.fixture
-def foreign_dsn(fresh_database: FreshDatabase) -> str:
-    dsn = fresh_database()
-    migrate(dsn)
+def foreign_dsn(migrated_database: FreshDatabase) -> str:
+    dsn = migrated_database()
     name = parse_dsn(dsn)["dbname"]
     for setting, value in FOREIGN.items():
         run_sql(dsn, f"ALTER DATABASE {name} SET {setting} = {value}")

@@ -17,7 +17,6 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from composer.errors import ComposerError, LedgerBehind
 from composer.position import LedgerPosition
 from db.ledger import LedgerMoment, PostgresLedger
-from db.migrate import migrate
 from db.nodes import PostgresNodeRepo
 from db.pool import read_pool
 from db.positions import Positions, server_in, unchecked
@@ -33,8 +32,7 @@ class Pair:
 
     def __init__(self, primary: OwnPostgres, folder: Path) -> None:
         self.primary = primary
-        self.dsn = primary.fresh_database()
-        migrate(self.dsn)
+        self.dsn = primary.migrated_database()
         self.hand = Hand(self.dsn)
         self.domain = self.hand.domain()
         self.nodes = [self.hand.node(self.domain, number) for number in range(1, 7)]

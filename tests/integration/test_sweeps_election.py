@@ -15,7 +15,6 @@ import pytest
 from composer.errors import ComposerError, DatastoreUnavailable
 from composer.reachability import Sweep
 from db.heartbeat import PostgresHeartbeats
-from db.migrate import migrate
 from db.pool import write_pool
 from db.reachability import PostgresSweeps
 from db.statements import statement
@@ -89,9 +88,8 @@ def test_an_elected_one_that_does_nothing_loses_its_session(ledger: Silences) ->
     other.close()
 
 
-def test_the_lock_is_of_one_database(ledger: Silences, fresh_database: FreshDatabase) -> None:
-    elsewhere = fresh_database()
-    migrate(elsewhere)
+def test_the_lock_is_of_one_database(ledger: Silences, migrated_database: FreshDatabase) -> None:
+    elsewhere = migrated_database()
     with ledger.evaluator() as sweep, closing(PostgresSweeps(elsewhere, 5.0)) as other:
         assert sweep() and other.sweep(in_time())
 
