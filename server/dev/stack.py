@@ -85,12 +85,13 @@ class Stack:
         return self.parts["gunicorn"]
 
     def extra_gunicorn(self, name: str, env: Mapping[str, str], wait_for: str = "/livez") -> Part:
-        """Another gunicorn, started, on a port of its own.
+        """Another gunicorn of one worker, started, on a port of its own.
 
         `env` goes over the stack's settings, such as `{"PLEXSPHERE_DSN": ""}`.
         """
         port = free_ports(1)[0]
-        settings = {**self.env, **env, "PLEXSPHERE_BIND": f"{HOST}:{port}"}
+        own = {"PLEXSPHERE_WORKERS": "1", "PLEXSPHERE_BIND": f"{HOST}:{port}"}
+        settings = {**self.env, **own, **env}
         part = self._add_gunicorn(name=name, port=port, env=lambda: settings, wait_for=wait_for)
         part.start()
         return part

@@ -38,7 +38,7 @@ def url(stack: Stack) -> Iterator[str]:
     """One worker, whose one queue of audit rows is written in order: a later row that is there
     says that no earlier one is still to come. It has NATS, for the event streams."""
     stack.start_nats()
-    part = stack.extra_gunicorn("one-worker", {"PLEXSPHERE_WORKERS": "1"}, "/readyz")
+    part = stack.extra_gunicorn("one-worker", {}, "/readyz")
     yield part.url
     part.stop()
     stack.stop_nats()

@@ -18,7 +18,6 @@ from tests.stacks import another_build
 
 FAULTY_APPLICATION = "tests.fuzz.faulty_wsgi:application"
 CORRUPT_POLICY = "0190ffff-0000-7000-8000-0000000000aa"
-ONE_WORKER = {"PLEXSPHERE_WORKERS": "1"}
 
 
 @contextmanager
@@ -29,7 +28,7 @@ def live(stack: Stack, node_id: str) -> Iterator[str]:
 @contextmanager
 def unprovisioned(stack: Stack, node_id: str) -> Iterator[str]:
     """With an empty DSN."""
-    part = stack.extra_gunicorn("unprovisioned", {"PLEXSPHERE_DSN": "", **ONE_WORKER})
+    part = stack.extra_gunicorn("unprovisioned", {"PLEXSPHERE_DSN": ""})
     try:
         yield part.url
     finally:
@@ -40,7 +39,7 @@ def unprovisioned(stack: Stack, node_id: str) -> Iterator[str]:
 def rate_limited(stack: Stack, node_id: str) -> Iterator[str]:
     """With the lowest rates that there are, of which the stranger has had its one refusal."""
     rates = ("PLEXSPHERE_ENROLMENTS_PER_MINUTE", "PLEXSPHERE_REFUSALS_PER_MINUTE")
-    part = stack.extra_gunicorn("rate-limited", {**dict.fromkeys(rates, "1"), **ONE_WORKER})
+    part = stack.extra_gunicorn("rate-limited", dict.fromkeys(rates, "1"))
     try:
         ask(part.url, pull_path(node_id), bearer(stack.token(STRANGER)))
         yield part.url
@@ -51,7 +50,7 @@ def rate_limited(stack: Stack, node_id: str) -> Iterator[str]:
 @contextmanager
 def crowded(stack: Stack, node_id: str) -> Iterator[str]:
     """With Domains that have as many Nodes as they may have."""
-    part = stack.extra_gunicorn("crowded", {"PLEXSPHERE_NODE_QUOTA": "1", **ONE_WORKER})
+    part = stack.extra_gunicorn("crowded", {"PLEXSPHERE_NODE_QUOTA": "1"})
     try:
         yield part.url
     finally:
@@ -61,7 +60,7 @@ def crowded(stack: Stack, node_id: str) -> Iterator[str]:
 @contextmanager
 def without_keys(stack: Stack, node_id: str) -> Iterator[str]:
     """With a key set that cannot be had."""
-    settings = {"PLEXSPHERE_JWKS": f"http://{HOST}:1/jwks.json", **ONE_WORKER}
+    settings = {"PLEXSPHERE_JWKS": f"http://{HOST}:1/jwks.json"}
     part = stack.extra_gunicorn("without-keys", settings)
     try:
         yield part.url
@@ -72,7 +71,7 @@ def without_keys(stack: Stack, node_id: str) -> Iterator[str]:
 @contextmanager
 def faulty(stack: Stack, node_id: str) -> Iterator[str]:
     """The test build of faulty_wsgi.py."""
-    with another_build(stack, "faulty", FAULTY_APPLICATION, ONE_WORKER) as url:
+    with another_build(stack, "faulty", FAULTY_APPLICATION, {"PLEXSPHERE_WORKERS": "1"}) as url:
         yield url
 
 
