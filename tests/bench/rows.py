@@ -91,7 +91,7 @@ def measure(run: Run, figures: dict[str, Figure]) -> None:
     if run.wants("3", "6", "6a", "10"):
         run.say(f"{LARGE} Nodes")
         with ExitStack() as open_:
-            _large(run, _sides(run, LARGE, open_), figures, _small_beside(open_))
+            _large(run, _sides(run, LARGE, open_), figures, open_)
     if run.wants("7"):
         run.say(f"{MIDDLE} Nodes")
         with ExitStack() as open_:
@@ -221,7 +221,9 @@ def conditional_pulls(served: Served, numbers: Sequence[int]) -> list[bytes]:
     return [served.pull(number, If_None_Match=served.etag(number)) for number in numbers]
 
 
-def _large(run: Run, sides: dict[str, Served], figures: dict[str, Figure], small: Subject) -> None:
+def _large(
+    run: Run, sides: dict[str, Served], figures: dict[str, Figure], open_: ExitStack
+) -> None:
     """Rows 3, 6, 6a and 10."""
     subjects = [
         of_service(service, side, pulls(service, range(LARGE)), PULL)
@@ -231,8 +233,11 @@ def _large(run: Run, sides: dict[str, Served], figures: dict[str, Figure], small
         subject.warm(12, run.connections)
     for served in sides.values():
         served.settle()
-    still = run.costs(*subjects, small)
-    figures["3"] = compared("full pull, 10,000 peers", "<= 1.25x 64 peers", still, "small")
+    if run.wants("3"):
+        still = run.costs(*subjects, _small_beside(open_))
+        figures["3"] = compared("full pull, 10,000 peers", "<= 1.25x 64 peers", still, "small")
+    elif run.wants("6", "6a"):
+        still = run.costs(*subjects)
     for number, per_second, must in (("6", 1, "<= 2x unchanged"), ("6a", 5, ">= 0.7 of unchanged")):
         if not run.wants(number):
             continue
