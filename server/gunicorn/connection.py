@@ -19,11 +19,10 @@ from server.gunicorn.stream import Stream
 
 # What one read takes; a TLS record is smaller.
 READ_BYTES = 65_536
-# Pieces of an answer up to this size leave in one TLS record, not in one each.
-JOINED_BYTES = 65_536
 # The most pieces of one call.
 PIECES = 64
-# TLS must be offered the same bytes again, so it gets pieces of one size.
+# TLS makes a record of each piece it gets, however small, so small pieces are joined up to this
+# size. It must be offered the same bytes again, so it gets no more of a large one either.
 TLS_PIECE_BYTES = 65_536
 # The largest answer that a client may leave with us: agents take 10 MiB.
 UNSENT_MAX_BYTES = 16 * 1024 * 1024
@@ -143,7 +142,7 @@ class Connection:
 
     def _send_some(self) -> None:
         if isinstance(self.sock, ssl.SSLSocket):
-            self._join_small()
+            self._join_first()
             sent = self.sock.send(self._outgoing[0][:TLS_PIECE_BYTES])
         else:
             sent = self.sock.sendmsg(islice(self._outgoing, PIECES))
@@ -153,11 +152,19 @@ class Connection:
         if sent:
             self._outgoing[0] = self._outgoing[0][sent:]
 
-    def _join_small(self) -> None:
-        if len(self._outgoing) > 1 and self.unsent <= JOINED_BYTES:
-            joined = b"".join(self._outgoing)
-            self._outgoing.clear()
-            self._outgoing.append(memoryview(joined))
+    def _join_first(self) -> None:
+        """Join the first pieces, as far as they are sent at once."""
+        missing = TLS_PIECE_BYTES - len(self._outgoing[0])
+        if missing <= 0 or len(self._outgoing) == 1:
+            return
+        first = [self._outgoing.popleft()]
+        while self._outgoing and missing > 0:
+            piece = self._outgoing.popleft()
+            first.append(piece[:missing])
+            if len(piece) > missing:
+                self._outgoing.appendleft(piece[missing:])
+            missing -= len(first[-1])
+        self._outgoing.appendleft(memoryview(b"".join(first)))
 
     def discard(self) -> None:
         """Nothing more is sent."""
