@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 LEVEL = 6
-_POLYNOMIAL = 0xEDB88320
-_ONE = 1 << 31  # x^0: bits are reversed, as in every CRC-32
+_MASK = 0xFFFFFFFF
+_ONE = 0x5B358FD3  # the neutral shift, x^-32 (see _product)
+# A byte for each bit of a number.
+_BITS = int.from_bytes(b"\1" * 32)
+_PARITIES = bytes(b"01"[sum_ & 1] for sum_ in range(256))
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time: equal bytes again
 _LAST_BLOCK = b"\x03\x00"
 _STORED_MAX = 65_535
@@ -39,7 +42,7 @@ class Pieces:
 
 @dataclass(frozen=True, slots=True)
 class Deflated:
-    """``size`` plain bytes as deflate blocks; ``shift`` is x^(8 * size)."""
+    """``size`` plain bytes as deflate blocks; ``shift`` is x^(8 * size - 32)."""
 
     blocks: bytes | memoryview
     size: int
@@ -130,22 +133,21 @@ _EMPTY = Deflated(blocks=b"", size=0, crc=0, shift=_ONE)
 
 
 def _product(a: int, b: int) -> int:
-    """a times b modulo the CRC's polynomial."""
-    product = 0
-    while a:
-        if a & _ONE:
-            product ^= b
-        a = (a << 1) & 0xFFFFFFFF
-        b = (b >> 1) ^ (_POLYNOMIAL if b & 1 else 0)
-    return product
+    """a * b * x^32 modulo the CRC's polynomial: a CRC times a shift, or a shift of two sizes.
+
+    With a byte for each bit no sum of an ordinary product carries into the next one, and the sums'
+    parities are the product without carries. zlib's remainder of it is multiplied by x^32, so
+    shifts are kept divided by that. Bits are reversed, as in every CRC-32: the highest is x^0.
+    """
+    sums = _spread(a) * _spread(b)
+    bits = int(sums.to_bytes(64).translate(_PARITIES), 2) << 1
+    return zlib.crc32(bits.to_bytes(8, "little"), _MASK) ^ _MASK
+
+
+def _spread(number: int) -> int:
+    return int.from_bytes(f"{number:032b}".encode()) & _BITS
 
 
 def shift_of(size: int) -> int:
-    """x^(8 * size) modulo the CRC's polynomial."""
-    power, square = _ONE, 1 << 23  # x^8
-    while size:
-        if size & 1:
-            power = _product(power, square)
-        square = _product(square, square)
-        size >>= 1
-    return power
+    """x^(8 * size - 32) modulo the CRC's polynomial: what so many zeros behind it make of _ONE."""
+    return zlib.crc32(bytes(size), _ONE ^ _MASK) ^ _MASK
