@@ -3,15 +3,13 @@ request."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cachetools import TTLCache
-
 from composer.errors import RateLimited
 from composer.limits import Limit
+from composer.memory import Memory
 from server.gunicorn.sources import Sources
 from server.http import request_context
 from server.http.moments import NO_MARK, MomentTable, mark_of
@@ -20,7 +18,8 @@ from server.http.moments import NO_MARK, MomentTable, mark_of
 GRANT_SECONDS = 300
 # A process writes the same grant again after this time: agents pull once a minute.
 GRANT_WRITTEN_SECONDS = 300
-GRANTS = 65_536
+# Of about 300 bytes for each grant.
+GRANTS_BYTES = 24 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +85,8 @@ class HostLimits:
         self._source = source
         self._on_limited = on_limited
         self._clock = clock
-        self._grants: TTLCache[str, bool] = TTLCache(GRANTS, GRANT_WRITTEN_SECONDS, timer=clock)
-        self._lock = threading.Lock()
+        # When each was written to the table; two threads at once may write one twice.
+        self._grants: Memory[float] = Memory(GRANTS_BYTES)
 
     def admit(
         self,
@@ -109,12 +108,12 @@ class HostLimits:
     def granted(self, subject: str, permission: str) -> None:
         """See composer.limits.RequestLimits."""
         grant = _grant(subject, permission)
-        with self._lock:
-            if grant in self._grants:
-                return
-            self._grants[grant] = True
+        if self._was_written(grant):
+            return
+        now = self._clock()
+        self._grants.put(grant, now, len(grant))
         with self._table.locked():
-            self._table.write(grant, self._clock() + GRANT_SECONDS + GRANT_WRITTEN_SECONDS)
+            self._table.write(grant, now + GRANT_SECONDS + GRANT_WRITTEN_SECONDS)
 
     def may_look_up(self) -> bool:
         """Whether a secret key of this source may be looked up: not after too many failures."""
@@ -128,11 +127,15 @@ class HostLimits:
         self._buckets[Limit.SECRET_KEYS].wait(self._source())
 
     def _was_granted(self, grant: str) -> bool:
-        with self._lock:
-            if grant in self._grants:
-                return True
+        if self._was_written(grant):
+            return True
         with self._table.locked():
             return self._table.read(grant)[0] > self._clock()
+
+    def _was_written(self, grant: str) -> bool:
+        """Whether this process has written it lately."""
+        written_at = self._grants.get(grant)
+        return written_at is not None and self._clock() - written_at < GRANT_WRITTEN_SECONDS
 
     def _require(
         self, limit: Limit, subject: str, take: int = 1, content: bytes | None = None
