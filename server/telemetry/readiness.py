@@ -21,6 +21,7 @@ FRESH_SECONDS = EVERY_SECONDS + 2 * PROBE_SECONDS
 ASKED_SECONDS = 60.0
 # How long an answered pull proves that pulls are answered.
 PROOF_SECONDS = 3.0
+ANSWERED = frozenset(map(int, (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)))
 
 
 class AnsweredPulls:
@@ -35,7 +36,7 @@ class AnsweredPulls:
 
     def note(self, status: int) -> None:
         """A pull gets this answer."""
-        if status in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED):
+        if status in ANSWERED:
             self._answered_at = self._clock()
             self._is_unauthorized = False
         elif status == HTTPStatus.UNAUTHORIZED:

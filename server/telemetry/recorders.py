@@ -24,12 +24,13 @@ class PeerDropRecorder:
 
     def __init__(self, metrics: Metrics) -> None:
         self._counter = cache(metrics.dropped_peers.labels)
+        self._log = _log.bind()  # once, not for each line
 
     def dropped(
         self, outcome: str, domain_id: UUID, addressed_node_id: UUID, peer_node_id: UUID
     ) -> None:
         """Warn, with the fields that operators search for."""
-        _log.warning(
+        self._log.warning(
             "peer_dropped",
             outcome=outcome,
             domain_id=str(domain_id),
