@@ -329,6 +329,7 @@ def perform(
         deadline = deadline.at_most(LEDGER_SHARE * deadline.remaining())
     try:
         addressed_id = way.addressed_id(arguments)
+        resource = way.resource(addressed_id)
         if operation.parse is not None:
             arguments = {"parsed": operation.parse(addressed_id, **arguments)}
         caller = principal or arguments["parsed"].caller
@@ -338,7 +339,7 @@ def perform(
         # Whoever has a bootstrap token is limited by source alone: a caller may invent any number.
         subject = request.principal.kind if way.caller_in_body else request.principal.subject
         # Before gate 2, so that a caller who is refused again and again costs no check and no row.
-        permission = f"{way.relation} on {way.resource(addressed_id)}"
+        permission = f"{way.relation} on {resource}"
         content = operation.repeat_by(arguments["parsed"]) if operation.repeat_by else None
         ports.limits.admit(
             subject=subject, permission=permission, limit=operation.limit, content=content
@@ -359,7 +360,7 @@ def perform(
     if operation.audited_grants is AuditedGrants.ALL:
         # The digest says which state the caller has now; the answer to a HEAD has no body.
         digest = result.digest if call.takes_body else None
-        request.record(outcome, way.resource(addressed_id), digest=digest)
+        request.record(outcome, resource, digest=digest)
     return result.with_headers(operation.headers)
 
 
