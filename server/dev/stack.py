@@ -96,6 +96,15 @@ class Stack:
         part.start()
         return part
 
+    def extra_worker(self, name: str, env: Mapping[str, str]) -> Part:
+        """The evaluator or the relay, started; `env` goes over the stack's settings."""
+        settings = {**self.env, **env}
+        part = self._add(
+            parts.worker_part(places=self.places, name=name, env=settings, log_to_file=True)
+        )
+        part.start()
+        return part
+
     def start_nats(self) -> Part:
         """NATS, started once. From then on `env` has its settings, for processes that start later,
         such as `extra_gunicorn("events", {})`."""

@@ -18,7 +18,7 @@ from rich.table import Table
 from tests.faults import cells
 from tests.faults.cell import run
 from tests.faults.planted import COLUMNS, planted
-from tests.faults.seen import Cell
+from tests.faults.seen import EVENT_FAULTS, Cell
 from tests.faults.world import ROOT, world
 
 OUT = ROOT / ".dev" / "faults.json"
@@ -30,7 +30,14 @@ an editor and a load balancer ask. *answers* are those that they got; *stale* is
 declare it. *open*: an answer to a caller without the role. *partial*: a 200 that is not whole.
 *longest*: the longest wait for an answer, `/livez` included. *recovered*: from the end of the fault
 to a fresh answer for every Node and an acknowledged write. *lost*: acknowledged writes, and audit
-rows, that the ledger lacks and nobody counted."""
+rows, that the ledger lacks and nobody counted. *events*: those that streams of three Nodes, held
+during the fault and resumed where they ended, had, and when after its end they had all of the
+ledger's; then how many of them they lost, had twice, had in another order. A run of a part replaces
+its rows."""
+NAMES = (
+    *("dependency", "fault", "answers", "wrong", "open", "partial", "longest", "recovered", "lost"),
+    *("events", "lost, doubled, reordered"),
+)
 
 
 def main() -> None:
@@ -56,9 +63,7 @@ def main() -> None:
                 found.append(cell)
                 line(cell)
     write(found)
-    whole = set(dependencies) == set(cells.DEPENDENCIES) and set(faults) == set(cells.FAULTS)
-    if whole:
-        PAGE.write_text(page(found))
+    PAGE.write_text(page(found, PAGE.read_text()))
     show(found)
     if not all(cell.is_good for cell in found if isinstance(cell, Cell)):
         sys.exit(1)
@@ -74,7 +79,7 @@ def line(cell: Cell) -> None:
     faults = ", ".join(cell.faults()) or "good"
     print(
         f"{cell.dependency:<12}{cell.fault:<20}{faults:<24}longest {cell.longest_s:.2f} s, livez "
-        f"{cell.livez_s:.2f} s, recovered {recovered}  {dict(cell.answers)}",
+        f"{cell.livez_s:.2f} s, recovered {recovered}, events {events(cell)}  {dict(cell.answers)}",
         flush=True,
     )
     for note in cell.notes:
@@ -90,13 +95,9 @@ def write(found: list[Cell | tuple[str, str, str]]) -> None:
 
 
 def show(found: list[Cell | tuple[str, str, str]]) -> None:
-    table = Table(*("dependency", "fault", "answers", "wrong", "open", "partial", "longest",
-                    "recovered", "lost"))  # fmt: skip
+    table = Table(*NAMES)
     for cell in found:
-        if isinstance(cell, Cell):
-            table.add_row(*columns(cell))
-        else:
-            table.add_row(cell[0], cell[1], f"no sense: {cell[2]}")
+        table.add_row(*(columns(cell) if isinstance(cell, Cell) else no_sense(cell)))
     Console(width=160).print(table)
 
 
@@ -110,27 +111,35 @@ def columns(cell: Cell) -> list[str]:
         f"{max(cell.longest_s, cell.livez_s):.2f} s",
         recovered,
         str(cell.lost),
+        *events(cell),
     ]
 
 
-def page(found: list[Cell | tuple[str, str, str]]) -> str:
-    """docs/faults.md."""
-    names = ("dependency", "fault", "answers", "wrong", "open", "partial", "longest", "recovered",
-             "lost")  # fmt: skip
-    lines = [
-        "# Faults",
-        "",
-        INTRODUCTION,
-        "",
-        f"| {' | '.join(names)} |",
-        "|" + "---|" * len(names),
-    ]
+def events(cell: Cell) -> tuple[str, str]:
+    """The two columns of a cell; empty where no stream was held."""
+    if cell.events is None:
+        return "", ""
+    caught_up = "never all" if cell.events_s is None else f"{cell.events_s:.2f} s"
+    faults = ", ".join(str(getattr(cell, name)) for name in EVENT_FAULTS)
+    return f"{cell.events} in {caught_up}", faults
+
+
+def page(found: list[Cell | tuple[str, str, str]], before: str) -> str:
+    """docs/faults.md; the rows of other cells are those of ``before``."""
+    rows = {tuple(line.split(" | ", 2)[:2]): line for line in before.splitlines()}
     for cell in found:
-        if isinstance(cell, Cell):
-            lines.append(f"| {' | '.join(columns(cell))} |")
-        else:
-            lines.append(f"| {cell[0]} | {cell[1]} | makes no sense: {cell[2]} | | | | | | |")
-    return "\n".join(lines) + "\n"
+        values = columns(cell) if isinstance(cell, Cell) else no_sense(cell)
+        rows["| " + values[0], values[1]] = f"| {' | '.join(values)} |"
+    pairs = [("| " + name, fault) for name in cells.DEPENDENCIES for fault in cells.FAULTS]
+    table = [f"| {' | '.join(NAMES)} |", "|" + "---|" * len(NAMES)]
+    table += [rows[pair] for pair in pairs if pair in rows]
+    return "\n".join(["# Faults", "", INTRODUCTION, "", *table]) + "\n"
+
+
+def no_sense(cell: tuple[str, str, str]) -> list[str]:
+    """The columns of a pair without a cell."""
+    dependency, fault, reason = cell
+    return [dependency, fault, f"makes no sense: {reason}", *[""] * (len(NAMES) - 3)]
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from server.contract.document import Contract
 from tests.bodies import JSON
 from tests.client import Reply, ask, bearer, pull_path
-from tests.faults.seen import WRITTEN, Cell, NodePictures, outcome
+from tests.faults.seen import STREAMED, WRITTEN, Cell, NodePictures, outcome
 
 PACE = 0.04  # seconds between two requests of a caller
 
@@ -36,7 +36,7 @@ class Callers:
         self.cell = Cell("", "")
         self.acknowledged: set[str] = set()
         self.granted: set[str] = set()
-        self._tokens = tokens
+        self.tokens = tokens
         self._editor = editor
         self._forged = forged
         self._revoked = revoked
@@ -63,13 +63,13 @@ class Callers:
         first, second = list(self.nodes)[:2]
         turns: list[Callable[[], object]] = [
             *(lambda node=node: self.pull(node) for node in self.nodes),
-            lambda: self.stranger(first, bearer(self._tokens[second])),
+            lambda: self.stranger(first, bearer(self.tokens[second])),
             lambda: self.stranger(first, bearer("not.a.token")),
             lambda: self.stranger(self._revoked[0], bearer(self._revoked[1])),
             lambda: self.stranger(first, bearer(self._forged)),
             self.write_next,
             self.livez,
-            *([self.subscribe] if cell.dependency == "NATS" else []),
+            *([self.subscribe] if cell.dependency in STREAMED else []),
         ]
         self._threads = [
             threading.Thread(target=self._run, args=(turn,), daemon=True) for turn in turns
@@ -86,7 +86,7 @@ class Callers:
         """An agent; a 200 is judged. A Node has one agent, which asks one thing at a time."""
         with self._agents[node]:
             reply, correlation = self._ask(
-                "GetNodeState", pull_path(node), bearer(self._tokens[node])
+                "GetNodeState", pull_path(node), bearer(self.tokens[node])
             )
             if reply is not None and reply.status == 200:
                 self.nodes[node].judge(self.cell, reply)
@@ -102,7 +102,7 @@ class Callers:
     def subscribe(self) -> Reply | None:
         """An agent that opens its event stream, and leaves."""
         node = next(iter(self.nodes))
-        return self._ask("GetNodeEvents", f"/v1/nodes/{node}/events", bearer(self._tokens[node]))[0]
+        return self._ask("GetNodeEvents", f"/v1/nodes/{node}/events", bearer(self.tokens[node]))[0]
 
     def write_next(self) -> bool:
         """The next number, to the next Node; whether it was acknowledged. There is one editor."""

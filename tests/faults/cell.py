@@ -15,7 +15,7 @@ def run(world: World, dependency: str, fault: str, how: cells.Broken, seconds: f
     """The fault holds for ``seconds``, while the callers ask."""
     cell = Cell(dependency, fault)
     callers = world.callers
-    world.begin()
+    world.begin(cell)
     callers.start(cell)
     try:
         time.sleep(BEFORE_SECONDS)
@@ -25,4 +25,5 @@ def run(world: World, dependency: str, fault: str, how: cells.Broken, seconds: f
     finally:
         callers.stop()
     world.count_losses(cell)
+    world.count_events(cell)
     return cell

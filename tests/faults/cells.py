@@ -16,6 +16,7 @@ DEPENDENCIES = (
     "SpiceDB",
     "JWKS URL",
     "NATS",
+    "relay",
     "audit table",
     "disk",
     "clock",
@@ -32,7 +33,7 @@ NETWORK = FAULTS[1:8]
 EVERY_SERVER = ("Postgres", "second host", "standby")
 # Of the service's disk.
 FOLDERS = ("last-answers", "audit-rows")
-PARTS = {"SpiceDB": "spicedb", "NATS": "nats", "Postgres": "postgres"}
+PARTS = {"SpiceDB": "spicedb", "NATS": "nats", "relay": "relay", "Postgres": "postgres"}
 
 Break = Callable[[World], None]
 
@@ -52,6 +53,12 @@ NO_SENSE = {
     ("JWKS URL", "full"): "it only reads",
     ("JWKS URL", "failed over"): "a URL has no second server",
     ("NATS", "failed over"): "the embedded NATS is one server",
+    **{
+        ("relay", fault): "nobody connects to it"
+        for fault in ("refused", "slow", "half-open", "cut in mid-answer", "wrong data")
+    },
+    ("relay", "full"): "it keeps nothing",
+    ("relay", "failed over"): "there is one relay",
     ("audit table", "half-open"): "a table has no connection of its own",
     ("audit table", "cut in mid-answer"): "a table has no connection of its own",
     ("audit table", "wrong data"): "nothing reads it while requests are answered",
@@ -118,6 +125,14 @@ def _start(name: str) -> Break:
 
 def _restart(name: str) -> Break:
     return lambda world: world.stack.parts[name].restart()
+
+
+def _freeze(name: str) -> Break:
+    return lambda world: world.stack.parts[name].freeze()
+
+
+def _thaw(name: str) -> Break:
+    return lambda world: world.stack.parts[name].thaw()
 
 
 def _nothing(world: World) -> None:
@@ -304,6 +319,8 @@ _OWN = {
     **{(name, "restarted"): Broken(_restart(part), _nothing) for name, part in PARTS.items()},
     ("JWKS URL", "down"): Broken(lambda world: world.keys.stop(), lambda world: world.keys.start()),
     ("JWKS URL", "restarted"): Broken(_restart_keys, _nothing),
+    ("relay", "black hole"): Broken(_freeze("relay"), _thaw("relay")),
+    ("relay", "flapping"): _in_turn(_freeze("relay"), _thaw("relay")),
     ("NATS", "full"): Broken(_fill_nats, _empty_nats),
     ("Postgres", "full"): Broken(_fill_ledger, _empty_ledger),
     ("Postgres", "no connection left"): Broken(_no_connection, _connections),

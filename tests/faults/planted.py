@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from urllib.parse import urlsplit
 
 from server.dev.ports import HOST
 from tests.client import Reply, ask
@@ -19,11 +22,14 @@ RUN_SECONDS = 1.0
 
 def planted(world: World, column: str) -> bool:
     """Whether the callers, before a service that lies in this one way, fill this column."""
-    liar = Liar(world.service.url, LIES[column])
+    lie, told = LIES.get(column, _truth), STREAM_LIES.get(column, iter)
+    liar = Liar(world.service.url, lie, told)
     callers, url, cell = world.callers, world.callers.url, Cell("planted", column)
     attempted = {node: picture.attempted for node, picture in callers.nodes.items()}
     before = {node: picture.acknowledged for node, picture in callers.nodes.items()}
     callers.url = liar.url
+    if column in STREAM_LIES:
+        world.subscribe()
     callers.start(cell)
     try:
         time.sleep(SLOW + RUN_SECONDS if column == "longest_s" else RUN_SECONDS)
@@ -33,6 +39,7 @@ def planted(world: World, column: str) -> bool:
             cell.recovered_s = 0.0
     finally:
         callers.stop()
+        world.count_events(cell, RUN_SECONDS)
         callers.url = url
         liar.close()
     if column == "lost":
@@ -44,9 +51,17 @@ def planted(world: World, column: str) -> bool:
 
 
 class Liar:
-    """Passes requests to the real service, and changes what comes back."""
+    """Passes requests to the real service, and changes what comes back.
 
-    def __init__(self, url: str, lie: Callable[[str, Reply], Reply | None]) -> None:
+    ``told`` gets the frames of a stream, and makes those that are passed on.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        lie: Callable[[str, Reply], Reply | None],
+        told: Callable[[Iterator[bytes]], Iterator[bytes]],
+    ) -> None:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
@@ -59,6 +74,9 @@ class Liar:
                     if name.lower() not in ("host", "content-length")
                 }
                 reply = early(self.command)
+                if self.path.endswith("/events"):
+                    self._stream(headers)
+                    return
                 if reply is None:
                     reply = ask(url, self.path, headers, method=self.command, body=body)
                 reply = lie(self.command, reply) or reply
@@ -69,6 +87,19 @@ class Liar:
                 self.send_header("Content-Length", str(len(reply.body)))
                 self.end_headers()
                 self.wfile.write(reply.body)
+
+            def _stream(self, headers: dict[str, str]) -> None:
+                target = urlsplit(url)
+                self.close_connection = True
+                with closing(http.client.HTTPConnection(str(target.hostname), target.port)) as real:
+                    real.request("GET", self.path, headers=headers)
+                    with suppress(OSError):
+                        reply = real.getresponse()
+                        self.send_response(reply.status)
+                        self.send_header("Connection", "close")
+                        self.end_headers()
+                        for frame in told(_frames(reply)):
+                            self.wfile.write(frame)
 
             do_GET = do_PUT = _answer
 
@@ -129,6 +160,36 @@ def _undeclared(method: str, reply: Reply) -> Reply | None:
     return Reply(418, {}, b'{"code": "teapot"}')
 
 
+def _truth(method: str, reply: Reply) -> Reply | None:
+    return None
+
+
+def _frames(reply: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Each with the blank line behind it."""
+    lines: list[bytes] = []
+    while line := reply.readline():
+        lines.append(line)
+        if line == b"\n":
+            yield b"".join(lines)
+            lines = []
+
+
+def _changed(first: int, second: int) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
+    """The first event comes ``first`` times, and ``second`` times once more behind the second."""
+
+    def told(frames: Iterator[bytes]) -> Iterator[bytes]:
+        events: list[bytes] = []
+        for frame in frames:
+            if b"event: " not in frame:
+                yield frame
+                continue
+            events.append(frame)
+            yield from [frame] * (first if len(events) == 1 else 1)
+            yield from [events[0]] * (second if len(events) == 2 else 0)
+
+    return told
+
+
 LIES: dict[str, Callable[[str, Reply], Reply | None]] = {
     "wrong": _older,
     "fail_open": _open,
@@ -138,4 +199,9 @@ LIES: dict[str, Callable[[str, Reply], Reply | None]] = {
     "lost": _honest,
     "answers": _undeclared,  # counted as wrong
 }
-COLUMNS = tuple(LIES)
+STREAM_LIES: dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]] = {
+    "events_lost": _changed(0, 0),
+    "events_doubled": _changed(2, 0),
+    "events_reordered": _changed(0, 1),
+}
+COLUMNS = (*LIES, *STREAM_LIES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,12 @@ from tests.client import Reply
 KEYS = ("peers", "reachability", "policy", "bridge", "state", "reports")
 STALE = "x-plexsphere-stale-seconds"
 WRITTEN = "seq"  # the metadata entry whose values count up
+# Where streams are held: the way of an event, and what opens and ends a stream.
+STREAMED = ("NATS", "relay", "SpiceDB", "Postgres")
+EVENT_FAULTS = ("events_lost", "events_doubled", "events_reordered")
+
+# The id of an event; or the number that a pull showed, where the stream said that one is needed.
+Received = str | int
 
 
 @dataclass(slots=True)
@@ -29,6 +35,11 @@ class Cell:
     livez_s: float = 0.0
     recovered_s: float | None = None
     lost: int = 0
+    events: int | None = None
+    events_lost: int = 0
+    events_doubled: int = 0
+    events_reordered: int = 0
+    events_s: float | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -38,7 +49,8 @@ class Cell:
 
     def faults(self, deadline: float = 3.5, livez: float = 1.0, recovery: float = 5.0) -> list[str]:
         """The columns that are not as they must be."""
-        found = [name for name in ("wrong", "fail_open", "partial", "lost") if getattr(self, name)]
+        counted = ("wrong", "fail_open", "partial", "lost", *EVENT_FAULTS)
+        found = [name for name in counted if getattr(self, name)]
         if self.longest_s > deadline or self.livez_s > livez:
             found.append("longest_s")
         if self.recovered_s is None or self.recovered_s > recovery:
@@ -56,6 +68,9 @@ class Cell:
             "longest_s": round(max(self.longest_s, self.livez_s), 3),
             "recovered_s": None if self.recovered_s is None else round(self.recovered_s, 3),
             "lost": self.lost,
+            "events": self.events,
+            **{name: getattr(self, name) for name in EVENT_FAULTS if self.events is not None},
+            "events_s": None if self.events_s is None else round(self.events_s, 3),
         }
 
     def note(self, column: str, text: str) -> None:
@@ -122,3 +137,34 @@ def outcome(reply: Reply | None) -> str:
         return f"{reply.status} {reply.code or ''}".strip()
     except (ValueError, AttributeError):
         return str(reply.status)
+
+
+def unseen(ledger: Sequence[tuple[str, int]], received: Sequence[Received]) -> list[str]:
+    """The events of ``ledger`` that did not come, and that no pull made unnecessary.
+
+    ``ledger`` has the id and the number of each event of a Node, in order.
+    """
+    pulled = max((item for item in received if isinstance(item, int)), default=-1)
+    return [id for id, number in ledger if id not in received and number > pulled]
+
+
+def judge_events(
+    cell: Cell, node_id: str, ledger: Sequence[tuple[str, int]], received: Sequence[Received]
+) -> None:
+    """Each event of the ledger comes once, and in the ledger's order."""
+    places = {id: place for place, (id, _) in enumerate(ledger)}
+    for id in unseen(ledger, received):
+        cell.note("events_lost", f"{node_id}: {places[id]} of {len(ledger)}")
+    seen: set[str] = set()
+    last = -1
+    for id in received:
+        if not isinstance(id, str):
+            continue
+        cell.events = (cell.events or 0) + 1
+        place = places.get(id, last)  # of before the cell, where the ledger has no place for it
+        if id in seen:
+            cell.note("events_doubled", f"{node_id}: {place} of {len(ledger)}")
+        elif place < last:
+            cell.note("events_reordered", f"{node_id}: {place} of {len(ledger)} after {last}")
+        seen.add(id)
+        last = max(last, place)

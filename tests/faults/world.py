@@ -25,7 +25,18 @@ from server.dev.stack import Stack
 from tests.client import ask, bearer, pull_path
 from tests.faults.callers import Callers
 from tests.faults.proxy import FaultyProxy
-from tests.faults.seen import STALE, Cell, NodePictures, fixed, written
+from tests.faults.seen import (
+    STALE,
+    STREAMED,
+    WRITTEN,
+    Cell,
+    NodePictures,
+    fixed,
+    judge_events,
+    unseen,
+    written,
+)
+from tests.faults.subscribers import Subscriber
 from tests.small_disk import small_disk
 from tests.standby import Copy
 from tests.tokens import ed25519_key, token
@@ -35,6 +46,7 @@ PULLING = 3  # Nodes whose agents pull in each cell
 ROOT = Path(__file__).resolve().parents[2]
 RECOVERY_SECONDS = 15.0
 AUDIT_SECONDS = 10.0
+EVENTS_SECONDS = 40.0  # a relay that is frozen loses the election after 30
 # Of the disk of the service (logs, metrics, last answers, positions, audit rows), of NATS, and of
 # Postgres.
 SERVICE_BYTES = NATS_BYTES = 64 * 1024 * 1024
@@ -56,6 +68,9 @@ class World:
         self._standby = self._new_standby() if is_whole else None
         self.promoted: Copy | None = None
         self._lost_before = 0
+        self._events_before = 0
+        self._mended = 0.0
+        self.subscribers: list[Subscriber] = []
         self.proxies = {
             "Postgres": FaultyProxy(stack.postgres.port),
             "SpiceDB": FaultyProxy(stack.spicedb.port),
@@ -67,6 +82,8 @@ class World:
                 "second host": FaultyProxy(self.standby.port),
                 "NATS": FaultyProxy(stack.parts["nats"].port),
             }
+        if is_whole:
+            stack.extra_worker("relay", self._env())
         self.service = stack.extra_gunicorn("faults", self._env(), "/readyz")
         self.callers = self._callers()
 
@@ -107,7 +124,7 @@ class World:
 
     def recover(self, cell: Cell) -> None:
         """Note how long it takes until every Node is answered fresh and a write is acknowledged."""
-        began = time.monotonic()
+        self._mended = began = time.monotonic()
         waiting = set(self.callers.nodes)
         is_written = False
         while time.monotonic() - began < RECOVERY_SECONDS:
@@ -123,8 +140,8 @@ class World:
         cell.notes.append(f"recovered_s: still waiting for {len(waiting)} pulls")
 
     def _has_events(self, cell: Cell) -> bool:
-        """Whether an event stream can be opened, where NATS had a fault."""
-        if cell.dependency != "NATS":
+        """Whether an event stream can be opened."""
+        if cell.dependency not in STREAMED or self._standby is None:
             return True
         reply = self.callers.subscribe()
         return reply is not None and reply.status == 200
@@ -156,7 +173,35 @@ class World:
         for _ in range(max(0, missing)):
             cell.note("lost", "the audit row of a pull, and nobody counted it")
 
+    def count_events(self, cell: Cell, seconds: float = EVENTS_SECONDS) -> None:
+        """Events that the held streams did not have, had twice, or had in another order."""
+        if not self.subscribers:
+            return
+        until = time.monotonic() + seconds
+        while any(unseen(self._events(held.node_id), held.received) for held in self.subscribers):
+            if time.monotonic() > until:
+                break
+            time.sleep(0.05)
+        else:
+            cell.events_s = time.monotonic() - self._mended
+        for held in self.subscribers:
+            held.stop()
+            judge_events(cell, held.node_id, self._events(held.node_id), held.received)
+        self.subscribers = []
+
+    def _events(self, node_id: str) -> list[tuple[str, int]]:
+        """The events of a Node since the cell began: the id, and the number that was written."""
+        sql = (
+            "SELECT e.id, (SELECT entry ->> 2 FROM jsonb_array_elements(e.content::jsonb) entry"
+            " WHERE entry ->> 1 = %s) FROM plexsphere.events e"
+            " WHERE e.node_id = %s AND e.seq > %s AND e.block = 'state' ORDER BY e.seq"
+        )
+        found = self.run(sql, WRITTEN, node_id, self._events_before)
+        return [(str(id), int(number)) for id, number in found]
+
     def close(self) -> None:
+        for held in self.subscribers:
+            held.stop()
         self.service.stop()
         for proxy in self.proxies.values():
             proxy.close()
@@ -164,9 +209,17 @@ class World:
             self._standby.part.stop()
         self.keys.stop()
 
-    def begin(self) -> None:
-        """A cell begins: earlier losses are not its own."""
+    def begin(self, cell: Cell) -> None:
+        """A cell begins: earlier losses and events are not its own."""
         self._lost_before = self._counted_as_lost()
+        if cell.dependency in STREAMED and self._standby is not None:
+            self.subscribe()
+
+    def subscribe(self) -> None:
+        """Hold the streams of the Nodes whose agents pull."""
+        tokens, url = self.callers.tokens, self.callers.url
+        self.subscribers = [Subscriber(url, node, tokens[node]) for node in self.callers.nodes]
+        self._events_before = self.run("SELECT coalesce(max(seq), 0) FROM plexsphere.events")[0][0]
 
     def _counted_as_lost(self) -> int:
         found = samples_of(ask(self.service.url, "/metrics").body.decode()).items()
@@ -282,7 +335,7 @@ def world(name: str = "faults") -> Iterator[World]:
         end.enter_context(small_disk(folder / "gunicorn", SERVICE_BYTES))
         end.enter_context(small_disk(folder / "postgres", LEDGER_BYTES))
         end.enter_context(small_disk(folder / "nats" / "store", NATS_BYTES))
-        stack = Stack(folder, nodes=NODES, workers=1, nats=True, relay=True)
+        stack = Stack(folder, nodes=NODES, workers=1, nats=True)
         end.callback(stack.stop)
         stack.start()
         for part in ("state", "state/audit-rows"):

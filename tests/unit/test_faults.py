@@ -10,7 +10,8 @@ import pytest
 
 from tests.client import Reply
 from tests.faults import cells
-from tests.faults.seen import Cell, NodePictures, fixed, outcome
+from tests.faults.__main__ import page
+from tests.faults.seen import Cell, NodePictures, Received, fixed, judge_events, outcome
 
 
 def body(value: int, **changes: Any) -> dict[str, Any]:
@@ -65,6 +66,36 @@ def test_times_and_losses_are_faults() -> None:
     assert Cell("x", "y", recovered_s=5.1).faults() == ["recovered_s"]
     assert Cell("x", "y").faults() == ["recovered_s"]
     assert Cell("x", "y", recovered_s=0.1, lost=1, fail_open=1).faults() == ["fail_open", "lost"]
+
+
+@pytest.mark.parametrize(
+    ("received", "faults"),
+    [
+        (["a", "b", "c"], []),
+        (["before", "a", "b", "c"], []),
+        (["a", "c"], ["events_lost"]),
+        (["a", "b", "b", "c"], ["events_doubled"]),
+        (["b", "a", "c"], ["events_reordered"]),
+        ([2, "c"], []),
+        ([1, "c"], ["events_lost"]),
+    ],
+    ids=["all", "an older one", "lost", "doubled", "reordered", "pulled", "pulled too early"],
+)
+def test_each_event_comes_once_and_in_order(received: list[Received], faults: list[str]) -> None:
+    cell = Cell("NATS", "down", recovered_s=0.0)
+    judge_events(cell, "n", [("a", 1), ("b", 2), ("c", 3)], received)
+    assert cell.faults() == faults
+
+
+def test_a_page_keeps_the_rows_of_other_cells() -> None:
+    old = page([Cell("NATS", "down", lost=1), Cell("NATS", "slow", lost=7)], "")
+    new = page([Cell("NATS", "down", lost=2), ("NATS", "full", "why")], old)
+    rows = [line.split(" | ")[1:] for line in new.splitlines() if line.startswith("| NATS")]
+    assert [(row[0], row[7:8]) for row in rows] == [
+        ("down", ["2"]),
+        ("slow", ["7"]),
+        ("full", [""]),
+    ]
 
 
 def test_an_answer_has_a_name() -> None:
