@@ -9,7 +9,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composer.peers import Peers
@@ -30,6 +30,7 @@ def inflated(packed: Pieces) -> bytes:
     return plain
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.binary(max_size=200), st.booleans()), max_size=8))
 def test_parts_in_any_order_are_one_member(parts: list[tuple[bytes, bool]]) -> None:
     member = gzip_member([deflated(text) if packed else text for text, packed in parts])
@@ -41,6 +42,7 @@ def test_plain_bytes_longer_than_a_stored_block() -> None:
     assert inflated(gzip_member([text, deflated(text)])) == text + text
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=300), st.data())
 def test_any_hole_in_a_text(text: bytes, data: st.DataObject) -> None:
     within = st.integers(0, len(text))

@@ -202,6 +202,7 @@ def test_every_row_is_kept_or_named_whatever_the_order_of_rows(rows: list[PeerRo
     assert (first.peers, first.dropped) == (other.peers, other.dropped)
 
 
+@settings(deadline=None)
 @given(st.lists(OCTETS, min_size=3, max_size=5).map(".".join))
 def test_an_ipv4_address_is_what_the_standard_library_reads_as_one(text: str) -> None:
     try:
