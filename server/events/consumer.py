@@ -41,9 +41,10 @@ from server.events.nats import (
 from server.events.stream_list import SUBJECT, answers
 from server.events.window import BusEvent
 
-HEARTBEAT_SECONDS = 1.0
-# A server that says nothing for so long is gone.
-SILENT_SECONDS = 3.5
+HEARTBEAT_SECONDS = 0.5
+# A server that says nothing in so many waits one after another (seconds each) is gone, or somebody
+# has deleted the consumer. A process that was stopped finds in the next wait what came meanwhile.
+WAITS, WAIT_SECONDS = 3, 0.6
 # How long the first streams of a process wait for it to have the newest events.
 START_SECONDS = 3.0
 # Between two attempts (seconds), spread so that processes do not come at once.
@@ -179,10 +180,7 @@ class Consumer:
         self._follows(waiting)
         number = 0
         while True:
-            try:
-                message = await messages.next_msg(SILENT_SECONDS)
-            except TimeoutError:  # the library's own is one
-                raise BusLost("the server is silent") from None
+            message = await next_message(messages)
             if message.reply and not (message.headers or {}).get("Status"):
                 number += 1
                 self._check_number(message.metadata.sequence.consumer, number)
@@ -257,6 +255,14 @@ class Consumer:
             published=message.metadata.timestamp.timestamp(),
             frame=frame(sequence, event_type, message.data),
         )
+
+
+async def next_message(messages: Subscription) -> Msg:
+    """The next event or heartbeat. Raises BusLost where the server is silent."""
+    for _ in range(WAITS):
+        with suppress(TimeoutError):  # the library's own is one
+            return await messages.next_msg(WAIT_SECONDS)
+    raise BusLost("the server is silent")
 
 
 async def _stream_info(client: Client) -> StreamInfo:

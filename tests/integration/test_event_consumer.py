@@ -102,6 +102,14 @@ class World:
 
         self.connection.call(anew, SECONDS)
 
+    def delete_consumers(self) -> None:
+        async def delete(client: Client) -> None:
+            jetstream = client.jetstream()
+            for found in await jetstream.consumers_info(STREAM):
+                await jetstream.delete_consumer(STREAM, found.name)
+
+        self.connection.call(delete, SECONDS)
+
     @contextmanager
     def following(self) -> Iterator[tuple[FanOut, Consumer]]:
         """A process with a consumer of its own."""
@@ -142,7 +150,7 @@ def test_events_come_once_and_in_order_over_a_killed_server(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The loss of the connection is enough: nobody waits until the server has been silent."""
-    monkeypatch.setattr("server.events.consumer.SILENT_SECONDS", 3600.0)
+    monkeypatch.setattr("server.events.consumer.WAIT_SECONDS", 3600.0)
     with world.following() as (fan_out, consumer):
         stream = Collected(position=fan_out.last)
         fan_out.join(stream)
@@ -154,6 +162,17 @@ def test_events_come_once_and_in_order_over_a_killed_server(
         world.publish(4, 5)
         until(lambda: len(stream.frames) == 4, "events are missing")
         assert (stream.numbers, stream.ends) == ([2, 3, 4, 5], 0)
+
+
+def test_a_consumer_that_somebody_deletes_is_made_again(world: World) -> None:
+    """The connection stays, and the server only falls silent."""
+    with world.following() as (fan_out, _):
+        stream = Collected(position=fan_out.last)
+        fan_out.join(stream)
+        world.delete_consumers()
+        world.publish(2, 3)
+        until(lambda: len(stream.frames) == 2, "events are missing")
+        assert (stream.numbers, stream.ends) == ([2, 3], 0)
 
 
 def test_streams_end_where_the_stream_of_the_bus_was_made_anew(world: World) -> None:

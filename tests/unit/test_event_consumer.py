@@ -9,7 +9,7 @@ import pytest
 from nats.js.errors import ServerError, ServiceUnavailableError
 from structlog.testing import capture_logs
 
-from server.events.consumer import Consumer
+from server.events.consumer import WAITS, BusLost, Consumer, next_message
 from server.events.fan_out import FanOut
 from server.events.window import Window
 from tests.events import declared_frames
@@ -46,3 +46,23 @@ def test_each_cause_is_logged_once_in_the_words_of_nats(monkeypatch: pytest.Monk
         ("event_bus_lost", "ServiceUnavailableError"),
         ("event_bus_lost", "insufficient storage resources available"),
     ]
+
+
+class SilentFor:
+    """A subscription without a message for so many waits, as for a process that was stopped."""
+
+    def __init__(self, waits: int) -> None:
+        self._waits = waits
+
+    async def next_msg(self, seconds: float) -> str:
+        self._waits -= 1
+        if self._waits >= 0:
+            raise TimeoutError
+        return "message"
+
+
+def test_only_a_server_that_stays_silent_is_lost() -> None:
+    late, gone = SilentFor(WAITS - 1), SilentFor(WAITS)
+    assert asyncio.run(next_message(late)) == "message"  # type: ignore[arg-type,comparison-overlap]
+    with pytest.raises(BusLost):
+        asyncio.run(next_message(gone))  # type: ignore[arg-type]
