@@ -117,7 +117,9 @@ class AuditReader:
     def summary(self, limit: int, deadline: Deadline, where: AuditFilter) -> AuditSummary:
         """The rows counted; at most ``limit`` counts of each kind."""
         with self._pool.session(deadline) as session:
-            rows = session.run(statement("audit_summary"), {**asdict(where), "limit": limit})
+            # One line at least, because the number of all rows is one.
+            arguments = {**asdict(where), "limit": max(1, limit)}
+            rows = session.run(statement("audit_summary"), arguments)
         counts: dict[str, list[AuditCount]] = {"relation": [], "subject": [], "object": []}
         for kind, *columns in rows:
             if kind != "all":
@@ -125,9 +127,9 @@ class AuditReader:
         total = next(row[3] for row in rows if row[0] == "all")
         return AuditSummary(
             rows=total,
-            relations=counts["relation"],
-            subjects=counts["subject"],
-            objects=counts["object"],
+            relations=counts["relation"][:limit],
+            subjects=counts["subject"][:limit],
+            objects=counts["object"][:limit],
         )
 
     def unknown(self, deadline: Deadline, where: AuditFilter) -> list[str]:

@@ -25,6 +25,7 @@ PINNED = {
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
     "bytea_output": "hex",
+    "extra_float_digits": "1",
     "search_path": "pg_catalog",
 }
 
@@ -51,8 +52,8 @@ def dsn_fault(text: str) -> str | None:
     """
     try:
         parts = parse_dsn(text)
-    except psycopg2.ProgrammingError:
-        hint = f"; {_ENCODE}" if "://" in text else ""
+    except (psycopg2.ProgrammingError, UnicodeDecodeError):
+        hint = f"; {_ENCODE}; an IPv6 address stands in [brackets]" if "://" in text else ""
         return f"is malformed; {_EXPECTED}{hint}"
     host, port = parts.get("host", ""), parts.get("port", "")
     if not host:

@@ -48,6 +48,12 @@ _REFUSALS = (
     ("starting up", "it is starting"),
     ("shutting down", "it is shutting down"),
     ("Connection refused", "nothing listens there (Connection refused)"),
+    (
+        "unrecognized configuration parameter",
+        "it does not know a parameter of the DSN's options",
+    ),
+    ("invalid value for parameter", "it refuses a parameter of the DSN's options"),
+    ("definition of service", "the DSN names a service that is defined nowhere"),
     # Of a role or a database; libpq quotes its name.
     ('role "', "it has no such role"),
     ('database "', "it has no such database, or admits nobody to it"),
@@ -119,6 +125,17 @@ def has_no_connection_left(cause: BaseException) -> bool:
 def is_unanswered(cause: BaseException) -> bool:
     """Whether no server answered an attempt to connect; a refused password is an answer."""
     return isinstance(cause, DeadlineExceeded) or any(word in str(cause) for word in _ENDED)
+
+
+def primary_message(cause: BaseException) -> str:
+    """Postgres' own sentence about a statement, without the statement; empty without one."""
+    diagnosis = cause.diag if isinstance(cause, psycopg2.Error) else None
+    return (diagnosis and diagnosis.message_primary) or ""
+
+
+def is_right_missing(cause: BaseException | None) -> bool:
+    """Whether the role has no right to do it."""
+    return getattr(cause, "pgcode", None) == "42501"
 
 
 def is_unavailable(cause: BaseException) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from composer.deadline import Deadline
 from composer.errors import ComposerError
 from db.connections import ReadSession, SingleConnection
+from db.errors import NO_CONNECTION_LEFT
 from db.health import (
     DuplicateNodes,
     are_parameters_kept,
@@ -57,10 +58,26 @@ def capacity_checks(settings: Settings) -> Iterator[Check]:
     yield descriptors_check(settings, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 
 
+def connections_needed(settings: Settings) -> int:
+    """What one instance and the processes beside it may open."""
+    return settings.workers * settings.shared_threads.connections + OTHER_CONNECTIONS
+
+
+def unusable_postgres(settings: Settings, reason: str) -> Check:
+    """Postgres cannot be asked."""
+    remedy = "check PLEXSPHERE_DSN, that Postgres runs there, and that it admits this role"
+    if reason == NO_CONNECTION_LEFT:
+        remedy = (
+            f"raise max_connections or the role's limit, for an instance needs "
+            f"{connections_needed(settings)}; or lower PLEXSPHERE_WORKERS or PLEXSPHERE_POOL_SIZE"
+        )
+    return Check(name="postgres", ok=False, detail=reason, remedy=remedy)
+
+
 def connections_check(settings: Settings, limit: int) -> Check:
     """Postgres grants what one instance and the processes beside it may open."""
     per_worker = settings.shared_threads.connections
-    needed = settings.workers * per_worker + OTHER_CONNECTIONS
+    needed = connections_needed(settings)
     detail = (
         f"an instance needs {needed} ({settings.workers} x {per_worker} + {OTHER_CONNECTIONS}); "
         f"Postgres grants this role {limit}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from uuid import UUID
 
@@ -15,7 +15,13 @@ from db.dsn import is_unverified
 from db.event_keys import PostgresEventKeys
 from db.events import EventLag
 from db.fleet import ipv6_nodes
-from db.health import LastComparison, clock_skew, read_lag, schema_version
+from db.health import (
+    LastComparison,
+    clock_skew,
+    read_lag,
+    read_readiness,
+    schema_version,
+)
 from db.migrate import expected_version
 from db.outbox import OutboxLag
 from db.positions import Positions, server_in
@@ -23,7 +29,7 @@ from server.authn.key_sources import key_source
 from server.authn.signing import own_keys
 from server.authz.admin import SpiceDbAdmin, missing_from
 from server.authz.channel import SpiceDbChannel
-from server.cli.capacity import capacity_checks
+from server.cli.capacity import capacity_checks, unusable_postgres
 from server.cli.check import Check
 from server.cli.failures import Failure, innermost
 from server.cli.formats import counted
@@ -54,7 +60,7 @@ def all_checks(
                 name="settings",
                 ok=False,
                 detail=complaint,
-                remedy="set the variable, then run doctor again",
+                remedy=_setting_remedy(complaint),
             )
         return
     if not settings.provisioned:
@@ -78,7 +84,7 @@ def all_checks(
         )
     ledger = list(ledger_checks(settings))
     yield from ledger
-    yield from spicedb_checks(settings)
+    yield from spicedb_checks(settings, _some_nodes(settings) if ledger[0].ok else ())
     if settings.nats_url:
         yield nats_check(settings.nats)
     if settings.nats_url and not settings.event_kek:
@@ -94,6 +100,20 @@ def all_checks(
         yield from capacity_checks(settings)
     yield keys_check(settings)
     yield service_check(settings, service_url)
+
+
+def _setting_remedy(complaint: str) -> str:
+    if " is not set" in complaint:
+        return "use the variables of the file that `plexsphere-state init` writes, or set this one"
+    return "set the variable, then run doctor again"
+
+
+def _some_nodes(settings: Settings) -> tuple[UUID, ...]:
+    """Nodes of the ledger; none where it cannot say."""
+    try:
+        return read_readiness(doctor_connection(settings), _deadline()).nodes
+    except ComposerError:
+        return ()
 
 
 def doctor_connection(settings: Settings) -> SingleConnection[ReadSession]:
@@ -113,8 +133,7 @@ def ledger_checks(settings: Settings) -> Iterator[Check]:
     try:
         found = schema_version(connection, _deadline())
     except ComposerError as error:
-        remedy = "check PLEXSPHERE_DSN, that Postgres runs there, and that it admits this role"
-        yield Check(name="postgres", ok=False, detail=innermost(error), remedy=remedy)
+        yield unusable_postgres(settings, innermost(error))
         return
     reason = settings.unverified_postgres if is_unverified(settings.dsn) else ""
     yield Check(
@@ -189,8 +208,8 @@ def clock_check(skew: float, leeway: float) -> Check:
     )
 
 
-def spicedb_checks(settings: Settings) -> Iterator[Check]:
-    """SpiceDB answers, has all of our schema, and answers a check."""
+def spicedb_checks(settings: Settings, nodes: Sequence[UUID] = ()) -> Iterator[Check]:
+    """SpiceDB answers, has all of our schema, and knows any of ``nodes``, which the ledger has."""
     channel = SpiceDbChannel(settings.spicedb, timeout=CHECK_SECONDS)
     admin = SpiceDbAdmin(channel)
     try:
@@ -201,7 +220,7 @@ def spicedb_checks(settings: Settings) -> Iterator[Check]:
         return
     else:
         yield Check("spicedb", True, "answers")
-        yield _spicedb_schema(text, admin)
+        yield spicedb_schema_check(text, admin, nodes)
     finally:
         channel.close()
 
@@ -322,7 +341,8 @@ def evaluator_check(swept: float | None) -> Check:
     return Check("evaluator", True, detail)
 
 
-def _spicedb_schema(text: str | None, admin: SpiceDbAdmin) -> Check:
+def spicedb_schema_check(text: str | None, admin: SpiceDbAdmin, nodes: Sequence[UUID]) -> Check:
+    """SpiceDB has all of our schema (``text`` is its own), and knows any of the ledger's Nodes."""
     remedy = "run `plexsphere-state authz schema`"
     if text is None:
         return Check(name="spicedb schema", ok=False, detail="it has none", remedy=remedy)
@@ -332,11 +352,15 @@ def _spicedb_schema(text: str | None, admin: SpiceDbAdmin) -> Check:
             name="spicedb schema", ok=False, detail=f"lacks {'; '.join(missing)}", remedy=remedy
         )
     try:
-        admin.ping(_deadline())
+        is_filled = admin.knows_any(nodes, _deadline())
     except AuthzUnavailable as error:
         return Check(
             name="spicedb schema", ok=False, detail=str(error), remedy="read SpiceDB's log"
         )
+    if not is_filled:
+        detail = "is ours, and SpiceDB knows none of the ledger's Nodes"
+        remedy = "run `plexsphere-state authz repair`"
+        return Check(name="spicedb schema", ok=False, detail=detail, remedy=remedy)
     return Check("spicedb schema", True, "is ours, and checks are answered")
 
 

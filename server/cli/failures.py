@@ -56,7 +56,8 @@ class PlainFailures(TyperGroup):
 
 def failure_of(error: Exception) -> Failure:
     """Any error as a Failure; an error that is not expected is called a fault of the command."""
-    from server.settings import SettingsError  # late, because it imports the drivers
+    from db.errors import is_right_missing  # late, because these import the drivers
+    from server.settings import SettingsError
 
     if isinstance(error, Failure):
         return error
@@ -77,7 +78,8 @@ def failure_of(error: Exception) -> Failure:
             "check PLEXSPHERE_SPICEDB_ENDPOINT, and that it runs."
         )
     if isinstance(error, ComposerError):
-        return Failure(f"the ledger refused ({innermost(error)}).")
+        way = ": use the DSN of the ledger's owner" if is_right_missing(error.__cause__) else ""
+        return Failure(f"the ledger refused ({innermost(error)}){way}.")
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
         return Failure(f"{error.strerror}{where}.", ExitCode.USAGE)
@@ -92,13 +94,14 @@ def innermost(error: BaseException) -> str:
 
     The message names hosts and roles, never a password.
     """
-    from db.errors import connection_refusal
+    from db.errors import connection_refusal, primary_message
 
     while error.__cause__ is not None:
         error = error.__cause__
     if reason := connection_refusal(error):
         return reason
-    return " ".join(str(error).split()) or type(error).__name__
+    words = primary_message(error) or str(error)
+    return " ".join(words.split()) or type(error).__name__
 
 
 def _is_broken_pipe(error: Exception) -> bool:

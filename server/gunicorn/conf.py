@@ -8,7 +8,7 @@ import authzed.api.v1
 import connexion
 import jsonschema_rs
 
-from server.gunicorn.metrics_folder import metrics_folder
+from server.gunicorn.metrics_folder import heartbeat_folder, metrics_folder
 from server.settings import (
     METRICS_FOLDER,
     SettingsError,
@@ -57,8 +57,7 @@ limit_request_field_size = 8_190
 # SCRIPT_NAME from loopback rewrite the routing.
 forwarder_headers = ""
 secure_scheme_headers = {}  # type: ignore[var-annotated]
-# Worker heartbeat files in memory: a slow disk must not look like a hung worker.
-worker_tmp_dir = "/dev/shm"
+worker_tmp_dir = heartbeat_folder()
 accesslog = None
 logger_class = "server.gunicorn.logs.PipelineLogger"
 proc_name = "plexsphere-state"

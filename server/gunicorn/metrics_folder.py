@@ -1,4 +1,5 @@
-"""The folder in which the workers count: made before the first of them, removed with the master."""
+"""The folder in which the workers count, made before the first of them and removed with the master;
+and the one of their heartbeat files."""
 
 from __future__ import annotations
 
@@ -9,8 +10,16 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-# Where no usual folder for temporary files can be written; gunicorn needs this one anyway.
+# In memory; also where no usual folder for temporary files can be written.
 MEMORY = "/dev/shm"
+
+
+def heartbeat_folder(memory: str = MEMORY) -> str | None:
+    """``memory`` where it can be written, because a slow disk must not look like a hung worker.
+
+    None is the usual folder for temporary files.
+    """
+    return memory if os.access(memory, os.W_OK | os.X_OK) else None
 
 
 def metrics_folder(prefix: str, folders: Sequence[str | None] = (None, MEMORY)) -> str:

@@ -99,6 +99,12 @@ def test_a_summary_obeys_filters_its_age_and_its_limit(hand: Hand) -> None:
     assert lines[-1].endswith("node:9")
     granted = json.loads(audit(hand, "--summary", "--json", "--since", "50d").stdout)
     assert granted["rows"] == 5
+    assert json.loads(audit(hand, "--summary", "--json", "--limit", "0").stdout) == {
+        "rows": 4,
+        "by_relation": [],
+        "by_subject": [],
+        "by_object": [],
+    }
 
 
 UNKNOWN = "0190ffff-0000-7000-8000-0000000000ff"

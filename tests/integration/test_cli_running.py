@@ -39,7 +39,8 @@ def test_audit_shows_the_newest_rows_last(run: Run, stack: Stack) -> None:
     while not {refused, *granted} <= ids(audit(run)):
         assert time.monotonic() < until, "the rows were never written"
     rows = audit(run, "--node", stack.node_id)
-    assert [row["seq"] for row in rows] == sorted(row["seq"] for row in rows)
+    times = [row["occurred_at"] for row in rows]
+    assert times == sorted(times)
     by_subject = audit(run, "--subject", f"node:{stack.node_id}")
     assert granted <= ids(by_subject) and refused not in ids(by_subject)
     by_outcome = audit(run, "--outcome", "insufficient_relation")

@@ -28,6 +28,7 @@ FOREIGN = {
     "DateStyle": "'SQL, DMY'",
     "IntervalStyle": "'iso_8601'",
     "bytea_output": "'escape'",
+    "extra_float_digits": "-15",
     "search_path": "'pg_temp, public'",
     "default_transaction_read_only": "on",  # last: it refuses the next ALTER
 }

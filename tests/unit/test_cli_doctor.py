@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
+from unittest.mock import Mock
+from uuid import UUID
 
 import pytest
 
+from db.errors import NO_CONNECTION_LEFT
 from db.events import EventLag
 from db.health import LastComparison
 from db.outbox import OutboxLag
+from server.authz.admin import SpiceDbAdmin, schema_text
+from server.cli.capacity import unusable_postgres
 from server.cli.diagnosis import (
     MAX_SKEW_SECONDS,
     all_checks,
@@ -24,10 +29,11 @@ from server.cli.diagnosis import (
     schema_check,
     service_check,
     spicedb_checks,
+    spicedb_schema_check,
 )
 from server.receipt import LOAD_BEARING
 from server.settings import Settings, SettingsError
-from tests.command_runs import run
+from tests.command_runs import NODE, run
 from tests.tokens import ed25519_key, write_jwks
 from tests.unit.test_cli_service import service
 
@@ -72,6 +78,14 @@ def test_every_bad_setting_is_a_line() -> None:
     ]
 
 
+def test_a_missing_setting_leads_to_the_file_of_init() -> None:
+    def read() -> Settings:
+        raise SettingsError(["PLEXSPHERE_A is not set", "PLEXSPHERE_B is bad"])
+
+    missing, bad = (check.remedy for check in all_checks(read))
+    assert "plexsphere-state init" in missing and "init" not in bad
+
+
 def test_without_a_dsn_doctor_names_the_setting() -> None:
     (check,) = all_checks(Settings)
     assert not check.ok and "501" in check.detail and "PLEXSPHERE_DSN" in check.remedy
@@ -93,6 +107,21 @@ def test_an_unreachable_spicedb_is_one_bad_line() -> None:
     away = Settings(spicedb_endpoint=NOWHERE, spicedb_token="key", spicedb_insecure=True)
     (check,) = spicedb_checks(away)
     assert not check.ok and "PLEXSPHERE_SPICEDB_ENDPOINT" in check.remedy
+
+
+def test_where_no_connection_is_left_doctor_says_how_many_an_instance_needs() -> None:
+    needed = unusable_postgres(Settings(workers=2, connections=1_000), NO_CONNECTION_LEFT).remedy
+    assert str(2 * Settings(connections=1_000).shared_threads.connections + 8) in needed
+    assert "PLEXSPHERE_DSN" in unusable_postgres(Settings(), "it is starting").remedy
+
+
+def test_a_spicedb_that_knows_none_of_the_ledgers_nodes_is_bad() -> None:
+    nodes = [UUID(NODE)]
+    admin = Mock(SpiceDbAdmin)
+    admin.knows_any.side_effect = lambda asked, deadline: asked != nodes
+    assert spicedb_schema_check(schema_text(), admin, []).ok
+    emptied = spicedb_schema_check(schema_text(), admin, nodes)
+    assert not emptied.ok and "authz repair" in emptied.remedy
 
 
 def test_a_jwks_without_a_usable_key_is_bad(tmp_path: Path) -> None:

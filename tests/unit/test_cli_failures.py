@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg2
 import pytest
 import typer
 
 import server.cli
 from composer.errors import AuthzUnavailable, ComposerError, DatastoreUnavailable
-from server.cli.failures import ExitCode, Failure, failure_of
+from server.cli.failures import ExitCode, Failure, failure_of, innermost
 from server.settings import Settings, SettingsError
 from tests.command_runs import NODE, failed, run
 
@@ -113,11 +114,51 @@ def test_errors_of_other_rooms_become_sentences() -> None:
     assert "(no route): check PLEXSPHERE_DSN" in away.sentence
     assert "SpiceDB cannot be used (gone)" in failure_of(AuthzUnavailable("gone")).sentence
     assert failure_of(ComposerError("x")).code == ExitCode.REFUSED
+    assert "of the ledger's owner" not in failure_of(ComposerError("x")).sentence
     assert failure_of(SettingsError(["a", "b"])).sentence == "a\nb"
     assert failure_of(PermissionError(13, "Permission denied", "/x")).code == ExitCode.USAGE
     assert "--debug" in failure_of(KeyError("x")).sentence
     own = Failure("so", ExitCode.DIFFERENT)
     assert failure_of(own) is own
+
+
+class Denied(psycopg2.ProgrammingError):
+    """As where the role has no right to do it."""
+
+    pgcode = "42501"
+
+
+def test_missing_rights_lead_to_the_dsn_of_the_owner() -> None:
+    try:
+        raise ComposerError("migrating") from Denied("permission denied for schema plexsphere")
+    except ComposerError as error:
+        sentence = failure_of(error).sentence
+    assert sentence == (
+        "the ledger refused (permission denied for schema plexsphere): "
+        "use the DSN of the ledger's owner."
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (
+            'unrecognized configuration parameter "hunt"',
+            "a parameter of the DSN's options",
+        ),
+        (
+            'invalid value for parameter "hunt": "er2"',
+            "refuses a parameter of the DSN's options",
+        ),
+        (
+            'definition of service "hunt" not found',
+            "names a service that is defined nowhere",
+        ),
+    ],
+)
+def test_words_of_the_driver_about_the_dsn_are_not_shown(words: str, reason: str) -> None:
+    shown = innermost(psycopg2.OperationalError(words))
+    assert reason in shown and "hunt" not in shown
 
 
 def test_every_command_has_an_example_in_its_help() -> None:

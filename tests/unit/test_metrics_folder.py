@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from server.gunicorn.metrics_folder import heartbeat_folder
 from server.telemetry import dead_workers
 from server.telemetry.dead_workers import DeadWorkers, add_up_dead
 from server.telemetry.metric_files import ROOM
@@ -160,3 +161,8 @@ def test_a_folder_that_cannot_be_written_is_passed_over(
     _, printed, complaint = python(FOLDER.format([name.format(tmp_path) for name in folders]))
     assert complaint.startswith(sentence)
     assert printed.startswith("" if sentence else str(tmp_path))
+
+
+def test_heartbeats_are_in_memory_where_it_can_be_written(tmp_path: Path) -> None:
+    assert heartbeat_folder(str(tmp_path)) == str(tmp_path)
+    assert heartbeat_folder(str(tmp_path / "none")) is None

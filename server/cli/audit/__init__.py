@@ -121,9 +121,9 @@ def _rows(
     rows = reader.newest(limit, _deadline(), wanted) if limit else []
     if not rows:
         _check_values(reader, wanted, follow)
-    for row in reversed(rows):
-        yield row
-        cursor = max(cursor, row.seq)
+    # Rows are numbered as they are written, which may be a little later than the request.
+    yield from sorted(rows, key=lambda row: (row.occurred_at, row.seq))
+    cursor = max([cursor, *(row.seq for row in rows)])
     while follow:
         rows = reader.after(seq=cursor, limit=BATCH, deadline=_deadline(), where=wanted)
         for row in rows:
