@@ -30,7 +30,7 @@ PREFIX = "PLEXSPHERE_"
 COMMAND_VARIABLES = {
     PREFIX + name: meaning
     for name, meaning in {
-        "URL": "the service",
+        "URL": "the service; empty: where `PLEXSPHERE_BIND` listens",
         "TOKEN": "the token of the agent of `PLEXSPHERE_NODE_ID`",
         "TOKEN_B": "the token for the second service of `diff`; `make run` writes none",
         "OPERATOR_TOKEN": "the token of a caller that manages the platform",

@@ -29,6 +29,7 @@ from server.authn.key_sources import key_source
 from server.authn.signing import own_keys
 from server.authz.admin import SpiceDbAdmin, missing_from
 from server.authz.channel import SpiceDbChannel
+from server.cli.addresses import bound_url
 from server.cli.capacity import capacity_checks, unusable_postgres
 from server.cli.check import Check
 from server.cli.failures import Failure, innermost
@@ -44,8 +45,6 @@ CHECK_SECONDS = 3.0
 # stale: a difference of this size is a fault, and has no effect yet.
 MAX_SKEW_SECONDS = 5.0
 DOMAINS_OF_KEYS = 1000
-# Where a service that listens on every address is asked.
-_LOOPBACKS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
 
 def all_checks(
@@ -375,10 +374,9 @@ def keys_check(settings: Settings) -> Check:
 
 def service_check(settings: Settings, url: str) -> Check:
     """The running service: at ``url``, or where the settings say that it listens."""
-    host, _, port = settings.bind.rpartition(":")
-    if not url and settings.bind.startswith("unix:"):
+    url = url or bound_url(settings.bind)
+    if not url:
         return Check("service", True, f"not asked at {settings.bind}: give --url, and it is")
-    url = url or f"http://{_LOOPBACKS.get(host, host)}:{port}"
     shown = without_credentials(url)
     try:
         answer = get(ServiceAccess(url, "", CHECK_SECONDS), "/readyz")

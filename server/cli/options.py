@@ -11,8 +11,6 @@ import typer
 
 from server.cli.failures import ExitCode, Failure
 
-DEFAULT_URL = "http://127.0.0.1:8080"
-
 Node = Annotated[
     str,
     typer.Argument(
@@ -21,7 +19,12 @@ Node = Annotated[
 ]
 Url = Annotated[
     str,
-    typer.Option("--url", envvar="PLEXSPHERE_URL", help="The service's URL."),
+    typer.Option(
+        "--url",
+        envvar="PLEXSPHERE_URL",
+        help="The service's URL.",
+        show_default="where PLEXSPHERE_BIND listens",
+    ),
 ]
 Token = Annotated[
     str,

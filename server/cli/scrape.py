@@ -10,6 +10,7 @@ from functools import cached_property
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from server.cli.addresses import url_of_internal_bind
 from server.cli.failures import Failure
 from server.cli.service import ServiceAccess, get, without_credentials
 
@@ -29,9 +30,11 @@ def scrape(url: str) -> Scrape:
     """One scrape. Raises Failure where the service does not answer it."""
     answer = get(ServiceAccess(url, "", TIMEOUT), "/metrics")
     if answer.status_code != requests.codes.ok:
+        here = url_of_internal_bind()
         raise Failure(
-            f"{without_credentials(url)} answers /metrics with {answer.status_code}: check --url, "
-            "which is that of PLEXSPHERE_INTERNAL_BIND where it is set."
+            f"{without_credentials(url)} answers /metrics with {answer.status_code}: --url must "
+            "lead to the instance itself, at its PLEXSPHERE_INTERNAL_BIND where that is set"
+            f"{f' (here {here})' if here else ''}."
         )
     return Scrape(time.monotonic(), samples_of(answer.text))
 

@@ -16,7 +16,6 @@ import requests
 from server.authn.strict import base64url, json_object
 from server.cli.failures import ExitCode, Failure
 from server.cli.formats import duration, printable
-from server.cli.options import DEFAULT_URL
 from server.cli.snapshot_body import parse_snapshot
 
 # By the code of the Problem: what the operator can do.
@@ -33,6 +32,7 @@ _HINTS = {
     "invalid_node_id": "give the id as a canonical lower-case UUID",
 }
 OPERATOR_TOKEN = "PLEXSPHERE_OPERATOR_TOKEN"
+EXAMPLE_URL = "http://127.0.0.1:8080"
 # The longest time without a byte of a stream, as an agent's: a keep-alive comes every 25 s.
 IDLE_SECONDS = 90.0
 _INTERNAL = "the service's log has the cause under the correlation id"
@@ -198,8 +198,8 @@ def _answer(
             ) from error
         except requests.exceptions.ConnectionError as error:
             raise Failure(
-                f"nothing answers at {shown_url} ({_cause(error)}): start the service, or set "
-                "PLEXSPHERE_URL."
+                f"nothing answers at {shown_url} ({_cause(error)}): start the service, or "
+                "name it with --url or PLEXSPHERE_URL."
             ) from error
         except (requests.RequestException, ValueError) as error:
             raise Failure(f"no request can be sent to {shown_url}: {printable(error)}.") from error
@@ -233,7 +233,7 @@ def _host(url: str) -> str:
         host, parts = None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
         raise Failure(
-            f"PLEXSPHERE_URL must be like {DEFAULT_URL}, and is {without_credentials(url)}.",
+            f"PLEXSPHERE_URL must be like {EXAMPLE_URL}, and is {without_credentials(url)}.",
             ExitCode.USAGE,
         )
     return host
@@ -295,7 +295,10 @@ def refusal_sentence(
 def token_hint(token: str, now: float) -> str:
     """Subject and expiry as the token's claims say, unverified. The token is the caller's own."""
     if not token:
-        return "no token was sent: set PLEXSPHERE_TOKEN"
+        return (
+            "no token was sent: set PLEXSPHERE_TOKEN (`plexsphere-state token user:ann` makes one "
+            "with the service's own key)"
+        )
     subject, expiry = _subject_and_expiry(token)
     if subject is None or expiry is None:
         return "the token is no JWT with sub and exp: check PLEXSPHERE_TOKEN"

@@ -14,7 +14,7 @@ from rich.text import Text
 from server.cli.differences import OVER_TIME, differences, write_difference
 from server.cli.failures import ExitCode, Failure
 from server.cli.formats import counted, shortened, timestamp_with_age
-from server.cli.options import DEFAULT_URL, AsJson, Dsn, Node, Token, Url, node_id, usable_dsn
+from server.cli.options import AsJson, Dsn, Node, Token, Url, node_id, usable_dsn
 from server.cli.screen import Screen, line, pairs, plain, table, write_bytes, write_json
 from server.cli.snapshot_body import BLOCKS, BUCKETS, Record, port_range, read_snapshot
 
@@ -33,7 +33,7 @@ _PADDING = 9  # of a table with four columns
 
 def snapshot(
     node: Node,
-    url: Url = DEFAULT_URL,
+    url: Url = "",
     token: Token = "",
     raw: Annotated[bool, typer.Option("--raw", help="Exactly the bytes of the body.")] = False,
     as_json: AsJson = False,
@@ -68,6 +68,7 @@ def snapshot(
     is a peer or not, and for every block the rows of the ledger that it comes from. With --peer it
     answers for one other Node, of any Domain: exit code 1 where that is no peer.
     """
+    from server.cli.addresses import service_url
     from server.cli.service import ServiceAccess, pull
 
     addressed = node_id(node)
@@ -89,7 +90,7 @@ def snapshot(
             )
         return
     earlier = None if diff is None else read_snapshot(diff)
-    pulled = pull(ServiceAccess(url, token), addressed)
+    pulled = pull(ServiceAccess(service_url(url), token), addressed)
     if earlier is not None:
         write_difference(differences(earlier, pulled.snapshot), OVER_TIME, as_json)
     elif raw:

@@ -1,4 +1,4 @@
-"""``plexsphere-state token``: a token signed with a development key."""
+"""``plexsphere-state token``: a token signed with the service's own key."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def token(
         typer.Option(envvar="PLEXSPHERE_JWT_AUDIENCE", help="The claim aud.", show_default=False),
     ] = "",
 ) -> None:
-    """Print a token signed with a development key.
+    """Print a token signed with the service's own key.
 
-    In production the holder of the private keys of the JWKS issues the tokens.
+    Where another service issues the tokens of people (PLEXSPHERE_JWKS), this one is for Nodes.
     """
     from server.authn.tokens import parse_subject
     from server.dev.keys import AUDIENCE, ISSUER, NotASigningKey, mint
@@ -50,7 +50,8 @@ def token(
         )
     if not signing_key:
         raise Failure(
-            "PLEXSPHERE_SIGNING_KEY is not set: `make run` makes a key, and `. .dev/env` names it.",
+            "PLEXSPHERE_SIGNING_KEY is not set: `plexsphere-state init` and `make run` make a key, "
+            "and name it in the file of the environment.",
             ExitCode.USAGE,
         )
     try:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from server.cli.addresses import metrics_url
 from server.cli.failures import ExitCode, Failure
-from server.cli.options import DEFAULT_URL, Url
+from server.cli.options import Url
 from server.cli.screen import Screen, line, plain
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _HEADER = ("operation", "per s", "bad", "p50", "p99", *_STAGES.values())
 
 
 def top(
-    url: Url = DEFAULT_URL,
+    url: Url = "",
     every: Annotated[
         float, typer.Option("--every", min=0.5, max=60, help="Seconds between two readings.")
     ] = SECONDS,
@@ -48,13 +49,15 @@ def top(
     ask spice, SpiceDB; pool for a connection to pg, Postgres; work is the handler. Below are
     threads, requests that wait for them, connections in use, and what waits in the ledger.
 
-    URL is that of one instance, or of PLEXSPHERE_INTERNAL_BIND. It needs no token.
+    URL is that of one instance, at its PLEXSPHERE_INTERNAL_BIND where that is set. It needs no
+    token.
     """
     from rich.console import Group
     from rich.live import Live
 
     from server.cli.scrape import Change, scrape
 
+    url = metrics_url(url)
     before = scrape(url)
     if once:
         time.sleep(every)

@@ -101,6 +101,8 @@ def test_blank_servers_become_a_service_that_answers_the_first_pull(
         checks = json.loads(run("doctor", "--json", "--url", url, **settings).stdout)["checks"]
         bad = [check["name"] for check in checks if not check["ok"]]
         assert bad == ["evaluator"]  # none runs
+        fleet = run("fleet", "status", **settings)
+        assert (fleet.exit_code, fleet.stdout[:7]) == (0, "Domain "), fleet.output
     finally:
         service.end(signal.SIGTERM, 15)
 

@@ -250,6 +250,13 @@ def test_a_domain_without_nodes_ends_with_0(fleet: Fleet) -> None:
     assert (result.exit_code, result.stdout) == (0, f"Domain  {empty}  0 Nodes\n")
 
 
+def test_several_domains_are_listed_where_none_is_named(fleet: Fleet) -> None:
+    fleet.hand.domain()
+    result = run("fleet", "status", PLEXSPHERE_DSN=fleet.dsn)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "several Domains" in result.stderr and result.stderr.count("\n") >= 3
+
+
 def test_an_unknown_domain_is_a_failure(fleet: Fleet) -> None:
     unreal = uuid4()
     result = run("fleet", "status", "--domain", str(unreal), PLEXSPHERE_DSN=fleet.dsn)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import typer
 
 from server.cli.failures import ExitCode, Failure
-from server.cli.options import DEFAULT_URL, AsJson, Operator, Url, domain_id, seconds
+from server.cli.options import AsJson, Operator, Url, domain_id, seconds
 from server.cli.screen import write_json
 
 EXAMPLE = (
@@ -39,7 +39,7 @@ def token(
         typer.Option("--handle", help="The only resource handle to enrol.", show_default="any"),
     ] = "",
     operator: Operator = "",
-    url: Url = DEFAULT_URL,
+    url: Url = "",
     as_json: AsJson = False,
 ) -> None:
     """Print a bootstrap token of a Domain. It is shown once, and enrols one Node, once.
@@ -47,6 +47,7 @@ def token(
     The caller (--operator) must have domain-edit in the Domain, also when the token is used: a
     token ends with the role of its issuer. Without --project stderr has the id of a new project.
     """
+    from server.cli.addresses import service_url
     from server.cli.service import ServiceAccess, post
 
     body: dict[str, object] = {
@@ -55,7 +56,7 @@ def token(
         **({"resource_handle": handle} if handle else {}),
     }
     path = f"/v1/domains/{domain_id(domain, '--domain')}/bootstrap-tokens"
-    issued = post(ServiceAccess(url, operator), path, body)
+    issued = post(ServiceAccess(service_url(url), operator), path, body)
     if as_json:
         write_json(issued)
     else:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli.options import DEFAULT_URL, AsJson, Node, Token, Url, node_id
+from server.cli.options import AsJson, Node, Token, Url, node_id
 
 EXAMPLE = (
     "plexsphere-state events $PLEXSPHERE_NODE_ID --follow\n\n"
@@ -18,7 +18,7 @@ EXAMPLE = (
 
 def show(
     node: Node,
-    url: Url = DEFAULT_URL,
+    url: Url = "",
     token: Token = "",
     after: Annotated[
         str, typer.Option(metavar="ID", help="Events after this position.", show_default=False)
@@ -33,9 +33,11 @@ def show(
     Without --follow: what happened after the position, and the position of the stream now. With
     --json: the signed envelopes, exactly as they were sent.
     """
+    from server.cli.addresses import service_url
     from server.cli.service import ServiceAccess, frames
 
-    for frame in frames(ServiceAccess(url, token), node_id(node), after):
+    service = ServiceAccess(service_url(url), token)
+    for frame in frames(service, node_id(node), after):
         if "data" in frame:
             typer.echo(frame["data"] if as_json else _line(frame))
         elif "retry" in frame and not as_json:

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 import typer
 
+from server.cli.addresses import service_url
 from server.cli.failures import ExitCode, Failure
 from server.cli.formats import counted
-from server.cli.options import DEFAULT_URL, AsJson, Dsn, Url, usable_dsn
+from server.cli.options import AsJson, Dsn, Url, usable_dsn
 from server.cli.screen import Screen, plain, table
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def simulate(
         ),
     ] = "",
     dsn: Dsn = "",
-    url: Url = DEFAULT_URL,
+    url: Url = "",
     as_json: AsJson = False,
 ) -> None:
     """Enrol a fleet, run its agents as plexd does, and prove that every agent is right.
@@ -121,12 +122,14 @@ def simulate(
             f"characters at most, and is {name!r}."
         )
         raise Failure(sentence, ExitCode.USAGE)
+    url = service_url(url)
     if urlsplit(url).hostname not in LOOPBACK and not anywhere:
         sentence = f"{url} is not on this machine: give --anywhere if the load is meant for it."
         raise Failure(sentence, ExitCode.USAGE)
     if not operator:
         sentence = (
-            "PLEXSPHERE_OPERATOR_TOKEN is not set: export it (`. .dev/env` beside `make run`)."
+            "PLEXSPHERE_OPERATOR_TOKEN is not set: export it (`. .dev/env` beside `make run`; or "
+            "`plexsphere-state token user:ann`, with the service's own key)."
         )
         raise Failure(sentence, ExitCode.USAGE)
     if plot is not None:
@@ -189,6 +192,7 @@ def _enrol(
     enrolment: FleetEnrolment, nodes: int, domains: int, clients: int, conditional: bool
 ) -> list[Agent]:
     from composer.errors import ComposerError
+    from server.cli.service import without_credentials
     from server.fleet.enrolment import EnrolmentError, enrol
 
     with _progress() as progress:
@@ -203,7 +207,7 @@ def _enrol(
                 progress=lambda: progress.advance(task),
             )
         except EnrolmentError as error:
-            raise Failure(str(error)) from error
+            raise Failure(f"{without_credentials(enrolment.url)}: {error}") from error
         except ComposerError as error:
             raise Failure(f"the ledger could not be read or written: {error}.") from error
 

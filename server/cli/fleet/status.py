@@ -19,11 +19,14 @@ from server.cli.options import AsJson, Dsn, domain_id, seconds, usable_dsn
 from server.cli.screen import Screen, columns_that_fit, line, plain, table, write_json
 
 if TYPE_CHECKING:
+    from composer.deadline import Deadline
+    from db.connections import ReadSession, Sessions
     from server.cli.fleet.node_states import FleetStatus, NodeStatus
 
-EXAMPLE = "plexsphere-state fleet status --domain $PLEXSPHERE_DOMAIN_ID --max-age 10m"
+EXAMPLE = "plexsphere-state fleet status --max-age 10m"
 READ_SECONDS = 30.0
 BAR = 60  # characters
+LISTED = 20  # Domains
 # By state: the character of the bar, and the colour.
 _MARKS = {
     "current": ("█", "green"),
@@ -43,9 +46,12 @@ def status(
     domain: Annotated[
         str,
         typer.Option(
-            "--domain", envvar="PLEXSPHERE_DOMAIN_ID", help="The Domain's id.", show_default=False
+            "--domain",
+            envvar="PLEXSPHERE_DOMAIN_ID",
+            help="The Domain's id.",
+            show_default="the only one",
         ),
-    ],
+    ] = "",
     max_age: Annotated[
         str,
         typer.Option("--max-age", help="Longest time without the desired state: 300s, 5m, 2h, 1d."),
@@ -86,17 +92,19 @@ def status(
     from server.cli.fleet.streams import streams_of
     from server.settings import read_settings
 
-    addressed, longest = domain_id(domain, "--domain"), seconds(max_age, "--max-age")
+    longest = seconds(max_age, "--max-age")
+    given = UUID(domain_id(domain, "--domain")) if domain else None
     connection = fleet_connection(usable_dsn(dsn))
     deadline = Deadline.after(READ_SECONDS, time.monotonic)
+    addressed = given or _only_domain(connection, deadline)
     # A Domain is a hundred thousand small values without a reference cycle: collecting garbage
     # would cost time and free nothing.
     gc.disable()
     try:
-        moment = PostgresFleet(connection).of_domain(UUID(addressed), deadline)
-        streams, no_streams = streams_of(read_settings(ledger_only=True), UUID(addressed))
+        moment = PostgresFleet(connection).of_domain(addressed, deadline)
+        streams, no_streams = streams_of(read_settings(ledger_only=True), addressed)
         fleet = fleet_status(moment, longest, streams)
-        hint = ipv6_nodes(connection, UUID(addressed), deadline).hint
+        hint = ipv6_nodes(connection, addressed, deadline).hint
     except DomainNotFound as error:
         raise Failure(f"the ledger has no Domain {addressed}.") from error
     finally:
@@ -112,6 +120,22 @@ def status(
                 screen.print(plain(sentence, "yellow"))
     if fleet.late:
         raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def _only_domain(connection: Sessions[ReadSession], deadline: Deadline) -> UUID:
+    from composer.registry import VisibleDomains
+    from db.domains import PostgresDomainReader
+
+    reader = PostgresDomainReader(connection)
+    found = reader.page(VisibleDomains(None), None, LISTED + 1, deadline)
+    if len(found) == 1:
+        return found[0].id
+    if not found:
+        raise Failure("the ledger has no Domain yet.")
+    listed = [f"  {domain.id}  {domain.slug}" for domain in found[:LISTED]]
+    more = ["  and more"] if len(found) > LISTED else []
+    sentence = "the ledger has several Domains, and --domain must name one of them:"
+    raise Failure("\n".join([sentence, *listed, *more]), ExitCode.USAGE)
 
 
 def render(fleet: FleetStatus, limit: int, width: int) -> Iterator[Text | Table]:
