@@ -19,10 +19,10 @@ from server.authoring.operations import (
     Operations,
     answer_faults,
     coverage_faults,
-    problem_faults,
     signature_faults,
     unserved_faults,
 )
+from server.authoring.problems import problem_faults
 from server.authoring.shape import shape_faults
 from server.authoring.unsupported import (
     declared_operations,
@@ -83,9 +83,15 @@ def _faults(
     except ContractError as error:  # an invalid schema, or a format that the service cannot check
         return None, [*faults, *error.faults]
     faults += signature_faults(contract, operations)
-    faults += problem_faults(contract, operations)
+    problems = list(problem_faults(contract, operations))
+    told = [fault.path for fault in problems]
+    faults += problems
     faults += answer_faults(contract, operations)
-    faults += sample_faults(contract, operations)
+    faults += (
+        fault
+        for fault in sample_faults(contract, operations)
+        if not any(fault.path[: len(path)] == path for path in told)
+    )
     faults += body_faults(contract, operations)
     faults += unserved_faults(contract)
     return contract, faults

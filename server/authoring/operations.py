@@ -1,40 +1,29 @@
 """Compares the facts of each operation in code with the contract, before the service starts.
 
-Five lists of faults: ``coverage_faults`` (operations without a handler), ``signature_faults`` (the
-parameters of a function), ``answer_faults`` (statuses and headers), ``problem_faults`` (every
-refusal, as the Problem that it would leave as), and ``unserved_faults`` (``x-unserved``).
+Four lists of faults: ``coverage_faults`` (operations without a handler), ``signature_faults`` (the
+parameters of a function), ``answer_faults`` (statuses and headers), and ``unserved_faults``
+(``x-unserved``). Their refusals are compared in server/authoring/problems.py.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from inspect import Parameter, signature
 from typing import Any
 
-from handlers.answers import PROBLEM
 from handlers.operation import AnyOperation, Operation
 from handlers.refusals import (
-    CATALOGUE,
-    INTERNAL,
-    NOT_ACCEPTABLE,
     NOT_PROVISIONED_KINDS,
-    PAYLOAD_TOO_LARGE,
-    UNAUTHORIZED,
-    UNKNOWN_QUERY_PARAMETER,
-    UNSUPPORTED_MEDIA_TYPE,
-    RefusalKind,
 )
-from handlers.wire import json_bytes
+from server.authoring.problems import refusals
 from server.contract.document import METHODS, Contract, OperationContract
 from server.contract.errors import ContractFault
 from server.contract.parameters import ParameterContract
-from server.contract.pointers import Path, canonical_path
+from server.contract.pointers import Path
 from server.contract.unserved import UNSERVED
-from server.http.problems import FRAMEWORK, METHOD_NOT_ALLOWED, problem_answer
-from server.http.requests import negotiates, parameter_refusals, python_name
-from server.http.response_validation import CORRELATION, Breach, Outgoing, ResponseValidator
+from server.http.requests import python_name
+from server.http.response_validation import CORRELATION
 
 Operations = Mapping[str, AnyOperation]
 
@@ -47,8 +36,6 @@ FIRST_OF_HANDLER, FIRST_OF_PARSE = 2, 1
 ALWAYS_SENT = frozenset({CORRELATION.lower(), "content-type", "content-length"})
 # The scheme of node secret keys in the file.
 SECRET_KEY_SCHEME = "nodeSecretKey"
-_PROBLEM = ("components", "schemas", "Problem")
-_CORRELATION_ID = "0" * 32
 
 
 def coverage_faults(paths: Mapping[str, Path], operations: Operations) -> Iterator[ContractFault]:
@@ -153,11 +140,12 @@ def answer_faults(contract: Contract, operations: Operations) -> Iterator[Contra
         for status in sorted(set(operation.statuses) - declared.responses.keys()):
             sentence = f"{name} can answer {status}, which is not declared"
             yield ContractFault((*place, "responses"), sentence)
+        refused = {kind.status for kind in refusals(declared, operation)}
         sent = ALWAYS_SENT | {
             header.lower() for header in (*operation.headers, *operation.sent_headers)
         }
         for status, response in declared.responses.items():
-            for header in () if PROBLEM in response.media else response.headers:
+            for header in () if status in refused else response.headers:
                 if header.required and header.name.lower() not in sent:
                     path = (*place, "responses", str(status), "headers", header.name)
                     sentence = f"{name} {status}: {header.name} is required, and is never sent"
@@ -184,107 +172,3 @@ def unserved_faults(contract: Contract) -> Iterator[ContractFault]:
 def _template(path: str) -> str:
     """The path without the names of its parameters."""
     return re.sub(r"\{\w+\}", "{}", path)
-
-
-def problem_faults(contract: Contract, operations: Operations) -> Iterator[ContractFault]:
-    """Refusals whose Problem would break the contract.
-
-    At run time a 500 replaces such an answer and is not validated itself. So every Problem is
-    validated here. A component that is wrong for all its users is reported once.
-    """
-    validator = ResponseValidator(contract)
-    of_schema: dict[Breach, ContractFault] = {}
-    for kind in (*FRAMEWORK.values(), *CATALOGUE):
-        breach = validator.breach(_outgoing(kind, None, "/"))
-        if breach is not None and breach not in of_schema:
-            path = (*_PROBLEM, "properties", breach.pointer.removeprefix("/"))
-            of_schema[breach] = ContractFault(path, _sentence("the service", kind, breach))
-    if of_schema:  # a breach of the Problem schema itself is reported once, not for each operation
-        yield from of_schema.values()
-        return
-    users = Counter(
-        canonical_path(contract.document, (*_responses(declared), str(status)))
-        for declared in contract.operations.values()
-        for status in declared.responses
-    )
-    names: dict[tuple[Path, RefusalKind, Breach], list[str]] = {}
-    for name, declared in contract.operations.items():
-        if name not in operations:
-            continue
-        undeclared: set[int] = set()  # each status is reported once, not for each of its codes
-        for kind in dict.fromkeys(_refusals(declared, operations[name])):
-            breach = validator.breach(_outgoing(kind, name, declared.path))
-            if breach is not None and kind.status not in undeclared:
-                place = canonical_path(contract.document, _place(declared, kind, breach))
-                names.setdefault((place, kind, breach), []).append(name)
-                undeclared |= {kind.status} - declared.responses.keys()
-    for (place, kind, breach), failing in names.items():
-        if "headers" in place or len(failing) == users[place] > 1:
-            more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
-            yield ContractFault(place, _sentence(f"{failing[0]}{more}", kind, breach))
-            continue
-        for name in failing:  # another response is right where another operation refers to it
-            at = _place(contract.operations[name], kind, breach)
-            yield ContractFault(at, _sentence(name, kind, breach))
-
-
-def _refusals(declared: OperationContract, operation: AnyOperation) -> Iterator[RefusalKind]:
-    """Every refusal of an operation, and of every code that the contract declares for it."""
-    yield INTERNAL
-    body = operation.body_refusals if isinstance(operation, Operation) else None
-    yield body.too_large if body else PAYLOAD_TOO_LARGE
-    if declared.secured:
-        yield UNAUTHORIZED
-    if declared.strict_query:
-        yield UNKNOWN_QUERY_PARAMETER
-    if declared.body is not None:
-        yield UNSUPPORTED_MEDIA_TYPE
-    if negotiates(declared):
-        yield NOT_ACCEPTABLE
-    if isinstance(operation, Operation):
-        yield operation.not_provisioned
-        yield from (kind for kind in operation.way.refusals if kind is not UNAUTHORIZED)
-        yield from operation.refusals
-    for parameter in declared.parameters:
-        yield from parameter_refusals(operation, parameter)
-    if body is not None:
-        yield from body.kinds
-    for kind in CATALOGUE:
-        response = declared.responses.get(kind.status)
-        if response is not None and kind.code in response.problem_codes:
-            yield kind
-
-
-def _outgoing(kind: RefusalKind, operation_id: str | None, path: str) -> Outgoing:
-    """The Problem as ``reply_of_refusal`` and the doorkeeper send it."""
-    allow = ("GET",) if kind is METHOD_NOT_ALLOWED else ()
-    answer = problem_answer(kind, path, _CORRELATION_ID, allow=allow)
-    headers = {**answer.headers, CORRELATION: _CORRELATION_ID}
-    return Outgoing(
-        operation_id=operation_id,
-        status=kind.status,
-        media_type=PROBLEM,
-        headers={name.lower(): value for name, value in headers.items()},
-        body=json_bytes(answer.body),
-    )
-
-
-def _responses(declared: OperationContract) -> Path:
-    return ("paths", declared.path, declared.method.lower(), "responses")
-
-
-def _place(declared: OperationContract, kind: RefusalKind, breach: Breach) -> Path:
-    path = _responses(declared)
-    response = declared.responses.get(kind.status)
-    if response is None:
-        return path
-    header = breach.part.removeprefix("header ")
-    if header in {declared_header.name for declared_header in response.headers}:
-        return (*path, str(kind.status), "headers", header)
-    return (*path, str(kind.status))
-
-
-def _sentence(subject: str, kind: RefusalKind, breach: Breach) -> str:
-    answer = f"{subject} can answer {kind.status} {kind.code or 'without a code'}"
-    reason = " ".join(part for part in (breach.part, breach.pointer, breach.rule) if part)
-    return f"{answer}, which the contract does not allow: {reason}"

@@ -101,10 +101,13 @@ class OperationContract:
 
     @property
     def produces(self) -> frozenset[str]:
-        """The media types of answers that are no Problem."""
+        """The media types of what is asked for, which is no refusal."""
         return frozenset(
-            media for response in self.responses.values() for media in response.media
-        ) - {"application/problem+json"}
+            media
+            for status, response in self.responses.items()
+            if status < 400
+            for media in response.media
+        )
 
 
 def packaged_contract() -> bytes:

@@ -84,15 +84,25 @@ def test_it_is_told_at_the_responses_of_its_operation() -> None:
     )
 
 
+def test_a_media_type_of_a_shared_refusal_is_told_once_at_its_word() -> None:
+    """It is no answer that a client may ask for, and its headers are those of a refusal."""
+    component = r"(    Unauthorized:\n(?:.*\n)*?        )application/problem"
+    (complaint,) = complaints_without(component, r"\1application/xproblem")
+    at = TEXT.index("application/problem+json", TEXT.index("    Unauthorized:\n"))
+    assert complaint.startswith(f"api/plexsphere-v1.yaml:{TEXT[:at].count(chr(10)) + 1}:9: ")
+    assert "media type not declared" in complaint
+
+
 def test_a_code_of_a_gate_is_told_once_at_the_component_that_all_users_share() -> None:
     edit = "insufficient_relation", "unauthorized"
     complaints = complaints_without(
         rf"x-problem-codes: \[{edit[0]}\]", f"x-problem-codes: [{edit[1]}]"
     )
-    line = TEXT[: TEXT.index("    InsufficientRelation:\n")].count("\n") + 2
+    before = TEXT[: TEXT.index("[insufficient_relation]")]
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     first = next(name for name in CONTRACT.operations if name in ASKING)
     assert complaints == [
-        f"api/plexsphere-v1.yaml:{line}:7: {first} and {len(ASKING) - 1} more can answer 403"
+        f"api/plexsphere-v1.yaml:{line}:{column}: {first} and {len(ASKING) - 1} more can answer 403"
         " insufficient_relation, which the contract does not allow: body /code not declared for"
         " this status"
     ]

@@ -16,7 +16,7 @@ from handlers.ports import LedgerPorts
 from handlers.refusals import INTERNAL, Refused
 from handlers.service import HealthCheck, ServicePorts
 from server.authoring.contract_check import contract_complaints
-from server.authoring.operations import problem_faults
+from server.authoring.problems import problem_faults
 from server.contract.document import Contract
 from tests.bodies import JSON, body_now
 from tests.contract.tables import GRANTED
