@@ -55,7 +55,7 @@ def running_stack(name: str, **options: Any) -> Iterator[Stack]:
 
 
 def copy_cluster(folder: Path) -> None:
-    """What initdb makes, unless there is a folder with it: a copy costs a tenth of an initdb."""
+    """Copy the data folder that initdb made once, which costs a tenth of an initdb."""
     if (folder / "data").exists():
         return
     original = FOLDER / "initdb"

@@ -95,7 +95,7 @@ def _schema_faults(contract: Contract, validator: ResponseValidator) -> Iterator
 def _breaches(
     contract: Contract, operations: Mapping[str, AnyOperation], validator: ResponseValidator
 ) -> dict[_Place, dict[str, RefusalKind]]:
-    """By place: the operations that refer to it, each with its first refusal that is wrong."""
+    """The operations that refer to each place, with the first refusal of each that is wrong."""
     found: dict[_Place, dict[str, RefusalKind]] = {}
     for name, declared in contract.operations.items():
         if name not in operations:
@@ -177,7 +177,7 @@ def _header_name(breach: Breach) -> str:
 
 
 def _wrong_part(contract: Contract, place: Path, breach: Breach) -> tuple[Path, bool]:
-    """What an author must look at in a response, and whether it is a key."""
+    """The part of a response that an author must look at, and whether it is a key."""
     response = part_at(contract.document, place)
     if breach.part == "header":
         return (*place, "headers", breach.pointer), True

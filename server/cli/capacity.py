@@ -59,7 +59,7 @@ def capacity_checks(settings: Settings) -> Iterator[Check]:
 
 
 def connections_needed(settings: Settings) -> int:
-    """What one instance and the processes beside it may open."""
+    """The number of connections that one instance and the processes beside it may open."""
     return settings.workers * settings.shared_threads.connections + OTHER_CONNECTIONS
 
 

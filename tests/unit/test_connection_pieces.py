@@ -79,7 +79,7 @@ class Client:
         return found
 
     def read(self, size: int) -> bytes:
-        """What they hold."""
+        """The text in the TLS records, at least this many bytes of it."""
         text = b""
         while len(text) < size:
             text += self._tls.read(size)
