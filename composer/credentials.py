@@ -11,7 +11,7 @@ from composer.audit import AuditedWrite
 from composer.deadline import Deadline
 
 SECRET_KEY_BYTES = 32
-# No secret is known that has this digest.
+# No known secret has this digest.
 NO_DIGEST = bytes(32)
 
 

@@ -1,4 +1,4 @@
-"""Event streams: who holds one, from which position, and the port that serves it.
+"""Event streams: their subscribers, their positions, and the port that serves them.
 
 A position is the sequence of an event in the bus. It is the ``id`` of a frame, and what an agent
 sends back as ``Last-Event-ID``.

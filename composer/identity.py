@@ -80,7 +80,7 @@ class AddressedNode:
     - ``secret_key_digests`` are the SHA-256 digests of its valid secret keys, at most two.
     - ``tokens_not_before``: the Node's tokens that were issued earlier are no longer valid.
     - ``joined_seq``: events of the Domain with a lower ``seq`` are from before the Node joined it.
-      0 where nobody asked for it, and for a Node that gets every event.
+      0 where the statement did not read it, and for a Node that gets every event.
     - ``moment`` is what the same statement read for the Node's snapshot, where it did; only the
       ledger that read it can use it.
     """

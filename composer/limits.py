@@ -34,9 +34,9 @@ class RequestLimits(Protocol):
         """Let a request of ``subject`` begin, and count it for ``limit``.
 
         Raises RateLimited where ``limit`` is reached, or where the subject was refused too often by
-        gate 2 and was not granted ``permission`` lately, which is a relation on an object. So it is
-        limited in what it does not have, and in nothing that it has. A request with the ``content``
-        of the last one that counted does not count: it is that request, sent again.
+        gate 2 and was not granted ``permission`` lately, which is a relation on an object. So only
+        permissions that the subject does not have are limited. A repetition of the last counted
+        request, which has the same ``content``, is not counted.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Values that cost much to make and little to keep."""
+"""A cache with a limit in bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 V = TypeVar("V")
 
-# Of an entry beside what its maker says, in bytes.
+# Bytes of an entry in addition to the size that its creator gives.
 ENTRY_BYTES = 200
 
 

@@ -59,8 +59,8 @@ class DomainPeers:
     """All valid peers of one Domain at one revision, ascending by ``node_id``.
 
     Every snapshot of the Domain at that revision shares this value, so its bytes, digest and
-    validity are computed once. It is compared by identity. ``made`` is what was made of each of
-    ``rows``, by the identity of the row, which ``rows`` keeps.
+    validity are computed once. It is compared by identity. ``made`` has the Peer or
+    DroppedPeer of each row, by ``id(row)``; ``rows`` keeps the rows alive.
     """
 
     domain_id: UUID
@@ -106,8 +106,8 @@ def domain_peers(
 ) -> DomainPeers:
     """Separate the valid rows, ordered by ``node_id``, from the rows that break an invariant.
 
-    ``before`` are the Domain's peers before: what was made of a row object that is here again, is
-    made of it once.
+    ``before`` are the Domain's peers at an earlier revision: a row object that they already have is
+    not converted again.
     """
     known = before.made if before else {}
     ordered = sorted(rows, key=_BY_ID)

@@ -26,8 +26,8 @@ class LedgerPosition:
         return f"{self.system:x}-{self.timeline}-{self.all_before}-{self.none_from}"
 
     def sees(self, earlier: LedgerPosition) -> bool:
-        """Whether nothing that ``earlier`` shows is missing; True for one of another ledger, which
-        says nothing of this one."""
+        """Whether this position includes ``earlier``; True for one of another ledger, because such
+        positions do not compare."""
         return self.system != earlier.system or (
             self.timeline >= earlier.timeline
             and self.all_before >= earlier.all_before

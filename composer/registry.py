@@ -72,8 +72,13 @@ FORBIDDEN_RANGES = tuple(
     map(
         ip_network,
         (
-            *("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"),
-            *("::/8", "fe80::/10", "ff00::/8"),
+            "0.0.0.0/8",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "224.0.0.0/3",
+            "::/8",
+            "fe80::/10",
+            "ff00::/8",
         ),
     )
 )
@@ -121,7 +126,7 @@ class NewNode:
     name: str = ""
 
     def request_hash(self, subject: str) -> bytes:
-        """SHA-256; the same for requests of one subject that ask for the same.
+        """SHA-256; equal for requests of one subject with equal content.
 
         The answer has credentials of the Node, so nobody else's request is the same.
         """
@@ -140,7 +145,7 @@ class Registration:
 
     @property
     def request_hash(self) -> bytes:
-        """SHA-256; the same for requests of one subject that ask for the same."""
+        """SHA-256; equal for requests of one subject with equal content."""
         return self.wanted.request_hash(self.subject)
 
 

@@ -16,7 +16,7 @@ from db.connections import by_any_host
 from db.dsn import session_dsn
 from db.statements import statement
 
-# A host that is gone without a word is noticed after idle + 3 * interval seconds.
+# A host that disappears without closing is noticed after idle + 3 * interval seconds.
 KEEPALIVES = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
 RETRY_SECONDS = 1.0
 CONNECT_SECONDS = "3"

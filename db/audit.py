@@ -215,7 +215,7 @@ class PostgresAuditSink:
 
     def _write_batch(self, writer: AuditBatchWriter, batch: Batch) -> int:
         """The number of rows written: all, or none where the table refuses one or time is over."""
-        # After a failure the same batch again: its number makes that it is written once.
+        # After a failure the same batch is sent again; its number prevents a second write.
         return self._at_last(partial(writer.write, batch)) or 0
 
     def _at_last(self, attempt: Callable[[Deadline], int]) -> int | None:

@@ -7,8 +7,8 @@ and for every statement, against a Deadline. ``set_wait_callback`` would run the
 the whole process, and COPY does not work under it.
 
 A connection is owned in one of three ways. A request has a session of a Pool (db/pool.py). A worker
-or a command has a SingleConnection. COPY and migrations have ``blocking_connection``, psycopg2's
-ordinary mode without a deadline.
+or a command has a SingleConnection. COPY, migrations and the listener of db/access.py have
+psycopg2's ordinary mode without a deadline.
 """
 
 from __future__ import annotations

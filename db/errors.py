@@ -28,7 +28,7 @@ _BUSY_CODES = frozenset(("40001", "40P01", "53100", "53200", "55P03"))
 
 
 NO_CONNECTION_LEFT = "it has no connection left"
-# Of several in one text the first in this order is the cause.
+# A message may contain several of these texts; the first in this order decides.
 _REFUSALS = (
     ("no encryption", "it demands TLS of this client (pg_hba.conf)"),
     ("SSL off", "it demands TLS of this client (pg_hba.conf)"),

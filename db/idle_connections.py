@@ -154,7 +154,7 @@ class IdleConnections:
         return self._idle.popleft()
 
     def _open(self, wanted: int) -> None:
-        """Have so many under way, as far as there is room; called under the lock."""
+        """Open until ``wanted`` are being opened or the pool is full; called under the lock."""
         while self._opening < wanted and self._existing < self._size:
             thread = threading.Thread(target=self._open_connection, name="connect", daemon=True)
             try:

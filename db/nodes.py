@@ -64,7 +64,7 @@ class PostgresNodeRepo:
         if self._ledger is None:
             return self.get_by_id(node_id, deadline)
         if self._ledger.has_replica:
-            # What was revoked must not come back with a replica that lags: its row has no say.
+            # A replica may lag, and a revoked credential must not work again.
             node = self.get_by_id(node_id, deadline)
             moment = self._ledger.addressed(node_id, deadline, presented)
             return replace(node, moment=moment)

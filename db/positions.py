@@ -1,8 +1,8 @@
 """The memory of a host: how much of the ledger it has served, and from which server.
 
-A restored copy or a standby that lags answers as well as the ledger does, only older. What tells is
-the system identifier, the timeline and the write-ahead log (WAL): Postgres never loses flushed WAL,
-not even in a crash, and a copy of before has less. Of each Node the numbers of the transactions are
+A restored copy or a standby that lags answers as well as the ledger does, only older. The system
+identifier, the timeline and the write-ahead log (WAL) show it: Postgres never loses flushed WAL,
+not even in a crash, and an older copy has less. Of each Node the numbers of the transactions are
 kept that its answers have seen, because an answer of a standby says nothing of WAL.
 """
 

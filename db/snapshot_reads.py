@@ -66,7 +66,9 @@ class SnapshotReads:
         clock: Callable[[], float] = time.monotonic,
         timed: Timed = untimed,
     ) -> None:
-        """Without ``positions`` nothing is compared. A ``replica`` needs them."""
+        """Without ``positions`` nothing is compared. Raises ValueError for a ``replica`` alone."""
+        if replica is not None and positions is None:
+            raise ValueError("a replica is compared with positions")
         self._primary = Source(primary, timed)
         self._replica = Source(replica, timed) if replica is not None else None
         self._positions = positions
@@ -165,7 +167,7 @@ class SnapshotReads:
             time.sleep(LOOKS_AGAIN)
 
     def _rest(self) -> None:
-        """Ask the replica nothing for a while."""
+        """Send the replica nothing for REST_SECONDS."""
         self._rests_until = self._clock() + REST_SECONDS
 
     def _replica_saw_all(

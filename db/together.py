@@ -1,4 +1,4 @@
-"""Requests that take turns on one thread, so that what they wait for is waited for once.
+"""Requests that take turns on one thread, so that one wait serves all of them.
 
 Each runs until it asks a question that can be asked together with others (db/coalescing.py). Once
 all of them have asked, their questions are one call, and the thread waits once in place of each.

@@ -62,7 +62,7 @@ class Answer:
     stream: EventStream | None = None
 
     def with_headers(self, headers: Mapping[str, str]) -> Answer:
-        """The same with these headers before its own, which are stronger."""
+        """The same with these headers; its own headers replace equal names."""
         if not headers:
             return self
         headers = {**headers, **self.headers}

@@ -61,7 +61,7 @@ def deflated(plain: bytes) -> Deflated:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeflatedText:
-    """A text that was compressed in segments, so that a hole in it costs one segment.
+    """A text that was compressed in segments, so that a range left out costs one segment.
 
     ``ends`` are the plain ends of the segments. ``before`` and ``behind`` have, for each segment,
     what stands before it and what stands behind it.

@@ -56,7 +56,7 @@ class CurrentDigests:
         """Whether ``digest`` is of the Node's desired state with any reachability state.
 
         The state is in every digest, but does not change what the Node should run. Raises as
-        ``of``.
+        ``digest``.
         """
         blocks = self._blocks(sources)
         return any(

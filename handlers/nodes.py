@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from composer.errors import NodeNotFound
+from composer.errors import DatastoreUnavailable, NodeNotFound
 from composer.identity import AddressedDomain, AddressedNode, node_object
 from composer.node_token import TokenMint
 from composer.registry import NewNode, Registration, wireguard_key
 from handlers.answers import NO_CONTENT, Answer
 from handlers.operation import Request
-from handlers.refusals import DATASTORE_UNAVAILABLE, PUBLIC_KEY_INVALID, Refused
+from handlers.refusals import PUBLIC_KEY_INVALID, Refused
 from handlers.wire_registry import node_key_value, registration_body
 
 
@@ -56,7 +56,7 @@ def register_node(
         ports.outbox.deliver(resource, deadline)
         snapshot = ports.snapshots.snapshot_for_node(node.node_id, domain.id, deadline)
     except NodeNotFound as error:
-        raise Refused(DATASTORE_UNAVAILABLE, f"deleted during the registration: {error}") from error
+        raise DatastoreUnavailable(f"deleted during the registration: {error}") from error
     token = mint.mint(node.node_id, node.tokens_not_before)
     peers = ports.wire.domain(snapshot.peers.domain)
     body = registration_body(

@@ -3,7 +3,7 @@
 The order of the gates is a security rule: an unauthorized caller must not learn which objects
 exist, and a refusal must not cost another round trip (docs/design.md, Gates).
 
-Only this module turns a composer error into the refusal of a request.
+Only this module turns an error of an adapter into the refusal of a request.
 """
 
 from __future__ import annotations
@@ -170,8 +170,14 @@ class Way:
         address = self.address
         of_address = () if address is None else (address.invalid, address.not_found)
         return (
-            *(UNAUTHORIZED, *of_address, RATE_LIMITED, INSUFFICIENT_RELATION),
-            *(KEYS_UNAVAILABLE, AUTHZ_UNAVAILABLE, DATASTORE_UNAVAILABLE, LEDGER_BEHIND),
+            UNAUTHORIZED,
+            *of_address,
+            RATE_LIMITED,
+            INSUFFICIENT_RELATION,
+            KEYS_UNAVAILABLE,
+            AUTHZ_UNAVAILABLE,
+            DATASTORE_UNAVAILABLE,
+            LEDGER_BEHIND,
         )
 
     def resource(self, addressed_id: UUID | None) -> str:
@@ -239,6 +245,10 @@ class Operation:
     refusals: tuple[RefusalKind, ...] = ()
     body_refusals: BodyRefusals | None = None
     parameter_refusals: Mapping[str, RefusalKind] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.repeat_by is not None and self.parse is None:
+            raise ValueError("repeat_by takes what parse returns, so it needs parse")
 
     def has_last_answers(self, ports: LedgerPorts) -> bool:
         """Whether answers are kept, for the time when Postgres does not answer."""

@@ -264,7 +264,8 @@ def forget_options_of_gunicorn() -> None:
 def _forget_options_of_libraries() -> None:
     """Remove what would change a connection behind our settings: the DSN alone describes it.
 
-    What proves who we are may stay out of the DSN. gRPC ends the process at a poller that it lacks.
+    Passwords and client certificates may come from other PG* variables. gRPC ends the process at a
+    poller that it lacks.
     """
     for name in [name for name in os.environ if name.startswith("PG")]:
         if name not in PROOFS:

@@ -40,8 +40,8 @@ class Service:
     """A wired service. ``start`` is called once, in the process that serves. ``close`` writes what
     is queued and closes all connections.
 
-    ``count_overloaded`` is told the lane of each request that the worker answers in its place;
-    ``watch`` is given what reads the worker's lanes.
+    ``count_overloaded`` is called with the lane of each request that the worker answers in its
+    place; ``watch`` gets a function that reads the worker's lanes.
     """
 
     app: flask.Flask

@@ -1,4 +1,4 @@
-"""Holds what the service sends against the contract, before it starts.
+"""Compares what the service sends with the contract, before it starts.
 
 An edit of the file that its answers cannot fulfil would otherwise be a 500 for each of them.
 """

@@ -1,4 +1,4 @@
-"""Holds the bodies that the file admits against the operations that read them, before it starts.
+"""Compares the bodies that the file admits with the operations that read them, before the start.
 
 A body that no example fits would be a refusal of every request, and a body that a handler cannot
 read would be a 500.

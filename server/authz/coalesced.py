@@ -56,7 +56,7 @@ class KnownNode:
             self._resources = (resource, *self._resources[:1])
 
     def beside(self, question: Question) -> Question | None:
-        """The question to ask with another one, where the time of its answer could tell."""
+        """The question to ask too, where the time of an answer would show that a Node exists."""
         subject, permission, resource = question
         if permission not in OF_THE_DOMAIN or not resource.startswith("node:"):
             return None

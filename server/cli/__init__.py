@@ -46,7 +46,7 @@ COMMANDS = (
     "fleet",
 )
 _EXIT_CODES = (
-    "Exit codes: 0 fine; 1 different, unhealthy or incomplete; 2 wrong usage or settings; "
+    "Exit codes: 0 success; 1 different, unhealthy or incomplete; 2 wrong usage or settings; "
     "3 refused, unreachable or failed."
 )
 

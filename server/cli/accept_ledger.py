@@ -15,7 +15,7 @@ SECONDS = 3.0
 
 
 def accept_ledger(dsn: Dsn = "") -> None:
-    """Forget what this host has served of the ledger, and take that of PLEXSPHERE_DSN as it is.
+    """Accept a ledger that is older than what this host has served, after a restore on purpose.
 
     Run it on every host after a restore, where pulls are 503 `ledger_behind`. Nodes may then see
     state that is older than what they had. It changes PLEXSPHERE_POSITION_FILE, which the running

@@ -13,7 +13,7 @@ from server.events.schedule import ScheduledStream
 from server.events.stream_list import ListedStream
 from server.events.window import BusEvent, Window
 
-# After so many the loop that sends has its turn: they leave before the others are written.
+# After this many streams the sending loop runs, so that the first frames leave early.
 FIRST = 100
 
 

@@ -1,4 +1,4 @@
-"""Looks after held streams: one thread for their moments, few threads that ask the gates again."""
+"""Schedules open streams: one thread for their timers, few threads that ask the gates again."""
 
 from __future__ import annotations
 

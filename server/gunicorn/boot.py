@@ -26,5 +26,5 @@ class BootState:
         return Boot(self._shared[0])
 
     def set(self, boot: Boot) -> None:
-        """Say it."""
+        """Report progress."""
         self._shared[0] = boot

@@ -53,8 +53,8 @@ class Lane:
         """``serve`` answers, and never raises. Without ``may_refuse`` every request is queued.
 
         A thread takes up to ``together`` requests at once. With ``kept_free`` one of several
-        threads takes none of a crowd. With ``newest_first`` who asks once does not wait for a crowd
-        that asked before.
+        threads takes none of a crowd. With ``newest_first`` a single request goes before the older
+        requests of a crowd.
         """
         self.name = name
         self.may_refuse = may_refuse
@@ -68,7 +68,7 @@ class Lane:
         self._seconds: deque[float] = deque(maxlen=most)  # that a thread has had a request
         self._crowd: deque[Connection] = deque()
         self._others: deque[Connection] = deque()
-        self._new = 0  # requests that no thread was told of
+        self._new = 0  # requests for which no thread was woken
         # Each is for up to ``together`` requests.
         self._tickets = Tickets()
         self._tickets_of_others = Tickets()  # for the thread that is free

@@ -73,7 +73,7 @@ class Listeners:
         self.accepts_from = inf
 
     def look(self) -> None:
-        """Let in who waits now, before others are seen to. No room is made: nobody may wait."""
+        """Accept the clients that wait now; close no idle connection for them."""
         if self._is_crowded:
             return
         for listener in self._sockets:

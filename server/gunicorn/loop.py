@@ -134,7 +134,7 @@ class Loop:
         events = self._poller.wait(0.0 if is_due else max(0.0, next_moment - time.monotonic()))
         self._sleeping = False
         self._finish_done()
-        if len(events) == MOST_EVENTS:  # who is new waits for no crowd
+        if len(events) == MOST_EVENTS:  # new clients must not wait behind many others
             self._listeners.look()
         for on_event, mask in events:
             on_event(mask)
@@ -306,7 +306,7 @@ class Loop:
     # the end of a connection
 
     def _linger(self, connection: Connection) -> None:
-        """Read past what the client still sends, or the kernel would take our answer from it."""
+        """Discard the rest of the request: otherwise the kernel resets, and the answer is lost."""
         try:
             connection.half_close()
         except OSError:

@@ -102,7 +102,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             if self.booted or self.is_first:
                 raise
             self._boot.set(Boot.FAILED)
-            if not isinstance(error, SystemExit):  # who exits has said why
+            if not isinstance(error, SystemExit):  # SystemExit was already reported
                 self.log.exception("Worker does not start")
             self._wait_to_be_tried_again()
             raise SystemExit(NOT_STARTED) from error

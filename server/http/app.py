@@ -1,8 +1,9 @@
 """The WSGI application: Connexion built from the contract, with our own validation and errors.
 
 Connexion checks security before parameters, so gates 0 and 1 run in its security handler. One error
-handler turns every exception into a Problem. One ``after_request`` function, the doorkeeper,
-decides whether an answer may leave. docs/design.md, Library facts, says what was tried.
+handler turns every exception into a Problem. The doorkeeper decides whether an answer
+may leave: as the ``after_request`` function, or called by what answers without Flask.
+docs/design.md, Library facts, says what was tried.
 """
 
 from __future__ import annotations
@@ -113,8 +114,8 @@ def _begin(
 ) -> None:
     """Start the clock of a request, and refuse paths such as ``//livez``.
 
-    Werkzeug routes that as ``/livez``, but the contract declares no such path. What is ``internal``
-    is unknown to who comes by another port.
+    Werkzeug routes that as ``/livez``, but the contract declares no such path. An
+    ``internal`` operation is 404 on another port.
     """
     request_context.start(deadline_s, answer_deadline_s)
     path = request_context.environ()["PATH_INFO"]

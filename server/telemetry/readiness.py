@@ -31,7 +31,7 @@ class AnsweredPulls:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._answered_at: float | None = None
-        # Kept until a pull is answered: nobody pulls from an instance that is taken out for it.
+        # Kept until a pull is answered: an instance that a load balancer removed gets no pulls.
         self._is_unauthorized = False
 
     def note(self, status: int) -> None:

@@ -1,1 +1,1 @@
-"""The processes beside the service: the evaluator and the outbox relay, on one loop."""
+"""The processes beside the service, on one loop: the evaluator and the relay."""

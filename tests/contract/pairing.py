@@ -22,7 +22,9 @@ def unpaired_complaints(
     """Object schemas of the answers that neither have a value nor are in the list of those that a
     handler puts together; and names of either that are no such schema."""
     reached = set(object_schemas(document))
-    complaints = [f"{name} is answered, and has no value" for name in reached - {*values, *made}]
+    complaints = [
+        f"{name} is in an answer: add its class to VALUES" for name in reached - {*values, *made}
+    ]
     complaints += [f"{name} has a value, and is in no answer" for name in values.keys() - reached]
     complaints += [f"{name} is put together, and is in no answer" for name in {*made} - reached]
     complaints += [f"{name} has a value, and is put together" for name in {*made} & {*values}]
@@ -32,7 +34,9 @@ def unpaired_complaints(
 def unheld_complaints(serialised: Collection[type], values: Values) -> list[str]:
     """Values that handlers make JSON of, and that no schema is held against."""
     paired = {value for found in values.values() for value in _values(found)}
-    return sorted(f"{type_.__name__} is sent, and no schema" for type_ in {*serialised} - paired)
+    return sorted(
+        f"{type_.__name__} is sent: pair it in VALUES" for type_ in {*serialised} - paired
+    )
 
 
 def object_schemas(document: Mapping[str, Any]) -> Iterator[str]:

@@ -132,9 +132,9 @@ def test_every_object_of_an_answer_has_a_value_or_is_put_together() -> None:
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("NodeSummary", "NodeSummary is answered, and has no value"),
-        ("NodeStatePeer", "NodeStatePeer is answered, and has no value"),
-        ("Version", "Version is answered, and has no value"),
+        ("NodeSummary", "NodeSummary is in an answer: add its class to VALUES"),
+        ("NodeStatePeer", "NodeStatePeer is in an answer: add its class to VALUES"),
+        ("Version", "Version is in an answer: add its class to VALUES"),
     ],
 )
 def test_an_object_without_a_value_is_named(name: str, complaint: str) -> None:
@@ -150,8 +150,8 @@ def test_an_object_of_tomorrow_is_named_wherever_it_is() -> None:
     inline = {"type": "object", "properties": {}}
     schemas["Version"]["properties"]["inline"] = inline
     assert unpaired_complaints(edited, VALUES, PUT_TOGETHER) == [
-        "Surprise is answered, and has no value",
-        "Version.inline is answered, and has no value",
+        "Surprise is in an answer: add its class to VALUES",
+        "Version.inline is in an answer: add its class to VALUES",
     ]
 
 
@@ -175,7 +175,7 @@ def test_every_value_that_a_handler_sends_is_held_against_a_schema() -> None:
 @pytest.mark.parametrize("value", [RegisteredNode, NodeSummary, NodeToken, SecretKey, Domain, Peer])
 def test_a_value_that_is_sent_and_in_no_pair_is_named(value: type) -> None:
     left = {other: found for other, found in VALUES.items() if value not in _of(found)}
-    assert f"{value.__name__} is sent, and no schema" in unheld_complaints(SENT, left)
+    assert f"{value.__name__} is sent: pair it in VALUES" in unheld_complaints(SENT, left)
 
 
 def _of(found: type | Composed) -> tuple[type, ...]:

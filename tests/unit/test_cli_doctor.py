@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from unittest.mock import Mock
@@ -14,6 +15,7 @@ from db.errors import NO_CONNECTION_LEFT
 from db.events import EventLag
 from db.health import LastComparison
 from db.outbox import OutboxLag
+from handlers.ports import LedgerPorts, OptionalPorts
 from server.authz.admin import SpiceDbAdmin, schema_text
 from server.cli.capacity import unusable_postgres
 from server.cli.diagnosis import (
@@ -31,9 +33,10 @@ from server.cli.diagnosis import (
     spicedb_checks,
     spicedb_schema_check,
 )
-from server.receipt import LOAD_BEARING
+from server.receipt import LOAD_BEARING, wiring_receipt
 from server.settings import Settings, SettingsError
 from tests.command_runs import NODE, run
+from tests.ports.wired import fake_ports
 from tests.tokens import ed25519_key, write_jwks
 from tests.unit.test_cli_service import service
 
@@ -166,6 +169,13 @@ def test_doctor_exits_with_1_when_anything_is_bad() -> None:
     assert for_people.stdout.startswith("bad  settings")
     assert "remedy: set PLEXSPHERE_DSN" in for_people.stdout
     assert json.loads(for_scripts.stdout)["ok"] is False
+
+
+def test_the_receipt_has_every_port() -> None:
+    names = {port.name for port in (*fields(LedgerPorts), *fields(OptionalPorts))}
+    receipt = wiring_receipt(fake_ports(), {}, audit=None, history=None, test_clock="")
+    # With the history of bodies, without the rooms of the ports themselves.
+    assert len(receipt.ports) == len(names - {"wire", "optional"}) + 1
 
 
 def test_the_receipt_of_a_service_without_ports() -> None:

@@ -232,7 +232,7 @@ def test_a_command_starts_without_importing_the_others() -> None:
 
 
 def test_the_exit_codes_are_documented() -> None:
-    assert "Exit codes: 0 fine" in " ".join(run("--help", COLUMNS="200").output.split())
+    assert "Exit codes: 0 success" in " ".join(run("--help", COLUMNS="200").output.split())
 
 
 def test_unknown_options_are_a_usage_error() -> None:

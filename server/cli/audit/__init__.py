@@ -139,7 +139,7 @@ def _check_values(reader: AuditReader, wanted: AuditFilter, follow: bool) -> Non
     from handlers.operation import GRANTED, GRANTED_STALE
     from handlers.refusals import INSUFFICIENT_RELATION
 
-    # There may be no row of an outcome, and that is good news.
+    # An outcome that exists may have no row.
     known = {"outcome": (GRANTED, GRANTED_STALE, INSUFFICIENT_RELATION.code)}
     unknown = [
         name

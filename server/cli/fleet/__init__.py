@@ -1,3 +1,3 @@
-"""A whole Domain at once."""
+"""Commands about all Nodes of a Domain."""
 
 SUBCOMMANDS = ("simulate", "status", "history")

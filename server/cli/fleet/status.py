@@ -34,7 +34,7 @@ _MARKS = {
     "never": ("░", "blue"),
     "corrupt": ("×", "red"),
 }
-# A terminal shows as many as have room, and the first five on any, which fit into 80 characters.
+# In order. A terminal shows those that fit; the first five fit into 80 characters.
 _COLUMNS = (
     *("node", "state", "without", "granted", "heartbeat"),
     *("stream", "name", "runs", "current", "since"),

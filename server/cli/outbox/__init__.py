@@ -1,3 +1,3 @@
-"""Look after the outbox: the rows from which SpiceDB follows the ledger."""
+"""Show and mend the outbox: the rows from which SpiceDB follows the ledger."""
 
 SUBCOMMANDS = ("prune",)
