@@ -195,6 +195,8 @@ class Lanes:
             path: Lane(path[1:], 1, serve, may_refuse=False, newest_first=True)
             for path in ("/livez", "/readyz")
         }
+        # Pulls and heartbeats stay together, and a probe has its thread.
+        self._stay = frozenset((self._pulls, self._heartbeats, *self._by_path.values()))
         self.all = (
             self._requests,
             self._pulls,
@@ -226,9 +228,7 @@ class Lanes:
         return self._requests
 
     def with_room(self, own: Lane) -> Lane:
-        """Its own lane, or the large one where that has more room: the own is a promise, no cap.
-        Pulls and heartbeats stay together, and a probe has its thread."""
-        stays = own in (self._pulls, self._heartbeats, *self._by_path.values())
-        if stays or own.load < 1.0 or own.load <= self._requests.load:
+        """Its own lane, or the large one where that has more room: the own is a promise, no cap."""
+        if own in self._stay or own.load < 1.0 or own.load <= self._requests.load:
             return own
         return self._requests
