@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -33,12 +33,28 @@ def excerpt(text: str, operation_ids: Collection[str]) -> str:
     return _without(text, _unused_components(root, text))
 
 
+def with_few_responses(document: Mapping[str, Any], statuses: Collection[str]) -> str:
+    """Every operation with its responses of these statuses alone."""
+
+    def few(responses: Mapping[str, Any]) -> dict[str, Any]:
+        return {status: part for status, part in responses.items() if status in statuses}
+
+    return _with_responses(document, few)
+
+
 def without_responses(document: Mapping[str, Any]) -> str:
     """Every operation with its parameters and its body, and one response that says nothing."""
-    response = {"responses": {"200": {"description": "An answer."}}}
+    return _with_responses(document, lambda _: {"200": {"description": "An answer."}})
+
+
+def _with_responses(
+    document: Mapping[str, Any], change: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> str:
     paths = {
         path: {
-            key: value | response if isinstance(value, dict) and "responses" in value else value
+            key: value | {"responses": change(value["responses"])}
+            if isinstance(value, dict) and "responses" in value
+            else value
             for key, value in item.items()
         }
         for path, item in document["paths"].items()

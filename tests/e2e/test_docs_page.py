@@ -20,9 +20,10 @@ import yaml
 from server.contract.document import Contract
 from server.dev.sample import OPERATOR
 from server.dev.stack import Stack
-from tests.client import ask, pull_path
+from tests import scratch
+from tests.client import ask, bearer, pull_path
 from tests.e2e.browser.headless import ASSETS, HERE, PACKAGE, PAGE, install, run_script
-from tests.excerpts import excerpt, without_responses
+from tests.excerpts import excerpt, with_few_responses, without_responses
 
 # The first run installs the browser.
 pytestmark = pytest.mark.timeout(600)
@@ -34,7 +35,9 @@ REFUSAL_LINE = "Failed to load resource: the server responded with a status of 4
 
 
 # An operation of each method; DELETE answers without a body.
-OF_EACH_KIND = ("GetNodeState", "CreateDomain", "PutNodeStateReport", "DeleteDomain")
+OF_EACH_KIND = ("GetNodeReachability", "CreateDomain", "PutNodeStateReport", "DeleteDomain")
+# An answer, none, and a Problem: the others look the same.
+STATUSES = ("200", "204", "400")
 # Those that are filled in and sent from a page of forms.
 SENT = (
     "GetNodeState",
@@ -47,8 +50,9 @@ SENT = (
 
 @dataclass(frozen=True)
 class Visit:
-    """The script's findings, and the browser's own log of its network."""
+    """The Node that asks, the script's findings, and the browser's own log of its network."""
 
+    node: str
     found: Any
     netlog: Any
 
@@ -64,7 +68,7 @@ def contract_files(folder: Path) -> dict[str, str]:
     whole = Contract.packaged()
     text = whole.raw.decode()
     contracts = {
-        "few": excerpt(text, OF_EACH_KIND),
+        "few": with_few_responses(yaml.safe_load(excerpt(text, OF_EACH_KIND)), STATUSES),
         "forms": without_responses(whole.document),
         "some_forms": without_responses(yaml.safe_load(excerpt(text, SENT))),
         "inline": with_own_parameters(excerpt(text, ("GetNodeState",))),
@@ -93,16 +97,18 @@ def with_own_parameters(pull: str) -> str:
 def seen(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
     folder = tmp_path_factory.mktemp("browser")
     netlog = folder / "netlog.json"
+    # Its answer is short: the page lays out every line of one.
+    node = scratch.node(stack)
     values = {
         **contract_files(folder),
         "url": stack.url,
-        "node": stack.node_id,
-        "token": stack.token(),
+        "node": node,
+        "token": stack.token(f"node:{node}"),
         "stranger": stack.token(OPERATOR),
         "netlog": str(netlog),
     }
     found = run_script("docs.mjs", values, WALK_S)
-    yield Visit(found, json.loads(netlog.read_bytes()))
+    yield Visit(node, found, json.loads(netlog.read_bytes()))
 
 
 # What is served.
@@ -165,14 +171,15 @@ def test_the_committed_assets_are_the_pinned_package_byte_for_byte() -> None:
 def test_the_pull_answers_200_from_the_page_with_a_pasted_token(seen: Visit, stack: Stack) -> None:
     answer = seen.found["pull"]["answer"]
     assert (answer["status"], answer["sent"]) == (200, 200)
-    assert answer["body"] == ask(stack.url, pull_path(stack.node_id), stack.headers).json
+    headers = bearer(stack.token(f"node:{seen.node}"))
+    assert answer["body"] == ask(stack.url, pull_path(seen.node), headers).json
 
 
 @X86
 def test_the_node_of_the_token_is_filled_in_and_optional_parameters_are_not(
-    seen: Visit, stack: Stack
+    seen: Visit,
 ) -> None:
-    assert seen.found["pull"]["id"] == stack.node_id
+    assert seen.found["pull"]["id"] == seen.node
     assert seen.found["pull"]["empty"] == ""
 
 
@@ -187,13 +194,11 @@ def test_the_token_is_kept_nowhere(seen: Visit) -> None:
     ("who", "status", "code"),
     [("nobody", 401, "unauthorized"), ("stranger", 403, "insufficient_relation")],
 )
-def test_a_refusal_shows_its_problem(
-    seen: Visit, stack: Stack, who: str, status: int, code: str
-) -> None:
+def test_a_refusal_shows_its_problem(seen: Visit, who: str, status: int, code: str) -> None:
     answer = seen.found["refusals"][who]
     problem = answer["body"]
     assert (answer["status"], problem["status"], problem["code"]) == (status, status, code)
-    assert problem["instance"] == pull_path(stack.node_id)
+    assert problem["instance"] == pull_path(seen.node)
 
 
 @X86

@@ -2,6 +2,7 @@
 import { dimTexts } from "./contrast.mjs";
 import { authorize, execute, expand, expandEverything, inBrowser, PULL } from "./page.mjs";
 
+const READ = "#operations-mesh-GetNodeReachability";
 const CREATE = "#operations-registry-CreateDomain";
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
@@ -19,7 +20,7 @@ await inBrowser(async (open, given) => {
     refusals: await visit("refusals", { contract: given.some_forms }, (page) => refusals(page, given)),
     widths: await visit("phone", { ...PHONE, contract: given.forms }, widths),
     open: await visit("open", { colorScheme: "light", contract: given.few }, (page) => everythingOpen(page, given)),
-    keyboard: await visit("keyboard", { contract: given.few }, (page) => keyboardOnly(page, given)),
+    keyboard: await visit("keyboard", { contract: given.some_forms }, (page) => keyboardOnly(page, given)),
     attack: await visit("attack", { contract: given.some_forms }, attack),
     journals,
   };
@@ -72,7 +73,7 @@ async function everythingOpen(page, { token }) {
   // What was edited can be reset: another button.
   await page.fill(`${CREATE} textarea.body-param__text`, "{}");
   await page.click("#operations-registry-DeleteDomain .try-out__btn.cancel");
-  await execute(page);
+  await execute(page, READ);
   found.open = await looks(page);
   return { looks: found, widths: await widthsOf(page) };
 }
