@@ -92,7 +92,7 @@ def mappings(node: yaml.Node) -> Iterator[yaml.MappingNode]:
         seen.add(id(found))
         if isinstance(found, yaml.MappingNode):
             yield found
-        waiting += reversed(_children(found))
+        waiting += reversed(_collections(found))
 
 
 def find(root: yaml.Node, path: Sequence[object]) -> tuple[yaml.Node, int]:
@@ -128,6 +128,11 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
     if isinstance(node, yaml.MappingNode):
         return [part for pair in node.value for part in pair]
     return node.value if isinstance(node, yaml.SequenceNode) else []
+
+
+def _collections(node: yaml.Node) -> list[yaml.Node]:
+    """The children without scalars, which are nine of ten."""
+    return [child for child in _children(node) if not isinstance(child, yaml.ScalarNode)]
 
 
 def _compose(raw: bytes) -> yaml.Node | None:
@@ -219,11 +224,11 @@ def _check_depth(root: yaml.Node) -> None:
     waiting = [(root, 0)]
     while waiting:
         node, depth = waiting.pop()
-        if depth > MAX_DEPTH:
-            raise YamlFault.at(node, _TOO_DEEP)
         if depth > deepest.get(id(node), -1):  # an alias may stand at several depths
             deepest[id(node)] = depth
-            waiting += [(child, depth + 1) for child in _children(node)]
+            if depth == MAX_DEPTH and (children := _children(node)):
+                raise YamlFault.at(children[-1], _TOO_DEEP)
+            waiting += [(child, depth + 1) for child in _collections(node)]
 
 
 def _too_deep(raw: bytes) -> YamlFault:
