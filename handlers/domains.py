@@ -130,7 +130,7 @@ def list_domains(request: Request, visible: VisibleDomains, parsed: DomainsPage)
     """One page of Domains, and the cursor of the next page where there is one."""
     # One more Domain than requested shows whether another page follows.
     domains = request.ports.domain_reader.page(
-        visible, parsed.after, parsed.limit + 1, request.deadline
+        visible=visible, after=parsed.after, limit=parsed.limit + 1, deadline=request.deadline
     )
     items = tuple(domains[: parsed.limit])
     next_cursor = node_cursor(NIL, items[-1].id) if len(domains) > parsed.limit else None
@@ -179,7 +179,9 @@ def list_domain_nodes(request: Request, domain: AddressedDomain, parsed: NodesPa
 def _nodes_answer(request: Request, visible: VisibleDomains, page: NodesPage) -> Answer:
     """One page of Nodes, and the cursor of the next page where there is one."""
     # One more Node than requested shows whether another page follows.
-    nodes = request.ports.domain_nodes.page(visible, page.after, page.limit + 1, request.deadline)
+    nodes = request.ports.domain_nodes.page(
+        visible=visible, after=page.after, limit=page.limit + 1, deadline=request.deadline
+    )
     items = nodes[: page.limit]
     next_cursor = None
     if len(nodes) > page.limit:

@@ -35,7 +35,9 @@ def key_of(kind: str) -> Callable[..., tuple[str, str]]:
 
 def put_entry(request: Request, node: AddressedNode, parsed: EntryRow) -> Answer:
     """Store an entry, or replace it."""
-    accepted_at = request.ports.entries.put(node, parsed, request.write, request.deadline)
+    accepted_at = request.ports.entries.put(
+        node=node, entry=parsed, write=request.write, deadline=request.deadline
+    )
     return Answer(200, accepted_entry_value(accepted_at, parsed.key))
 
 

@@ -154,7 +154,8 @@ class NatsConnection:
             # A consumer is gone with its server; an answer of it does not come any more.
             for task in self._uses:
                 task.cancel()
-            self._report("NATS is away")
+            if not client.is_closed:  # which is the planned end
+                self._report("NATS is away")
 
         async def on_reconnected() -> None:
             self._last_trouble = ""
