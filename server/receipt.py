@@ -50,8 +50,9 @@ class WiringReceipt:
         """The receipt for the command line."""
         summary = "complete" if self.complete else f"incomplete: {', '.join(self.missing)}"
         clock = [f"  TEST CLOCK: {self.test_clock} moves time"] if self.test_clock else []
-        ports = [f"  {port:<18} {adapter or '-'}" for port, adapter in self.ports.items()]
-        operations = [f"  {name:<18} {state}" for name, state in self.operations.items()]
+        width = max(map(len, (*self.ports, *self.operations)))
+        ports = [f"  {port:<{width}} {adapter or '-'}" for port, adapter in self.ports.items()]
+        operations = [f"  {name:<{width}} {state}" for name, state in self.operations.items()]
         return [f"wiring receipt: {summary}", *clock, *ports, *operations]
 
 

@@ -18,7 +18,15 @@ from composer.peers import PUBLIC_KEY_BYTES
 from composer.reachability import STATES
 from server.cli.failures import ExitCode, Failure
 from server.cli.formats import counted
-from server.cli.screen import Screen, line, pairs, plain, table, write_json
+from server.cli.screen import (
+    Screen,
+    line,
+    narrowed,
+    pairs,
+    plain,
+    table,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from db.explain import Assignment, DomainNode, Explanation
@@ -51,7 +59,7 @@ def show_explanation(dsn: str, addressed: str, as_json: bool) -> None:
         return
     screen = Screen()
     screen.print(line("Node", f"{explanation.node.id} {explanation.node.name}"))
-    screen.print_all(render(explanation, faults))
+    screen.print_all(render(explanation, faults, screen.width))
 
 
 def _explained(dsn: str, addressed: str) -> Explanation:
@@ -130,11 +138,11 @@ def failures(explanation: Explanation) -> list[str]:
     return faults
 
 
-def render(explanation: Explanation, faults: Sequence[str]) -> Iterator[Text | Table]:
+def render(explanation: Explanation, faults: Sequence[str], width: int) -> Iterator[Text | Table]:
     """The result of a pull, which ``faults`` make a 500, the Domain's Nodes, then block by block
-    the rows of the ledger."""
+    the rows of the ledger. ``width`` of the screen in characters."""
     yield line("outcome", _outcome(faults))
-    yield _peers(explanation)
+    yield from _peers(explanation, width)
     yield _reachability(explanation)
     yield from _policy(explanation)
     yield from _bridge(explanation)
@@ -159,7 +167,7 @@ def _outcome(faults: Sequence[str]) -> str:
     return "a pull that passes the gates is answered 200: no row is corrupt"
 
 
-def _peers(explanation: Explanation) -> Table:
+def _peers(explanation: Explanation, width: int) -> Iterator[Text | Table]:
     outcomes = [(node, *peer_outcome(node, explanation.node.id)) for node in explanation.domain]
     counts = Counter(outcome for _, outcome, _ in outcomes)
     title = (
@@ -169,10 +177,11 @@ def _peers(explanation: Explanation) -> Table:
     )
     # Nodes that are no peers come first, because the table of a large Domain scrolls.
     rows = [
-        (node.id, node.name, node.mesh_ip or "-", plain(outcome, _style(outcome)), reason)
+        (node.id, plain(outcome, _style(outcome)), node.mesh_ip or "-", node.name, reason)
         for node, outcome, reason in sorted(outcomes, key=lambda row: row[1] == PEER)
     ]
-    return table(title, ("node_id", "name", "mesh_ip", "outcome", "why"), rows)
+    columns = ("node_id", "outcome", "mesh_ip", "name", "why")
+    yield from narrowed(title=title, columns=columns, rows=rows, width=width, at_least=2, folding=1)
 
 
 def _style(outcome: str) -> str:

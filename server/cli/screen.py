@@ -19,7 +19,7 @@ BOUNDLESS = 1_000_000
 # rich needs half a millisecond for a cell; larger tables are printed without it (rows).
 LARGE = 500
 _GAP = "   "
-_FOLDING_WIDTH = 10  # characters, the least for the columns that fold
+_READABLE = 16  # characters, the least for a column that folds
 
 
 class Screen:
@@ -34,10 +34,12 @@ class Screen:
         """Prints lines of text, or a table."""
         if isinstance(part, Text):
             self._print_text(part)
+        elif not _has_room(part, self.width):
+            for record in _records(part, self._console):
+                self._print_text(record, is_plain=part.row_count >= LARGE)
         elif self._piped or (part.row_count >= LARGE and _fits(part, self.width)):
             typer.echo("\n".join(_lines(part)))
         else:
-            _fold_all_if_needed(part, self.width)
             self._console.print(part)
 
     def print_all(self, parts: Iterable[Text | Table]) -> None:
@@ -49,8 +51,8 @@ class Screen:
             self.print(part)
             before = part
 
-    def _print_text(self, text: Text) -> None:
-        if self._piped:
+    def _print_text(self, text: Text, is_plain: bool = False) -> None:
+        if self._piped or is_plain:
             typer.echo(text.plain)
         else:
             self._console.print(text, soft_wrap=True)
@@ -82,7 +84,10 @@ def line(title: str, rest: object) -> Text:
 def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], folding: int = 1
 ) -> Table:
-    """A table in which only the last ``folding`` columns fold, so that identifiers stay whole."""
+    """A table in which only the last ``folding`` columns fold, so that identifiers stay whole.
+
+    A screen without room for it shows a paragraph for each row, with a line for each column.
+    """
     made = Table(
         title=plain(title, "bold") if title else None,
         title_justify="left",
@@ -98,17 +103,34 @@ def table(
     return made
 
 
-def columns_that_fit(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], width: int, at_least: int
-) -> int:
-    """The number of first columns that a table of ``width`` characters shows whole."""
+def narrowed(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    width: int,
+    at_least: int,
+    folding: int = 0,
+) -> Iterator[Text | Table]:
+    """A table with as many of the first columns as have room on ``width`` characters.
+
+    The last ``folding`` columns, which fold, are shown always. Without room for ``at_least`` of the
+    others all columns are shown: the screen makes paragraphs of such a table.
+    """
     widths = [
         max(cell_len(str(cell)) for cell in cells) for cells in zip(columns, *rows, strict=True)
     ]
-    count = len(columns)
-    while count > at_least and sum(widths[:count]) + len(_GAP) * (count - 1) > width:
-        count -= 1
-    return count
+    first = len(columns) - folding
+    least = [min(size, _READABLE) for size in widths[first:]]
+    fitting = (
+        count
+        for count in range(first, at_least - 1, -1)
+        if sum(found := widths[:count] + least) + len(_GAP) * (len(found) - 1) <= width
+    )
+    hidden = slice(next(fitting, first), first)
+    shown = [[*row[: hidden.start], *row[first:]] for row in (columns, *rows)]
+    yield table(title, [str(name) for name in shown[0]], shown[1:])
+    if left_out := columns[hidden]:
+        yield plain(f"A wider terminal shows {', '.join(left_out)} too.", "dim")
 
 
 def pairs(title: str, values: Mapping[str, object]) -> Table:
@@ -145,13 +167,27 @@ def _lines(made: Table) -> Iterator[str]:
             yield "─" * cell_len(_GAP.join(" " * width for width in widths))
 
 
-def _fold_all_if_needed(made: Table, width: int) -> None:
-    """Folds the identifiers too where they alone are too wide, so that nothing is cut off."""
-    needed = sum(
-        size + len(_GAP)
+def _has_room(made: Table, width: int) -> bool:
+    """Whether identifiers stay whole, and each column that folds can be read."""
+    widths = [
+        size if column.no_wrap else min(size, _READABLE)
         for column, size in zip(made.columns, _widths(_grid(made)), strict=True)
-        if column.no_wrap
-    )
-    if needed + _FOLDING_WIDTH > width:
-        for column in made.columns:
-            column.no_wrap = False
+    ]
+    return sum(widths) + len(_GAP) * (len(widths) - 1) <= width
+
+
+def _records(made: Table, console: Console) -> Iterator[Text]:
+    """The title, and a paragraph for each row. Cells that are empty are left out."""
+    if isinstance(made.title, Text):
+        yield made.title
+    names = [str(column.header) for column in made.columns]
+    label = max(map(cell_len, names))
+    room = max(_READABLE, console.width - label - len(_GAP))
+    between = "\n" + " " * (label + len(_GAP))
+    for number, row in enumerate(zip(*(column.cells for column in made.columns), strict=True)):
+        lines = []
+        for name, cell in zip(names, row, strict=True):
+            if str(cell):
+                folded = Text(between).join(cell.wrap(console, room, overflow="fold"))
+                lines.append(Text.assemble((f"{name:<{label}}{_GAP}", "dim"), folded))
+        yield Text("\n" if number else "").append_text(Text("\n").join(lines))

@@ -21,6 +21,7 @@ from db.explain import (
 from server.cli.explanation import failures, peer_outcome, render, to_json
 from server.cli.screen import Screen
 from tests.factories import DOMAIN, node_id, peer_row
+from tests.unit.test_cli_screen import on_terminal
 
 ADDRESSED = str(node_id(1))
 
@@ -52,7 +53,7 @@ def explanation(**changes: Any) -> Explanation:
 
 
 def shown(capsys: pytest.CaptureFixture[str], found: Explanation) -> str:
-    Screen().print_all(render(found, failures(found)))
+    Screen().print_all(render(found, failures(found), 1000))
     return capsys.readouterr().out
 
 
@@ -108,6 +109,15 @@ def test_every_node_is_listed_and_the_exceptions_come_first(
     lines = [line for line in text.splitlines() if "node-" in line]
     assert [line.split()[0] for line in lines] == [str(node_id(n)) for n in (1, 3, 2)]
     assert "addressed 1, peer 1, empty_public_key 1" in text
+
+
+def test_on_80_columns_the_reasons_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    domain = (domain_node(1), replace(domain_node(2, public_key=b"x"), name="n" * 255))
+    text = on_terminal(monkeypatch, 80, render(explanation(domain=domain), (), 80))
+    assert max(map(len, text.splitlines())) <= 80
+    first = next(line for line in text.splitlines() if line.startswith(str(node_id(1))))
+    assert first.split()[1:4] == ["addressed", "the", "addressed"]
+    assert "A wider terminal shows mesh_ip, name too." in text
 
 
 def test_a_sound_node_is_answered_200(capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,10 +79,22 @@ def test_keys_are_shortened_only_where_there_is_no_room(
     assert (shortened(KEY, True) in text) is narrow
 
 
-def test_a_node_id_is_folded_rather_than_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = on_terminal(monkeypatch, 40, [table("", ("id", "why"), [("0190b2c4-" * 5, "because")])])
-    assert "".join(text.split()).count("0190b2c4-") >= 3
-    assert "…" not in text
+NODE = "0190b2c4-8d5e-7a10-9c3f-5b6e7f8091a2"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+@pytest.mark.parametrize("rows", [1, screen.LARGE])
+def test_a_table_without_room_becomes_paragraphs_in_which_nothing_is_cut(
+    monkeypatch: pytest.MonkeyPatch, width: int, rows: int
+) -> None:
+    row = (NODE, "n" * 255, "", "dropped: it has no key")
+    made = table("Nodes", ("id", "name", "stream", "why"), [row] * rows)
+    text = on_terminal(monkeypatch, width, [made])
+    assert max(map(len, text.splitlines())) <= width
+    assert text.strip().splitlines()[:2] == ["Nodes", f"id       {NODE[: width - 9]}"]
+    assert text.count("why      dropped: it has no key\n") == rows
+    assert text.count("n" * (width - 9)) == rows * (255 // (width - 9))
+    assert "…" not in text and "stream" not in text
 
 
 def test_a_large_table_is_shown_on_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:

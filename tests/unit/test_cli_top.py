@@ -8,6 +8,7 @@ from server.telemetry.answered import STAGES, Answered
 from server.telemetry.metrics import Metrics
 
 NAME = "plexsphere_http_request_seconds"
+LANES = ("requests", "pulls", "heartbeats", "others", "livez", "readyz")
 
 
 def answered(operation: str, seconds: float, status: int = 200) -> Answered:
@@ -49,14 +50,29 @@ def test_a_quantile_above_the_last_bucket_is_its_bound() -> None:
     assert change.quantile(0.99, NAME) == 5.0
 
 
-def test_every_line_fits_into_80_columns_and_shows_each_stage() -> None:
+def slow_requests(width: int) -> list[str]:
+    """The lines where each lane has a number of two digits, and each cell its longest text."""
     metrics = Metrics()
-    for lane in ("requests", "heartbeats", "others", "livez", "readyz"):
+    for lane in LANES:
         metrics.threads.labels(lane).set(18)
     stages = [(stage, 0.0, 99.0) for stage in STAGES]
     slow = Answered("DeleteNodeStateReport", 503, 0.0, 99.0, stages, "GET", "/", "c", None)
-    lines = [text.plain for text in render(scrapes(metrics, *[slow] * 2000))]
+    shown = render(scrapes(metrics, *[slow] * 2000), width)
+    return [line for text in shown for line in text.plain.splitlines()]
+
+
+def test_every_line_fits_into_80_columns_and_shows_each_stage() -> None:
+    lines = slow_requests(80)
     assert max(map(len, lines)) <= 80
     (row,) = (text.split() for text in lines if text.startswith("DeleteNodeState"))
     assert row == ["DeleteNodeStateR", "1,000", "100%", *["5000"] * 2, *["99s"] * 8]
     assert "ledger    Postgres does not answer" in lines
+    threads = next(number for number, line in enumerate(lines) if line.startswith("threads"))
+    words = " ".join(lines[threads : threads + 2]).split()
+    assert words == ["threads", *(word for lane in LANES for word in (lane, "0/18"))]
+
+
+def test_a_narrow_terminal_shows_fewer_columns_and_says_which() -> None:
+    lines = slow_requests(60)
+    assert max(map(len, lines)) <= 60
+    assert "A wider terminal shows pool, pg, work, valid too." in lines

@@ -16,7 +16,7 @@ from server.cli.failures import ExitCode, Failure
 from server.cli.fleet.streams import stream_cells, stream_lines
 from server.cli.formats import counted, duration, utc
 from server.cli.options import AsJson, Dsn, domain_id, seconds, usable_dsn
-from server.cli.screen import Screen, columns_that_fit, line, plain, table, write_json
+from server.cli.screen import Screen, line, narrowed, plain, write_json
 
 if TYPE_CHECKING:
     from composer.deadline import Deadline
@@ -34,12 +34,12 @@ _MARKS = {
     "never": ("░", "blue"),
     "corrupt": ("×", "red"),
 }
-# In order. A terminal shows those that fit; the first five fit into 80 characters.
+# In order. A terminal shows those that fit, and two at least; five fit into 80 characters.
 _COLUMNS = (
     *("node", "state", "without", "granted", "heartbeat"),
     *("stream", "name", "runs", "current", "since"),
 )
-_ALWAYS = 5
+_ALWAYS = 2
 
 
 def status(
@@ -155,13 +155,10 @@ def render(fleet: FleetStatus, limit: int, width: int) -> Iterator[Text | Table]
     nodes = fleet.nodes[:limit] if limit else fleet.nodes
     cells = stream_cells(fleet.streams)
     rows = [_row(node, fleet.max_age, cells.get(node.node_id, "-")) for node in nodes]
-    shown = columns_that_fit(_COLUMNS, rows, width, at_least=_ALWAYS)
-    yield table("", _COLUMNS[:shown], [row[:shown] for row in rows])
+    yield from narrowed(title="", columns=_COLUMNS, rows=rows, width=width, at_least=_ALWAYS)
     if len(nodes) < len(fleet.nodes):
         rest = counted(len(fleet.nodes) - len(nodes), "Node")
         yield plain(f"and {rest} more: --limit 0 shows all.", "dim")
-    if shown < len(_COLUMNS):
-        yield plain(f"A wider terminal shows {', '.join(_COLUMNS[shown:])} too.", "dim")
 
 
 def _bar(fleet: FleetStatus) -> Text:
