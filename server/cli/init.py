@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from server.cli.failures import ExitCode, Failure
+from server.cli.keygen import JWKS
 
 if TYPE_CHECKING:
     from server.settings import Settings
 
 EXAMPLE = "plexsphere-state init --manager user:ann --folder /etc/plexsphere-state"
-KEY, JWKS, ENV = "signing-key.json", "jwks.json", "plexsphere-state.env"
+KEY, ENV = "signing-key.json", "plexsphere-state.env"
 SECONDS = 10.0
 WITHOUT_NATS = """\
 # For event streams: the servers of one NATS cluster, and a file with `user:password`.

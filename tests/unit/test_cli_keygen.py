@@ -63,6 +63,28 @@ def test_a_rotation_adds_promotes_and_retires_a_key(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["key.json"]
 
 
+def test_promote_may_be_repeated(tmp_path: Path) -> None:
+    file = tmp_path / "key.json"
+    (old,) = keygen(file)
+    _, new = keygen(file, "--step", "add")
+    for _ in range(2):
+        assert keygen(file, "--step", "promote") == [new, old]
+
+
+def test_the_jwks_beside_the_keys_follows_each_step(tmp_path: Path) -> None:
+    """As `init` wrote it; what has keys of others stays as it is."""
+    file, jwks = tmp_path / "key.json", tmp_path / "jwks.json"
+    keygen(file, "--jwks", str(jwks))
+    for step in ("add", "promote", "retire"):
+        printed = keygen(file, "--step", step)
+        assert [key["kid"] for key in json.loads(jwks.read_text())["keys"]] == printed
+    theirs = '{"keys": [{"kid": "of another issuer"}]}'
+    jwks.write_text(theirs)
+    result = run("keygen", str(file), "--step", "add")
+    assert f"left {jwks} as it is" in result.stderr
+    assert jwks.read_text() == theirs
+
+
 def test_a_rotation_keeps_the_owner_and_mode_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "key.json"
     keygen(file)
