@@ -6,7 +6,7 @@ An edit of the file that its answers cannot fulfil would otherwise be a 500 for 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import cycle
@@ -45,6 +45,7 @@ class _Breach:
     path: Path
     sentence: str
     topic: str = ""
+    is_key: bool = False
 
 
 def sample_faults(
@@ -59,7 +60,8 @@ def sample_faults(
         more = f" and {len(others)} more" if others else ""
         _, *topics = dict.fromkeys(breach.topic for _, breach in breaches)
         also = f"; also {', '.join(topics)}" if topics else ""
-        yield ContractFault(path, f"{first}{more}: {breaches[0][1].sentence}{also}")
+        sentence = f"{first}{more}: {breaches[0][1].sentence}{also}"
+        yield ContractFault(path, sentence, breaches[0][1].is_key)
 
 
 def _breaches(
@@ -70,7 +72,9 @@ def _breaches(
         for answer in answers if declared and operation else ():
             assert declared is not None and operation is not None
             sent = {**operation.headers, **answer.headers}
-            for breach in _answer_breaches(contract, declared, replace(answer, headers=sent)):
+            optional = {name.lower() for name in operation.sent_headers}
+            complete = replace(answer, headers=sent)
+            for breach in _answer_breaches(contract, declared, complete, optional):
                 yield name, breach
     if STREAM in contract.operations:
         for breach in _event_breaches(contract, contract.operations[STREAM]):
@@ -78,8 +82,9 @@ def _breaches(
 
 
 def _answer_breaches(
-    contract: Contract, declared: OperationContract, answer: Answer
+    contract: Contract, declared: OperationContract, answer: Answer, optional: Collection[str]
 ) -> Iterator[_Breach]:
+    """``optional``: the lower-case names of the headers that not every answer has."""
     response = declared.responses.get(answer.status)
     if response is None:
         return  # told by answer_faults
@@ -87,9 +92,12 @@ def _answer_breaches(
     sent = {name.lower(): text for name, text in answer.headers.items()}
     for header in response.headers:
         text = sent.get(header.name.lower())
+        at = canonical_path(contract.document, (*place, "headers", header.name))
+        if text is None and header.required and header.name.lower() in optional:
+            sentence = f"{header.name} is required, and there are answers without it"
+            yield _Breach((*at, "required"), sentence)
         fault = None if text is None else header.fault(text)
         if fault is not None:
-            at = canonical_path(contract.document, (*place, "headers", header.name))
             path = contract.path_of_rule(fault.rule, (*at, "schema"))
             keyword = fault.rule.rpartition("/")[2]
             sentence = f"{header.name} can be {_shown(text)}, which {keyword} does not allow"
@@ -102,7 +110,9 @@ def _answer_breaches(
         value = value_of(answer)
         yield from _value_breaches(contract, response.media[media_type].validator, schema, value)
     elif all(map(MEDIA_TYPE.fullmatch, response.media)):  # else told by unsupported_faults
-        yield _Breach(place, f"sends {media_type or 'no body'}, which is not declared")
+        media = (*place, "content", next(iter(response.media))) if response.media else place
+        sentence = f"sends {media_type or 'no body'}, which is not declared"
+        yield _Breach(media, sentence, is_key=bool(response.media))
 
 
 def _value_breaches(

@@ -66,10 +66,9 @@ def body_faults(
 
 def _examples(contract: Contract, media: Path) -> list[Any]:
     content = part_at(contract.document, media)
-    places: list[Path] = [("examples", name, "value") for name in content.get("examples", {})]
-    places += [("example",)] if "example" in content else []
-    paths = (canonical_path(contract.document, (*media, *place)) for place in places)
-    return [part_at(contract.document, path) for path in paths]
+    named = (follow(contract.document, part) for part in content.get("examples", {}).values())
+    examples = [example["value"] for example in named if "value" in example]
+    return [*examples, content["example"]] if "example" in content else examples
 
 
 def _size(body: Any) -> int:

@@ -15,18 +15,20 @@ import yaml
 import handlers as handlers_room
 from server.authoring.answers import sample_faults
 from server.authoring.bodies import body_faults
+from server.authoring.links import link_faults
 from server.authoring.operations import (
     Operations,
     answer_faults,
     coverage_faults,
     signature_faults,
+    takes_its_parameters,
     unserved_faults,
 )
 from server.authoring.problems import problem_faults
 from server.authoring.shape import shape_faults
 from server.authoring.unsupported import (
     declared_operations,
-    path_reference_faults,
+    reference_faults,
     unsupported_faults,
 )
 from server.contract.document import CONTRACT_FILE, Contract
@@ -60,7 +62,7 @@ def check_contract(raw: bytes, operations: Operations) -> tuple[Contract | None,
         return None, [_line((PLACE, fault.line, fault.column, str(fault)))]
     complaints = [*_duplicate_keys(root), *_dangling_references(root, document)]
     if not complaints:
-        faults = [*shape_faults(document), *path_reference_faults(document)]
+        faults = [*shape_faults(document)] or [*reference_faults(document)]
         complaints = [_located(root, fault) for fault in faults]
     if not complaints:
         contract, faults = _faults(raw, document, operations)
@@ -77,13 +79,20 @@ def _faults(
         for path, operation in declared_operations(document)
         if "operationId" in operation
     }
-    faults = [*unsupported_faults(document), *coverage_faults(paths, operations)]
+    faults = [*unsupported_faults(document), *link_faults(document)]
+    faults += coverage_faults(paths, operations)
     try:
         contract = Contract(raw, document)
     except ContractError as error:  # an invalid schema, or a format that the service cannot check
         return None, [*faults, *error.faults]
     faults += signature_faults(contract, operations)
-    problems = list(problem_faults(contract, operations))
+    read = {
+        name: operation
+        for name, operation in operations.items()
+        if name not in contract.operations
+        or takes_its_parameters(contract.operations[name], operation)
+    }
+    problems = list(problem_faults(contract, read))
     told = [fault.path for fault in problems]
     faults += problems
     faults += answer_faults(contract, operations)

@@ -20,7 +20,7 @@ from server.authoring.problems import refusals
 from server.contract.document import METHODS, Contract, OperationContract
 from server.contract.errors import ContractFault
 from server.contract.parameters import ParameterContract
-from server.contract.pointers import Path
+from server.contract.pointers import Path, canonical_path, deepest_path, part_at
 from server.contract.unserved import UNSERVED
 from server.http.requests import python_name
 from server.http.response_validation import CORRELATION
@@ -46,6 +46,7 @@ def coverage_faults(paths: Mapping[str, Path], operations: Operations) -> Iterat
 
 def signature_faults(contract: Contract, operations: Operations) -> Iterator[ContractFault]:
     """Functions whose parameters differ from the contract: every request would be a 500."""
+    different: dict[tuple[Path, str], list[str]] = {}
     for name, declared in contract.operations.items():
         operation = operations.get(name)
         if operation is None:
@@ -58,14 +59,16 @@ def signature_faults(contract: Contract, operations: Operations) -> Iterator[Con
             continue
         expected = _declared_parameters(declared, operation)
         if taken != expected:
-            sentence = f"{name}: the handler takes {_shown(taken)}"
-            sentence += f", the contract declares {_shown(expected)}"
-            yield ContractFault(place, sentence)
+            at, taken, expected = _difference(contract, declared, taken, expected)
+            sentence = (
+                f"the handler takes {_shown(taken)}, the contract declares {_shown(expected)}"
+            )
+            different.setdefault((at or place, sentence), []).append(name)
         address = operation.way.address if isinstance(operation, Operation) else None
         in_path = [parameter.name for parameter in declared.parameters if parameter.kind == "path"]
         if sorted(in_path) != sorted(re.findall(r"{([^}]+)}", declared.path)):
-            sentence = f"{name}: {declared.path} does not name the parameters {in_path}"
-            yield ContractFault(place, sentence)
+            sentence = f"the path does not name the parameters {in_path}"
+            yield ContractFault(place[:2], sentence, is_key=True)
         if address is not None and address.parameter not in in_path:
             sentence = f"{name}: the path has no parameter {address.parameter}, which gate 1a reads"
             yield ContractFault(place, sentence)
@@ -73,6 +76,42 @@ def signature_faults(contract: Contract, operations: Operations) -> Iterator[Con
         if declared.body is not None and body is None:
             sentence = f"{name}: the contract declares a body, the operation no refusals of it"
             yield ContractFault(place, sentence)
+    for (at, sentence), (first, *others) in different.items():
+        more = f" and {len(others)} more" if others else ""
+        yield ContractFault(at, f"{first}{more}: {sentence}")
+
+
+def takes_its_parameters(declared: OperationContract, operation: AnyOperation) -> bool:
+    """Whether a function has the parameters that the contract declares."""
+    try:
+        return _taken_parameters(operation) == _declared_parameters(declared, operation)
+    except NameError:  # told by signature_faults
+        return False
+
+
+def _difference(
+    contract: Contract,
+    declared: OperationContract,
+    taken: list[Parameter],
+    expected: list[Parameter],
+) -> tuple[Path | None, list[Parameter], list[Parameter]]:
+    """The word of the only declared parameter that differs, with both forms of the parameter.
+
+    None and all parameters where several differ, or where one is absent.
+    """
+    differing = [pair for pair in zip(taken, expected, strict=False) if pair[0] != pair[1]]
+    if len(taken) != len(expected) or len(differing) != 1 or differing[0][1] == BODY:
+        return None, taken, expected
+    ((takes, declares),) = differing
+    document, place = contract.document, ("paths", declared.path, declared.method.lower())
+    for holder in (place, place[:-1]):
+        for index in range(len(part_at(document, holder).get("parameters", ()))):
+            path = canonical_path(document, (*holder, "parameters", index))
+            part = part_at(document, path)
+            if part["in"] in ("path", "query") and python_name(part["name"]) == declares.name:
+                word = ("name",) if takes.name != declares.name else ("schema", "type")
+                return deepest_path(document, (*path, *word)), [takes], [declares]
+    return None, taken, expected
 
 
 def _declared_parameters(declared: OperationContract, operation: AnyOperation) -> list[Parameter]:
@@ -119,6 +158,7 @@ def _shown(parameters: list[Parameter]) -> str:
 
 def answer_faults(contract: Contract, operations: Operations) -> Iterator[ContractFault]:
     """Statuses that the contract does not declare, and required headers that are never sent."""
+    absent: dict[tuple[Path, str], list[str]] = {}
     for name, declared in contract.operations.items():
         operation = operations.get(name)
         if operation is None:
@@ -147,9 +187,12 @@ def answer_faults(contract: Contract, operations: Operations) -> Iterator[Contra
         for status, response in declared.responses.items():
             for header in () if status in refused else response.headers:
                 if header.required and header.name.lower() not in sent:
-                    path = (*place, "responses", str(status), "headers", header.name)
-                    sentence = f"{name} {status}: {header.name} is required, and is never sent"
-                    yield ContractFault(path, sentence)
+                    path = canonical_path(contract.document, (*place, "responses", str(status)))
+                    absent.setdefault((path, header.name), []).append(f"{name} {status}")
+    for (path, header_name), (first, *others) in absent.items():
+        more = f" and {len(others)} more" if others else ""
+        sentence = f"{first}{more}: {header_name} is required, and is never sent"
+        yield ContractFault((*path, "headers", header_name), sentence, is_key=True)
 
 
 def unserved_faults(contract: Contract) -> Iterator[ContractFault]:

@@ -86,9 +86,13 @@ def _schema_faults(contract: Contract, validator: ResponseValidator) -> Iterator
         path = contract.path_of_rule(breach.rule, _PROBLEM)
         sentence = _sentence("the service", kind, breach)
         fault = contract.problem.fault(problem_answer(kind, "/", _CORRELATION_ID).body)
-        if fault is not None and path[-1] == "required":
+        if fault is not None and fault.absent_or_undeclared is not None:
             sentence += f" {fault.absent_or_undeclared}"
-            path = (*path, part_at(contract.document, path).index(fault.absent_or_undeclared))
+            if path[-1] == "required":
+                names = part_at(contract.document, path)
+                path = (*path, names.index(fault.absent_or_undeclared))
+            else:
+                path = (*_PROBLEM, "properties")
         yield ContractFault(path, sentence)
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 from server.contract.document import METHODS
 from server.contract.errors import ContractFault
 from server.contract.parameters import possible_types
-from server.contract.pointers import Path, parse_pointer
+from server.contract.pointers import Path, parse_pointer, part_at
 from server.contract.schemas import follow
 
 Document = Mapping[str, Any]
@@ -22,6 +23,8 @@ _ROOT_URL = re.compile(r"((\S*:)?//[^/?#]*)?/?")
 # The service finds the schema of a body by this part of its Content-Type, in lower case.
 MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+", re.ASCII)
 _JSON = ("/json", "+json")
+# The keys beyond OpenAPI that the service reads.
+EXTENSIONS = ("x-strict-query", "x-problem-codes", "x-max-body-bytes", "x-free-keys", "x-unserved")
 # The kinds of components where a part is the value of a key, or is in a list or a mapping.
 _KIND_OF_KEY: Mapping[str | int, str] = {
     "requestBody": "requestBodies",
@@ -33,13 +36,12 @@ _KINDS_OF_LISTS = {"parameters", "responses", "headers", "examples", "links"}
 
 def unsupported_faults(document: Document) -> Iterator[ContractFault]:
     """Every fault of a valid OpenAPI document whose references exist."""
-    yield from _component_kinds(document)
     yield from _servers(document)
     yield from _security(document)
     yield from _media_types(document)
     yield from _request_bodies(document)
-    yield from _links(document)
     yield from _names(document)
+    yield from _extensions(document)
 
 
 def declared_operations(document: Document) -> Iterator[Part]:
@@ -47,20 +49,36 @@ def declared_operations(document: Document) -> Iterator[Part]:
         yield from (((*path, method), item[method]) for method in item if method in METHODS)
 
 
-def path_reference_faults(document: Document) -> Iterator[ContractFault]:
-    """Each path that is a reference. Nothing else of such a document can be checked."""
+def reference_faults(document: Document) -> Iterator[ContractFault]:
+    """Each path that is a reference, and references to another kind of component or to themselves.
+
+    Nothing else of such a document can be checked.
+    """
     for path, item in _paths(document):
         if "$ref" in item:
             yield ContractFault((*path, "$ref"), "a path needs operations of its own")
-
-
-def _component_kinds(document: Document) -> Iterator[ContractFault]:
-    """A reference to a component of another kind."""
     for path, part in _parts(document):
         kind, target = _kind_at(path), parse_pointer(part["$ref"]) if "$ref" in part else ()
         if kind is not None and target[:1] == ("components",) and target[1:2] != (kind,):
             sentence = f"$ref {part['$ref']} leads to no component in {kind}"
             yield ContractFault((*path, "$ref"), sentence)
+    yield from _rings(document)
+
+
+def _rings(document: Document) -> Iterator[ContractFault]:
+    """The first reference of each ring."""
+    told: set[Path] = set()
+    for path, part in _parts(document):
+        chain, at = [tuple(map(str, path))], part
+        while isinstance(at, Mapping) and "$ref" in at:
+            target = parse_pointer(at["$ref"])
+            if target in chain:
+                if target == chain[0] and target not in told:
+                    yield ContractFault((*path, "$ref"), f"$ref {part['$ref']} leads to itself")
+                    told.update(chain)
+                break
+            chain.append(target)
+            at = part_at(document, target)
 
 
 def _kind_at(path: Path) -> str | None:
@@ -98,18 +116,25 @@ def _security(document: Document) -> Iterator[ContractFault]:
             sentence = f"{name}: the service supports only the bearer scheme"
             yield ContractFault(("components", "securitySchemes", name), sentence, is_key=True)
     known = dict(_components(document, "securitySchemes"))
+    unknown: dict[str, list[Path]] = {}
     for path, holder in [((), document), *declared_operations(document)]:
         for index, requirement in enumerate(holder.get("security", ())):
             at = (*path, "security", index)
             if len(requirement) != 1:
                 yield ContractFault(at, "a security requirement must name one scheme")
-            for name in requirement.keys() - known.keys():
-                sentence = f"{name} is not in components/securitySchemes"
-                yield ContractFault((*at, name), sentence, is_key=True)
+            for name, scopes in requirement.items():
+                if name not in known:
+                    unknown.setdefault(name, []).append((*at, name))
+                elif scopes:
+                    yield ContractFault((*at, name), f"{name} has no scopes")
+    for name, (first, *others) in unknown.items():
+        more = f"; {len(others)} more use it" if others else ""
+        sentence = f"{name} is not in components/securitySchemes{more}"
+        yield ContractFault(first, sentence, is_key=True)
 
 
 def _media_types(document: Document) -> Iterator[ContractFault]:
-    for path, holder in [*_bodies(document), *_responses(document)]:
+    for path, holder in [*_bodies(document), *declared_responses(document)]:
         for media in holder.get("content", ()):
             if not MEDIA_TYPE.fullmatch(media):
                 sentence = f"{media}: a media type must be in lower case and without parameters"
@@ -132,21 +157,6 @@ def _request_bodies(document: Document) -> Iterator[ContractFault]:
                     yield ContractFault(at, sentence, is_key=True)
 
 
-def _links(document: Document) -> Iterator[ContractFault]:
-    operations = list(declared_operations(document))
-    names = {operation.get("operationId") for _, operation in operations}
-    paths = {tuple(map(str, path)) for path, _ in operations}
-    for path, link in _declared_links(document):
-        if "operationId" in link and link["operationId"] not in names:
-            sentence = f"the link names {link['operationId']}, no operation of this file"
-            yield ContractFault((*path, "operationId"), sentence)
-        if "operationRef" in link and _target(link["operationRef"]) not in paths:
-            sentence = f"the link names {link['operationRef']}, no operation of this file"
-            yield ContractFault((*path, "operationRef"), sentence)
-        if not {"operationId", "operationRef", "$ref"} & link.keys():
-            yield ContractFault(path, "the link names no operation", is_key=True)
-
-
 def _names(document: Document) -> Iterator[ContractFault]:
     """Generators make a type of each such component, and refuse a name that two of them have."""
     kinds: dict[str, str] = {}
@@ -158,19 +168,14 @@ def _names(document: Document) -> Iterator[ContractFault]:
             kinds.setdefault(name, kind)
 
 
-def _target(reference: str) -> tuple[str, ...]:
-    try:
-        return parse_pointer(reference)
-    except ValueError:
-        return ()
-
-
-def _declared_links(document: Document) -> Iterator[Part]:
-    for name, link in _components(document, "links"):
-        yield ("components", "links", name), link
-    for path, response in _responses(document):
-        for name, link in response.get("links", {}).items():
-            yield (*path, "links", name), link
+def _extensions(document: Document) -> Iterator[ContractFault]:
+    """A key that is nearly one of the service's own is ignored, like every unknown ``x-`` key."""
+    for path, part in _parts(document):
+        for key in () if path[-1:] == ("properties",) else part:
+            meant = get_close_matches(key, EXTENSIONS, n=1, cutoff=0.8)
+            if meant and key not in EXTENSIONS and key.startswith("x-"):
+                sentence = f"the key {key} is unknown here; it may be {meant[0]}"
+                yield ContractFault((*path, key), sentence, is_key=True)
 
 
 def _paths(document: Document) -> Iterator[Part]:
@@ -186,7 +191,7 @@ def _bodies(document: Document) -> Iterator[Part]:
             yield (*path, "requestBody"), operation["requestBody"]
 
 
-def _responses(document: Document) -> Iterator[Part]:
+def declared_responses(document: Document) -> Iterator[Part]:
     """Every response at its definition; a reference to a response has no keys to check."""
     for path, operation in declared_operations(document):
         for status, response in operation["responses"].items():

@@ -37,7 +37,7 @@ def test_the_committed_contract_has_nothing_to_complain_about() -> None:
         (
             "  /v1/nodes/{id}/state:\n",
             "  /v1/nodes/{node}/state:\n",
-            "operationId: GetNodeState",
+            "  /v1/nodes/{node}/state:",
             "does not name the parameters",
         ),
         (

@@ -137,6 +137,7 @@ EDITS = {
     "bell": ("info:", "title: ", "title: Ä\a", "control characters are not allowed", "\a"),
     "deep": ("info:", "title: ", f"title: {nested(200)} #", "nested more than 100 deep", "[["),
     "deeper": ("info:", "title: ", f"title: {nested(3000)} #", "nested more than 100 deep", "[["),
+    "no number": ("    Limit:", "maximum: 200", "maximum: .inf", ".inf is no float", ".inf"),
     "itself": ("info:", "title: ", "title: &a [*a] #", "or into itself", "&a"),
 }
 
@@ -182,7 +183,7 @@ def test_references_that_lead_to_each_other_are_told_and_do_not_hang() -> None:
     text, _ = edited(after, old, new)
     text = text.replace(NOT_FOUND, NOT_FOUND.replace("NodeNotFound", "Round"), 1)
     (complaint,) = contract_complaints(text.encode(), SERVED)
-    assert complaint.endswith("$ref #/components/responses/Round leads to itself")
+    assert complaint.endswith("$ref #/components/responses/About leads to itself")
 
 
 def test_every_operation_that_lacks_its_500_is_told_at_once() -> None:

@@ -73,13 +73,31 @@ EDITS = {
         "NodeUuid is also the name of a component in schemas",
         "NodeUuid: {",
     ),
-    "another kind": (
-        "/.well-known/jwks.json:",
-        "examples/JwksWithoutAKey",
-        "schemas/Problem",
-        "$ref #/components/schemas/Problem leads to no component in examples",
-        "'#/components/schemas/Problem'",
+    "scopes": (
+        "operationId: PostNodeHeartbeat",
+        "nodeAgentJWT: []",
+        "nodeAgentJWT: [read]",
+        "nodeAgentJWT has no scopes",
+        "[read]",
     ),
+    "misspelled": (
+        "operationId: CreateDomain",
+        "x-strict-query",
+        "x-strict-querry",
+        "it may be x-strict-query",
+        "x-strict-querry",
+    ),
+    "parameter of a link": (
+        "        Renew:",
+        "{ id: ",
+        "{ node: ",
+        "RenewNodeToken has no parameter node",
+        "node: ",
+    ),
+    "header of a link": ("Revalidate:", "er.ETag", "er.Tag", "no header Tag", "$response.header"),
+    "path of a link": ("Revalidate:", "path.id", "path.no", "parameter no in its", "$request"),
+    "member of a link": ("        Read:\n", "#/id", "#/no", "has no /no", "$response.body#/no"),
+    "expression": ("        ReadReachability:", "$resp", "$rsp", "no runtime expr", "$rsp"),
     "to nowhere": (
         "    NodeRegistered:",
         "operationId: GetNodeState\n",
@@ -123,10 +141,18 @@ def test_each_is_told_once(complaints: list[str]) -> None:
     assert len(complaints) == len(EDITS)
 
 
-def test_a_reference_to_all_components_leads_to_none_of_a_kind() -> None:
-    text = TEXT.replace("#/components/examples/JwksWithoutAKey", "#/components", 1)
+def test_a_reference_to_no_component_of_a_kind_is_told_and_nothing_else() -> None:
+    for target in ("#/components", "#/components/schemas/Problem"):
+        text = TEXT.replace("#/components/examples/DomainWanted", target, 1)
+        (complaint,) = contract_complaints(text.encode(), OPERATIONS)
+        assert f"$ref {target} leads to no component in examples" in complaint
+
+
+def test_a_scheme_that_was_renamed_is_told_once() -> None:
+    text = TEXT.replace("    nodeSecretKey:\n", "    nodeKey:\n", 1)
     (complaint,) = contract_complaints(text.encode(), OPERATIONS)
-    assert "$ref #/components leads to no component in examples" in complaint
+    more = text.count("- nodeSecretKey: []") - 1
+    assert f"nodeSecretKey is not in components/securitySchemes; {more} more use it" in complaint
 
 
 def test_what_the_service_does_is_not_told() -> None:

@@ -108,6 +108,38 @@ def test_a_code_of_a_gate_is_told_once_at_the_component_that_all_users_share() -
     ]
 
 
+# What is edited behind a line, and what is told.
+WORDS = [
+    ("    OfDomain:\n", "domain_id", "domain", "the handler takes (domain_id: str | None = None)"),
+    (
+        "    EntryKey:\n",
+        "string",
+        "integer",
+        "PutNodeStateReport and 5 more: the handler takes (key",
+    ),
+    ("    StaleSeconds:\n", "false", "true", "required, and there are answers without it"),
+    (
+        "    PullNotModified:\n",
+        "ETag",
+        "Tag",
+        "GetNodeState 304: Tag is required, and is never sent",
+    ),
+    ("    DomainCreated:\n", "application/json", "a/xml", "CreateDomain: sends application/json"),
+]
+
+
+@pytest.mark.parametrize(("after", "word", "instead", "sentence"), WORDS)
+def test_a_word_that_many_share_is_told_once_where_it_stands(
+    after: str, word: str, instead: str, sentence: str
+) -> None:
+    at = TEXT.index(word, TEXT.index(f"\n{after}"))
+    text = TEXT[:at] + instead + TEXT[at + len(word) :]
+    (complaint,) = contract_complaints(text.encode(), OPERATIONS)
+    _, line, column, told = complaint.split(":", 3)
+    assert sentence in told
+    assert text.splitlines()[int(line) - 1][int(column) - 1 :].startswith(instead)
+
+
 def test_a_gated_operation_without_security_is_told() -> None:
     (complaints,) = complaints_without(
         rf"(operationId: GetNodeState\n){SECURITY}", r"\1      security: []\n"
@@ -135,7 +167,7 @@ def test_a_required_header_that_nobody_sends_is_told() -> None:
     )
     text = TEXT[: TEXT.index("headers:", TEXT.index("operationId: GetVersion\n"))]
     assert complaints == (
-        f"api/plexsphere-v1.yaml:{text.count(chr(10)) + 2}:19:"
+        f"api/plexsphere-v1.yaml:{text.count(chr(10)) + 2}:13:"
         " GetVersion 200: ETag is required, and is never sent"
     )
 
