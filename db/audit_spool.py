@@ -57,10 +57,11 @@ class SpoolFile:
         return self.end - self._read
 
     def put(self, line: bytes) -> bool:
-        """Append a line; False where the disk does not take it whole."""
+        """Append a line; False where the disk does not take it whole, or the file was deleted."""
         with self._lock:
             try:
-                written = os.write(self._descriptor, line)
+                is_there = os.fstat(self._descriptor).st_nlink
+                written = os.write(self._descriptor, line) if is_there else 0
             except OSError:
                 written = 0
             if written == len(line):
@@ -112,16 +113,19 @@ class SpoolFile:
         os.close(self._descriptor)
 
     def _lines_from(self, offset: int) -> Iterator[bytes]:
-        rest = b""
+        pieces: list[bytes] = []  # of a line; a damaged one may be as long as the file
         while offset < self.end:
             chunk = os.pread(self._descriptor, min(READ_BYTES, self.end - offset), offset)
             if not chunk:
                 break
             offset += len(chunk)
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from (line + b"\n" for line in whole)
-        if rest:
-            yield rest
+            for piece in chunk.splitlines(keepends=True):
+                pieces.append(piece)
+                if piece.endswith(b"\n"):
+                    yield b"".join(pieces)
+                    pieces = []
+        if pieces:
+            yield b"".join(pieces)
 
 
 class AuditSpool:
@@ -163,10 +167,11 @@ class AuditSpool:
             if self._monotonic() - self._measured_at >= MEASURED_EVERY:
                 self._measured_at = self._monotonic()
                 self._others = sum(size for _, size, _ in self._files_of_others())
-            if self._others + own.end + len(line) > self._max_bytes:
-                self._is_full = True
-                return False
-            return own.put(line)
+            has_room = self._others + own.end + len(line) <= self._max_bytes
+            if has_room and own.put(line):
+                return True
+            self._is_full = True
+            return False
 
     def renew(self) -> None:
         """Begin another file where the own one is large, or there is no room, and none of its rows

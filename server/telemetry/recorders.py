@@ -57,6 +57,7 @@ class AuditRecorder:
 
     def damaged(self, file: str, size: int) -> None:
         """A line of the spool cannot be read, as the last one of a process that was killed."""
+        self._metrics.audit_lost.labels("damaged").inc()
         _log.warning("audit_spool_line_ignored", file=file, bytes=size)
 
     def lost(self, count: int, reason: str) -> None:

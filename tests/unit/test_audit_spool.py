@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import rmtree
 from types import SimpleNamespace
 
 import pytest
@@ -57,6 +58,24 @@ def test_a_spool_that_was_full_has_room_when_its_rows_are_written(
     while batch := own.batch(100):
         own.done(len(batch.rows))
     spool.renew()
+    assert put(spool, clock)
+
+
+def test_a_spool_whose_folder_is_removed_takes_no_row_until_it_is_there_again(
+    processes: list[AuditSpool], clock: FakeClock, tmp_path: Path
+) -> None:
+    spool = processes[0]
+    assert put(spool, clock)
+    rmtree(tmp_path)
+    assert not put(spool, clock)
+    own = spool.own
+    assert own is not None
+    batch = own.batch(100)
+    assert batch is not None
+    own.done(len(batch.rows))
+    spool.renew()
+    assert not put(spool, clock)
+    tmp_path.mkdir()
     assert put(spool, clock)
 
 
