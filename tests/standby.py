@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from shutil import rmtree
 from signal import SIGINT
@@ -33,7 +34,7 @@ class Copy(Cluster):
             *(*identity.prefix, str(binary("pg_basebackup")), "--pgdata", str(self.data)),
             *("--host", HOST, "--port", str(primary.port), "--username", SUPERUSER),
             *("--wal-method=stream", "--checkpoint=fast", "--no-sync"),
-            *(["--write-recovery-conf"] if follows else []),
+            *(self._slot(primary) if follows else []),
         ]
         subprocess.run(
             command,
@@ -41,9 +42,6 @@ class Copy(Cluster):
             check=True,
             capture_output=True,
         )
-        if follows:  # a checkpoint of the primary must not remove what it has not received yet
-            with (self.data / "postgresql.auto.conf").open("a") as settings:
-                settings.write("wal_receiver_create_temp_slot = on\n")
         self.part = Part(
             name="copy",
             port=self.port,
@@ -51,6 +49,20 @@ class Copy(Cluster):
             launch=self.start,
             ready=self.wait_ready,
         )
+
+    def _slot(self, primary: Cluster) -> list[str]:
+        """For the primary, which must not remove what this standby has not received yet; the slots
+        of earlier standbys would keep that for ever."""
+        with (
+            closing(psycopg2.connect(make_dsn(primary.dsn, dbname="postgres"))) as opened,
+            opened,
+            opened.cursor() as cursor,
+        ):
+            cursor.execute(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+                " WHERE NOT active"
+            )
+        return ["--write-recovery-conf", "--create-slot", f"--slot=copy_{self.port}"]
 
     def dsn_of(self, database: str) -> str:
         """The DSN of one of its databases."""
