@@ -7,8 +7,9 @@ from contextlib import closing
 
 import typer
 
+from server.cli.contact import answering_dsn
 from server.cli.failures import ExitCode, Failure
-from server.cli.options import Dsn, usable_dsn
+from server.cli.options import Dsn
 
 EXAMPLE = "plexsphere-state accept-ledger"
 SECONDS = 3.0
@@ -26,7 +27,7 @@ def accept_ledger(dsn: Dsn = "") -> None:
     from db.positions import Positions, server_in
     from server.settings import read_settings
 
-    ledger, file = usable_dsn(dsn), read_settings(ledger_only=True).position_file
+    ledger, file = answering_dsn(dsn), read_settings(ledger_only=True).position_file
     if not file:
         raise Failure(
             "PLEXSPHERE_POSITION_FILE is not set: a restart of the service accepts every ledger.",

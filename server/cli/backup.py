@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from server.cli.contact import answering_dsn
 from server.cli.failures import ExitCode, Failure
 from server.cli.formats import counted
-from server.cli.options import Dsn, usable_dsn
+from server.cli.options import Dsn
 
 EXAMPLE = "plexsphere-state backup ledger.dump"
 
@@ -30,7 +31,7 @@ def backup(
     from server.cli.postgres_programs import run_program
     from server.cli.pull_digests import digests_file, pull_digests, write_digests
 
-    ledger, digests = usable_dsn(dsn), digests_file(file)
+    ledger, digests = answering_dsn(dsn), digests_file(file)
     for path in (file, digests):
         if path.exists():
             raise Failure(f"{path} exists: choose another name.", ExitCode.USAGE)

@@ -29,6 +29,7 @@ from server.authn.key_sources import key_source
 from server.authn.signing import own_keys
 from server.authz.admin import SpiceDbAdmin, missing_from
 from server.authz.channel import SpiceDbChannel
+from server.cli import contact
 from server.cli.addresses import bound_url
 from server.cli.capacity import capacity_checks, unusable_postgres
 from server.cli.check import Check
@@ -45,6 +46,12 @@ CHECK_SECONDS = 3.0
 # stale: a difference of this size is a fault, and has no effect yet.
 MAX_SKEW_SECONDS = 5.0
 DOMAINS_OF_KEYS = 1000
+REMEDY_OF_NATS = (
+    "check PLEXSPHERE_NATS_URL, _CREDENTIALS and _CA, and that NATS with JetStream runs there; "
+    "pulls do not need it"
+)
+REMEDY_OF_JWKS = "put a JWKS with an EdDSA, ES256 or RS256 key at PLEXSPHERE_JWKS"
+REMEDY_OF_SERVICE = "start it (`plexsphere-state serve`), or name it with --url"
 
 
 def all_checks(
@@ -81,11 +88,22 @@ def all_checks(
             detail=sentence,
             remedy="see `plexsphere-state settings`, and unset it",
         )
-    ledger = list(ledger_checks(settings))
+    first = contact.side_by_side(
+        {
+            "postgres": lambda: ledger_version(settings),
+            "spicedb": lambda: spicedb_schema(settings),
+            **({"nats": lambda: nats_check(settings.nats)} if settings.nats_url else {}),
+            "jwks": lambda: keys_check(settings),
+            "service": lambda: service_check(settings, service_url),
+        },
+        contact.SECONDS,
+    )
+    ledger = list(ledger_checks(settings, first["postgres"]))
     yield from ledger
-    yield from spicedb_checks(settings, _some_nodes(settings) if ledger[0].ok else ())
+    nodes = _some_nodes(settings) if ledger[0].ok else ()
+    yield from spicedb_checks(settings, first["spicedb"], nodes)
     if settings.nats_url:
-        yield nats_check(settings.nats)
+        yield answered("nats", first["nats"], REMEDY_OF_NATS)
     if settings.nats_url and not settings.event_kek:
         yield Check(
             name="event keys",
@@ -97,8 +115,17 @@ def all_checks(
         yield from lag_checks(settings)
     if ledger[0].ok and ledger[1].ok:
         yield from capacity_checks(settings)
-    yield keys_check(settings)
-    yield service_check(settings, service_url)
+    yield answered("jwks", first["jwks"], REMEDY_OF_JWKS)
+    yield answered("service", first["service"], REMEDY_OF_SERVICE)
+
+
+def answered(name: str, answer: Check | Exception, remedy: str) -> Check:
+    """The check that was made, or a bad one where it did not end in time."""
+    if isinstance(answer, TimeoutError):
+        return Check(name=name, ok=False, detail=str(answer), remedy=remedy)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _setting_remedy(complaint: str) -> str:
@@ -126,14 +153,22 @@ def doctor_connection(settings: Settings) -> SingleConnection[ReadSession]:
     )
 
 
-def ledger_checks(settings: Settings) -> Iterator[Check]:
-    """Postgres answers, has the schema of this release, and agrees with our clock."""
-    connection = doctor_connection(settings)
-    try:
-        found = schema_version(connection, _deadline())
-    except ComposerError as error:
-        yield unusable_postgres(settings, innermost(error))
+def ledger_version(settings: Settings) -> int:
+    """The version of the ledger's schema: the first that Postgres is asked for."""
+    return schema_version(doctor_connection(settings), _deadline())
+
+
+def ledger_checks(settings: Settings, found: int | Exception) -> Iterator[Check]:
+    """Postgres answers, has the schema of this release, and agrees with our clock.
+
+    ``found`` is what ``ledger_version`` returned or raised.
+    """
+    if isinstance(found, (ComposerError, TimeoutError)):
+        yield unusable_postgres(settings, innermost(found))
         return
+    if isinstance(found, Exception):
+        raise found
+    connection = doctor_connection(settings)
     reason = settings.unverified_postgres if is_unverified(settings.dsn) else ""
     yield Check(
         "postgres", True, f"answers, without verified TLS: {reason}" if reason else "answers"
@@ -207,21 +242,28 @@ def clock_check(skew: float, leeway: float) -> Check:
     )
 
 
-def spicedb_checks(settings: Settings, nodes: Sequence[UUID] = ()) -> Iterator[Check]:
-    """SpiceDB answers, has all of our schema, and knows any of ``nodes``, which the ledger has."""
-    channel = SpiceDbChannel(settings.spicedb, timeout=CHECK_SECONDS)
-    admin = SpiceDbAdmin(channel)
-    try:
-        text = admin.read_schema(_deadline())
-    except AuthzUnavailable as error:
+def spicedb_schema(settings: Settings) -> str | None:
+    """SpiceDB's schema, if it has one: the first that SpiceDB is asked for."""
+    with closing(SpiceDbChannel(settings.spicedb, timeout=CHECK_SECONDS)) as channel:
+        return SpiceDbAdmin(channel).read_schema(_deadline())
+
+
+def spicedb_checks(
+    settings: Settings, found: str | Exception | None, nodes: Sequence[UUID] = ()
+) -> Iterator[Check]:
+    """SpiceDB answers, has all of our schema, and knows any of ``nodes``, which the ledger has.
+
+    ``found`` is what ``spicedb_schema`` returned or raised.
+    """
+    if isinstance(found, (AuthzUnavailable, TimeoutError)):
         remedy = "check PLEXSPHERE_SPICEDB_ENDPOINT, _TOKEN and _CA, and that SpiceDB runs there"
-        yield Check(name="spicedb", ok=False, detail=str(error), remedy=remedy)
+        yield Check(name="spicedb", ok=False, detail=str(found), remedy=remedy)
         return
-    else:
-        yield Check("spicedb", True, "answers")
-        yield spicedb_schema_check(text, admin, nodes)
-    finally:
-        channel.close()
+    if isinstance(found, Exception):
+        raise found
+    yield Check("spicedb", True, "answers")
+    with closing(SpiceDbChannel(settings.spicedb, timeout=CHECK_SECONDS)) as channel:
+        yield spicedb_schema_check(found, SpiceDbAdmin(channel), nodes)
 
 
 def nats_check(endpoint: NatsEndpoint) -> Check:
@@ -231,13 +273,12 @@ def nats_check(endpoint: NatsEndpoint) -> Check:
     troubles = [""]
     with closing(NatsConnection(endpoint, "plexsphere-state doctor", troubles.append)) as nats:
         try:
-            info = nats.call(found_stream, CHECK_SECONDS)
+            # Over before the first contact is, because the client's own words say more.
+            info = nats.call(found_stream, 0.9 * contact.SECONDS)
         except EventStreamUnavailable as error:
-            remedy = (
-                "check PLEXSPHERE_NATS_URL, _CREDENTIALS and _CA, and that NATS with JetStream "
-                "runs there; pulls do not need it"
+            return Check(
+                name="nats", ok=False, detail=troubles[-1] or str(error), remedy=REMEDY_OF_NATS
             )
-            return Check(name="nats", ok=False, detail=troubles[-1] or str(error), remedy=remedy)
     if info is None:
         return Check("nats", True, "answers; the relay makes the stream")
     replicas = info.config.num_replicas or 1
@@ -368,8 +409,7 @@ def keys_check(settings: Settings) -> Check:
     source = key_source(settings.jwks) if settings.jwks else own_keys(settings.signing_key)
     assert source is not None, "the settings require one of them"
     usable, detail = source.describe()
-    remedy = "" if usable else "put a JWKS with an EdDSA, ES256 or RS256 key at PLEXSPHERE_JWKS"
-    return Check(name="jwks", ok=usable, detail=detail, remedy=remedy)
+    return Check(name="jwks", ok=usable, detail=detail, remedy="" if usable else REMEDY_OF_JWKS)
 
 
 def service_check(settings: Settings, url: str) -> Check:
@@ -382,10 +422,8 @@ def service_check(settings: Settings, url: str) -> Check:
         answer = get(ServiceAccess(url, "", CHECK_SECONDS), "/readyz")
         found = {check["name"]: check["status"] for check in answer.json()["checks"]}
     except Failure as failure:
-        remedy = "start it (`plexsphere-state serve`), or name it with --url"
-        return Check(
-            name="service", ok=False, detail=failure.sentence.partition(": ")[0], remedy=remedy
-        )
+        detail = failure.sentence.partition(": ")[0]
+        return Check(name="service", ok=False, detail=detail, remedy=REMEDY_OF_SERVICE)
     except (ValueError, KeyError, TypeError):
         remedy = "name the service itself with --url: a proxy may refuse /readyz"
         return Check(

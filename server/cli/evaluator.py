@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from server.cli.contact import first_contact
 from server.cli.formats import counted
 from server.cli.options import AsJson, Dsn, usable_dsn
 from server.cli.screen import write_json
@@ -45,6 +46,7 @@ def evaluator(
     sweeps = PostgresSweeps(settings.dsn, settings.evaluator_interval, time_offset)
     try:
         if once:
+            first_contact(settings.dsn)
             _sweep_once(sweeps, as_json)
         else:
             _sweep_until_stopped(sweeps, settings)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from server.cli.contact import first_contact
 from server.cli.failures import ExitCode, Failure
 from server.cli.keygen import JWKS
 
@@ -60,6 +61,7 @@ def init(
             "and set the variable to that file."
         )
         raise Failure(sentence, ExitCode.USAGE)
+    first_contact(settings.dsn, settings.spicedb)
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     key = Path(settings.signing_key or folder / KEY).absolute()

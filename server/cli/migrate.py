@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from server.cli.contact import answering_dsn
 from server.cli.failures import ExitCode, Failure
-from server.cli.options import Dsn, usable_dsn
+from server.cli.options import Dsn
 
 EXAMPLE = "plexsphere-state migrate --dsn postgresql://plexsphere@localhost/plexsphere"
 
@@ -19,7 +20,7 @@ def migrate(dsn: Dsn = "") -> None:
     from db.migrate import migrate as apply
 
     try:
-        applied = apply(usable_dsn(dsn))
+        applied = apply(answering_dsn(dsn))
     except MigrationRefused as refused:
         raise Failure(f"nothing was changed: {refused}.", ExitCode.DIFFERENT) from refused
     for name in applied:

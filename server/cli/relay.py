@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from server.cli.contact import first_contact
 from server.cli.failures import ExitCode, Failure
 from server.cli.formats import counted, printable
 from server.cli.options import AsJson
@@ -55,7 +56,7 @@ def relay(
     on_parked = print_parked if once else record_parked_row
     with command_adapters(settings, "relay", on_parked) as parts:
         if once:
-            _drain_once(parts, as_json)
+            _drain_once(parts, settings, as_json)
         else:
             configure(
                 settings.log_format,
@@ -104,13 +105,14 @@ def print_parked(row: OutboxRow, reason: str) -> None:
     )
 
 
-def _drain_once(parts: CommandAdapters, as_json: bool) -> None:
+def _drain_once(parts: CommandAdapters, settings: Settings, as_json: bool) -> None:
     from composer.deadline import Deadline
     from composer.errors import AuthzUnavailable
     from server.workers.relay import drain_batch
 
     rows = 0
     try:
+        first_contact(settings.dsn, settings.spicedb)
         while done := drain_batch(parts.relay):
             rows += done
     except AuthzUnavailable as error:

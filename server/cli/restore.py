@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from server.cli.contact import first_contact
 from server.cli.failures import ExitCode, Failure
 from server.cli.formats import counted
 
@@ -41,6 +42,7 @@ def restore(
 
     settings = read_settings(tokenless=True)
     expected = read_digests(digests_file(file))
+    first_contact(settings.dsn, settings.spicedb)
     if schema_version(settings.dsn):
         sentence = "the database of PLEXSPHERE_DSN has a ledger already: restore into a new one."
         raise Failure(sentence, ExitCode.DIFFERENT)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from server.cli.contact import first_contact
 from server.cli.failures import ExitCode, Failure
 from server.cli.screen import Screen, plain, write_json
 
@@ -59,10 +60,12 @@ def change_role(
     except NoSuchRole as error:
         raise Failure(str(error), ExitCode.USAGE) from error
     settings = read_settings(tokenless=True)
+    first_contact(settings.dsn)
     with command_adapters(settings, "roles", print_parked) as parts:
         changed, roles = _record(parts=parts, role=role, granted=granted, force=force)
         deadline = Deadline.after(SECONDS, time.monotonic)
         try:
+            first_contact(spicedb=settings.spicedb)
             parts.relay.deliver(role.object, deadline)
             holds = parts.checker.check_now(
                 principal=role.principal,

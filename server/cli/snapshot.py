@@ -11,10 +11,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from server.cli.contact import answering_dsn
 from server.cli.differences import OVER_TIME, differences, write_difference
 from server.cli.failures import ExitCode, Failure
 from server.cli.formats import counted, shortened, timestamp_with_age
-from server.cli.options import AsJson, Dsn, Node, Token, Url, node_id, usable_dsn
+from server.cli.options import AsJson, Dsn, Node, Token, Url, node_id
 from server.cli.screen import Screen, line, pairs, plain, table, write_bytes, write_json
 from server.cli.snapshot_body import BLOCKS, BUCKETS, Record, port_range, read_snapshot
 
@@ -80,10 +81,10 @@ def snapshot(
         from server.cli.explanation import show_explanation, show_peer
 
         if peer is None:
-            show_explanation(usable_dsn(dsn), addressed, as_json)
+            show_explanation(answering_dsn(dsn), addressed, as_json)
         else:
             show_peer(
-                dsn=usable_dsn(dsn),
+                dsn=answering_dsn(dsn),
                 addressed=addressed,
                 peer=node_id(peer, "--peer"),
                 as_json=as_json,

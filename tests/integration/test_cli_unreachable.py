@@ -1,37 +1,47 @@
-"""A Postgres that accepts connections and does not answer: every command gives up after seconds."""
+"""Servers that accept connections and do not answer: every command names them at once."""
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
-import psycopg2
 import pytest
 
-from composer.deadline import Deadline
-from db import connections
-from db.errors import DeadlineExceeded
-from server.authz.tuples import TupleReader
+from server.cli import contact
 from tests.command_runs import NODE, failed, run
+
+SPICEDB = {"PLEXSPHERE_SPICEDB_TOKEN": "key", "PLEXSPHERE_SPICEDB_INSECURE": "1"}
 
 
 @pytest.fixture
-def env() -> Iterator[dict[str, str]]:
-    """Settings of a Postgres that never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        yield {
-            "PLEXSPHERE_DSN": f"postgresql://x@127.0.0.1:{silent.getsockname()[1]}/x",
-            "PLEXSPHERE_SPICEDB_ENDPOINT": "127.0.0.1:1",
-            "PLEXSPHERE_SPICEDB_TOKEN": "key",
-            "PLEXSPHERE_SPICEDB_INSECURE": "1",
-            "PLEXSPHERE_DOMAIN_ID": NODE,
-        }
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server that never answers, for which nothing waits."""
+    monkeypatch.setattr(contact, "SECONDS", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def env(silent: str, tmp_path: Path) -> dict[str, str]:
+    """Settings of a Postgres and a SpiceDB that never answer."""
+    return {
+        **SPICEDB,
+        "PLEXSPHERE_DSN": f"postgresql://x@{silent}/x",
+        "PLEXSPHERE_SPICEDB_ENDPOINT": silent,
+        "PLEXSPHERE_DOMAIN_ID": NODE,
+        "PLEXSPHERE_EVENT_KEK": f"{'A' * 43}=",
+        "PLEXSPHERE_POSITION_FILE": str(tmp_path / "position"),
+    }
 
 
 @pytest.mark.parametrize(
     "command",
     [
+        "migrate",
+        "init --manager user:a",
+        "accept-ledger",
         "audit",
         "audit prune --older-than 30d",
         "outbox prune --older-than 30d",
@@ -40,6 +50,9 @@ def env() -> Iterator[dict[str, str]]:
         "authz verify",
         "authz repair",
         "evaluator --once",
+        "events lag",
+        "events re-encrypt",
+        "events rotate-key",
         "fleet status",
         f"fleet history {NODE}",
         f"credentials rotate {NODE}",
@@ -48,48 +61,27 @@ def env() -> Iterator[dict[str, str]]:
         "backup /dev/shm/never-written.dump",
     ],
 )
-def test_a_command_waits_two_seconds_for_a_connection(
-    command: str, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
-
-    def give_up(opened: Any, deadline: Deadline) -> None:
-        waits.append(deadline.remaining())
-        raise DeadlineExceeded("no answer within the deadline")
-
-    monkeypatch.setattr(connections, "wait", give_up)
-    # authz reads SpiceDB first.
-    monkeypatch.setattr(TupleReader, "all_of_ours", lambda reader, deadline: iter(()))
+def test_a_silent_postgres_is_named_at_the_first_contact(command: str, env: dict[str, str]) -> None:
     sentence = failed(run(*command.split(), **env), 3)
-    assert "Postgres cannot be used (no answer within the deadline)" in sentence
-    assert len(waits) == 1 and 1.0 < waits[0] <= connections.CONNECT_TIMEOUT
+    assert "Postgres cannot be used (no answer within 0 s)" in sentence
 
 
-def test_migrate_waits_two_seconds_for_a_connection(
-    env: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dsns: list[str] = []
-
-    def give_up(dsn: str) -> None:
-        dsns.append(dsn)
-        raise psycopg2.OperationalError("timeout expired")
-
-    monkeypatch.setattr(psycopg2, "connect", give_up)
-    assert "Postgres cannot be used (timeout expired)" in failed(run("migrate", **env), 3)
-    assert [psycopg2.extensions.parse_dsn(dsn)["connect_timeout"] for dsn in dsns] == ["2"]
+def test_a_silent_spicedb_is_named_at_the_first_contact(env: dict[str, str]) -> None:
+    sentence = failed(run("authz", "schema", **env), 3)
+    assert "SpiceDB cannot be used (no answer within 0 s)" in sentence
 
 
-def test_doctor_connects_once_to_a_postgres_that_does_not_answer(
-    env: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
-
-    def give_up(opened: Any, deadline: Deadline) -> None:
-        waits.append(deadline.remaining())
-        raise DeadlineExceeded("no answer within the deadline")
-
-    monkeypatch.setattr(connections, "wait", give_up)
-    issuer = {"PLEXSPHERE_JWT_ISSUER": "i", "PLEXSPHERE_JWT_AUDIENCE": "a"}
-    result = run("doctor", **env, **issuer, PLEXSPHERE_JWKS="http://127.0.0.1:1/jwks")
-    assert "bad  postgres        no answer within the deadline" in result.stdout
-    assert len(waits) == 1 and waits[0] <= connections.CONNECT_TIMEOUT
+def test_doctor_waits_for_all_that_are_silent_at_once(env: dict[str, str]) -> None:
+    found = run(
+        "doctor",
+        "--json",
+        **env,
+        PLEXSPHERE_JWT_ISSUER="i",
+        PLEXSPHERE_JWT_AUDIENCE="a",
+        PLEXSPHERE_JWKS=f"http://{env['PLEXSPHERE_SPICEDB_ENDPOINT']}/jwks",
+        PLEXSPHERE_BIND=env["PLEXSPHERE_SPICEDB_ENDPOINT"],
+        PLEXSPHERE_NATS_URL=f"nats://{env['PLEXSPHERE_SPICEDB_ENDPOINT']}",
+    )
+    checks = {check["name"]: check["detail"] for check in json.loads(found.stdout)["checks"]}
+    for name in ("postgres", "spicedb", "nats", "jwks", "service"):
+        assert checks[name] == "no answer within 0 s"

@@ -18,6 +18,7 @@ from db.outbox import OutboxLag
 from handlers.ports import LedgerPorts, OptionalPorts
 from server.authz.admin import SpiceDbAdmin, schema_text
 from server.cli.capacity import unusable_postgres
+from server.cli.contact import side_by_side
 from server.cli.diagnosis import (
     MAX_SKEW_SECONDS,
     all_checks,
@@ -26,11 +27,13 @@ from server.cli.diagnosis import (
     events_check,
     keys_check,
     ledger_checks,
+    ledger_version,
     outbox_check,
     relationships_check,
     schema_check,
     service_check,
     spicedb_checks,
+    spicedb_schema,
     spicedb_schema_check,
 )
 from server.receipt import LOAD_BEARING, wiring_receipt
@@ -101,14 +104,15 @@ def test_the_reason_for_unverified_postgres_is_shown() -> None:
 
 
 def test_an_unreachable_postgres_is_one_bad_line() -> None:
-    (check,) = ledger_checks(Settings(dsn=f"postgresql://x@{NOWHERE}/x"))
+    away = Settings(dsn=f"postgresql://x@{NOWHERE}/x")
+    (check,) = ledger_checks(away, side_by_side({"": lambda: ledger_version(away)}, 60.0)[""])
     assert not check.ok
     assert "Connection refused" in check.detail
 
 
 def test_an_unreachable_spicedb_is_one_bad_line() -> None:
     away = Settings(spicedb_endpoint=NOWHERE, spicedb_token="key", spicedb_insecure=True)
-    (check,) = spicedb_checks(away)
+    (check,) = spicedb_checks(away, side_by_side({"": lambda: spicedb_schema(away)}, 60.0)[""])
     assert not check.ok and "PLEXSPHERE_SPICEDB_ENDPOINT" in check.remedy
 
 

@@ -13,9 +13,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from server.cli.contact import answering_dsn
 from server.cli.failures import ExitCode, Failure
 from server.cli.formats import counted, duration, printable, utc
-from server.cli.options import Dsn, domain_id, node_id, seconds, usable_dsn
+from server.cli.options import Dsn, domain_id, node_id, seconds
 from server.cli.screen import Screen, line, plain, table, write_json
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def audit(
         outcome=outcome or None,
         age=timedelta(seconds=seconds(age, "--since")) if age else None,
     )
-    with closing(read_pool(usable_dsn(dsn), size=1, statement_timeout=READ_SECONDS)) as pool:
+    with closing(read_pool(answering_dsn(dsn), size=1, statement_timeout=READ_SECONDS)) as pool:
         reader = AuditReader(pool)
         if summary:
             _show_summary(reader=reader, wanted=wanted, limit=limit, as_json=as_json)

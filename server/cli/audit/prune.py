@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from server.cli.contact import answering_dsn
 from server.cli.failures import ExitCode
 from server.cli.formats import counted
-from server.cli.options import AsJson, Dsn, OlderThan, Yes, days_or_weeks, usable_dsn
+from server.cli.options import AsJson, Dsn, OlderThan, Yes, days_or_weeks
 from server.cli.screen import Screen, plain, table, write_json
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def prune(
     from db.audit_retention import AuditRetention
 
     age = days_or_weeks(older_than, "--older-than")
-    with closing(AuditRetention(usable_dsn(dsn))) as audit_rows:
+    with closing(AuditRetention(answering_dsn(dsn))) as audit_rows:
         old = audit_rows.old(age)
         done = _remove(audit_rows, old, wait) if yes else Pruning(old)
     if as_json:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from server.cli.contact import first_contact
 from server.cli.formats import counted
 from server.cli.screen import Screen, plain
 
@@ -27,6 +28,7 @@ def open_comparison() -> Iterator[TupleComparison]:
     from server.settings import read_settings
 
     settings = read_settings(tokenless=True)
+    first_contact(settings.dsn, settings.spicedb)
     with command_adapters(settings, "authz", print_parked) as parts:
         ledger = TupleLedger(parts.dsn, check=parts.check)
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from server.cli.contact import first_contact
 from server.cli.failures import ExitCode, Failure
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def bring_up_schema(settings: Settings) -> str:
     from server.authz.admin import SpiceDbAdmin, foreign_definitions, missing_from, schema_text
     from server.authz.channel import SpiceDbChannel
 
+    first_contact(spicedb=settings.spicedb)
     channel = SpiceDbChannel(settings.spicedb, timeout=SECONDS)
     try:
         admin = SpiceDbAdmin(channel)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from server.cli.contact import answering_dsn
 from server.cli.failures import ExitCode, Failure
-from server.cli.options import usable_dsn
 
 if TYPE_CHECKING:
     from db.credentials import PostgresNodeCredentials
@@ -23,7 +23,7 @@ def node_credentials(node: str, dsn: str) -> Iterator[PostgresNodeCredentials]:
     from db.credentials import PostgresNodeCredentials
 
     try:
-        with command_connections(usable_dsn(dsn), "plexsphere-state credentials") as connections:
+        with command_connections(answering_dsn(dsn), "plexsphere-state credentials") as connections:
             yield PostgresNodeCredentials(*connections)
     except NodeNotFound as error:
         sentence = f"the ledger has no Node {node}; nothing was changed."

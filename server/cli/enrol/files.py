@@ -17,6 +17,7 @@ from uuid import UUID
 
 import typer
 
+from server.cli.contact import first_contact
 from server.cli.failures import ExitCode, Failure
 from server.cli.options import AsJson, node_id
 from server.cli.screen import Screen, plain, write_json
@@ -89,6 +90,7 @@ def _identity(addressed: str, raw_key: bytes) -> Mapping[str, str]:
     settings = read_settings(ledger_only=True)
     if not settings.event_kek:
         raise Failure("PLEXSPHERE_EVENT_KEK is not set.", ExitCode.USAGE)
+    first_contact(settings.dsn)
     uuid, secret = UUID(addressed), RandomSecretKeys().new()
     public_key = X25519PrivateKey.from_private_bytes(raw_key).public_key().public_bytes_raw()
     with command_connections(settings.dsn, "plexsphere-state enrol files") as (reads, writes):

@@ -8,9 +8,10 @@ from dataclasses import asdict
 
 import typer
 
+from server.cli.contact import answering_dsn
 from server.cli.failures import ExitCode
 from server.cli.formats import counted
-from server.cli.options import AsJson, Dsn, usable_dsn
+from server.cli.options import AsJson, Dsn
 from server.cli.screen import write_json
 
 EXAMPLE = "plexsphere-state events lag"
@@ -26,7 +27,7 @@ def lag(dsn: Dsn = "", as_json: AsJson = False) -> None:
     from composer.deadline import Deadline
     from db.events import PostgresEvents
 
-    with closing(PostgresEvents(usable_dsn(dsn))) as events:
+    with closing(PostgresEvents(answering_dsn(dsn))) as events:
         found = events.lag(Deadline.after(SECONDS, time.monotonic))
     if as_json:
         write_json(asdict(found), indent=None)

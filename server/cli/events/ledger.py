@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from server.cli.contact import first_contact
 from server.cli.failures import ExitCode, Failure
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def event_keys(application_name: str) -> Iterator[tuple[PostgresEventKeys, Encry
     settings = read_settings(ledger_only=True)
     if not settings.event_kek:
         raise Failure("PLEXSPHERE_EVENT_KEK is not set.", ExitCode.USAGE)
+    first_contact(settings.dsn)
     source = EncryptedEventKeys(*settings.event_kek)
     with command_connections(settings.dsn, application_name) as (reads, writes):
         yield PostgresEventKeys(reads, writes, source), source

@@ -13,9 +13,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from server.cli.contact import answering_dsn
 from server.cli.failures import ExitCode, Failure
 from server.cli.formats import counted, utc
-from server.cli.options import AsJson, Dsn, Node, node_id, usable_dsn
+from server.cli.options import AsJson, Dsn, Node, node_id
 from server.cli.screen import Screen, line, plain, table, write_json
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def history(
 
     if last and any(diff):
         raise Failure("choose one of --last and --diff.", ExitCode.USAGE)
-    addressed, ledger = node_id(node), usable_dsn(dsn)
+    addressed, ledger = node_id(node), answering_dsn(dsn)
     deadline = Deadline.after(READ_SECONDS, time.monotonic)
     with closing(NodeHistory(ledger, addressed)) as ledger_history:
         bodies = {body.digest: body for body in ledger_history.bodies(deadline)}

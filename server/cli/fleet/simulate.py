@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import typer
 
 from server.cli.addresses import service_url
+from server.cli.contact import answering_dsn
 from server.cli.failures import ExitCode, Failure
 from server.cli.formats import counted
-from server.cli.options import AsJson, Dsn, Url, usable_dsn
+from server.cli.options import AsJson, Dsn, Url
 from server.cli.screen import Screen, plain, table
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def simulate(
         raise Failure(sentence, ExitCode.USAGE)
     if plot is not None:
         check_plot(plot)
-    ledger = usable_dsn(dsn)
+    ledger = answering_dsn(dsn)
     from server.fleet.enrolment import FleetEnrolment
     from server.fleet.simulation import Run
 

@@ -12,10 +12,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from server.cli.contact import answering_dsn
 from server.cli.failures import ExitCode, Failure
 from server.cli.fleet.streams import stream_cells, stream_lines
 from server.cli.formats import counted, duration, utc
-from server.cli.options import AsJson, Dsn, domain_id, seconds, usable_dsn
+from server.cli.options import AsJson, Dsn, domain_id, seconds
 from server.cli.screen import Screen, line, narrowed, plain, write_json
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def status(
 
     longest = seconds(max_age, "--max-age")
     given = UUID(domain_id(domain, "--domain")) if domain else None
-    connection = fleet_connection(usable_dsn(dsn))
+    connection = fleet_connection(answering_dsn(dsn))
     deadline = Deadline.after(READ_SECONDS, time.monotonic)
     addressed = given or _only_domain(connection, deadline)
     # A Domain is a hundred thousand small values without a reference cycle: collecting garbage

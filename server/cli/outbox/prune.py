@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from server.cli.contact import answering_dsn
 from server.cli.formats import counted
-from server.cli.options import AsJson, Dsn, OlderThan, Yes, days_or_weeks, usable_dsn
+from server.cli.options import AsJson, Dsn, OlderThan, Yes, days_or_weeks
 from server.cli.screen import Screen, plain, table, write_json
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def prune(older_than: OlderThan, yes: Yes = False, dsn: Dsn = "", as_json: AsJso
     from db.outbox import OutboxRetention
 
     age = days_or_weeks(older_than, "--older-than")
-    with closing(OutboxRetention(usable_dsn(dsn))) as outbox:
+    with closing(OutboxRetention(answering_dsn(dsn))) as outbox:
         old = outbox.old(age)
         removed = outbox.delete(old) if yes else 0
     if as_json:
