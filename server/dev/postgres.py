@@ -7,7 +7,7 @@ import shutil
 import signal
 import stat
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,9 +49,10 @@ class Identity:
 
 
 class Cluster:
-    """A data folder, and a server on it."""
+    """A data folder, and a server on it. `settings` go over SETTINGS."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, settings: Mapping[str, str] = {}) -> None:
+        self.settings = {**SETTINGS, **settings}
         self.folder = folder
         self.port = port
         self.data = folder / "data"
@@ -112,7 +113,7 @@ class Cluster:
     def start(self) -> Process:
         """Returns when the process runs; `wait_ready` waits until it answers."""
         self._forget_stale_pid()
-        options = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        options = [f"--{name}={value}" for name, value in self.settings.items()]
         return Process(
             Command(
                 name="postgres",

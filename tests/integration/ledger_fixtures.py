@@ -30,6 +30,9 @@ from tests.stacks import copy_cluster
 
 FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "test" / "ledger"
 
+# Else a process starts every 10 s for each database of the session, of which there are a hundred.
+SETTINGS = {"autovacuum_naptime": "1h"}
+
 FreshDatabase = Callable[[], str]
 
 
@@ -39,7 +42,7 @@ class OwnPostgres:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         copy_cluster(folder)
-        self.cluster = Cluster(folder, free_ports(1)[0])
+        self.cluster = Cluster(folder, free_ports(1)[0], SETTINGS)
         self.part = Part(
             name="postgres",
             port=self.cluster.port,

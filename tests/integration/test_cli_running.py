@@ -73,7 +73,12 @@ def test_serve_without_a_ledger_warns_answers_501_and_ends_as_gunicorn(
     for name in ("flask.py", "server.py", "wsgi.py"):
         (tmp_path / name).write_text("raise RuntimeError")
     env = {"PLEXSPHERE_DSN": "", "PLEXSPHERE_BIND": f"{HOST}:{port}", "TMPDIR": str(tmp_path)}
-    env |= {"PYTHONWARNINGS": "error", "WEB_CONCURRENCY": "many", "GUNICORN_FD": "99"}
+    env |= {
+        "PLEXSPHERE_WORKERS": "1",
+        "PYTHONWARNINGS": "error",
+        "WEB_CONCURRENCY": "many",
+        "GUNICORN_FD": "99",
+    }
     with started(stack, "serve", cwd=tmp_path, **env) as process:
         assert answer_of(port, f"/v1/nodes/{stack.node_id}/state", process) == 501
         process.terminate()
