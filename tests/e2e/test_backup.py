@@ -42,19 +42,19 @@ def with_programs(env: dict[str, str]) -> dict[str, str]:
     return {**env, "PATH": f"{binary('pg_dump').parent}:{os.environ['PATH']}"}
 
 
-def settings_of(stack: Stack, dsn: str, spicedb: SpiceDb) -> dict[str, str]:
-    moved = {
+def places_of(dsn: str, spicedb: SpiceDb) -> dict[str, str]:
+    return {
         "PLEXSPHERE_DSN": dsn,
         "PLEXSPHERE_SPICEDB_ENDPOINT": f"127.0.0.1:{spicedb.port}",
         "PLEXSPHERE_SPICEDB_TOKEN": KEY,
     }
-    return {**with_programs(stack.env), **moved}
 
 
 def test_a_restored_ledger_and_a_blank_spicedb_answer_the_same_pull(
     stack: Stack, dump: Path, fresh_database: FreshDatabase, blank_spicedb: SpiceDb
 ) -> None:
-    settings = settings_of(stack, fresh_database(), blank_spicedb)
+    places = places_of(fresh_database(), blank_spicedb)
+    settings = {**with_programs(stack.env), **places}
     done = run("restore", str(dump), **settings)
     assert done.exit_code == 0, done.output
     nodes = len(digests_file(dump).read_text().splitlines())
@@ -62,7 +62,7 @@ def test_a_restored_ledger_and_a_blank_spicedb_answer_the_same_pull(
     assert f"every pull is that of the backup: {nodes} Nodes\n" in done.stdout
 
     path = pull_path(stack.node_id)
-    moved = stack.extra_gunicorn("restored", settings)
+    moved = stack.extra_gunicorn("restored", places)
     try:
         found, expected = (ask(url, path, stack.headers) for url in (moved.url, stack.url))
     finally:
@@ -83,7 +83,8 @@ def test_a_pull_that_differs_is_named(
     first, *others = digests_file(dump).read_text().splitlines()
     node = first.split()[0]
     digests_file(copy).write_text("\n".join([f"{node} {'0' * 64}", *others]))
-    done = run("restore", str(copy), **settings_of(stack, fresh_database(), blank_spicedb))
+    places = places_of(fresh_database(), blank_spicedb)
+    done = run("restore", str(copy), **{**with_programs(stack.env), **places})
     assert done.exit_code == 1
     assert f"error: the pulls of 1 Node differ: {node}." in done.stderr
 
