@@ -75,6 +75,12 @@ def schema_version(sessions: Sessions[ReadSession], deadline: Deadline) -> int:
             raise
 
 
+def encoding(sessions: Sessions[ReadSession], deadline: Deadline) -> str:
+    """The database's encoding, such as ``UTF8``. Raises DatastoreUnavailable."""
+    with sessions.session(deadline) as session:
+        return str(session.run(statement("migrations_encoding"))[0][0])
+
+
 def read_readiness(sessions: Sessions[ReadSession], deadline: Deadline) -> Readiness:
     """Prepare a statement and run it twice, as a pull does on a kept connection.
 

@@ -137,7 +137,8 @@ def _lock(opened: connection) -> None:
         cursor.execute(statement("migrations_encoding"))
         row = cursor.fetchone()
         if row is None or row[0] != "UTF8":
-            raise MigrationRefused("the database's encoding is not UTF8: create it with UTF8")
+            found = row[0] if row else "unknown"
+            raise MigrationRefused(f"the database's encoding is {found}: create it with UTF8")
 
 
 def _applied(opened: connection) -> list[Applied]:

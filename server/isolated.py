@@ -14,6 +14,8 @@ MISLEADING = ("PYTHONPATH", "PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONINSPECT")
 
 def main() -> None:
     """Run the command line, isolated (``python -I``) where a variable misleads."""
+    # gRPC's C core prints lines of its own on stderr; what they tell is in the error of the call.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     removed = [name for name in MISLEADING if os.environ.pop(name, "")]
     if removed:
         # -I also keeps the current folder, whose modules may have any name, out of the import path.

@@ -6,8 +6,8 @@
 SELECT pg_advisory_lock(%(lock)s);
 
 -- name: migrations_encoding
--- db/migrate.py, migrate: texts must sort by code point, and only in UTF8 the bytes sort so. No table
--- is read.
+-- db/migrate.py, migrate, and db/health.py, encoding: texts must sort by code point, and only in UTF8
+-- the bytes sort so. No table is read.
 SELECT current_setting('server_encoding');
 
 -- name: migrations_begin

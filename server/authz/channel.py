@@ -52,10 +52,19 @@ _ABOUT_THE_REQUEST = frozenset(
     }
 )
 
-# OpenSSL's words for the two faults of TLS that a setting corrects.
-_FAULTS_OF_TLS = {
+# Words of gRPC and OpenSSL, and what they mean for the settings. The first that is found counts.
+_MEANINGS = {
     "WRONG_VERSION_NUMBER": "no TLS there; PLEXSPHERE_SPICEDB_INSECURE=1 allows that on loopback",
     "CERTIFICATE_VERIFY_FAILED": "its certificate is not signed by PLEXSPHERE_SPICEDB_CA",
+    "Failed to create security handshaker": "PLEXSPHERE_SPICEDB_CA has no certificate",
+    "missing selected ALPN property": "what answers there does not speak gRPC",
+    "Failed parsing HTTP/2": "what answers there does not speak gRPC",
+    "before receiving SETTINGS": "it accepts connections and does not answer",
+    "Connection refused": "nothing listens there (Connection refused)",
+    "address lookup failed": "its host name is unknown",
+    "Connection reset": "it ends the connection: perhaps it demands TLS",
+    "Socket closed": "it ends the connection",
+    "Deadline Exceeded": "no answer in time",
 }
 
 
@@ -63,10 +72,11 @@ def error_of(status: grpc.StatusCode, details: str) -> Exception:
     """The error for a status that is not OK: Undecided or AuthzUnavailable."""
     if status in _ABOUT_THE_REQUEST:
         return Undecided(status, details)
-    for sign, meaning in _FAULTS_OF_TLS.items():
-        if sign in details:
-            return AuthzUnavailable(f"SpiceDB: {meaning}")
-    return AuthzUnavailable(f"SpiceDB: {status.name}: {details}")
+    if status is grpc.StatusCode.UNAUTHENTICATED:
+        meaning = "it refuses PLEXSPHERE_SPICEDB_TOKEN"
+    else:
+        meaning = next((text for sign, text in _MEANINGS.items() if sign in details), details)
+    return AuthzUnavailable(f"SpiceDB: {status.name}: {meaning}")
 
 
 @dataclass(slots=True, eq=False)

@@ -18,6 +18,7 @@ from db.fleet import ipv6_nodes
 from db.health import (
     LastComparison,
     clock_skew,
+    encoding,
     read_lag,
     read_readiness,
     schema_version,
@@ -173,7 +174,7 @@ def ledger_checks(settings: Settings, found: int | Exception) -> Iterator[Check]
     yield Check(
         "postgres", True, f"answers, without verified TLS: {reason}" if reason else "answers"
     )
-    yield schema_check(found, expected_version())
+    yield _encoding_check(connection) if found == 0 else schema_check(found, expected_version())
     if settings.position_file:
         yield position_check(settings, connection)
     try:
@@ -187,6 +188,24 @@ def ledger_checks(settings: Settings, found: int | Exception) -> Iterator[Check]
         )
         return
     yield clock_check(skew, settings.jwt_leeway)
+
+
+def _encoding_check(connection: SingleConnection[ReadSession]) -> Check:
+    """Nothing is migrated yet: a database of another encoding must be made anew before it."""
+    try:
+        return blank_check(encoding(connection, _deadline()))
+    except ComposerError as error:
+        remedy = "Postgres stopped answering: run doctor again"
+        return Check(name="ledger schema", ok=False, detail=innermost(error), remedy=remedy)
+
+
+def blank_check(found: str) -> Check:
+    """The database was never migrated, and has the encoding ``found``."""
+    if found == "UTF8":
+        return schema_check(0, expected_version())
+    detail = f"the database's encoding is {found}, and must be UTF8"
+    remedy = "create the database anew: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+    return Check(name="ledger schema", ok=False, detail=detail, remedy=remedy)
 
 
 def schema_check(found: int, expected: int) -> Check:

@@ -143,7 +143,7 @@ def environment_complaints(root: Path) -> list[str]:
     return [
         f"{path}:{node.lineno} reads the environment"
         for path, _, tree in modules(root)
-        # server/isolated.py removes variables of Python, before anything else is imported.
+        # server/isolated.py sets variables of Python and gRPC, before anything else is imported.
         if path not in ("server/settings.py", "server/isolated.py")
         if not path.startswith("server/dev/")
         for node in ast.walk(tree)

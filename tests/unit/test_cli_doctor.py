@@ -22,6 +22,7 @@ from server.cli.contact import side_by_side
 from server.cli.diagnosis import (
     MAX_SKEW_SECONDS,
     all_checks,
+    blank_check,
     clock_check,
     evaluator_check,
     events_check,
@@ -57,6 +58,12 @@ NOWHERE = "127.0.0.1:1"
 def test_the_schema_version_must_be_that_of_this_release(found: int, ok: bool, remedy: str) -> None:
     check = schema_check(found, expected=4)
     assert (check.ok, check.remedy) == (ok, remedy)
+
+
+def test_a_blank_database_of_another_encoding_cannot_be_migrated() -> None:
+    assert "plexsphere-state migrate" in blank_check("UTF8").remedy
+    latin = blank_check("LATIN1")
+    assert "encoding is LATIN1" in latin.detail and "ENCODING 'UTF8'" in latin.remedy
 
 
 @pytest.mark.parametrize(

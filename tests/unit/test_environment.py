@@ -31,6 +31,13 @@ def test_a_command_starts_again_without_the_variables_that_mislead_python(
         )
 
 
+def test_the_core_of_grpc_prints_nothing_in_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.cli.main", lambda: None)
+    monkeypatch.delenv("GRPC_VERBOSITY", raising=False)
+    isolated.main()
+    assert os.environ["GRPC_VERBOSITY"] == "NONE"
+
+
 @pytest.mark.parametrize(
     "name",
     ["GUNICORN_CMD_ARGS", "GUNICORN_FD", "WEB_CONCURRENCY", "PORT", "SENDFILE", "LISTEN_FDS"],
