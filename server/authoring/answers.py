@@ -33,6 +33,8 @@ from server.events.envelope import Sent, signed_envelope
 
 STREAM = "GetNodeEvents"
 LONGEST_VALUE = 40
+# The member of an event that tells its type.
+EVENT_TYPE = "type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,9 @@ def _event_breaches(contract: Contract, declared: OperationContract) -> Iterator
     place = (*_place(contract, declared, HTTPStatus.OK), "content", EVENT_STREAM, "schema")
     schema = canonical_path(contract.document, place)
     mapping = part_at(contract.document, schema)["discriminator"]
+    if mapping["propertyName"] != EVENT_TYPE:
+        sentence = f"the type of an event is in its member {EVENT_TYPE}"
+        yield _Breach((*schema, "discriminator", "propertyName"), sentence)
     for kind, envelope in sample_envelopes():
         validator = response.media[EVENT_STREAM].events.get(kind)
         if validator is None:
@@ -156,6 +161,11 @@ def _event_breaches(contract: Contract, declared: OperationContract) -> Iterator
             yield _Breach((*schema, "discriminator", "mapping"), sentence, kind)
             continue
         of_type = parse_pointer(schema_reference(mapping["mapping"][kind]))
+        is_shared = [*mapping["mapping"].values()].count(mapping["mapping"][kind]) > 1
+        if is_shared and not validator.is_valid(envelope):
+            sentence = f"{of_type[-1]} is not the schema of {kind}"
+            yield _Breach((*schema, "discriminator", "mapping", kind), sentence)
+            continue
         yield from _value_breaches(contract, validator, of_type, envelope)
 
 

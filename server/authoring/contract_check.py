@@ -60,10 +60,13 @@ def check_contract(raw: bytes, operations: Operations) -> tuple[Contract | None,
         root, document = read_yaml(raw)
     except YamlFault as fault:
         return None, [_line((PLACE, fault.line, fault.column, str(fault)))]
-    complaints = [*_duplicate_keys(root), *_dangling_references(root, document)]
+    complaints = list(_duplicate_keys(root))
     if not complaints:
-        faults = [*shape_faults(document)] or [*reference_faults(document)]
-        complaints = [_located(root, fault) for fault in faults]
+        complaints = [_located(root, fault) for fault in shape_faults(document)]
+    if not complaints:
+        complaints = list(_dangling_references(root, document))
+    if not complaints:
+        complaints = [_located(root, fault) for fault in reference_faults(document)]
     if not complaints:
         contract, faults = _faults(raw, document, operations)
         complaints = [_located(root, fault) for fault in faults]

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from server.contract.errors import PartError
+
 UNSERVED = "x-unserved"
+_KEYS = ("method", "path", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,20 @@ class UnservedRequest:
 
 
 def unserved_requests(document: Mapping[str, Any]) -> tuple[UnservedRequest, ...]:
-    """The table of the file. Raises KeyError or TypeError for an entry of another shape."""
-    return tuple(
-        UnservedRequest(entry["method"].upper(), entry["path"], entry["code"])
-        for entry in document.get(UNSERVED, ())
-    )
+    """The table of the file. Raises PartError for an entry of another shape."""
+    entries = document.get(UNSERVED, [])
+    if not isinstance(entries, list):
+        raise PartError(f"{UNSERVED} must be a list", document, UNSERVED)
+    return tuple(_request(entries, index) for index in range(len(entries)))
+
+
+def _request(entries: list[Any], index: int) -> UnservedRequest:
+    entry = entries[index]
+    texts: list[Any] = [entry.get(key) for key in _KEYS] if isinstance(entry, Mapping) else []
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise PartError(f"an entry has the texts {', '.join(_KEYS)}", entries, index)
+    method, path, code = texts
+    return UnservedRequest(method.upper(), path, code)
 
 
 def code_of(requests: Iterable[UnservedRequest], method: str, path: str) -> str | None:

@@ -7,6 +7,7 @@ reads 1.2, where both are texts. Keys are texts here, as they are in JSON. ``<<`
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -62,6 +63,8 @@ def read_yaml(raw: bytes) -> tuple[yaml.MappingNode, dict[str, Any]]:
     Of equal keys the last one has the value; ``duplicate_keys`` finds them. The nodes of merged
     mappings stand in the mapping that merges them, unless it has the key itself.
     """
+    if raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise YamlFault(0, 0, "the file must be UTF-8, and it is UTF-16")
     root = _compose(raw)
     if not isinstance(root, yaml.MappingNode):
         raise YamlFault(0, 0, "not an OpenAPI document")

@@ -137,6 +137,15 @@ EDITS = {
     "bell": ("info:", "title: ", "title: Ä\a", "control characters are not allowed", "\a"),
     "deep": ("info:", "title: ", f"title: {nested(200)} #", "nested more than 100 deep", "[["),
     "deeper": ("info:", "title: ", f"title: {nested(3000)} #", "nested more than 100 deep", "[["),
+    "kind": ("components:", "  headers:", "  haeders:", "the key haeders is unknown", "haeders:"),
+    "unserved": (
+        "x-unserved:",
+        "  - { method: put, ",
+        "  - { ",
+        "an entry has the texts",
+        "{ path",
+    ),
+    "no list": ("x-unserved:", "x-unserved:\n", "x-unserved: 1\nx-:\n", "must be a list", "1"),
     "no number": ("    Limit:", "maximum: 200", "maximum: .inf", ".inf is no float", ".inf"),
     "itself": ("info:", "title: ", "title: &a [*a] #", "or into itself", "&a"),
 }
@@ -168,6 +177,11 @@ def test_bytes_that_are_no_text_are_told_at_their_line_and_column() -> None:
         f"api/plexsphere-v1.yaml:{line}:11: unacceptable character #xff: "
         "invalid leading UTF-8 octet"
     ]
+
+
+def test_a_file_of_another_encoding_is_told() -> None:
+    complaints = contract_complaints(TEXT.encode("utf-16"), SERVED)
+    assert complaints == ["api/plexsphere-v1.yaml:1:1: the file must be UTF-8, and it is UTF-16"]
 
 
 def test_a_schema_that_was_renamed_is_one_line_however_often_it_is_used() -> None:

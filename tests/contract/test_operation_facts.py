@@ -108,6 +108,7 @@ def test_a_code_of_a_gate_is_told_once_at_the_component_that_all_users_share() -
     ]
 
 
+EVENT = "'#/components/schemas/Peer"
 # What is edited behind a line, and what is told.
 WORDS = [
     ("    OfDomain:\n", "domain_id", "domain", "the handler takes (domain_id: str | None = None)"),
@@ -124,6 +125,8 @@ WORDS = [
         "Tag",
         "GetNodeState 304: Tag is required, and is never sent",
     ),
+    ("          peer_removed:", f"{EVENT}Removed", f"{EVENT}Added", "is not the schema of peer_re"),
+    ("      discriminator:\n", "type", "kind", "the type of an event is in its member type"),
     ("    DomainCreated:\n", "application/json", "a/xml", "CreateDomain: sends application/json"),
 ]
 
