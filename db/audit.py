@@ -80,6 +80,13 @@ class PostgresAuditSink:
         self._thread: threading.Thread | None = None
         self._spool_looked_at = float("-inf")
 
+    def start(self) -> None:
+        """Write what ended processes left in the spool, before this process has a row."""
+        if self._spool is not None:
+            with suppress(RuntimeError):  # no thread could be started: the first row tries again
+                self._start()
+            self._wake.set()
+
     def record(self, row: AuditRow) -> None:
         """Queue ``row``: no waiting, no exception, and without a spool no I/O."""
         if self._closing is not None:

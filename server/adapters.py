@@ -261,6 +261,12 @@ def connect(
         if replica is not None:
             replica.close()
 
+    def start() -> None:
+        if sink is not None:
+            sink.start()
+        if events is not None:
+            events.start()
+
     return Adapters(
         ledger=ledger,
         authenticate=Authenticator(verifier, secret_keys, TOKEN_MAX_BYTES).principal,
@@ -286,7 +292,7 @@ def connect(
         },
         pulls=pulls,
         lag=partial(read_lag, scrapes),
-        start=(lambda: None) if events is None else events.start,
+        start=start,
         close=close,
     )
 

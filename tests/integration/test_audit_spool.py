@@ -15,6 +15,7 @@ from db import audit
 from db.audit_spool import SUFFIX, AuditSpool
 from tests.integration.ledger_audit import Watched, emptied, refused_by_the_table
 from tests.integration.ledger_rows import Hand
+from tests.waiting import until
 
 pytest_plugins = "tests.integration.ledger_fixtures"
 
@@ -73,6 +74,14 @@ def test_rows_of_killed_processes_are_written_in_order_before_later_ones(
         assert watched.sink.flush(20.0)
         assert (watched.kept(), watched.lost) == (expected, [])
     assert disk.files() == []
+
+
+def test_rows_of_a_killed_process_are_written_without_a_later_row(dsn: str, disk: Disk) -> None:
+    disk.killed(NOWHERE, range(5))
+    with disk.sink(dsn) as watched:
+        watched.sink.start()
+        expected = [f"c-{number}" for number in range(5)]
+        until(lambda: watched.kept() == expected, "the rows of the killed process")
 
 
 def test_rows_that_the_ledger_has_are_not_written_again(dsn: str, disk: Disk) -> None:
