@@ -9,8 +9,6 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import flask
-
 from composer.identity import Principal, PrincipalKind
 from handlers.refusals import UNAUTHORIZED
 from handlers.wire import json_bytes
@@ -163,9 +161,12 @@ def undeclared_method_served(build: Build) -> None:
 
 def auth_ignored(build: Build) -> None:
     """Every caller, with or without a credential, is the agent of the Addressed Node."""
-    build.authenticate = lambda given: Principal(
-        PrincipalKind.NODE, flask.request.path.split("/")[3]
-    )
+
+    def rewrite(environ: dict[str, Any]) -> None:
+        own = Principal(PrincipalKind.NODE, environ["PATH_INFO"].split("/")[3])
+        build.authenticate = lambda given: own
+
+    build.rewrite = rewrite
 
 
 def relation_ignored(build: Build) -> None:

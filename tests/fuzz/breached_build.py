@@ -11,21 +11,20 @@ from typing import Any
 from uuid import UUID
 
 from composer.entries import KINDS
-from composer.errors import AuthzUnavailable, CorruptLedger, DatastoreUnavailable
+from composer.errors import AuthzUnavailable, CorruptLedger, DatastoreUnavailable, KeysUnavailable
 from composer.identity import Principal, PrincipalKind
 from composer.reachability import ReachabilityRow
 from composer.registry import Domain
 from handlers.service import HealthCheck
 from tests import factories as make
 from tests.client import bearer, pull_path
-from tests.credential_fakes import FakeNodeCredentials, FakePublishedKeys, FakeSecretKeys
+from tests.credential_fakes import FakeEventKeys, FakeNodeCredentials, FakePublishedKeys
 from tests.domain_fakes import FakeDomainAuditReader, FakeDomainReader
 from tests.enrolment_fakes import FakeBootstrapTokens
-from tests.fakes import FakeAuditSink, FakeHealthProbe
+from tests.fakes import FakeAuditSink, FakeHealthProbe, FakeLastAnswers
 from tests.fuzz import directed as cases
 from tests.fuzz.breached_ports import Domains, Ledgers, Nodes, PlainMint, Roles
 from tests.fuzz.breached_service import Edit, Edited, Wsgi, ask, provisioned
-from tests.fuzz.directed_writes import CROWDED, RATE_LIMITED
 from tests.fuzz.exchange import CONTRACT
 from tests.fuzz.scratch import Scratch
 from tests.fuzz.world import GHOST, World, snapshot_digest
@@ -36,6 +35,7 @@ from tests.node_fakes import (
     FakeOutboxRelay,
     FakeReachabilityRepo,
 )
+from tests.ports.wired import fakes
 from tests.registry_fakes import FakeDomainRegistry, FakeNodeRegistry
 
 SAMPLE, FULL_RANGE = 6, "10.201.0.0/30"
@@ -54,6 +54,7 @@ class Build:
     """
 
     def __init__(self) -> None:
+        vars(self).update(fakes())
         ids = [EXAMPLE, *(make.node_id(number) for number in range(1, SAMPLE))]
         scratch = [make.node_id(number) for number in range(20, 32)]
         full = [make.node_id(number) for number in (40, 41)]
@@ -109,10 +110,10 @@ class Build:
         known = {node_id: row[0] for node_id, row in self.node_registry.nodes.items()}
         self.entries = FakeEntryStore(known, quota=QUOTA, rows=held)
         self.domain_audit, self.mint = FakeDomainAuditReader(), PlainMint()
-        self.event_keys = None
+        self.event_keys = FakeEventKeys(set(self.node_registry.ranges))
+        self.last_answers = FakeLastAnswers(is_enabled=False)  # off, as in the campaign
         self.outbox, self.published = FakeOutboxRelay(), FakePublishedKeys()
         self.credentials = FakeNodeCredentials(dict.fromkeys(ids, ()))
-        self.secret_keys = FakeSecretKeys()
         self.bootstrap_tokens = FakeBootstrapTokens(self.node_registry)
         for store in (self.node_registry, self.domain_registry, self.entries, self.credentials):
             store.audit = self.sink  # a write stores its own row
@@ -132,10 +133,10 @@ class Build:
     @contextmanager
     def in_state(self, service: str) -> Iterator[bool]:
         """As a directed case wants it; False where this build has no such state."""
-        sound = self.health.given
+        sound, by_key = self.health.given, self.authenticate
         postgres = (self.nodes, self.domains, self.ledger, self.node_registry, self.domain_registry)
         stores = (*postgres, self.domain_reader, self.entries, self.reachability, self.domain_audit)
-        written = (*stores, self.heartbeats)
+        written = (*stores, self.heartbeats, self.credentials, self.bootstrap_tokens)
         failing: dict[str, tuple[tuple[Any, ...], Exception]] = {
             cases.NO_POSTGRES: (written, DatastoreUnavailable("refused")),
             cases.NO_SPICEDB: ((self.relations, self.outbox), AuthzUnavailable("refused")),
@@ -146,11 +147,13 @@ class Build:
             part.fails = fault
         if service in (cases.NO_POSTGRES, cases.NO_SPICEDB):
             self.health.given = DOWN
+        if service == cases.NO_KEYS:
+            self.authenticate = without_keys
         self.bare = service == cases.UNPROVISIONED
         try:
-            yield service not in (cases.FAULTY, cases.OVERLOADED, CROWDED, RATE_LIMITED)
+            yield service in (*failing, cases.LIVE, cases.UNPROVISIONED, cases.NO_KEYS)
         finally:
-            self.bare, self.health.given = False, sound
+            self.bare, self.health.given, self.authenticate = False, sound, by_key
             for part in parts:
                 part.fails = None
 
@@ -203,3 +206,7 @@ def by_token(given: list[str]) -> Principal | None:
     minted = (subject_of(token) or "").removeprefix("node:")
     own = minted or (token.removeprefix("agent-") if token.startswith("agent-") else "")
     return Principal(PrincipalKind.NODE, own) if own else None
+
+
+def without_keys(given: list[str]) -> Principal | None:
+    raise KeysUnavailable("refused")

@@ -40,8 +40,13 @@ def _whole(**ports: Any) -> LedgerPorts:
 
 
 def fake_ports(**ports: Any) -> LedgerPorts:
-    """Fakes that hold nothing and grant nothing, with ``ports`` in the place of some."""
-    empty: dict[str, Any] = {
+    """Fakes that have nothing and grant nothing, with ``ports`` in the place of some."""
+    return _whole(**fakes() | ports)
+
+
+def fakes() -> dict[str, Any]:
+    """A fake of each port, by name, that has nothing and grants nothing."""
+    return {
         "relations": FakeRelationChecker(),
         "nodes": FakeNodeRepo(),
         "domains": FakeDomainRepo(),
@@ -65,4 +70,3 @@ def fake_ports(**ports: Any) -> LedgerPorts:
         "event_keys": FakeEventKeys(),
         "events": FakeEventStreams(),
     }
-    return _whole(**empty | ports)

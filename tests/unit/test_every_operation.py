@@ -47,7 +47,8 @@ def test_answers_and_audit_rows_are_those_kept(asker: Asker, operation: str) -> 
 
 def assert_as_kept(file: Kept, found: list[tuple[Case, Outcome]]) -> None:
     recording = kept(file)
-    assert len(found) == recording.count(found[0][0].operation), (
+    recorded = recording.count(found[0][0].operation)  # pytest prints all of a Recording
+    assert len(found) == recorded, (
         f"there are other cases than in {file.path.name}: {RECORD}, and read the diff"
     )
     differences = list(differing(file, recording, found))
