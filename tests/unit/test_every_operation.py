@@ -47,8 +47,9 @@ def test_answers_and_audit_rows_are_those_kept(asker: Asker, operation: str) -> 
 
 def assert_as_kept(file: Kept, found: list[tuple[Case, Outcome]]) -> None:
     recording = kept(file)
-    recorded = recording.count(found[0][0].operation)  # pytest prints all of a Recording
-    assert len(found) == recorded, (
+    # numbers alone: of a call in an assert pytest prints every argument, here all the cases
+    asked, recorded = len(found), recording.count(found[0][0].operation)
+    assert asked == recorded, (
         f"there are other cases than in {file.path.name}: {RECORD}, and read the diff"
     )
     differences = list(differing(file, recording, found))
