@@ -26,7 +26,7 @@ README = (ROOT / "README.md").read_text()
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 SHOWN_PEERS = 2
 # What `make run` writes for people, and the service does not read.
-NO_SETTINGS = {"OPERATOR_TOKEN"}
+NO_SETTINGS = {"OPERATOR_TOKEN", "DOMAIN_ID"}
 # Moved by heartbeats, and by sweeps where a ledger outlives its test run.
 MOMENTS = ("last_heartbeat_at", "changed_at", "state")
 

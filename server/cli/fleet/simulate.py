@@ -293,8 +293,9 @@ def report(tally: Tally, agents: int, proof: Proof, as_json: bool) -> None:
         statuses = [f"{status_name(k)}: {v:,}" for k, v in sorted(kind.statuses.items())]
         rows.append((kind.name, f"{kind.count:,}", *times, ", ".join(statuses)))
     screen = Screen()
-    screen.print(table("", columns, rows))
-    screen.print(plain(_LATENCIES, "dim"))
+    if rows:
+        screen.print(table("", columns, rows))
+        screen.print(plain(_LATENCIES, "dim"))
     _list(proof.unequal)
     equal = agents - len(proof.silent) - len(proof.unequal)
     typer.echo(f"{equal:,} of {counted(agents, 'agent')} equal the ledger.")
