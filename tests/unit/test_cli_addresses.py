@@ -18,7 +18,6 @@ BINDS = {"PLEXSPHERE_BIND": "0.0.0.0:1", "PLEXSPHERE_INTERNAL_BIND": "[::]:2"}
         (("diff", NODE, NODE), "http://127.0.0.1:1"),
         (("events", "show", NODE), "http://127.0.0.1:1"),
         (("enrol", "token", "--domain", NODE), "http://127.0.0.1:1"),
-        (("fleet", "simulate", "--operator", "x", "--nodes", "1"), "http://127.0.0.1:1"),
         (("top",), "http://[::1]:2"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
