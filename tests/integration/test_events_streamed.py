@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -37,6 +38,7 @@ EVERY_TYPE_OF_A_DOMAIN = {
 }
 
 
+@pytest.mark.timeout(600)
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
