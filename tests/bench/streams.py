@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import re
 import select
 import socket
@@ -41,6 +42,7 @@ FOLDER = Path(__file__).resolve().parents[2] / ".dev" / "bench-streams"
 AT_ONCE = 24  # openings under way
 # Events of a row: more where there are few streams.
 EVENTS, EVENTS_OF_MANY, MANY = 100, 30, 1_000
+RELAY_INTERVAL = 0.1  # seconds between two looks of the relay into the ledger
 PULLERS = 16
 PULL_SECONDS = 10.0
 BACKLOG = 2_000  # events that the relay publishes as fast as it can
@@ -296,6 +298,7 @@ def measured(stack: Stack, count: int, seconds: float) -> Row:
 
         for _ in range(EVENTS if count < MANY else EVENTS_OF_MANY):
             held.complete()
+            time.sleep(random.uniform(0.0, RELAY_INTERVAL))  # the relay must be at any of its steps
             committed = rotate()
             held.await_event()
             first.append(1000 * (held.arrived[0] - committed))
