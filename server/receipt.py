@@ -50,7 +50,7 @@ class WiringReceipt:
         """The receipt for the command line."""
         summary = "complete" if self.complete else f"incomplete: {', '.join(self.missing)}"
         clock = [f"  TEST CLOCK: {self.test_clock} moves time"] if self.test_clock else []
-        width = max(map(len, (*self.ports, *self.operations)))
+        width = max(map(len, (*self.ports, *self.operations)), default=0)
         ports = [f"  {port:<{width}} {adapter or '-'}" for port, adapter in self.ports.items()]
         operations = [f"  {name:<{width}} {state}" for name, state in self.operations.items()]
         return [f"wiring receipt: {summary}", *clock, *ports, *operations]

@@ -28,7 +28,6 @@ from tests.contract.test_drift_answers import NOT_KEPT
 from tests.contract.test_drift_values import PUT_TOGETHER, VALUES
 from tests.contract.test_yaml_examples import TITLES
 from tests.contract.test_yaml_shape import FREE_FORM
-from tests.e2e.test_readme import NO_SETTINGS
 from tests.e2e.test_wheel import NOT_PACKAGED
 from tests.fuzz import exchange, judge, problem_checks
 from tests.integration.test_schema_coverage import FREE, OPTIONAL
@@ -154,7 +153,6 @@ LISTS: Mapping[str, Callable[[], Iterable[Any]]] = {
         path for path, more in EXCEPTIONS.items() if more & {"wsgi", *OURS}
     ),
     "SQL in Python": lambda: SQL_EXCEPTIONS,
-    "variables that are no setting": lambda: NO_SETTINGS,
     "files that the wheel leaves out": lambda: NOT_PACKAGED,
     "ruff's rules that are off": ruff_ignores,
     "lines that ruff overlooks": lambda: marked(NOQA, *SOURCES),

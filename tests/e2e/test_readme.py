@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from server.cli import build_app
 from server.dev.run import write_env
 from server.dev.stack import Stack
-from server.settings import PREFIX, declared_settings
+from server.settings import COMMAND_VARIABLES, declared_settings
 from tests.bodies import JSON
 from tests.client import ask, bearer, pull_path
 from tests.stacks import as_if_an_evaluator_had_swept
@@ -25,8 +25,6 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 SHOWN_PEERS = 2
-# What `make run` writes for people, and the service does not read.
-NO_SETTINGS = {"OPERATOR_TOKEN", "DOMAIN_ID"}
 # Moved by heartbeats, and by sweeps where a ledger outlives its test run.
 MOMENTS = ("last_heartbeat_at", "changed_at", "state")
 
@@ -81,9 +79,9 @@ def test_the_response_is_the_services_own(stack: Stack) -> None:
 
 
 def test_the_environment_variables_it_names_are_read() -> None:
-    named = set(re.findall(r"`PLEXSPHERE_([A-Z_]+)`", README)) - NO_SETTINGS
+    named = set(re.findall(r"`(PLEXSPHERE_[A-Z_]+)`", README)) - COMMAND_VARIABLES.keys()
     assert len(named) >= 10
-    assert {PREFIX + name for name in named} - declared_settings().keys() == set()
+    assert named - declared_settings().keys() == set()
 
 
 def test_the_commands_that_fill_the_ledger_do(stack: Stack, tmp_path: Path) -> None:

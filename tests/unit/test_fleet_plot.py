@@ -118,6 +118,7 @@ def test_a_stopped_registration_names_the_command_that_removes_it(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("server.fleet.enrolment.enrol", interrupted)
+    monkeypatch.setattr("server.cli.fleet.simulate.answering_dsn", str)
     usable = {
         "PLEXSPHERE_OPERATOR_TOKEN": "t",
         "PLEXSPHERE_DSN": "postgresql://127.0.0.1:1/x",

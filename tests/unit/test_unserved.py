@@ -95,7 +95,7 @@ def test_a_head_of_a_get_is_a_501_without_a_body(service: FakeService) -> None:
             "{ method: get, path: '/v1/nodes/{node}/state', code: sessions_not_provisioned }",
             "GET /v1/nodes/{node}/state is served: remove it here",
         ),
-        ("{ method: post, path: /v1/x }", "code is missing here"),
+        ("{ method: post, path: /v1/x }", "an entry has the texts method, path, code"),
     ],
     ids=["code", "method", "served", "shape"],
 )
