@@ -189,7 +189,9 @@ class NatsConnection:
 
 
 def reason(error: BaseException) -> str:
-    """The description by NATS, or the name of the error where there is no JetStream."""
+    """The description by NATS; without one the name of the error, or that there was no answer."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     description = error.description if isinstance(error, APIError) else None
     return description or type(error).__name__
 

@@ -84,4 +84,4 @@ def test_doctor_waits_for_all_that_are_silent_at_once(env: dict[str, str]) -> No
     )
     checks = {check["name"]: check["detail"] for check in json.loads(found.stdout)["checks"]}
     for name in ("postgres", "spicedb", "nats", "jwks", "service"):
-        assert checks[name] == "no answer within 0 s"
+        assert "no answer" in checks[name]
