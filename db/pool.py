@@ -125,11 +125,11 @@ class PoolGroup:
     """The pools of a process whose connections count together: they give places to each other."""
 
     def __init__(self) -> None:
-        self._pools: dict[int, IdleConnections] = {}
+        self._pools: dict[object, IdleConnections] = {}
 
     def joined(self, pool: object, idle: IdleConnections) -> None:
         """``idle`` are from now on the connections of ``pool``."""
-        self._pools[id(pool)] = idle
+        self._pools[pool] = idle
 
     def give_back(self) -> bool:
         """Close an idle connection of any pool without waiting callers; false where none is."""

@@ -106,10 +106,8 @@ def get(service: ServiceAccess, path: str) -> requests.Response:
 
 def post(service: ServiceAccess, path: str, value: Mapping[str, object]) -> dict[str, Any]:
     """The JSON object of a 201. Raises Failure for every other answer."""
-    answer, shown_url = (
-        _send(service=service, method="POST", path=path, value=value),
-        without_credentials(service.url),
-    )
+    answer = _send(service=service, method="POST", path=path, value=value)
+    shown_url = without_credentials(service.url)
     if answer.status_code != requests.codes.created:
         sentence = refusal_sentence(
             status=answer.status_code,
